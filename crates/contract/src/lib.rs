@@ -1,0 +1,1 @@
+//! What SageMaker promises about sequence-to-sequence, as data.

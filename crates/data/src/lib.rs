@@ -1,0 +1,1 @@
+//! From text and bytes to batches of ids.

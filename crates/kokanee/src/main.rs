@@ -1,0 +1,3 @@
+//! Kokanee: sequence-to-sequence training and inference as SageMaker does it, on your own machine.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Encoder-decoder models: layers, parameters, search and artefacts.

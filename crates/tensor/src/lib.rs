@@ -1,0 +1,1 @@
+//! Operations, their derivatives and the tape that replays them.

@@ -1,0 +1,1 @@
+//! Helpers for tests only: shared files, random data, finite differences.
