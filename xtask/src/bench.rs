@@ -1,0 +1,144 @@
+//! `cargo xtask bench <name> [args]`: one table from the names of benchmarks to their bench targets.
+
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+use std::{env, fs, thread};
+
+use anyhow::{Result, bail};
+
+use crate::workspace::{Package, Workspace, cargo, command_line, run as run_command};
+
+/// A benchmark that can be asked for by name.
+struct Bench {
+    name: &'static str,
+    package: &'static str,
+    target: &'static str,
+    what: &'static str,
+}
+
+const BENCHES: &[Bench] = &[
+    Bench { name: "gemm", package: "kokanee-kernels", target: "gemm", what: "matrix products, GFLOP/s" },
+    Bench { name: "prepare", package: "kokanee-data", target: "prepare", what: "text to RecordIO, pairs/s" },
+    Bench { name: "train", package: "kokanee-train", target: "training", what: "training, sentences/s" },
+    Bench { name: "decode", package: "kokanee-nn", target: "decoding", what: "beam search, sentences/s" },
+    Bench { name: "quality", package: "kokanee", target: "quality", what: "a whole training, BLEU and PER" },
+];
+
+/// Runs the benchmark `args[0]` in the release profile with the rest of `args`, after a line that says
+/// what machine, compiler and commit the figures belong to.
+pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
+    let workspace = Workspace::load()?;
+    let Some((name, rest)) = args.split_first() else {
+        println!("usage: cargo xtask bench <name> [args]\n\n{}", listing(&workspace.packages));
+        return Ok(ExitCode::SUCCESS);
+    };
+    let bench = find(name, &workspace.packages)?;
+    println!("{}", machine_line());
+    let mut command = cargo(&workspace.root);
+    command.args(["bench", "--package", bench.package, "--bench", bench.target, "--"]).args(rest);
+    println!("{}", command_line(&command));
+    run_command(&mut command)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn find(name: &str, packages: &[Package]) -> Result<&'static Bench> {
+    let Some(bench) = BENCHES.iter().find(|bench| bench.name == name) else {
+        bail!("no benchmark is called {name:?}\n\n{}", listing(packages));
+    };
+    if !exists(bench, packages) {
+        bail!(
+            "the benchmark {name:?} is not built yet: package {} has no bench target `{}`\n\n{}",
+            bench.package,
+            bench.target,
+            listing(packages)
+        );
+    }
+    Ok(bench)
+}
+
+fn exists(bench: &Bench, packages: &[Package]) -> bool {
+    packages.iter().any(|package| {
+        package.name == bench.package && package.benches.iter().any(|target| target == bench.target)
+    })
+}
+
+fn listing(packages: &[Package]) -> String {
+    let mut text = String::from("benchmarks:");
+    for bench in BENCHES {
+        let state = if exists(bench, packages) { "" } else { " (not built yet)" };
+        text.push_str(&format!("\n  {:<8} {}{state}", bench.name, bench.what));
+    }
+    text
+}
+
+/// What a figure means nothing without: processor, cores, date, compiler, commit.
+fn machine_line() -> String {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = cpu_model(&cpuinfo).unwrap_or(env::consts::ARCH);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let said_by = |program: &str, args: &[&str]| {
+        let output = std::process::Command::new(program).args(args).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let rustc = said_by("rustc", &["--version"]).unwrap_or_else(|| "unknown rustc".into());
+    let commit = said_by("git", &["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "no commit".into());
+    format!("machine: {cpu}, {cores} cores; {}; {rustc}; {commit}", date(seconds / 86_400))
+}
+
+fn cpu_model(cpuinfo: &str) -> Option<&str> {
+    let line = cpuinfo.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim())
+}
+
+/// The Gregorian date (UTC) of a day counted from 1970-01-01, as `YYYY-MM-DD`.
+fn date(mut day: u64) -> String {
+    let mut year = 1970;
+    let is_leap =
+        |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    while day >= 365 + u64::from(is_leap(year)) {
+        day -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let lengths = [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 0;
+    while day >= lengths[month] {
+        day -= lengths[month];
+        month += 1;
+    }
+    format!("{year}-{:02}-{:02}", month + 1, day + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_gregorian() {
+        let cases =
+            [(0, "1970-01-01"), (11_016, "2000-02-29"), (20_088, "2024-12-31"), (20_089, "2025-01-01")];
+        for (day, want) in cases {
+            assert_eq!(date(day), want);
+        }
+    }
+
+    #[test]
+    fn the_processor_is_named() {
+        assert_eq!(cpu_model("processor\t: 0\nmodel name\t: AMD EPYC 9R45\n"), Some("AMD EPYC 9R45"));
+        assert_eq!(cpu_model("processor\t: 0\n"), None);
+    }
+
+    #[test]
+    fn only_benchmarks_that_exist_are_run() {
+        let kernels =
+            Package { name: "kokanee-kernels".into(), benches: vec!["gemm".into()], ..Package::default() };
+        let packages = [kernels];
+        assert_eq!(find("gemm", &packages).unwrap().target, "gemm");
+        let check = |name: &str, part: &str| {
+            let message = find(name, &packages).err().unwrap().to_string();
+            assert!(message.contains(part) && message.contains("\n  gemm     matrix products"), "{message}");
+        };
+        check("gem", "no benchmark is called \"gem\"");
+        check("train", "package kokanee-train has no bench target `training`");
+    }
+}
