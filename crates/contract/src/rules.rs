@@ -1,0 +1,77 @@
+//! Rules that a single valid value cannot break alone, or that its range cannot express.
+
+use crate::hyperparameters::Hyperparameters;
+use crate::hyperparameters::choices::{OptimizerType, WeightInitType};
+
+/// One rule over typed values.
+pub(crate) struct Rule {
+    /// What the rule looks at; the first is the one to blame. The rule is skipped where one of them is faulty already.
+    pub(crate) names: &'static [&'static str],
+    /// The contradiction, if there is one, and how to resolve it.
+    pub(crate) broken: fn(&Hyperparameters) -> Option<String>,
+}
+
+/// Every rule.
+pub(crate) static RULES: &[Rule] = &[
+    Rule {
+        names: &["momentum", "optimizer_type"],
+        broken: |h| {
+            (h.momentum.is_some() && h.optimizer_type != OptimizerType::Sgd).then(|| {
+                format!(
+                    "momentum belongs to sgd, but `optimizer_type` is {}; leave `momentum` out",
+                    h.optimizer_type
+                )
+            })
+        },
+    },
+    Rule {
+        names: &["min_num_epochs", "max_num_epochs"],
+        broken: |h| {
+            let max = h.max_num_epochs?;
+            (h.min_num_epochs > max).then(|| format!("it is greater than `max_num_epochs`, which is {max}"))
+        },
+    },
+    Rule {
+        names: &["rnn_residual_connections", "num_layers_encoder", "num_layers_decoder"],
+        broken: |h| {
+            (h.rnn_residual_connections && h.num_layers_encoder.max(h.num_layers_decoder) < 2).then(|| {
+                "residual connections need more than one layer, but `num_layers_encoder` and `num_layers_decoder` are 1"
+                    .to_owned()
+            })
+        },
+    },
+    Rule {
+        names: &["rnn_first_residual_layer", "rnn_residual_connections"],
+        broken: |h| {
+            (h.rnn_residual_connections && h.rnn_first_residual_layer < 2).then(|| {
+                "with `rnn_residual_connections` it must be at least 2, because the input of layer 1 is the embedding"
+                    .to_owned()
+            })
+        },
+    },
+    Rule {
+        names: &["weight_init_scale", "weight_init_type"],
+        broken: |h| {
+            match h.weight_init_type {
+            WeightInitType::Xavier if h.weight_init_scale <= 0.0 => Some(
+                "xavier takes the square root of the scale, so it must be above 0 (the guide's tuning range from -1 to 1 \
+                 is meant for uniform)"
+                    .to_owned(),
+            ),
+            WeightInitType::Uniform if h.weight_init_scale == 0.0 => {
+                Some("all weights would start at 0 and could never grow apart; use a value above 0".to_owned())
+            }
+            _ => None,
+        }
+        },
+    },
+    Rule {
+        names: &["clip_gradient"],
+        broken: |h| {
+            (h.clip_gradient == 0.0).then(|| {
+                "0 would clip every gradient to nothing; use a positive limit, or a negative value to disable clipping"
+                    .to_owned()
+            })
+        },
+    },
+];
