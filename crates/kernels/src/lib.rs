@@ -1,1 +1,13 @@
 //! How fast this machine does one thing; the only crate with unsafe code.
+//!
+//! Every kernel works on plain row-major `f32` slices, asserts its preconditions and returns no errors: whatever comes
+//! from outside is checked before it gets here. Kernels that can share work take a [`Team`] of threads. A result depends
+//! on the machine's instruction set and on the number of threads, and on nothing else: no kernel lets timing decide the
+//! order of a sum.
+
+pub mod cpu;
+
+pub use cpu::gemm::{Mat, MatMut, gemm};
+pub use cpu::isa::Isa;
+pub use cpu::threads::Team;
+pub use cpu::{attention, elementwise, gather, optimizer, reduce, rnn_cell, softmax};

@@ -1,0 +1,233 @@
+//! Attention of query rows over the positions of their sentences.
+//!
+//! Shapes: R query rows, S source tokens of all sentences one after the other, A attention units, H encoder width. Row r
+//! looks at the `spans[r]` rows of the S-row matrices; padding does not exist here.
+
+use std::ops::Range;
+
+use super::reduce::{dot_lanes, sum_lanes};
+use super::softmax::softmax_row;
+use super::threads::{SharedMut, Team};
+use super::{LANES, math};
+
+/// Where each row's probabilities stand in a flat array: `offsets[r]..offsets[r + 1]`.
+pub fn offsets(spans: &[Range<u32>]) -> Vec<usize> {
+    let mut sum = 0;
+    let mut offsets = Vec::with_capacity(spans.len() + 1);
+    offsets.push(0);
+    for span in spans {
+        sum += span.len();
+        offsets.push(sum);
+    }
+    offsets
+}
+
+fn rows(span: &Range<u32>) -> Range<usize> {
+    span.start as usize..span.end as usize
+}
+
+/// Scores of the mlp attention (Bahdanau), `score(s) = v . tanh(keys_s + query)`, then softmax over each row's span.
+///
+/// `keys` S x A, `queries` R x A, `v` A; `probabilities` flat, see [`offsets`].
+pub fn mlp_probabilities(
+    team: &Team,
+    spans: &[Range<u32>],
+    keys: &[f32],
+    queries: &[f32],
+    v: &[f32],
+    probabilities: &mut [f32],
+) {
+    let units = v.len();
+    let offsets = offsets(spans);
+    assert!(queries.len() == spans.len() * units && probabilities.len() == offsets[spans.len()]);
+    let shared = SharedMut::new(probabilities);
+    team.split(spans.len(), 1, |range| {
+        for row in range {
+            // SAFETY: `split` gives each thread rows of its own, whose probabilities do not overlap.
+            let p = unsafe { shared.slice(offsets[row]..offsets[row + 1]) };
+            let query = &queries[row * units..(row + 1) * units];
+            for (p, s) in p.iter_mut().zip(rows(&spans[row])) {
+                *p = mlp_score(&keys[s * units..(s + 1) * units], query, v);
+            }
+            softmax_row(p);
+        }
+    });
+}
+
+multiversion! {
+    fn mlp_score(key: &[f32], query: &[f32], v: &[f32]) -> f32 {
+        let mut sums = [0f32; LANES];
+        let (keys, key_rest) = key.as_chunks::<LANES>();
+        let (queries, query_rest) = query.as_chunks::<LANES>();
+        let (vs, v_rest) = v.as_chunks::<LANES>();
+        for ((k, q), v) in keys.iter().zip(queries).zip(vs) {
+            for lane in 0..LANES {
+                sums[lane] += v[lane] * math::tanh::<FMA>(k[lane] + q[lane]);
+            }
+        }
+        let mut sum = sum_lanes(sums);
+        for ((k, q), v) in key_rest.iter().zip(query_rest).zip(v_rest) {
+            sum += v * math::tanh::<FMA>(k + q);
+        }
+        sum
+    }
+}
+
+/// Gradients through the scores of [`mlp_probabilities`].
+///
+/// With u = tanh(keys_s + query) and ds the gradient of the score: `dv += ds u`, and `ds v (1 - u^2)` is added to the
+/// gradients of `keys_s` and of the query. `d_scores` is flat like the probabilities; `d_keys` S x A is added to, so no two
+/// rows may share a span; `d_queries` R x A is overwritten; `d_v` A is added to.
+pub fn mlp_backward(
+    team: &Team,
+    spans: &[Range<u32>],
+    keys: &[f32],
+    queries: &[f32],
+    v: &[f32],
+    d_scores: &[f32],
+    d_keys: &mut [f32],
+    d_queries: &mut [f32],
+    d_v: &mut [f32],
+) {
+    let units = v.len();
+    let offsets = offsets(spans);
+    assert!(queries.len() == spans.len() * units && d_queries.len() == queries.len());
+    assert!(d_scores.len() == offsets[spans.len()] && d_v.len() == units && d_keys.len() == keys.len());
+    assert_disjoint(spans);
+    // One partial sum of dv for each row keeps the order of additions free of the number of threads.
+    let mut d_v_rows = vec![0f32; spans.len() * units];
+    let (d_keys, d_queries, d_v_shared) =
+        (SharedMut::new(d_keys), SharedMut::new(d_queries), SharedMut::new(&mut d_v_rows));
+    team.split(spans.len(), 1, |range| {
+        for row in range {
+            let span = row * units..(row + 1) * units;
+            // SAFETY: `split` gives each thread rows of its own.
+            let (d_query, d_v) = unsafe { (d_queries.slice(span.clone()), d_v_shared.slice(span.clone())) };
+            d_query.fill(0.0);
+            for (&ds, s) in d_scores[offsets[row]..offsets[row + 1]].iter().zip(rows(&spans[row])) {
+                let key = s * units..(s + 1) * units;
+                // SAFETY: spans are disjoint, so this row of the keys belongs to this row only.
+                let d_key = unsafe { d_keys.slice(key.clone()) };
+                mlp_backward_position(&keys[key], &queries[span.clone()], v, ds, d_key, d_query, d_v);
+            }
+        }
+    });
+    super::reduce::column_sums(team, d_v, 1.0, &d_v_rows);
+}
+
+multiversion! {
+    fn mlp_backward_position(
+        key: &[f32], query: &[f32], v: &[f32], ds: f32, d_key: &mut [f32], d_query: &mut [f32], d_v: &mut [f32],
+    ) {
+        #[inline(always)]
+        fn block<const FMA: bool, const N: usize>(
+            key: &[f32; N], query: &[f32; N], v: &[f32; N], ds: f32,
+            d_key: &mut [f32; N], d_query: &mut [f32; N], d_v: &mut [f32; N],
+        ) {
+            let mut u = [0f32; N];
+            for n in 0..N { u[n] = math::tanh::<FMA>(key[n] + query[n]); }
+            for n in 0..N { d_v[n] += ds * u[n]; }
+            for n in 0..N { u[n] = ds * v[n] * (1.0 - u[n] * u[n]); }
+            for n in 0..N { d_key[n] += u[n]; }
+            for n in 0..N { d_query[n] += u[n]; }
+        }
+        let (keys, key_rest) = key.as_chunks::<LANES>();
+        let (queries, query_rest) = query.as_chunks::<LANES>();
+        let (vs, v_rest) = v.as_chunks::<LANES>();
+        let (d_keys, d_key_rest) = d_key.as_chunks_mut::<LANES>();
+        let (d_queries, d_query_rest) = d_query.as_chunks_mut::<LANES>();
+        let (d_vs, d_v_rest) = d_v.as_chunks_mut::<LANES>();
+        for i in 0..keys.len() {
+            block::<FMA, LANES>(&keys[i], &queries[i], &vs[i], ds, &mut d_keys[i], &mut d_queries[i], &mut d_vs[i]);
+        }
+        for i in 0..key_rest.len() {
+            block::<FMA, 1>(
+                &[key_rest[i]], &[query_rest[i]], &[v_rest[i]], ds,
+                std::array::from_mut(&mut d_key_rest[i]),
+                std::array::from_mut(&mut d_query_rest[i]),
+                std::array::from_mut(&mut d_v_rest[i]),
+            );
+        }
+    }
+}
+
+/// Context of each row: the sum of its positions' `values` (S x H), weighted by the probabilities. `contexts` R x H.
+pub fn contexts(
+    team: &Team,
+    spans: &[Range<u32>],
+    width: usize,
+    probabilities: &[f32],
+    values: &[f32],
+    contexts: &mut [f32],
+) {
+    let offsets = offsets(spans);
+    assert!(probabilities.len() == offsets[spans.len()] && contexts.len() == spans.len() * width);
+    let shared = SharedMut::new(contexts);
+    team.split(spans.len(), 1, |range| {
+        for row in range {
+            // SAFETY: `split` gives each thread rows of its own.
+            let context = unsafe { shared.slice(row * width..(row + 1) * width) };
+            context.fill(0.0);
+            for (&p, s) in probabilities[offsets[row]..offsets[row + 1]].iter().zip(rows(&spans[row])) {
+                axpy(context, p, &values[s * width..(s + 1) * width]);
+            }
+        }
+    });
+}
+
+multiversion! {
+    fn axpy(y: &mut [f32], a: f32, x: &[f32]) {
+        y.iter_mut().zip(x).for_each(|(y, x)| *y += a * x);
+    }
+}
+
+/// Gradients through [`contexts`] and the softmax before it.
+///
+/// `dp_s = d_context . values_s`; `d_values_s += p_s d_context`; `d_scores_s = p_s (dp_s - sum_t p_t dp_t)`. `d_values`
+/// (S x H) is added to, so no two rows may share a span; `d_scores` is overwritten.
+pub fn contexts_backward(
+    team: &Team,
+    spans: &[Range<u32>],
+    width: usize,
+    probabilities: &[f32],
+    values: &[f32],
+    d_contexts: &[f32],
+    d_values: &mut [f32],
+    d_scores: &mut [f32],
+) {
+    let offsets = offsets(spans);
+    assert!(probabilities.len() == offsets[spans.len()] && d_scores.len() == probabilities.len());
+    assert!(d_contexts.len() == spans.len() * width && d_values.len() == values.len());
+    assert_disjoint(spans);
+    let (d_values, d_scores) = (SharedMut::new(d_values), SharedMut::new(d_scores));
+    team.split(spans.len(), 1, |range| {
+        for row in range {
+            let flat = offsets[row]..offsets[row + 1];
+            // SAFETY: `split` gives each thread rows of its own, and their spans are disjoint.
+            let d_scores = unsafe { d_scores.slice(flat.clone()) };
+            let d_context = &d_contexts[row * width..(row + 1) * width];
+            let p = &probabilities[flat];
+            for ((d_score, &p), s) in d_scores.iter_mut().zip(p).zip(rows(&spans[row])) {
+                let position = s * width..(s + 1) * width;
+                // SAFETY: as above.
+                let d_value = unsafe { d_values.slice(position.clone()) };
+                *d_score = position_backward(&values[position], d_context, p, d_value);
+            }
+            let mean: f32 = p.iter().zip(&*d_scores).map(|(p, dp)| p * dp).sum();
+            d_scores.iter_mut().zip(p).for_each(|(d, p)| *d = p * (*d - mean));
+        }
+    });
+}
+
+multiversion! {
+    fn position_backward(value: &[f32], d_context: &[f32], p: f32, d_value: &mut [f32]) -> f32 {
+        d_value.iter_mut().zip(d_context).for_each(|(d, dc)| *d += p * dc);
+        dot_lanes(value, d_context)
+    }
+}
+
+fn assert_disjoint(spans: &[Range<u32>]) {
+    let mut sorted: Vec<_> = spans.iter().filter(|s| !s.is_empty()).map(|s| (s.start, s.end)).collect();
+    sorted.sort_unstable();
+    assert!(sorted.windows(2).all(|w| w[0].1 <= w[1].0), "two rows share a sentence: gradients would race");
+}

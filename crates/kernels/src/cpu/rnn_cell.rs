@@ -1,0 +1,161 @@
+//! The element-wise part of recurrent cells: everything after the products.
+
+use super::threads::{SharedMut, Team};
+use super::{LANES, math};
+
+/// Rows are shared between threads only from this many elements on.
+const GRAIN: usize = 4096;
+
+/// One LSTM step for B rows of H units.
+///
+/// * `gates` B x 4H: in, the pre-activations in the order i, f, g, o; out, sigma(i), sigma(f), tanh(g), sigma(o), which
+///   the backward step needs.
+/// * `c_previous`, `c`, `h`: B x H. `c = f c_previous + i g`, `h = o tanh(c)`.
+pub fn lstm_forward(
+    team: &Team,
+    units: usize,
+    gates: &mut [f32],
+    c_previous: &[f32],
+    c: &mut [f32],
+    h: &mut [f32],
+) {
+    let rows = c.len() / units.max(1);
+    assert!(c.len() == rows * units && h.len() == c.len() && c_previous.len() == c.len());
+    assert_eq!(gates.len(), 4 * c.len(), "four gates a unit");
+    let (gates, c, h) = (SharedMut::new(gates), SharedMut::new(c), SharedMut::new(h));
+    team.split(rows, GRAIN.div_ceil(units.max(1)), |range| {
+        for row in range {
+            let span = row * units..(row + 1) * units;
+            // SAFETY: `split` gives each thread rows of its own.
+            let (gates, c, h) = unsafe {
+                (gates.slice(4 * span.start..4 * span.end), c.slice(span.clone()), h.slice(span.clone()))
+            };
+            lstm_forward_row(gates, &c_previous[span], c, h);
+        }
+    });
+}
+
+/// `LANE`-many elements of a slice from `at`, as an array: what the compiler turns into one register.
+#[inline(always)]
+fn load<const N: usize>(x: &[f32], at: usize) -> [f32; N] {
+    x[at..at + N].try_into().expect("a slice of N elements")
+}
+
+#[inline(always)]
+fn store<const N: usize>(x: &mut [f32], at: usize, values: [f32; N]) {
+    x[at..at + N].copy_from_slice(&values);
+}
+
+multiversion! {
+    fn lstm_forward_row(gates: &mut [f32], c_previous: &[f32], c: &mut [f32], h: &mut [f32]) {
+        #[inline(always)]
+        fn block<const FMA: bool, const N: usize>(
+            at: usize, units: usize, gates: &mut [f32], c_previous: &[f32], c: &mut [f32], h: &mut [f32],
+        ) {
+            let mut i: [f32; N] = load(gates, at);
+            let mut f: [f32; N] = load(gates, units + at);
+            let mut g: [f32; N] = load(gates, 2 * units + at);
+            let mut o: [f32; N] = load(gates, 3 * units + at);
+            let mut cell: [f32; N] = load(c_previous, at);
+            let mut out = [0f32; N];
+            for n in 0..N { i[n] = math::sigmoid::<FMA>(i[n]); }
+            for n in 0..N { f[n] = math::sigmoid::<FMA>(f[n]); }
+            for n in 0..N { g[n] = math::tanh::<FMA>(g[n]); }
+            for n in 0..N { o[n] = math::sigmoid::<FMA>(o[n]); }
+            for n in 0..N { cell[n] = f[n] * cell[n] + i[n] * g[n]; }
+            for n in 0..N { out[n] = o[n] * math::tanh::<FMA>(cell[n]); }
+            store(gates, at, i);
+            store(gates, units + at, f);
+            store(gates, 2 * units + at, g);
+            store(gates, 3 * units + at, o);
+            store(c, at, cell);
+            store(h, at, out);
+        }
+        let units = c.len();
+        let mut at = 0;
+        while at + LANES <= units {
+            block::<FMA, LANES>(at, units, gates, c_previous, c, h);
+            at += LANES;
+        }
+        while at < units {
+            block::<FMA, 1>(at, units, gates, c_previous, c, h);
+            at += 1;
+        }
+    }
+}
+
+/// Gradients through one LSTM step.
+///
+/// * `gates`: in, the activated gates that [`lstm_forward`] left; out, the gradient of the pre-activations.
+/// * `dh`: gradient of h. `dc`: in, the gradient of c that comes from later steps; out, the gradient of `c_previous`.
+///
+/// With t = tanh(c): `dc' = dc + dh o (1 - t^2)`, `di = dc' g i (1-i)`, `df = dc' c_previous f (1-f)`,
+/// `dg = dc' i (1-g^2)`, `do = dh t o (1-o)`, `dc_previous = dc' f`.
+pub fn lstm_backward(
+    team: &Team,
+    units: usize,
+    gates: &mut [f32],
+    c_previous: &[f32],
+    c: &[f32],
+    dh: &[f32],
+    dc: &mut [f32],
+) {
+    let rows = c.len() / units.max(1);
+    assert!(
+        c.len() == rows * units && c_previous.len() == c.len() && dh.len() == c.len() && dc.len() == c.len()
+    );
+    assert_eq!(gates.len(), 4 * c.len(), "four gates a unit");
+    let (gates, dc) = (SharedMut::new(gates), SharedMut::new(dc));
+    team.split(rows, GRAIN.div_ceil(units.max(1)), |range| {
+        for row in range {
+            let span = row * units..(row + 1) * units;
+            // SAFETY: `split` gives each thread rows of its own.
+            let (gates, dc) = unsafe { (gates.slice(4 * span.start..4 * span.end), dc.slice(span.clone())) };
+            lstm_backward_row(gates, &c_previous[span.clone()], &c[span.clone()], &dh[span], dc);
+        }
+    });
+}
+
+multiversion! {
+    fn lstm_backward_row(gates: &mut [f32], c_previous: &[f32], c: &[f32], dh: &[f32], dc: &mut [f32]) {
+        #[inline(always)]
+        fn block<const FMA: bool, const N: usize>(
+            at: usize, units: usize, gates: &mut [f32], c_previous: &[f32], c: &[f32], dh: &[f32], dc: &mut [f32],
+        ) {
+            let mut i: [f32; N] = load(gates, at);
+            let mut f: [f32; N] = load(gates, units + at);
+            let mut g: [f32; N] = load(gates, 2 * units + at);
+            let mut o: [f32; N] = load(gates, 3 * units + at);
+            let before: [f32; N] = load(c_previous, at);
+            let mut t: [f32; N] = load(c, at);
+            let dh: [f32; N] = load(dh, at);
+            let mut d: [f32; N] = load(dc, at);
+            for n in 0..N { t[n] = math::tanh::<FMA>(t[n]); }
+            for n in 0..N { d[n] += dh[n] * o[n] * (1.0 - t[n] * t[n]); }
+            for n in 0..N { o[n] = dh[n] * t[n] * o[n] * (1.0 - o[n]); }
+            let mut d_before = [0f32; N];
+            for n in 0..N {
+                d_before[n] = d[n] * f[n];
+                f[n] = d[n] * before[n] * f[n] * (1.0 - f[n]);
+                let (input, candidate) = (i[n], g[n]);
+                i[n] = d[n] * candidate * input * (1.0 - input);
+                g[n] = d[n] * input * (1.0 - candidate * candidate);
+            }
+            store(gates, at, i);
+            store(gates, units + at, f);
+            store(gates, 2 * units + at, g);
+            store(gates, 3 * units + at, o);
+            store(dc, at, d_before);
+        }
+        let units = c.len();
+        let mut at = 0;
+        while at + LANES <= units {
+            block::<FMA, LANES>(at, units, gates, c_previous, c, dh, dc);
+            at += LANES;
+        }
+        while at < units {
+            block::<FMA, 1>(at, units, gates, c_previous, c, dh, dc);
+            at += 1;
+        }
+    }
+}

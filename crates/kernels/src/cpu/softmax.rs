@@ -1,0 +1,258 @@
+//! Softmax over a vocabulary: the loss with its gradient, and the best words of a row.
+
+use super::reduce::{max_lanes, sum_lanes};
+use super::threads::{SharedMut, Team};
+use super::{LANES, math};
+
+/// What the loss of one row says.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TokenLoss {
+    /// Negative natural logarithm of the probability of the label.
+    pub nll: f32,
+    /// Whether the label is the most probable word (the first of equals).
+    pub correct: bool,
+}
+
+/// Cross-entropy of every row of `logits` (rows x V, V = `bias.len()`), to which `bias` is added first.
+///
+/// With a `gradient_scale` the row becomes the gradient of its logits, `(softmax - onehot(label)) * scale`; without, its
+/// content is undefined afterwards.
+pub fn cross_entropy(
+    team: &Team,
+    logits: &mut [f32],
+    bias: &[f32],
+    labels: &[u32],
+    gradient_scale: Option<f32>,
+    losses: &mut [TokenLoss],
+) {
+    let vocabulary = bias.len();
+    assert!(logits.len() == labels.len() * vocabulary && losses.len() == labels.len());
+    let (logits, losses) = (SharedMut::new(logits), SharedMut::new(losses));
+    team.split(labels.len(), 1, |range| {
+        for row in range {
+            // SAFETY: `split` gives each thread rows of its own.
+            let (logits, loss) = unsafe {
+                (logits.slice(row * vocabulary..(row + 1) * vocabulary), losses.slice(row..row + 1))
+            };
+            loss[0] = cross_entropy_row(logits, bias, labels[row] as usize, gradient_scale);
+        }
+    });
+}
+
+multiversion! {
+    fn cross_entropy_row(logits: &mut [f32], bias: &[f32], label: usize, gradient_scale: Option<f32>) -> TokenLoss {
+        let max = add_and_max(logits, bias);
+        let label_logit = logits[label];
+        let correct = label_logit >= max && !logits[..label].contains(&max);
+        let sum = exp_and_sum::<FMA>(logits, max);
+        if let Some(scale) = gradient_scale {
+            let factor = scale / sum;
+            logits.iter_mut().for_each(|x| *x *= factor);
+            logits[label] -= scale;
+        }
+        TokenLoss { nll: sum.ln() + max - label_logit, correct }
+    }
+}
+
+/// `x += bias`; returns the largest value.
+#[inline(always)]
+fn add_and_max(x: &mut [f32], bias: &[f32]) -> f32 {
+    let mut max = [f32::NEG_INFINITY; LANES];
+    let (blocks, rest) = x.as_chunks_mut::<LANES>();
+    let (bias_blocks, bias_rest) = bias.as_chunks::<LANES>();
+    for (x, b) in blocks.iter_mut().zip(bias_blocks) {
+        for lane in 0..LANES {
+            x[lane] += b[lane];
+            max[lane] = if x[lane] > max[lane] { x[lane] } else { max[lane] };
+        }
+    }
+    let mut largest = max_lanes(max);
+    for (x, b) in rest.iter_mut().zip(bias_rest) {
+        *x += b;
+        largest = largest.max(*x);
+    }
+    largest
+}
+
+/// `x = e^(x - max)`; returns the sum.
+#[inline(always)]
+fn exp_and_sum<const FMA: bool>(x: &mut [f32], max: f32) -> f32 {
+    let mut sums = [0f32; LANES];
+    let (blocks, rest) = x.as_chunks_mut::<LANES>();
+    for x in blocks {
+        for lane in 0..LANES {
+            x[lane] = math::exp::<FMA>(x[lane] - max);
+            sums[lane] += x[lane];
+        }
+    }
+    let mut sum = sum_lanes(sums);
+    for x in rest {
+        *x = math::exp::<FMA>(*x - max);
+        sum += *x;
+    }
+    sum
+}
+
+multiversion! {
+    /// Softmax of one short row, in place.
+    pub fn softmax_row(x: &mut [f32]) {
+        let max = x.iter().fold(f32::NEG_INFINITY, |m, &x| if x > m { x } else { m });
+        let sum = exp_and_sum::<FMA>(x, max);
+        x.iter_mut().for_each(|x| *x /= sum);
+    }
+}
+
+/// A word and its cost, the negative natural logarithm of its probability.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WordCost {
+    /// Index in the vocabulary.
+    pub word: u32,
+    /// -ln p.
+    pub cost: f32,
+}
+
+/// The `k` most probable words of each row of `logits` (rows x V), to which `bias` is added first; cheapest first, equals in
+/// the order of the vocabulary. `best` takes rows x min(k, V) entries. The content of `logits` is undefined afterwards.
+pub fn best_words(team: &Team, logits: &mut [f32], bias: &[f32], k: usize, best: &mut [WordCost]) {
+    let vocabulary = bias.len();
+    let k = k.min(vocabulary);
+    if k == 0 {
+        return;
+    }
+    let rows = best.len() / k;
+    assert!(best.len() == rows * k && logits.len() == rows * vocabulary);
+    let (logits, best) = (SharedMut::new(logits), SharedMut::new(best));
+    team.split(rows, 1, |range| {
+        for row in range {
+            // SAFETY: `split` gives each thread rows of its own.
+            let (logits, best) = unsafe {
+                (logits.slice(row * vocabulary..(row + 1) * vocabulary), best.slice(row * k..(row + 1) * k))
+            };
+            best_words_row(logits, bias, best);
+        }
+    });
+}
+
+multiversion! {
+    fn best_words_row(logits: &mut [f32], bias: &[f32], best: &mut [WordCost]) {
+        let max = add_and_max(logits, bias);
+        // A small insertion-sorted list of the largest logits; a whole block is passed over when none of it can enter.
+        let k = best.len();
+        let mut filled = 0;
+        let mut threshold = f32::NEG_INFINITY;
+        let mut enter = |word: usize, logit: f32| -> f32 {
+            if filled == k && logit <= best[k - 1].cost {
+                return best[k - 1].cost;
+            }
+            let mut at = if filled < k { filled } else { k - 1 };
+            while at > 0 && best[at - 1].cost < logit {
+                best[at] = best[at - 1];
+                at -= 1;
+            }
+            best[at] = WordCost { word: word as u32, cost: logit };
+            filled = (filled + 1).min(k);
+            if filled == k { best[k - 1].cost } else { f32::NEG_INFINITY }
+        };
+        let (blocks, rest) = logits.as_chunks::<LANES>();
+        for (b, block) in blocks.iter().enumerate() {
+            let mut any = false;
+            for &x in block {
+                any |= x > threshold;
+            }
+            if any {
+                for (lane, &x) in block.iter().enumerate() {
+                    if x > threshold {
+                        threshold = enter(b * LANES + lane, x);
+                    }
+                }
+            }
+        }
+        let start = blocks.len() * LANES;
+        for (lane, &x) in rest.iter().enumerate() {
+            if x > threshold {
+                threshold = enter(start + lane, x);
+            }
+        }
+        let log_sum = exp_and_sum::<FMA>(logits, max).ln() + max;
+        for (rank, entry) in best.iter_mut().enumerate() {
+            // Rows of NaN fill nothing: they get words in order at infinite cost.
+            *entry = if rank < filled {
+                WordCost { word: entry.word, cost: log_sum - entry.cost }
+            } else {
+                WordCost { word: rank as u32, cost: f32::INFINITY }
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logits(rows: usize, vocabulary: usize) -> Vec<f32> {
+        (0..rows * vocabulary).map(|i| ((i * 7919 + 13) % 601) as f32 / 60.0 - 5.0).collect()
+    }
+
+    /// -ln softmax(x + bias), in f64.
+    fn costs(x: &[f32], bias: &[f32]) -> Vec<f64> {
+        let x: Vec<f64> = x.iter().zip(bias).map(|(x, b)| f64::from(x + b)).collect();
+        let max = x.iter().copied().fold(f64::MIN, f64::max);
+        let log_sum = x.iter().map(|x| (x - max).exp()).sum::<f64>().ln() + max;
+        x.iter().map(|x| log_sum - x).collect()
+    }
+
+    #[test]
+    fn cross_entropy_equals_its_definition() {
+        for vocabulary in [1, 5, 16, 37, 300] {
+            let team = Team::new(2);
+            let rows = 7;
+            let bias: Vec<f32> = (0..vocabulary).map(|i| (i % 5) as f32 / 3.0).collect();
+            let labels: Vec<u32> = (0..rows).map(|r| (r * 31 % vocabulary) as u32).collect();
+            let x = logits(rows, vocabulary);
+            let mut got = x.clone();
+            let mut losses = vec![TokenLoss::default(); rows];
+            cross_entropy(&team, &mut got, &bias, &labels, Some(0.5), &mut losses);
+            for row in 0..rows {
+                let span = row * vocabulary..(row + 1) * vocabulary;
+                let want = costs(&x[span.clone()], &bias);
+                let label = labels[row] as usize;
+                assert!((f64::from(losses[row].nll) - want[label]).abs() < 1e-5);
+                let first_best = (0..vocabulary).min_by(|&a, &b| want[a].total_cmp(&want[b])).unwrap();
+                assert_eq!(losses[row].correct, first_best == label);
+                for (word, got) in got[span].iter().enumerate() {
+                    let gradient = 0.5 * ((-want[word]).exp() - f64::from(u8::from(word == label)));
+                    assert!((f64::from(*got) - gradient).abs() < 1e-6);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn best_words_are_the_sorted_costs() {
+        for (vocabulary, k) in [(1, 3), (5, 5), (37, 5), (300, 1), (601, 12)] {
+            let team = Team::new(2);
+            let rows = 4;
+            let bias = vec![0.25; vocabulary];
+            let x = logits(rows, vocabulary);
+            let k = k.min(vocabulary);
+            let mut best = vec![WordCost { word: 0, cost: 0.0 }; rows * k];
+            best_words(&team, &mut x.clone(), &bias, k, &mut best);
+            for row in 0..rows {
+                let want = costs(&x[row * vocabulary..(row + 1) * vocabulary], &bias);
+                let mut order: Vec<usize> = (0..vocabulary).collect();
+                order.sort_by(|&a, &b| want[a].total_cmp(&want[b]).then(a.cmp(&b)));
+                for (got, &want_word) in best[row * k..(row + 1) * k].iter().zip(&order) {
+                    assert_eq!(got.word as usize, want_word);
+                    assert!((f64::from(got.cost) - want[want_word]).abs() < 1e-5);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_of_nan_do_not_panic() {
+        let mut best = vec![WordCost { word: 9, cost: 0.0 }; 3];
+        best_words(&Team::new(1), &mut [f32::NAN; 20], &[0.0; 20], 3, &mut best);
+        assert!(best.iter().all(|b| b.cost == f32::INFINITY && b.word < 20));
+    }
+}

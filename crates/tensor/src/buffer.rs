@@ -1,0 +1,112 @@
+//! Memory that is used again.
+//!
+//! A training step makes and drops some hundreds of tensors, most of them of a few megabytes. Asking the system for them
+//! each time costs page faults on every byte; so dropped buffers wait in a pool of their thread for the next of their size.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+/// Bytes that one thread's pool keeps at most.
+const POOL_LIMIT_BYTES: usize = 1 << 30;
+
+#[derive(Default)]
+struct Pool {
+    free: HashMap<usize, Vec<Vec<f32>>>,
+    bytes: usize,
+}
+
+thread_local! {
+    static POOL: RefCell<Pool> = RefCell::default();
+}
+
+/// Capacity for `len` elements: four classes an octave, so that batches of similar size share buffers.
+fn class(len: usize) -> usize {
+    let step = (len.max(1024).next_power_of_two() / 8).max(1);
+    len.max(1).div_ceil(step) * step
+}
+
+/// `len` initialised floats that return to the pool when dropped.
+pub(crate) struct Buffer {
+    /// As long as its class; always initialised.
+    memory: Vec<f32>,
+    len: usize,
+}
+
+impl Buffer {
+    /// Elements of any value.
+    pub(crate) fn scratch(len: usize) -> Buffer {
+        let capacity = class(len);
+        let reused = POOL.with_borrow_mut(|pool| {
+            let memory = pool.free.get_mut(&capacity)?.pop()?;
+            pool.bytes -= capacity * size_of::<f32>();
+            Some(memory)
+        });
+        let mut buffer = Buffer { memory: reused.unwrap_or_else(|| vec![0.0; capacity]), len };
+        if cfg!(debug_assertions) {
+            // Whoever reads before writing shall notice.
+            buffer.fill(f32::NAN);
+        }
+        buffer
+    }
+}
+
+impl std::ops::Deref for Buffer {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        &self.memory[..self.len]
+    }
+}
+
+impl std::ops::DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.memory[..self.len]
+    }
+}
+
+impl From<Vec<f32>> for Buffer {
+    fn from(memory: Vec<f32>) -> Self {
+        let len = memory.len();
+        Buffer { memory, len }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let memory = std::mem::take(&mut self.memory);
+        let bytes = size_of_val(&memory[..]);
+        if memory.len() != class(memory.len()) {
+            return;
+        }
+        // The pool is gone when its thread ends; then memory just goes back to the system.
+        let _ = POOL.try_with(|pool| {
+            let mut pool = pool.borrow_mut();
+            if pool.bytes + bytes <= POOL_LIMIT_BYTES {
+                pool.bytes += bytes;
+                pool.free.entry(memory.len()).or_default().push(memory);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_holds_its_length_and_is_its_own_class() {
+        for len in (0..5000).chain([1 << 20, (1 << 20) + 1, 123_456_789]) {
+            let capacity = class(len);
+            assert!(capacity >= len && capacity > 0);
+            assert_eq!(class(capacity), capacity, "{len}");
+            assert!(len < 1024 || capacity <= len + len / 4 + 1, "{len} takes {capacity}");
+        }
+    }
+
+    #[test]
+    fn a_dropped_buffer_is_used_again() {
+        let first = Buffer::scratch(5000);
+        let address = first.as_ptr();
+        drop(first);
+        assert_eq!(Buffer::scratch(4990).as_ptr(), address);
+    }
+}

@@ -1,0 +1,97 @@
+//! y = x W' + b, for all tokens as one product.
+
+use std::ops::Range;
+
+use kokanee_kernels::{elementwise, gemm, reduce};
+
+use crate::{Slot, Tape, Tensor, Var};
+
+/// A weight N x K, or some of its columns: a concatenated input meets its part of the weight without a copy.
+#[derive(Clone, Debug)]
+pub struct Weight {
+    pub(crate) var: Var,
+    pub(crate) columns: Range<usize>,
+}
+
+impl Weight {
+    /// All columns.
+    pub fn whole(var: &Var) -> Weight {
+        Weight { columns: 0..var.value().cols(), var: var.clone() }
+    }
+
+    /// The columns given.
+    pub fn columns(var: &Var, columns: Range<usize>) -> Weight {
+        assert!(columns.end <= var.value().cols(), "columns {columns:?} of {}", var.value().shape());
+        Weight { columns, var: var.clone() }
+    }
+
+    /// Outputs N.
+    pub fn outputs(&self) -> usize {
+        self.var.value().rows()
+    }
+
+    /// Inputs K of these columns.
+    pub fn inputs(&self) -> usize {
+        self.columns.len()
+    }
+}
+
+/// `x W' + sum of biases`: R x N from `x` R x K, `weight` N x K, biases of N each.
+///
+/// Backward, from dy: `dx = dy W`, `dW = dy' x` (one product over all rows), `db = column sums of dy`.
+pub fn linear(tape: &Tape, x: &Var, weight: &Weight, biases: &[&Var]) -> Var {
+    let (rows, outputs) = (x.value().rows(), weight.outputs());
+    assert_eq!(x.value().cols(), weight.inputs(), "inputs of a linear layer");
+    let mut y = Tensor::scratch([rows, outputs]);
+    let beta = if biases.is_empty() {
+        0.0
+    } else {
+        let biases: Vec<&[f32]> = biases.iter().map(|b| b.value().data()).collect();
+        elementwise::fill_rows(tape.team(), y.data_mut(), &biases);
+        1.0
+    };
+    let w = weight.var.value().mat_columns(weight.columns.clone());
+    gemm(tape.team(), y.mat_mut(), beta, x.value().mat(), w.t());
+    let inputs = [x.slot(), weight.var.slot()].into_iter().chain(biases.iter().map(|b| b.slot()));
+    let y = tape.result(y, inputs);
+    if y.wants_gradient() {
+        let (dy, x, weight) = (y.slot(), x.clone(), weight.clone());
+        let biases: Vec<(Slot, crate::Shape)> =
+            biases.iter().map(|b| (b.slot(), b.value().shape().clone())).collect();
+        tape.record(move |gradients| {
+            let Some(d) = gradients.take(dy) else { return };
+            for (bias, shape) in &biases {
+                gradients.accumulate(*bias, shape, |team, sum, beta| {
+                    reduce::column_sums(team, sum.data_mut(), beta, d.data());
+                });
+            }
+            if weight.var.wants_gradient() {
+                add_weight_gradient(gradients, &weight, &d, x.value());
+            }
+            let w = weight.var.value().mat_columns(weight.columns.clone());
+            gradients.accumulate(&x, x.value().shape(), |team, sum, beta| {
+                gemm(team, sum.mat_mut(), beta, d.mat(), w);
+            });
+        });
+    }
+    y
+}
+
+/// `dW[:, columns] += dy' x`.
+pub(crate) fn add_weight_gradient(
+    gradients: &mut crate::Gradients,
+    weight: &Weight,
+    dy: &Tensor,
+    x: &Tensor,
+) {
+    let shape = weight.var.value().shape();
+    if weight.columns.len() == weight.var.value().cols() {
+        gradients.accumulate(&weight.var, shape, |team, sum, beta| {
+            gemm(team, sum.mat_mut(), beta, dy.mat().t(), x.mat());
+        });
+    } else {
+        gradients.accumulate_part(&weight.var, shape, |team, sum| {
+            gemm(team, sum.mat_columns_mut(weight.columns.clone()), 1.0, dy.mat().t(), x.mat());
+        });
+    }
+}

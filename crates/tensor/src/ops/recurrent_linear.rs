@@ -1,0 +1,125 @@
+//! Products inside a recurrence: small ones forwards and backwards at every step, one large one for each weight at the end.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use kokanee_kernels::{gather, gemm};
+
+use super::linear::{Weight, add_weight_gradient};
+use crate::{Rows, Tape, Tensor, Var};
+
+/// A weight that is used at every step of a loop.
+///
+/// It is laid out once for products with few rows, and it gathers what the steps bring (inputs, and gradients of outputs),
+/// so that the weight's gradient is one product over all steps. Make it before the loop starts: its own backward step must
+/// come after those of the loop.
+pub struct RecurrentWeight {
+    weight: Weight,
+    /// K x N: products with few rows read it without packing.
+    transposed: Tensor,
+    steps: Rc<RefCell<Vec<Step>>>,
+}
+
+struct Step {
+    x: Arc<Tensor>,
+    dy: Rc<Tensor>,
+}
+
+impl RecurrentWeight {
+    /// Lays `weight` out.
+    pub fn new(tape: &Tape, weight: Weight) -> RecurrentWeight {
+        let (inputs, outputs) = (weight.inputs(), weight.outputs());
+        let mut transposed = Tensor::scratch([inputs, outputs]);
+        let stride = weight.var.value().cols();
+        gather::transpose(
+            tape.team(),
+            transposed.data_mut(),
+            &weight.var.value().data()[weight.columns.start..],
+            outputs,
+            inputs,
+            stride,
+        );
+        let steps: Rc<RefCell<Vec<Step>>> = Rc::default();
+        if weight.var.wants_gradient() {
+            let (steps, weight) = (Rc::clone(&steps), weight.clone());
+            tape.record(move |gradients| {
+                let steps = steps.take();
+                if steps.is_empty() {
+                    return;
+                }
+                let x = concat_rows(steps.iter().map(|s| &*s.x), inputs);
+                let dy = concat_rows(steps.iter().map(|s| &*s.dy), outputs);
+                add_weight_gradient(gradients, &weight, &dy, &x);
+            });
+        }
+        RecurrentWeight { weight, transposed, steps }
+    }
+}
+
+fn concat_rows<'a>(parts: impl Iterator<Item = &'a Tensor> + Clone, width: usize) -> Tensor {
+    let rows = parts.clone().map(Tensor::rows).sum();
+    let mut all = Tensor::scratch([rows, width]);
+    let mut rest = all.data_mut();
+    for part in parts {
+        let (target, tail) = rest.split_at_mut(part.data().len());
+        target.copy_from_slice(part.data());
+        rest = tail;
+    }
+    all
+}
+
+/// `addend[rows] + sum over the terms of x W'`: B x N from inputs B x K; `rows` names the addend's row of each of the B rows.
+///
+/// Backward, from dy: `dx = dy W` for each term; row `rows[i]` of the addend's gradient gets `dy_i`; the weights' gradients
+/// wait for the end of the loop.
+pub fn recurrent_linear(
+    tape: &Tape,
+    addend: Option<(&Var, &Rows)>,
+    terms: &[(&Var, &RecurrentWeight)],
+) -> Var {
+    let (count, outputs) = match (addend, terms) {
+        (Some((addend, rows)), _) => (rows.len(), addend.value().cols()),
+        (None, [(x, weight), ..]) => (x.value().rows(), weight.weight.outputs()),
+        (None, []) => panic!("a sum needs something to add"),
+    };
+    let mut y = Tensor::scratch([count, outputs]);
+    let mut beta = 0.0;
+    if let Some((addend, rows)) = addend {
+        gather::gather_rows(tape.team(), y.data_mut(), addend.value().data(), outputs, rows);
+        beta = 1.0;
+    }
+    for (x, weight) in terms {
+        assert_eq!(x.value().rows(), count, "rows of a recurrent product");
+        gemm(tape.team(), y.mat_mut(), beta, x.value().mat(), weight.transposed.mat());
+        beta = 1.0;
+    }
+    let inputs = terms.iter().flat_map(|(x, w)| [x.slot(), w.weight.var.slot()]);
+    let y = tape.result(y, addend.iter().map(|(addend, _)| addend.slot()).chain(inputs));
+    if y.wants_gradient() {
+        let dy = y.slot();
+        let addend =
+            addend.map(|(addend, rows)| (addend.slot(), addend.value().shape().clone(), Arc::clone(rows)));
+        let terms: Vec<_> =
+            terms.iter().map(|(x, w)| ((*x).clone(), w.weight.clone(), Rc::clone(&w.steps))).collect();
+        tape.record(move |gradients| {
+            let Some(d) = gradients.take(dy) else { return };
+            if let Some((addend, shape, rows)) = &addend {
+                gradients.accumulate_part(*addend, shape, |_, sum| {
+                    gather::scatter_add_rows(sum.data_mut(), d.data(), outputs, rows);
+                });
+            }
+            let d = Rc::new(d);
+            for (x, weight, steps) in terms {
+                let w = weight.var.value().mat_columns(weight.columns.clone());
+                gradients.accumulate(&x, x.value().shape(), |team, sum, beta| {
+                    gemm(team, sum.mat_mut(), beta, d.mat(), w);
+                });
+                if weight.var.wants_gradient() {
+                    steps.borrow_mut().push(Step { x: x.shared(), dy: Rc::clone(&d) });
+                }
+            }
+        });
+    }
+    y
+}

@@ -1,0 +1,281 @@
+//! The tape: remembers what was done, and replays it backwards. It does not know the list of operations.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use kokanee_kernels::{Team, elementwise, gather};
+
+use crate::{Shape, Tensor};
+
+type Backward = Box<dyn FnOnce(&mut Gradients)>;
+
+/// Where operations are done and, when training, recorded.
+pub struct Tape {
+    team: Arc<Team>,
+    recording: bool,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    steps: Vec<Backward>,
+    slots: usize,
+}
+
+/// A value on a tape. Without a slot it is a constant: nothing flows back to it.
+#[derive(Clone, Debug)]
+pub struct Var {
+    value: Arc<Tensor>,
+    slot: Option<usize>,
+}
+
+impl Tape {
+    /// A tape that records, for training.
+    pub fn recording(team: Arc<Team>) -> Tape {
+        Tape { team, recording: true, state: RefCell::default() }
+    }
+
+    /// A tape that forgets: the same operations, nothing kept for gradients.
+    pub fn forgetting(team: Arc<Team>) -> Tape {
+        Tape { team, recording: false, state: RefCell::default() }
+    }
+
+    /// The threads that do the work.
+    pub fn team(&self) -> &Team {
+        &self.team
+    }
+
+    /// Whether gradients can be asked for.
+    pub fn is_recording(&self) -> bool {
+        self.recording
+    }
+
+    /// A value that gradients are wanted for.
+    pub fn parameter(&self, value: Arc<Tensor>) -> Var {
+        Var { value, slot: self.recording.then(|| self.next_slot()) }
+    }
+
+    /// A value that no gradient is wanted for.
+    pub fn constant(&self, value: Tensor) -> Var {
+        Var { value: Arc::new(value), slot: None }
+    }
+
+    /// The result of an operation on `inputs`: it gets a slot when one of them has one.
+    pub fn result(&self, value: Tensor, inputs: impl IntoIterator<Item = Slot>) -> Var {
+        let wanted = self.recording && inputs.into_iter().any(|slot| slot.0.is_some());
+        Var { value: Arc::new(value), slot: wanted.then(|| self.next_slot()) }
+    }
+
+    /// Remembers how gradients flow through an operation. Steps are replayed last first.
+    pub fn record(&self, backward: impl FnOnce(&mut Gradients) + 'static) {
+        if self.recording {
+            self.state.borrow_mut().steps.push(Box::new(backward));
+        }
+    }
+
+    /// Gradients of `loss` (one element) for everything that was recorded.
+    pub fn backward(self, loss: &Var) -> Gradients {
+        assert_eq!(loss.value.data().len(), 1, "gradients are of one number");
+        self.backward_from(vec![(loss.clone(), Tensor::from_vec([1], vec![1.0]))])
+    }
+
+    /// Gradients of `sum over the outputs of <output, factor>` for everything that was recorded.
+    pub fn backward_from(self, outputs: Vec<(Var, Tensor)>) -> Gradients {
+        let state = self.state.into_inner();
+        let mut gradients = Gradients { team: self.team, slots: Vec::new() };
+        gradients.slots.resize_with(state.slots, || None);
+        for (output, factor) in outputs {
+            gradients.add(&output, factor);
+        }
+        for step in state.steps.into_iter().rev() {
+            step(&mut gradients);
+        }
+        gradients
+    }
+
+    fn next_slot(&self) -> usize {
+        let mut state = self.state.borrow_mut();
+        state.slots += 1;
+        state.slots - 1
+    }
+}
+
+impl Var {
+    /// The value.
+    pub fn value(&self) -> &Tensor {
+        &self.value
+    }
+
+    /// The value, shared.
+    pub fn shared(&self) -> Arc<Tensor> {
+        Arc::clone(&self.value)
+    }
+
+    /// Whether a gradient flows to this value.
+    pub fn wants_gradient(&self) -> bool {
+        self.slot.is_some()
+    }
+
+    /// The name of this value's gradient, for steps that do not need the value itself.
+    pub fn slot(&self) -> Slot {
+        Slot(self.slot)
+    }
+
+    /// The value for changing in place: without a copy when nobody else holds it.
+    pub fn into_value(self) -> Tensor {
+        Arc::try_unwrap(self.value).unwrap_or_else(|shared| (*shared).clone())
+    }
+}
+
+/// The name of a gradient, without the value it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot(Option<usize>);
+
+impl From<&Var> for Slot {
+    fn from(var: &Var) -> Slot {
+        Slot(var.slot)
+    }
+}
+
+/// A gradient, dense or of some rows only.
+#[derive(Debug)]
+pub enum Gradient {
+    /// One value for each element.
+    Dense(Tensor),
+    /// Zero but for some rows (embeddings).
+    Rows(RowGradient),
+}
+
+/// A gradient that is zero outside the rows named.
+#[derive(Debug)]
+pub struct RowGradient {
+    /// Ascending, each once.
+    pub rows: Vec<u32>,
+    /// rows.len() x width.
+    pub values: Tensor,
+    /// Shape of the whole.
+    pub shape: Shape,
+}
+
+impl RowGradient {
+    /// The same gradient with its zeros.
+    pub fn to_dense(&self) -> Tensor {
+        let mut dense = Tensor::zeros(self.shape.clone());
+        gather::scatter_rows(dense.data_mut(), self.values.data(), self.values.cols(), &self.rows);
+        dense
+    }
+}
+
+/// Gradients on their way back.
+pub struct Gradients {
+    team: Arc<Team>,
+    slots: Vec<Option<Gradient>>,
+}
+
+impl Gradients {
+    /// The threads that do the work.
+    pub fn team(&self) -> Arc<Team> {
+        Arc::clone(&self.team)
+    }
+
+    /// Takes the dense gradient of a value; `None` when nothing flowed to it.
+    pub fn take(&mut self, of: impl Into<Slot>) -> Option<Tensor> {
+        match self.slots[of.into().0?].take()? {
+            Gradient::Dense(tensor) => Some(tensor),
+            Gradient::Rows(rows) => Some(rows.to_dense()),
+        }
+    }
+
+    /// Takes the gradient of a parameter as it is kept.
+    pub fn take_parameter(&mut self, of: impl Into<Slot>) -> Option<Gradient> {
+        self.slots[of.into().0?].take()
+    }
+
+    /// Adds a whole gradient.
+    pub fn add(&mut self, to: impl Into<Slot>, gradient: Tensor) {
+        let Some(slot) = to.into().0 else { return };
+        match &mut self.slots[slot] {
+            Some(Gradient::Dense(sum)) => {
+                elementwise::add_assign(&self.team, sum.data_mut(), gradient.data());
+            }
+            Some(Gradient::Rows(rows)) => {
+                let mut sum = gradient;
+                gather::scatter_add_rows(sum.data_mut(), rows.values.data(), rows.values.cols(), &rows.rows);
+                self.slots[slot] = Some(Gradient::Dense(sum));
+            }
+            empty @ None => *empty = Some(Gradient::Dense(gradient)),
+        }
+    }
+
+    /// Adds to a gradient in place: `write(team, sum, beta)` must compute `sum = beta sum + ...` for all elements, where
+    /// beta is 0 for a fresh sum of any content and 1 afterwards.
+    pub fn accumulate(
+        &mut self,
+        to: impl Into<Slot>,
+        shape: &Shape,
+        write: impl FnOnce(&Team, &mut Tensor, f32),
+    ) {
+        let Some(slot) = to.into().0 else { return };
+        match self.slots[slot].take() {
+            None => {
+                let mut sum = Tensor::scratch(shape.clone());
+                write(&self.team, &mut sum, 0.0);
+                self.slots[slot] = Some(Gradient::Dense(sum));
+            }
+            Some(Gradient::Dense(mut sum)) => {
+                write(&self.team, &mut sum, 1.0);
+                self.slots[slot] = Some(Gradient::Dense(sum));
+            }
+            Some(Gradient::Rows(rows)) => {
+                let mut sum = rows.to_dense();
+                write(&self.team, &mut sum, 1.0);
+                self.slots[slot] = Some(Gradient::Dense(sum));
+            }
+        }
+    }
+
+    /// As [`Gradients::accumulate`], for operations that touch parts of the sum only: it starts as zeros.
+    pub fn accumulate_part(
+        &mut self,
+        to: impl Into<Slot>,
+        shape: &Shape,
+        add: impl FnOnce(&Team, &mut Tensor),
+    ) {
+        self.accumulate(to, shape, |team, sum, beta| {
+            if beta == 0.0 {
+                sum.data_mut().fill(0.0);
+            }
+            add(team, sum);
+        });
+    }
+
+    /// Adds row `i` of `values` to row `rows[i]` of a gradient; rows may come several times.
+    pub fn add_rows(&mut self, to: impl Into<Slot>, shape: &Shape, rows: &[u32], values: &Tensor) {
+        let Some(slot) = to.into().0 else { return };
+        if let Some(Gradient::Dense(sum)) = &mut self.slots[slot] {
+            gather::scatter_add_rows(sum.data_mut(), values.data(), values.cols(), rows);
+            return;
+        }
+        let mut sources: Vec<(u32, &[f32])> = (0..rows.len()).map(|i| (rows[i], values.row(i))).collect();
+        let earlier = self.slots[slot].take();
+        if let Some(Gradient::Rows(earlier)) = &earlier {
+            sources.extend((0..earlier.rows.len()).map(|i| (earlier.rows[i], earlier.values.row(i))));
+        }
+        // A stable sort keeps the order of additions fixed.
+        sources.sort_by_key(|(row, _)| *row);
+        let mut unique: Vec<u32> = sources.iter().map(|(row, _)| *row).collect();
+        unique.dedup();
+        let width = values.cols();
+        let mut sum = Tensor::zeros([unique.len(), width]);
+        let mut at = 0;
+        for (row, source) in sources {
+            while unique[at] != row {
+                at += 1;
+            }
+            let target = &mut sum.data_mut()[at * width..(at + 1) * width];
+            target.iter_mut().zip(source).for_each(|(t, s)| *t += s);
+        }
+        self.slots[slot] =
+            Some(Gradient::Rows(RowGradient { rows: unique, values: sum, shape: shape.clone() }));
+    }
+}
