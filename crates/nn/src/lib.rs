@@ -1,1 +1,26 @@
 //! Encoder-decoder models: layers, parameters, search and artefacts.
+//!
+//! This crate sees ids, never text. Shapes: B sentences or hypotheses, S source tokens and T target tokens of a whole batch
+//! one after the other, E embedding, H units of a layer, A attention units, V vocabulary.
+
+pub mod artifact;
+mod attention;
+pub mod batch;
+pub mod config;
+pub mod decode;
+mod decoder;
+mod encoder;
+#[cfg(test)]
+mod golden;
+mod graph;
+pub mod init;
+pub mod model;
+pub mod params;
+pub mod random;
+mod rnn;
+
+pub use artifact::{Artifact, ArtifactError, LengthStatistics};
+pub use batch::Batch;
+pub use config::ModelConfig;
+pub use model::{BatchLoss, Model};
+pub use params::{Parameter, Parameters};

@@ -1,0 +1,132 @@
+//! Parameter files of MXNet: dictionaries of dense arrays as `mx.nd.save` writes them.
+//!
+//! Little-endian throughout: u64 0x112, u64 reserved, u64 number of arrays; each array is a u32 magic (versions 2 and 3), an i32
+//! storage type, the shape (u32 or i32 number of dimensions, i64 each), an i32 device type and number, an i32 element type, and
+//! the elements; then u64 number of names, each a u64 length and its bytes. Names begin with `arg:` or `aux:`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use kokanee_tensor::Tensor;
+
+use super::ArtifactError;
+
+const LIST_MAGIC: u64 = 0x112;
+const ARRAY_V2: u32 = 0xF993_FAC9;
+const ARRAY_V3: u32 = 0xF993_FACA;
+const FLOAT32: i32 = 0;
+
+/// Reads all arrays of a file, which must be dense `f32`, by name without the `arg:` prefix.
+///
+/// # Errors
+/// When the file cannot be read, is damaged, or holds something else; the byte offset is named.
+pub fn read_parameters(path: &Path) -> Result<HashMap<String, Tensor>, ArtifactError> {
+    let bytes = std::fs::read(path).map_err(|e| ArtifactError::io("read", path, e))?;
+    let mut reader = Reader { bytes: &bytes, at: 0 };
+    parse(&mut reader).map_err(|reason| {
+        ArtifactError::damaged(
+            path,
+            format!("at byte {}: {reason}; expected an MXNet parameter file", reader.at),
+        )
+    })
+}
+
+fn parse(reader: &mut Reader<'_>) -> Result<HashMap<String, Tensor>, String> {
+    if reader.u64()? != LIST_MAGIC {
+        return Err("the file does not start with MXNet's magic number".to_owned());
+    }
+    reader.u64()?;
+    let count = reader.count()?;
+    let mut arrays = Vec::new();
+    for _ in 0..count {
+        arrays.push(array(reader)?);
+    }
+    let names = reader.count()?;
+    if names != count {
+        return Err(format!("{names} names for {count} arrays"));
+    }
+    let mut named = HashMap::new();
+    for tensor in arrays {
+        let length = reader.count()?;
+        let name = std::str::from_utf8(reader.take(length)?).map_err(|_| "a name is not UTF-8")?;
+        let short = name.strip_prefix("arg:").or_else(|| name.strip_prefix("aux:")).unwrap_or(name);
+        if named.insert(short.to_owned(), tensor).is_some() {
+            return Err(format!("the name {short} comes twice"));
+        }
+    }
+    Ok(named)
+}
+
+fn array(reader: &mut Reader<'_>) -> Result<Tensor, String> {
+    let magic = reader.u32()?;
+    if magic != ARRAY_V2 && magic != ARRAY_V3 {
+        return Err(format!("an array starts with {magic:#x}, not with the magic of version 2 or 3"));
+    }
+    let storage = reader.i32()?;
+    if storage != 0 {
+        return Err(format!("an array has storage type {storage}, and only dense ones (0) can be read"));
+    }
+    let dimensions = reader.i32()?;
+    if !(1..=8).contains(&dimensions) {
+        return Err(format!("an array has {dimensions} dimensions"));
+    }
+    let mut extents = Vec::new();
+    let mut size = 1usize;
+    for _ in 0..dimensions {
+        let extent = usize::try_from(reader.i64()?).map_err(|_| "an array has a negative size")?;
+        size = size.checked_mul(extent).ok_or("an array is absurdly large")?;
+        extents.push(extent);
+    }
+    reader.i32()?;
+    reader.i32()?;
+    let kind = reader.i32()?;
+    if kind != FLOAT32 {
+        return Err(format!("an array has element type {kind}, and only float32 (0) can be read"));
+    }
+    let bytes = reader.take(size.checked_mul(4).ok_or("an array is absurdly large")?)?;
+    let (chunks, _) = bytes.as_chunks::<4>();
+    Ok(Tensor::from_vec(extents, chunks.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()))
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// The next bytes; nothing is allocated for a length that the file does not have.
+    fn take(&mut self, length: usize) -> Result<&'a [u8], String> {
+        let end = self.at.checked_add(length).filter(|&end| end <= self.bytes.len());
+        let end = end.ok_or_else(|| {
+            format!("the file ends: {length} more bytes expected, {} left", self.bytes.len() - self.at)
+        })?;
+        let taken = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn fixed<const N: usize>(&mut self) -> Result<[u8; N], String> {
+        Ok(self.take(N)?.try_into().expect("as many bytes as asked for"))
+    }
+
+    fn u32(&mut self) -> Result<u32, String> {
+        self.fixed().map(u32::from_le_bytes)
+    }
+
+    fn i32(&mut self) -> Result<i32, String> {
+        self.fixed().map(i32::from_le_bytes)
+    }
+
+    fn i64(&mut self) -> Result<i64, String> {
+        self.fixed().map(i64::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, String> {
+        self.fixed().map(u64::from_le_bytes)
+    }
+
+    fn count(&mut self) -> Result<usize, String> {
+        let count = self.u64()?;
+        usize::try_from(count).map_err(|_| format!("a count of {count} is absurd"))
+    }
+}

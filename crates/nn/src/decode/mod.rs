@@ -1,0 +1,145 @@
+//! From source ids to target ids: beam search, length limits, inputs that are too long for one piece.
+
+mod beam;
+mod limits;
+
+use std::sync::Arc;
+
+use kokanee_contract::{BeamSearchRule, Hyperparameters};
+use kokanee_kernels::Team;
+
+pub use limits::OutputLimit;
+
+use crate::{LengthStatistics, Model};
+
+/// Sentences that are decoded together.
+const BATCH: usize = 32;
+
+/// How to search.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// Hypotheses that stay alive at each step.
+    pub beam_size: usize,
+    /// How scores are compared; see [`BeamSearchRule`].
+    pub rule: BeamSearchRule,
+    /// Exponent of the length penalty.
+    pub length_penalty_alpha: f64,
+    /// Offset of the length penalty.
+    pub length_penalty_beta: f64,
+    /// Hypotheses to return, at most `beam_size`.
+    pub nbest: usize,
+    /// Whether to return attention weights.
+    pub attention: bool,
+}
+
+impl Search {
+    /// The search that hyperparameters ask for: one hypothesis, no attention.
+    pub fn new(h: &Hyperparameters) -> Search {
+        Search {
+            beam_size: h.beam_size,
+            rule: h.beam_search_rule,
+            length_penalty_alpha: h.length_penalty_alpha,
+            length_penalty_beta: h.length_penalty_beta,
+            nbest: 1,
+            attention: false,
+        }
+    }
+
+    /// `((beta + n) / (beta + 1)) ^ alpha`.
+    pub(crate) fn length_penalty(&self, length: usize) -> f64 {
+        if self.length_penalty_alpha == 0.0 {
+            return 1.0;
+        }
+        let (alpha, beta) = (self.length_penalty_alpha, self.length_penalty_beta);
+        ((beta + length as f64) / (beta + 1.0)).powf(alpha)
+    }
+}
+
+/// The answers for one source sentence.
+#[derive(Clone, Debug, Default)]
+pub struct Translation {
+    /// Best first; one at least, unless the source was empty.
+    pub hypotheses: Vec<Hypothesis>,
+}
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hypothesis {
+    /// Target ids without `<s>` and `</s>`.
+    pub words: Vec<u32>,
+    /// Negative log-probability over the length penalty (with the default penalty: the mean per token, `</s>` included);
+    /// lower is better.
+    pub score: f64,
+    /// Tokens that the score counts, `</s>` included.
+    pub scored_tokens: usize,
+    /// For each word, and for `</s>` where it was said, the weight of each source token (`</s>` included where the model reads
+    /// one); empty unless asked for.
+    pub attention: Vec<Vec<f32>>,
+}
+
+/// Translates sentences; the order of the answers is that of the sources.
+///
+/// An empty source has no hypothesis. A source that is longer than any the model was trained on is cut into pieces of that
+/// length, whose answers are put together: words one after the other, attention block by block, scores averaged by length; such
+/// a source has one hypothesis.
+pub fn translate(
+    model: &Model,
+    lengths: &LengthStatistics,
+    team: &Arc<Team>,
+    sources: &[&[u32]],
+    search: &Search,
+) -> Vec<Translation> {
+    let piece = lengths.longest_piece(model.config());
+    let mut pieces: Vec<(usize, &[u32])> =
+        sources.iter().enumerate().flat_map(|(i, ids)| ids.chunks(piece).map(move |ids| (i, ids))).collect();
+    // Sentences of similar length are searched together; the sort is stable, so pieces stay in order.
+    let mut order: Vec<usize> = (0..pieces.len()).collect();
+    order.sort_by_key(|&p| pieces[p].1.len());
+    let mut found: Vec<Option<Vec<Hypothesis>>> = (0..pieces.len()).map(|_| None).collect();
+    for batch in order.chunks(BATCH) {
+        let ids: Vec<&[u32]> = batch.iter().map(|&p| pieces[p].1).collect();
+        let limits: Vec<OutputLimit> =
+            ids.iter().map(|ids| lengths.output_limit(model.config(), ids.len(), search.rule)).collect();
+        for (&p, result) in batch.iter().zip(beam::search(model, team, &ids, &limits, search)) {
+            found[p] = Some(result);
+        }
+    }
+    let mut translations = vec![Translation::default(); sources.len()];
+    let mut parts: Vec<Vec<(usize, Vec<Hypothesis>)>> = vec![Vec::new(); sources.len()];
+    for ((source, ids), result) in pieces.drain(..).zip(found) {
+        parts[source].push((ids.len(), result.unwrap_or_default()));
+    }
+    for (translation, parts) in translations.iter_mut().zip(parts) {
+        translation.hypotheses = match parts.len() {
+            0 => Vec::new(),
+            1 => {
+                let found = parts.into_iter().flat_map(|(_, found)| found);
+                found.take(search.nbest.max(1)).collect()
+            }
+            _ => vec![join(parts, search)],
+        };
+    }
+    translations
+}
+
+/// One hypothesis of the best of each piece: `score = sum score_i lp(len_i) / lp(sum len_i)`.
+fn join(parts: Vec<(usize, Vec<Hypothesis>)>, search: &Search) -> Hypothesis {
+    let total: usize = parts.iter().map(|(columns, _)| columns).sum();
+    let mut joined = Hypothesis { words: Vec::new(), score: 0.0, scored_tokens: 0, attention: Vec::new() };
+    let mut left = 0;
+    for (columns, found) in parts {
+        let Some(best) = found.into_iter().next() else { continue };
+        joined.score += best.score * search.length_penalty(best.scored_tokens);
+        joined.scored_tokens += best.scored_tokens;
+        // Rows beyond the words are `</s>` of a piece: it has no place inside a sentence.
+        for row in best.attention.iter().take(best.words.len()) {
+            let mut wide = vec![0.0; total];
+            wide[left..left + columns].copy_from_slice(&row[..columns]);
+            joined.attention.push(wide);
+        }
+        joined.words.extend(best.words);
+        left += columns;
+    }
+    joined.score /= search.length_penalty(joined.scored_tokens).max(f64::MIN_POSITIVE);
+    joined
+}

@@ -1,0 +1,338 @@
+//! What Sockeye 1.18.106 computed, and whether we compute the same: scores, gradients, greedy and 5-best outputs, attention.
+//!
+//! The folders and the tolerances are described in the README of the golden files.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::artifact::read_mxnet_parameters;
+use crate::batch::Sequences;
+use crate::config::{AttentionConfig, RnnConfig};
+use crate::decode::{Search, Translation, translate};
+use crate::graph::Graph;
+use crate::{LengthStatistics, Model, ModelConfig};
+use kokanee_contract::special_ids::{BOS, EOS, PAD};
+use kokanee_contract::{BeamSearchRule, RnnAttentionType, RnnCellType, RnnDecoderStateInit};
+use kokanee_kernels::Team;
+use kokanee_tensor::ops::{self, Weight};
+use kokanee_tensor::{Gradient, Rows, Tape, Tensor};
+use kokanee_testkit::golden;
+
+struct Golden {
+    folder: PathBuf,
+    model: Model,
+    lengths: LengthStatistics,
+    source_words: HashMap<String, u32>,
+    target_words: HashMap<String, u32>,
+    team: Arc<Team>,
+}
+
+fn text(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn vocabulary(path: &Path) -> HashMap<String, u32> {
+    serde_json::from_str(&text(path)).unwrap()
+}
+
+/// The number after `key:` in Sockeye's YAML configuration.
+fn yaml_number(config: &str, key: &str) -> f64 {
+    let line = config.lines().find_map(|line| line.trim().strip_prefix(&format!("{key}: ")));
+    line.unwrap_or_else(|| panic!("no {key}")).parse().unwrap()
+}
+
+impl Golden {
+    fn load(case: &str) -> Option<Golden> {
+        let folder = golden(case)?;
+        let shared = folder.parent().unwrap().to_owned();
+        let config = text(&folder.join("config.yaml"));
+        let parameters = read_mxnet_parameters(&folder.join("params.mxnet")).unwrap();
+        let extent = |name: &str, axis: usize| parameters[name].shape().extents()[axis];
+        let rnn = |hidden| RnnConfig { cell: RnnCellType::Lstm, layers: 1, hidden };
+        let model_config = ModelConfig {
+            source_vocabulary: extent("source_embed_weight", 0),
+            target_vocabulary: extent("target_embed_weight", 0),
+            source_embedding: extent("source_embed_weight", 1),
+            target_embedding: extent("target_embed_weight", 1),
+            encoder: rnn(2 * extent("encoder_birnn_forward_l0_h2h_weight", 1)),
+            decoder: rnn(extent("decoder_rnn_l0_h2h_weight", 1)),
+            attention: AttentionConfig {
+                kind: RnnAttentionType::Mlp,
+                hidden: extent("decoder_rnn_att_e2h_weight", 0),
+            },
+            decoder_state_init: RnnDecoderStateInit::Last,
+            source_with_eos: config.contains("source_with_eos: true"),
+        };
+        let mut model = Model::zeros(model_config).unwrap();
+        model.parameters_mut().load(parameters).unwrap();
+        Some(Golden {
+            model,
+            lengths: LengthStatistics {
+                ratio_mean: yaml_number(&config, "length_ratio_mean"),
+                ratio_std: yaml_number(&config, "length_ratio_std"),
+                longest_source: yaml_number(&config, "max_seq_len_source") as usize,
+                longest_target: yaml_number(&config, "max_seq_len_target") as usize,
+                bucket_width: 10,
+            },
+            source_words: vocabulary(&shared.join("vocab.src.json")),
+            target_words: vocabulary(&shared.join("vocab.trg.json")),
+            team: Arc::new(Team::new(2)),
+            folder,
+        })
+    }
+
+    fn ids(words: &HashMap<String, u32>, line: &str) -> Vec<u32> {
+        line.split_whitespace().map(|word| words.get(word).copied().unwrap_or(1)).collect()
+    }
+
+    /// Ids of `NAME.src` and `NAME.trg`.
+    fn pairs(&self, name: &str) -> Vec<(Vec<u32>, Vec<u32>)> {
+        let lines = |side: &str| text(&self.folder.parent().unwrap().join(format!("{name}.{side}")));
+        lines("src")
+            .lines()
+            .zip(lines("trg").lines())
+            .map(|(s, t)| (Self::ids(&self.source_words, s), Self::ids(&self.target_words, t)))
+            .collect()
+    }
+
+    fn check_scores(&self, name: &str, file: &str, failures: &mut Vec<String>) {
+        let pairs = self.pairs(name);
+        let batch = self.model.batch(pairs.iter().map(|(s, t)| (&s[..], &t[..])));
+        let loss = self.model.loss(&self.team, &batch);
+        let want: Vec<f64> =
+            text(&self.folder.join(file)).lines().map(|line| line.parse().unwrap()).collect();
+        assert_eq!(want.len(), pairs.len());
+        for (i, want) in want.iter().enumerate() {
+            let span = batch.target.span(i);
+            let tokens = &loss.tokens[span.start as usize..span.end as usize];
+            let got: f64 = -tokens.iter().map(|t| f64::from(t.nll)).sum::<f64>();
+            if (got - want).abs() > 2e-3 {
+                failures.push(format!("{file}: line {}: {got:.4}, Sockeye says {want}", i + 1));
+            }
+        }
+    }
+
+    fn check_gradients(&self, failures: &mut Vec<String>) {
+        let pairs = self.pairs("batch");
+        let batch = self.model.batch(pairs.iter().map(|(s, t)| (&s[..], &t[..])));
+        let loss = self.model.loss_and_gradients(&self.team, &batch);
+        let after = read_mxnet_parameters(&self.folder.join("sgd1.mxnet")).unwrap();
+        for (parameter, gradient) in self.model.parameters().iter().zip(loss.gradients) {
+            let name = &parameter.name;
+            let got: Tensor = match gradient {
+                Some(Gradient::Dense(dense)) => dense,
+                Some(Gradient::Rows(rows)) => rows.to_dense(),
+                None => {
+                    failures.push(format!("{name}: no gradient"));
+                    continue;
+                }
+            };
+            let want: Vec<f32> =
+                parameter.value.data().iter().zip(after[name].data()).map(|(w, after)| w - after).collect();
+            let largest = want.iter().fold(0f32, |m, x| m.max(x.abs()));
+            let tolerance = if largest < 1e-3 { 5e-4 } else { 1e-4 } * largest;
+            let error = got.data().iter().zip(&want).fold(0f32, |m, (g, w)| m.max((g - w).abs()));
+            // The largest of differences passes over NaN.
+            if error > tolerance || got.data().iter().any(|g| g.is_nan()) {
+                failures.push(format!("gradient of {name}: off by {error:e} of at most {largest:e}"));
+            }
+        }
+    }
+
+    fn translate(&self, beam_size: usize, nbest: usize) -> Vec<Translation> {
+        let search = Search {
+            beam_size,
+            rule: BeamSearchRule::Sockeye1_18,
+            length_penalty_alpha: 1.0,
+            length_penalty_beta: 0.0,
+            nbest,
+            attention: true,
+        };
+        let pairs = self.pairs("test");
+        let sources: Vec<&[u32]> = pairs.iter().map(|(s, _)| &s[..]).collect();
+        translate(&self.model, &self.lengths, &self.team, &sources, &search)
+    }
+
+    fn sentence(&self, ids: &[u32]) -> String {
+        let words: HashMap<u32, &str> = self.target_words.iter().map(|(w, id)| (*id, w.as_str())).collect();
+        ids.iter().map(|id| words[id]).collect::<Vec<_>>().join(" ")
+    }
+
+    fn check_greedy(&self, failures: &mut Vec<String>) {
+        let want = text(&self.folder.join("greedy.txt"));
+        let got = self.translate(1, 1);
+        assert_eq!(got.len(), want.lines().count());
+        for (i, (got, want)) in got.iter().zip(want.lines()).enumerate() {
+            let got = self.sentence(&got.hypotheses[0].words);
+            if got != want {
+                failures.push(format!("greedy {}: `{got}`, Sockeye says `{want}`", i + 1));
+            }
+        }
+    }
+
+    fn check_beam(&self, failures: &mut Vec<String>) {
+        #[derive(serde::Deserialize)]
+        struct Line {
+            translations: Vec<String>,
+            scores: Vec<f64>,
+        }
+        let want = text(&self.folder.join("beam5.jsonl"));
+        let got = self.translate(5, 5);
+        assert_eq!(got.len(), want.lines().count());
+        for (i, (got, line)) in got.iter().zip(want.lines()).enumerate() {
+            let want: Line = serde_json::from_str(line).unwrap();
+            let scores: Vec<f64> = got.hypotheses.iter().map(|h| h.score).collect();
+            let sentences: Vec<String> = got.hypotheses.iter().map(|h| self.sentence(&h.words)).collect();
+            let near = |a: f64, b: f64| (a - b).abs() < 1e-4;
+            let fine = sentences.len() == want.translations.len()
+                && scores.iter().zip(&want.scores).all(|(a, b)| near(*a, *b))
+                && (0..sentences.len()).all(|rank| {
+                    // A swap of two whose scores are equal to four digits is no difference.
+                    (0..sentences.len()).any(|other| {
+                        sentences[rank] == want.translations[other] && near(scores[rank], want.scores[other])
+                    })
+                });
+            if !fine {
+                failures.push(format!("beam {}: {sentences:?} {scores:?}, Sockeye says {line}", i + 1));
+            }
+        }
+    }
+
+    /// Sockeye 1.18 does not print the attention of the hypothesis that it returns: at each step it prints that of whichever
+    /// hypothesis stands first on the beam afterwards, finished ones included (they go on, fed with `<pad>`). So the
+    /// recorded file is compared with a plain search that keeps all rows and does just that.
+    fn check_attention(&self, failures: &mut Vec<String>) {
+        let recorded = text(&self.folder.join("attention.txt"));
+        let blocks: Vec<&str> = recorded.split("\n\n").filter(|block| !block.trim().is_empty()).collect();
+        let pairs = self.pairs("test");
+        assert_eq!(blocks.len(), pairs.len());
+        for (i, ((source, _), block)) in pairs.iter().zip(blocks).enumerate() {
+            let mut lines = block.trim().lines();
+            let header: Vec<&str> = lines.next().unwrap().split(" ||| ").collect();
+            let words = header[1].split(' ').count();
+            let attention = self.first_row_attention(source, words);
+            for (s, line) in lines.enumerate() {
+                for (t, want) in line.split(' ').enumerate() {
+                    let (got, want) = (attention[t][s], want.parse::<f32>().unwrap());
+                    if got.is_nan() || (got - want).abs() > 1e-4 {
+                        failures.push(format!("attention {}: at {s},{t}: {got}, Sockeye says {want}", i + 1));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The attention of the first row of a beam of 5 after each of `steps` steps.
+    fn first_row_attention(&self, source: &[u32], steps: usize) -> Vec<Vec<f32>> {
+        const BEAM: usize = 5;
+        let tape = Tape::forgetting(Arc::clone(&self.team));
+        let graph = Graph::new(&tape, self.model.parameters());
+        let layers = &self.model.layers;
+        let batch = self.model.batch([(source, &[][..])]);
+        let encoded = self.model.encode(&graph, &batch.source);
+        let decoder = layers.decoder.prepare(&graph, &encoded);
+        let output = Weight::whole(graph.var(layers.output_weight));
+        let length = batch.source.span(0).len();
+        let mut state = layers.decoder.start(&graph, &encoded, vec![length as u32 - 1; BEAM].into());
+        // (score, last word, words said, finished)
+        let mut beam = vec![(0.0, BOS, 0, false); BEAM];
+        let mut attention = Vec::new();
+        for step in 0..steps {
+            let mut words = Sequences::default();
+            beam.iter().for_each(|&(_, word, ..)| words.push([word]));
+            let projected = layers.decoder.project(&graph, &self.model.embed_target(&graph, &words));
+            let spans = vec![0..length as u32; BEAM].into();
+            let rows: Rows = (0..BEAM as u32).collect();
+            let stepped = decoder.advance(&graph, &projected, &rows, &spans, &state);
+            let logits = ops::linear(&tape, &stepped.output, &output, &[graph.var(layers.output_bias)]);
+            let mut candidates = Vec::new();
+            for (row, &(score, _, said, finished)) in beam.iter().enumerate() {
+                if finished {
+                    candidates.push((score, row, PAD, said, true));
+                } else if step > 0 || row == 0 {
+                    let logits: Vec<f64> = logits.value().row(row).iter().map(|&x| f64::from(x)).collect();
+                    let log_sum = logits.iter().map(|x| x.exp()).sum::<f64>().ln();
+                    candidates.extend(
+                        (0u32..)
+                            .zip(logits)
+                            .map(|(word, logit)| (score + log_sum - logit, row, word, said, false)),
+                    );
+                }
+            }
+            candidates.sort_by(|a, b| a.0.total_cmp(&b.0));
+            candidates.truncate(BEAM);
+            let parents: Vec<u32> = candidates.iter().map(|c| c.1 as u32).collect();
+            let first = parents[0] as usize * length;
+            attention.push(stepped.probabilities.data()[first..first + length].to_vec());
+            beam = candidates
+                .into_iter()
+                .map(|(score, _, word, said, finished)| match word {
+                    EOS if !finished => (score / f64::from(said), word, said, true),
+                    _ => (score, word, said + i32::from(!finished), finished),
+                })
+                .collect();
+            state = stepped.state.select(&graph, &parents.into());
+        }
+        attention
+    }
+
+    /// The attention of a hypothesis must be that of saying its words, not that of a neighbour on the beam.
+    fn check_own_attention(&self, failures: &mut Vec<String>) {
+        let pairs = self.pairs("test");
+        for (i, (translation, (source, _))) in self.translate(5, 5).iter().zip(&pairs).enumerate() {
+            for hypothesis in &translation.hypotheses {
+                let forced = self.forced_attention(source, &hypothesis.words);
+                let off = hypothesis
+                    .attention
+                    .iter()
+                    .flatten()
+                    .zip(forced.iter().flatten())
+                    .fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+                if off > 1e-5 || hypothesis.attention.len() != hypothesis.scored_tokens {
+                    failures.push(format!("attention of {} is not its own: off by {off}", i + 1));
+                }
+            }
+        }
+    }
+
+    fn forced_attention(&self, source: &[u32], target: &[u32]) -> Vec<Vec<f32>> {
+        let tape = Tape::forgetting(Arc::clone(&self.team));
+        let graph = Graph::new(&tape, self.model.parameters());
+        let decoder = &self.model.layers.decoder;
+        let batch = self.model.batch([(source, target)]);
+        let encoded = self.model.encode(&graph, &batch.source);
+        let steps = decoder.prepare(&graph, &encoded);
+        let projected = decoder.project(&graph, &self.model.embed_target(&graph, &batch.target));
+        let mut state = decoder.start(&graph, &encoded, Arc::clone(&encoded.last));
+        let spans = [batch.source.span(0)].into();
+        (0..batch.labels.len() as u32)
+            .map(|t| {
+                let stepped = steps.advance(&graph, &projected, &[t].into(), &spans, &state);
+                state = stepped.state;
+                stepped.probabilities.data().to_vec()
+            })
+            .collect()
+    }
+}
+
+/// The recorded architectures that are built.
+const CASES: &[&str] = &["rnn_lstm_mlp_last"];
+
+#[test]
+fn golden_cases_agree() {
+    let mut failures = Vec::new();
+    for case in CASES {
+        let Some(golden) = Golden::load(case) else { return };
+        let before = failures.len();
+        golden.check_scores("test", "scores.txt", &mut failures);
+        golden.check_scores("batch", "batch_scores.txt", &mut failures);
+        golden.check_gradients(&mut failures);
+        golden.check_greedy(&mut failures);
+        golden.check_beam(&mut failures);
+        golden.check_attention(&mut failures);
+        golden.check_own_attention(&mut failures);
+        failures[before..].iter_mut().for_each(|f| *f = format!("{case}: {f}"));
+    }
+    assert!(failures.is_empty(), "{} differences:\n{}", failures.len(), failures.join("\n"));
+}

@@ -1,0 +1,26 @@
+//! A model's parameters on a tape.
+
+use kokanee_tensor::{Tape, Var};
+
+use crate::params::{ParameterId, Parameters};
+
+/// Where layers compute: the tape, and the variable of each parameter.
+pub(crate) struct Graph<'t> {
+    pub(crate) tape: &'t Tape,
+    parameters: Vec<Var>,
+}
+
+impl<'t> Graph<'t> {
+    pub(crate) fn new(tape: &'t Tape, parameters: &Parameters) -> Self {
+        Graph { tape, parameters: parameters.iter().map(|p| tape.parameter(p.value.clone())).collect() }
+    }
+
+    pub(crate) fn var(&self, id: ParameterId) -> &Var {
+        &self.parameters[id.0]
+    }
+
+    /// All parameters in order.
+    pub(crate) fn into_vars(self) -> Vec<Var> {
+        self.parameters
+    }
+}

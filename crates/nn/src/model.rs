@@ -1,0 +1,144 @@
+//! The whole model: embeddings, encoder, decoder, output layer.
+
+use std::sync::Arc;
+
+use kokanee_kernels::Team;
+use kokanee_kernels::softmax::TokenLoss;
+use kokanee_tensor::{Gradient, Tape, Var, ops};
+
+use crate::batch::{Batch, Sequences};
+use crate::config::{ConfigError, ModelConfig};
+use crate::decoder::RnnDecoder;
+use crate::encoder::{Encoded, RnnEncoder};
+use crate::graph::Graph;
+use crate::init::Initialisation;
+use crate::params::{self, Builder, ParameterId, Parameters};
+
+/// An encoder-decoder model with its parameters.
+pub struct Model {
+    config: ModelConfig,
+    parameters: Parameters,
+    pub(crate) layers: Layers,
+}
+
+/// Which parameters each layer has.
+pub(crate) struct Layers {
+    source_embedding: ParameterId,
+    target_embedding: ParameterId,
+    encoder: RnnEncoder,
+    pub(crate) decoder: RnnDecoder,
+    pub(crate) output_weight: ParameterId,
+    pub(crate) output_bias: ParameterId,
+}
+
+/// What a model says about a batch.
+pub struct BatchLoss {
+    /// Each target token's loss in token order, `</s>` included.
+    pub tokens: Vec<TokenLoss>,
+    /// Gradient of the mean loss per token for each parameter in order, when asked for; none where nothing flowed.
+    pub gradients: Vec<Option<Gradient>>,
+}
+
+impl BatchLoss {
+    /// Sum of the tokens' negative log-probabilities.
+    pub fn nll_sum(&self) -> f64 {
+        self.tokens.iter().map(|t| f64::from(t.nll)).sum()
+    }
+}
+
+impl Model {
+    /// A model with freshly drawn parameters.
+    ///
+    /// # Errors
+    /// When the configuration cannot be built.
+    pub fn new(config: ModelConfig, init: &Initialisation, team: &Team) -> Result<Model, ConfigError> {
+        let mut model = Model::zeros(config)?;
+        init.apply(&mut model.parameters, team);
+        Ok(model)
+    }
+
+    /// A model whose parameters are zeros, to be loaded.
+    ///
+    /// # Errors
+    /// When the configuration cannot be built.
+    pub fn zeros(config: ModelConfig) -> Result<Model, ConfigError> {
+        config.check()?;
+        let mut builder = Builder::default();
+        let embedding = [config.source_vocabulary, config.source_embedding];
+        let source_embedding = builder.add(params::SOURCE_EMBEDDING, embedding);
+        let embedding = [config.target_vocabulary, config.target_embedding];
+        let target_embedding = builder.add(params::TARGET_EMBEDDING, embedding);
+        let encoder = RnnEncoder::new(&mut builder, &config);
+        let decoder = RnnDecoder::new(&mut builder, &config);
+        let output_weight =
+            builder.add(params::OUTPUT_WEIGHT, [config.target_vocabulary, config.decoder.hidden]);
+        let output_bias = builder.add(params::OUTPUT_BIAS, [config.target_vocabulary]);
+        let layers =
+            Layers { source_embedding, target_embedding, encoder, decoder, output_weight, output_bias };
+        Ok(Model { config, parameters: builder.finish(), layers })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The parameters.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// The parameters, for loading and for updates.
+    pub fn parameters_mut(&mut self) -> &mut Parameters {
+        &mut self.parameters
+    }
+
+    /// A batch of (source, target) pairs as this model wants them.
+    pub fn batch<'a>(&self, pairs: impl IntoIterator<Item = (&'a [u32], &'a [u32])>) -> Batch {
+        Batch::new(pairs, self.config.source_with_eos)
+    }
+
+    /// The loss of a batch.
+    pub fn loss(&self, team: &Arc<Team>, batch: &Batch) -> BatchLoss {
+        let tape = Tape::forgetting(Arc::clone(team));
+        let (loss, _) = self.record_loss(&tape, batch);
+        BatchLoss { tokens: loss.tokens, gradients: Vec::new() }
+    }
+
+    /// The loss of a batch and the gradients of its mean per target token.
+    pub fn loss_and_gradients(&self, team: &Arc<Team>, batch: &Batch) -> BatchLoss {
+        let tape = Tape::recording(Arc::clone(team));
+        let (loss, parameters) = self.record_loss(&tape, batch);
+        let mut gradients = tape.backward(&loss.loss);
+        let gradients = parameters.iter().map(|var| gradients.take_parameter(var)).collect();
+        BatchLoss { tokens: loss.tokens, gradients }
+    }
+
+    fn record_loss(&self, tape: &Tape, batch: &Batch) -> (ops::CrossEntropy, Vec<Var>) {
+        let graph = Graph::new(tape, &self.parameters);
+        let layers = &self.layers;
+        let encoded = self.encode(&graph, &batch.source);
+        let embedded = self.embed_target(&graph, &batch.target);
+        let hidden = layers.decoder.decode(&graph, &encoded, &batch.source, &batch.target, &embedded);
+        let loss = ops::cross_entropy(
+            tape,
+            &hidden,
+            graph.var(layers.output_weight),
+            graph.var(layers.output_bias),
+            &batch.labels,
+            1.0 / batch.labels.len().max(1) as f32,
+        );
+        (loss, graph.into_vars())
+    }
+
+    pub(crate) fn encode(&self, graph: &Graph<'_>, source: &Sequences) -> Encoded {
+        let table = graph.var(self.layers.source_embedding);
+        let embedded = ops::embedding(graph.tape, table, source.ids());
+        self.layers.encoder.encode(graph, source, &embedded)
+    }
+
+    /// Embedded target words, T x E.
+    pub(crate) fn embed_target(&self, graph: &Graph<'_>, target: &Sequences) -> Var {
+        ops::embedding(graph.tape, graph.var(self.layers.target_embedding), target.ids())
+    }
+}

@@ -1,0 +1,190 @@
+//! Parameters and their names, exactly as Sockeye 1.18 has them on disk.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use kokanee_tensor::{Shape, Tensor};
+
+/// A named weight or bias.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// The name in files.
+    pub name: String,
+    /// The values.
+    pub value: Arc<Tensor>,
+}
+
+/// All parameters of a model, in the order in which its layers were built.
+#[derive(Clone, Debug, Default)]
+pub struct Parameters {
+    entries: Vec<Parameter>,
+}
+
+impl Parameters {
+    /// All of them, in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Parameter> {
+        self.entries.iter()
+    }
+
+    /// All of them, in order, for changing.
+    pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, Parameter> {
+        self.entries.iter_mut()
+    }
+
+    /// The parameter with this number.
+    pub fn get(&self, id: ParameterId) -> &Parameter {
+        &self.entries[id.0]
+    }
+
+    /// Number of parameters (tensors).
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Number of values in all tensors.
+    pub fn size(&self) -> usize {
+        self.entries.iter().map(|p| p.value.data().len()).sum()
+    }
+
+    /// Takes over the values of `named`, whose names and shapes must be exactly those of the model.
+    ///
+    /// # Errors
+    /// Every parameter that is missing, unexpected or misshapen, at once; then nothing is changed.
+    pub fn load(&mut self, mut named: HashMap<String, Tensor>) -> Result<(), ParameterMismatch> {
+        let mut mismatch = ParameterMismatch::default();
+        for entry in &self.entries {
+            match named.get(&entry.name) {
+                None => mismatch.missing.push(entry.name.clone()),
+                Some(tensor) if tensor.shape() != entry.value.shape() => mismatch.misshapen.push(format!(
+                    "{} is {} and should be {}",
+                    entry.name,
+                    tensor.shape(),
+                    entry.value.shape()
+                )),
+                Some(_) => {}
+            }
+        }
+        mismatch.unexpected =
+            named.keys().filter(|name| self.entries.iter().all(|e| e.name != **name)).cloned().collect();
+        mismatch.unexpected.sort_unstable();
+        if !mismatch.is_empty() {
+            return Err(mismatch);
+        }
+        for entry in &mut self.entries {
+            if let Some(tensor) = named.remove(&entry.name) {
+                entry.value = Arc::new(tensor);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What parameter values do not fit a model.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ParameterMismatch {
+    /// Names that the model has and the values lack.
+    pub missing: Vec<String>,
+    /// Names that the model does not have.
+    pub unexpected: Vec<String>,
+    /// Names with both shapes.
+    pub misshapen: Vec<String>,
+}
+
+impl ParameterMismatch {
+    fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.unexpected.is_empty() && self.misshapen.is_empty()
+    }
+}
+
+impl std::fmt::Display for ParameterMismatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts =
+            [("missing", &self.missing), ("unexpected", &self.unexpected), ("wrong", &self.misshapen)];
+        let texts: Vec<String> = parts
+            .iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(what, names)| format!("{what}: {}", names.join(", ")))
+            .collect();
+        write!(f, "{}", texts.join("; "))
+    }
+}
+
+impl std::error::Error for ParameterMismatch {}
+
+/// The number of a parameter in its model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParameterId(pub(crate) usize);
+
+/// Collects parameters while layers are built.
+#[derive(Default)]
+pub(crate) struct Builder {
+    entries: Vec<Parameter>,
+}
+
+impl Builder {
+    /// A parameter of zeros, to be initialised or loaded later.
+    pub(crate) fn add(&mut self, name: impl Into<String>, shape: impl Into<Shape>) -> ParameterId {
+        let name = name.into();
+        debug_assert!(self.entries.iter().all(|e| e.name != name), "{name} is built twice");
+        self.entries.push(Parameter { name, value: Arc::new(Tensor::zeros(shape)) });
+        ParameterId(self.entries.len() - 1)
+    }
+
+    pub(crate) fn finish(self) -> Parameters {
+        Parameters { entries: self.entries }
+    }
+}
+
+/// Source embedding, V x E.
+pub(crate) const SOURCE_EMBEDDING: &str = "source_embed_weight";
+/// Target embedding, V x E.
+pub(crate) const TARGET_EMBEDDING: &str = "target_embed_weight";
+/// Output layer, V x H.
+pub(crate) const OUTPUT_WEIGHT: &str = "target_output_weight";
+/// Output layer, V.
+pub(crate) const OUTPUT_BIAS: &str = "target_output_bias";
+/// Attentional layer, H x (H + H_enc).
+pub(crate) const DECODER_HIDDEN_WEIGHT: &str = "decoder_rnn_hidden_weight";
+/// Attentional layer, H.
+pub(crate) const DECODER_HIDDEN_BIAS: &str = "decoder_rnn_hidden_bias";
+/// Encoder outputs to attention units, A x H_enc.
+pub(crate) const ATTENTION_KEYS: &str = "decoder_rnn_att_e2h_weight";
+/// Decoder state to attention units, A x H.
+pub(crate) const ATTENTION_QUERY: &str = "decoder_rnn_att_q2h_weight";
+/// Attention units to the score, 1 x A.
+pub(crate) const ATTENTION_SCORE: &str = "decoder_rnn_att_h2s_weight";
+
+/// Prefix of one direction of the bidirectional first encoder layer.
+pub(crate) fn bidirectional_prefix(reverse: bool) -> &'static str {
+    if reverse { "encoder_birnn_reverse_l0_" } else { "encoder_birnn_forward_l0_" }
+}
+
+/// Prefix of decoder layer `layer`, from 0.
+pub(crate) fn decoder_layer_prefix(layer: usize) -> String {
+    format!("decoder_rnn_l{layer}_")
+}
+
+/// The four parameters of a recurrent cell: inputs weight and bias, recurrent weight and bias.
+pub(crate) fn cell_names(prefix: &str) -> [String; 4] {
+    ["i2h_weight", "i2h_bias", "h2h_weight", "h2h_bias"].map(|name| format!("{prefix}{name}"))
+}
+
+/// Weight and bias that make initial decoder state number `state` of the encoder's outputs.
+pub(crate) fn state_init_names(state: usize) -> [String; 2] {
+    ["weight", "bias"].map(|name| format!("decoder_rnn_enc2decinit_{state}_{name}"))
+}
+
+/// Whether Sockeye initialises this parameter as an orthogonal matrix.
+pub(crate) fn is_recurrent_weight(name: &str) -> bool {
+    name.contains("h2h") && is_weight(name)
+}
+
+/// Whether weight decay and the weight initialiser apply: everything but biases.
+pub fn is_weight(name: &str) -> bool {
+    name.ends_with("_weight")
+}

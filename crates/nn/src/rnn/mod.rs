@@ -1,0 +1,5 @@
+//! Recurrent cells.
+
+mod lstm;
+
+pub(crate) use lstm::{Lstm, LstmState, LstmStep};
