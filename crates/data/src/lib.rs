@@ -1,1 +1,30 @@
 //! From text and bytes to batches of ids.
+//!
+//! The way of a sentence: text lines become ids by a [`vocab::Vocabulary`] in [`mod@prepare`], lie on disk as
+//! protobuf [`record`]s framed by [`recordio`], are read back as a flat [`corpus::Corpus`], and are dealt into
+//! [`batches`] of similar length by [`buckets`].
+//!
+//! Ids are `u32`; 0 is `<pad>`, 1 `<unk>`, 2 `<s>`, 3 `</s>`. Sequences on disk and in a [`Corpus`] hold
+//! neither `<s>` nor `</s>`. Numbers of records and lines in errors count from 1, byte offsets from 0.
+
+pub mod atomic_file;
+pub mod batches;
+pub mod buckets;
+pub mod corpus;
+pub mod error;
+pub mod prepare;
+mod random;
+pub mod record;
+pub mod recordio;
+pub mod text;
+pub mod vocab;
+mod word_table;
+
+pub use batches::{BatchPlan, LastBatch, sequential_batches};
+pub use buckets::{Bucket, assign, define_buckets};
+pub use corpus::{Corpus, LengthStatistics, LimitReport, OverlongPolicy, VocabularySizes};
+pub use error::DataError;
+pub use prepare::{PrepareOptions, PrepareReport, Progress, Silent, prepare};
+pub use record::{Record, SequencePair, SequenceReader, TargetRule};
+pub use recordio::{RawRecord, RecordReader, RecordWriter};
+pub use vocab::{Vocabulary, VocabularyLimits};

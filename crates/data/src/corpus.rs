@@ -1,0 +1,341 @@
+//! A parallel corpus in memory, and how it is read from a channel.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::error::{ChannelFault, DataError, RecordFault};
+use crate::random::{combine, mix};
+use crate::record::{SOURCE, SequencePair, TARGET, TargetRule, decode_raw, located};
+use crate::recordio::{RawRecord, RecordReader};
+use crate::vocab::PAD_ID;
+
+/// Pairs of sequences in flat arrays: no allocation per sentence. Sequences hold neither `<s>` nor `</s>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Corpus {
+    sources: Sequences,
+    targets: Sequences,
+}
+
+/// How many ids each side's vocabulary has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VocabularySizes {
+    /// Source ids run from 0 to here, exclusive.
+    pub source: usize,
+    /// Target ids run from 0 to here, exclusive.
+    pub target: usize,
+}
+
+/// What becomes of a pair that exceeds the length limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverlongPolicy {
+    /// Cut to the limit, as SageMaker's documentation says.
+    Truncate,
+    /// Left out, as Sockeye does.
+    Drop,
+}
+
+/// What [`Corpus::apply_limits`] did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LimitReport {
+    /// Sources cut.
+    pub truncated_source: usize,
+    /// Targets cut.
+    pub truncated_target: usize,
+    /// Pairs left out.
+    pub dropped: usize,
+}
+
+/// Lengths over all pairs of a corpus (Sockeye 1.12, `LengthStatistics`, and more).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct LengthStatistics {
+    /// Pairs.
+    pub pairs: usize,
+    /// Source tokens.
+    pub source_tokens: usize,
+    /// Target tokens, neither `<s>` nor `</s>` counted.
+    pub target_tokens: usize,
+    /// Mean over pairs of (target tokens + 1 for `<s>`) / source tokens.
+    pub ratio_mean: f64,
+    /// Population standard deviation of the same.
+    pub ratio_std: f64,
+    /// The longest source, in tokens.
+    pub longest_source: usize,
+    /// The longest target, in tokens without `<s>`.
+    pub longest_target: usize,
+}
+
+impl Default for Corpus {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Corpus {
+    /// The most pairs, so that `u32` can name each.
+    pub const MAX_PAIRS: u64 = u32::MAX as u64;
+
+    /// A corpus without pairs.
+    pub fn new() -> Self {
+        Self { sources: Sequences::new(), targets: Sequences::new() }
+    }
+
+    /// Reads all records of a channel: a RecordIO file, or a folder of them. In a folder every file counts, in
+    /// subfolders too, whose name begins with neither `.` nor `_`, in the order of their paths.
+    ///
+    /// Ids beyond the vocabularies, and `<pad>`, are errors, as is a channel without records.
+    pub fn read(channel: &Path, sizes: VocabularySizes) -> Result<Self, DataError> {
+        let files = channel_files(channel)?;
+        let mut corpus = Self::new();
+        for file in &files {
+            corpus.read_file(file, sizes)?;
+        }
+        if corpus.is_empty() {
+            let fault = ChannelFault::NoRecords { files: files.len() };
+            return Err(DataError::Channel { path: channel.to_owned(), fault });
+        }
+        Ok(corpus)
+    }
+
+    /// How many pairs there are.
+    pub fn len(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Word ids of a source. Panics if there is no such pair.
+    pub fn source(&self, pair: usize) -> &[u32] {
+        self.sources.get(pair)
+    }
+
+    /// Word ids of a target. Panics if there is no such pair.
+    pub fn target(&self, pair: usize) -> &[u32] {
+        self.targets.get(pair)
+    }
+
+    /// Adds a pair.
+    pub fn push(&mut self, source: &[u32], target: &[u32]) {
+        self.sources.push(source);
+        self.targets.push(target);
+    }
+
+    /// Source tokens of all pairs.
+    pub fn source_tokens(&self) -> usize {
+        self.sources.ids.len()
+    }
+
+    /// Target tokens of all pairs, neither `<s>` nor `</s>` counted.
+    pub fn target_tokens(&self) -> usize {
+        self.targets.ids.len()
+    }
+
+    /// A number that tells this corpus from any other one: same pairs in the same order, same number, in every
+    /// version of this program. For checks when a run is resumed; no protection against intent.
+    pub fn fingerprint(&self) -> u64 {
+        let pairs = (0..self.len()).map(|pair| {
+            let hash = |ids: &[u32]| {
+                ids.iter().fold(mix(ids.len() as u64), |state, &id| combine(state, u64::from(id)))
+            };
+            combine(hash(self.source(pair)), hash(self.target(pair)))
+        });
+        pairs.fold(mix(self.len() as u64), combine)
+    }
+
+    /// Figures over all pairs; all zero for an empty corpus. Take them before [`apply_limits`](Self::apply_limits).
+    pub fn length_statistics(&self) -> LengthStatistics {
+        let mut statistics = LengthStatistics {
+            pairs: self.len(),
+            source_tokens: self.source_tokens(),
+            target_tokens: self.target_tokens(),
+            ..LengthStatistics::default()
+        };
+        // A pair without source has no ratio; reading lets none in, but `push` does.
+        let ratios = || {
+            (0..self.len())
+                .filter(|&pair| !self.source(pair).is_empty())
+                .map(|pair| (self.target(pair).len() + 1) as f64 / self.source(pair).len() as f64)
+        };
+        let count = ratios().count().max(1) as f64;
+        statistics.ratio_mean = ratios().sum::<f64>() / count;
+        let deviation = |ratio: f64| (ratio - statistics.ratio_mean).powi(2);
+        statistics.ratio_std = (ratios().map(deviation).sum::<f64>() / count).sqrt();
+        statistics.longest_source = (0..self.len()).map(|pair| self.source(pair).len()).max().unwrap_or(0);
+        statistics.longest_target = (0..self.len()).map(|pair| self.target(pair).len()).max().unwrap_or(0);
+        statistics
+    }
+
+    /// Brings all pairs within the limits: at most `max_source` source tokens, and `max_target` target tokens of
+    /// which `<s>` is one. Where a limit leaves no room for a single token, the pair is dropped either way.
+    pub fn apply_limits(
+        self,
+        max_source: usize,
+        max_target: usize,
+        policy: OverlongPolicy,
+    ) -> (Self, LimitReport) {
+        let mut report = LimitReport::default();
+        let target_room = max_target.saturating_sub(1);
+        let fits = |pair| self.source(pair).len() <= max_source && self.target(pair).len() <= target_room;
+        if (0..self.len()).all(fits) {
+            return (self, report);
+        }
+        let policy = if max_source == 0 || target_room == 0 { OverlongPolicy::Drop } else { policy };
+        let mut kept = Self::new();
+        for pair in 0..self.len() {
+            let (source, target) = (self.source(pair), self.target(pair));
+            match policy {
+                _ if fits(pair) => kept.push(source, target),
+                OverlongPolicy::Drop => report.dropped += 1,
+                OverlongPolicy::Truncate => {
+                    report.truncated_source += usize::from(source.len() > max_source);
+                    report.truncated_target += usize::from(target.len() > target_room);
+                    kept.push(
+                        &source[..source.len().min(max_source)],
+                        &target[..target.len().min(target_room)],
+                    );
+                }
+            }
+        }
+        (kept, report)
+    }
+
+    fn read_file(&mut self, path: &Path, sizes: VocabularySizes) -> Result<(), DataError> {
+        /// Records decoded at a time; their order stays.
+        const BATCH: usize = 8192;
+        let mut records = RecordReader::open(path)?;
+        loop {
+            // A faulty frame is told only after the records before it, as if they were read one by one.
+            let mut raw = Vec::with_capacity(BATCH);
+            let mut end = Ok(false);
+            while raw.len() < BATCH {
+                match records.next() {
+                    Some(Ok(record)) => raw.push(record),
+                    Some(Err(error)) => end = Err(error),
+                    None => end = Ok(true),
+                }
+                if !matches!(end, Ok(false)) {
+                    break;
+                }
+            }
+            let pairs: Vec<_> = raw.par_iter().map(|raw| decode_checked(raw, path, sizes)).collect();
+            for pair in pairs {
+                let pair = pair?;
+                if self.len() as u64 == Self::MAX_PAIRS {
+                    let fault = ChannelFault::TooMany { limit: Self::MAX_PAIRS };
+                    return Err(DataError::Channel { path: path.to_owned(), fault });
+                }
+                self.push(&pair.source, &pair.target);
+            }
+            if end? {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn decode_checked(raw: &RawRecord, path: &Path, sizes: VocabularySizes) -> Result<SequencePair, DataError> {
+    let pair = decode_raw(raw, path, TargetRule::Required)?;
+    for (field, ids, size) in [(SOURCE, &pair.source, sizes.source), (TARGET, &pair.target, sizes.target)] {
+        let outside = |id: u32| id == PAD_ID || id as usize >= size;
+        if let Some(index) = ids.iter().position(|&id| outside(id)) {
+            let expected = if ids[index] == PAD_ID {
+                "a word's id; 0 is <pad>, which fills up rows and stands for no word".to_owned()
+            } else {
+                format!(
+                    "an id below the vocabulary's size {size}; is this the vocabulary the records were made with?"
+                )
+            };
+            let fault =
+                RecordFault::Value { field, position: index + 1, got: ids[index].to_string(), expected };
+            return Err(located(raw, path, fault));
+        }
+    }
+    Ok(pair)
+}
+
+/// The data files of a channel (see [`Corpus::read`]), in reading order; at least one.
+pub fn channel_files(channel: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let fail = |fault| DataError::Channel { path: channel.to_owned(), fault };
+    let metadata = match fs::metadata(channel) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(fail(ChannelFault::Absent)),
+        Err(error) => return Err(DataError::io(channel, "look at the channel")(error)),
+    };
+    if !metadata.is_dir() {
+        return Ok(vec![channel.to_owned()]);
+    }
+    let (mut files, mut skipped) = (Vec::new(), 0);
+    list_folder(channel, 0, &mut files, &mut skipped)?;
+    if files.is_empty() {
+        return Err(fail(ChannelFault::NoFiles { skipped }));
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+fn list_folder(
+    folder: &Path,
+    depth: usize,
+    files: &mut Vec<PathBuf>,
+    skipped: &mut usize,
+) -> Result<(), DataError> {
+    /// SageMaker keeps the folders of the S3 keys; nobody nests them this deep.
+    const DEPTH_LIMIT: usize = 32;
+    if depth > DEPTH_LIMIT {
+        let fault = ChannelFault::TooDeep { limit: DEPTH_LIMIT };
+        return Err(DataError::Channel { path: folder.to_owned(), fault });
+    }
+    for entry in fs::read_dir(folder).map_err(DataError::io(folder, "list the folder"))? {
+        let entry = entry.map_err(DataError::io(folder, "list the folder"))?;
+        let path = entry.path();
+        if entry.file_name().as_encoded_bytes().starts_with(b".")
+            || entry.file_name().as_encoded_bytes().starts_with(b"_")
+        {
+            *skipped += 1;
+            continue;
+        }
+        // Links are followed: data is often mounted that way.
+        let metadata = fs::metadata(&path).map_err(DataError::io(&path, "look at the file"))?;
+        if metadata.is_dir() {
+            list_folder(&path, depth + 1, files, skipped)?;
+        } else if metadata.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Sequences one after another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Sequences {
+    ids: Vec<u32>,
+    /// Where each begins, and the end of the last.
+    offsets: Vec<usize>,
+}
+
+impl Sequences {
+    fn new() -> Self {
+        Self { ids: Vec::new(), offsets: vec![0] }
+    }
+
+    fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    fn get(&self, index: usize) -> &[u32] {
+        &self.ids[self.offsets[index]..self.offsets[index + 1]]
+    }
+
+    fn push(&mut self, ids: &[u32]) {
+        self.ids.extend_from_slice(ids);
+        self.offsets.push(self.ids.len());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,389 @@
+//! What can be wrong with data that comes from outside, and how it is told.
+//!
+//! Every message says where (file, record or line, byte, field), what was expected, what was found, and, where
+//! it is not plain from that, what to do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// A fault in files or options given by the user.
+#[derive(Debug, Error)]
+pub enum DataError {
+    /// The operating system refused to read or write.
+    #[error("{path}: cannot {action}: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried, as a verb phrase: "open the file".
+        action: &'static str,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A RecordIO frame is damaged, or the file is not RecordIO.
+    #[error("{path}: record {record} at byte {offset}: {fault}")]
+    Frame {
+        /// The file.
+        path: PathBuf,
+        /// Number of the record, from 1.
+        record: u64,
+        /// Where the record's first frame begins, in bytes from the start of the file.
+        offset: u64,
+        /// What is wrong with it.
+        fault: FrameFault,
+    },
+    /// A record's content is not a pair of sequences of word ids.
+    #[error("{path}: record {record} at byte {offset}: {fault}")]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Number of the record, from 1.
+        record: u64,
+        /// Where the record's first frame begins, in bytes from the start of the file.
+        offset: u64,
+        /// What is wrong with it.
+        fault: RecordFault,
+    },
+    /// A channel (file or folder) without a single record.
+    #[error("{path}: {fault}")]
+    Channel {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: ChannelFault,
+    },
+    /// A vocabulary file that does not give every id from 0 up exactly one word.
+    #[error("{path}{}: {fault}", at_line(*.line))]
+    Vocabulary {
+        /// The file, or the name given for the text.
+        path: PathBuf,
+        /// Line on which the fault was seen, from 1, where it belongs to one line.
+        line: Option<usize>,
+        /// What is wrong with it.
+        fault: VocabularyFault,
+    },
+    /// A line of a text file that cannot be read as text.
+    #[error("{path}:{line}:{byte}: {fault}")]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// Byte within the line, from 1.
+        byte: u64,
+        /// What is wrong with it.
+        fault: TextFault,
+    },
+    /// Source and target text of a parallel corpus have different numbers of lines.
+    #[error(
+        "{shorter} ends at line {shorter_lines}, but {longer} goes on to line {longer_lines}: line N of the \
+         one must be the translation of line N of the other; find the first pair that does not match"
+    )]
+    UnequalLines {
+        /// The file that ends first.
+        shorter: PathBuf,
+        /// How many lines it has.
+        shorter_lines: u64,
+        /// The other file.
+        longer: PathBuf,
+        /// How many lines that one has.
+        longer_lines: u64,
+    },
+    /// A parallel corpus of which no pair has words on both sides.
+    #[error(
+        "{source_path} and {target_path}: none of the {lines} line pairs has words on both sides; nothing to write"
+    )]
+    NothingKept {
+        /// The source text.
+        source_path: PathBuf,
+        /// The target text.
+        target_path: PathBuf,
+        /// How many line pairs were read.
+        lines: u64,
+    },
+    /// An option that contradicts another one, or cannot be met.
+    #[error("{option}: {problem}")]
+    Options {
+        /// The option as the user wrote it.
+        option: &'static str,
+        /// What is wrong with it and what to do.
+        problem: String,
+    },
+}
+
+impl DataError {
+    pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, action, source }
+    }
+}
+
+fn at_line(line: Option<usize>) -> String {
+    line.map_or_else(String::new, |line| format!(":{line}"))
+}
+
+/// What is wrong with a RecordIO frame.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum FrameFault {
+    /// The frame does not begin with the magic number.
+    #[error(
+        "expected the RecordIO magic 0xced7230a (bytes 0a 23 d7 ce) at byte {at}, got bytes {}; the file is \
+         not RecordIO, or what lies before this place is damaged", hex(.got)
+    )]
+    WrongMagic {
+        /// Where the frame begins, in bytes from the start of the file.
+        at: u64,
+        /// The four bytes found instead.
+        got: [u8; 4],
+    },
+    /// The file is gzip-compressed.
+    #[error("the file is gzip-compressed, but RecordIO is read as it is: decompress it first (gunzip)")]
+    Gzip,
+    /// The file ends inside a frame.
+    #[error(
+        "the frame's {part} is cut short: expected {expected} bytes, got {got}; the file is incomplete, copy or write it again"
+    )]
+    Truncated {
+        /// Header, data or padding.
+        part: &'static str,
+        /// Bytes that should have followed.
+        expected: u64,
+        /// Bytes that were there.
+        got: u64,
+    },
+    /// The file ends between the parts of a divided record.
+    #[error(
+        "the file ends after part {parts} of a divided record: expected a further part; the file is incomplete, copy or write it again"
+    )]
+    Unfinished {
+        /// How many parts were there.
+        parts: u64,
+    },
+    /// The frame claims more bytes than a record may have.
+    #[error(
+        "the frame claims {length} bytes of data, more than the {limit} a record may have; the length field is damaged"
+    )]
+    TooLong {
+        /// Bytes claimed, all parts together.
+        length: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// A continuation flag out of order.
+    #[error(
+        "expected {expected}, got continuation flag {got}; a part of a divided record is missing or damaged"
+    )]
+    Continuation {
+        /// What may stand here.
+        expected: &'static str,
+        /// The top three bits of the length field.
+        got: u32,
+    },
+}
+
+/// What is wrong with the content of a record.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum RecordFault {
+    /// The payload cannot be decoded.
+    #[error("its {bytes} bytes are not an aialgs.data.Record in protobuf encoding: {problem}")]
+    NotProtobuf {
+        /// Length of the payload.
+        bytes: usize,
+        /// The decoder's words.
+        problem: String,
+    },
+    /// A field is absent.
+    #[error("{field} is missing; the record has {present}")]
+    Missing {
+        /// The field, as `features["source"]`.
+        field: &'static str,
+        /// What the record has instead.
+        present: String,
+    },
+    /// A field holds no values.
+    #[error("{field} is empty; expected at least one word id")]
+    Empty {
+        /// The field.
+        field: &'static str,
+    },
+    /// A field holds another kind of value.
+    #[error("{field} holds {got}; expected an int32_tensor (or a float tensor of whole numbers)")]
+    WrongKind {
+        /// The field.
+        field: &'static str,
+        /// The kind found.
+        got: &'static str,
+    },
+    /// A tensor with keys.
+    #[error("{field} is a sparse tensor ({keys} keys); expected a dense one: a sequence has no gaps")]
+    Sparse {
+        /// The field.
+        field: &'static str,
+        /// How many keys it has.
+        keys: usize,
+    },
+    /// A value that is not a word id.
+    #[error("{field}: value {position} is {got}; expected {expected}")]
+    Value {
+        /// The field.
+        field: &'static str,
+        /// Place of the value, from 1.
+        position: usize,
+        /// The value as text.
+        got: String,
+        /// What it may be.
+        expected: String,
+    },
+    /// Two different targets.
+    #[error(
+        "features[\"target\"] and label[\"target\"] both hold values, and not the same; give the target once"
+    )]
+    TwoTargets,
+}
+
+/// What is wrong with a channel.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ChannelFault {
+    /// There is no such file or folder.
+    #[error("there is no such file or folder; looked for a RecordIO file or a folder of them")]
+    Absent,
+    /// A folder without data files.
+    #[error(
+        "the folder holds no data files; looked for files, in subfolders too, whose names begin with neither \
+         '.' nor '_'{}", passed_over(.skipped)
+    )]
+    NoFiles {
+        /// Files that were left out because of their names.
+        skipped: usize,
+    },
+    /// Files without a record.
+    #[error("no record in {files} file(s); looked for RecordIO-framed records in all of them")]
+    NoRecords {
+        /// How many files were read.
+        files: usize,
+    },
+    /// Folders too deep, most likely a link that leads back.
+    #[error("folders are nested more than {limit} deep; does a link lead back to a folder above it?")]
+    TooDeep {
+        /// How deep they may be.
+        limit: usize,
+    },
+    /// More pairs than an index can name.
+    #[error("more than {limit} pairs; divide the corpus")]
+    TooMany {
+        /// How many pairs there may be.
+        limit: u64,
+    },
+}
+
+fn passed_over(count: &usize) -> String {
+    if *count == 0 { String::new() } else { format!("; {count} file(s) were passed over by that rule") }
+}
+
+/// What is wrong with a vocabulary.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum VocabularyFault {
+    /// Not JSON, or not an object of word to id.
+    #[error("expected a JSON object that gives every word an id, {{\"<pad>\": 0, …}}: {problem}")]
+    NotJson {
+        /// The parser's words.
+        problem: String,
+    },
+    /// Not UTF-8.
+    #[error("byte {byte} is not UTF-8; save the file as UTF-8")]
+    NotUtf8 {
+        /// Where, from the start of the file.
+        byte: usize,
+    },
+    /// A word that stands there twice.
+    #[error("the word {word:?} stands there twice, with id {first} and again with id {second}")]
+    DuplicateWord {
+        /// The word.
+        word: String,
+        /// Its id the first time.
+        first: u32,
+        /// Its id the second time.
+        second: u32,
+    },
+    /// An id given to two words.
+    #[error(
+        "id {id} is given to {second:?}, but {first:?} has it already; every word needs an id of its own"
+    )]
+    DuplicateId {
+        /// The id.
+        id: u32,
+        /// The word that has it.
+        first: String,
+        /// The word that wants it.
+        second: String,
+    },
+    /// A value that is not an id.
+    #[error("the id of {word:?} is {got}; expected a whole number from 0 to 2147483647")]
+    NotAnId {
+        /// The word.
+        word: String,
+        /// The value as JSON.
+        got: String,
+    },
+    /// An id without a word.
+    #[error(
+        "no word has id {id}, though there are {words} words and ids go up to {last:?} = {last_id}; ids must \
+         run from 0 without gaps"
+    )]
+    Gap {
+        /// The lowest id without a word.
+        id: u32,
+        /// How many words there are.
+        words: usize,
+        /// The word with the highest id.
+        last: String,
+        /// That id.
+        last_id: u32,
+    },
+    /// One of the four special symbols is absent.
+    #[error("the special symbol {symbol:?} is missing; expected it with id {expected}")]
+    MissingSpecial {
+        /// The symbol.
+        symbol: &'static str,
+        /// Its id.
+        expected: u32,
+    },
+    /// One of the four special symbols has another id.
+    #[error("the special symbol {symbol:?} has id {got}; expected id {expected}")]
+    MisplacedSpecial {
+        /// The symbol.
+        symbol: &'static str,
+        /// The id it has.
+        got: u32,
+        /// The id it must have.
+        expected: u32,
+    },
+}
+
+/// What is wrong with a line of text.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum TextFault {
+    /// Not UTF-8.
+    #[error("byte 0x{byte:02x} is not valid UTF-8 here; save the file as UTF-8 (iconv -f … -t utf-8)")]
+    NotUtf8 {
+        /// The first byte of the invalid sequence.
+        byte: u8,
+    },
+    /// A line without end.
+    #[error("the line is longer than {limit} bytes; expected one sentence a line. Is this a text file?")]
+    TooLong {
+        /// Bytes allowed in a line.
+        limit: u64,
+    },
+    /// The stream broke off: mostly damaged gzip.
+    #[error("cannot read on: {problem}; a .gz file that ends early or is damaged must be copied again")]
+    Unreadable {
+        /// The system's or decompressor's words.
+        problem: String,
+    },
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,239 @@
+//! The engine of `kokanee prepare`: parallel text in, vocabularies and RecordIO files out.
+//!
+//! It does what AWS's `create_vocab_proto.py` does (amazon-sagemaker-examples, seq2seq_translation_en-de): counts
+//! the words of the training text, ranks them, writes `vocab.src.json` and `vocab.trg.json`, and turns every
+//! line pair into a record of ids; pairs with a blank side are passed over.
+//!
+//! Different by intent: records keep the order of the lines, so the same input gives the same bytes on any
+//! number of threads; files of unequal length and text that is not UTF-8 are errors (the script cuts the longer
+//! file short and replaces the bytes); a special symbol such as `<s>` in the text becomes an unknown word (the
+//! script gives it the symbol's id, which later reads as the end of a sentence); one vocabulary may be given and
+//! the other built (the script then builds both and overwrites the given one).
+
+mod count;
+mod encode;
+mod options;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub use options::{DEFAULT_MAX_SEQ_LEN, PrepareOptions};
+pub use report::{
+    LengthRatio, Lengths, Overlong, PrepareReport, SharedPairs, SideReport, Skipped, SplitReport,
+    VocabularyReport, WrittenFile,
+};
+
+use crate::atomic_file::AtomicFile;
+use crate::error::DataError;
+use crate::text::ChunkSize;
+use crate::vocab::Vocabulary;
+use count::WordCounts;
+use encode::{Encoder, Overlap};
+use options::Plan;
+
+/// How much of each file one task works on. Fixed, and not derived from the number of threads, because sums of
+/// floats in the report are taken chunk by chunk.
+const CHUNK: ChunkSize = ChunkSize { lines: 8192, bytes: 1 << 20 };
+
+/// Who is told how far the work is. All methods do nothing unless written.
+pub trait Progress: Sync {
+    /// A phase begins, which will read `total_bytes` of files (as they lie on disk). Phases may overlap no other.
+    fn begin(&self, phase: &str, total_bytes: u64) {
+        let _ = (phase, total_bytes);
+    }
+
+    /// So many more bytes of files were read. May be called from any thread.
+    fn advance(&self, bytes: u64) {
+        let _ = bytes;
+    }
+
+    /// The phase is over.
+    fn finish(&self) {}
+}
+
+/// Tells nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {}
+
+/// Reads the texts, writes the vocabularies and records, and says what the data looks like.
+///
+/// All files appear at the end, each whole; after an error none was touched.
+pub fn prepare(options: &PrepareOptions, progress: &dyn Progress) -> Result<PrepareReport, DataError> {
+    prepare_in_chunks(options, progress, CHUNK)
+}
+
+fn prepare_in_chunks(
+    options: &PrepareOptions,
+    progress: &dyn Progress,
+    chunk: ChunkSize,
+) -> Result<PrepareReport, DataError> {
+    let plan = Plan::new(options)?;
+    let (source, target) = vocabularies(options, progress, chunk)?;
+    create_folders(&plan)?;
+
+    let encoder = Encoder {
+        source: &source.vocabulary,
+        target: &target.vocabulary,
+        max_seq_len_source: options.max_seq_len_source,
+        max_seq_len_target: options.max_seq_len_target,
+        chunk,
+        progress,
+    };
+    // Validation first: its pairs are remembered (they are few) and looked for among the training pairs.
+    let mut overlap = Overlap::default();
+    let validation = match &plan.validation {
+        Some((source, target, output)) => {
+            let mut file = AtomicFile::create(output)?;
+            let report =
+                encoder.run("encoding validation text", [source, target], &mut file, overlap.collect())?;
+            Some((file, report))
+        }
+        None => None,
+    };
+    let mut train_file = AtomicFile::create(&plan.train_output)?;
+    let inputs = [options.train_source.as_path(), options.train_target.as_path()];
+    let train = encoder.run("encoding training text", inputs, &mut train_file, overlap.look_up())?;
+
+    let mut outputs = Vec::new();
+    for (path, built) in [(&plan.vocab_source, &source), (&plan.vocab_target, &target)] {
+        if let Some(path) = path {
+            let mut file = AtomicFile::create(path)?;
+            std::io::Write::write_all(&mut file, built.vocabulary.to_json().as_bytes())
+                .map_err(DataError::io(path, "write the file"))?;
+            outputs.push(file);
+        }
+    }
+    outputs.push(train_file);
+    let shared = validation.as_ref().map(|_| overlap.count());
+    let validation = validation.map(|(file, report)| {
+        outputs.push(file);
+        report
+    });
+    Ok(PrepareReport {
+        train,
+        validation,
+        source_vocabulary: source.report(),
+        target_vocabulary: target.report(),
+        shared,
+        max_seq_len_source: options.max_seq_len_source,
+        max_seq_len_target: options.max_seq_len_target,
+        files: commit(outputs)?,
+    })
+}
+
+/// Brings all files to the disk before the first of them gets its name.
+fn commit(mut outputs: Vec<AtomicFile>) -> Result<Vec<WrittenFile>, DataError> {
+    for output in &mut outputs {
+        output.sync()?;
+    }
+    let commit = |output: AtomicFile| {
+        let path = output.path().to_owned();
+        Ok(WrittenFile { path, bytes: output.commit()? })
+    };
+    outputs.into_iter().map(commit).collect()
+}
+
+/// A vocabulary and where it came from.
+struct Built {
+    vocabulary: Vocabulary,
+    given: Option<PathBuf>,
+    /// Distinct words of the training text, where they were counted.
+    types: Option<u64>,
+}
+
+impl Built {
+    fn given(path: &Path) -> Result<Self, DataError> {
+        Ok(Self { vocabulary: Vocabulary::read(path)?, given: Some(path.to_owned()), types: None })
+    }
+
+    fn counted(counts: &WordCounts, limits: crate::vocab::VocabularyLimits) -> Self {
+        let vocabulary = Vocabulary::build(counts.iter(), limits);
+        Self { vocabulary, given: None, types: Some(counts.types()) }
+    }
+
+    fn report(&self) -> VocabularyReport {
+        VocabularyReport {
+            given: self.given.clone(),
+            entries: self.vocabulary.len(),
+            types_in_training: self.types,
+        }
+    }
+
+    fn same_for_target(&self) -> Self {
+        Self { vocabulary: self.vocabulary.clone(), given: self.given.clone(), types: self.types }
+    }
+}
+
+fn vocabularies(
+    options: &PrepareOptions,
+    progress: &dyn Progress,
+    chunk: ChunkSize,
+) -> Result<(Built, Built), DataError> {
+    let source = options.vocab_source_json.as_deref().map(Built::given).transpose()?;
+    let target = options.vocab_target_json.as_deref().map(Built::given).transpose()?;
+    if options.single_vocab {
+        return match (source, target) {
+            (Some(source), Some(target)) if source.vocabulary != target.vocabulary => {
+                Err(DataError::Options {
+                    option: "-single-vocab",
+                    problem:
+                        "the two vocabularies given differ; give one of them, or leave out -single-vocab"
+                            .to_owned(),
+                })
+            }
+            (Some(source), Some(target)) => Ok((source, target)),
+            (Some(one), None) | (None, Some(one)) => Ok((one.same_for_target(), one)),
+            (None, None) => {
+                let (mut counts, other) = count_both(options, progress, chunk)?;
+                counts.merge(&other);
+                let one = Built::counted(&counts, options.source_limits);
+                Ok((one.same_for_target(), one))
+            }
+        };
+    }
+    match (source, target) {
+        (Some(source), Some(target)) => Ok((source, target)),
+        (source, target) => {
+            let (source_counts, target_counts) = count_both(options, progress, chunk)?;
+            let source = source.unwrap_or_else(|| Built::counted(&source_counts, options.source_limits));
+            let target = target.unwrap_or_else(|| Built::counted(&target_counts, options.target_limits));
+            Ok((source, target))
+        }
+    }
+}
+
+/// Counts both training files at once, and finds here already whether their lines can be pairs.
+fn count_both(
+    options: &PrepareOptions,
+    progress: &dyn Progress,
+    chunk: ChunkSize,
+) -> Result<(WordCounts, WordCounts), DataError> {
+    let (source, target) = (options.train_source.as_path(), options.train_target.as_path());
+    progress.begin("counting words", file_bytes([source, target]));
+    let (source_counts, target_counts) = rayon::join(
+        || count::count_words(source, progress, chunk),
+        || count::count_words(target, progress, chunk),
+    );
+    let (source_counts, target_counts) = (source_counts?, target_counts?);
+    progress.finish();
+    encode::check_line_counts([source, target], [source_counts.lines, target_counts.lines])?;
+    Ok((source_counts, target_counts))
+}
+
+fn file_bytes<'a>(paths: impl IntoIterator<Item = &'a Path>) -> u64 {
+    paths.into_iter().filter_map(|path| fs::metadata(path).ok()).map(|metadata| metadata.len()).sum()
+}
+
+fn create_folders(plan: &Plan) -> Result<(), DataError> {
+    for output in plan.outputs() {
+        if let Some(folder) = output.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder).map_err(DataError::io(folder, "create the output folder"))?;
+        }
+    }
+    Ok(())
+}
