@@ -4,6 +4,8 @@ mod error;
 mod mxnet;
 mod tarball;
 mod tensors;
+#[cfg(test)]
+mod tests;
 mod whole_file;
 
 use std::collections::BTreeMap;

@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use super::{ArtifactError, write_whole};
 
 /// An archive that unpacks to more than this is refused: no model of this kind comes near, and a bomb must not fill the disk.
-const LARGEST_UNPACKED_BYTES: u64 = 64 << 30;
+pub(super) const LARGEST_UNPACKED_BYTES: u64 = 64 << 30;
 /// A model has a dozen files.
 const MOST_ENTRIES: usize = 10_000;
 

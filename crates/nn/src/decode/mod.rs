@@ -2,6 +2,8 @@
 
 mod beam;
 mod limits;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
