@@ -88,6 +88,16 @@ impl Sequences {
         self.starts[sentence]..self.starts[sentence + 1]
     }
 
+    /// Rows of every sentence.
+    pub fn spans(&self) -> Arc<[Range<u32>]> {
+        (0..self.len()).map(|sentence| self.span(sentence)).collect()
+    }
+
+    /// Place of every token in its sentence, from 0.
+    pub fn positions(&self) -> Rows {
+        (0..self.len()).flat_map(|sentence| 0..self.span(sentence).len() as u32).collect()
+    }
+
     /// The steps of a recurrence over these sentences.
     pub fn timeline(&self, direction: Direction) -> Timeline {
         let mut order: Vec<usize> = (0..self.len()).collect();
@@ -121,14 +131,6 @@ pub struct Timeline {
     pub order: Vec<usize>,
     /// For each step, the token of each rank that is still running.
     pub steps: Vec<Rows>,
-}
-
-impl Timeline {
-    /// The spans that the running ranks of each step attend to, given each sentence's span.
-    pub(crate) fn spans(&self, sources: &Sequences) -> Vec<Arc<[Range<u32>]>> {
-        let all: Vec<Range<u32>> = self.order.iter().map(|&sentence| sources.span(sentence)).collect();
-        self.steps.iter().map(|rows| all[..rows.len()].into()).collect()
-    }
 }
 
 #[cfg(test)]

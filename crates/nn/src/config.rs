@@ -1,6 +1,8 @@
 //! The one place where hyperparameters become shapes.
 
-use kokanee_contract::{Hyperparameters, NetworkType, RnnAttentionType, RnnCellType, RnnDecoderStateInit};
+use kokanee_contract::{
+    CnnActivationType, Hyperparameters, NetworkType, RnnAttentionType, RnnCellType, RnnDecoderStateInit,
+};
 use serde::{Deserialize, Serialize};
 
 /// Everything that decides the shapes and the computation of a model; stored in an artefact's `config.json`.
@@ -14,17 +16,36 @@ pub struct ModelConfig {
     pub source_embedding: usize,
     /// Width of the target embedding.
     pub target_embedding: usize,
-    /// The recurrent encoder.
-    pub encoder: RnnConfig,
-    /// The recurrent decoder.
-    pub decoder: RnnConfig,
-    /// How the decoder looks at the encoder's outputs.
-    pub attention: AttentionConfig,
-    /// Where the decoder's first states come from.
-    pub decoder_state_init: RnnDecoderStateInit,
+    /// The encoder.
+    pub encoder: EncoderConfig,
+    /// The decoder.
+    pub decoder: DecoderConfig,
     /// Whether `</s>` is put after every source sentence: Sockeye from 1.18.12 on does, SageMaker does not.
     #[serde(default)]
     pub source_with_eos: bool,
+    /// What is left out during training.
+    #[serde(default)]
+    pub dropout: DropoutConfig,
+}
+
+/// An encoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum EncoderConfig {
+    /// Recurrent; the first layer runs in both directions.
+    Rnn(RnnConfig),
+    /// Convolutional.
+    Cnn(CnnConfig),
+}
+
+/// A decoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum DecoderConfig {
+    /// Recurrent, with input feeding and one attention.
+    Rnn(RnnDecoderConfig),
+    /// Convolutional, with an attention in every layer.
+    Cnn(CnnConfig),
 }
 
 /// A stack of recurrent layers.
@@ -36,6 +57,24 @@ pub struct RnnConfig {
     pub layers: usize,
     /// Units of each layer (of both directions together in the first encoder layer).
     pub hidden: usize,
+    /// First layer, from 1, whose input is added to its output; none without residual connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_residual_layer: Option<usize>,
+}
+
+/// A recurrent decoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RnnDecoderConfig {
+    /// Its layers.
+    #[serde(flatten)]
+    pub rnn: RnnConfig,
+    /// How it looks at the encoder's outputs.
+    pub attention: AttentionConfig,
+    /// Whether the layers above the first see the context too.
+    #[serde(default)]
+    pub attention_in_upper_layers: bool,
+    /// Where its first states come from.
+    pub state_init: RnnDecoderStateInit,
 }
 
 /// An attention mechanism.
@@ -43,8 +82,37 @@ pub struct RnnConfig {
 pub struct AttentionConfig {
     /// Kind of score.
     pub kind: RnnAttentionType,
-    /// Units of the hidden layer of mlp attention.
+    /// Units of mlp and dot attention.
     pub hidden: usize,
+}
+
+/// A stack of convolutional layers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CnnConfig {
+    /// Number of layers.
+    pub layers: usize,
+    /// Units of each layer.
+    pub hidden: usize,
+    /// Tokens that one convolution sees.
+    pub kernel_width: usize,
+    /// What follows each convolution.
+    pub activation: CnnActivationType,
+    /// Positions that have a learned vector: the longest sequence that can be computed.
+    pub positions: usize,
+}
+
+/// Probabilities of leaving an element out during training, in [0, 1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DropoutConfig {
+    /// Of embedded source words.
+    pub source_embedding: f64,
+    /// Of embedded target words.
+    pub target_embedding: f64,
+    /// Of the recurrent decoder's output and context, before they are joined.
+    pub decoder_hidden: f64,
+    /// Of the inputs of the decoder's convolutions.
+    pub cnn_hidden: f64,
 }
 
 /// A configuration that cannot be built.
@@ -56,80 +124,189 @@ impl ModelConfig {
     /// The model that hyperparameters and vocabulary sizes describe.
     ///
     /// # Errors
-    /// Names everything that cannot be built.
+    /// Names everything that does not fit.
     pub fn new(
         h: &Hyperparameters,
         source_vocabulary: usize,
         target_vocabulary: usize,
     ) -> Result<Self, ConfigError> {
-        let mut faults = Vec::new();
-        for (side, kind) in [("encoder", h.encoder_type), ("decoder", h.decoder_type)] {
-            if kind != NetworkType::Rnn {
-                faults.push(format!("a {kind} {side} is not built yet"));
-            }
-        }
-        let rnn = |layers| RnnConfig { cell: h.rnn_cell_type, layers, hidden: h.rnn_num_hidden };
+        let rnn = |layers| RnnConfig {
+            cell: h.rnn_cell_type,
+            layers,
+            hidden: h.rnn_num_hidden,
+            first_residual_layer: h.rnn_residual_connections.then_some(h.rnn_first_residual_layer),
+        };
+        let cnn = |layers, kernel_width, positions| CnnConfig {
+            layers,
+            hidden: h.cnn_num_hidden,
+            kernel_width,
+            activation: h.cnn_activation_type,
+            positions,
+        };
+        let encoder = match h.encoder_type {
+            NetworkType::Rnn => EncoderConfig::Rnn(rnn(h.num_layers_encoder)),
+            NetworkType::Cnn => EncoderConfig::Cnn(cnn(
+                h.num_layers_encoder,
+                h.cnn_kernel_width_encoder,
+                h.max_seq_len_source,
+            )),
+        };
+        let decoder = match h.decoder_type {
+            NetworkType::Rnn => DecoderConfig::Rnn(RnnDecoderConfig {
+                rnn: rnn(h.num_layers_decoder),
+                attention: AttentionConfig {
+                    kind: h.rnn_attention_type,
+                    hidden: h.rnn_attention_num_hidden.unwrap_or(h.rnn_num_hidden),
+                },
+                attention_in_upper_layers: h.rnn_attention_in_upper_layers,
+                state_init: h.rnn_decoder_state_init,
+            }),
+            NetworkType::Cnn => DecoderConfig::Cnn(cnn(
+                h.num_layers_decoder,
+                h.cnn_kernel_width_decoder,
+                h.max_seq_len_target,
+            )),
+        };
         let config = ModelConfig {
             source_vocabulary,
             target_vocabulary,
             source_embedding: h.num_embed_source,
             target_embedding: h.num_embed_target,
-            encoder: rnn(h.num_layers_encoder),
-            decoder: rnn(h.num_layers_decoder),
-            attention: AttentionConfig {
-                kind: h.rnn_attention_type,
-                hidden: h.rnn_attention_num_hidden.unwrap_or(h.rnn_num_hidden),
-            },
-            decoder_state_init: h.rnn_decoder_state_init,
+            encoder,
+            decoder,
             source_with_eos: false,
+            dropout: DropoutConfig {
+                source_embedding: h.embed_dropout_source,
+                target_embedding: h.embed_dropout_target,
+                decoder_hidden: h.rnn_decoder_hidden_dropout,
+                cnn_hidden: h.cnn_hidden_dropout,
+            },
         };
-        if let Err(ConfigError(more)) = config.check() {
-            faults.extend(more);
-        }
-        if faults.is_empty() { Ok(config) } else { Err(ConfigError(faults)) }
+        config.check()?;
+        Ok(config)
     }
 
-    /// Whether the sizes fit each other and everything asked for is built.
+    /// Width of the encoder's outputs.
+    pub fn encoder_width(&self) -> usize {
+        match &self.encoder {
+            EncoderConfig::Rnn(rnn) => rnn.hidden,
+            EncoderConfig::Cnn(cnn) => cnn.hidden,
+        }
+    }
+
+    /// Width of what the output layer reads.
+    pub fn decoder_width(&self) -> usize {
+        match &self.decoder {
+            DecoderConfig::Rnn(decoder) => decoder.rnn.hidden,
+            DecoderConfig::Cnn(cnn) => cnn.hidden,
+        }
+    }
+
+    /// Longest source that can be computed, `</s>` included where the model reads one; none without a limit.
+    pub fn source_positions(&self) -> Option<usize> {
+        match &self.encoder {
+            EncoderConfig::Cnn(cnn) => Some(cnn.positions),
+            EncoderConfig::Rnn(_) => None,
+        }
+    }
+
+    /// Longest target that can be computed, `<s>` included; none without a limit.
+    pub fn target_positions(&self) -> Option<usize> {
+        match &self.decoder {
+            DecoderConfig::Cnn(cnn) => Some(cnn.positions),
+            DecoderConfig::Rnn(_) => None,
+        }
+    }
+
+    /// Whether the sizes fit each other.
     ///
     /// # Errors
     /// Names everything that is wrong.
     pub fn check(&self) -> Result<(), ConfigError> {
-        /// No size of a real model comes near; a larger one is a damaged file, and would overflow sums.
-        const LARGEST: usize = 1 << 24;
-        let mut faults = Vec::new();
-        for (name, size, least) in [
-            ("source_vocabulary", self.source_vocabulary, 4),
-            ("target_vocabulary", self.target_vocabulary, 4),
-            ("source_embedding", self.source_embedding, 1),
-            ("target_embedding", self.target_embedding, 1),
-            ("encoder.hidden", self.encoder.hidden, 2),
-            ("decoder.hidden", self.decoder.hidden, 1),
-            ("attention.hidden", self.attention.hidden, 1),
-        ] {
-            if !(least..=LARGEST).contains(&size) {
-                faults.push(format!("{name} is {size}, but must be from {least} to {LARGEST}"));
+        let mut faults = Faults(Vec::new());
+        faults.size("source_vocabulary", self.source_vocabulary, 4);
+        faults.size("target_vocabulary", self.target_vocabulary, 4);
+        faults.size("source_embedding", self.source_embedding, 1);
+        faults.size("target_embedding", self.target_embedding, 1);
+        match &self.encoder {
+            EncoderConfig::Rnn(rnn) => {
+                faults.rnn("encoder", rnn, 2);
+                if !rnn.hidden.is_multiple_of(2) {
+                    let hidden = rnn.hidden;
+                    faults.0.push(format!(
+                        "encoder.hidden is {hidden}, but must be even: each direction takes half"
+                    ));
+                }
+            }
+            EncoderConfig::Cnn(cnn) => {
+                faults.cnn("encoder", cnn);
+                if cnn.kernel_width.is_multiple_of(2) {
+                    let width = cnn.kernel_width;
+                    faults.0.push(format!(
+                        "encoder.kernel_width is {width}, but must be odd, so that it has a middle"
+                    ));
+                }
             }
         }
-        if !self.encoder.hidden.is_multiple_of(2) {
-            faults.push(format!(
-                "encoder.hidden is {}, but must be even: each direction takes half",
-                self.encoder.hidden
-            ));
-        }
-        for (side, rnn) in [("encoder", &self.encoder), ("decoder", &self.decoder)] {
-            if rnn.cell != RnnCellType::Lstm {
-                faults.push(format!("{side} cells of type {} are not built yet", rnn.cell));
+        match &self.decoder {
+            DecoderConfig::Rnn(decoder) => {
+                faults.rnn("decoder", &decoder.rnn, 1);
+                faults.size("decoder.attention.hidden", decoder.attention.hidden, 1);
             }
-            if rnn.layers != 1 {
-                faults.push(format!("a {side} of {} layers is not built yet", rnn.layers));
+            DecoderConfig::Cnn(cnn) => {
+                faults.cnn("decoder", cnn);
+                let width = self.encoder_width();
+                if width != cnn.hidden {
+                    faults.0.push(format!(
+                        "a convolutional decoder of {} units attends to encoder outputs of the same width, but the \
+                         encoder's are {width} wide: make rnn_num_hidden and cnn_num_hidden equal",
+                        cnn.hidden
+                    ));
+                }
             }
         }
-        if self.attention.kind != RnnAttentionType::Mlp {
-            faults.push(format!("{} attention is not built yet", self.attention.kind));
+        let dropout = &self.dropout;
+        for rate in
+            [dropout.source_embedding, dropout.target_embedding, dropout.decoder_hidden, dropout.cnn_hidden]
+        {
+            if !(0.0..1.0).contains(&rate) {
+                faults.0.push(format!("a dropout rate is {rate}, but must be in [0, 1)"));
+            }
         }
-        if self.decoder_state_init != RnnDecoderStateInit::Last {
-            faults.push(format!("decoder states from `{}` are not built yet", self.decoder_state_init));
+        if faults.0.is_empty() { Ok(()) } else { Err(ConfigError(faults.0)) }
+    }
+}
+
+/// No size of a real model comes near; a larger one is a damaged file, and would overflow sums.
+const LARGEST: usize = 1 << 24;
+/// The same for the number of layers.
+const MOST_LAYERS: usize = 1 << 10;
+
+struct Faults(Vec<String>);
+
+impl Faults {
+    fn range(&mut self, name: &str, size: usize, least: usize, most: usize) {
+        if !(least..=most).contains(&size) {
+            self.0.push(format!("{name} is {size}, but must be from {least} to {most}"));
         }
-        if faults.is_empty() { Ok(()) } else { Err(ConfigError(faults)) }
+    }
+
+    fn size(&mut self, name: &str, size: usize, least: usize) {
+        self.range(name, size, least, LARGEST);
+    }
+
+    fn rnn(&mut self, side: &str, rnn: &RnnConfig, least: usize) {
+        self.size(&format!("{side}.hidden"), rnn.hidden, least);
+        self.range(&format!("{side}.layers"), rnn.layers, 1, MOST_LAYERS);
+        if let Some(first) = rnn.first_residual_layer {
+            self.range(&format!("{side}.first_residual_layer"), first, 2, MOST_LAYERS);
+        }
+    }
+
+    fn cnn(&mut self, side: &str, cnn: &CnnConfig) {
+        self.size(&format!("{side}.hidden"), cnn.hidden, 1);
+        self.range(&format!("{side}.layers"), cnn.layers, 1, MOST_LAYERS);
+        self.range(&format!("{side}.kernel_width"), cnn.kernel_width, 1, 1 << 12);
+        self.size(&format!("{side}.positions"), cnn.positions, 1);
     }
 }

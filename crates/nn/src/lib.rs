@@ -7,6 +7,7 @@ pub mod artifact;
 mod attention;
 pub mod batch;
 pub mod config;
+mod convolution;
 pub mod decode;
 mod decoder;
 mod encoder;

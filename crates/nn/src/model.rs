@@ -8,8 +8,8 @@ use kokanee_tensor::{Gradient, Tape, Var, ops};
 
 use crate::batch::{Batch, Sequences};
 use crate::config::{ConfigError, ModelConfig};
-use crate::decoder::RnnDecoder;
-use crate::encoder::{Encoded, RnnEncoder};
+use crate::decoder::Decoder;
+use crate::encoder::{Encoded, Encoder};
 use crate::graph::Graph;
 use crate::init::Initialisation;
 use crate::params::{self, Builder, ParameterId, Parameters};
@@ -25,8 +25,8 @@ pub struct Model {
 pub(crate) struct Layers {
     source_embedding: ParameterId,
     target_embedding: ParameterId,
-    encoder: RnnEncoder,
-    pub(crate) decoder: RnnDecoder,
+    encoder: Encoder,
+    pub(crate) decoder: Decoder,
     pub(crate) output_weight: ParameterId,
     pub(crate) output_bias: ParameterId,
 }
@@ -68,10 +68,10 @@ impl Model {
         let source_embedding = builder.add(params::SOURCE_EMBEDDING, embedding);
         let embedding = [config.target_vocabulary, config.target_embedding];
         let target_embedding = builder.add(params::TARGET_EMBEDDING, embedding);
-        let encoder = RnnEncoder::new(&mut builder, &config);
-        let decoder = RnnDecoder::new(&mut builder, &config);
+        let encoder = Encoder::new(&mut builder, &config);
+        let decoder = Decoder::new(&mut builder, &config);
         let output_weight =
-            builder.add(params::OUTPUT_WEIGHT, [config.target_vocabulary, config.decoder.hidden]);
+            builder.add(params::OUTPUT_WEIGHT, [config.target_vocabulary, config.decoder_width()]);
         let output_bias = builder.add(params::OUTPUT_BIAS, [config.target_vocabulary]);
         let layers =
             Layers { source_embedding, target_embedding, encoder, decoder, output_weight, output_bias };
@@ -105,9 +105,10 @@ impl Model {
         BatchLoss { tokens: loss.tokens, gradients: Vec::new() }
     }
 
-    /// The loss of a batch and the gradients of its mean per target token.
-    pub fn loss_and_gradients(&self, team: &Arc<Team>, batch: &Batch) -> BatchLoss {
-        let tape = Tape::recording(Arc::clone(team));
+    /// The loss of a batch and the gradients of its mean per target token. `dropout_seed` decides what is left out, where the
+    /// configuration asks for dropout.
+    pub fn loss_and_gradients(&self, team: &Arc<Team>, batch: &Batch, dropout_seed: u64) -> BatchLoss {
+        let tape = Tape::training(Arc::clone(team), dropout_seed);
         let (loss, parameters) = self.record_loss(&tape, batch);
         let mut gradients = tape.backward(&loss.loss);
         let gradients = parameters.iter().map(|var| gradients.take_parameter(var)).collect();
@@ -119,7 +120,7 @@ impl Model {
         let layers = &self.layers;
         let encoded = self.encode(&graph, &batch.source);
         let embedded = self.embed_target(&graph, &batch.target);
-        let hidden = layers.decoder.decode(&graph, &encoded, &batch.source, &batch.target, &embedded);
+        let hidden = layers.decoder.decode(&graph, &encoded, &batch.target, embedded);
         let loss = ops::cross_entropy(
             tape,
             &hidden,
@@ -134,11 +135,14 @@ impl Model {
     pub(crate) fn encode(&self, graph: &Graph<'_>, source: &Sequences) -> Encoded {
         let table = graph.var(self.layers.source_embedding);
         let embedded = ops::embedding(graph.tape, table, source.ids());
-        self.layers.encoder.encode(graph, source, &embedded)
+        let embedded = ops::dropout(graph.tape, embedded, self.config.dropout.source_embedding as f32);
+        self.layers.encoder.encode(graph, source, embedded)
     }
 
     /// Embedded target words, T x E.
     pub(crate) fn embed_target(&self, graph: &Graph<'_>, target: &Sequences) -> Var {
-        ops::embedding(graph.tape, graph.var(self.layers.target_embedding), target.ids())
+        let table = graph.var(self.layers.target_embedding);
+        let embedded = ops::embedding(graph.tape, table, target.ids());
+        ops::dropout(graph.tape, embedded, self.config.dropout.target_embedding as f32)
     }
 }

@@ -144,6 +144,10 @@ impl Builder {
 pub(crate) const SOURCE_EMBEDDING: &str = "source_embed_weight";
 /// Target embedding, V x E.
 pub(crate) const TARGET_EMBEDDING: &str = "target_embed_weight";
+/// Vectors of source positions, positions x E; convolutional encoders only.
+pub(crate) const SOURCE_POSITIONS: &str = "source_pos_embed_weight";
+/// Vectors of target positions, positions x E; convolutional decoders only.
+pub(crate) const TARGET_POSITIONS: &str = "target_pos_embed_weight";
 /// Output layer, V x H.
 pub(crate) const OUTPUT_WEIGHT: &str = "target_output_weight";
 /// Output layer, V.
@@ -152,16 +156,31 @@ pub(crate) const OUTPUT_BIAS: &str = "target_output_bias";
 pub(crate) const DECODER_HIDDEN_WEIGHT: &str = "decoder_rnn_hidden_weight";
 /// Attentional layer, H.
 pub(crate) const DECODER_HIDDEN_BIAS: &str = "decoder_rnn_hidden_bias";
-/// Encoder outputs to attention units, A x H_enc.
-pub(crate) const ATTENTION_KEYS: &str = "decoder_rnn_att_e2h_weight";
-/// Decoder state to attention units, A x H.
-pub(crate) const ATTENTION_QUERY: &str = "decoder_rnn_att_q2h_weight";
-/// Attention units to the score, 1 x A.
-pub(crate) const ATTENTION_SCORE: &str = "decoder_rnn_att_h2s_weight";
+/// mlp attention: encoder outputs to attention units, A x H_enc.
+pub(crate) const MLP_KEYS: &str = "decoder_rnn_att_e2h_weight";
+/// mlp attention: decoder state to attention units, A x H.
+pub(crate) const MLP_QUERY: &str = "decoder_rnn_att_q2h_weight";
+/// mlp attention: attention units to the score, 1 x A.
+pub(crate) const MLP_SCORE: &str = "decoder_rnn_att_h2s_weight";
+/// dot attention: encoder outputs to attention units, A x H_enc; only where the widths differ.
+pub(crate) const DOT_KEYS: &str = "decoder_rnn_att_s2h_weight";
+/// dot attention: decoder state to attention units, A x H; only where the widths differ.
+pub(crate) const DOT_QUERY: &str = "decoder_rnn_att_t2h_weight";
+/// bilinear attention, H x H_enc.
+pub(crate) const BILINEAR: &str = "decoder_rnn_att_s2t_weight";
+/// Embedding to the units of a convolutional encoder, H x E.
+pub(crate) const ENCODER_CNN_INPUT: &str = "encoder_cnn_i2h_weight";
+/// Embedding to the units of a convolutional decoder, H x E.
+pub(crate) const DECODER_CNN_INPUT: &str = "decoder_cnn_i2h_weight";
 
 /// Prefix of one direction of the bidirectional first encoder layer.
 pub(crate) fn bidirectional_prefix(reverse: bool) -> &'static str {
     if reverse { "encoder_birnn_reverse_l0_" } else { "encoder_birnn_forward_l0_" }
+}
+
+/// Prefix of a layer above the bidirectional one, counted from 0 again.
+pub(crate) fn encoder_layer_prefix(layer: usize) -> String {
+    format!("encoder_rnn_l{layer}_")
 }
 
 /// Prefix of decoder layer `layer`, from 0.
@@ -177,6 +196,12 @@ pub(crate) fn cell_names(prefix: &str) -> [String; 4] {
 /// Weight and bias that make initial decoder state number `state` of the encoder's outputs.
 pub(crate) fn state_init_names(state: usize) -> [String; 2] {
     ["weight", "bias"].map(|name| format!("decoder_rnn_enc2decinit_{state}_{name}"))
+}
+
+/// Filters and bias of convolutional layer `layer`, from 0.
+pub(crate) fn convolution_names(decoder: bool, layer: usize) -> [String; 2] {
+    let side = if decoder { "decoder" } else { "encoder" };
+    ["weight", "bias"].map(|name| format!("{side}_cnn_{layer}_conv_{name}"))
 }
 
 /// Whether Sockeye initialises this parameter as an orthogonal matrix.

@@ -13,6 +13,8 @@ type Backward = Box<dyn FnOnce(&mut Gradients)>;
 pub struct Tape {
     team: Arc<Team>,
     recording: bool,
+    /// Seed of the masks of dropout; none leaves nothing out.
+    dropout: Option<u64>,
     state: RefCell<State>,
 }
 
@@ -20,6 +22,7 @@ pub struct Tape {
 struct State {
     steps: Vec<Backward>,
     slots: usize,
+    dropouts: u64,
 }
 
 /// A value on a tape. Without a slot it is a constant: nothing flows back to it.
@@ -30,14 +33,19 @@ pub struct Var {
 }
 
 impl Tape {
-    /// A tape that records, for training.
+    /// A tape that records, and leaves nothing out.
     pub fn recording(team: Arc<Team>) -> Tape {
-        Tape { team, recording: true, state: RefCell::default() }
+        Tape { team, recording: true, dropout: None, state: RefCell::default() }
+    }
+
+    /// A tape that records, for training: dropout draws its masks from `seed`.
+    pub fn training(team: Arc<Team>, seed: u64) -> Tape {
+        Tape { team, recording: true, dropout: Some(seed), state: RefCell::default() }
     }
 
     /// A tape that forgets: the same operations, nothing kept for gradients.
     pub fn forgetting(team: Arc<Team>) -> Tape {
-        Tape { team, recording: false, state: RefCell::default() }
+        Tape { team, recording: false, dropout: None, state: RefCell::default() }
     }
 
     /// The threads that do the work.
@@ -93,6 +101,14 @@ impl Tape {
         gradients
     }
 
+    /// The key of the next dropout's mask: a function of the seed and of how many there were before.
+    pub(crate) fn next_dropout_key(&self) -> Option<u64> {
+        let seed = self.dropout?;
+        let mut state = self.state.borrow_mut();
+        state.dropouts += 1;
+        Some(seed.wrapping_add(state.dropouts.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+    }
+
     fn next_slot(&self) -> usize {
         let mut state = self.state.borrow_mut();
         state.slots += 1;
@@ -130,6 +146,13 @@ impl Var {
 /// The name of a gradient, without the value it belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct Slot(Option<usize>);
+
+impl Slot {
+    /// Whether a gradient flows there.
+    pub fn is_wanted(self) -> bool {
+        self.0.is_some()
+    }
+}
 
 impl From<&Var> for Slot {
     fn from(var: &Var) -> Slot {

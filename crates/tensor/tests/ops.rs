@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use kokanee_kernels::Team;
+use kokanee_kernels::conv::{Activation, Window};
 use kokanee_tensor::{Gradient, Rows, Tape, Tensor, Var, ops};
 
 type Matrix = Vec<Vec<f64>>;
@@ -14,18 +15,23 @@ type Reference = Box<dyn Fn(&[Matrix]) -> Vec<Matrix>>;
 
 struct Case {
     name: &'static str,
-    inputs: Vec<[usize; 2]>,
+    inputs: Vec<Vec<usize>>,
     forward: Forward,
     reference: Reference,
 }
 
 fn case(
     name: &'static str,
-    inputs: &[[usize; 2]],
+    inputs: &[impl AsRef<[usize]>],
     forward: impl Fn(&Tape, &[Var]) -> Vec<Var> + 'static,
     reference: impl Fn(&[Matrix]) -> Vec<Matrix> + 'static,
 ) -> Case {
-    Case { name, inputs: inputs.to_vec(), forward: Box::new(forward), reference: Box::new(reference) }
+    Case {
+        name,
+        inputs: inputs.iter().map(|shape| shape.as_ref().to_vec()).collect(),
+        forward: Box::new(forward),
+        reference: Box::new(reference),
+    }
 }
 
 fn rows(values: &[u32]) -> Rows {
@@ -109,10 +115,80 @@ fn cross_entropy(hidden: &Matrix, w: &Matrix, b: &[f64], labels: &[u32]) -> f64 
         .sum()
 }
 
+fn gru(a: &Matrix, b: &Matrix, h: &Matrix) -> Matrix {
+    let units = h[0].len();
+    let step = |a: &[f64], b: &[f64], h: &[f64], u: usize| {
+        let r = sigmoid(a[u] + b[u]);
+        let z = sigmoid(a[units + u] + b[units + u]);
+        let n = (a[2 * units + u] + r * b[2 * units + u]).tanh();
+        (1.0 - z) * n + z * h[u]
+    };
+    (0..h.len()).map(|i| (0..units).map(|u| step(&a[i], &b[i], &h[i], u)).collect()).collect()
+}
+
+fn attend_dot(spans: &[Range<u32>], keys: &Matrix, queries: &Matrix, values: &Matrix) -> Matrix {
+    let weigh = |span: &Range<u32>, query: &Vec<f64>| {
+        let dot = |s: u32| keys[s as usize].iter().zip(query).map(|(k, q)| k * q).sum::<f64>().exp();
+        let total: f64 = span.clone().map(dot).sum();
+        let value = |w: usize| span.clone().map(|s| dot(s) / total * values[s as usize][w]).sum();
+        (0..values[0].len()).map(value).collect()
+    };
+    spans.iter().zip(queries).map(|(span, query)| weigh(span, query)).collect()
+}
+
+/// A convolution as its definition says: filters C x H x width flattened to one row each.
+fn convolve(spans: &[Range<u32>], window: Window, x: &Matrix, filters: &Matrix, bias: &[f64]) -> Matrix {
+    let units = x[0].len();
+    let output = |span: &Range<u32>, at: u32, filter: &Vec<f64>| {
+        let mut sum = 0.0;
+        for position in 0..window.width {
+            let seen = i64::from(at) + position as i64 - window.before as i64;
+            if (i64::from(span.start)..i64::from(span.end)).contains(&seen) {
+                for unit in 0..units {
+                    sum += x[seen as usize][unit] * filter[unit * window.width + position];
+                }
+            }
+        }
+        sum
+    };
+    let token = |span: &Range<u32>, at: u32| {
+        filters.iter().zip(bias).map(|(filter, b)| output(span, at, filter) + b).collect()
+    };
+    spans.iter().flat_map(|span| span.clone().map(|at| token(span, at)).collect::<Vec<_>>()).collect()
+}
+
+fn convolution_case(name: &'static str, window: Window) -> Case {
+    let spans: Arc<[Range<u32>]> = [0..3, 3..4, 4..9].into();
+    let reference = Arc::clone(&spans);
+    case(
+        name,
+        &[vec![9, 3], vec![4, 3, window.width], vec![1, 4]],
+        move |t, x| vec![ops::convolution(t, &spans, &x[0], &ops::Filters::new(t, &x[1], &x[2], window))],
+        move |x| vec![convolve(&reference, window, &x[0], &x[1], &x[2][0])],
+    )
+}
+
+fn activation_case(name: &'static str, kind: Activation, f: impl Fn(f64) -> f64 + Copy + 'static) -> Case {
+    case(
+        name,
+        &[[3, 38]],
+        move |t, x| vec![ops::activation(t, kind, x[0].clone())],
+        move |x| match kind {
+            Activation::Glu => {
+                vec![x[0].iter().map(|x| (0..19).map(|i| x[i] * f(x[19 + i])).collect()).collect()]
+            }
+            _ => vec![map(&x[0], f)],
+        },
+    )
+}
+
 fn cases() -> Vec<Case> {
     let ids = [2u32, 0, 2, 4];
     let spans: Arc<[Range<u32>]> = [4..7, 0..3, 3..4].into();
     let spans_reference = Arc::clone(&spans);
+    let [shared, shared_reference, dot, dot_reference, own, own_reference] =
+        [(); 6].map(|()| -> Arc<[Range<u32>]> { [4..7, 4..7, 0..3, 3..4].into() });
+    let means: Arc<[Range<u32>]> = [3..7, 0..2].into();
     vec![
         case("tanh", &[[3, 17]], |t, x| vec![ops::tanh(t, x[0].clone())], |x| vec![map(&x[0], f64::tanh)]),
         case(
@@ -250,6 +326,55 @@ fn cases() -> Vec<Case> {
             move |x| vec![attend(&spans_reference, &x[0], &x[1], &x[2], &x[3])],
         ),
         case(
+            "mlp_attention of several rows a sentence",
+            &[[7, 18], [4, 18], [1, 18], [7, 5]],
+            move |t, x| vec![ops::mlp_attention(t, &shared, &x[0], &x[1], &x[2], &x[3]).context],
+            move |x| vec![attend(&shared_reference, &x[0], &x[1], &x[2], &x[3])],
+        ),
+        case(
+            "dot_attention",
+            &[[7, 18], [4, 18], [7, 5]],
+            move |t, x| vec![ops::dot_attention(t, &dot, &x[0], &x[1], &x[2]).context],
+            move |x| vec![attend_dot(&dot_reference, &x[0], &x[1], &x[2])],
+        ),
+        case(
+            "dot_attention whose keys are its values",
+            &[[7, 18], [4, 18]],
+            move |t, x| vec![ops::dot_attention(t, &own, &x[0], &x[1], &x[0]).context],
+            move |x| vec![attend_dot(&own_reference, &x[0], &x[1], &x[0])],
+        ),
+        case(
+            "span_means",
+            &[[7, 5]],
+            move |t, x| vec![ops::span_means(t, &means, &x[0])],
+            |x| {
+                let mean = |rows: &[Vec<f64>]| -> Vec<f64> {
+                    (0..5).map(|c| rows.iter().map(|r| r[c]).sum::<f64>() / rows.len() as f64).collect()
+                };
+                vec![vec![mean(&x[0][3..7]), mean(&x[0][0..2])]]
+            },
+        ),
+        case(
+            "add",
+            &[[3, 5], [3, 5]],
+            |t, x| vec![ops::add(t, x[0].clone(), &x[1]), ops::add(t, x[0].clone(), &x[0])],
+            |x| vec![plus(&x[0], &x[1]), plus(&x[0], &x[0])],
+        ),
+        case(
+            "gru_cell",
+            &[[3, 3 * 19], [3, 3 * 19], [3, 19]],
+            |t, x| vec![ops::gru_cell(t, x[0].clone(), x[1].clone(), &x[2])],
+            |x| vec![gru(&x[0], &x[1], &x[2])],
+        ),
+        convolution_case("convolution with a centred window", Window::centred(3)),
+        convolution_case("convolution with a window of one", Window::centred(1)),
+        convolution_case("convolution with a causal window", Window::causal(4)),
+        activation_case("glu", Activation::Glu, sigmoid),
+        activation_case("relu", Activation::Relu, |x| x.max(0.0)),
+        activation_case("softrelu", Activation::SoftRelu, |x| x.exp().ln_1p()),
+        activation_case("sigmoid", Activation::Sigmoid, sigmoid),
+        activation_case("activation tanh", Activation::Tanh, f64::tanh),
+        case(
             "cross_entropy",
             &[[4, 6], [23, 6], [1, 23]],
             |t, x| vec![ops::cross_entropy(t, &x[0], &x[1], &x[2], &[22, 3, 3, 0], 0.25).loss],
@@ -269,13 +394,16 @@ fn factor(i: usize) -> f64 {
 
 fn check(case: &Case, team: &Arc<Team>) -> Result<(), String> {
     let mut random = kokanee_testkit::Rng::new(case.name.len() as u64);
-    let inputs: Vec<Vec<f32>> =
-        case.inputs.iter().map(|[r, c]| (0..r * c).map(|_| random.uniform(-1.0, 1.0)).collect()).collect();
+    let inputs: Vec<Vec<f32>> = case
+        .inputs
+        .iter()
+        .map(|s| (0..s.iter().product()).map(|_| random.uniform(-1.0, 1.0)).collect())
+        .collect();
     let matrices = |inputs: &[Vec<f64>]| -> Vec<Matrix> {
         inputs
             .iter()
             .zip(&case.inputs)
-            .map(|(x, [_, c])| x.chunks(*c).map(<[f64]>::to_vec).collect())
+            .map(|(x, shape)| x.chunks(x.len() / shape[0]).map(<[f64]>::to_vec).collect())
             .collect()
     };
     let mut exact: Vec<Vec<f64>> = inputs.iter().map(|x| x.iter().map(|&x| f64::from(x)).collect()).collect();
@@ -289,7 +417,7 @@ fn check(case: &Case, team: &Arc<Team>) -> Result<(), String> {
         let vars: Vec<Var> = inputs
             .iter()
             .zip(&case.inputs)
-            .map(|(x, shape)| tape.parameter(Arc::new(Tensor::from_vec(*shape, x.clone()))))
+            .map(|(x, shape)| tape.parameter(Arc::new(Tensor::from_vec(shape.clone(), x.clone()))))
             .collect();
         let outputs = (case.forward)(&tape, &vars);
         let want = flat(&(case.reference)(&matrices(&exact)));
@@ -350,4 +478,29 @@ fn every_operation_equals_its_definition_and_so_do_its_gradients() {
         failures.extend(cases().iter().filter_map(|case| check(case, &team).err()));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn dropout_keeps_its_mask_for_the_gradient_and_does_nothing_outside_training() {
+    let team = Arc::new(Team::new(2));
+    let x = || Arc::new(Tensor::from_vec([40, 50], vec![1.0; 2000]));
+    for tape in [Tape::recording(Arc::clone(&team)), Tape::forgetting(Arc::clone(&team))] {
+        let y = ops::dropout(&tape, tape.parameter(x()), 0.5);
+        assert!(y.value().data().iter().all(|&y| y == 1.0));
+    }
+    let masks = |seed| {
+        let tape = Tape::training(Arc::clone(&team), seed);
+        let var = tape.parameter(x());
+        let [first, second] = [(); 2].map(|()| ops::dropout(&tape, var.clone(), 0.25));
+        let values = [&first, &second].map(|y| y.value().data().to_vec());
+        let ones = Tensor::from_vec([40, 50], vec![1.0; 2000]);
+        let gradient = tape.backward_from(vec![(first, ones)]).take(&var).unwrap();
+        assert_eq!(gradient.data(), values[0]);
+        values
+    };
+    let [first, second] = masks(1);
+    assert_ne!(first, second);
+    assert_eq!(masks(1), [first.clone(), second]);
+    assert_ne!(masks(2)[0], first);
+    assert!(first.iter().all(|&y| y == 0.0 || (y - 4.0 / 3.0).abs() < 1e-6));
 }

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::reduce::{dot_lanes, sum_lanes};
+use super::reduce::{dot, dot_lanes, sum_lanes};
 use super::softmax::softmax_row;
 use super::threads::{SharedMut, Team};
 use super::{LANES, math};
@@ -76,8 +76,8 @@ multiversion! {
 /// Gradients through the scores of [`mlp_probabilities`].
 ///
 /// With u = tanh(keys_s + query) and ds the gradient of the score: `dv += ds u`, and `ds v (1 - u^2)` is added to the
-/// gradients of `keys_s` and of the query. `d_scores` is flat like the probabilities; `d_keys` S x A is added to, so no two
-/// rows may share a span; `d_queries` R x A is overwritten; `d_v` A is added to.
+/// gradients of `keys_s` and of the query. `d_scores` is flat like the probabilities; `d_keys` S x A is added to, for which
+/// rows that share a span must stand together; `d_queries` R x A is overwritten; `d_v` A is added to.
 pub fn mlp_backward(
     team: &Team,
     spans: &[Range<u32>],
@@ -93,20 +93,20 @@ pub fn mlp_backward(
     let offsets = offsets(spans);
     assert!(queries.len() == spans.len() * units && d_queries.len() == queries.len());
     assert!(d_scores.len() == offsets[spans.len()] && d_v.len() == units && d_keys.len() == keys.len());
-    assert_disjoint(spans);
+    let groups = groups(spans);
     // One partial sum of dv for each row keeps the order of additions free of the number of threads.
     let mut d_v_rows = vec![0f32; spans.len() * units];
     let (d_keys, d_queries, d_v_shared) =
         (SharedMut::new(d_keys), SharedMut::new(d_queries), SharedMut::new(&mut d_v_rows));
-    team.split(spans.len(), 1, |range| {
-        for row in range {
+    team.split(groups.len(), 1, |range| {
+        for row in groups[range].iter().cloned().flatten() {
             let span = row * units..(row + 1) * units;
             // SAFETY: `split` gives each thread rows of its own.
             let (d_query, d_v) = unsafe { (d_queries.slice(span.clone()), d_v_shared.slice(span.clone())) };
             d_query.fill(0.0);
             for (&ds, s) in d_scores[offsets[row]..offsets[row + 1]].iter().zip(rows(&spans[row])) {
                 let key = s * units..(s + 1) * units;
-                // SAFETY: spans are disjoint, so this row of the keys belongs to this row only.
+                // SAFETY: the spans of different groups are disjoint, so this row of the keys belongs to this thread.
                 let d_key = unsafe { d_keys.slice(key.clone()) };
                 mlp_backward_position(&keys[key], &queries[span.clone()], v, ds, d_key, d_query, d_v);
             }
@@ -184,7 +184,7 @@ multiversion! {
 /// Gradients through [`contexts`] and the softmax before it.
 ///
 /// `dp_s = d_context . values_s`; `d_values_s += p_s d_context`; `d_scores_s = p_s (dp_s - sum_t p_t dp_t)`. `d_values`
-/// (S x H) is added to, so no two rows may share a span; `d_scores` is overwritten.
+/// (S x H) is added to, for which rows that share a span must stand together; `d_scores` is overwritten.
 pub fn contexts_backward(
     team: &Team,
     spans: &[Range<u32>],
@@ -198,12 +198,12 @@ pub fn contexts_backward(
     let offsets = offsets(spans);
     assert!(probabilities.len() == offsets[spans.len()] && d_scores.len() == probabilities.len());
     assert!(d_contexts.len() == spans.len() * width && d_values.len() == values.len());
-    assert_disjoint(spans);
+    let groups = groups(spans);
     let (d_values, d_scores) = (SharedMut::new(d_values), SharedMut::new(d_scores));
-    team.split(spans.len(), 1, |range| {
-        for row in range {
+    team.split(groups.len(), 1, |range| {
+        for row in groups[range].iter().cloned().flatten() {
             let flat = offsets[row]..offsets[row + 1];
-            // SAFETY: `split` gives each thread rows of its own, and their spans are disjoint.
+            // SAFETY: `split` gives each thread rows of its own, and the spans of different groups are disjoint.
             let d_scores = unsafe { d_scores.slice(flat.clone()) };
             let d_context = &d_contexts[row * width..(row + 1) * width];
             let p = &probabilities[flat];
@@ -226,8 +226,106 @@ multiversion! {
     }
 }
 
-fn assert_disjoint(spans: &[Range<u32>]) {
-    let mut sorted: Vec<_> = spans.iter().filter(|s| !s.is_empty()).map(|s| (s.start, s.end)).collect();
-    sorted.sort_unstable();
-    assert!(sorted.windows(2).all(|w| w[0].1 <= w[1].0), "two rows share a sentence: gradients would race");
+/// Rows that share a span, as ranges: the unit of work of a thread that adds to gradients of the span.
+fn groups(spans: &[Range<u32>]) -> Vec<Range<usize>> {
+    let mut groups: Vec<Range<usize>> = Vec::new();
+    for row in 0..spans.len() {
+        match groups.last_mut() {
+            Some(group) if spans[group.start] == spans[row] => group.end = row + 1,
+            _ => groups.push(row..row + 1),
+        }
+    }
+    let mut taken: Vec<_> =
+        groups.iter().map(|group| &spans[group.start]).filter(|s| !s.is_empty()).collect();
+    taken.sort_unstable_by_key(|span| span.start);
+    let disjoint = taken.windows(2).all(|w| w[0].end <= w[1].start);
+    assert!(disjoint, "rows that share a span do not stand together: gradients would race");
+    groups
+}
+
+/// Scores of the dot attention, `score(s) = keys_s . query`, then softmax over each row's span.
+///
+/// `keys` S x A, `queries` R x A; `probabilities` flat, see [`offsets`].
+pub fn dot_probabilities(
+    team: &Team,
+    spans: &[Range<u32>],
+    units: usize,
+    keys: &[f32],
+    queries: &[f32],
+    probabilities: &mut [f32],
+) {
+    let offsets = offsets(spans);
+    assert!(queries.len() == spans.len() * units && probabilities.len() == offsets[spans.len()]);
+    let shared = SharedMut::new(probabilities);
+    team.split(spans.len(), 1, |range| {
+        for row in range {
+            // SAFETY: `split` gives each thread rows of its own, whose probabilities do not overlap.
+            let p = unsafe { shared.slice(offsets[row]..offsets[row + 1]) };
+            let query = &queries[row * units..(row + 1) * units];
+            for (p, s) in p.iter_mut().zip(rows(&spans[row])) {
+                *p = dot(&keys[s * units..(s + 1) * units], query);
+            }
+            softmax_row(p);
+        }
+    });
+}
+
+/// Gradients through the scores of [`dot_probabilities`]: `d_keys_s += ds query`, `d_query = sum of ds keys_s`. `d_keys` S x A
+/// is added to, for which rows that share a span must stand together; `d_queries` R x A is overwritten.
+pub fn dot_backward(
+    team: &Team,
+    spans: &[Range<u32>],
+    units: usize,
+    keys: &[f32],
+    queries: &[f32],
+    d_scores: &[f32],
+    d_keys: &mut [f32],
+    d_queries: &mut [f32],
+) {
+    let offsets = offsets(spans);
+    assert!(queries.len() == spans.len() * units && d_queries.len() == queries.len());
+    assert!(d_scores.len() == offsets[spans.len()] && d_keys.len() == keys.len());
+    let groups = groups(spans);
+    let (d_keys, d_queries) = (SharedMut::new(d_keys), SharedMut::new(d_queries));
+    team.split(groups.len(), 1, |range| {
+        for row in groups[range].iter().cloned().flatten() {
+            let span = row * units..(row + 1) * units;
+            // SAFETY: `split` gives each thread rows of its own.
+            let d_query = unsafe { d_queries.slice(span.clone()) };
+            d_query.fill(0.0);
+            for (&ds, s) in d_scores[offsets[row]..offsets[row + 1]].iter().zip(rows(&spans[row])) {
+                let key = s * units..(s + 1) * units;
+                axpy(d_query, ds, &keys[key.clone()]);
+                // SAFETY: the spans of different groups are disjoint, so this row of the keys belongs to this thread.
+                axpy(unsafe { d_keys.slice(key) }, ds, &queries[span.clone()]);
+            }
+        }
+    });
+}
+
+/// Mean of the `values` (S x H) of each span; `means` R x H.
+pub fn means(team: &Team, spans: &[Range<u32>], width: usize, values: &[f32], means: &mut [f32]) {
+    assert_eq!(means.len(), spans.len() * width, "one mean a span");
+    let shared = SharedMut::new(means);
+    team.split(spans.len(), 1, |range| {
+        for row in range {
+            // SAFETY: `split` gives each thread rows of its own.
+            let mean = unsafe { shared.slice(row * width..(row + 1) * width) };
+            mean.fill(0.0);
+            let weight = 1.0 / spans[row].len().max(1) as f32;
+            for s in rows(&spans[row]) {
+                axpy(mean, weight, &values[s * width..(s + 1) * width]);
+            }
+        }
+    });
+}
+
+/// Gradients through [`means`]: every value of a span gets its share. `d_values` S x H is added to; no two spans may overlap.
+pub fn means_backward(spans: &[Range<u32>], width: usize, d_means: &[f32], d_values: &mut [f32]) {
+    for (span, d_mean) in spans.iter().zip(d_means.chunks_exact(width.max(1))) {
+        let weight = 1.0 / span.len().max(1) as f32;
+        for s in rows(span) {
+            axpy(&mut d_values[s * width..(s + 1) * width], weight, d_mean);
+        }
+    }
 }

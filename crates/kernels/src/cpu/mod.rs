@@ -3,6 +3,8 @@
 #[macro_use]
 pub mod isa;
 pub mod attention;
+pub mod conv;
+pub mod dropout;
 pub mod elementwise;
 pub mod gather;
 pub mod gemm;

@@ -159,3 +159,142 @@ multiversion! {
         }
     }
 }
+
+/// One GRU step for B rows of H units (Cho et al. 2014, with the reset gate applied after the recurrent product, as cuDNN and
+/// MXNet have it).
+///
+/// * `input`, `hidden` B x 3H: the pre-activations from the input and from the state, kept apart, in the order r, z, n.
+///   On return `input` holds sigma(r), sigma(z), n; `hidden` is as it was: both are needed for the backward step.
+/// * `h_previous`, `h` B x H. `r = sigma(a_r + b_r)`, `z = sigma(a_z + b_z)`, `n = tanh(a_n + r b_n)`,
+///   `h = (1 - z) n + z h_previous`.
+pub fn gru_forward(
+    team: &Team,
+    units: usize,
+    input: &mut [f32],
+    hidden: &[f32],
+    h_previous: &[f32],
+    h: &mut [f32],
+) {
+    let rows = h.len() / units.max(1);
+    assert!(h.len() == rows * units && h_previous.len() == h.len());
+    assert!(input.len() == 3 * h.len() && hidden.len() == input.len(), "three gates a unit");
+    let (input, h) = (SharedMut::new(input), SharedMut::new(h));
+    team.split(rows, GRAIN.div_ceil(units.max(1)), |range| {
+        for row in range {
+            let span = row * units..(row + 1) * units;
+            let gates = 3 * span.start..3 * span.end;
+            // SAFETY: `split` gives each thread rows of its own.
+            let (input, h) = unsafe { (input.slice(gates.clone()), h.slice(span.clone())) };
+            gru_forward_row(input, &hidden[gates], &h_previous[span], h);
+        }
+    });
+}
+
+multiversion! {
+    fn gru_forward_row(input: &mut [f32], hidden: &[f32], h_previous: &[f32], h: &mut [f32]) {
+        #[inline(always)]
+        fn block<const FMA: bool, const N: usize>(
+            at: usize, units: usize, input: &mut [f32], hidden: &[f32], h_previous: &[f32], h: &mut [f32],
+        ) {
+            let mut r: [f32; N] = load(input, at);
+            let mut z: [f32; N] = load(input, units + at);
+            let mut c: [f32; N] = load(input, 2 * units + at);
+            let b_r: [f32; N] = load(hidden, at);
+            let b_z: [f32; N] = load(hidden, units + at);
+            let b_n: [f32; N] = load(hidden, 2 * units + at);
+            let before: [f32; N] = load(h_previous, at);
+            let mut out = [0f32; N];
+            for n in 0..N { r[n] = math::sigmoid::<FMA>(r[n] + b_r[n]); }
+            for n in 0..N { z[n] = math::sigmoid::<FMA>(z[n] + b_z[n]); }
+            for n in 0..N { c[n] = math::tanh::<FMA>(c[n] + r[n] * b_n[n]); }
+            for n in 0..N { out[n] = (1.0 - z[n]) * c[n] + z[n] * before[n]; }
+            store(input, at, r);
+            store(input, units + at, z);
+            store(input, 2 * units + at, c);
+            store(h, at, out);
+        }
+        let units = h.len();
+        let mut at = 0;
+        while at + LANES <= units {
+            block::<FMA, LANES>(at, units, input, hidden, h_previous, h);
+            at += LANES;
+        }
+        while at < units {
+            block::<FMA, 1>(at, units, input, hidden, h_previous, h);
+            at += 1;
+        }
+    }
+}
+
+/// Gradients through one GRU step.
+///
+/// * `gates` B x 3H: in, what [`gru_forward`] left in `input`; out, the gradient of the input's pre-activations.
+/// * `hidden` B x 3H: in, the state's pre-activations; out, their gradient. They differ in n only, where the state's is
+///   multiplied by r.
+/// * `d` B x H: in, the gradient of h; out, the part of the gradient of `h_previous` that does not pass the product.
+///
+/// `dn = d (1-z)(1-n^2)`, `dz = d (h_previous - n) z (1-z)`, `dr = dn b_n r (1-r)`, `d_previous = d z`.
+pub fn gru_backward(
+    team: &Team,
+    units: usize,
+    gates: &mut [f32],
+    hidden: &mut [f32],
+    h_previous: &[f32],
+    d: &mut [f32],
+) {
+    let rows = d.len() / units.max(1);
+    assert!(d.len() == rows * units && h_previous.len() == d.len());
+    assert!(gates.len() == 3 * d.len() && hidden.len() == gates.len(), "three gates a unit");
+    let (gates, hidden, d) = (SharedMut::new(gates), SharedMut::new(hidden), SharedMut::new(d));
+    team.split(rows, GRAIN.div_ceil(units.max(1)), |range| {
+        for row in range {
+            let span = row * units..(row + 1) * units;
+            let wide = 3 * span.start..3 * span.end;
+            // SAFETY: `split` gives each thread rows of its own.
+            let (gates, hidden, d) =
+                unsafe { (gates.slice(wide.clone()), hidden.slice(wide), d.slice(span.clone())) };
+            gru_backward_row(gates, hidden, &h_previous[span], d);
+        }
+    });
+}
+
+multiversion! {
+    fn gru_backward_row(gates: &mut [f32], hidden: &mut [f32], h_previous: &[f32], d: &mut [f32]) {
+        #[inline(always)]
+        fn block<const N: usize>(
+            at: usize, units: usize, gates: &mut [f32], hidden: &mut [f32], h_previous: &[f32], d: &mut [f32],
+        ) {
+            let mut r: [f32; N] = load(gates, at);
+            let mut z: [f32; N] = load(gates, units + at);
+            let mut c: [f32; N] = load(gates, 2 * units + at);
+            let mut b_n: [f32; N] = load(hidden, 2 * units + at);
+            let before: [f32; N] = load(h_previous, at);
+            let mut dh: [f32; N] = load(d, at);
+            for n in 0..N {
+                let (reset, update, candidate) = (r[n], z[n], c[n]);
+                c[n] = dh[n] * (1.0 - update) * (1.0 - candidate * candidate);
+                z[n] = dh[n] * (before[n] - candidate) * update * (1.0 - update);
+                r[n] = c[n] * b_n[n] * reset * (1.0 - reset);
+                b_n[n] = c[n] * reset;
+                dh[n] *= update;
+            }
+            store(gates, at, r);
+            store(gates, units + at, z);
+            store(gates, 2 * units + at, c);
+            store(hidden, at, r);
+            store(hidden, units + at, z);
+            store(hidden, 2 * units + at, b_n);
+            store(d, at, dh);
+        }
+        let units = d.len();
+        let mut at = 0;
+        while at + LANES <= units {
+            block::<LANES>(at, units, gates, hidden, h_previous, d);
+            at += LANES;
+        }
+        while at < units {
+            block::<1>(at, units, gates, hidden, h_previous, d);
+            at += 1;
+        }
+    }
+}

@@ -7,18 +7,16 @@ use std::sync::Arc;
 use kokanee_tensor::Var;
 use kokanee_tensor::ops::{self, Attended, RecurrentWeight, Weight};
 
-use crate::config::ModelConfig;
 use crate::graph::Graph;
 use crate::params::{self, Builder, ParameterId};
 
-/// Parameters of the mlp attention.
-pub(crate) struct MlpAttention {
+/// Parameters E (A x H_enc), Q (A x H), v (1 x A).
+pub(crate) struct Mlp {
     keys: ParameterId,
     query: ParameterId,
     score: ParameterId,
 }
 
-/// Encoder outputs as the attention sees them, and the attention laid out for a loop.
 pub(crate) struct MlpMemory {
     /// S x A.
     keys: Var,
@@ -28,18 +26,16 @@ pub(crate) struct MlpMemory {
     score: Var,
 }
 
-impl MlpAttention {
-    pub(crate) fn new(builder: &mut Builder, config: &ModelConfig) -> MlpAttention {
-        let units = config.attention.hidden;
-        MlpAttention {
-            keys: builder.add(params::ATTENTION_KEYS, [units, config.encoder.hidden]),
-            query: builder.add(params::ATTENTION_QUERY, [units, config.decoder.hidden]),
-            score: builder.add(params::ATTENTION_SCORE, [1, units]),
+impl Mlp {
+    pub(super) fn new(builder: &mut Builder, units: usize, encoded: usize, decoded: usize) -> Mlp {
+        Mlp {
+            keys: builder.add(params::MLP_KEYS, [units, encoded]),
+            query: builder.add(params::MLP_QUERY, [units, decoded]),
+            score: builder.add(params::MLP_SCORE, [1, units]),
         }
     }
 
-    /// Prepares to look at encoder outputs S x H_enc.
-    pub(crate) fn memory(&self, graph: &Graph<'_>, states: &Var) -> MlpMemory {
+    pub(super) fn memory(&self, graph: &Graph<'_>, states: &Var) -> MlpMemory {
         MlpMemory {
             keys: ops::linear(graph.tape, states, &Weight::whole(graph.var(self.keys)), &[]),
             values: states.clone(),
@@ -50,8 +46,7 @@ impl MlpAttention {
 }
 
 impl MlpMemory {
-    /// Looks from decoder outputs B x H at each row's span of tokens.
-    pub(crate) fn attend(&self, graph: &Graph<'_>, spans: &Arc<[Range<u32>]>, output: &Var) -> Attended {
+    pub(super) fn attend(&self, graph: &Graph<'_>, spans: &Arc<[Range<u32>]>, output: &Var) -> Attended {
         let queries = ops::recurrent_linear(graph.tape, None, &[(output, &self.query)]);
         ops::mlp_attention(graph.tape, spans, &self.keys, &queries, &self.score, &self.values)
     }

@@ -6,8 +6,8 @@ use kokanee_contract::BeamSearchRule;
 use kokanee_contract::special_ids::{BOS, EOS, PAD};
 use kokanee_kernels::Team;
 use kokanee_kernels::softmax::{self, WordCost};
+use kokanee_tensor::Tape;
 use kokanee_tensor::ops::{self, RecurrentWeight, Weight};
-use kokanee_tensor::{Rows, Tape};
 
 use super::{Hypothesis, OutputLimit, Search};
 use crate::batch::Sequences;
@@ -62,7 +62,7 @@ pub(super) fn search(
     let beam_size = search.beam_size.max(1);
     let width = beam_size.min(bias.len());
 
-    let mut state = layers.decoder.start(&graph, &encoded, Arc::clone(&encoded.last));
+    let mut state = layers.decoder.start(&graph, &encoded, &(0..sources.len()).collect::<Vec<_>>());
     let mut beams: Vec<Beam> = (0..sources.len())
         .map(|sentence| Beam {
             sentence,
@@ -83,11 +83,9 @@ pub(super) fn search(
                 spans.push(batch.source.span(beam.sentence));
             }
         }
-        let rows: Rows = (0..spans.len() as u32).collect();
         let spans: Arc<[_]> = spans.into();
         let embedded = model.embed_target(&graph, &words);
-        let projected = layers.decoder.project(&graph, &embedded);
-        let stepped = steps.advance(&graph, &projected, &rows, &spans, &state);
+        let stepped = steps.advance(&graph, embedded, &spans, &state);
         let mut logits = ops::recurrent_linear(&tape, None, &[(&stepped.output, &output)]).into_value();
         let mut best = vec![WordCost { word: 0, cost: 0.0 }; spans.len() * width];
         softmax::best_words(team, logits.data_mut(), bias, width, &mut best);
@@ -173,10 +171,9 @@ impl Beam {
     }
 
     fn finish(&mut self, search: &Search) -> Vec<Hypothesis> {
+        // Hypotheses that the limit cut off keep their plain sums, and so stand behind the finished ones: so Sockeye 1.18 does
+        // it, as its recorded scores show.
         if search.rule == BeamSearchRule::Sockeye1_18 {
-            for entry in self.entries.iter_mut().filter(|e| !e.finished) {
-                entry.score /= search.length_penalty(entry.length);
-            }
             self.entries.sort_by(|a, b| a.score.total_cmp(&b.score));
         }
         self.entries.iter().map(|entry| self.trace(entry)).collect()

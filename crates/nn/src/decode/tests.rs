@@ -59,7 +59,7 @@ fn costs(model: &Model, team: &Arc<Team>, source: &[u32], words: &[u32]) -> Vec<
     let mut target = Sequences::default();
     target.push(std::iter::once(BOS).chain(words.iter().copied()));
     let embedded = model.embed_target(&graph, &target);
-    let hidden = model.layers.decoder.decode(&graph, &encoded, &batch.source, &target, &embedded);
+    let hidden = model.layers.decoder.decode(&graph, &encoded, &target, embedded);
     let last = hidden.value().row(words.len());
     let weight = graph.var(model.layers.output_weight).value();
     let bias = graph.var(model.layers.output_bias).value();

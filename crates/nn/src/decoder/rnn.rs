@@ -3,84 +3,111 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use kokanee_contract::RnnDecoderStateInit;
 use kokanee_tensor::ops::{self, RecurrentWeight, Weight};
 use kokanee_tensor::{Rows, Tensor, Var};
 
-use crate::attention::{MlpAttention, MlpMemory};
+use super::{DecoderState, Stepped};
+use crate::attention::{Attention, Memory};
 use crate::batch::{Direction, Sequences};
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, RnnDecoderConfig};
 use crate::encoder::Encoded;
 use crate::graph::Graph;
 use crate::params::{self, Builder, ParameterId};
-use crate::rnn::{Lstm, LstmState, LstmStep};
-
-/// States a decoder cell starts with: h and c.
-const STATES: usize = 2;
+use crate::rnn::{Cell, CellState, CellStep};
 
 /// Parameters of the decoder.
 pub(crate) struct RnnDecoder {
-    cell: Lstm,
-    attention: MlpAttention,
-    /// Weight and bias that turn the encoder's last output into each initial state.
-    state_init: [(ParameterId, ParameterId); STATES],
+    /// Layers from the bottom, and whether their input is added to their output.
+    cells: Vec<(Cell, bool)>,
+    attention: Attention,
+    /// Whether the layers above the first come after the attention and see its context.
+    attention_in_upper_layers: bool,
+    state_init: RnnDecoderStateInit,
+    /// Weight and bias that turn the encoder's outputs into each initial state, in the order h, c of layer 0, of layer 1, …
+    state_maps: Vec<(ParameterId, ParameterId)>,
+    states_a_layer: usize,
     hidden_weight: ParameterId,
     hidden_bias: ParameterId,
+    hidden_dropout: f32,
     units: usize,
+    encoded: usize,
 }
 
 /// The state between two steps, for B rows.
 #[derive(Clone)]
-pub(crate) struct RnnDecoderState {
-    cell: LstmState,
+pub(crate) struct RnnState {
+    /// Of each layer; none where it is zeros.
+    cells: Vec<Option<CellState>>,
     /// The attentional vector B x H of the step before; none before the first step, where it is zeros.
     fed: Option<Var>,
 }
 
 /// The decoder laid out for a loop over one set of sources.
-pub(crate) struct RnnDecoderLoop {
-    cell: LstmStep,
-    memory: MlpMemory,
-    /// The attentional layer's columns for the cell's output and for the context.
+pub(crate) struct RnnLoop<'d> {
+    decoder: &'d RnnDecoder,
+    cells: Vec<CellStep>,
+    memory: Memory,
+    /// The attentional layer's columns for the top layer's output and for the context.
     hidden_output: RecurrentWeight,
     hidden_context: RecurrentWeight,
     hidden_bias: Var,
 }
 
-/// What one step gives.
-pub(crate) struct Stepped {
-    pub(crate) state: RnnDecoderState,
-    /// The attentional vector B x H.
-    pub(crate) output: Var,
-    /// Attention weights of all rows, one after the other.
-    pub(crate) probabilities: Arc<Tensor>,
-}
-
 impl RnnDecoder {
-    pub(crate) fn new(builder: &mut Builder, config: &ModelConfig) -> RnnDecoder {
-        let (units, encoded) = (config.decoder.hidden, config.encoder.hidden);
-        let attention = MlpAttention::new(builder, config);
-        let cell =
-            Lstm::new(builder, &params::decoder_layer_prefix(0), config.target_embedding + units, units);
-        let state_init = std::array::from_fn(|state| {
-            let [weight, bias] = params::state_init_names(state);
-            (builder.add(weight, [units, encoded]), builder.add(bias, [units]))
-        });
+    pub(super) fn new(builder: &mut Builder, config: &ModelConfig, decoder: &RnnDecoderConfig) -> RnnDecoder {
+        let (units, encoded) = (decoder.rnn.hidden, config.encoder_width());
+        let attention = Attention::new(builder, &decoder.attention, encoded, units);
+        let upper_attention = decoder.attention_in_upper_layers && decoder.rnn.layers > 1;
+        let cells = (0..decoder.rnn.layers)
+            .map(|layer| {
+                let inputs = match layer {
+                    0 => config.target_embedding + units,
+                    _ if upper_attention => units + encoded,
+                    _ => units,
+                };
+                let prefix = params::decoder_layer_prefix(layer);
+                let residual = decoder.rnn.first_residual_layer.is_some_and(|first| layer + 1 >= first);
+                (Cell::new(builder, decoder.rnn.cell, &prefix, inputs, units), residual)
+            })
+            .collect();
+        let states_a_layer = Cell::states(decoder.rnn.cell);
+        let states = match decoder.state_init {
+            RnnDecoderStateInit::Zero => 0,
+            RnnDecoderStateInit::Last | RnnDecoderStateInit::Avg => states_a_layer * decoder.rnn.layers,
+        };
+        let state_maps = (0..states)
+            .map(|state| {
+                let [weight, bias] = params::state_init_names(state);
+                (builder.add(weight, [units, encoded]), builder.add(bias, [units]))
+            })
+            .collect();
         RnnDecoder {
-            cell,
+            cells,
             attention,
-            state_init,
+            attention_in_upper_layers: upper_attention,
+            state_init: decoder.state_init,
+            state_maps,
+            states_a_layer,
             hidden_weight: builder.add(params::DECODER_HIDDEN_WEIGHT, [units, units + encoded]),
             hidden_bias: builder.add(params::DECODER_HIDDEN_BIAS, [units]),
+            hidden_dropout: config.dropout.decoder_hidden as f32,
             units,
+            encoded,
         }
     }
 
-    /// Prepares a loop over encoded sources.
-    pub(crate) fn prepare(&self, graph: &Graph<'_>, encoded: &Encoded) -> RnnDecoderLoop {
+    pub(super) fn prepare<'d>(&'d self, graph: &Graph<'_>, encoded: &Encoded) -> RnnLoop<'d> {
         let hidden = graph.var(self.hidden_weight);
         let columns = |range| RecurrentWeight::new(graph.tape, Weight::columns(hidden, range));
-        RnnDecoderLoop {
-            cell: self.cell.step(graph, self.units),
+        let inside: [usize; 2] = [self.units, self.encoded];
+        let steps = self.cells.iter().enumerate().map(|(layer, (cell, _))| {
+            let upper_with_context = layer > 0 && self.attention_in_upper_layers;
+            cell.step(graph, &inside[..if upper_with_context { 2 } else { 1 }])
+        });
+        RnnLoop {
+            decoder: self,
+            cells: steps.collect(),
             memory: self.attention.memory(graph, &encoded.states),
             hidden_output: columns(0..self.units),
             hidden_context: columns(self.units..hidden.value().cols()),
@@ -88,88 +115,125 @@ impl RnnDecoder {
         }
     }
 
-    /// First states for rows whose sentences' last tokens are `last`: `tanh(W e_last + b)` for h and for c.
-    pub(crate) fn start(&self, graph: &Graph<'_>, encoded: &Encoded, last: Rows) -> RnnDecoderState {
-        let last = ops::gather_rows(graph.tape, &encoded.states, last);
-        let [h, c] = self.state_init.map(|(weight, bias)| {
-            let weight = Weight::whole(graph.var(weight));
-            ops::tanh(graph.tape, ops::linear(graph.tape, &last, &weight, &[graph.var(bias)]))
-        });
-        RnnDecoderState { cell: LstmState { h, c }, fed: None }
+    /// First states: each is `tanh(W_s e + b_s)` of the last (or average) encoder output e, or zeros.
+    pub(super) fn start(&self, graph: &Graph<'_>, encoded: &Encoded, sentences: &[usize]) -> RnnState {
+        let summary = match self.state_init {
+            RnnDecoderStateInit::Zero => None,
+            RnnDecoderStateInit::Last => {
+                Some(ops::gather_rows(graph.tape, &encoded.states, encoded.last(sentences)))
+            }
+            RnnDecoderStateInit::Avg => {
+                let spans = sentences.iter().map(|&sentence| encoded.spans[sentence].clone()).collect();
+                Some(ops::span_means(graph.tape, &spans, &encoded.states))
+            }
+        };
+        let tensors: Vec<Var> = summary
+            .iter()
+            .flat_map(|summary| {
+                self.state_maps.iter().map(move |&(weight, bias)| {
+                    let weight = Weight::whole(graph.var(weight));
+                    ops::tanh(graph.tape, ops::linear(graph.tape, summary, &weight, &[graph.var(bias)]))
+                })
+            })
+            .collect();
+        let mut tensors = tensors.into_iter();
+        let cells = self.cells.iter();
+        let cells = cells.map(|_| CellState::from_tensors(tensors.by_ref().take(self.states_a_layer)));
+        RnnState { cells: cells.collect(), fed: None }
     }
 
-    /// What embedded target words R x E add to the cell's pre-activations.
-    pub(crate) fn project(&self, graph: &Graph<'_>, embedded: &Var) -> Var {
-        self.cell.project(graph, embedded)
-    }
-
-    /// Teacher forcing: the attentional vectors T x H, in token order, for embedded targets T x E.
-    pub(crate) fn decode(
+    /// Teacher forcing; see [`super::Decoder::decode`].
+    pub(super) fn decode(
         &self,
         graph: &Graph<'_>,
         encoded: &Encoded,
-        source: &Sequences,
         target: &Sequences,
         embedded: &Var,
     ) -> Var {
         let timeline = target.timeline(Direction::Forward);
-        let spans = timeline.spans(source);
-        let last = timeline.order.iter().map(|&sentence| encoded.last[sentence]).collect();
-        let projected = self.project(graph, embedded);
+        let spans: Vec<_> = timeline.order.iter().map(|&sentence| encoded.spans[sentence].clone()).collect();
+        let projected = self.cells[0].0.project(graph, embedded);
         let steps = self.prepare(graph, encoded);
-        let mut state = self.start(graph, encoded, last);
+        let mut state = self.start(graph, encoded, &timeline.order);
         let mut outputs = Vec::with_capacity(timeline.steps.len());
-        for (rows, spans) in timeline.steps.iter().zip(&spans) {
-            let stepped = steps.advance(graph, &projected, rows, spans, &state.first(graph, rows.len()));
-            outputs.push((stepped.output, Arc::clone(rows)));
-            state = stepped.state;
+        for rows in &timeline.steps {
+            let running = state.map(|x| ops::first_rows(graph.tape, x, rows.len()));
+            let (next, _) = steps.advance(graph, &projected, rows, &spans[..rows.len()].into(), &running);
+            outputs.extend(next.fed.clone().map(|output| (output, Arc::clone(rows))));
+            state = next;
         }
         ops::stack_rows(graph.tape, outputs, embedded.value().rows())
     }
 }
 
-impl RnnDecoderLoop {
-    /// One step for B rows: rows `rows` of `projected` are their previous words, `spans` their source tokens.
-    pub(crate) fn advance(
+impl RnnLoop<'_> {
+    /// One step of decoding; see [`super::DecoderLoop::advance`].
+    pub(super) fn decode(
+        &self,
+        graph: &Graph<'_>,
+        embedded: &Var,
+        spans: &Arc<[Range<u32>]>,
+        state: &RnnState,
+    ) -> Stepped {
+        let projected = self.decoder.cells[0].0.project(graph, embedded);
+        let rows: Rows = (0..spans.len() as u32).collect();
+        let (state, probabilities) = self.advance(graph, &projected, &rows, spans, state);
+        let output = state.fed.clone().expect("a step leaves its output to be fed");
+        Stepped { state: DecoderState::Rnn(state), output, probabilities }
+    }
+
+    /// One step for B rows: rows `rows` of `projected` are what their previous words add to the first layer, `spans` their
+    /// source tokens. The new state's fed vector is the output.
+    fn advance(
         &self,
         graph: &Graph<'_>,
         projected: &Var,
         rows: &Rows,
         spans: &Arc<[Range<u32>]>,
-        state: &RnnDecoderState,
-    ) -> Stepped {
-        let cell = self.cell.advance(graph, projected, rows, state.fed.as_ref(), Some(&state.cell));
-        let attended = self.memory.attend(graph, spans, &cell.h);
-        let bias_rows: Rows = vec![0; rows.len()].into();
-        let z = ops::recurrent_linear(
-            graph.tape,
-            Some((&self.hidden_bias, &bias_rows)),
-            &[(&cell.h, &self.hidden_output), (&attended.context, &self.hidden_context)],
-        );
-        let output = ops::tanh(graph.tape, z);
-        Stepped {
-            state: RnnDecoderState { cell, fed: Some(output.clone()) },
-            output,
-            probabilities: attended.probabilities,
+        state: &RnnState,
+    ) -> (RnnState, Arc<Tensor>) {
+        let tape = graph.tape;
+        let count = rows.len();
+        let fed = [state.fed.as_ref()];
+        let mut cells =
+            vec![self.cells[0].advance(graph, count, Some((projected, rows)), &fed, state.cells[0].as_ref())];
+        let mut output = cells[0].h.clone();
+        let mut attended = None;
+        if self.decoder.attention_in_upper_layers {
+            attended = Some(self.memory.attend(graph, spans, &output));
         }
+        for (layer, (_, residual)) in self.decoder.cells.iter().enumerate().skip(1) {
+            let inside = [Some(&output), attended.as_ref().map(|attended| &attended.context)];
+            let old = state.cells[layer].as_ref();
+            let next = self.cells[layer].advance(graph, count, None, &inside, old);
+            output = if *residual { ops::add(tape, next.h.clone(), &output) } else { next.h.clone() };
+            cells.push(next);
+        }
+        let attended = attended.unwrap_or_else(|| self.memory.attend(graph, spans, &output));
+
+        // Dropping out of both is dropping out of the two side by side.
+        let output = ops::dropout(tape, output, self.decoder.hidden_dropout);
+        let context = ops::dropout(tape, attended.context, self.decoder.hidden_dropout);
+        let bias_rows: Rows = vec![0; count].into();
+        let z = ops::recurrent_linear(
+            tape,
+            Some((&self.hidden_bias, &bias_rows)),
+            &[(&output, &self.hidden_output), (&context, &self.hidden_context)],
+        );
+        let cells = cells.into_iter().map(Some).collect();
+        (RnnState { cells, fed: Some(ops::tanh(tape, z)) }, attended.probabilities)
     }
 }
 
-impl RnnDecoderState {
-    /// What is left when only the first `count` rows run on.
-    fn first(&self, graph: &Graph<'_>, count: usize) -> RnnDecoderState {
-        RnnDecoderState {
-            cell: self.cell.first(graph, count),
-            fed: self.fed.as_ref().map(|fed| ops::first_rows(graph.tape, fed, count)),
+impl RnnState {
+    fn map(&self, change: impl Fn(&Var) -> Var) -> RnnState {
+        RnnState {
+            cells: self.cells.iter().map(|cell| Some(cell.as_ref()?.map(&change))).collect(),
+            fed: self.fed.as_ref().map(&change),
         }
     }
 
-    /// The states of `rows`, in that order: hypotheses that live on.
-    pub(crate) fn select(&self, graph: &Graph<'_>, rows: &Rows) -> RnnDecoderState {
-        let pick = |x: &Var| ops::gather_rows(graph.tape, x, Arc::clone(rows));
-        RnnDecoderState {
-            cell: LstmState { h: pick(&self.cell.h), c: pick(&self.cell.c) },
-            fed: self.fed.as_ref().map(pick),
-        }
+    pub(super) fn select(&self, graph: &Graph<'_>, rows: &Rows) -> RnnState {
+        self.map(|x| ops::gather_rows(graph.tape, x, Arc::clone(rows)))
     }
 }

@@ -1,52 +1,48 @@
-//! The recurrent encoder: a bidirectional first layer.
+//! The recurrent encoder: a bidirectional first layer, and layers from left to right above it.
 
 use kokanee_tensor::{Var, ops};
 
-use super::Encoded;
 use crate::batch::{Direction, Sequences};
-use crate::config::ModelConfig;
+use crate::config::RnnConfig;
 use crate::graph::Graph;
-use crate::params::{Builder, bidirectional_prefix};
-use crate::rnn::Lstm;
+use crate::params::{Builder, bidirectional_prefix, encoder_layer_prefix};
+use crate::rnn::{Cell, run};
 
-/// One LSTM in each direction, half of the units each; their outputs stand side by side.
+/// The layers of a recurrent encoder.
 pub(crate) struct RnnEncoder {
-    forward: Lstm,
-    reverse: Lstm,
+    /// Half of the units each; their outputs stand side by side.
+    forward: Cell,
+    reverse: Cell,
+    /// The layers above, and whether their input is added to their output.
+    upper: Vec<(Cell, bool)>,
 }
 
 impl RnnEncoder {
-    pub(crate) fn new(builder: &mut Builder, config: &ModelConfig) -> RnnEncoder {
+    pub(super) fn new(builder: &mut Builder, config: &RnnConfig, inputs: usize) -> RnnEncoder {
         let mut direction = |reverse| {
-            let (inputs, units) = (config.source_embedding, config.encoder.hidden / 2);
-            Lstm::new(builder, bidirectional_prefix(reverse), inputs, units)
+            Cell::new(builder, config.cell, bidirectional_prefix(reverse), inputs, config.hidden / 2)
         };
-        RnnEncoder { forward: direction(false), reverse: direction(true) }
+        let (forward, reverse) = (direction(false), direction(true));
+        let upper = (0..config.layers - 1)
+            .map(|layer| {
+                let prefix = encoder_layer_prefix(layer);
+                let cell = Cell::new(builder, config.cell, &prefix, config.hidden, config.hidden);
+                // The bidirectional layer is number 1.
+                (cell, config.first_residual_layer.is_some_and(|first| layer + 2 >= first))
+            })
+            .collect();
+        RnnEncoder { forward, reverse, upper }
     }
 
-    /// From embedded tokens S x E. The reverse direction runs within each sentence.
-    pub(crate) fn encode(&self, graph: &Graph<'_>, source: &Sequences, embedded: &Var) -> Encoded {
+    /// S x H from embedded tokens S x E. The reverse direction runs within each sentence.
+    pub(super) fn encode(&self, graph: &Graph<'_>, source: &Sequences, embedded: &Var) -> Var {
         let forward = run(graph, &self.forward, source, embedded, Direction::Forward);
         let reverse = run(graph, &self.reverse, source, embedded, Direction::Reverse);
-        Encoded {
-            states: ops::concat_columns(graph.tape, &forward, &reverse),
-            last: (0..source.len()).map(|sentence| source.span(sentence).end - 1).collect(),
+        let mut x = ops::concat_columns(graph.tape, &forward, &reverse);
+        for (cell, residual) in &self.upper {
+            let y = run(graph, cell, source, &x, Direction::Forward);
+            x = if *residual { ops::add(graph.tape, y, &x) } else { y };
         }
+        x
     }
-}
-
-/// All hidden states of one layer, S x H in token order.
-fn run(graph: &Graph<'_>, lstm: &Lstm, source: &Sequences, x: &Var, direction: Direction) -> Var {
-    let timeline = source.timeline(direction);
-    let projected = lstm.project(graph, x);
-    let step = lstm.step(graph, 0);
-    let mut state = None;
-    let mut outputs = Vec::with_capacity(timeline.steps.len());
-    for rows in &timeline.steps {
-        let running = state.map(|state: crate::rnn::LstmState| state.first(graph, rows.len()));
-        let next = step.advance(graph, &projected, rows, None, running.as_ref());
-        outputs.push((next.h.clone(), rows.clone()));
-        state = Some(next);
-    }
-    ops::stack_rows(graph.tape, outputs, x.value().rows())
 }

@@ -1,5 +1,7 @@
-//! Recurrent cells.
+//! Recurrent cells and layers.
 
-mod lstm;
+mod cell;
+mod layer;
 
-pub(crate) use lstm::{Lstm, LstmState, LstmStep};
+pub(crate) use cell::{Cell, CellState, CellStep};
+pub(crate) use layer::run;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kokanee_kernels::attention;
 
-use crate::{Tape, Tensor, Var};
+use crate::{Gradients, Slot, Tape, Tensor, Var};
 
 /// What attention gives.
 pub struct Attended {
@@ -19,7 +19,7 @@ pub struct Attended {
 /// softmax over the row's span, context = weighted sum of `values`.
 ///
 /// `spans[r]` are the rows of `keys` (S x A) and `values` (S x H) that query row r sees; `queries` B x A; `v` 1 x A. When
-/// gradients are recorded no two rows may share a span. Backward: see `attention::contexts_backward` and
+/// gradients are recorded, rows that share a span stand together. Backward: see `attention::contexts_backward` and
 /// `attention::mlp_backward`; tanh is computed again rather than kept.
 pub fn mlp_attention(
     tape: &Tape,
@@ -29,9 +29,7 @@ pub fn mlp_attention(
     v: &Var,
     values: &Var,
 ) -> Attended {
-    let width = values.value().cols();
-    let total: usize = spans.iter().map(|span| span.len()).sum();
-    let mut probabilities = Tensor::scratch([total]);
+    let mut probabilities = Tensor::scratch([total(spans)]);
     attention::mlp_probabilities(
         tape.team(),
         spans,
@@ -40,23 +38,98 @@ pub fn mlp_attention(
         v.value().data(),
         probabilities.data_mut(),
     );
-    let mut context = Tensor::scratch([spans.len(), width]);
-    attention::contexts(
+    let (k, q, score) = (keys.clone(), queries.clone(), v.clone());
+    let row_spans = Arc::clone(spans);
+    let inputs = [keys.slot(), queries.slot(), v.slot()];
+    attended(tape, spans, probabilities, values, inputs, move |gradients, d_scores| {
+        let mut d_queries = Tensor::scratch(q.value().shape().clone());
+        let mut d_v = Tensor::zeros(score.value().shape().clone());
+        with_gradient(gradients, &k, |team, d_keys| {
+            attention::mlp_backward(
+                team,
+                &row_spans,
+                k.value().data(),
+                q.value().data(),
+                score.value().data(),
+                d_scores.data(),
+                d_keys.data_mut(),
+                d_queries.data_mut(),
+                d_v.data_mut(),
+            );
+        });
+        gradients.add(&q, d_queries);
+        gradients.add(&score, d_v);
+    })
+}
+
+/// Attention by inner products (Luong, Pham, Manning 2015), unscaled: `score(s) = keys_s . query`, softmax over the row's span,
+/// context = weighted sum of `values`.
+///
+/// Shapes and conditions as for [`mlp_attention`]. Backward: see `attention::contexts_backward` and `attention::dot_backward`.
+pub fn dot_attention(
+    tape: &Tape,
+    spans: &Arc<[Range<u32>]>,
+    keys: &Var,
+    queries: &Var,
+    values: &Var,
+) -> Attended {
+    let units = keys.value().cols();
+    let mut probabilities = Tensor::scratch([total(spans)]);
+    attention::dot_probabilities(
         tape.team(),
         spans,
-        width,
-        probabilities.data(),
-        values.value().data(),
-        context.data_mut(),
+        units,
+        keys.value().data(),
+        queries.value().data(),
+        probabilities.data_mut(),
     );
+    let (k, q) = (keys.clone(), queries.clone());
+    let row_spans = Arc::clone(spans);
+    let inputs = [keys.slot(), queries.slot()];
+    attended(tape, spans, probabilities, values, inputs, move |gradients, d_scores| {
+        let mut d_queries = Tensor::scratch(q.value().shape().clone());
+        with_gradient(gradients, &k, |team, d_keys| {
+            attention::dot_backward(
+                team,
+                &row_spans,
+                units,
+                k.value().data(),
+                q.value().data(),
+                d_scores.data(),
+                d_keys.data_mut(),
+                d_queries.data_mut(),
+            );
+        });
+        gradients.add(&q, d_queries);
+    })
+}
+
+fn total(spans: &[Range<u32>]) -> usize {
+    spans.iter().map(|span| span.len()).sum()
+}
+
+/// The contexts that probabilities give, and how gradients come back through them: to the values here, and to what the scores
+/// were made of by `scores_backward`, which gets the gradient of the scores.
+fn attended(
+    tape: &Tape,
+    spans: &Arc<[Range<u32>]>,
+    probabilities: Tensor,
+    values: &Var,
+    score_inputs: impl IntoIterator<Item = Slot>,
+    scores_backward: impl FnOnce(&mut Gradients, &Tensor) + 'static,
+) -> Attended {
+    let width = values.value().cols();
+    let mut context = Tensor::scratch([spans.len(), width]);
+    let (p, v) = (probabilities.data(), values.value().data());
+    attention::contexts(tape.team(), spans, width, p, v, context.data_mut());
     let probabilities = Arc::new(probabilities);
-    let context = tape.result(context, [keys.slot(), queries.slot(), v.slot(), values.slot()]);
+    let context = tape.result(context, score_inputs.into_iter().chain([values.slot()]));
     if context.wants_gradient() {
         let (d_context, p, spans) = (context.slot(), Arc::clone(&probabilities), Arc::clone(spans));
-        let (keys, queries, v, values) = (keys.clone(), queries.clone(), v.clone(), values.clone());
+        let values = values.clone();
         tape.record(move |gradients| {
             let Some(d_context) = gradients.take(d_context) else { return };
-            let mut d_scores = Tensor::scratch([total]);
+            let mut d_scores = Tensor::scratch(p.shape().clone());
             with_gradient(gradients, &values, |team, d_values| {
                 attention::contexts_backward(
                     team,
@@ -69,34 +142,14 @@ pub fn mlp_attention(
                     d_scores.data_mut(),
                 );
             });
-            let mut d_queries = Tensor::scratch(queries.value().shape().clone());
-            let mut d_v = Tensor::zeros(v.value().shape().clone());
-            with_gradient(gradients, &keys, |team, d_keys| {
-                attention::mlp_backward(
-                    team,
-                    &spans,
-                    keys.value().data(),
-                    queries.value().data(),
-                    v.value().data(),
-                    d_scores.data(),
-                    d_keys.data_mut(),
-                    d_queries.data_mut(),
-                    d_v.data_mut(),
-                );
-            });
-            gradients.add(&queries, d_queries);
-            gradients.add(&v, d_v);
+            scores_backward(gradients, &d_scores);
         });
     }
     Attended { context, probabilities }
 }
 
 /// Lets `add` add to the gradient of `of`, or to one that is thrown away where nobody wants it.
-fn with_gradient(
-    gradients: &mut crate::Gradients,
-    of: &Var,
-    add: impl FnOnce(&kokanee_kernels::Team, &mut Tensor),
-) {
+fn with_gradient(gradients: &mut Gradients, of: &Var, add: impl FnOnce(&kokanee_kernels::Team, &mut Tensor)) {
     if of.wants_gradient() {
         gradients.accumulate_part(of, of.value().shape(), add);
     } else {

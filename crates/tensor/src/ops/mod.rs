@@ -1,19 +1,29 @@
 //! One file an operation: shapes, forward, what is kept, backward with its derivation.
 
+mod add;
 mod attention;
+mod convolution;
 mod cross_entropy;
+mod dropout;
 mod embedding;
+mod gru_cell;
 mod linear;
 mod lstm_cell;
 mod recurrent_linear;
 mod rows;
+mod span_means;
 mod tanh;
 
-pub use attention::{Attended, mlp_attention};
+pub use add::add;
+pub use attention::{Attended, dot_attention, mlp_attention};
+pub use convolution::{Filters, activation, convolution};
 pub use cross_entropy::{CrossEntropy, cross_entropy};
+pub use dropout::dropout;
 pub use embedding::embedding;
+pub use gru_cell::gru_cell;
 pub use linear::{Weight, linear};
 pub use lstm_cell::lstm_cell;
 pub use recurrent_linear::{RecurrentWeight, recurrent_linear};
 pub use rows::{concat_columns, first_rows, gather_rows, stack_rows};
+pub use span_means::span_means;
 pub use tanh::tanh;

@@ -1,0 +1,28 @@
+//! Attention by a bilinear form: `score(s) = <W enc_s, u>` (Luong et al. call it general).
+
+use kokanee_tensor::Var;
+use kokanee_tensor::ops::{self, Weight};
+
+use super::dot::DotMemory;
+use crate::graph::Graph;
+use crate::params::{self, Builder, ParameterId};
+
+/// Parameter W, H x H_enc.
+pub(crate) struct Bilinear {
+    weight: ParameterId,
+}
+
+impl Bilinear {
+    pub(super) fn new(builder: &mut Builder, encoded: usize, decoded: usize) -> Bilinear {
+        Bilinear { weight: builder.add(params::BILINEAR, [decoded, encoded]) }
+    }
+
+    /// The form is applied to the encoder's side once; what is left is an inner product.
+    pub(super) fn memory(&self, graph: &Graph<'_>, states: &Var) -> DotMemory {
+        DotMemory {
+            keys: ops::linear(graph.tape, states, &Weight::whole(graph.var(self.weight)), &[]),
+            values: states.clone(),
+            query: None,
+        }
+    }
+}

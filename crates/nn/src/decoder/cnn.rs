@@ -1,0 +1,139 @@
+//! The convolutional decoder (Gehring et al. 2017 as Sockeye has it): in each layer a causal convolution, then attention with
+//! its output: `c = activation(conv_i(h_i))`, `a = sum softmax(<c, enc>) enc`, `h_{i+1} = h_i + c + a`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use kokanee_kernels::elementwise;
+use kokanee_tensor::ops::{self, Filters};
+use kokanee_tensor::{Rows, Tensor, Var};
+
+use super::{DecoderState, Stepped};
+use crate::batch::Sequences;
+use crate::config::{CnnConfig, ModelConfig};
+use crate::convolution::{Convolutions, Side};
+use crate::encoder::Encoded;
+use crate::graph::Graph;
+use crate::params::{self, Builder};
+
+/// Parameters of the decoder.
+pub(crate) struct CnnDecoder {
+    layers: Convolutions,
+    dropout: f32,
+}
+
+/// The decoder laid out for a loop over one set of sources.
+pub(crate) struct CnnLoop<'d> {
+    decoder: &'d CnnDecoder,
+    filters: Vec<Filters>,
+    states: Var,
+}
+
+/// The state between two steps, for B rows.
+#[derive(Clone)]
+pub(crate) struct CnnState {
+    /// Words said so far, by every row.
+    position: u32,
+    /// The last width - 1 inputs of each layer side by side, oldest first: B x (width - 1) H.
+    past: Vec<Var>,
+}
+
+impl CnnDecoder {
+    pub(super) fn new(builder: &mut Builder, config: &ModelConfig, cnn: &CnnConfig) -> CnnDecoder {
+        let names = [params::TARGET_POSITIONS, params::DECODER_CNN_INPUT];
+        CnnDecoder {
+            layers: Convolutions::new(builder, cnn, Side::Decoder, config.target_embedding, names),
+            dropout: config.dropout.cnn_hidden as f32,
+        }
+    }
+
+    /// Teacher forcing; see [`super::Decoder::decode`]. All positions at once.
+    pub(super) fn decode(
+        &self,
+        graph: &Graph<'_>,
+        encoded: &Encoded,
+        target: &Sequences,
+        embedded: Var,
+    ) -> Var {
+        let tape = graph.tape;
+        let spans = target.spans();
+        let looks: Arc<[Range<u32>]> = (spans.iter().zip(encoded.spans.iter()))
+            .flat_map(|(target, source)| target.clone().map(|_| source.clone()))
+            .collect();
+        let mut h = self.layers.input(graph, embedded, target.positions());
+        for filters in self.layers.filters(graph) {
+            let x = ops::dropout(tape, h.clone(), self.dropout);
+            let y = ops::convolution(tape, &spans, &x, &filters);
+            let c = ops::activation(tape, self.layers.activation, y);
+            let a = ops::dot_attention(tape, &looks, &encoded.states, &c, &encoded.states).context;
+            h = ops::add(tape, ops::add(tape, a, &c), &h);
+        }
+        h
+    }
+
+    pub(super) fn prepare<'d>(&'d self, graph: &Graph<'_>, encoded: &Encoded) -> CnnLoop<'d> {
+        CnnLoop { decoder: self, filters: self.layers.filters(graph), states: encoded.states.clone() }
+    }
+
+    pub(super) fn start(&self, graph: &Graph<'_>, rows: usize) -> CnnState {
+        let width = (self.layers.window.width - 1) * self.layers.units;
+        let zeros = || graph.tape.constant(Tensor::zeros([rows, width]));
+        CnnState { position: 0, past: (0..self.layers.depth()).map(|_| zeros()).collect() }
+    }
+}
+
+impl CnnLoop<'_> {
+    /// One step of decoding; see [`super::DecoderLoop::advance`]. The attention weights are the mean of the layers' (Sockeye
+    /// returns zeros).
+    pub(super) fn decode(
+        &self,
+        graph: &Graph<'_>,
+        embedded: Var,
+        spans: &Arc<[Range<u32>]>,
+        state: &CnnState,
+    ) -> Stepped {
+        let tape = graph.tape;
+        let layers = &self.decoder.layers;
+        let positions = vec![state.position; spans.len()].into();
+        let mut h = layers.input(graph, embedded, positions);
+        let mut past = Vec::with_capacity(self.filters.len());
+        let mut mean: Option<Tensor> = None;
+        for (filters, before) in self.filters.iter().zip(&state.past) {
+            let windows = ops::concat_columns(tape, before, &h);
+            past.push(tape.constant(without_oldest(windows.value(), layers.units)));
+            let y = tape.constant(filters.step(tape, windows.value()));
+            let c = ops::activation(tape, layers.activation, y);
+            let attended = ops::dot_attention(tape, spans, &self.states, &c, &self.states);
+            h = ops::add(tape, ops::add(tape, attended.context, &c), &h);
+            let weights = &attended.probabilities;
+            match &mut mean {
+                None => mean = Some((**weights).clone()),
+                Some(sum) => elementwise::add_assign(tape.team(), sum.data_mut(), weights.data()),
+            }
+        }
+        let mut probabilities = mean.expect("a decoder has layers");
+        elementwise::scale(tape.team(), probabilities.data_mut(), 1.0 / self.filters.len() as f32);
+        Stepped {
+            state: DecoderState::Cnn(CnnState { position: state.position + 1, past }),
+            output: h,
+            probabilities: Arc::new(probabilities),
+        }
+    }
+}
+
+/// Windows without their first position.
+fn without_oldest(windows: &Tensor, units: usize) -> Tensor {
+    let width = windows.cols() - units;
+    let mut rest = Tensor::scratch([windows.rows(), width]);
+    for (row, rest) in rest.data_mut().chunks_exact_mut(width.max(1)).enumerate() {
+        rest.copy_from_slice(&windows.row(row)[units..]);
+    }
+    rest
+}
+
+impl CnnState {
+    pub(super) fn select(&self, graph: &Graph<'_>, rows: &Rows) -> CnnState {
+        let past = self.past.iter().map(|x| ops::gather_rows(graph.tape, x, Arc::clone(rows))).collect();
+        CnnState { position: self.position, past }
+    }
+}

@@ -1,0 +1,164 @@
+//! Cells of recurrent layers, with MXNet's parameters: LSTM (Hochreiter and Schmidhuber 1997; gates i, f, g, o) and GRU (Cho et
+//! al. 2014; gates r, z, n).
+
+use kokanee_contract::RnnCellType;
+use kokanee_tensor::ops::{self, RecurrentWeight, Weight};
+use kokanee_tensor::{Rows, Tensor, Var};
+
+use crate::graph::Graph;
+use crate::params::{Builder, ParameterId, cell_names};
+
+/// The parameters of one recurrent layer. G = 4H for an LSTM and 3H for a GRU.
+pub(crate) struct Cell {
+    kind: RnnCellType,
+    /// G x K.
+    i2h_weight: ParameterId,
+    i2h_bias: ParameterId,
+    /// G x H.
+    h2h_weight: ParameterId,
+    h2h_bias: ParameterId,
+    inputs: usize,
+    units: usize,
+}
+
+/// The state of a layer, B x H each.
+#[derive(Clone)]
+pub(crate) struct CellState {
+    /// Hidden state, which is the output.
+    pub(crate) h: Var,
+    /// Cell state of an LSTM.
+    c: Option<Var>,
+}
+
+/// A layer laid out for a loop.
+pub(crate) struct CellStep {
+    kind: RnnCellType,
+    h2h: RecurrentWeight,
+    h2h_bias: Var,
+    /// What is added to the input's product where nothing was projected before the loop: the biases.
+    bias: Var,
+    /// The input weight's columns for inputs that are known only inside the loop.
+    inside: Vec<RecurrentWeight>,
+    units: usize,
+}
+
+impl Cell {
+    pub(crate) fn new(
+        builder: &mut Builder,
+        kind: RnnCellType,
+        prefix: &str,
+        inputs: usize,
+        units: usize,
+    ) -> Cell {
+        let gates = match kind {
+            RnnCellType::Lstm => 4 * units,
+            RnnCellType::Gru => 3 * units,
+        };
+        let [i2h_weight, i2h_bias, h2h_weight, h2h_bias] = cell_names(prefix);
+        Cell {
+            kind,
+            i2h_weight: builder.add(i2h_weight, [gates, inputs]),
+            i2h_bias: builder.add(i2h_bias, [gates]),
+            h2h_weight: builder.add(h2h_weight, [gates, units]),
+            h2h_bias: builder.add(h2h_bias, [gates]),
+            inputs,
+            units,
+        }
+    }
+
+    /// Tensors of the state: h, and c of an LSTM.
+    pub(crate) fn states(kind: RnnCellType) -> usize {
+        match kind {
+            RnnCellType::Lstm => 2,
+            RnnCellType::Gru => 1,
+        }
+    }
+
+    /// Biases that are added to the input's product. The LSTM adds everything up; the GRU keeps the state's product, bias
+    /// included, apart.
+    fn biases<'g>(&self, graph: &'g Graph<'_>) -> Vec<&'g Var> {
+        match self.kind {
+            RnnCellType::Lstm => vec![graph.var(self.i2h_bias), graph.var(self.h2h_bias)],
+            RnnCellType::Gru => vec![graph.var(self.i2h_bias)],
+        }
+    }
+
+    /// What inputs known before the loop (R x K, the first K of the layer's inputs) add to the pre-activations, biases
+    /// included: R x G, one product for all tokens.
+    pub(crate) fn project(&self, graph: &Graph<'_>, x: &Var) -> Var {
+        let weight = Weight::columns(graph.var(self.i2h_weight), 0..x.value().cols());
+        ops::linear(graph.tape, x, &weight, &self.biases(graph))
+    }
+
+    /// Lays the layer out for a loop. The last of its inputs come from inside the loop, in parts of the widths given.
+    pub(crate) fn step(&self, graph: &Graph<'_>, inside: &[usize]) -> CellStep {
+        let mut start = self.inputs - inside.iter().sum::<usize>();
+        let inside = inside.iter().map(|width| {
+            let columns = start..start + width;
+            start = columns.end;
+            RecurrentWeight::new(graph.tape, Weight::columns(graph.var(self.i2h_weight), columns))
+        });
+        let inside = inside.collect();
+        let bias = match self.biases(graph)[..] {
+            [bias] => bias.clone(),
+            [first, second] => ops::add(graph.tape, first.clone(), second),
+            _ => unreachable!("a cell has one or two biases"),
+        };
+        CellStep {
+            kind: self.kind,
+            h2h: RecurrentWeight::new(graph.tape, Weight::whole(graph.var(self.h2h_weight))),
+            h2h_bias: graph.var(self.h2h_bias).clone(),
+            bias,
+            inside,
+            units: self.units,
+        }
+    }
+}
+
+impl CellStep {
+    /// One step for B rows. `projected` names the rows of what [`Cell::project`] gave, where it was used; `inside` are the inputs
+    /// from inside the loop, B x K each, in order; a missing one is zeros, and so is a missing state.
+    pub(crate) fn advance(
+        &self,
+        graph: &Graph<'_>,
+        rows: usize,
+        projected: Option<(&Var, &Rows)>,
+        inside: &[Option<&Var>],
+        state: Option<&CellState>,
+    ) -> CellState {
+        let tape = graph.tape;
+        let first_rows: Rows = vec![0; rows].into();
+        let mut terms: Vec<(&Var, &RecurrentWeight)> =
+            inside.iter().zip(&self.inside).filter_map(|(x, weight)| Some(((*x)?, weight))).collect();
+        let addend = projected.unwrap_or((&self.bias, &first_rows));
+        let zeros = || tape.constant(Tensor::zeros([rows, self.units]));
+        match self.kind {
+            RnnCellType::Lstm => {
+                terms.extend(state.map(|state| (&state.h, &self.h2h)));
+                let z = ops::recurrent_linear(tape, Some(addend), &terms);
+                let c = state.and_then(|state| state.c.clone()).unwrap_or_else(zeros);
+                let (h, c) = ops::lstm_cell(tape, z, &c);
+                CellState { h, c: Some(c) }
+            }
+            RnnCellType::Gru => {
+                let input = ops::recurrent_linear(tape, Some(addend), &terms);
+                let recurrent: Vec<_> = state.iter().map(|state| (&state.h, &self.h2h)).collect();
+                let hidden = ops::recurrent_linear(tape, Some((&self.h2h_bias, &first_rows)), &recurrent);
+                let h = state.map_or_else(zeros, |state| state.h.clone());
+                CellState { h: ops::gru_cell(tape, input, hidden, &h), c: None }
+            }
+        }
+    }
+}
+
+impl CellState {
+    /// The state made of its tensors in order: h, c.
+    pub(crate) fn from_tensors(mut tensors: impl Iterator<Item = Var>) -> Option<CellState> {
+        Some(CellState { h: tensors.next()?, c: tensors.next() })
+    }
+
+    /// The state with every tensor changed in the same way.
+    pub(crate) fn map(&self, change: impl Fn(&Var) -> Var) -> CellState {
+        CellState { h: change(&self.h), c: self.c.as_ref().map(change) }
+    }
+}

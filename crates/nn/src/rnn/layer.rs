@@ -1,0 +1,23 @@
+//! A recurrent layer over whole sentences.
+
+use kokanee_tensor::{Var, ops};
+
+use super::cell::{Cell, CellState};
+use crate::batch::{Direction, Sequences};
+use crate::graph::Graph;
+
+/// All hidden states of a layer over inputs `x` (S x K in token order), S x H in token order; first states are zeros.
+pub(crate) fn run(graph: &Graph<'_>, cell: &Cell, source: &Sequences, x: &Var, direction: Direction) -> Var {
+    let timeline = source.timeline(direction);
+    let projected = cell.project(graph, x);
+    let step = cell.step(graph, &[]);
+    let mut state: Option<CellState> = None;
+    let mut outputs = Vec::with_capacity(timeline.steps.len());
+    for rows in &timeline.steps {
+        let running = state.map(|state| state.map(|x| ops::first_rows(graph.tape, x, rows.len())));
+        let next = step.advance(graph, rows.len(), Some((&projected, rows)), &[], running.as_ref());
+        outputs.push((next.h.clone(), rows.clone()));
+        state = Some(next);
+    }
+    ops::stack_rows(graph.tape, outputs, x.value().rows())
+}

@@ -1,0 +1,116 @@
+//! Convolution over sentences, as one product, and the activation after it.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use kokanee_kernels::conv::{self, Activation, Window};
+use kokanee_kernels::{elementwise, gather, gemm, reduce};
+
+use crate::{Tape, Tensor, Var};
+
+/// The filters of a convolution, laid out so that a window of neighbouring rows meets them in one product.
+pub struct Filters {
+    /// C x H x width, as on disk.
+    weight: Var,
+    bias: Var,
+    /// C x (width H).
+    laid_out: Arc<Tensor>,
+    window: Window,
+    units: usize,
+}
+
+impl Filters {
+    /// `weight` C x H x width (outputs, inputs, positions; cross-correlation, no flip), `bias` C.
+    pub fn new(tape: &Tape, weight: &Var, bias: &Var, window: Window) -> Filters {
+        let &[outputs, units, width] = weight.value().shape().extents() else {
+            panic!("filters have three extents, not {}", weight.value().shape())
+        };
+        assert_eq!(width, window.width, "filters as wide as their window");
+        let mut laid_out = Tensor::scratch([outputs, width * units]);
+        swap_inner(tape.team(), laid_out.data_mut(), weight.value().data(), units, width);
+        Filters { weight: weight.clone(), bias: bias.clone(), laid_out: Arc::new(laid_out), window, units }
+    }
+
+    /// Pre-activations B x C of windows B x (width H) that are at hand: one step of a decoder. Not recorded.
+    pub fn step(&self, tape: &Tape, windows: &Tensor) -> Tensor {
+        assert!(!self.weight.wants_gradient(), "steps are for decoding");
+        let mut y = Tensor::scratch([windows.rows(), self.laid_out.rows()]);
+        elementwise::fill_rows(tape.team(), y.data_mut(), &[self.bias.value().data()]);
+        gemm(tape.team(), y.mat_mut(), 1.0, windows.mat(), self.laid_out.mat().t());
+        y
+    }
+}
+
+/// For each of the outermost rows: `out` (inner x outer) = transpose of `x` (outer x inner).
+fn swap_inner(team: &kokanee_kernels::Team, out: &mut [f32], x: &[f32], outer: usize, inner: usize) {
+    let size = outer * inner;
+    for (out, x) in out.chunks_exact_mut(size.max(1)).zip(x.chunks_exact(size.max(1))) {
+        gather::transpose(team, out, x, outer, inner, inner);
+    }
+}
+
+/// Convolution of `x` (T x H) within the sentences `spans`: T x C. Positions beyond a sentence count as zeros.
+///
+/// With X the windows laid side by side, T x (width H): `y = X W' + b`; so `dX = dy W`, which the tokens of each window share
+/// out, `dW = dy' X`, `db = column sums`. X is laid out again for backward rather than kept: it is `width` times as large as x.
+pub fn convolution(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Filters) -> Var {
+    let (rows, units, window) = (x.value().rows(), filters.units, filters.window);
+    assert_eq!(x.value().cols(), units, "inputs of a convolution");
+    let lay_out = move |team: &kokanee_kernels::Team, spans: &[Range<u32>], x: &Tensor| {
+        let mut windows = Tensor::scratch([rows, window.width * units]);
+        conv::windows(team, spans, window, units, x.data(), windows.data_mut());
+        windows
+    };
+    let mut y = Tensor::scratch([rows, filters.laid_out.rows()]);
+    elementwise::fill_rows(tape.team(), y.data_mut(), &[filters.bias.value().data()]);
+    let windows = lay_out(tape.team(), spans, x.value());
+    gemm(tape.team(), y.mat_mut(), 1.0, windows.mat(), filters.laid_out.mat().t());
+    let y = tape.result(y, [x.slot(), filters.weight.slot(), filters.bias.slot()]);
+    if y.wants_gradient() {
+        let (dy, x, weight, bias) = (y.slot(), x.clone(), filters.weight.clone(), filters.bias.clone());
+        let (spans, laid_out) = (Arc::clone(spans), Arc::clone(&filters.laid_out));
+        tape.record(move |gradients| {
+            let Some(d) = gradients.take(dy) else { return };
+            let team = gradients.team();
+            gradients.accumulate(&bias, bias.value().shape(), |team, sum, beta| {
+                reduce::column_sums(team, sum.data_mut(), beta, d.data());
+            });
+            if weight.wants_gradient() {
+                let windows = lay_out(&team, &spans, x.value());
+                let mut d_laid_out = Tensor::scratch(laid_out.shape().clone());
+                gemm(&team, d_laid_out.mat_mut(), 0.0, d.mat().t(), windows.mat());
+                let mut d_weight = Tensor::scratch(weight.value().shape().clone());
+                swap_inner(&team, d_weight.data_mut(), d_laid_out.data(), window.width, units);
+                gradients.add(&weight, d_weight);
+            }
+            if x.wants_gradient() {
+                let mut d_windows = Tensor::scratch([rows, window.width * units]);
+                gemm(&team, d_windows.mat_mut(), 0.0, d.mat(), laid_out.mat());
+                let mut dx = Tensor::scratch([rows, units]);
+                conv::windows_backward(&team, &spans, window, units, d_windows.data(), dx.data_mut());
+                gradients.add(&x, dx);
+            }
+        });
+    }
+    y
+}
+
+/// The activation: T x H from T x H, or from T x 2H for glu.
+///
+/// Kept for backward: `x`; its derivative stands at `conv::activate_backward`.
+pub fn activation(tape: &Tape, kind: Activation, x: Var) -> Var {
+    let units = x.value().cols() / kind.fan_in();
+    let mut y = Tensor::scratch([x.value().rows(), units]);
+    conv::activate(tape.team(), kind, units, x.value().data(), y.data_mut());
+    let y = tape.result(y, [x.slot()]);
+    if y.wants_gradient() {
+        let (dy, dx) = (y.slot(), x.slot());
+        tape.record(move |gradients| {
+            let Some(d) = gradients.take(dy) else { return };
+            let mut x = x.into_value();
+            conv::activate_backward(&gradients.team(), kind, units, x.data_mut(), d.data());
+            gradients.add(dx, x);
+        });
+    }
+    y
+}
