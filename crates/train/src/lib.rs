@@ -1,1 +1,33 @@
 //! The training loop and all that decides when a model is good enough.
+//!
+//! [`TrainingJob`] turns resolved hyperparameters and files into a [`Trainer`], which runs updates and checkpoints until a
+//! [`StopReason`] holds, tells [`Observer`]s what happens, keeps the best model whole in its folder, and leaves a state that
+//! another run continues bit for bit ([`checkpoint`]).
+//!
+//! Updates count from 1; epochs and batches, as in the log lines, from 0. Losses and negative log-likelihoods are in nats;
+//! tokens are real target tokens, `</s>` included.
+
+pub mod checkpoint;
+pub mod early_stopping;
+mod error;
+pub mod job;
+pub mod log;
+pub mod lr_scheduler;
+pub mod metrics;
+pub mod model_folder;
+pub mod observer;
+pub mod optim;
+pub mod report;
+mod stop;
+pub mod summary;
+pub mod trainer;
+pub mod validation;
+
+pub use error::TrainError;
+pub use job::{JobFiles, Resume, TrainingData, TrainingJob};
+pub use log::LogLines;
+pub use observer::{Level, Observer, Progress};
+pub use report::{CheckpointReport, Report};
+pub use stop::{StopFlag, StopReason};
+pub use summary::Summary;
+pub use trainer::{Outcome, Trainer};

@@ -1,0 +1,289 @@
+//! The state that a run can be resumed from, bit for bit.
+//!
+//! A checkpoint folder holds one state, `state-000001000/`, and `latest`, which names it:
+//!
+//! | file | content |
+//! |---|---|
+//! | `state.json` | counters, schedule, best value, history, and what run it is ([`RunIdentity`]) |
+//! | `parameters.safetensors` | the model after the last update |
+//! | `optimizer.<kind>.safetensors` | the optimizer's tensors, by parameter name |
+//! | `best.safetensors` | the best model, where it is not the last one |
+//!
+//! A state is written into a folder of its own, brought to the disk, renamed, and named in `latest` by another rename; only then
+//! is the one before removed. So whatever kills the program, `latest` names a whole state, or there is none yet.
+
+mod identity;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use kokanee_nn::Parameters;
+use kokanee_nn::artifact::{load_parameters, save_parameters, write_whole};
+use kokanee_tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use crate::TrainError;
+use crate::optim::Optimizer;
+use crate::trainer::RunState;
+
+pub use identity::RunIdentity;
+
+/// Version of the layout of a state; raised when an older program could not go on from it.
+const FORMAT_VERSION: u32 = 1;
+const LATEST_FILE: &str = "latest";
+const STATE_FILE: &str = "state.json";
+const PARAMETERS: &str = "parameters.safetensors";
+const BEST: &str = "best.safetensors";
+const PREFIX: &str = "state-";
+
+/// A folder with the state of a run.
+pub struct CheckpointFolder {
+    folder: PathBuf,
+    identity: RunIdentity,
+    /// File of the best model in the state of this run that was written or loaded last.
+    best: Option<PathBuf>,
+}
+
+/// Where the best model of a state to be written is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BestModel {
+    /// There is none yet.
+    None,
+    /// It is the model of the state itself.
+    Current,
+    /// It is that of the state written before.
+    Earlier,
+}
+
+/// A state as it was read.
+pub struct LoadedState {
+    /// Where it lies.
+    pub folder: PathBuf,
+    /// Counters, schedule, history.
+    pub run: RunState,
+    /// Parameters by name.
+    pub parameters: HashMap<String, Tensor>,
+    /// The optimizer's tensors by kind and parameter name.
+    pub optimizer: Vec<(String, HashMap<String, Tensor>)>,
+    /// Parameters of the best model, where there is one.
+    pub best: Option<HashMap<String, Tensor>>,
+    /// Whether the identity says the same number of threads: if not, sums are rounded in another order.
+    pub same_threads: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StateFile {
+    format_version: u32,
+    kokanee_version: String,
+    identity: RunIdentity,
+    optimizer: Vec<String>,
+    /// File of the best model.
+    best: Option<BestFile>,
+    run: RunState,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum BestFile {
+    Parameters,
+    Best,
+}
+
+impl BestFile {
+    fn name(self) -> &'static str {
+        match self {
+            BestFile::Parameters => PARAMETERS,
+            BestFile::Best => BEST,
+        }
+    }
+}
+
+impl CheckpointFolder {
+    /// A folder for the states of one run; it is made when the first is written.
+    pub fn new(folder: PathBuf, identity: RunIdentity) -> CheckpointFolder {
+        CheckpointFolder { folder, identity, best: None }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether a state lies here, of whatever run.
+    pub fn holds_state(&self) -> bool {
+        self.folder.join(LATEST_FILE).exists()
+    }
+
+    /// Writes a state in place of the one before.
+    ///
+    /// # Errors
+    /// When the system refuses; then the one before is as it was.
+    pub fn save(
+        &mut self,
+        run: &RunState,
+        parameters: &Parameters,
+        optimizer: &Optimizer,
+        best: BestModel,
+    ) -> Result<(), TrainError> {
+        fs::create_dir_all(&self.folder).map_err(TrainError::io("create the folder", &self.folder))?;
+        let name = self.free_name(run.updates);
+        let part = self.folder.join(format!(".{name}.part"));
+        remove_folder(&part)?;
+        fs::create_dir(&part).map_err(TrainError::io("create the folder", &part))?;
+
+        let named = |tensors: &mut dyn Iterator<Item = &Tensor>, file: &str| {
+            let names = parameters.iter().map(|p| p.name.as_str());
+            let tensors: Vec<_> = names.zip(tensors).collect();
+            save_parameters(&part.join(file), &tensors)
+        };
+        named(&mut parameters.iter().map(|p| &*p.value), PARAMETERS)?;
+        for (kind, tensors) in optimizer.state() {
+            named(&mut tensors.iter(), &optimizer_file(kind))?;
+        }
+        let best = match (best, &self.best) {
+            (BestModel::Current, _) => Some(BestFile::Parameters),
+            (BestModel::Earlier, Some(earlier)) => {
+                link_or_copy(earlier, &part.join(BEST))?;
+                Some(BestFile::Best)
+            }
+            (BestModel::None, _) | (BestModel::Earlier, None) => None,
+        };
+        let state = StateFile {
+            format_version: FORMAT_VERSION,
+            kokanee_version: env!("CARGO_PKG_VERSION").to_owned(),
+            identity: self.identity.clone(),
+            optimizer: optimizer.state().iter().map(|(kind, _)| (*kind).to_owned()).collect(),
+            best,
+            run: run.clone(),
+        };
+        let text = serde_json::to_string_pretty(&state).expect("a state is plain data");
+        write_whole(&part.join(STATE_FILE), |file| file.write_all(text.as_bytes()))?;
+        sync_folder(&part);
+
+        let folder = self.folder.join(&name);
+        fs::rename(&part, &folder).map_err(TrainError::io("rename the finished", &part))?;
+        sync_folder(&self.folder);
+        write_whole(&self.folder.join(LATEST_FILE), |file| writeln!(file, "{name}"))?;
+        self.best = best.map(|file| folder.join(file.name()));
+        self.remove_all_but(&name);
+        Ok(())
+    }
+
+    /// Reads the state, which must be of the same run.
+    ///
+    /// # Errors
+    /// When there is none, it is of another run, or damaged.
+    pub fn load(&mut self) -> Result<LoadedState, TrainError> {
+        let latest = self.folder.join(LATEST_FILE);
+        let name = match fs::read_to_string(&latest) {
+            Ok(name) => name.trim().to_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let problem =
+                    format!("the folder has no file `{LATEST_FILE}`, so no checkpoint was finished");
+                return Err(TrainError::NoState { folder: self.folder.clone(), problem });
+            }
+            Err(error) => return Err(TrainError::io("read", &latest)(error)),
+        };
+        let plain = |rest: &str| rest.chars().all(|c| c.is_ascii_digit() || c == '-');
+        if !name.strip_prefix(PREFIX).is_some_and(plain) {
+            let problem = format!("it should name a folder such as {PREFIX}000001000, and says {name:?}");
+            return Err(TrainError::DamagedState { path: latest, problem });
+        }
+        let folder = self.folder.join(name);
+        let state = read_state_file(&folder.join(STATE_FILE))?;
+        let differences = state.identity.differences(&self.identity);
+        if !differences.is_empty() {
+            return Err(TrainError::AnotherRun { folder, differences });
+        }
+        let mut optimizer = Vec::new();
+        for kind in state.optimizer {
+            if !kind.chars().all(|c| c.is_ascii_alphanumeric()) {
+                let problem = format!("{kind:?} is no kind of optimizer state");
+                return Err(TrainError::DamagedState { path: folder.join(STATE_FILE), problem });
+            }
+            let tensors = load_parameters(&folder.join(optimizer_file(&kind)))?;
+            optimizer.push((kind, tensors));
+        }
+        self.best = state.best.map(|file| folder.join(file.name()));
+        Ok(LoadedState {
+            run: state.run,
+            parameters: load_parameters(&folder.join(PARAMETERS))?,
+            optimizer,
+            best: self.best.as_deref().map(load_parameters).transpose()?,
+            same_threads: state.identity.threads == self.identity.threads,
+            folder,
+        })
+    }
+
+    /// A name that no folder has: the number of updates, and a second number where a state of another run has it.
+    fn free_name(&self, updates: u64) -> String {
+        let first = format!("{PREFIX}{updates:09}");
+        let others = (2..).map(|number: u64| format!("{first}-{number}"));
+        let mut names = std::iter::once(first.clone()).chain(others);
+        names.find(|name| !self.folder.join(name).exists()).unwrap_or(first)
+    }
+
+    /// Removes states other than `keep`, and what a killed run left unfinished. What cannot be removed now is tried again
+    /// after the next state.
+    fn remove_all_but(&self, keep: &str) {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let is_state = name.trim_start_matches('.').starts_with(PREFIX);
+            if is_state && name != keep && entry.path().is_dir() {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+}
+
+fn optimizer_file(kind: &str) -> String {
+    format!("optimizer.{kind}.safetensors")
+}
+
+fn read_state_file(path: &Path) -> Result<StateFile, TrainError> {
+    let damaged = |problem: String| TrainError::DamagedState { path: path.to_owned(), problem };
+    let text = fs::read_to_string(path).map_err(|error| damaged(format!("it cannot be read: {error}")))?;
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
+    // The version comes first: a later layout must not be reported as damage.
+    match value.get("format_version").and_then(serde_json::Value::as_u64) {
+        Some(version) if version == u64::from(FORMAT_VERSION) => {}
+        Some(version) => {
+            return Err(damaged(format!(
+                "its format_version is {version} and this program reads {FORMAT_VERSION}; use the Kokanee that wrote it"
+            )));
+        }
+        None => return Err(damaged("it has no format_version".to_owned())),
+    }
+    serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))
+}
+
+/// Gives a file that never changes a second name; where the file system has no links, a copy.
+fn link_or_copy(from: &Path, to: &Path) -> Result<(), TrainError> {
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    fs::copy(from, to).map_err(TrainError::io("copy the best model from", from))?;
+    let file = fs::File::open(to).map_err(TrainError::io("open", to))?;
+    file.sync_all().map_err(TrainError::io("write", to))
+}
+
+fn remove_folder(path: &Path) -> Result<(), TrainError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(TrainError::io("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes renames in a folder durable. States are whole either way, so a system that cannot do it is no error.
+fn sync_folder(folder: &Path) {
+    if let Ok(folder) = fs::File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}

@@ -1,0 +1,105 @@
+//! Why a training job cannot go on, split by who must act.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use kokanee_data::DataError;
+use kokanee_nn::ArtifactError;
+use kokanee_nn::config::ConfigError;
+
+use crate::metrics::MetricError;
+
+/// What ends a training job other than a [`StopReason`](crate::StopReason).
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// Vocabularies or records cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The hyperparameters describe no model that can be built.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Hyperparameters ask for what this version does not have.
+    #[error("{0}")]
+    NotBuilt(String),
+    /// A channel without a pair that can be trained or measured on.
+    #[error("{0}")]
+    NoPairs(String),
+    /// The loss is no number any more.
+    #[error(
+        "training diverged at update {update}: the loss became {loss} with learning rate {learning_rate:?}; lower the learning \
+         rate or clip gradients harder. {kept}"
+    )]
+    Diverged {
+        /// The update whose loss it was, from 1.
+        update: u64,
+        /// Its learning rate.
+        learning_rate: f64,
+        /// The loss: infinite or not a number.
+        loss: f64,
+        /// Which model is left.
+        kept: String,
+    },
+    /// There is nothing to resume from.
+    #[error(
+        "nothing to resume in {}: {problem}; start without resuming, or give the folder that the interrupted run wrote its \
+         checkpoints to",
+        folder.display()
+    )]
+    NoState {
+        /// Where a state was looked for.
+        folder: PathBuf,
+        /// What is missing.
+        problem: String,
+    },
+    /// The state belongs to another run.
+    #[error(
+        "the state in {} belongs to another run and cannot be continued: {}; restore what differs, or start without resuming",
+        folder.display(), differences.join("; ")
+    )]
+    AnotherRun {
+        /// Where the state is.
+        folder: PathBuf,
+        /// Each thing that differs, with both values.
+        differences: Vec<String>,
+    },
+    /// The state cannot be read.
+    #[error(
+        "the state in {} cannot be used: {problem}; start without resuming, or restore the folder from a copy",
+        path.display()
+    )]
+    DamagedState {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A model's or a state's tensors cannot be read or written.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb phrase without its object: "create the folder".
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A metric was computed of something impossible.
+    #[error("internal error while measuring BLEU: {0}")]
+    Metric(#[from] MetricError),
+}
+
+impl TrainError {
+    /// Whether whoever started the job can put it right: data, hyperparameters, files. Otherwise it is a fault of this
+    /// program.
+    pub fn is_user_error(&self) -> bool {
+        !matches!(self, TrainError::Metric(_))
+    }
+
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| TrainError::Io { action, path, source }
+    }
+}

@@ -1,0 +1,121 @@
+//! The run as lines of text, in the forms that SageMaker's metric definitions and Sockeye's readers look for.
+
+use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kokanee_contract::TrainingMetric;
+use kokanee_contract::metrics::{
+    Split, checkpoint_line, checkpoint_metric_line, progress_line, quality_line, speed_line, throughput_line,
+};
+
+use crate::observer::{Level, Observer, Progress, RECENT_UPDATES};
+use crate::report::CheckpointReport;
+use crate::summary::Summary;
+use crate::trainer::Outcome;
+
+/// Writes a line for whatever happens, each with the time (UTC) in front. A log that cannot be written to does not end
+/// training.
+pub struct LogLines<W> {
+    out: W,
+    host: String,
+    training_metric: TrainingMetric,
+    percent: Option<f64>,
+}
+
+impl<W: Write> LogLines<W> {
+    /// Lines for `out`; `host` is the name in SageMaker's lines, `algo-1` where there is one machine.
+    pub fn new(out: W, host: impl Into<String>, training_metric: TrainingMetric) -> LogLines<W> {
+        LogLines { out, host: host.into(), training_metric, percent: None }
+    }
+
+    fn line(&mut self, level: Level, text: &str) {
+        let label = match level {
+            Level::Info => "INFO",
+            Level::Warning => "WARNING",
+        };
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let _ = writeln!(self.out, "[{} {label}] {text}", utc(since)).and_then(|()| self.out.flush());
+    }
+
+    fn info(&mut self, text: &str) {
+        self.line(Level::Info, text);
+    }
+}
+
+impl<W: Write> Observer for LogLines<W> {
+    fn started(&mut self, summary: &Summary) {
+        summary.lines().iter().for_each(|line| self.info(line));
+        summary.warnings.iter().for_each(|line| self.line(Level::Warning, line));
+    }
+
+    fn update(&mut self, progress: &Progress) {
+        self.percent = progress.percent();
+        if progress.update.is_multiple_of(RECENT_UPDATES as u64) {
+            let metric = progress.train.training(self.training_metric);
+            let speed = progress.recent.sentences_per_second();
+            let line = speed_line(progress.epoch, progress.batch, speed, metric.as_slice());
+            self.info(&line);
+        }
+    }
+
+    fn checkpoint(&mut self, report: &CheckpointReport) {
+        let CheckpointReport { checkpoint, epoch, .. } = *report;
+        let seconds = report.train_seconds + report.validation_seconds;
+        self.info(&checkpoint_line(checkpoint, report.update, epoch, report.samples, seconds));
+        for (split, measures) in [(Split::Train, &report.train), (Split::Validation, &report.validation)] {
+            for (metric, value) in measures.iter() {
+                self.info(&checkpoint_metric_line(checkpoint, split, metric, value));
+                let line = quality_line(&self.host, epoch, split, metric, value);
+                self.info(&line);
+            }
+        }
+        let line = throughput_line(&self.host, report.sentences_per_second);
+        self.info(&line);
+        if let Some(percent) = self.percent {
+            let line = progress_line(&self.host, percent);
+            self.info(&line);
+        }
+        let verdict = if report.improved {
+            "new best model".to_owned()
+        } else {
+            format!("no improvement for {} checkpoint(s)", report.not_improved)
+        };
+        self.info(&format!(
+            "Checkpoint [{checkpoint}]\t{verdict}; {:.0} target tokens/sec, learning rate {:?}",
+            report.target_tokens_per_second, report.learning_rate
+        ));
+    }
+
+    fn message(&mut self, level: Level, text: &str) {
+        self.line(level, text);
+    }
+
+    fn finished(&mut self, outcome: &Outcome) {
+        let Outcome { reason, updates, elapsed_seconds, .. } = outcome;
+        self.info(&format!(
+            "training ended after {updates} updates and {elapsed_seconds:.1} seconds: {reason}"
+        ));
+        if let Some(best) = outcome.best {
+            let value = best.value.map_or("not measured".to_owned(), |value| format!("{value:.6}"));
+            let (metric, checkpoint, update) = (outcome.metric, best.checkpoint, best.update);
+            self.info(&format!("best model: checkpoint {checkpoint} (update {update}), {metric} {value}"));
+        }
+    }
+}
+
+/// Seconds since 1970 as `2018-06-08 20:15:33`.
+fn utc(seconds: u64) -> String {
+    // Howard Hinnant's `civil_from_days`, with eras of 400 years that begin on 1 March.
+    let (days, time) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = era * 400 + year + carry;
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", time / 3600, time / 60 % 60, time % 60)
+}
+
+#[cfg(test)]
+mod tests;

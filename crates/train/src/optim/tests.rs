@@ -1,0 +1,138 @@
+use kokanee_kernels::Team;
+use kokanee_nn::init::Initialisation;
+use kokanee_nn::{Model, ModelConfig};
+use kokanee_tensor::RowGradient;
+use kokanee_testkit::{Rng, assert_close};
+
+use super::*;
+
+fn hyperparameters() -> Hyperparameters {
+    Hyperparameters {
+        rnn_num_hidden: 4,
+        num_embed_source: 3,
+        num_embed_target: 3,
+        ..Hyperparameters::default()
+    }
+}
+
+fn parameters(h: &Hyperparameters, team: &Team) -> Parameters {
+    let config = ModelConfig::new(h, 7, 9).unwrap();
+    Model::new(config, &Initialisation::from(h), team).unwrap().parameters().clone()
+}
+
+/// A gradient for each parameter: of some rows for the first, none for the last, dense for the others.
+fn gradients(parameters: &Parameters, rng: &mut Rng) -> Vec<Option<Gradient>> {
+    let last = parameters.len() - 1;
+    let gradient = |(index, parameter): (usize, &kokanee_nn::Parameter)| {
+        let shape = parameter.value.shape().clone();
+        let mut drawn = |len| rng.uniform_vec(len, -3.0, 3.0);
+        match index {
+            0 => Some(Gradient::Rows(RowGradient {
+                rows: vec![1, 2, 5],
+                values: Tensor::from_vec([3, shape.cols()], drawn(3 * shape.cols())),
+                shape,
+            })),
+            index if index == last => None,
+            _ => Some(Gradient::Dense(Tensor::from_vec(shape.clone(), drawn(shape.size())))),
+        }
+    };
+    parameters.iter().enumerate().map(gradient).collect()
+}
+
+/// Adam of section 8 in f64, one number at a time: weight, m, v.
+fn reference(h: &Hyperparameters, name: &str, number: &mut [f64; 3], gradient: f64, t: i32, rate: f64) {
+    let [w, m, v] = number;
+    let decay = if name.ends_with("_weight") { h.weight_decay } else { 0.0 };
+    let mut g = gradient + decay * *w;
+    if h.clip_gradient >= 0.0 {
+        g = g.clamp(-h.clip_gradient, h.clip_gradient);
+    }
+    *m = 0.9 * *m + 0.1 * g;
+    *v = 0.999 * *v + 0.001 * g * g;
+    *w -= rate * (1.0 - 0.999f64.powi(t)).sqrt() / (1.0 - 0.9f64.powi(t)) * *m / (v.sqrt() + 1e-8);
+}
+
+#[track_caller]
+fn check(change: fn(&mut Hyperparameters)) {
+    let mut h = hyperparameters();
+    change(&mut h);
+    let team = Team::new(2);
+    let mut parameters = parameters(&h, &team);
+    let mut optimizer = Optimizer::new(&h, &parameters).unwrap();
+    let mut expected: Vec<Vec<[f64; 3]>> = parameters
+        .iter()
+        .map(|p| p.value.data().iter().map(|&w| [f64::from(w), 0.0, 0.0]).collect())
+        .collect();
+    let mut rng = Rng::new(8);
+    for update in 1..=6 {
+        let gradients = gradients(&parameters, &mut rng);
+        let learning_rate = 0.1 / update as f64;
+        for ((parameter, gradient), expected) in parameters.iter().zip(&gradients).zip(&mut expected) {
+            let dense = match gradient {
+                Some(Gradient::Dense(tensor)) => tensor.clone(),
+                Some(Gradient::Rows(rows)) => rows.to_dense(),
+                None => Tensor::zeros(parameter.value.shape().clone()),
+            };
+            for (number, &g) in expected.iter_mut().zip(dense.data()) {
+                reference(&h, &parameter.name, number, f64::from(g), update as i32, learning_rate);
+            }
+        }
+        optimizer.update(&team, &mut parameters, &gradients, Step { update, learning_rate });
+    }
+    let state = optimizer.state();
+    for (index, (parameter, expected)) in parameters.iter().zip(&expected).enumerate() {
+        let column = |c: usize| expected.iter().map(|number| number[c] as f32).collect::<Vec<_>>();
+        let name = &parameter.name;
+        // The kernel's constants are f32, so 1 - beta2 is off by 5e-5, and a step by half of that.
+        assert_close(parameter.value.data(), &column(0), 5e-5, 1e-5, name);
+        assert_close(state[0].1[index].data(), &column(1), 5e-5, 1e-5, &format!("m of {name}"));
+        assert_close(state[1].1[index].data(), &column(2), 1e-4, 1e-6, &format!("v of {name}"));
+    }
+}
+
+#[test]
+fn adam_equals_its_formula() {
+    check(|_| ());
+    check(|h| h.clip_gradient = -1.0);
+    check(|h| h.clip_gradient = 0.25);
+    check(|h| h.weight_decay = 0.3);
+    check(|h| {
+        h.weight_decay = 5.0;
+        h.clip_gradient = 0.5;
+    });
+}
+
+#[test]
+fn state_is_taken_over_by_name_or_refused() {
+    let (h, team) = (hyperparameters(), Team::new(1));
+    let mut parameters = parameters(&h, &team);
+    let mut optimizer = Optimizer::new(&h, &parameters).unwrap();
+    let gradients = gradients(&parameters, &mut Rng::new(3));
+    optimizer.update(&team, &mut parameters, &gradients, Step { update: 1, learning_rate: 0.1 });
+    let named = |kind: usize| -> HashMap<String, Tensor> {
+        let tensors = optimizer.state()[kind].1.iter().cloned();
+        parameters.iter().map(|p| p.name.clone()).zip(tensors).collect()
+    };
+    let mut other = Optimizer::new(&h, &parameters).unwrap();
+    for (index, (kind, tensors)) in optimizer.state().into_iter().enumerate() {
+        other.load(kind, &parameters, named(index)).unwrap();
+        for (a, b) in tensors.iter().zip(other.state()[index].1) {
+            assert_eq!(a.data(), b.data());
+        }
+    }
+
+    let mut fails = |kind: &str, change: fn(&mut HashMap<String, Tensor>), part: &str| {
+        let mut tensors = named(0);
+        change(&mut tensors);
+        let error = other.load(kind, &parameters, tensors).unwrap_err();
+        assert!(error.contains(part), "{error:?} lacks {part:?}");
+    };
+    fails("q", |_| (), "this optimizer keeps no `q`");
+    fails("m", |t| drop(t.remove("target_output_bias")), "target_output_bias is missing");
+    fails("m", |t| drop(t.insert("x".into(), Tensor::zeros([1]))), "x belongs to no parameter");
+    fails(
+        "m",
+        |t| drop(t.insert("target_output_bias".into(), Tensor::zeros([3]))),
+        "target_output_bias is (3) and should be (9)",
+    );
+}

@@ -1,0 +1,180 @@
+//! What a job is about to do, told before it begins.
+
+use std::fmt::Write as _;
+
+use kokanee_contract::{Hyperparameters, special_ids};
+use kokanee_data::{Bucket, Corpus, LengthStatistics, LimitReport, assign};
+use kokanee_nn::ModelConfig;
+
+use crate::optim::state_tensors;
+
+/// What the data looks like, what will be trained, and what it will take.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// The training data.
+    pub train: DataSummary,
+    /// The validation data.
+    pub validation: DataSummary,
+    /// Source and target words, special symbols included.
+    pub vocabularies: [usize; 2],
+    /// Buckets that hold training pairs, with the number of pairs in each.
+    pub buckets: Vec<(Bucket, usize)>,
+    /// Pairs in a batch.
+    pub batch_size: usize,
+    /// Updates of an epoch.
+    pub batches_per_epoch: u64,
+    /// Numbers that are learned.
+    pub parameters: usize,
+    /// What the run will hold in memory at most, in bytes; an estimate.
+    pub memory: MemoryEstimate,
+    /// Threads that compute.
+    pub threads: usize,
+    /// Validation pairs that are decoded for BLEU at each checkpoint.
+    pub decoded_pairs: usize,
+    /// Updates that an earlier run did, where this one goes on.
+    pub resumed_from: Option<u64>,
+    /// What is probably not meant.
+    pub warnings: Vec<String>,
+}
+
+/// What a corpus looks like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DataSummary {
+    /// Lengths before the length limits.
+    pub lengths: LengthStatistics,
+    /// What the limits did.
+    pub limits: LimitReport,
+    /// Pairs that are left.
+    pub pairs: usize,
+    /// Share of source and of target tokens that are unknown words, 0 to 1.
+    pub unknown: [f64; 2],
+}
+
+/// Where memory goes, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryEstimate {
+    /// Weights, gradients, and the optimizer's tensors.
+    pub parameters: usize,
+    /// Values and gradients of the largest batch.
+    pub activations: usize,
+    /// Ids of both corpora.
+    pub data: usize,
+}
+
+impl MemoryEstimate {
+    /// Everything together.
+    pub fn total(&self) -> usize {
+        self.parameters.saturating_add(self.activations).saturating_add(self.data)
+    }
+
+    /// Estimates for a model with so many parameters whose largest batches are full of pairs as long as `largest`; `corpora` are
+    /// those of training and validation.
+    pub fn new(
+        h: &Hyperparameters,
+        config: &ModelConfig,
+        parameters: usize,
+        largest: Bucket,
+        corpora: [&Corpus; 2],
+    ) -> MemoryEstimate {
+        /// Logits exist a tile of this size at a time.
+        const LOGITS_BYTES: usize = 64 << 20;
+        let (h_enc, h_dec, a) = (config.encoder.hidden, config.decoder.hidden, config.attention.hidden);
+        // Values that are kept for the way back, per token: embedding, pre-activations and gates of the cells, their states,
+        // outputs, and what attention needs; the same again for their gradients.
+        let source = 2 * (config.source_embedding + 8 * h_enc / 2 * 2 + 3 * h_enc + a);
+        let target = 2 * (config.target_embedding + 8 * h_dec + 3 * h_dec + h_enc + a + largest.source);
+        let tokens = |length: usize| h.batch_size.saturating_mul(length);
+        let floats = tokens(largest.source)
+            .saturating_mul(source)
+            .saturating_add(tokens(largest.target).saturating_mul(target));
+        let ids: usize = corpora.iter().map(|c| c.source_tokens() + c.target_tokens()).sum();
+        MemoryEstimate {
+            parameters: parameters.saturating_mul(4 * (2 + state_tensors(h.optimizer_type))),
+            activations: floats.saturating_mul(4).saturating_add(LOGITS_BYTES),
+            data: ids * size_of::<u32>(),
+        }
+    }
+}
+
+impl DataSummary {
+    pub(crate) fn new(lengths: LengthStatistics, limits: LimitReport, corpus: &Corpus) -> DataSummary {
+        let share = |total: usize, side: fn(&Corpus, usize) -> &[u32]| {
+            let unknown = |pair| side(corpus, pair).iter().filter(|&&id| id == special_ids::UNK).count();
+            (0..corpus.len()).map(unknown).sum::<usize>() as f64 / total.max(1) as f64
+        };
+        let unknown =
+            [share(corpus.source_tokens(), Corpus::source), share(corpus.target_tokens(), Corpus::target)];
+        DataSummary { lengths, limits, pairs: corpus.len(), unknown }
+    }
+}
+
+/// How many pairs lie in each bucket; those without are left out.
+pub(crate) fn populate(buckets: &[Bucket], corpus: &Corpus) -> Vec<(Bucket, usize)> {
+    let mut counts = vec![0; buckets.len()];
+    for pair in 0..corpus.len() {
+        if let Some(bucket) = assign(buckets, corpus.source(pair).len(), corpus.target(pair).len()) {
+            counts[bucket] += 1;
+        }
+    }
+    buckets.iter().copied().zip(counts).filter(|(_, count)| *count > 0).collect()
+}
+
+impl Summary {
+    /// The summary as lines of text, for logs; warnings are not among them.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (what, data) in [("training data", &self.train), ("validation data", &self.validation)] {
+            let DataSummary { lengths, pairs, unknown: [source, target], .. } = data;
+            lines.push(format!(
+                "{what}: {pairs} pairs, {} source and {} target tokens before length limits (longest {} and {}), unknown {:.2}% and {:.2}%",
+                lengths.source_tokens,
+                lengths.target_tokens,
+                lengths.longest_source,
+                lengths.longest_target,
+                100.0 * source,
+                100.0 * target,
+            ));
+            let LimitReport { truncated_source, truncated_target, dropped } = data.limits;
+            if truncated_source + truncated_target + dropped > 0 {
+                lines.push(format!(
+                    "{what}: {truncated_source} sources and {truncated_target} targets cut to the length limits, {dropped} \
+                     pairs left out"
+                ));
+            }
+        }
+        let lengths = &self.train.lengths;
+        lines.push(format!(
+            "target/source length ratio: mean {:.4}, standard deviation {:.4}",
+            lengths.ratio_mean, lengths.ratio_std
+        ));
+        let mut buckets = String::new();
+        for (bucket, pairs) in &self.buckets {
+            let _ = write!(buckets, " ({},{}):{pairs}", bucket.source, bucket.target);
+        }
+        lines.push(format!(
+            "buckets (source,target):pairs{buckets}; batches of {}, {} updates an epoch",
+            self.batch_size, self.batches_per_epoch
+        ));
+        let [source, target] = self.vocabularies;
+        lines.push(format!("vocabularies: {source} source and {target} target words with special symbols"));
+        lines.push(format!("model: {} parameters; {} threads", self.parameters, self.threads));
+        let mib = |bytes: usize| bytes >> 20;
+        lines.push(format!(
+            "memory: about {} MiB ({} parameters with gradients and optimizer, {} activations, {} data)",
+            mib(self.memory.total()),
+            mib(self.memory.parameters),
+            mib(self.memory.activations),
+            mib(self.memory.data),
+        ));
+        if self.decoded_pairs > 0 {
+            lines.push(format!(
+                "BLEU: {} validation pairs are decoded at each checkpoint",
+                self.decoded_pairs
+            ));
+        }
+        if let Some(update) = self.resumed_from {
+            lines.push(format!("resumed after update {update}"));
+        }
+        lines
+    }
+}
