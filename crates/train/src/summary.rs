@@ -78,11 +78,7 @@ impl MemoryEstimate {
     ) -> MemoryEstimate {
         /// Logits exist a tile of this size at a time.
         const LOGITS_BYTES: usize = 64 << 20;
-        let (h_enc, h_dec, a) = (config.encoder.hidden, config.decoder.hidden, config.attention.hidden);
-        // Values that are kept for the way back, per token: embedding, pre-activations and gates of the cells, their states,
-        // outputs, and what attention needs; the same again for their gradients.
-        let source = 2 * (config.source_embedding + 8 * h_enc / 2 * 2 + 3 * h_enc + a);
-        let target = 2 * (config.target_embedding + 8 * h_dec + 3 * h_dec + h_enc + a + largest.source);
+        let [source, target] = config.values_per_token(largest.source);
         let tokens = |length: usize| h.batch_size.saturating_mul(length);
         let floats = tokens(largest.source)
             .saturating_mul(source)

@@ -12,6 +12,7 @@ use kokanee_contract::{Hyperparameters, Metric};
 use kokanee_data::{BatchPlan, Corpus};
 use kokanee_kernels::Team;
 use kokanee_nn::Model;
+use kokanee_nn::random::Stream;
 use serde::{Deserialize, Serialize};
 
 use crate::early_stopping::{EarlyStopping, NotImproved};
@@ -28,6 +29,7 @@ pub use checkpointing::Keep;
 /// threads.
 pub struct Trainer {
     model: Model,
+    seed: u64,
     team: Arc<Team>,
     optimizer: Optimizer,
     corpus: Corpus,
@@ -138,6 +140,7 @@ impl Trainer {
         Ok(Trainer {
             optimizer: Optimizer::new(h, model.parameters())?,
             model,
+            seed: h.seed,
             team,
             corpus,
             plan,
@@ -168,6 +171,12 @@ impl Trainer {
             clock: Instant::now(),
             saved: None,
         })
+    }
+
+    /// What is left out in an update is a function of the seed and its number: nothing of it needs to be kept for a resumed
+    /// run to equal an uninterrupted one.
+    fn dropout_seed(&self, update: u64) -> u64 {
+        Stream::new(self.seed, &format!("dropout of update {update}")).next_u64()
     }
 
     /// The model as it is now.
@@ -228,7 +237,7 @@ impl Trainer {
             let pairs = batches[index as usize].iter().map(|&pair| pair as usize);
             model.batch(pairs.map(|pair| (corpus.source(pair), corpus.target(pair))))
         };
-        let loss = self.model.loss_and_gradients(&self.team, &batch);
+        let loss = self.model.loss_and_gradients(&self.team, &batch, self.dropout_seed(update));
         let mean = loss.nll_sum() / loss.tokens.len().max(1) as f64;
         if !mean.is_finite() {
             return Err(TrainError::Diverged { update, learning_rate, loss: mean, kept: self.kept() });

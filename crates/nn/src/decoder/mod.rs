@@ -21,6 +21,7 @@ pub(crate) enum Decoder {
 }
 
 /// A decoder laid out for a loop over one set of sources.
+#[expect(clippy::large_enum_variant, reason = "there is one for many steps")]
 pub(crate) enum DecoderLoop<'d> {
     Rnn(rnn::RnnLoop<'d>),
     Cnn(cnn::CnnLoop<'d>),
