@@ -1,7 +1,8 @@
 //! The input channels of a training job: which there are, what `inputdataconfig.json` may say of them, where they lie.
 //!
-//! Source: the guide's section "Input/Output Interface" of sequence-to-sequence (three channels, all required) and
-//! "Input Data Configuration" of the training container contract (the file's form).
+//! Source: the guide's section "Input/Output Interface" of sequence-to-sequence (three channels, all required),
+//! "Input Data Configuration" of the training container contract (the file's form), and "Incremental Training" (the
+//! model channel of other algorithms).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +22,8 @@ pub const TRAIN: &str = "train";
 pub const VALIDATION: &str = "validation";
 /// Channel of the two vocabulary files.
 pub const VOCAB: &str = "vocab";
-/// Channel that other SageMaker algorithms take a model from, to go on training; reserved.
+/// Optional channel of a model to start from: incremental training, as other SageMaker algorithms have it. SageMaker's
+/// sequence-to-sequence does not.
 pub const MODEL: &str = "model";
 
 /// The channels that must be there.
@@ -36,9 +38,14 @@ pub const VOCAB_SOURCE_FILE: &str = "vocab.src.json";
 /// Target vocabulary in the vocab channel and in a model.
 pub const VOCAB_TARGET_FILE: &str = "vocab.trg.json";
 
+/// The packed model that a training job leaves, and that the model channel may hold instead of the unpacked one.
+pub const MODEL_ARCHIVE: &str = "model.tar.gz";
+
 /// The content type of training and validation data.
 pub const RECORDIO_PROTOBUF: &str = "application/x-recordio-protobuf";
 const JSON: &str = "application/json";
+/// What SageMaker's examples of incremental training say of the model channel.
+const SAGEMAKER_MODEL: &str = "application/x-sagemaker-model";
 
 /// SageMaker's own words for a vocab channel without its files.
 const NO_VOCAB: &str = "Vocab files are not present in the input directory";
@@ -77,6 +84,8 @@ pub struct TrainingChannels {
     pub vocab_source: PathBuf,
     /// The target vocabulary file.
     pub vocab_target: PathBuf,
+    /// The model to start from, where the channel is there: a folder, or the `model.tar.gz` in it.
+    pub model: Option<PathBuf>,
 }
 
 /// Why the input channels cannot be used.
@@ -143,15 +152,15 @@ impl InputDataConfig {
                 None => blame(name, config.missing(name, path)),
             }
         }
-        if config.channels.contains_key(MODEL) {
-            blame(MODEL, model_refused(path));
+        if let Some(channel) = config.channels.get(MODEL) {
+            channel.check(MODEL).into_iter().for_each(|message| blame(MODEL, message));
         }
         finish(faults, config)
     }
 
     /// Names of channels that play no part in training, to be mentioned in the log.
     pub fn unused(&self) -> impl Iterator<Item = &str> {
-        self.channels.keys().map(String::as_str).filter(|name| !REQUIRED.contains(name))
+        self.channels.keys().map(String::as_str).filter(|name| !REQUIRED.contains(name) && *name != MODEL)
     }
 
     fn missing(&self, name: &str, path: &Path) -> String {
@@ -169,7 +178,7 @@ impl InputDataConfig {
 }
 
 impl ChannelConfig {
-    /// What is wrong with the configuration of the required channel `name`.
+    /// What is wrong with the configuration of the channel `name`, required or [`MODEL`].
     fn check(&self, name: &str) -> Vec<String> {
         let mut faults = Vec::new();
         // "None" and the empty string are how SDKs spell that nothing is said.
@@ -178,17 +187,20 @@ impl ChannelConfig {
 
         if let Some(content_type) = said(&self.content_type) {
             let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-            let fits = essence == RECORDIO_PROTOBUF || (name == VOCAB && essence == JSON);
-            if !fits {
-                let expected = if name == VOCAB {
-                    format!("{JSON} or {RECORDIO_PROTOBUF}")
-                } else {
-                    RECORDIO_PROTOBUF.to_owned()
+            let expected: &[&str] = match name {
+                VOCAB => &[JSON, RECORDIO_PROTOBUF],
+                MODEL => &[SAGEMAKER_MODEL],
+                _ => &[RECORDIO_PROTOBUF],
+            };
+            if !expected.contains(&essence.as_str()) {
+                let whence = match name {
+                    MODEL => "a training job writes such a model",
+                    _ => "`kokanee prepare` writes such files from text",
                 };
                 faults.push(format!(
-                    "ContentType \"{}\" is not supported: expected {expected}, or none; `kokanee prepare` writes such files \
-                     from text",
-                    shown(&content_type)
+                    "ContentType \"{}\" is not supported: expected {}, or none; {whence}",
+                    shown(&content_type),
+                    expected.join(" or ")
                 ));
             }
         }
@@ -267,26 +279,33 @@ impl TrainingChannels {
             blame(VOCAB, message);
         }
         let model = layout.channel(MODEL);
-        if model.exists() {
-            blame(MODEL, model_refused(&model));
-        }
+        let model = match holds_a_file(&model, 0) {
+            Ok(true) => Some(Some(model.join(MODEL_ARCHIVE)).filter(|file| file.is_file()).unwrap_or(model)),
+            Ok(false) => {
+                let message = format!(
+                    "it is empty: a model to start from was looked for in {}, as {MODEL_ARCHIVE} or unpacked; leave the \
+                     channel out to start from nothing",
+                    model.display()
+                );
+                blame(MODEL, message);
+                None
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                blame(MODEL, format!("it cannot be read: {}: {error}", model.display()));
+                None
+            }
+        };
 
         let channels = Self {
             train: layout.channel(TRAIN),
             validation: layout.channel(VALIDATION),
             vocab_source: vocab.join(VOCAB_SOURCE_FILE),
             vocab_target: vocab.join(VOCAB_TARGET_FILE),
+            model,
         };
         finish(faults, channels)
     }
-}
-
-fn model_refused(found: &Path) -> String {
-    format!(
-        "it is reserved for incremental training, which SageMaker's sequence-to-sequence does not offer and this version of \
-         Kokanee does not build; remove it ({})",
-        found.display()
-    )
 }
 
 fn holds_a_file(folder: &Path, depth: usize) -> io::Result<bool> {

@@ -55,13 +55,17 @@ Valid values are those of the guide, with these differences:
 - Infinite and undefined numbers are refused, and sizes and counts have an upper limit.
 - A dropout probability of exactly 1 is refused: it would set everything to zero.
 - `learning_rate` must be above 0, `weight_decay` at least 0, `momentum` in [0, 1), `plateau_reduce_lr_factor` in (0, 1].
-- `clip_gradient` may not be 0, which would clip every gradient to nothing.
+- `clip_gradient` may not be 0, which would clip every gradient to nothing; a negative value clips nothing.
 - `weight_init_scale` must be above 0 for `xavier` and may not be 0 for `uniform`.
-- `cnn_kernel_width_encoder` must be odd.
+- `cnn_kernel_width_encoder` must be odd, and neither kernel wider than 4096.
 - `checkpoint_threshold` may be -1, as in Sockeye; `max_num_batches` may not be 0.
 
 Rules between hyperparameters: `momentum` only with `sgd`; `min_num_epochs` not above `max_num_epochs`;
-`rnn_residual_connections` only with more than one layer, and then `rnn_first_residual_layer` at least 2.
+`rnn_residual_connections` only with more than one layer, and then `rnn_first_residual_layer` at least 2;
+`rnn_recurrent_dropout` only with `lstm`; `rnn_num_hidden` equal to `cnn_num_hidden` where a recurrent encoder precedes
+a convolutional decoder; with `weight_tying`, the sizes equal that share a matrix.
+
+Which test shows what a hyperparameter does stands in [hyperparameter-tests.md](hyperparameter-tests.md).
 "#;
 
 /// The table for a terminal `width` columns wide, for `kokanee train --help`.

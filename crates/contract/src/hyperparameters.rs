@@ -117,6 +117,8 @@ pub enum Kind {
     Boolean,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// The path of a file.
+    Path,
 }
 
 /// Which whole numbers of a range are valid.
@@ -212,6 +214,10 @@ impl Spec {
         Self::from_origin(Origin::SageMaker, group, kind, default)
     }
 
+    pub(crate) const fn optional_extension(group: Group, kind: Kind) -> Self {
+        Self::from_origin(Origin::Extension, group, kind, DefaultValue::Unset)
+    }
+
     pub(crate) const fn tuned(self, tuning: &'static [TuningRange]) -> Self {
         Self { tuning, ..self }
     }
@@ -287,6 +293,7 @@ impl Kind {
                 }
             },
             Self::Boolean => "true or false".to_owned(),
+            Self::Path => "the path of a file".to_owned(),
             Self::Choice([one]) => (*one).to_owned(),
             Self::Choice(names) => format!("one of {}", names.join(", ")),
         }

@@ -23,9 +23,9 @@ pub use channels::{ChannelError, InputDataConfig, TrainingChannels};
 pub use config_file::ConfigFileError;
 pub use faults::{Fault, FaultKind, Faults};
 pub use hyperparameters::choices::{
-    BeamSearchRule, CnnActivationType, LossType, LrSchedulerType, Metric, NetworkType, OptimizerType,
-    OverlongSequences, Precision, RnnAttentionType, RnnCellType, RnnDecoderStateInit, TrainingMetric,
-    WeightInitType, XavierFactorType,
+    BeamSearchRule, CheckpointAveragingStrategy, CnnActivationType, GradientClippingType, LossType,
+    LrSchedulerType, Metric, NetworkType, OptimizerType, OverlongSequences, Precision, RnnAttentionType,
+    RnnCellType, RnnDecoderStateInit, TrainingMetric, WeightInitType, WeightTying, XavierFactorType,
 };
 pub use hyperparameters::table::Hyperparameters;
 pub use layout::Layout;

@@ -40,7 +40,7 @@ impl Hyperparameters {
         for spec in TABLE.iter().filter(|spec| given.contains_key(spec.name) && !faulty.contains(spec.name)) {
             if let Built::Only { values: built, sentence } = spec.built
                 && let Some(value) = values.get(spec.name)
-                && !built.iter().any(|text| parse(spec, text) == Ok(Some(*value)))
+                && !built.iter().any(|text| parse(spec, text) == Ok(Some(value.clone())))
             {
                 let sagemaker = spec.origin == Origin::SageMaker;
                 faults.push(fault(&given, spec.name, FaultKind::NotBuilt { sagemaker, sentence }));

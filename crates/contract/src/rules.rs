@@ -1,7 +1,9 @@
 //! Rules that a single valid value cannot break alone, or that its range cannot express.
 
 use crate::hyperparameters::Hyperparameters;
-use crate::hyperparameters::choices::{OptimizerType, WeightInitType};
+use crate::hyperparameters::choices::{
+    GradientClippingType, NetworkType, OptimizerType, RnnCellType, WeightInitType, WeightTying,
+};
 
 /// One rule over typed values.
 pub(crate) struct Rule {
@@ -66,11 +68,66 @@ pub(crate) static RULES: &[Rule] = &[
         },
     },
     Rule {
-        names: &["clip_gradient"],
+        names: &["clip_gradient", "gradient_clipping_type"],
         broken: |h| {
-            (h.clip_gradient == 0.0).then(|| {
+            let clips = h.gradient_clipping_type != GradientClippingType::None;
+            (clips && h.clip_gradient == 0.0).then(|| {
                 "0 would clip every gradient to nothing; use a positive limit, or a negative value to disable clipping"
                     .to_owned()
+            })
+        },
+    },
+    Rule {
+        names: &["cnn_num_hidden", "rnn_num_hidden", "encoder_type", "decoder_type"],
+        broken: |h| {
+            let mixed = (h.encoder_type, h.decoder_type) == (NetworkType::Rnn, NetworkType::Cnn);
+            (mixed && h.cnn_num_hidden != h.rnn_num_hidden).then(|| {
+                format!(
+                    "the convolutional decoder attends to the outputs of the recurrent encoder, so both must have the same \
+                     width, but `cnn_num_hidden` is {} and `rnn_num_hidden` is {}; make them equal",
+                    h.cnn_num_hidden, h.rnn_num_hidden
+                )
+            })
+        },
+    },
+    Rule {
+        names: &["rnn_recurrent_dropout", "rnn_cell_type"],
+        broken: |h| {
+            (h.rnn_recurrent_dropout > 0.0 && h.rnn_cell_type == RnnCellType::Gru).then(|| {
+                "only lstm cells have a memory of which it leaves something out, but `rnn_cell_type` is gru; use \
+                 `rnn_state_dropout`"
+                    .to_owned()
+            })
+        },
+    },
+    Rule {
+        names: &[
+            "weight_tying",
+            "num_embed_source",
+            "num_embed_target",
+            "rnn_num_hidden",
+            "cnn_num_hidden",
+            "decoder_type",
+        ],
+        broken: |h| {
+            let (source, target, width) = (h.num_embed_source, h.num_embed_target, h.decoder_width());
+            let embeddings = matches!(h.weight_tying, WeightTying::SrcTrg | WeightTying::SrcTrgSoftmax);
+            let output = matches!(h.weight_tying, WeightTying::TrgSoftmax | WeightTying::SrcTrgSoftmax);
+            if embeddings && source != target {
+                return Some(format!(
+                    "both embeddings share one matrix, but `num_embed_source` is {source} and `num_embed_target` is {target}; \
+                     make them equal"
+                ));
+            }
+            let hidden = match h.decoder_type {
+                NetworkType::Rnn => "rnn_num_hidden",
+                NetworkType::Cnn => "cnn_num_hidden",
+            };
+            (output && target != width).then(|| {
+                format!(
+                    "the output layer shares the matrix of the target embedding, but `num_embed_target` is {target} and the \
+                     decoder's `{hidden}` is {width}; make them equal"
+                )
             })
         },
     },

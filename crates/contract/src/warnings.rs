@@ -17,6 +17,7 @@ static CHECKS: &[Check] = &[
     epochs_override_early_stop,
     never_ends,
     no_room_for_target,
+    warmup_never_ends,
 ];
 
 fn reduces_on_plateau(h: &Hyperparameters) -> bool {
@@ -73,6 +74,17 @@ fn no_room_for_target(h: &Hyperparameters) -> Option<String> {
     })
 }
 
+fn warmup_never_ends(h: &Hyperparameters) -> Option<String> {
+    let updates = u64::try_from(h.max_num_batches).ok()?;
+    (h.learning_rate_warmup > updates).then(|| {
+        format!(
+            "`learning_rate_warmup` is {} and `max_num_batches` {updates}: training ends before the learning rate has risen \
+             to `learning_rate`",
+            h.learning_rate_warmup
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +117,11 @@ mod tests {
         check(|h| h.max_num_epochs = Some(7), &["`max_num_epochs` is 7"]);
         check(|h| h.checkpoint_threshold = -1, &["until it is stopped"]);
         check(|h| h.max_seq_len_target = 1, &["no target token fits"]);
+        check(|h| h.learning_rate_warmup = 50, &[]);
+        check(
+            |h| (h.learning_rate_warmup, h.max_num_batches) = (50, 49),
+            &["`learning_rate_warmup` is 50 and `max_num_batches` 49"],
+        );
     }
 
     #[test]

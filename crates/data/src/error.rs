@@ -370,6 +370,27 @@ pub enum TextFault {
         /// The first byte of the invalid sequence.
         byte: u8,
     },
+    /// A word vector with something that is not a number.
+    #[error("the vector of {word:?} has {got:?} where a finite number is expected")]
+    NotANumber {
+        /// The word.
+        word: String,
+        /// What stands there instead.
+        got: String,
+    },
+    /// A word vector of another width than the embedding.
+    #[error(
+        "the vector of {word:?} has {got} numbers; expected {expected}, the width of the embedding: choose the \
+         embedding size of the file"
+    )]
+    VectorWidth {
+        /// The word.
+        word: String,
+        /// Numbers it has.
+        got: usize,
+        /// Numbers it should have.
+        expected: usize,
+    },
     /// A line without end.
     #[error("the line is longer than {limit} bytes; expected one sentence a line. Is this a text file?")]
     TooLong {

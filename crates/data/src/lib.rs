@@ -17,6 +17,7 @@ mod random;
 pub mod record;
 pub mod recordio;
 pub mod text;
+pub mod vectors;
 pub mod vocab;
 mod word_table;
 
@@ -27,4 +28,5 @@ pub use error::DataError;
 pub use prepare::{PrepareOptions, PrepareReport, Progress, Silent, prepare};
 pub use record::{Record, SequencePair, SequenceReader, TargetRule};
 pub use recordio::{RawRecord, RecordReader, RecordWriter};
+pub use vectors::WordVectors;
 pub use vocab::{Vocabulary, VocabularyLimits};

@@ -93,6 +93,11 @@ impl Sequences {
         (0..self.len()).map(|sentence| self.span(sentence)).collect()
     }
 
+    /// Sentence of every token.
+    pub fn sentences(&self) -> Rows {
+        (0..self.len()).flat_map(|sentence| self.span(sentence).map(move |_| sentence as u32)).collect()
+    }
+
     /// Place of every token in its sentence, from 0.
     pub fn positions(&self) -> Rows {
         (0..self.len()).flat_map(|sentence| 0..self.span(sentence).len() as u32).collect()
@@ -131,6 +136,13 @@ pub struct Timeline {
     pub order: Vec<usize>,
     /// For each step, the token of each rank that is still running.
     pub steps: Vec<Rows>,
+}
+
+impl Timeline {
+    /// The sentences of the first `count` ranks.
+    pub(crate) fn sentences(&self, count: usize) -> Rows {
+        self.order[..count].iter().map(|&sentence| sentence as u32).collect()
+    }
 }
 
 #[cfg(test)]

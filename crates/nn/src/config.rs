@@ -2,6 +2,7 @@
 
 use kokanee_contract::{
     CnnActivationType, Hyperparameters, NetworkType, RnnAttentionType, RnnCellType, RnnDecoderStateInit,
+    WeightTying,
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,16 @@ pub struct ModelConfig {
     /// What is left out during training.
     #[serde(default)]
     pub dropout: DropoutConfig,
+    /// Share of the target distribution that goes to other words than the label during training.
+    #[serde(default)]
+    pub label_smoothing: f64,
+    /// Which of the embeddings and the output layer are one matrix.
+    #[serde(default = "untied")]
+    pub weight_tying: WeightTying,
+}
+
+fn untied() -> WeightTying {
+    WeightTying::None
 }
 
 /// An encoder.
@@ -113,6 +124,26 @@ pub struct DropoutConfig {
     pub decoder_hidden: f64,
     /// Of the inputs of the decoder's convolutions.
     pub cnn_hidden: f64,
+    /// Of the inputs of recurrent layers, one mask a sentence.
+    pub rnn_inputs: f64,
+    /// Of the hidden states that recurrent layers read, one mask a sentence.
+    pub rnn_states: f64,
+    /// Of what LSTM cells add to their cell states.
+    pub rnn_recurrent: f64,
+}
+
+impl DropoutConfig {
+    fn rates(&self) -> [(&'static str, f64); 7] {
+        [
+            ("dropout.source_embedding", self.source_embedding),
+            ("dropout.target_embedding", self.target_embedding),
+            ("dropout.decoder_hidden", self.decoder_hidden),
+            ("dropout.cnn_hidden", self.cnn_hidden),
+            ("dropout.rnn_inputs", self.rnn_inputs),
+            ("dropout.rnn_states", self.rnn_states),
+            ("dropout.rnn_recurrent", self.rnn_recurrent),
+        ]
+    }
 }
 
 /// A configuration that cannot be built.
@@ -180,10 +211,25 @@ impl ModelConfig {
                 target_embedding: h.embed_dropout_target,
                 decoder_hidden: h.rnn_decoder_hidden_dropout,
                 cnn_hidden: h.cnn_hidden_dropout,
+                rnn_inputs: h.rnn_input_dropout,
+                rnn_states: h.rnn_state_dropout,
+                rnn_recurrent: h.rnn_recurrent_dropout,
             },
+            label_smoothing: h.label_smoothing,
+            weight_tying: h.weight_tying,
         };
         config.check()?;
         Ok(config)
+    }
+
+    /// Whether source and target words are looked up in one matrix.
+    pub fn ties_source_and_target(&self) -> bool {
+        matches!(self.weight_tying, WeightTying::SrcTrg | WeightTying::SrcTrgSoftmax)
+    }
+
+    /// Whether the output layer is the matrix in which target words are looked up.
+    pub fn ties_target_and_output(&self) -> bool {
+        matches!(self.weight_tying, WeightTying::TrgSoftmax | WeightTying::SrcTrgSoftmax)
     }
 
     /// Width of the encoder's outputs.
@@ -284,12 +330,17 @@ impl ModelConfig {
                 }
             }
         }
-        let dropout = &self.dropout;
-        for rate in
-            [dropout.source_embedding, dropout.target_embedding, dropout.decoder_hidden, dropout.cnn_hidden]
-        {
+        if self.ties_source_and_target() {
+            faults.equal("source and target embeddings", [self.source_embedding, self.target_embedding]);
+            faults.equal("source and target vocabularies", [self.source_vocabulary, self.target_vocabulary]);
+        }
+        if self.ties_target_and_output() {
+            faults.equal("target embedding and output layer", [self.target_embedding, self.decoder_width()]);
+        }
+        let smoothing = ("label_smoothing", self.label_smoothing);
+        for (name, rate) in self.dropout.rates().into_iter().chain([smoothing]) {
             if !(0.0..1.0).contains(&rate) {
-                faults.0.push(format!("a dropout rate is {rate}, but must be in [0, 1)"));
+                faults.0.push(format!("{name} is {rate}, but must be in [0, 1)"));
             }
         }
         if faults.0.is_empty() { Ok(()) } else { Err(ConfigError(faults.0)) }
@@ -312,6 +363,12 @@ impl Faults {
 
     fn size(&mut self, name: &str, size: usize, least: usize) {
         self.range(name, size, least, LARGEST);
+    }
+
+    fn equal(&mut self, what: &str, [one, other]: [usize; 2]) {
+        if one != other {
+            self.0.push(format!("{what} are tied and must have the same size, but are of {one} and {other}"));
+        }
     }
 
     fn rnn(&mut self, side: &str, rnn: &RnnConfig, least: usize) {

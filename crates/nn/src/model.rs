@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use kokanee_kernels::Team;
-use kokanee_kernels::softmax::TokenLoss;
+use kokanee_kernels::softmax::{LossGradient, TokenLoss};
+use kokanee_kernels::{Team, gather};
 use kokanee_tensor::{Gradient, Tape, Var, ops};
 
 use crate::batch::{Batch, Sequences};
@@ -29,6 +29,15 @@ pub(crate) struct Layers {
     pub(crate) decoder: Decoder,
     pub(crate) output_weight: ParameterId,
     pub(crate) output_bias: ParameterId,
+}
+
+/// Which language of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What is read.
+    Source,
+    /// What is said.
+    Target,
 }
 
 /// What a model says about a batch.
@@ -64,14 +73,21 @@ impl Model {
     pub fn zeros(config: ModelConfig) -> Result<Model, ConfigError> {
         config.check()?;
         let mut builder = Builder::default();
-        let embedding = [config.source_vocabulary, config.source_embedding];
-        let source_embedding = builder.add(params::SOURCE_EMBEDDING, embedding);
-        let embedding = [config.target_vocabulary, config.target_embedding];
-        let target_embedding = builder.add(params::TARGET_EMBEDDING, embedding);
+        let target = [config.target_vocabulary, config.target_embedding];
+        let (source_embedding, target_embedding) = if config.ties_source_and_target() {
+            let shared = builder.add(params::SHARED_EMBEDDING, target);
+            (shared, shared)
+        } else {
+            let source = [config.source_vocabulary, config.source_embedding];
+            (builder.add(params::SOURCE_EMBEDDING, source), builder.add(params::TARGET_EMBEDDING, target))
+        };
         let encoder = Encoder::new(&mut builder, &config);
         let decoder = Decoder::new(&mut builder, &config);
-        let output_weight =
-            builder.add(params::OUTPUT_WEIGHT, [config.target_vocabulary, config.decoder_width()]);
+        let output_weight = if config.ties_target_and_output() {
+            target_embedding
+        } else {
+            builder.add(params::OUTPUT_WEIGHT, [config.target_vocabulary, config.decoder_width()])
+        };
         let output_bias = builder.add(params::OUTPUT_BIAS, [config.target_vocabulary]);
         let layers =
             Layers { source_embedding, target_embedding, encoder, decoder, output_weight, output_bias };
@@ -91,6 +107,18 @@ impl Model {
     /// The parameters, for loading and for updates.
     pub fn parameters_mut(&mut self) -> &mut Parameters {
         &mut self.parameters
+    }
+
+    /// Puts pretrained vectors into an embedding: row `ids[i]` becomes the i-th of `vectors`, which are as wide as the embedding.
+    pub fn set_word_vectors(&mut self, side: Side, ids: &[u32], vectors: &[f32]) {
+        let id = match side {
+            Side::Source => self.layers.source_embedding,
+            Side::Target => self.layers.target_embedding,
+        };
+        let mut table = (*self.parameters.get(id).value).clone();
+        let width = table.cols();
+        gather::scatter_rows(table.data_mut(), vectors, width, ids);
+        self.parameters.set(id, table);
     }
 
     /// A batch of (source, target) pairs as this model wants them.
@@ -127,7 +155,10 @@ impl Model {
             graph.var(layers.output_weight),
             graph.var(layers.output_bias),
             &batch.labels,
-            1.0 / batch.labels.len().max(1) as f32,
+            LossGradient {
+                scale: 1.0 / batch.labels.len().max(1) as f32,
+                smoothing: self.config.label_smoothing as f32,
+            },
         );
         (loss, graph.into_vars())
     }

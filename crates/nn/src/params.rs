@@ -36,6 +36,13 @@ impl Parameters {
         &self.entries[id.0]
     }
 
+    /// Replaces the values of a parameter by others of the same shape.
+    pub(crate) fn set(&mut self, id: ParameterId, value: Tensor) {
+        let parameter = &mut self.entries[id.0];
+        assert_eq!(parameter.value.shape(), value.shape(), "shape of {}", parameter.name);
+        parameter.value = Arc::new(value);
+    }
+
     /// Number of parameters (tensors).
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -144,6 +151,8 @@ impl Builder {
 pub(crate) const SOURCE_EMBEDDING: &str = "source_embed_weight";
 /// Target embedding, V x E.
 pub(crate) const TARGET_EMBEDDING: &str = "target_embed_weight";
+/// Embedding of both sides where they are tied, V x E.
+pub(crate) const SHARED_EMBEDDING: &str = "source_target_embed_weight";
 /// Vectors of source positions, positions x E; convolutional encoders only.
 pub(crate) const SOURCE_POSITIONS: &str = "source_pos_embed_weight";
 /// Vectors of target positions, positions x E; convolutional decoders only.

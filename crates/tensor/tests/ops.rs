@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use kokanee_kernels::Team;
 use kokanee_kernels::conv::{Activation, Window};
+use kokanee_kernels::softmax::LossGradient;
 use kokanee_tensor::{Gradient, Rows, Tape, Tensor, Var, ops};
 
 type Matrix = Vec<Vec<f64>>;
@@ -305,7 +306,7 @@ fn cases() -> Vec<Case> {
             "lstm_cell",
             &[[3, 4 * 19], [3, 19]],
             |t, x| {
-                let (h, c) = ops::lstm_cell(t, x[0].clone(), &x[1]);
+                let (h, c) = ops::lstm_cell(t, x[0].clone(), &x[1], 0.0);
                 vec![h, c]
             },
             |x| {
@@ -316,7 +317,7 @@ fn cases() -> Vec<Case> {
         case(
             "lstm_cell whose c is not used",
             &[[2, 8], [2, 2]],
-            |t, x| vec![ops::lstm_cell(t, x[0].clone(), &x[1]).0],
+            |t, x| vec![ops::lstm_cell(t, x[0].clone(), &x[1], 0.0).0],
             |x| vec![lstm(&x[0], &x[1]).0],
         ),
         case(
@@ -377,7 +378,19 @@ fn cases() -> Vec<Case> {
         case(
             "cross_entropy",
             &[[4, 6], [23, 6], [1, 23]],
-            |t, x| vec![ops::cross_entropy(t, &x[0], &x[1], &x[2], &[22, 3, 3, 0], 0.25).loss],
+            |t, x| {
+                vec![
+                    ops::cross_entropy(
+                        t,
+                        &x[0],
+                        &x[1],
+                        &x[2],
+                        &[22, 3, 3, 0],
+                        LossGradient { scale: 0.25, smoothing: 0.0 },
+                    )
+                    .loss,
+                ]
+            },
             |x| vec![vec![vec![0.25 * cross_entropy(&x[0], &x[1], &x[2][0], &[22, 3, 3, 0])]]],
         ),
     ]
@@ -503,4 +516,57 @@ fn dropout_keeps_its_mask_for_the_gradient_and_does_nothing_outside_training() {
     assert_eq!(masks(1), [first.clone(), second]);
     assert_ne!(masks(2)[0], first);
     assert!(first.iter().all(|&y| y == 0.0 || (y - 4.0 / 3.0).abs() < 1e-6));
+}
+
+#[test]
+fn sequence_dropout_has_one_mask_a_sequence_through_a_loop() {
+    let tape = Tape::training(Arc::new(Team::new(2)), 3);
+    let key = ops::sequence_dropout_key(&tape, 0.5);
+    let x = tape.parameter(Arc::new(Tensor::from_vec([3, 100], vec![1.0; 300])));
+    let first = ops::sequence_dropout(&tape, &x, &rows(&[0, 1, 2]), key);
+    let second = ops::sequence_dropout(&tape, &ops::first_rows(&tape, &x, 2), &rows(&[0, 1]), key);
+    assert_eq!(first.value().row(0), second.value().row(0));
+    assert_eq!(first.value().row(1), second.value().row(1));
+    assert_ne!(first.value().row(0), first.value().row(1));
+    let values = first.value().data().to_vec();
+    let ones = Tensor::from_vec([3, 100], vec![1.0; 300]);
+    assert_eq!(tape.backward_from(vec![(first, ones)]).take(&x).unwrap().data(), values);
+}
+
+/// With the mask fixed by the seed, the cell is an ordinary function, whose gradient differences can check.
+#[test]
+fn the_gradient_of_a_cell_with_recurrent_dropout_is_that_of_its_mask() {
+    let team = Arc::new(Team::new(1));
+    let (rows, units) = (2, 19);
+    let mut random = kokanee_testkit::Rng::new(4);
+    let z: Vec<f32> = (0..rows * 4 * units).map(|_| random.uniform(-1.0, 1.0)).collect();
+    let c = Arc::new(Tensor::from_vec([rows, units], vec![0.3; rows * units]));
+    let run = |z: &[f32]| {
+        let tape = Tape::training(Arc::clone(&team), 8);
+        let z = tape.parameter(Arc::new(Tensor::from_vec([rows, 4 * units], z.to_vec())));
+        let c = tape.constant((*c).clone());
+        let (h, next) = ops::lstm_cell(&tape, z.clone(), &c, 0.5);
+        (tape, z, h, next)
+    };
+    let objective = |z: &[f32]| -> f64 {
+        let (_, _, h, next) = run(z);
+        let all = h.value().data().iter().chain(next.value().data());
+        all.enumerate().map(|(i, &y)| factor(i) * f64::from(y)).sum()
+    };
+    let (tape, var, h, next) = run(&z);
+    let seed = |at: usize| {
+        Tensor::from_vec([rows, units], (at..at + rows * units).map(|i| factor(i) as f32).collect())
+    };
+    let dropped =
+        next.value().data().iter().zip(lstm_without_input(&z, units)).filter(|(a, b)| (**a - b).abs() < 1e-6);
+    assert!((5..33).contains(&dropped.count()), "about half of the additions are left out");
+    let gradient = tape.backward_from(vec![(h, seed(0)), (next, seed(rows * units))]).take(&var).unwrap();
+    let want = kokanee_testkit::finite_difference(objective, &z, 1e-2);
+    kokanee_testkit::assert_close(gradient.data(), &want, 1e-2, 2e-3, "gradient through recurrent dropout");
+}
+
+/// The new c where nothing is added: sigma(f) c with c = 0.3.
+fn lstm_without_input(z: &[f32], units: usize) -> Vec<f32> {
+    let keep = |z: &[f32]| z[units..2 * units].iter().map(|f| 0.3 / (1.0 + (-f).exp())).collect::<Vec<_>>();
+    z.chunks(4 * units).flat_map(keep).collect()
 }

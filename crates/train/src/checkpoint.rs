@@ -8,6 +8,7 @@
 //! | `parameters.safetensors` | the model after the last update |
 //! | `optimizer.<kind>.safetensors` | the optimizer's tensors, by parameter name |
 //! | `best.safetensors` | the best model, where it is not the last one |
+//! | `checkpoint.<number>.safetensors` | checkpoints that may be averaged at the end, where that was asked for |
 //!
 //! A state is written into a folder of its own, brought to the disk, renamed, and named in `latest` by another rename; only then
 //! is the one before removed. So whatever kills the program, `latest` names a whole state, or there is none yet.
@@ -16,7 +17,7 @@ mod identity;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,8 @@ pub struct CheckpointFolder {
     identity: RunIdentity,
     /// File of the best model in the state of this run that was written or loaded last.
     best: Option<PathBuf>,
+    /// Files of the checkpoints, by number, that this state keeps for averaging.
+    kept: BTreeMap<u64, PathBuf>,
 }
 
 /// Where the best model of a state to be written is.
@@ -82,6 +85,9 @@ struct StateFile {
     optimizer: Vec<String>,
     /// File of the best model.
     best: Option<BestFile>,
+    /// Numbers of the checkpoints that are kept for averaging.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    kept: Vec<u64>,
     run: RunState,
 }
 
@@ -104,7 +110,7 @@ impl BestFile {
 impl CheckpointFolder {
     /// A folder for the states of one run; it is made when the first is written.
     pub fn new(folder: PathBuf, identity: RunIdentity) -> CheckpointFolder {
-        CheckpointFolder { folder, identity, best: None }
+        CheckpointFolder { folder, identity, best: None, kept: BTreeMap::new() }
     }
 
     /// The folder.
@@ -117,7 +123,8 @@ impl CheckpointFolder {
         self.folder.join(LATEST_FILE).exists()
     }
 
-    /// Writes a state in place of the one before.
+    /// Writes a state in place of the one before. Of the checkpoints in `keep` it takes over the parameters: those of the last
+    /// checkpoint from `parameters`, where no update was made since, earlier ones from the state before.
     ///
     /// # Errors
     /// When the system refuses; then the one before is as it was.
@@ -127,6 +134,7 @@ impl CheckpointFolder {
         parameters: &Parameters,
         optimizer: &Optimizer,
         best: BestModel,
+        keep: &[u64],
     ) -> Result<(), TrainError> {
         fs::create_dir_all(&self.folder).map_err(TrainError::io("create the folder", &self.folder))?;
         let name = self.free_name(run.updates);
@@ -151,12 +159,26 @@ impl CheckpointFolder {
             }
             (BestModel::None, _) | (BestModel::Earlier, None) => None,
         };
+        let mut kept = Vec::new();
+        for &number in keep {
+            let file = part.join(kept_file(number));
+            let last = run.history.last().filter(|last| last.update == run.updates);
+            if last.is_some_and(|last| last.checkpoint == number) {
+                link_or_copy(&part.join(PARAMETERS), &file)?;
+            } else if let Some(earlier) = self.kept.get(&number) {
+                link_or_copy(earlier, &file)?;
+            } else {
+                continue;
+            }
+            kept.push(number);
+        }
         let state = StateFile {
             format_version: FORMAT_VERSION,
             kokanee_version: env!("CARGO_PKG_VERSION").to_owned(),
             identity: self.identity.clone(),
             optimizer: optimizer.state().iter().map(|(kind, _)| (*kind).to_owned()).collect(),
             best,
+            kept,
             run: run.clone(),
         };
         let text = serde_json::to_string_pretty(&state).expect("a state is plain data");
@@ -168,6 +190,7 @@ impl CheckpointFolder {
         sync_folder(&self.folder);
         write_whole(&self.folder.join(LATEST_FILE), |file| writeln!(file, "{name}"))?;
         self.best = best.map(|file| folder.join(file.name()));
+        self.kept = kept_files(&folder, &state.kept);
         self.remove_all_but(&name);
         Ok(())
     }
@@ -207,6 +230,12 @@ impl CheckpointFolder {
             let tensors = load_parameters(&folder.join(optimizer_file(&kind)))?;
             optimizer.push((kind, tensors));
         }
+        let kept = kept_files(&folder, &state.kept);
+        if let Some(path) = kept.values().find(|path| !path.is_file()) {
+            let problem = "it is missing, and is needed to average checkpoints".to_owned();
+            return Err(TrainError::DamagedState { path: path.clone(), problem });
+        }
+        self.kept = kept;
         self.best = state.best.map(|file| folder.join(file.name()));
         Ok(LoadedState {
             run: state.run,
@@ -216,6 +245,18 @@ impl CheckpointFolder {
             same_threads: state.identity.threads == self.identity.threads,
             folder,
         })
+    }
+
+    /// The parameters of a checkpoint that was kept, and the file they are in.
+    ///
+    /// # Errors
+    /// When it was not kept, or the file is damaged.
+    pub fn load_kept(&self, number: u64) -> Result<(PathBuf, HashMap<String, Tensor>), TrainError> {
+        let Some(path) = self.kept.get(&number) else {
+            let problem = format!("the parameters of checkpoint {number} were not kept");
+            return Err(TrainError::DamagedState { path: self.folder.clone(), problem });
+        };
+        Ok((path.clone(), load_parameters(path)?))
     }
 
     /// A name that no folder has: the number of updates, and a second number where a state of another run has it.
@@ -239,6 +280,14 @@ impl CheckpointFolder {
             }
         }
     }
+}
+
+fn kept_file(number: u64) -> String {
+    format!("checkpoint.{number}.safetensors")
+}
+
+fn kept_files(folder: &Path, numbers: &[u64]) -> BTreeMap<u64, PathBuf> {
+    numbers.iter().map(|&number| (number, folder.join(kept_file(number)))).collect()
 }
 
 fn optimizer_file(kind: &str) -> String {
@@ -267,7 +316,7 @@ fn link_or_copy(from: &Path, to: &Path) -> Result<(), TrainError> {
     if fs::hard_link(from, to).is_ok() {
         return Ok(());
     }
-    fs::copy(from, to).map_err(TrainError::io("copy the best model from", from))?;
+    fs::copy(from, to).map_err(TrainError::io("copy the model from", from))?;
     let file = fs::File::open(to).map_err(TrainError::io("open", to))?;
     file.sync_all().map_err(TrainError::io("write", to))
 }

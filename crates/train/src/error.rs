@@ -3,10 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use kokanee_contract::WeightTying;
 use kokanee_data::DataError;
 use kokanee_nn::ArtifactError;
 use kokanee_nn::config::ConfigError;
 
+use crate::Divergence;
 use crate::metrics::MetricError;
 
 /// What ends a training job other than a [`StopReason`](crate::StopReason).
@@ -18,27 +20,25 @@ pub enum TrainError {
     /// The hyperparameters describe no model that can be built.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Hyperparameters ask for what this version does not have.
-    #[error("{0}")]
-    NotBuilt(String),
     /// A channel without a pair that can be trained or measured on.
     #[error("{0}")]
     NoPairs(String),
-    /// The loss is no number any more.
+    /// A loss or a gradient is no number any more.
+    #[error("{0}")]
+    Diverged(Box<Divergence>),
+    /// Weights of both languages are tied, but their words are not the same.
     #[error(
-        "training diverged at update {update}: the loss became {loss} with learning rate {learning_rate:?}; lower the learning \
-         rate or clip gradients harder. {kept}"
+        "weight_tying={0} looks source and target words up in one matrix, so both need the same vocabulary, but \
+         vocab.src.json and vocab.trg.json differ; prepare the data with --single-vocab"
     )]
-    Diverged {
-        /// The update whose loss it was, from 1.
-        update: u64,
-        /// Its learning rate.
-        learning_rate: f64,
-        /// The loss: infinite or not a number.
-        loss: f64,
-        /// Which model is left.
-        kept: String,
-    },
+    TwoVocabularies(WeightTying),
+    /// The model to start from is another than the one to train.
+    #[error(
+        "the initial model cannot be trained on with these hyperparameters: {}; set them as the model has them, or start \
+         without it",
+        .0.join("; ")
+    )]
+    AnotherArchitecture(Vec<String>),
     /// There is nothing to resume from.
     #[error(
         "nothing to resume in {}: {problem}; start without resuming, or give the folder that the interrupted run wrote its \

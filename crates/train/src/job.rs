@@ -17,7 +17,7 @@ use crate::observer::{Level, Observer};
 use crate::summary::{DataSummary, MemoryEstimate, Summary, populate};
 use crate::trainer::{Keep, Outcome};
 use crate::validation::Validation;
-use crate::{StopFlag, TrainError, Trainer};
+use crate::{InitialModel, StopFlag, TrainError, Trainer, word_vectors};
 
 /// Everything that is needed to train, checked and built.
 pub struct TrainingJob {
@@ -89,6 +89,21 @@ impl TrainingJob {
         files: JobFiles,
         resume: Resume,
     ) -> Result<TrainingJob, TrainError> {
+        TrainingJob::starting_from(None, h, data, files, resume)
+    }
+
+    /// As [`TrainingJob::new`], with parameters that start as those of an earlier model; a state to go on from comes before
+    /// them.
+    ///
+    /// # Errors
+    /// As [`TrainingJob::new`], and when the model has another architecture.
+    pub fn starting_from(
+        initial: Option<&InitialModel>,
+        h: &Hyperparameters,
+        data: TrainingData,
+        files: JobFiles,
+        resume: Resume,
+    ) -> Result<TrainingJob, TrainError> {
         let TrainingData { train, validation, source_vocabulary, target_vocabulary } = data;
         let (train, train_summary) = limited(train, h, "training")?;
         let (validation, validation_summary) = limited(validation, h, "validation")?;
@@ -107,17 +122,24 @@ impl TrainingJob {
             threads => threads,
         };
         let team = Arc::new(Team::new(threads));
-        let config = ModelConfig::new(h, source_vocabulary.len(), target_vocabulary.len())?;
+        let mut config = ModelConfig::new(h, source_vocabulary.len(), target_vocabulary.len())?;
+        // No hyperparameter says it: a model from Sockeye may have been trained with it, and then goes on so.
+        config.source_with_eos = initial.is_some_and(|i| i.artifact.model.config().source_with_eos);
         let longest = train.length_statistics();
+        // What an earlier training has seen is not forgotten at once.
+        let earlier = initial.map(|initial| &initial.artifact.metadata.lengths);
         let lengths = LengthStatistics {
             ratio_mean: ratio,
             ratio_std: train_summary.lengths.ratio_std,
-            longest_source: longest.longest_source,
-            longest_target: longest.longest_target,
+            longest_source: longest.longest_source.max(earlier.map_or(0, |e| e.longest_source)),
+            longest_target: longest.longest_target.max(earlier.map_or(0, |e| e.longest_target)),
             bucket_width: h.bucket_width,
         };
-        let identity =
-            RunIdentity::new(h, [&train, &validation], [&source_vocabulary, &target_vocabulary], threads);
+        let words = [&source_vocabulary, &target_vocabulary];
+        let mut identity = RunIdentity::new(h, [&train, &validation], words, threads);
+        if let Some(initial) = initial {
+            identity.starts_from(initial);
+        }
         let largest = populated.iter().map(|(bucket, _)| *bucket).max_by_key(|b| b.source + b.target);
         // Nothing is padded, so that a batch is never longer than the longest sentences.
         let largest = largest.unwrap_or(Bucket { source: 1, target: 1 });
@@ -125,7 +147,12 @@ impl TrainingJob {
             source: largest.source.min(longest.longest_source),
             target: largest.target.min(longest.longest_target + 1),
         };
-        let model = Model::new(config, &Initialisation::from(h), &team)?;
+        if config.ties_source_and_target() && source_vocabulary != target_vocabulary {
+            return Err(TrainError::TwoVocabularies(h.weight_tying));
+        }
+        let mut model = Model::new(config, &Initialisation::from(h), &team)?;
+        let vectors = word_vectors::start(&mut model, h, words)?;
+        let initial = initial.map(|initial| initial.start(&mut model, words)).transpose()?;
         let parameters = model.parameters().size();
         let memory = MemoryEstimate::new(h, model.config(), parameters, largest, [&train, &validation]);
         let vocabularies = [source_vocabulary.len(), target_vocabulary.len()];
@@ -151,11 +178,14 @@ impl TrainingJob {
             buckets: populated,
             batch_size: h.batch_size,
             batches_per_epoch,
+            updates_per_epoch: trainer.updates_per_epoch(),
             parameters,
             memory,
             threads,
             decoded_pairs: validation.decoded_pairs(),
             resumed_from,
+            initial,
+            vectors,
             warnings: warnings(h),
         };
         Ok(TrainingJob { trainer, validation, keep, summary, notes })

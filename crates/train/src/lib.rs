@@ -7,9 +7,13 @@
 //! Updates count from 1; epochs and batches, as in the log lines, from 0. Losses and negative log-likelihoods are in nats;
 //! tokens are real target tokens, `</s>` included.
 
+pub mod averaging;
 pub mod checkpoint;
+pub mod divergence;
 pub mod early_stopping;
 mod error;
+pub mod gradients;
+pub mod initial;
 pub mod job;
 pub mod log;
 pub mod lr_scheduler;
@@ -22,8 +26,11 @@ mod stop;
 pub mod summary;
 pub mod trainer;
 pub mod validation;
+pub mod word_vectors;
 
+pub use divergence::Divergence;
 pub use error::TrainError;
+pub use initial::InitialModel;
 pub use job::{JobFiles, Resume, TrainingData, TrainingJob};
 pub use log::LogLines;
 pub use observer::{Level, Observer, Progress};

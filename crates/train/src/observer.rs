@@ -36,7 +36,7 @@ pub struct Progress {
     pub update: u64,
     /// Epoch of this update, from 0.
     pub epoch: u64,
-    /// Number of the batch in its epoch, from 0.
+    /// Number of the (last) batch of this update in its epoch, from 0.
     pub batch: u64,
     /// Batches of an epoch.
     pub batches_per_epoch: u64,
@@ -44,7 +44,7 @@ pub struct Progress {
     pub updates_to_checkpoint: u64,
     /// Updates until a limit ends the run, where there is one.
     pub updates_to_limit: Option<u64>,
-    /// Mean negative log-likelihood per target token of this batch, before the update, in nats.
+    /// Mean negative log-likelihood per target token of its batches, before the update, in nats.
     pub loss: f64,
     /// Learning rate of this update.
     pub learning_rate: f64,

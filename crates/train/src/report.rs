@@ -7,6 +7,7 @@ use kokanee_nn::artifact::TrainingSummary;
 use serde::{Deserialize, Serialize};
 
 use crate::StopReason;
+use crate::averaging::AverageReport;
 
 /// Version of the layout of `metrics.json`; raised when an older reader could not read it.
 const FORMAT_VERSION: u32 = 1;
@@ -22,6 +23,9 @@ pub struct Report {
     pub best: Option<Best>,
     /// Why training ended; none while it goes on, or when it was interrupted.
     pub stop_reason: Option<StopReason>,
+    /// What came of averaging checkpoints at the end, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<AverageReport>,
     /// Every checkpoint in order.
     pub checkpoints: Vec<CheckpointReport>,
 }
@@ -29,7 +33,8 @@ pub struct Report {
 impl Report {
     /// A report of a run that goes on.
     pub fn new(optimized_metric: Metric, best: Option<Best>, checkpoints: Vec<CheckpointReport>) -> Report {
-        Report { format_version: FORMAT_VERSION, optimized_metric, best, stop_reason: None, checkpoints }
+        let (format_version, stop_reason, average) = (FORMAT_VERSION, None, None);
+        Report { format_version, optimized_metric, best, stop_reason, average, checkpoints }
     }
 
     /// The text of the file.
@@ -91,7 +96,7 @@ impl Measures {
 }
 
 /// The figures of a checkpoint.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointReport {
     /// Its number, from 1.
     pub checkpoint: u64,

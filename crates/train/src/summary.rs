@@ -6,7 +6,9 @@ use kokanee_contract::{Hyperparameters, special_ids};
 use kokanee_data::{Bucket, Corpus, LengthStatistics, LimitReport, assign};
 use kokanee_nn::ModelConfig;
 
+use crate::initial::InitialReport;
 use crate::optim::state_tensors;
+use crate::word_vectors::VectorsReport;
 
 /// What the data looks like, what will be trained, and what it will take.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,8 +23,10 @@ pub struct Summary {
     pub buckets: Vec<(Bucket, usize)>,
     /// Pairs in a batch.
     pub batch_size: usize,
-    /// Updates of an epoch.
+    /// Batches of an epoch.
     pub batches_per_epoch: u64,
+    /// Updates of an epoch.
+    pub updates_per_epoch: u64,
     /// Numbers that are learned.
     pub parameters: usize,
     /// What the run will hold in memory at most, in bytes; an estimate.
@@ -33,6 +37,10 @@ pub struct Summary {
     pub decoded_pairs: usize,
     /// Updates that an earlier run did, where this one goes on.
     pub resumed_from: Option<u64>,
+    /// What came of the model to start from, where there is one.
+    pub initial: Option<InitialReport>,
+    /// Pretrained word vectors that embeddings start from.
+    pub vectors: Vec<VectorsReport>,
     /// What is probably not meant.
     pub warnings: Vec<String>,
 }
@@ -85,7 +93,7 @@ impl MemoryEstimate {
             .saturating_add(tokens(largest.target).saturating_mul(target));
         let ids: usize = corpora.iter().map(|c| c.source_tokens() + c.target_tokens()).sum();
         MemoryEstimate {
-            parameters: parameters.saturating_mul(4 * (2 + state_tensors(h.optimizer_type))),
+            parameters: parameters.saturating_mul(4 * (2 + state_tensors(h))),
             activations: floats.saturating_mul(4).saturating_add(LOGITS_BYTES),
             data: ids * size_of::<u32>(),
         }
@@ -149,7 +157,7 @@ impl Summary {
         }
         lines.push(format!(
             "buckets (source,target):pairs{buckets}; batches of {}, {} updates an epoch",
-            self.batch_size, self.batches_per_epoch
+            self.batch_size, self.updates_per_epoch
         ));
         let [source, target] = self.vocabularies;
         lines.push(format!("vocabularies: {source} source and {target} target words with special symbols"));
@@ -167,6 +175,10 @@ impl Summary {
                 "BLEU: {} validation pairs are decoded at each checkpoint",
                 self.decoded_pairs
             ));
+        }
+        lines.extend(self.vectors.iter().map(ToString::to_string));
+        if let Some(initial) = &self.initial {
+            lines.push(initial.to_string());
         }
         if let Some(update) = self.resumed_from {
             lines.push(format!("resumed after update {update}"));

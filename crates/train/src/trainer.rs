@@ -5,17 +5,22 @@ mod checkpointing;
 pub(crate) mod tests;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 use kokanee_contract::{Hyperparameters, Metric};
 use kokanee_data::{BatchPlan, Corpus};
 use kokanee_kernels::Team;
-use kokanee_nn::Model;
 use kokanee_nn::random::Stream;
+use kokanee_nn::{Batch, BatchLoss, Model};
+use kokanee_tensor::Gradient;
 use serde::{Deserialize, Serialize};
 
+use crate::averaging::{AverageReport, Averaging};
+use crate::divergence::{Divergence, Magnitudes, Place};
 use crate::early_stopping::{EarlyStopping, NotImproved};
+use crate::gradients;
 use crate::lr_scheduler::LrScheduler;
 use crate::observer::{Observer, Progress, RECENT_UPDATES, Throughput};
 use crate::optim::{Optimizer, Step};
@@ -35,6 +40,11 @@ pub struct Trainer {
     corpus: Corpus,
     plan: BatchPlan,
     batches_per_epoch: u64,
+    /// Batches of one update; the last one of an epoch may have fewer.
+    batches_per_update: u64,
+    /// Greatest length of all gradients together.
+    norm_limit: Option<f64>,
+    averaging: Option<Averaging>,
     /// The batches of the epoch that was asked for last.
     epoch: Option<(u64, Vec<Vec<u32>>)>,
     limits: Limits,
@@ -92,8 +102,11 @@ pub struct Outcome {
     pub reason: StopReason,
     /// Updates done.
     pub updates: u64,
-    /// The checkpoint whose model is kept; none when training was stopped before the first update.
+    /// The checkpoint whose model is kept, or the last of those whose average is; none when training was stopped before the
+    /// first update.
     pub best: Option<Best>,
+    /// What came of averaging checkpoints, where that was asked for.
+    pub average: Option<AverageReport>,
     /// Metric that decided which one is best.
     pub metric: Metric,
     /// Seconds since the run began, interruptions not counted.
@@ -125,7 +138,7 @@ impl Trainer {
     /// A trainer at the start of its run. Length limits were applied to `corpus`.
     ///
     /// # Errors
-    /// When the plan holds no batch, or hyperparameters ask for what is not built.
+    /// When the plan holds no batch.
     pub fn new(
         model: Model,
         corpus: Corpus,
@@ -138,13 +151,16 @@ impl Trainer {
             return Err(TrainError::NoPairs("there is no pair to train on".to_owned()));
         }
         Ok(Trainer {
-            optimizer: Optimizer::new(h, model.parameters())?,
+            optimizer: Optimizer::new(h, model.parameters()),
             model,
             seed: h.seed,
             team,
             corpus,
             plan,
             batches_per_epoch,
+            batches_per_update: h.gradient_accumulation.max(1) as u64,
+            norm_limit: gradients::norm_limit(h),
+            averaging: Averaging::new(h),
             epoch: None,
             limits: Limits {
                 checkpoint_every: h.checkpoint_frequency_num_batches.max(1),
@@ -160,7 +176,7 @@ impl Trainer {
                 sums: TokenSums::default(),
                 sentences: 0,
                 train_seconds: 0.0,
-                scheduler: LrScheduler::new(h)?,
+                scheduler: LrScheduler::new(h),
                 not_improved: NotImproved::default(),
                 best_value: None,
                 best: None,
@@ -173,10 +189,19 @@ impl Trainer {
         })
     }
 
-    /// What is left out in an update is a function of the seed and its number: nothing of it needs to be kept for a resumed
-    /// run to equal an uninterrupted one.
-    fn dropout_seed(&self, update: u64) -> u64 {
-        Stream::new(self.seed, &format!("dropout of update {update}")).next_u64()
+    /// What is left out in a batch of an update is a function of the seed and both numbers: nothing of it needs to be kept for
+    /// a resumed run to equal an uninterrupted one.
+    fn dropout_seed(&self, update: u64, batch: usize) -> u64 {
+        let name = match batch {
+            0 => format!("dropout of update {update}"),
+            _ => format!("dropout of update {update}, batch {batch}"),
+        };
+        Stream::new(self.seed, &name).next_u64()
+    }
+
+    /// Updates that go through the training data once.
+    pub fn updates_per_epoch(&self) -> u64 {
+        self.batches_per_epoch.div_ceil(self.batches_per_update)
     }
 
     /// The model as it is now.
@@ -221,32 +246,33 @@ impl Trainer {
     /// One update.
     ///
     /// # Errors
-    /// When the loss is no number: then the update is not made.
+    /// When the loss or a gradient is no number: then the update is not made.
     pub fn update(&mut self) -> Result<Progress, TrainError> {
         let started = Instant::now();
         let update = self.state.updates + 1;
         let learning_rate = self.state.scheduler.learning_rate(update);
-        let (epoch, index) =
-            (self.state.updates / self.batches_per_epoch, self.state.updates % self.batches_per_epoch);
-        let batch = {
-            let (model, corpus) = (&self.model, &self.corpus);
-            let batches = match &mut self.epoch {
-                Some((number, batches)) if *number == epoch => batches,
-                other => &mut other.insert((epoch, self.plan.epoch(epoch))).1,
-            };
-            let pairs = batches[index as usize].iter().map(|&pair| pair as usize);
-            model.batch(pairs.map(|pair| (corpus.source(pair), corpus.target(pair))))
-        };
-        let loss = self.model.loss_and_gradients(&self.team, &batch, self.dropout_seed(update));
+        let updates_per_epoch = self.updates_per_epoch();
+        let (epoch, index) = (self.state.updates / updates_per_epoch, self.state.updates % updates_per_epoch);
+        let first = index * self.batches_per_update;
+        let last = (first + self.batches_per_update).min(self.batches_per_epoch) - 1;
+        let batches = self.batches(epoch, first as usize..last as usize + 1);
+        let mut loss = self.loss(update, &batches);
+        let pairs = batches.iter().map(Batch::len).sum::<usize>();
         let mean = loss.nll_sum() / loss.tokens.len().max(1) as f64;
-        if !mean.is_finite() {
-            return Err(TrainError::Diverged { update, learning_rate, loss: mean, kept: self.kept() });
+        let norm = gradients::norm(&self.team, &loss.gradients);
+        if !mean.is_finite() || !norm.is_finite() {
+            let gradients = Magnitudes::of_gradients(self.model.parameters(), &loss.gradients);
+            let place = Place::Update { pairs, target_tokens: loss.tokens.len(), gradients };
+            return Err(self.diverged(update, mean, place));
+        }
+        if let Some(limit) = self.norm_limit {
+            gradients::clip_to_norm(&self.team, &mut loss.gradients, norm, limit);
         }
         let step = Step { update, learning_rate };
         self.optimizer.update(&self.team, self.model.parameters_mut(), &loss.gradients, step);
 
         let work = Throughput {
-            sentences: batch.len() as u64,
+            sentences: pairs as u64,
             target_tokens: loss.tokens.len() as u64,
             seconds: started.elapsed().as_secs_f64(),
         };
@@ -266,7 +292,7 @@ impl Trainer {
         Ok(Progress {
             update,
             epoch,
-            batch: index,
+            batch: last,
             batches_per_epoch: self.batches_per_epoch,
             updates_to_checkpoint: update.next_multiple_of(every) - update,
             updates_to_limit: self.last_update().map(|last| last.saturating_sub(update)),
@@ -278,9 +304,50 @@ impl Trainer {
         })
     }
 
+    /// Some batches of an epoch.
+    fn batches(&mut self, epoch: u64, range: Range<usize>) -> Vec<Batch> {
+        let (model, corpus) = (&self.model, &self.corpus);
+        let batches = match &mut self.epoch {
+            Some((number, batches)) if *number == epoch => batches,
+            other => &mut other.insert((epoch, self.plan.epoch(epoch))).1,
+        };
+        let batch = |pairs: &Vec<u32>| {
+            let pairs = pairs.iter().map(|&pair| pair as usize);
+            model.batch(pairs.map(|pair| (corpus.source(pair), corpus.target(pair))))
+        };
+        batches[range].iter().map(batch).collect()
+    }
+
+    /// Loss of all tokens of an update's batches, and the gradients of its mean: each batch counts by its tokens.
+    fn loss(&self, update: u64, batches: &[Batch]) -> BatchLoss {
+        let of = |number: usize| {
+            let seed = self.dropout_seed(update, number);
+            self.model.loss_and_gradients(&self.team, &batches[number], seed)
+        };
+        if batches.len() == 1 {
+            return of(0);
+        }
+        let all_tokens: usize = batches.iter().map(|batch| batch.labels.len()).sum();
+        let mut tokens = Vec::with_capacity(all_tokens);
+        let mut sums: Vec<Option<Gradient>> = Vec::new();
+        sums.resize_with(self.model.parameters().len(), || None);
+        for number in 0..batches.len() {
+            let loss = of(number);
+            let share = loss.tokens.len() as f64 / all_tokens.max(1) as f64;
+            gradients::add(&self.team, &mut sums, loss.gradients, share as f32);
+            tokens.extend(loss.tokens);
+        }
+        BatchLoss { tokens, gradients: sums }
+    }
+
+    fn diverged(&self, update: u64, loss: f64, place: Place) -> TrainError {
+        let learning_rate = self.state.scheduler.learning_rate(update);
+        TrainError::Diverged(Box::new(Divergence { update, learning_rate, loss, place, kept: self.kept() }))
+    }
+
     /// The update that a limit makes the last one.
     fn last_update(&self) -> Option<u64> {
-        let by_epochs = self.limits.epochs.map(|epochs| epochs.saturating_mul(self.batches_per_epoch));
+        let by_epochs = self.limits.epochs.map(|epochs| epochs.saturating_mul(self.updates_per_epoch()));
         self.limits.updates.into_iter().chain(by_epochs).min()
     }
 
@@ -292,7 +359,7 @@ impl Trainer {
     /// Tested before each update; early stopping only right after a checkpoint.
     fn reason_to_stop(&self) -> Option<StopReason> {
         let state = &self.state;
-        let finished_epochs = state.updates / self.batches_per_epoch;
+        let finished_epochs = state.updates / self.updates_per_epoch();
         if self.limits.updates.is_some_and(|limit| state.updates >= limit) {
             return Some(StopReason::MaxUpdates);
         }

@@ -44,7 +44,8 @@ fn usable_configurations() {
 
 #[test]
 fn other_channels_are_listed_as_unused() {
-    let text = r#"{"train":{},"validation":{},"vocab":{},"test":{}}"#;
+    let text = r#"{"train":{},"validation":{},"vocab":{},"test":{},
+        "model":{"ContentType":"application/x-sagemaker-model"}}"#;
     let config = InputDataConfig::parse(text, Path::new("f")).unwrap();
     assert_eq!(config.unused().collect::<Vec<_>>(), ["test"]);
 }
@@ -71,8 +72,12 @@ fn unsupported_settings_are_refused_with_reasons() {
     );
     check_config(&with_train(r#"{"RecordWrapperType":"Zip"}"#), &["\"Zip\" is not known"]);
     check_config(
-        r#"{"train":{},"validation":{},"vocab":{},"model":{}}"#,
-        &["channel `model`: it is reserved for incremental"],
+        r#"{"train":{},"validation":{},"vocab":{},"model":{"ContentType":"text/csv","TrainingInputMode":"Pipe"}}"#,
+        &[
+            "channel `model`: ContentType \"text/csv\" is not supported: expected application/x-sagemaker-model, or none; \
+             a training job",
+            "channel `model`: TrainingInputMode \"Pipe\"",
+        ],
     );
 }
 
@@ -140,8 +145,20 @@ fn folders_and_files_are_found_or_named() {
     assert_eq!(found.vocab_source, layout.channel(VOCAB).join("vocab.src.json"));
     assert_eq!(found.vocab_target, layout.channel(VOCAB).join("vocab.trg.json"));
 
+    assert_eq!(found.model, None);
+
+    let model = layout.channel(MODEL);
+    let located = || TrainingChannels::locate(&layout).unwrap().model;
+    put("model/config.json");
+    assert_eq!(located(), Some(model.clone()), "an unpacked model");
     put("model/model.tar.gz");
-    check(TrainingChannels::locate(&layout), &["channel `model`: it is reserved"]);
+    assert_eq!(located(), Some(model.join("model.tar.gz")), "a packed model");
+    std::fs::remove_dir_all(&model).unwrap();
+    std::fs::create_dir(&model).unwrap();
+    check(TrainingChannels::locate(&layout), &["channel `model`: it is empty: a model to start from was"]);
+    std::fs::remove_dir(&model).unwrap();
+    std::fs::write(&model, "x").unwrap();
+    check(TrainingChannels::locate(&layout), &["channel `model`: it cannot be read: "]);
 }
 
 #[test]

@@ -48,3 +48,69 @@ fn the_help_text_fits_its_width_and_names_everything() {
         "\n  batch_size=64\n      Sentence pairs in one update. Valid: an integer from 1 to 65536."
     ));
 }
+
+/// The rows of `docs/hyperparameter-tests.md`: hyperparameter, file, test.
+fn rows_of_tests(page: &str) -> Vec<[String; 3]> {
+    let cells = |line: &str| -> Option<[String; 3]> {
+        let cells: Vec<&str> = line.strip_prefix("| `")?.strip_suffix("` |")?.split("` | `").collect();
+        Some(<[&str; 3]>::try_from(cells).ok()?.map(str::to_owned))
+    };
+    page.lines().filter_map(cells).collect()
+}
+
+/// What is wrong with the rows, read with `text_of` a file.
+fn faults_of_tests(rows: &[[String; 3]], text_of: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    let mut faults = Vec::new();
+    for spec in TABLE.iter().filter(|spec| rows.iter().all(|[name, ..]| name != spec.name)) {
+        faults.push(format!("{} has no row", spec.name));
+    }
+    for [name, file, test] in rows {
+        let Some(spec) = TABLE.iter().find(|spec| spec.name == name) else {
+            faults.push(format!("{name} is no hyperparameter"));
+            continue;
+        };
+        let Some(text) = text_of(file) else {
+            faults.push(format!("{name}: there is no file {file}"));
+            continue;
+        };
+        // What is not built is refused by one test of the whole table, which names none.
+        let spoken_of = text.contains(name.as_str()) || spec.built != Built::All;
+        if !text.contains(&format!("#[test]\nfn {test}("))
+            && !text.contains(&format!("#[test]\n    fn {test}("))
+        {
+            faults.push(format!("{name}: {file} has no test {test}"));
+        } else if !spoken_of {
+            faults.push(format!("{name}: {file} never speaks of it"));
+        }
+    }
+    faults
+}
+
+#[test]
+fn every_hyperparameter_has_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text_of = |file: &str| {
+        let text = std::fs::read_to_string(root.join(file)).ok()?;
+        Some(text.replace("\r\n", "\n"))
+    };
+    let rows = rows_of_tests(&text_of("docs/hyperparameter-tests.md").expect("the table of tests"));
+    let faults = faults_of_tests(&rows, &text_of);
+    assert!(faults.is_empty(), "docs/hyperparameter-tests.md:\n{}", faults.join("\n"));
+
+    // The test of the test: each way to be wrong is seen.
+    let broken = |change: fn(&mut Vec<[String; 3]>), part: &str| {
+        let mut rows = rows.clone();
+        change(&mut rows);
+        let faults = faults_of_tests(&rows, &text_of);
+        assert!(faults.iter().any(|fault| fault.contains(part)), "{faults:?} lacks {part:?}");
+    };
+    broken(|rows| drop(rows.remove(0)), "batch_size has no row");
+    broken(|rows| rows[0][0].push('s'), "batch_sizes is no hyperparameter");
+    broken(|rows| rows[0][1] = "crates/gone.rs".to_owned(), "there is no file crates/gone.rs");
+    broken(|rows| rows[0][2].truncate(5), "has no test batch");
+    let elsewhere = |rows: &mut Vec<[String; 3]>| {
+        (rows[0][1], rows[0][2]) =
+            ("crates/contract/src/special_ids.rs".to_owned(), "symbols_stand_at_their_ids".to_owned());
+    };
+    broken(elsewhere, "special_ids.rs never speaks of it");
+}

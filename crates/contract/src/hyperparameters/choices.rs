@@ -205,3 +205,39 @@ choice! {
         Sockeye1_18 = "sockeye_1_18",
     }
 }
+
+choice! {
+    /// What the limit of gradients is a limit of.
+    GradientClippingType {
+        /// Each element's absolute value.
+        Abs = "abs",
+        /// The length of all gradients as one vector, Pascanu et al. 2013.
+        Norm = "norm",
+        /// Nothing.
+        None = "none",
+    }
+}
+
+choice! {
+    /// Which weights are one and the same.
+    WeightTying {
+        /// None.
+        None = "none",
+        /// Target embedding and output layer, Press and Wolf 2017.
+        TrgSoftmax = "trg_softmax",
+        /// Source and target embedding.
+        SrcTrg = "src_trg",
+        /// Both embeddings and the output layer.
+        SrcTrgSoftmax = "src_trg_softmax",
+    }
+}
+
+choice! {
+    /// Which checkpoints are averaged at the end of training.
+    CheckpointAveragingStrategy {
+        /// Those with the best values of the optimized metric.
+        Best = "best",
+        /// The best one and those right before it.
+        Last = "last",
+    }
+}

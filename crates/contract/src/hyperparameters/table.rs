@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::path::PathBuf;
 
 use super::choices::{
-    BeamSearchRule, CnnActivationType, LossType, LrSchedulerType, Metric, NetworkType, OptimizerType,
-    OverlongSequences, Precision, RnnAttentionType, RnnCellType, RnnDecoderStateInit, TrainingMetric,
-    WeightInitType, XavierFactorType,
+    BeamSearchRule, CheckpointAveragingStrategy, CnnActivationType, GradientClippingType, LossType,
+    LrSchedulerType, Metric, NetworkType, OptimizerType, OverlongSequences, Precision, RnnAttentionType,
+    RnnCellType, RnnDecoderStateInit, TrainingMetric, WeightInitType, WeightTying, XavierFactorType,
 };
 use super::value::{Field, Value};
 use super::{DefaultValue, Group, Kind, Parity, Spec, TuningRange};
@@ -20,6 +21,12 @@ const LARGEST_SIZE: i128 = 65_536;
 const MOST_LAYERS: i128 = 64;
 /// Greatest number of updates, epochs, checkpoints or sentences.
 pub(super) const MOST_COUNTED: i128 = 1_000_000_000_000;
+
+/// Greatest width of a convolution; a wider one would see more than any sentence has.
+const WIDEST_KERNEL: i128 = 4_096;
+
+/// Greatest number of checkpoints to average; each is a file as large as the model.
+const MOST_AVERAGED: i128 = 100;
 
 const SIZE: Kind = Kind::integer(1, LARGEST_SIZE);
 const LAYERS: Kind = Kind::integer(1, MOST_LAYERS);
@@ -33,11 +40,6 @@ const DROPOUT: Kind = Kind::float(
 );
 const HIDDEN_SIZES: &[TuningRange] = &[TuningRange::categorical(&["128", "256", "512", "1024", "2048"])];
 const DROPOUT_TUNING: &[TuningRange] = &[TuningRange::continuous(0.0, 0.5)];
-
-const ONLY_RNN: &str = "builds only recurrent networks (`rnn`); leave it out or use `rnn`";
-const ONE_LAYER: &str = "builds only one layer; leave it out or use 1";
-const NO_DROPOUT: &str = "builds no dropout; leave it out or use 0";
-const NO_CNN: &str = "builds no convolutional networks, so it takes only the default; leave it out";
 
 /// Writes the struct and the table from one list of rows.
 macro_rules! hyperparameters {
@@ -56,7 +58,7 @@ macro_rules! hyperparameters {
 
         impl Hyperparameters {
             /// Every value in force as SageMaker would carry it, name to string. Hyperparameters that are not set
-            /// (`max_num_epochs`, `momentum`, `rnn_attention_num_hidden`) are absent. Resolving the result gives the
+            /// (such as `max_num_epochs`) are absent. Resolving the result gives the
             /// same hyperparameters again.
             pub fn to_strings(&self) -> BTreeMap<String, String> {
                 let mut strings = BTreeMap::new();
@@ -68,7 +70,7 @@ macro_rules! hyperparameters {
 
             /// From a value for every hyperparameter that has one.
             pub(crate) fn from_values(values: &BTreeMap<&'static str, Value>) -> Self {
-                Self { $( $name: Field::from_value(values.get(stringify!($name)).copied()), )+ }
+                Self { $( $name: Field::from_value(values.get(stringify!($name))), )+ }
             }
         }
     };
@@ -99,20 +101,18 @@ hyperparameters! {
         Spec::extension(Group::Data, Kind::Choice(OverlongSequences::NAMES), "truncate");
 
     /// Network of the encoder: recurrent with attention (Bahdanau et al.) or convolutional (Gehring et al.).
-    encoder_type: NetworkType = Spec::sagemaker(Group::Architecture, Kind::Choice(NetworkType::NAMES), "rnn")
-        .only(&["rnn"], ONLY_RNN);
+    encoder_type: NetworkType = Spec::sagemaker(Group::Architecture, Kind::Choice(NetworkType::NAMES), "rnn");
 
     /// Network of the decoder: recurrent or convolutional.
-    decoder_type: NetworkType = Spec::sagemaker(Group::Architecture, Kind::Choice(NetworkType::NAMES), "rnn")
-        .only(&["rnn"], ONLY_RNN);
+    decoder_type: NetworkType = Spec::sagemaker(Group::Architecture, Kind::Choice(NetworkType::NAMES), "rnn");
 
     /// Layers of the encoder; of a recurrent one, the first is bidirectional.
     num_layers_encoder: usize = Spec::sagemaker(Group::Architecture, LAYERS, "1")
-        .tuned(&[TuningRange::integer(1, 10)]).only(&["1"], ONE_LAYER);
+        .tuned(&[TuningRange::integer(1, 10)]);
 
     /// Layers of the decoder.
     num_layers_decoder: usize = Spec::sagemaker(Group::Architecture, LAYERS, "1")
-        .tuned(&[TuningRange::integer(1, 10)]).only(&["1"], ONE_LAYER);
+        .tuned(&[TuningRange::integer(1, 10)]);
 
     /// Width of the vectors that source tokens are looked up as.
     num_embed_source: usize = Spec::sagemaker(Group::Architecture, SIZE, "512")
@@ -124,15 +124,19 @@ hyperparameters! {
 
     /// Dropout probability of the source embeddings, during training.
     embed_dropout_source: f64 = Spec::sagemaker(Group::Architecture, DROPOUT, "0")
-        .tuned(DROPOUT_TUNING).only(&["0"], NO_DROPOUT);
+        .tuned(DROPOUT_TUNING);
 
     /// Dropout probability of the target embeddings, during training.
     embed_dropout_target: f64 = Spec::sagemaker(Group::Architecture, DROPOUT, "0")
-        .tuned(DROPOUT_TUNING).only(&["0"], NO_DROPOUT);
+        .tuned(DROPOUT_TUNING);
+
+    /// Which weights are one and the same: the output layer and the target embedding (`trg_softmax`), both embeddings
+    /// (`src_trg`), or all three (`src_trg_softmax`). An output layer can only share where `num_embed_target` is the width
+    /// of the decoder, and both embeddings only where they have the same width and one shared vocabulary.
+    weight_tying: WeightTying = Spec::extension(Group::Architecture, Kind::Choice(WeightTying::NAMES), "none");
 
     /// Cell of the recurrent layers.
-    rnn_cell_type: RnnCellType = Spec::sagemaker(Group::Recurrent, Kind::Choice(RnnCellType::NAMES), "lstm")
-        .only(&["lstm"], "builds only lstm cells; leave it out or use `lstm`");
+    rnn_cell_type: RnnCellType = Spec::sagemaker(Group::Recurrent, Kind::Choice(RnnCellType::NAMES), "lstm");
 
     /// Hidden units of every recurrent layer; even, because the two directions of the first encoder layer share them.
     rnn_num_hidden: usize =
@@ -142,8 +146,7 @@ hyperparameters! {
     /// How the decoder weighs source positions: `mlp` is "concat" and `bilinear` is "general" in Luong et al.; `fixed`
     /// always takes the last one.
     rnn_attention_type: RnnAttentionType =
-        Spec::sagemaker(Group::Recurrent, Kind::Choice(RnnAttentionType::NAMES), "mlp")
-        .only(&["mlp"], "builds only mlp attention; leave it out or use `mlp`");
+        Spec::sagemaker(Group::Recurrent, Kind::Choice(RnnAttentionType::NAMES), "mlp");
 
     /// Hidden units of `mlp` and `dot` attention; the other types have none.
     rnn_attention_num_hidden: Option<usize> =
@@ -156,12 +159,10 @@ hyperparameters! {
     /// How the first decoder states follow from the encoder: from its `last` output, from the average (`avg`) of all,
     /// or not at all (`zero`).
     rnn_decoder_state_init: RnnDecoderStateInit =
-        Spec::sagemaker(Group::Recurrent, Kind::Choice(RnnDecoderStateInit::NAMES), "last")
-        .only(&["last"], "builds only `last`; leave it out or use `last`");
+        Spec::sagemaker(Group::Recurrent, Kind::Choice(RnnDecoderStateInit::NAMES), "last");
 
     /// Whether stacked recurrent layers add their input to their output; needs more than one layer.
-    rnn_residual_connections: bool = Spec::sagemaker(Group::Recurrent, Kind::Boolean, "false")
-        .only(&["false"], "builds no residual connections; leave it out or use false");
+    rnn_residual_connections: bool = Spec::sagemaker(Group::Recurrent, Kind::Boolean, "false");
 
     /// First layer with a residual connection, counting from 1; plays a part only with `rnn_residual_connections`, and
     /// must then be at least 2.
@@ -169,28 +170,44 @@ hyperparameters! {
 
     /// Dropout probability of the decoder's hidden state joined with the attention's context, during training.
     rnn_decoder_hidden_dropout: f64 = Spec::sagemaker(Group::Recurrent, DROPOUT, "0")
-        .tuned(DROPOUT_TUNING).only(&["0"], NO_DROPOUT);
+        .tuned(DROPOUT_TUNING);
 
-    /// Hidden units (channels) of every convolutional layer.
+    /// Dropout probability of the inputs of every recurrent cell, during training. One mask holds for all steps of a
+    /// sequence (Gal and Ghahramani 2016); Sockeye's `--rnn-dropout-inputs`.
+    rnn_input_dropout: f64 =
+        Spec::extension(Group::Recurrent, DROPOUT, "0");
+
+    /// Dropout probability of the states that recurrent cells pass from step to step, during training. One mask holds
+    /// for all steps of a sequence; Sockeye's `--rnn-dropout-states`.
+    rnn_state_dropout: f64 =
+        Spec::extension(Group::Recurrent, DROPOUT, "0");
+
+    /// Dropout probability of what an lstm cell adds to its memory, during training (Semeniuta et al. 2016); Sockeye's
+    /// `--rnn-dropout-recurrent`.
+    rnn_recurrent_dropout: f64 =
+        Spec::extension(Group::Recurrent, DROPOUT, "0");
+
+    /// Hidden units (channels) of every convolutional layer. A convolutional decoder needs encoder outputs of the same
+    /// width, so that a recurrent encoder before it must have as many `rnn_num_hidden`.
     cnn_num_hidden: usize = Spec::sagemaker(Group::Convolutional, SIZE, "512")
-        .tuned(HIDDEN_SIZES).only(&["512"], NO_CNN);
+        .tuned(HIDDEN_SIZES);
 
     /// Tokens that one encoder convolution sees; odd, so that it has a middle.
     cnn_kernel_width_encoder: usize =
-        Spec::sagemaker(Group::Convolutional, Kind::with_parity(1, LARGEST_SIZE - 1, Parity::Odd), "3")
-        .only(&["3"], NO_CNN);
+        Spec::sagemaker(Group::Convolutional, Kind::with_parity(1, WIDEST_KERNEL - 1, Parity::Odd), "3");
 
     /// Tokens that one decoder convolution sees: the current one and those before it.
-    cnn_kernel_width_decoder: usize = Spec::sagemaker(Group::Convolutional, SIZE, "5").only(&["5"], NO_CNN);
+    cnn_kernel_width_decoder: usize =
+        Spec::sagemaker(Group::Convolutional, Kind::integer(1, WIDEST_KERNEL), "5");
 
     /// Activation of the convolutions.
     cnn_activation_type: CnnActivationType =
-        Spec::sagemaker(Group::Convolutional, Kind::Choice(CnnActivationType::NAMES), "glu")
-        .only(&["glu"], NO_CNN);
+        Spec::sagemaker(Group::Convolutional, Kind::Choice(CnnActivationType::NAMES), "glu");
 
-    /// Dropout probability between convolutional layers, during training.
+    /// Dropout probability of the inputs of the decoder's convolutions, during training; as in Sockeye 1.x, the encoder
+    /// has none.
     cnn_hidden_dropout: f64 = Spec::sagemaker(Group::Convolutional, DROPOUT, "0")
-        .tuned(DROPOUT_TUNING).only(&["0"], NO_CNN);
+        .tuned(DROPOUT_TUNING);
 
     /// Distribution of the first weights; recurrent matrices are orthogonal under either type.
     weight_init_type: WeightInitType =
@@ -211,13 +228,34 @@ hyperparameters! {
     xavier_factor_type: XavierFactorType =
         Spec::sagemaker(Group::Initialisation, Kind::Choice(XavierFactorType::NAMES), "in");
 
+    /// Text file of word vectors (fastText, GloVe) that source embeddings start from: on each line a word and
+    /// `num_embed_source` numbers. Words that it lacks start as they would without it.
+    source_vectors: Option<PathBuf> =
+        Spec::optional_extension(Group::Initialisation, Kind::Path);
+
+    /// The same for target embeddings, with `num_embed_target` numbers a word.
+    target_vectors: Option<PathBuf> =
+        Spec::optional_extension(Group::Initialisation, Kind::Path);
+
     /// What training minimises.
     loss_type: LossType = Spec::sagemaker(Group::Optimisation, Kind::Choice(LossType::NAMES), "cross-entropy");
 
+    /// Share of the probability that the loss wants spread evenly over all words instead of on the right one; 0 for none
+    /// (Szegedy et al. 2016).
+    label_smoothing: f64 =
+        Spec::extension(
+            Group::Optimisation,
+            Kind::float(Included(0.0), Excluded(1.0), "with all of it spread there would be nothing to learn"),
+            "0",
+        );
+
+    /// Batches whose gradients make one update, for batches larger than memory holds. The loss is the mean over all target
+    /// tokens of the update. The last update of an epoch takes what batches are left.
+    gradient_accumulation: usize = Spec::extension(Group::Optimisation, SIZE, "1");
+
     /// Rule that turns gradients into updates.
     optimizer_type: OptimizerType = Spec::sagemaker(Group::Optimisation, Kind::Choice(OptimizerType::NAMES), "adam")
-        .tuned(&[TuningRange::categorical(&["adam", "sgd", "rmsprop"])])
-        .only(&["adam"], "builds only adam; leave it out or use `adam`");
+        .tuned(&[TuningRange::categorical(&["adam", "sgd", "rmsprop"])]);
 
     /// Step size at the start.
     learning_rate: f64 = Spec::sagemaker(Group::Optimisation, POSITIVE, "0.0003")
@@ -230,8 +268,7 @@ hyperparameters! {
             Kind::float(Included(0.0), Excluded(1.0), "with a momentum of 1 or more updates grow without end"),
             DefaultValue::Unset,
         )
-        .tuned(&[TuningRange::continuous(0.5, 0.9)])
-        .only(&[], "has no sgd, the only optimizer with momentum; leave it out");
+        .tuned(&[TuningRange::continuous(0.5, 0.9)]);
 
     /// Weight decay; applies to weights and embeddings, not to biases.
     weight_decay: f64 =
@@ -242,16 +279,21 @@ hyperparameters! {
         )
         .tuned(&[TuningRange::continuous(0.0, 0.1)]);
 
-    /// Greatest absolute value of each single element of a gradient; negative for no clipping.
+    /// Limit of gradients, negative for no clipping: of the absolute value of each single element, unless
+    /// `gradient_clipping_type` says otherwise.
     clip_gradient: f64 = Spec::sagemaker(Group::Optimisation, Kind::float(Unbounded, Unbounded, ""), "1")
         .tuned(&[TuningRange::continuous(1.0, 5.0)]);
+
+    /// What `clip_gradient` limits: each element (`abs`), the length of all gradients as one vector, which is then scaled
+    /// as a whole (`norm`), or nothing (`none`). Sockeye 1.18's.
+    gradient_clipping_type: GradientClippingType =
+        Spec::extension(Group::Optimisation, Kind::Choice(GradientClippingType::NAMES), "abs");
 
     /// How the learning rate changes: `plateau_reduce` multiplies it by a factor when `optimized_metric` stops
     /// improving; the `fixed_rate_*` ones halve it after `fixed_rate_lr_half_life` checkpoints and go on falling.
     lr_scheduler_type: LrSchedulerType =
         Spec::sagemaker(Group::Optimisation, Kind::Choice(LrSchedulerType::NAMES), "plateau_reduce")
-        .tuned(&[TuningRange::categorical(&["plateau_reduce", "fixed_rate_inv_t", "fixed_rate_inv_sqrt_t"])])
-        .only(&["plateau_reduce"], "builds only plateau_reduce; leave it out or use `plateau_reduce`");
+        .tuned(&[TuningRange::categorical(&["plateau_reduce", "fixed_rate_inv_t", "fixed_rate_inv_sqrt_t"])]);
 
     /// Factor of `plateau_reduce`; 1 never reduces.
     plateau_reduce_lr_factor: f64 =
@@ -274,8 +316,12 @@ hyperparameters! {
 
     /// Checkpoints after which the `fixed_rate_*` schedulers have halved the learning rate.
     fixed_rate_lr_half_life: u64 = Spec::sagemaker(Group::Optimisation, COUNT, "10")
-        .tuned(&[TuningRange::integer(10, 30)])
-        .only(&["10"], "builds no fixed_rate_* schedulers, so it takes only the default; leave it out");
+        .tuned(&[TuningRange::integer(10, 30)]);
+
+    /// Updates over which the learning rate rises linearly to what the schedule says; 0 for none. As in Sockeye 1.18,
+    /// update t of W has at most the share (t + 1) / (W + 1) of `learning_rate`, and `plateau_reduce` does not reduce
+    /// before the rise is over.
+    learning_rate_warmup: u64 = Spec::extension(Group::Optimisation, Kind::integer(0, MOST_COUNTED), "0");
 
     /// Updates between checkpoints; at each, the model is saved and measured on the validation data.
     checkpoint_frequency_num_batches: u64 = Spec::sagemaker(Group::Stopping, COUNT, "1000");
@@ -298,6 +344,15 @@ hyperparameters! {
     /// Updates after which training stops.
     max_num_batches: i64 =
         Spec::sagemaker(Group::Stopping, Kind::integer_or_minus_one(1, MOST_COUNTED, "no limit"), "-1");
+
+    /// Checkpoints whose parameters are averaged when training ends; 1 for none. The average takes the best model's place
+    /// only if its `optimized_metric` is better.
+    checkpoint_averaging: usize = Spec::extension(Group::Stopping, Kind::integer(1, MOST_AVERAGED), "1");
+
+    /// Which checkpoints `checkpoint_averaging` takes: those with the best `optimized_metric` (`best`), or the best one and
+    /// those right before it (`last`, as in Sockeye 1.18).
+    checkpoint_averaging_strategy: CheckpointAveragingStrategy =
+        Spec::extension(Group::Stopping, Kind::Choice(CheckpointAveragingStrategy::NAMES), "best");
 
     /// Metric reported while training.
     training_metric: TrainingMetric =
@@ -344,5 +399,13 @@ impl Hyperparameters {
     /// Hidden units of the attention: `rnn_attention_num_hidden`, or `rnn_num_hidden` where that is not set.
     pub fn effective_attention_num_hidden(&self) -> usize {
         self.rnn_attention_num_hidden.unwrap_or(self.rnn_num_hidden)
+    }
+
+    /// Width of the decoder's output: `rnn_num_hidden` or `cnn_num_hidden`.
+    pub fn decoder_width(&self) -> usize {
+        match self.decoder_type {
+            NetworkType::Rnn => self.rnn_num_hidden,
+            NetworkType::Cnn => self.cnn_num_hidden,
+        }
     }
 }

@@ -1,22 +1,24 @@
 //! Step one of resolving: one string becomes one typed value of its [`Kind`].
 
 use std::ops::Bound;
+use std::path::PathBuf;
 
 use super::choices::{
-    BeamSearchRule, CnnActivationType, LossType, LrSchedulerType, Metric, NetworkType, OptimizerType,
-    OverlongSequences, Precision, RnnAttentionType, RnnCellType, RnnDecoderStateInit, TrainingMetric,
-    WeightInitType, XavierFactorType,
+    BeamSearchRule, CheckpointAveragingStrategy, CnnActivationType, GradientClippingType, LossType,
+    LrSchedulerType, Metric, NetworkType, OptimizerType, OverlongSequences, Precision, RnnAttentionType,
+    RnnCellType, RnnDecoderStateInit, TrainingMetric, WeightInitType, WeightTying, XavierFactorType,
 };
 use super::{DefaultValue, Kind, Parity, Spec};
 use crate::nearest::nearest;
 
 /// A value of the type that its [`Kind`] says.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Integer(i128),
     Float(f64),
     Boolean(bool),
     Choice(&'static str),
+    Path(PathBuf),
 }
 
 /// Every whole number up to here is an `f64` exactly; above, `64.0`-style spellings could change the number.
@@ -83,6 +85,8 @@ fn parse_kind(kind: &Kind, text: &str) -> Result<Value, String> {
             "false" | "False" => Ok(Value::Boolean(false)),
             _ => Err(String::new()),
         },
+        Kind::Path if text.contains('\0') => Err("a path cannot hold the character NUL".to_owned()),
+        Kind::Path => Ok(Value::Path(PathBuf::from(text))),
         Kind::Choice(names) => match names.iter().find(|name| **name == text) {
             Some(name) => Ok(Value::Choice(name)),
             None => Err(nearest(text, names.iter().copied())
@@ -110,7 +114,7 @@ pub(crate) trait Field: Sized {
     ///
     /// # Panics
     /// If table row and field type do not belong together, which a test of the whole table excludes.
-    fn from_value(value: Option<Value>) -> Self;
+    fn from_value(value: Option<&Value>) -> Self;
     /// The text that [`parse`] would turn into this value; `None` where the field is not set.
     fn to_text(&self) -> Option<String>;
 }
@@ -118,10 +122,10 @@ pub(crate) trait Field: Sized {
 macro_rules! integer_field {
     ($($type:ty),+) => {$(
         impl Field for $type {
-            fn from_value(value: Option<Value>) -> Self {
+            fn from_value(value: Option<&Value>) -> Self {
                 match value {
                     Some(Value::Integer(number)) => {
-                        <$type>::try_from(number).expect("the range in the table fits the type of the field")
+                        <$type>::try_from(*number).expect("the range in the table fits the type of the field")
                     }
                     other => unreachable!("an integer field has the value {other:?}"),
                 }
@@ -136,9 +140,9 @@ macro_rules! integer_field {
 integer_field!(usize, u64, i64);
 
 impl Field for f64 {
-    fn from_value(value: Option<Value>) -> Self {
+    fn from_value(value: Option<&Value>) -> Self {
         match value {
-            Some(Value::Float(number)) => number,
+            Some(Value::Float(number)) => *number,
             other => unreachable!("a float field has the value {other:?}"),
         }
     }
@@ -151,9 +155,9 @@ impl Field for f64 {
 }
 
 impl Field for bool {
-    fn from_value(value: Option<Value>) -> Self {
+    fn from_value(value: Option<&Value>) -> Self {
         match value {
-            Some(Value::Boolean(truth)) => truth,
+            Some(Value::Boolean(truth)) => *truth,
             other => unreachable!("a boolean field has the value {other:?}"),
         }
     }
@@ -163,8 +167,24 @@ impl Field for bool {
     }
 }
 
+impl Field for PathBuf {
+    fn from_value(value: Option<&Value>) -> Self {
+        match value {
+            Some(Value::Path(path)) => path.clone(),
+            other => unreachable!("a path field has the value {other:?}"),
+        }
+    }
+
+    fn to_text(&self) -> Option<String> {
+        let text = self.to_string_lossy();
+        // Quotes around it would be taken off when it is read.
+        let quoted = || serde_json::Value::from(&*text).to_string();
+        Some(if text.starts_with('"') { quoted() } else { text.into_owned() })
+    }
+}
+
 impl<T: Field> Field for Option<T> {
-    fn from_value(value: Option<Value>) -> Self {
+    fn from_value(value: Option<&Value>) -> Self {
         value.map(|value| T::from_value(Some(value)))
     }
 
@@ -176,7 +196,7 @@ impl<T: Field> Field for Option<T> {
 macro_rules! choice_field {
     ($($type:ty),+ $(,)?) => {$(
         impl Field for $type {
-            fn from_value(value: Option<Value>) -> Self {
+            fn from_value(value: Option<&Value>) -> Self {
                 match value {
                     Some(Value::Choice(name)) => {
                         Self::from_name(name).expect("the words in the table are those of the field's type")
@@ -193,7 +213,9 @@ macro_rules! choice_field {
 }
 choice_field!(
     BeamSearchRule,
+    CheckpointAveragingStrategy,
     CnnActivationType,
+    GradientClippingType,
     LossType,
     LrSchedulerType,
     Metric,
@@ -206,5 +228,6 @@ choice_field!(
     RnnDecoderStateInit,
     TrainingMetric,
     WeightInitType,
+    WeightTying,
     XavierFactorType,
 );

@@ -37,6 +37,24 @@ multiversion! {
     }
 }
 
+/// Dropout whose mask is one for each sequence and not for each token (Gal and Ghahramani 2016): row r of `x` (rows of `width`
+/// elements) has the mask of sequence `sequences[r]`.
+pub fn dropout_rows(team: &Team, x: &mut [f32], width: usize, sequences: &[u32], rate: f32, key: u64) {
+    assert!((0.0..1.0).contains(&rate), "a dropout rate is in [0, 1)");
+    assert_eq!(x.len(), sequences.len() * width, "one sequence a row");
+    let threshold = (f64::from(rate) * 4_294_967_296.0) as u32;
+    let scale = 1.0 / (1.0 - rate);
+    let shared = SharedMut::new(x);
+    team.split(sequences.len(), (GRAIN / width.max(1)).max(1), |range| {
+        for row in range {
+            // SAFETY: `split` gives each thread rows of its own.
+            let x = unsafe { shared.slice(row * width..(row + 1) * width) };
+            let start = sequences[row].wrapping_mul(width as u32);
+            dropout_part(x, start, key as u32, (key >> 32) as u32, threshold, scale);
+        }
+    });
+}
+
 /// A bijection of 32 bits in which every input bit moves every output bit (two multiplications and three shifts, the
 /// constants of Wellons' search for the least biased ones).
 #[inline(always)]
@@ -51,6 +69,15 @@ fn mix(mut x: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_of_a_sequence_share_their_mask() {
+        let mut x = vec![1f32; 4 * 500];
+        dropout_rows(&Team::new(2), &mut x, 500, &[3, 1, 3, 0], 0.5, 9);
+        let row = |r: usize| &x[r * 500..(r + 1) * 500];
+        assert_eq!(row(0), row(2));
+        assert!(row(0) != row(1) && row(1) != row(3));
+    }
 
     #[test]
     fn the_share_dropped_is_the_rate_and_the_mean_stays() {

@@ -22,29 +22,32 @@ pub struct Adam {
     pub clip: f32,
 }
 
-/// One Adam update of `weights` with moments `m` and `v`; without `gradients` the gradient is zero.
-///
-/// `g = clip(gradient + decay w)`, `m = b1 m + (1-b1) g`, `v = b2 v + (1-b2) g^2`, `w -= rate m / (sqrt(v) + eps)`.
-pub fn adam(
-    team: &Team,
-    adam: Adam,
-    weights: &mut [f32],
-    m: &mut [f32],
-    v: &mut [f32],
-    gradients: Option<&[f32]>,
-) {
-    let len = weights.len();
-    assert!(m.len() == len && v.len() == len && gradients.is_none_or(|g| g.len() == len));
-    let (weights, m, v) = (SharedMut::new(weights), SharedMut::new(m), SharedMut::new(v));
-    team.split(len, GRAIN, |range| {
-        // SAFETY: `split` gives each thread a range of its own.
-        let (weights, m, v) =
-            unsafe { (weights.slice(range.clone()), m.slice(range.clone()), v.slice(range.clone())) };
-        match gradients {
-            Some(gradients) => adam_part(adam, weights, m, v, &gradients[range]),
-            None => adam_part_without_gradient(adam, weights, m, v),
-        }
-    });
+/// Constants of one update of stochastic gradient descent, with or without momentum (MXNet; `sockeye` section 8).
+#[derive(Clone, Copy, Debug)]
+pub struct Sgd {
+    /// Learning rate.
+    pub rate: f32,
+    /// Share of the last update that is made again, in [0, 1); read by [`momentum`] only.
+    pub momentum: f32,
+    /// Weight decay; outside the clip.
+    pub weight_decay: f32,
+    /// Gradients are clamped to `[-clip, clip]`; infinite for none.
+    pub clip: f32,
+}
+
+/// Constants of one RMSProp update (Hinton's lecture 6e as MXNet computes it, not centred; `sockeye` section 8).
+#[derive(Clone, Copy, Debug)]
+pub struct RmsProp {
+    /// Learning rate.
+    pub rate: f32,
+    /// Decay of the mean square.
+    pub decay: f32,
+    /// Added to the mean square, inside the root.
+    pub epsilon: f32,
+    /// Weight decay, added to the gradient as `decay * w` before it is clipped.
+    pub weight_decay: f32,
+    /// Gradients are clamped to `[-clip, clip]`; infinite for none.
+    pub clip: f32,
 }
 
 /// A gradient that is zero outside some rows of a matrix, as that of an embedding table is.
@@ -58,48 +61,175 @@ pub struct SparseRows<'a> {
     pub width: usize,
 }
 
-/// As [`adam`] with a gradient that is zero but for some rows; bit for bit what the dense gradient would give.
-pub fn adam_rows(
-    team: &Team,
-    adam: Adam,
-    weights: &mut [f32],
-    m: &mut [f32],
-    v: &mut [f32],
-    gradient: SparseRows<'_>,
-) {
-    let SparseRows { rows, values, width } = gradient;
-    let len = weights.len();
-    assert!(m.len() == len && v.len() == len && values.len() == rows.len() * width);
-    assert!(width > 0 && len.is_multiple_of(width), "rows of {width} do not fill {len} elements");
-    assert!(rows.is_sorted_by(|a, b| a < b), "rows ascend, each once");
-    assert!(rows.last().is_none_or(|&row| (row as usize) < len / width), "a row beyond the matrix");
-    let (weights, m, v) = (SharedMut::new(weights), SharedMut::new(m), SharedMut::new(v));
-    team.split(len / width, (GRAIN / width).max(1), |part| {
-        let elements = part.start * width..part.end * width;
-        // SAFETY: `split` gives each thread rows of its own.
-        let (mut weights, mut m, mut v) =
-            unsafe { (weights.slice(elements.clone()), m.slice(elements.clone()), v.slice(elements)) };
-        let below = |row: usize| rows.partition_point(|&r| (r as usize) < row);
-        let mut next = part.start;
-        for touched in below(part.start)..below(part.end) {
-            // The run of rows without a gradient up to this one, then this one.
-            let row = rows[touched] as usize;
-            let (w_run, w_row, w_rest) = cut(weights, (row - next) * width, width);
-            let (m_run, m_row, m_rest) = cut(m, (row - next) * width, width);
-            let (v_run, v_row, v_rest) = cut(v, (row - next) * width, width);
-            adam_part_without_gradient(adam, w_run, m_run, v_run);
-            adam_part(adam, w_row, m_row, v_row, &values[touched * width..(touched + 1) * width]);
-            (weights, m, v, next) = (w_rest, m_rest, v_rest, row + 1);
+/// The kernels of one rule: what it does to one weight with its state and gradient, applied to a dense gradient (or none,
+/// which is zero) and to a gradient of some rows.
+macro_rules! update_rule {
+    (
+        $rule:ident, [$($state:ident),*], $element:ident, $with:ident, $without:ident,
+        $(#[$dense_doc:meta])+ $dense:ident, $(#[$rows_doc:meta])+ $rows:ident
+    ) => {
+        multiversion! {
+            fn $with(rule: $rule, weights: &mut [f32], $($state: &mut [f32],)* gradients: &[f32]) {
+                let len = weights.len();
+                $( let $state = &mut $state[..len]; )*
+                let gradients = &gradients[..len];
+                for i in 0..len {
+                    $element(rule, &mut weights[i], $(&mut $state[i],)* gradients[i]);
+                }
+            }
         }
-        adam_part_without_gradient(adam, weights, m, v);
-    });
+
+        multiversion! {
+            fn $without(rule: $rule, weights: &mut [f32], $($state: &mut [f32],)*) {
+                let len = weights.len();
+                $( let $state = &mut $state[..len]; )*
+                for i in 0..len {
+                    $element(rule, &mut weights[i], $(&mut $state[i],)* 0.0);
+                }
+            }
+        }
+
+        $(#[$dense_doc])+
+        pub fn $dense(
+            team: &Team,
+            rule: $rule,
+            weights: &mut [f32],
+            $($state: &mut [f32],)*
+            gradients: Option<&[f32]>,
+        ) {
+            let len = weights.len();
+            assert!(gradients.is_none_or(|g| g.len() == len), "one gradient a weight");
+            $( assert!($state.len() == len, "one {} a weight", stringify!($state)); )*
+            let weights = SharedMut::new(weights);
+            $( let $state = SharedMut::new($state); )*
+            team.split(len, GRAIN, |range| {
+                // SAFETY: `split` gives each thread a range of its own.
+                let weights = unsafe { weights.slice(range.clone()) };
+                $(
+                    // SAFETY: as above.
+                    let $state = unsafe { $state.slice(range.clone()) };
+                )*
+                match gradients {
+                    Some(gradients) => $with(rule, weights, $($state,)* &gradients[range]),
+                    None => $without(rule, weights, $($state,)*),
+                }
+            });
+        }
+
+        $(#[$rows_doc])+
+        pub fn $rows(
+            team: &Team,
+            rule: $rule,
+            weights: &mut [f32],
+            $($state: &mut [f32],)*
+            gradient: SparseRows<'_>,
+        ) {
+            let SparseRows { rows, values, width } = gradient;
+            gradient.check(weights.len());
+            $( assert!($state.len() == weights.len(), "one {} a weight", stringify!($state)); )*
+            let height = weights.len() / width;
+            let weights = SharedMut::new(weights);
+            $( let $state = SharedMut::new($state); )*
+            team.split(height, (GRAIN / width).max(1), |part| {
+                let elements = part.start * width..part.end * width;
+                // SAFETY: `split` gives each thread rows of its own.
+                let weights = unsafe { weights.slice(elements.clone()) };
+                $(
+                    // SAFETY: as above.
+                    let $state = unsafe { $state.slice(elements.clone()) };
+                )*
+                let below = |row: usize| rows.partition_point(|&r| (r as usize) < row);
+                // The first element that is still to be done.
+                let mut next = 0;
+                for touched in below(part.start)..below(part.end) {
+                    let row = (rows[touched] as usize - part.start) * width;
+                    let (run, row, values) = (next..row, row..row + width, &values[touched * width..][..width]);
+                    next = row.end;
+                    $without(rule, &mut weights[run.clone()], $(&mut $state[run.clone()],)*);
+                    $with(rule, &mut weights[row.clone()], $(&mut $state[row.clone()],)* values);
+                }
+                $without(rule, &mut weights[next..], $(&mut $state[next..],)*);
+            });
+        }
+    };
 }
 
-/// The first `run` elements, the `width` after them, and the rest.
-fn cut(all: &mut [f32], run: usize, width: usize) -> (&mut [f32], &mut [f32], &mut [f32]) {
-    let (run, rest) = all.split_at_mut(run);
-    let (row, rest) = rest.split_at_mut(width);
-    (run, row, rest)
+update_rule! {
+    Adam, [m, v], adam_element, adam_with, adam_without,
+    /// One Adam update of `weights` with moments `m` and `v`; without `gradients` the gradient is zero.
+    ///
+    /// `g = clip(gradient + decay w)`, `m = b1 m + (1-b1) g`, `v = b2 v + (1-b2) g^2`, `w -= rate m / (sqrt(v) + eps)`.
+    adam,
+    /// As [`adam`] with a gradient that is zero but for some rows; bit for bit what the dense gradient would give.
+    adam_rows
+}
+
+update_rule! {
+    Sgd, [], sgd_element, sgd_with, sgd_without,
+    /// One update of `weights` by gradient descent without momentum; without `gradients` the gradient is zero.
+    ///
+    /// `w = (1 - rate decay) w - rate clip(gradient)`.
+    sgd,
+    /// As [`sgd`] with a gradient that is zero but for some rows; bit for bit what the dense gradient would give.
+    sgd_rows
+}
+
+update_rule! {
+    Sgd, [b], momentum_element, momentum_with, momentum_without,
+    /// One update of `weights` by gradient descent with the last update `b`; without `gradients` the gradient is zero.
+    ///
+    /// `b = momentum b - rate decay w - rate clip(gradient)`, `w += b`.
+    momentum,
+    /// As [`momentum`] with a gradient that is zero but for some rows; bit for bit what the dense gradient would give.
+    momentum_rows
+}
+
+update_rule! {
+    RmsProp, [n], rmsprop_element, rmsprop_with, rmsprop_without,
+    /// One RMSProp update of `weights` with mean square `n`; without `gradients` the gradient is zero.
+    ///
+    /// `g = clip(gradient + decay w)`, `n = decay n + (1 - decay) g^2`, `w -= rate g / sqrt(n + eps)`.
+    rmsprop,
+    /// As [`rmsprop`] with a gradient that is zero but for some rows; bit for bit what the dense gradient would give.
+    rmsprop_rows
+}
+
+impl SparseRows<'_> {
+    /// Whether this can be the gradient of a matrix of `len` elements.
+    fn check(&self, len: usize) {
+        let SparseRows { rows, values, width } = *self;
+        assert!(values.len() == rows.len() * width, "one row of values a row");
+        assert!(width > 0 && len.is_multiple_of(width), "rows of {width} do not fill {len} elements");
+        assert!(rows.is_sorted_by(|a, b| a < b), "rows ascend, each once");
+        assert!(rows.last().is_none_or(|&row| (row as usize) < len / width), "a row beyond the matrix");
+    }
+}
+
+#[inline(always)]
+fn adam_element(adam: Adam, w: &mut f32, m: &mut f32, v: &mut f32, gradient: f32) {
+    let g = clamp(gradient + adam.weight_decay * *w, adam.clip);
+    *m = flush(adam.beta1 * *m + (1.0 - adam.beta1) * g);
+    *v = flush(adam.beta2 * *v + (1.0 - adam.beta2) * g * g);
+    *w -= adam.rate * *m / (v.sqrt() + adam.epsilon);
+}
+
+#[inline(always)]
+fn sgd_element(sgd: Sgd, w: &mut f32, gradient: f32) {
+    *w = (1.0 - sgd.rate * sgd.weight_decay) * *w - sgd.rate * clamp(gradient, sgd.clip);
+}
+
+#[inline(always)]
+fn momentum_element(sgd: Sgd, w: &mut f32, b: &mut f32, gradient: f32) {
+    let decay = sgd.rate * sgd.weight_decay * *w;
+    *b = flush(sgd.momentum * *b - decay - sgd.rate * clamp(gradient, sgd.clip));
+    *w += *b;
+}
+
+#[inline(always)]
+fn rmsprop_element(rms: RmsProp, w: &mut f32, n: &mut f32, gradient: f32) {
+    let g = clamp(gradient + rms.weight_decay * *w, rms.clip);
+    *n = flush(rms.decay * *n + (1.0 - rms.decay) * g * g);
+    *w -= rms.rate * g / (*n + rms.epsilon).sqrt();
 }
 
 #[inline(always)]
@@ -115,26 +245,53 @@ fn flush(x: f32) -> f32 {
     if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x }
 }
 
-#[inline(always)]
-fn adam_element(adam: Adam, w: &mut f32, m: &mut f32, v: &mut f32, gradient: f32) {
-    let g = clamp(gradient + adam.weight_decay * *w, adam.clip);
-    *m = flush(adam.beta1 * *m + (1.0 - adam.beta1) * g);
-    *v = flush(adam.beta2 * *v + (1.0 - adam.beta2) * g * g);
-    *w -= adam.rate * *m / (v.sqrt() + adam.epsilon);
+/// Sum of the squares of `x`: not finite exactly when an element is not. The order of additions does not depend on the
+/// number of threads.
+pub fn sum_of_squares(team: &Team, x: &[f32]) -> f64 {
+    let mut parts = vec![0.0; x.len().div_ceil(GRAIN)];
+    let shared = SharedMut::new(&mut parts);
+    team.split(x.len().div_ceil(GRAIN), 1, |range| {
+        for block in range {
+            let elements = &x[block * GRAIN..x.len().min((block + 1) * GRAIN)];
+            // SAFETY: `split` gives each thread blocks of its own.
+            let part = unsafe { shared.slice(block..block + 1) };
+            part[0] = squares(elements);
+        }
+    });
+    parts.iter().sum()
 }
 
 multiversion! {
-    fn adam_part(adam: Adam, weights: &mut [f32], m: &mut [f32], v: &mut [f32], gradients: &[f32]) {
-        for (((w, m), v), &g) in weights.iter_mut().zip(m).zip(v).zip(gradients) {
-            adam_element(adam, w, m, v, g);
+    fn squares(x: &[f32]) -> f64 {
+        /// Sums that do not wait for each other.
+        const LANES: usize = 16;
+        let mut sums = [0.0; LANES];
+        let blocks = x.chunks_exact(LANES);
+        let rest: f64 = blocks.remainder().iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+        for block in blocks {
+            for (sum, &x) in sums.iter_mut().zip(block) {
+                *sum += f64::from(x) * f64::from(x);
+            }
         }
+        sums.iter().sum::<f64>() + rest
     }
 }
 
+/// `y += factor x`.
+pub fn add_scaled(team: &Team, y: &mut [f32], factor: f32, x: &[f32]) {
+    assert_eq!(y.len(), x.len(), "one addend an element");
+    let shared = SharedMut::new(y);
+    team.split(x.len(), GRAIN, |range| {
+        // SAFETY: `split` gives each thread a range of its own.
+        let y = unsafe { shared.slice(range.clone()) };
+        add_scaled_part(y, factor, &x[range]);
+    });
+}
+
 multiversion! {
-    fn adam_part_without_gradient(adam: Adam, weights: &mut [f32], m: &mut [f32], v: &mut [f32]) {
-        for ((w, m), v) in weights.iter_mut().zip(m).zip(v) {
-            adam_element(adam, w, m, v, 0.0);
+    fn add_scaled_part(y: &mut [f32], factor: f32, x: &[f32]) {
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y += factor * x;
         }
     }
 }
@@ -145,25 +302,61 @@ mod tests {
 
     const ADAM: Adam =
         Adam { rate: 1e-2, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, clip: 0.5 };
+    const SGD: Sgd = Sgd { rate: 1e-2, momentum: 0.9, weight_decay: 0.01, clip: 0.5 };
+    const RMSPROP: RmsProp = RmsProp { rate: 1e-2, decay: 0.9, epsilon: 1e-8, weight_decay: 0.01, clip: 0.5 };
+
+    /// Weights and up to two states.
+    type Arrays = [Vec<f32>; 3];
+
+    /// A rule's two kernels: the gradient is dense, or of some rows.
+    type Kernel = fn(&Team, &mut Arrays, Result<&[f32], SparseRows<'_>>);
+
+    const KERNELS: [(&str, Kernel); 4] = [
+        ("adam", |team, [w, m, v], gradient| match gradient {
+            Ok(dense) => adam(team, ADAM, w, m, v, Some(dense)),
+            Err(rows) => adam_rows(team, ADAM, w, m, v, rows),
+        }),
+        ("sgd", |team, [w, _, _], gradient| match gradient {
+            Ok(dense) => sgd(team, SGD, w, Some(dense)),
+            Err(rows) => sgd_rows(team, SGD, w, rows),
+        }),
+        ("momentum", |team, [w, b, _], gradient| match gradient {
+            Ok(dense) => momentum(team, SGD, w, b, Some(dense)),
+            Err(rows) => momentum_rows(team, SGD, w, b, rows),
+        }),
+        ("rmsprop", |team, [w, n, _], gradient| match gradient {
+            Ok(dense) => rmsprop(team, RMSPROP, w, n, Some(dense)),
+            Err(rows) => rmsprop_rows(team, RMSPROP, w, n, rows),
+        }),
+    ];
+
+    fn value(i: usize) -> f32 {
+        ((i * 2_654_435_761) % 1000) as f32 / 500.0 - 1.0
+    }
 
     /// Runs some updates with sparse gradients and with the same ones dense, and compares every bit.
     fn check(threads: usize, height: usize, width: usize, touched: &[&[u32]]) {
         let team = Team::new(threads);
-        let value = |i: usize| ((i * 2_654_435_761) % 1000) as f32 / 500.0 - 1.0;
-        let weights: Vec<f32> = (0..height * width).map(value).collect();
-        let mut dense = (weights.clone(), vec![0.0; weights.len()], vec![0.0; weights.len()]);
-        let mut sparse = dense.clone();
-        for rows in touched {
-            let values: Vec<f32> = (0..rows.len() * width).map(|i| value(i + 7)).collect();
-            let mut whole = vec![0.0; weights.len()];
-            for (row, values) in rows.iter().zip(values.chunks_exact(width)) {
-                whole[*row as usize * width..][..width].copy_from_slice(values);
+        for (rule, kernel) in KERNELS {
+            let weights: Vec<f32> = (0..height * width).map(value).collect();
+            let mut dense: Arrays = [weights.clone(), vec![0.0; weights.len()], vec![0.0; weights.len()]];
+            let mut sparse = dense.clone();
+            for rows in touched {
+                let values: Vec<f32> = (0..rows.len() * width).map(|i| value(i + 7)).collect();
+                let mut whole = vec![0.0; weights.len()];
+                for (row, values) in rows.iter().zip(values.chunks_exact(width)) {
+                    whole[*row as usize * width..][..width].copy_from_slice(values);
+                }
+                kernel(&team, &mut dense, Ok(&whole));
+                kernel(&team, &mut sparse, Err(SparseRows { rows, values: &values, width }));
             }
-            adam(&team, ADAM, &mut dense.0, &mut dense.1, &mut dense.2, Some(&whole));
-            let gradient = SparseRows { rows, values: &values, width };
-            adam_rows(&team, ADAM, &mut sparse.0, &mut sparse.1, &mut sparse.2, gradient);
+            let bits = |arrays: &Arrays| arrays.concat().iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert!(
+                bits(&dense) == bits(&sparse),
+                "{rule}, {threads} threads, {height} x {width}, {touched:?}"
+            );
+            assert_ne!(dense[0], weights, "{rule}");
         }
-        assert!(dense == sparse, "{threads} threads, {height} x {width}, rows {touched:?}");
     }
 
     #[test]
@@ -175,13 +368,40 @@ mod tests {
     }
 
     #[test]
-    fn moments_never_become_subnormal() {
+    fn states_never_become_subnormal() {
         let team = Team::new(1);
-        let (mut w, mut m, mut v) = ([1.0], [2e-38], [2e-38]);
-        let still = Adam { weight_decay: 0.0, ..ADAM };
+        let (mut w, mut m, mut v, mut b, mut n) = ([1.0], [2e-38], [2e-38], [2e-38], [2e-38]);
         for _ in 0..2000 {
-            adam(&team, still, &mut w, &mut m, &mut v, None);
+            adam(&team, Adam { weight_decay: 0.0, ..ADAM }, &mut w, &mut m, &mut v, None);
+            momentum(&team, Sgd { weight_decay: 0.0, ..SGD }, &mut w, &mut b, None);
+            rmsprop(&team, RmsProp { weight_decay: 0.0, ..RMSPROP }, &mut w, &mut n, None);
         }
-        assert_eq!((m, v), ([0.0], [0.0]));
+        assert_eq!([m, v, b, n], [[0.0]; 4]);
+    }
+
+    #[test]
+    fn squares_add_up_and_tell_what_is_no_number() {
+        for len in [0, 1, 15, 16, 17, GRAIN, GRAIN + 1, 3 * GRAIN + 5] {
+            let x: Vec<f32> = (0..len).map(|i| 1e3 * value(i)).collect();
+            let want: f64 = x.iter().map(|&x| f64::from(x).powi(2)).sum();
+            let sums = [1, 2, 3].map(|threads| sum_of_squares(&Team::new(threads), &x));
+            assert!((sums[0] - want).abs() <= 1e-12 * want, "{} for {want}", sums[0]);
+            assert_eq!(sums, [sums[0]; 3], "another number of threads");
+            for odd in [f32::NAN, f32::INFINITY] {
+                let mut x = x.clone();
+                let Some(last) = x.last_mut() else { continue };
+                *last = odd;
+                assert!(!sum_of_squares(&Team::new(2), &x).is_finite());
+            }
+        }
+        assert!(sum_of_squares(&Team::new(1), &[f32::MAX; 1000]).is_finite());
+    }
+
+    #[test]
+    fn scaled_addends_are_added() {
+        let x: Vec<f32> = (0..2 * GRAIN + 3).map(value).collect();
+        let mut y = vec![1.0; x.len()];
+        add_scaled(&Team::new(2), &mut y, -0.5, &x);
+        assert!(y.iter().zip(&x).all(|(y, x)| *y == 1.0 + -0.5 * x));
     }
 }

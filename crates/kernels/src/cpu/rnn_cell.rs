@@ -10,11 +10,13 @@ const GRAIN: usize = 4096;
 ///
 /// * `gates` B x 4H: in, the pre-activations in the order i, f, g, o; out, sigma(i), sigma(f), tanh(g), sigma(o), which
 ///   the backward step needs.
-/// * `c_previous`, `c`, `h`: B x H. `c = f c_previous + i g`, `h = o tanh(c)`.
+/// * `c_previous`, `c`, `h`: B x H. `c = f c_previous + i g m`, `h = o tanh(c)`.
+/// * `mask`: m, B x H, or nothing for ones: recurrent dropout without memory loss (Semeniuta et al. 2016).
 pub fn lstm_forward(
     team: &Team,
     units: usize,
     gates: &mut [f32],
+    mask: Option<&[f32]>,
     c_previous: &[f32],
     c: &mut [f32],
     h: &mut [f32],
@@ -30,7 +32,7 @@ pub fn lstm_forward(
             let (gates, c, h) = unsafe {
                 (gates.slice(4 * span.start..4 * span.end), c.slice(span.clone()), h.slice(span.clone()))
             };
-            lstm_forward_row(gates, &c_previous[span], c, h);
+            lstm_forward_row(gates, mask.map(|mask| &mask[span.clone()]), &c_previous[span], c, h);
         }
     });
 }
@@ -47,11 +49,15 @@ fn store<const N: usize>(x: &mut [f32], at: usize, values: [f32; N]) {
 }
 
 multiversion! {
-    fn lstm_forward_row(gates: &mut [f32], c_previous: &[f32], c: &mut [f32], h: &mut [f32]) {
+    fn lstm_forward_row(
+        gates: &mut [f32], mask: Option<&[f32]>, c_previous: &[f32], c: &mut [f32], h: &mut [f32],
+    ) {
         #[inline(always)]
         fn block<const FMA: bool, const N: usize>(
-            at: usize, units: usize, gates: &mut [f32], c_previous: &[f32], c: &mut [f32], h: &mut [f32],
+            at: usize, units: usize, gates: &mut [f32], mask: Option<&[f32]>, c_previous: &[f32], c: &mut [f32],
+            h: &mut [f32],
         ) {
+            let m: [f32; N] = mask.map_or([1.0; N], |mask| load(mask, at));
             let mut i: [f32; N] = load(gates, at);
             let mut f: [f32; N] = load(gates, units + at);
             let mut g: [f32; N] = load(gates, 2 * units + at);
@@ -62,7 +68,7 @@ multiversion! {
             for n in 0..N { f[n] = math::sigmoid::<FMA>(f[n]); }
             for n in 0..N { g[n] = math::tanh::<FMA>(g[n]); }
             for n in 0..N { o[n] = math::sigmoid::<FMA>(o[n]); }
-            for n in 0..N { cell[n] = f[n] * cell[n] + i[n] * g[n]; }
+            for n in 0..N { cell[n] = f[n] * cell[n] + i[n] * g[n] * m[n]; }
             for n in 0..N { out[n] = o[n] * math::tanh::<FMA>(cell[n]); }
             store(gates, at, i);
             store(gates, units + at, f);
@@ -74,11 +80,11 @@ multiversion! {
         let units = c.len();
         let mut at = 0;
         while at + LANES <= units {
-            block::<FMA, LANES>(at, units, gates, c_previous, c, h);
+            block::<FMA, LANES>(at, units, gates, mask, c_previous, c, h);
             at += LANES;
         }
         while at < units {
-            block::<FMA, 1>(at, units, gates, c_previous, c, h);
+            block::<FMA, 1>(at, units, gates, mask, c_previous, c, h);
             at += 1;
         }
     }
@@ -89,12 +95,13 @@ multiversion! {
 /// * `gates`: in, the activated gates that [`lstm_forward`] left; out, the gradient of the pre-activations.
 /// * `dh`: gradient of h. `dc`: in, the gradient of c that comes from later steps; out, the gradient of `c_previous`.
 ///
-/// With t = tanh(c): `dc' = dc + dh o (1 - t^2)`, `di = dc' g i (1-i)`, `df = dc' c_previous f (1-f)`,
-/// `dg = dc' i (1-g^2)`, `do = dh t o (1-o)`, `dc_previous = dc' f`.
+/// With t = tanh(c): `dc' = dc + dh o (1 - t^2)`, `di = dc' g m i (1-i)`, `df = dc' c_previous f (1-f)`,
+/// `dg = dc' i m (1-g^2)`, `do = dh t o (1-o)`, `dc_previous = dc' f`.
 pub fn lstm_backward(
     team: &Team,
     units: usize,
     gates: &mut [f32],
+    mask: Option<&[f32]>,
     c_previous: &[f32],
     c: &[f32],
     dh: &[f32],
@@ -111,17 +118,22 @@ pub fn lstm_backward(
             let span = row * units..(row + 1) * units;
             // SAFETY: `split` gives each thread rows of its own.
             let (gates, dc) = unsafe { (gates.slice(4 * span.start..4 * span.end), dc.slice(span.clone())) };
-            lstm_backward_row(gates, &c_previous[span.clone()], &c[span.clone()], &dh[span], dc);
+            let mask = mask.map(|mask| &mask[span.clone()]);
+            lstm_backward_row(gates, mask, &c_previous[span.clone()], &c[span.clone()], &dh[span], dc);
         }
     });
 }
 
 multiversion! {
-    fn lstm_backward_row(gates: &mut [f32], c_previous: &[f32], c: &[f32], dh: &[f32], dc: &mut [f32]) {
+    fn lstm_backward_row(
+        gates: &mut [f32], mask: Option<&[f32]>, c_previous: &[f32], c: &[f32], dh: &[f32], dc: &mut [f32],
+    ) {
         #[inline(always)]
         fn block<const FMA: bool, const N: usize>(
-            at: usize, units: usize, gates: &mut [f32], c_previous: &[f32], c: &[f32], dh: &[f32], dc: &mut [f32],
+            at: usize, units: usize, gates: &mut [f32], mask: Option<&[f32]>, c_previous: &[f32], c: &[f32],
+            dh: &[f32], dc: &mut [f32],
         ) {
+            let m: [f32; N] = mask.map_or([1.0; N], |mask| load(mask, at));
             let mut i: [f32; N] = load(gates, at);
             let mut f: [f32; N] = load(gates, units + at);
             let mut g: [f32; N] = load(gates, 2 * units + at);
@@ -138,8 +150,8 @@ multiversion! {
                 d_before[n] = d[n] * f[n];
                 f[n] = d[n] * before[n] * f[n] * (1.0 - f[n]);
                 let (input, candidate) = (i[n], g[n]);
-                i[n] = d[n] * candidate * input * (1.0 - input);
-                g[n] = d[n] * input * (1.0 - candidate * candidate);
+                i[n] = d[n] * candidate * m[n] * input * (1.0 - input);
+                g[n] = d[n] * input * m[n] * (1.0 - candidate * candidate);
             }
             store(gates, at, i);
             store(gates, units + at, f);
@@ -150,11 +162,11 @@ multiversion! {
         let units = c.len();
         let mut at = 0;
         while at + LANES <= units {
-            block::<FMA, LANES>(at, units, gates, c_previous, c, dh, dc);
+            block::<FMA, LANES>(at, units, gates, mask, c_previous, c, dh, dc);
             at += LANES;
         }
         while at < units {
-            block::<FMA, 1>(at, units, gates, c_previous, c, dh, dc);
+            block::<FMA, 1>(at, units, gates, mask, c_previous, c, dh, dc);
             at += 1;
         }
     }

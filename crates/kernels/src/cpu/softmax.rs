@@ -13,16 +13,27 @@ pub struct TokenLoss {
     pub correct: bool,
 }
 
+/// How the gradient of a loss is taken.
+#[derive(Clone, Copy, Debug)]
+pub struct LossGradient {
+    /// Factor of every gradient.
+    pub scale: f32,
+    /// Share of the target distribution that is spread evenly over the words other than the label (Szegedy et al. 2016, as
+    /// MXNet computes it), in [0, 1).
+    pub smoothing: f32,
+}
+
 /// Cross-entropy of every row of `logits` (rows x V, V = `bias.len()`), to which `bias` is added first.
 ///
-/// With a `gradient_scale` the row becomes the gradient of its logits, `(softmax - onehot(label)) * scale`; without, its
-/// content is undefined afterwards.
+/// With a `gradient` the row becomes the gradient of its logits, `(softmax - target) * scale`, where the target is 1 - smoothing
+/// for the label and smoothing / (V - 1) for every other word; without, its content is undefined afterwards. The losses are
+/// those of the label alone.
 pub fn cross_entropy(
     team: &Team,
     logits: &mut [f32],
     bias: &[f32],
     labels: &[u32],
-    gradient_scale: Option<f32>,
+    gradient: Option<LossGradient>,
     losses: &mut [TokenLoss],
 ) {
     let vocabulary = bias.len();
@@ -34,21 +45,22 @@ pub fn cross_entropy(
             let (logits, loss) = unsafe {
                 (logits.slice(row * vocabulary..(row + 1) * vocabulary), losses.slice(row..row + 1))
             };
-            loss[0] = cross_entropy_row(logits, bias, labels[row] as usize, gradient_scale);
+            loss[0] = cross_entropy_row(logits, bias, labels[row] as usize, gradient);
         }
     });
 }
 
 multiversion! {
-    fn cross_entropy_row(logits: &mut [f32], bias: &[f32], label: usize, gradient_scale: Option<f32>) -> TokenLoss {
+    fn cross_entropy_row(logits: &mut [f32], bias: &[f32], label: usize, gradient: Option<LossGradient>) -> TokenLoss {
         let max = add_and_max(logits, bias);
         let label_logit = logits[label];
         let correct = label_logit >= max && !logits[..label].contains(&max);
         let sum = exp_and_sum::<FMA>(logits, max);
-        if let Some(scale) = gradient_scale {
+        if let Some(LossGradient { scale, smoothing }) = gradient {
             let factor = scale / sum;
-            logits.iter_mut().for_each(|x| *x *= factor);
-            logits[label] -= scale;
+            let others = scale * smoothing / (logits.len().max(2) - 1) as f32;
+            logits.iter_mut().for_each(|x| *x = *x * factor - others);
+            logits[label] -= scale * (1.0 - smoothing) - others;
         }
         TokenLoss { nll: sum.ln() + max - label_logit, correct }
     }
@@ -211,7 +223,9 @@ mod tests {
             let x = logits(rows, vocabulary);
             let mut got = x.clone();
             let mut losses = vec![TokenLoss::default(); rows];
-            cross_entropy(&team, &mut got, &bias, &labels, Some(0.5), &mut losses);
+            let smoothing = if vocabulary > 1 { 0.1 } else { 0.0 };
+            let gradient = LossGradient { scale: 0.5, smoothing };
+            cross_entropy(&team, &mut got, &bias, &labels, Some(gradient), &mut losses);
             for row in 0..rows {
                 let span = row * vocabulary..(row + 1) * vocabulary;
                 let want = costs(&x[span.clone()], &bias);
@@ -220,7 +234,10 @@ mod tests {
                 let first_best = (0..vocabulary).min_by(|&a, &b| want[a].total_cmp(&want[b])).unwrap();
                 assert_eq!(losses[row].correct, first_best == label);
                 for (word, got) in got[span].iter().enumerate() {
-                    let gradient = 0.5 * ((-want[word]).exp() - f64::from(u8::from(word == label)));
+                    let smoothing = f64::from(smoothing);
+                    let others = smoothing / (vocabulary.max(2) - 1) as f64;
+                    let target = if word == label { 1.0 - smoothing } else { others };
+                    let gradient = 0.5 * ((-want[word]).exp() - target);
                     assert!((f64::from(*got) - gradient).abs() < 1e-6);
                 }
             }

@@ -14,7 +14,7 @@ use crate::config::{ModelConfig, RnnDecoderConfig};
 use crate::encoder::Encoded;
 use crate::graph::Graph;
 use crate::params::{self, Builder, ParameterId};
-use crate::rnn::{Cell, CellState, CellStep};
+use crate::rnn::{Cell, CellState, CellStep, StepInputs};
 
 /// Parameters of the decoder.
 pub(crate) struct RnnDecoder {
@@ -68,7 +68,10 @@ impl RnnDecoder {
                 };
                 let prefix = params::decoder_layer_prefix(layer);
                 let residual = decoder.rnn.first_residual_layer.is_some_and(|first| layer + 1 >= first);
-                (Cell::new(builder, decoder.rnn.cell, &prefix, inputs, units), residual)
+                (
+                    Cell::new(builder, (&decoder.rnn, (&config.dropout).into()), &prefix, inputs, units),
+                    residual,
+                )
             })
             .collect();
         let states_a_layer = Cell::states(decoder.rnn.cell);
@@ -152,13 +155,15 @@ impl RnnDecoder {
     ) -> Var {
         let timeline = target.timeline(Direction::Forward);
         let spans: Vec<_> = timeline.order.iter().map(|&sentence| encoded.spans[sentence].clone()).collect();
-        let projected = self.cells[0].0.project(graph, embedded);
+        let projected = self.cells[0].0.project(graph, embedded, &target.sentences());
         let steps = self.prepare(graph, encoded);
         let mut state = self.start(graph, encoded, &timeline.order);
         let mut outputs = Vec::with_capacity(timeline.steps.len());
         for rows in &timeline.steps {
             let running = state.map(|x| ops::first_rows(graph.tape, x, rows.len()));
-            let (next, _) = steps.advance(graph, &projected, rows, &spans[..rows.len()].into(), &running);
+            let sentences = timeline.sentences(rows.len());
+            let spans = spans[..rows.len()].into();
+            let (next, _) = steps.advance(graph, (&projected, rows), &sentences, &spans, &running);
             outputs.extend(next.fed.clone().map(|output| (output, Arc::clone(rows))));
             state = next;
         }
@@ -175,28 +180,27 @@ impl RnnLoop<'_> {
         spans: &Arc<[Range<u32>]>,
         state: &RnnState,
     ) -> Stepped {
-        let projected = self.decoder.cells[0].0.project(graph, embedded);
         let rows: Rows = (0..spans.len() as u32).collect();
-        let (state, probabilities) = self.advance(graph, &projected, &rows, spans, state);
+        let projected = self.decoder.cells[0].0.project(graph, embedded, &rows);
+        // Nothing is left out when decoding, so the sentences of the rows play no part.
+        let (state, probabilities) = self.advance(graph, (&projected, &rows), &rows, spans, state);
         let output = state.fed.clone().expect("a step leaves its output to be fed");
         Stepped { state: DecoderState::Rnn(state), output, probabilities }
     }
 
-    /// One step for B rows: rows `rows` of `projected` are what their previous words add to the first layer, `spans` their
-    /// source tokens. The new state's fed vector is the output.
+    /// One step for B rows: `projected` names the rows of what their previous words add to the first layer, `sentences` their
+    /// sentences, `spans` their source tokens. The new state's fed vector is the output.
     fn advance(
         &self,
         graph: &Graph<'_>,
-        projected: &Var,
-        rows: &Rows,
+        projected: (&Var, &Rows),
+        sentences: &Rows,
         spans: &Arc<[Range<u32>]>,
         state: &RnnState,
     ) -> (RnnState, Arc<Tensor>) {
         let tape = graph.tape;
-        let count = rows.len();
-        let fed = [state.fed.as_ref()];
-        let mut cells =
-            vec![self.cells[0].advance(graph, count, Some((projected, rows)), &fed, state.cells[0].as_ref())];
+        let inputs = StepInputs { sentences, projected: Some(projected), inside: &[state.fed.as_ref()] };
+        let mut cells = vec![self.cells[0].advance(graph, &inputs, state.cells[0].as_ref())];
         let mut output = cells[0].h.clone();
         let mut attended = None;
         if self.decoder.attention_in_upper_layers {
@@ -204,8 +208,8 @@ impl RnnLoop<'_> {
         }
         for (layer, (_, residual)) in self.decoder.cells.iter().enumerate().skip(1) {
             let inside = [Some(&output), attended.as_ref().map(|attended| &attended.context)];
-            let old = state.cells[layer].as_ref();
-            let next = self.cells[layer].advance(graph, count, None, &inside, old);
+            let inputs = StepInputs { sentences, projected: None, inside: &inside };
+            let next = self.cells[layer].advance(graph, &inputs, state.cells[layer].as_ref());
             output = if *residual { ops::add(tape, next.h.clone(), &output) } else { next.h.clone() };
             cells.push(next);
         }
@@ -214,7 +218,7 @@ impl RnnLoop<'_> {
         // Dropping out of both is dropping out of the two side by side.
         let output = ops::dropout(tape, output, self.decoder.hidden_dropout);
         let context = ops::dropout(tape, attended.context, self.decoder.hidden_dropout);
-        let bias_rows: Rows = vec![0; count].into();
+        let bias_rows: Rows = vec![0; sentences.len()].into();
         let z = ops::recurrent_linear(
             tape,
             Some((&self.hidden_bias, &bias_rows)),

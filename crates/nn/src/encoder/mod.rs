@@ -30,9 +30,12 @@ pub(crate) struct Encoded {
 impl Encoder {
     pub(crate) fn new(builder: &mut Builder, config: &ModelConfig) -> Encoder {
         match &config.encoder {
-            EncoderConfig::Rnn(rnn) => {
-                Encoder::Rnn(rnn::RnnEncoder::new(builder, rnn, config.source_embedding))
-            }
+            EncoderConfig::Rnn(rnn) => Encoder::Rnn(rnn::RnnEncoder::new(
+                builder,
+                rnn,
+                (&config.dropout).into(),
+                config.source_embedding,
+            )),
             EncoderConfig::Cnn(cnn) => {
                 Encoder::Cnn(cnn::CnnEncoder::new(builder, cnn, config.source_embedding))
             }

@@ -6,7 +6,7 @@ use crate::batch::{Direction, Sequences};
 use crate::config::RnnConfig;
 use crate::graph::Graph;
 use crate::params::{Builder, bidirectional_prefix, encoder_layer_prefix};
-use crate::rnn::{Cell, run};
+use crate::rnn::{Cell, CellDropout, run};
 
 /// The layers of a recurrent encoder.
 pub(crate) struct RnnEncoder {
@@ -18,15 +18,20 @@ pub(crate) struct RnnEncoder {
 }
 
 impl RnnEncoder {
-    pub(super) fn new(builder: &mut Builder, config: &RnnConfig, inputs: usize) -> RnnEncoder {
-        let mut direction = |reverse| {
-            Cell::new(builder, config.cell, bidirectional_prefix(reverse), inputs, config.hidden / 2)
-        };
+    pub(super) fn new(
+        builder: &mut Builder,
+        config: &RnnConfig,
+        dropout: CellDropout,
+        inputs: usize,
+    ) -> RnnEncoder {
+        let kind = (config, dropout);
+        let mut direction =
+            |reverse| Cell::new(builder, kind, bidirectional_prefix(reverse), inputs, config.hidden / 2);
         let (forward, reverse) = (direction(false), direction(true));
         let upper = (0..config.layers - 1)
             .map(|layer| {
                 let prefix = encoder_layer_prefix(layer);
-                let cell = Cell::new(builder, config.cell, &prefix, config.hidden, config.hidden);
+                let cell = Cell::new(builder, kind, &prefix, config.hidden, config.hidden);
                 // The bidirectional layer is number 1.
                 (cell, config.first_residual_layer.is_some_and(|first| layer + 2 >= first))
             })

@@ -5,6 +5,7 @@ use kokanee_contract::RnnCellType;
 use kokanee_tensor::ops::{self, RecurrentWeight, Weight};
 use kokanee_tensor::{Rows, Tensor, Var};
 
+use crate::config::{DropoutConfig, RnnConfig};
 use crate::graph::Graph;
 use crate::params::{Builder, ParameterId, cell_names};
 
@@ -19,6 +20,26 @@ pub(crate) struct Cell {
     h2h_bias: ParameterId,
     inputs: usize,
     units: usize,
+    dropout: CellDropout,
+}
+
+/// Rates of leaving elements out of a cell during training. Inputs and states have one mask a sentence (Gal and Ghahramani
+/// 2016); what an LSTM adds to its cell state has one a step (Semeniuta et al. 2016).
+#[derive(Clone, Copy)]
+pub(crate) struct CellDropout {
+    inputs: f32,
+    states: f32,
+    recurrent: f32,
+}
+
+impl From<&DropoutConfig> for CellDropout {
+    fn from(dropout: &DropoutConfig) -> Self {
+        CellDropout {
+            inputs: dropout.rnn_inputs as f32,
+            states: dropout.rnn_states as f32,
+            recurrent: dropout.rnn_recurrent as f32,
+        }
+    }
 }
 
 /// The state of a layer, B x H each.
@@ -40,16 +61,32 @@ pub(crate) struct CellStep {
     /// The input weight's columns for inputs that are known only inside the loop.
     inside: Vec<RecurrentWeight>,
     units: usize,
+    /// Masks of the inputs from inside the loop and of the state, where they are dropped out of.
+    inside_masks: Vec<Option<(f32, u64)>>,
+    state_mask: Option<(f32, u64)>,
+    recurrent_dropout: f32,
+}
+
+/// What one step of a layer reads besides its state.
+pub(crate) struct StepInputs<'i> {
+    /// The sentence of each row; B of them.
+    pub(crate) sentences: &'i Rows,
+    /// Rows of what [`Cell::project`] gave, where it was used.
+    pub(crate) projected: Option<(&'i Var, &'i Rows)>,
+    /// The inputs from inside the loop, B x K each, in order; a missing one is zeros.
+    pub(crate) inside: &'i [Option<&'i Var>],
 }
 
 impl Cell {
+    /// A layer of `units` units, of the kind and with the dropout given.
     pub(crate) fn new(
         builder: &mut Builder,
-        kind: RnnCellType,
+        (config, dropout): (&RnnConfig, CellDropout),
         prefix: &str,
         inputs: usize,
         units: usize,
     ) -> Cell {
+        let kind = config.cell;
         let gates = match kind {
             RnnCellType::Lstm => 4 * units,
             RnnCellType::Gru => 3 * units,
@@ -63,6 +100,7 @@ impl Cell {
             h2h_bias: builder.add(h2h_bias, [gates]),
             inputs,
             units,
+            dropout,
         }
     }
 
@@ -84,10 +122,12 @@ impl Cell {
     }
 
     /// What inputs known before the loop (R x K, the first K of the layer's inputs) add to the pre-activations, biases
-    /// included: R x G, one product for all tokens.
-    pub(crate) fn project(&self, graph: &Graph<'_>, x: &Var) -> Var {
+    /// included: R x G, one product for all tokens. `sentences` names the sentence of each row.
+    pub(crate) fn project(&self, graph: &Graph<'_>, x: &Var, sentences: &Rows) -> Var {
+        let mask = ops::sequence_dropout_key(graph.tape, self.dropout.inputs);
+        let x = ops::sequence_dropout(graph.tape, x, sentences, mask);
         let weight = Weight::columns(graph.var(self.i2h_weight), 0..x.value().cols());
-        ops::linear(graph.tape, x, &weight, &self.biases(graph))
+        ops::linear(graph.tape, &x, &weight, &self.biases(graph))
     }
 
     /// Lays the layer out for a loop. The last of its inputs come from inside the loop, in parts of the widths given.
@@ -98,7 +138,8 @@ impl Cell {
             start = columns.end;
             RecurrentWeight::new(graph.tape, Weight::columns(graph.var(self.i2h_weight), columns))
         });
-        let inside = inside.collect();
+        let inside: Vec<RecurrentWeight> = inside.collect();
+        let mask = |rate| ops::sequence_dropout_key(graph.tape, rate);
         let bias = match self.biases(graph)[..] {
             [bias] => bias.clone(),
             [first, second] => ops::add(graph.tape, first.clone(), second),
@@ -109,43 +150,50 @@ impl Cell {
             h2h: RecurrentWeight::new(graph.tape, Weight::whole(graph.var(self.h2h_weight))),
             h2h_bias: graph.var(self.h2h_bias).clone(),
             bias,
+            inside_masks: inside.iter().map(|_| mask(self.dropout.inputs)).collect(),
             inside,
             units: self.units,
+            state_mask: mask(self.dropout.states),
+            recurrent_dropout: self.dropout.recurrent,
         }
     }
 }
 
 impl CellStep {
-    /// One step for B rows. `projected` names the rows of what [`Cell::project`] gave, where it was used; `inside` are the inputs
-    /// from inside the loop, B x K each, in order; a missing one is zeros, and so is a missing state.
+    /// One step for B rows. A missing state is zeros.
     pub(crate) fn advance(
         &self,
         graph: &Graph<'_>,
-        rows: usize,
-        projected: Option<(&Var, &Rows)>,
-        inside: &[Option<&Var>],
+        inputs: &StepInputs<'_>,
         state: Option<&CellState>,
     ) -> CellState {
         let tape = graph.tape;
+        let rows = inputs.sentences.len();
         let first_rows: Rows = vec![0; rows].into();
+        let masked = |x: &Var, mask| ops::sequence_dropout(tape, x, inputs.sentences, mask);
+        let inside: Vec<(Var, &RecurrentWeight)> =
+            (inputs.inside.iter().zip(&self.inside).zip(&self.inside_masks))
+                .filter_map(|((x, weight), mask)| Some((masked((*x)?, *mask), weight)))
+                .collect();
+        let h = state.map(|state| masked(&state.h, self.state_mask));
+        let recurrent = h.as_ref().map(|h| (h, &self.h2h));
         let mut terms: Vec<(&Var, &RecurrentWeight)> =
-            inside.iter().zip(&self.inside).filter_map(|(x, weight)| Some(((*x)?, weight))).collect();
-        let addend = projected.unwrap_or((&self.bias, &first_rows));
+            inside.iter().map(|(x, weight)| (x, *weight)).collect();
+        let addend = inputs.projected.unwrap_or((&self.bias, &first_rows));
         let zeros = || tape.constant(Tensor::zeros([rows, self.units]));
         match self.kind {
             RnnCellType::Lstm => {
-                terms.extend(state.map(|state| (&state.h, &self.h2h)));
+                terms.extend(recurrent);
                 let z = ops::recurrent_linear(tape, Some(addend), &terms);
                 let c = state.and_then(|state| state.c.clone()).unwrap_or_else(zeros);
-                let (h, c) = ops::lstm_cell(tape, z, &c);
+                let (h, c) = ops::lstm_cell(tape, z, &c, self.recurrent_dropout);
                 CellState { h, c: Some(c) }
             }
             RnnCellType::Gru => {
                 let input = ops::recurrent_linear(tape, Some(addend), &terms);
-                let recurrent: Vec<_> = state.iter().map(|state| (&state.h, &self.h2h)).collect();
+                let recurrent: Vec<_> = recurrent.into_iter().collect();
                 let hidden = ops::recurrent_linear(tape, Some((&self.h2h_bias, &first_rows)), &recurrent);
-                let h = state.map_or_else(zeros, |state| state.h.clone());
-                CellState { h: ops::gru_cell(tape, input, hidden, &h), c: None }
+                CellState { h: ops::gru_cell(tape, input, hidden, &h.unwrap_or_else(zeros)), c: None }
             }
         }
     }

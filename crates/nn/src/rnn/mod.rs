@@ -3,5 +3,5 @@
 mod cell;
 mod layer;
 
-pub(crate) use cell::{Cell, CellState, CellStep};
+pub(crate) use cell::{Cell, CellDropout, CellState, CellStep, StepInputs};
 pub(crate) use layer::run;

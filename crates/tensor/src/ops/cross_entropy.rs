@@ -1,6 +1,6 @@
 //! The output layer and the loss as one operation.
 
-use kokanee_kernels::softmax::{self, TokenLoss};
+use kokanee_kernels::softmax::{self, LossGradient, TokenLoss};
 use kokanee_kernels::{gemm, reduce};
 
 use crate::{Tape, Tensor, Var};
@@ -17,10 +17,11 @@ pub struct CrossEntropy {
     pub tokens: Vec<TokenLoss>,
 }
 
-/// Softmax cross-entropy of `hidden W' + bias` with `labels`, times `scale`.
+/// Softmax cross-entropy of `hidden W' + bias` with `labels`, times `gradient.scale`. With smoothing the gradient is that of the
+/// smoothed loss, while the loss that is told is the plain one (so Sockeye and MXNet have it).
 ///
 /// `hidden` T x H, `weight` V x H, `bias` V, one label a row. The logits exist a tile at a time and become their own gradient
-/// in the same pass: `dlogits = scale (softmax - onehot)`, `dhidden = dlogits W`, `dW = dlogits' hidden`, `db = column sums`.
+/// in the same pass: `dlogits = scale (softmax - target)`, `dhidden = dlogits W`, `dW = dlogits' hidden`, `db = column sums`.
 /// So when gradients are recorded they are ready when the loss is.
 pub fn cross_entropy(
     tape: &Tape,
@@ -28,8 +29,9 @@ pub fn cross_entropy(
     weight: &Var,
     bias: &Var,
     labels: &[u32],
-    scale: f32,
+    gradient: LossGradient,
 ) -> CrossEntropy {
+    let scale = gradient.scale;
     let (rows, width) = (hidden.value().rows(), hidden.value().cols());
     let vocabulary = weight.value().rows();
     assert!(
@@ -57,7 +59,7 @@ pub fn cross_entropy(
             logits,
             bias.value().data(),
             &labels[start..end],
-            wanted.then_some(scale),
+            wanted.then_some(gradient),
             &mut tokens[start..end],
         );
         if wanted {

@@ -2,7 +2,7 @@
 
 use kokanee_kernels::dropout as kernel;
 
-use crate::{Tape, Var};
+use crate::{Rows, Tape, Var};
 
 /// Inverted dropout of each element with probability `rate`; nothing on a tape that does not train. Takes `x` over.
 ///
@@ -25,4 +25,30 @@ pub fn dropout(tape: &Tape, x: Var, rate: f32) -> Var {
         });
     }
     y
+}
+
+/// Dropout whose mask is one for each sequence (Gal and Ghahramani 2016): row r of `x` has the mask of sequence `sequences[r]`,
+/// and `key`, from [`sequence_dropout_key`], is the same at every step of a loop. Without a key nothing is left out.
+///
+/// Backward: the same mask on dy.
+pub fn sequence_dropout(tape: &Tape, x: &Var, sequences: &Rows, key: Option<(f32, u64)>) -> Var {
+    let Some((rate, key)) = key else { return x.clone() };
+    let (dx, width) = (x.slot(), x.value().cols());
+    let mut y = x.value().clone();
+    kernel::dropout_rows(tape.team(), y.data_mut(), width, sequences, rate, key);
+    let y = tape.result(y, [dx]);
+    if y.wants_gradient() {
+        let (dy, sequences) = (y.slot(), Rows::clone(sequences));
+        tape.record(move |gradients| {
+            let Some(mut d) = gradients.take(dy) else { return };
+            kernel::dropout_rows(&gradients.team(), d.data_mut(), width, &sequences, rate, key);
+            gradients.add(dx, d);
+        });
+    }
+    y
+}
+
+/// The key of masks for [`sequence_dropout`]; none on a tape that does not train, or for a rate of zero.
+pub fn sequence_dropout_key(tape: &Tape, rate: f32) -> Option<(f32, u64)> {
+    if rate == 0.0 { None } else { Some((rate, tape.next_dropout_key()?)) }
 }

@@ -18,7 +18,7 @@ pub use add::add;
 pub use attention::{Attended, dot_attention, mlp_attention};
 pub use convolution::{Filters, activation, convolution};
 pub use cross_entropy::{CrossEntropy, cross_entropy};
-pub use dropout::dropout;
+pub use dropout::{dropout, sequence_dropout, sequence_dropout_key};
 pub use embedding::embedding;
 pub use gru_cell::gru_cell;
 pub use linear::{Weight, linear};

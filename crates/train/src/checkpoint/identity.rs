@@ -6,6 +6,8 @@ use kokanee_contract::Hyperparameters;
 use kokanee_data::{Corpus, Vocabulary};
 use serde::{Deserialize, Serialize};
 
+use crate::InitialModel;
+
 /// Everything that decides what a run computes, but for where it ends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunIdentity {
@@ -46,6 +48,11 @@ impl RunIdentity {
             data: data.map(|(what, fingerprint)| (what.to_owned(), fingerprint)).into(),
             threads,
         }
+    }
+
+    /// Makes the model that training starts from a part of the identity.
+    pub(crate) fn starts_from(&mut self, initial: &InitialModel) {
+        self.data.insert("initial model".to_owned(), format!("{:016x}", initial.fingerprint()));
     }
 
     /// What differs between the run that wrote a state (`self`) and the one that wants to go on (`now`), a phrase each. The

@@ -50,6 +50,27 @@ fn only_the_last_state_stays() {
     assert_eq!(kept, [&[best], &rest[..]].concat());
 }
 
+/// Checkpoints that may be averaged lie in the state; those that cannot be among the best any more do not.
+#[test]
+fn checkpoints_to_average_are_kept_with_the_state() {
+    let folder = TempDir::new().unwrap();
+    let set = [LIMIT, ("checkpoint_averaging", "2"), ("checkpoint_frequency_num_batches", "3")];
+    let (outcome, seen, _) = run(&hyperparameters(&set), folder.path(), Resume::Never, Witness::default());
+    assert_eq!(seen.checkpoints.len(), 4);
+    let chosen = outcome.average.unwrap().checkpoints;
+    let state = folder.path().join("checkpoints/state-000000012");
+    let mut kept: Vec<_> = fs::read_dir(&state)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    kept.retain(|name| name.starts_with("checkpoint."));
+    kept.sort();
+    assert_eq!(kept, chosen.iter().map(|c| format!("checkpoint.{c}.safetensors")).collect::<Vec<_>>());
+
+    fs::remove_file(state.join(&kept[0])).unwrap();
+    check_refused(folder.path(), &set, &[&kept[0], "it is missing, and is needed to average checkpoints"]);
+}
+
 /// Whatever a kill leaves beside the last whole state changes nothing.
 #[test]
 fn what_a_killed_run_left_unfinished_is_passed_over() {

@@ -108,6 +108,7 @@ fn the_end_is_told_with_its_reason() {
         reason: StopReason::NoImprovement { checkpoints: 3 },
         updates: 50,
         best: Some(Best { checkpoint: 1, update: 25, value: Some(9.0) }),
+        average: None,
         metric: Metric::Perplexity,
         elapsed_seconds: 31.25,
         resumable: true,

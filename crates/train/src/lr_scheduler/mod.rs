@@ -1,12 +1,15 @@
 //! Learning-rate schedules.
 
+mod fixed_rate;
 mod plateau_reduce;
+mod warmup;
 
 use kokanee_contract::{Hyperparameters, LrSchedulerType};
 use serde::{Deserialize, Serialize};
 
-use crate::TrainError;
+pub use fixed_rate::FixedRate;
 pub use plateau_reduce::PlateauReduce;
+pub use warmup::Warmup;
 
 /// A schedule with its state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,37 +17,54 @@ pub use plateau_reduce::PlateauReduce;
 pub enum LrScheduler {
     /// Reduce when the optimized metric does not improve.
     PlateauReduce(PlateauReduce),
+    /// Fall with time.
+    FixedRateInvT(FixedRate),
+    /// Fall with the square root of time.
+    FixedRateInvSqrtT(FixedRate),
 }
 
 impl LrScheduler {
     /// The schedule that hyperparameters ask for, at its start.
-    ///
-    /// # Errors
-    /// When it is not built.
-    pub fn new(h: &Hyperparameters) -> Result<LrScheduler, TrainError> {
+    pub fn new(h: &Hyperparameters) -> LrScheduler {
+        let warmup = Warmup(h.learning_rate_warmup);
+        let fixed = || {
+            let half_life = h.fixed_rate_lr_half_life.saturating_mul(h.checkpoint_frequency_num_batches);
+            FixedRate::new(h.learning_rate, half_life, warmup)
+        };
         match h.lr_scheduler_type {
-            LrSchedulerType::PlateauReduce => Ok(LrScheduler::PlateauReduce(PlateauReduce::new(
+            LrSchedulerType::PlateauReduce => LrScheduler::PlateauReduce(PlateauReduce::new(
                 h.learning_rate,
                 h.plateau_reduce_lr_factor,
                 h.plateau_reduce_lr_threshold,
-            ))),
-            other => Err(TrainError::NotBuilt(format!(
-                "this version of Kokanee has no learning rate schedule `{other}`: use plateau_reduce"
-            ))),
+                warmup,
+            )),
+            LrSchedulerType::FixedRateInvT => LrScheduler::FixedRateInvT(fixed()),
+            LrSchedulerType::FixedRateInvSqrtT => LrScheduler::FixedRateInvSqrtT(fixed()),
         }
     }
 
     /// The learning rate of an update, counted from 1.
-    pub fn learning_rate(&self, _update: u64) -> f64 {
+    pub fn learning_rate(&self, update: u64) -> f64 {
         match self {
-            LrScheduler::PlateauReduce(plateau) => plateau.learning_rate(),
+            LrScheduler::PlateauReduce(plateau) => plateau.learning_rate(update),
+            LrScheduler::FixedRateInvT(fixed) => fixed.inv_t(update),
+            LrScheduler::FixedRateInvSqrtT(fixed) => fixed.inv_sqrt_t(update),
         }
     }
 
-    /// Takes note of a checkpoint; returns whether the learning rate was reduced for that reason.
-    pub fn checkpoint(&mut self, improved: bool) -> bool {
+    /// Takes note of a checkpoint after so many updates; returns whether the learning rate was reduced for that reason.
+    pub fn checkpoint(&mut self, improved: bool, updates: u64) -> bool {
         match self {
-            LrScheduler::PlateauReduce(plateau) => plateau.checkpoint(improved),
+            LrScheduler::PlateauReduce(plateau) => plateau.checkpoint(improved, updates),
+            LrScheduler::FixedRateInvT(_) | LrScheduler::FixedRateInvSqrtT(_) => false,
+        }
+    }
+
+    /// The rate that checkpoints reduce: without warm-up, and without what time does by itself.
+    pub fn base_rate(&self) -> f64 {
+        match self {
+            LrScheduler::PlateauReduce(plateau) => plateau.base_rate(),
+            LrScheduler::FixedRateInvT(fixed) | LrScheduler::FixedRateInvSqrtT(fixed) => fixed.base_rate(),
         }
     }
 }

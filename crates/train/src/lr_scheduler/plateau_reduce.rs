@@ -2,35 +2,45 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Warmup;
+
 /// Multiplies the learning rate by `factor` after `threshold` checkpoints in a row without improvement, and begins to count
-/// anew. Parameters and optimizer are not rolled back (Sockeye 1.x, `LearningRateSchedulerPlateauReduce`).
+/// anew. Parameters and optimizer are not rolled back, and nothing is reduced before a warm-up is over (Sockeye 1.x,
+/// `LearningRateSchedulerPlateauReduce`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlateauReduce {
     learning_rate: f64,
     factor: f64,
     threshold: u64,
     not_improved: u64,
+    #[serde(default)]
+    warmup: Warmup,
 }
 
 impl PlateauReduce {
     /// Starts at `learning_rate`; `factor` is in (0, 1], where 1 never reduces.
-    pub fn new(learning_rate: f64, factor: f64, threshold: u64) -> PlateauReduce {
-        PlateauReduce { learning_rate, factor, threshold, not_improved: 0 }
+    pub fn new(learning_rate: f64, factor: f64, threshold: u64, warmup: Warmup) -> PlateauReduce {
+        PlateauReduce { learning_rate, factor, threshold, not_improved: 0, warmup }
     }
 
-    /// The learning rate in force.
-    pub fn learning_rate(&self) -> f64 {
+    /// The learning rate of an update, counted from 1.
+    pub fn learning_rate(&self, update: u64) -> f64 {
+        self.learning_rate.min(self.warmup.limit(self.learning_rate, update))
+    }
+
+    /// The learning rate when the warm-up is over.
+    pub fn base_rate(&self) -> f64 {
         self.learning_rate
     }
 
-    /// Takes note of a checkpoint; returns whether the learning rate was reduced.
-    pub fn checkpoint(&mut self, improved: bool) -> bool {
+    /// Takes note of a checkpoint after so many updates; returns whether the learning rate was reduced.
+    pub fn checkpoint(&mut self, improved: bool, updates: u64) -> bool {
         if improved {
             self.not_improved = 0;
             return false;
         }
         self.not_improved += 1;
-        if self.not_improved < self.threshold {
+        if self.not_improved < self.threshold || !self.warmup.is_over(updates) {
             return false;
         }
         self.not_improved = 0;
@@ -43,15 +53,18 @@ impl PlateauReduce {
 mod tests {
     use super::*;
 
-    /// `+` improved, `-` not; the learning rate after each checkpoint.
+    /// `+` improved, `-` not, a checkpoint after every update; the learning rate after each checkpoint.
     fn check(factor: f64, threshold: u64, checkpoints: &str, want: &[f64]) {
-        let mut plateau = PlateauReduce::new(1.0, factor, threshold);
-        let mut before = 1.0;
-        for (mark, &want) in checkpoints.chars().zip(want) {
-            let reduced = plateau.checkpoint(mark == '+');
-            assert_eq!(plateau.learning_rate(), want, "{checkpoints} at {mark}");
-            assert_eq!(reduced, want < before, "{checkpoints}");
-            before = want;
+        check_warmed(0, factor, threshold, checkpoints, want);
+    }
+
+    fn check_warmed(warmup: u64, factor: f64, threshold: u64, checkpoints: &str, want: &[f64]) {
+        let mut plateau = PlateauReduce::new(1.0, factor, threshold, Warmup(warmup));
+        for ((mark, &want), update) in checkpoints.chars().zip(want).zip(1..) {
+            let before = plateau.base_rate();
+            let reduced = plateau.checkpoint(mark == '+', update);
+            assert_eq!(plateau.learning_rate(update + 1), want, "{checkpoints} at {mark}");
+            assert_eq!(reduced, plateau.base_rate() < before, "{checkpoints}");
             // A state that was written and read goes on as if nothing had happened.
             let text = serde_json::to_string(&plateau).unwrap();
             plateau = serde_json::from_str(&text).unwrap();
@@ -65,5 +78,12 @@ mod tests {
         check(0.5, 3, "------", &[1.0, 1.0, 0.5, 0.5, 0.5, 0.25]);
         check(0.1, 1, "-+-", &[0.1, 0.1, 0.1 * 0.1]);
         check(1.0, 1, "---", &[1.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn nothing_is_reduced_before_the_warmup_is_over() {
+        // Rates of updates 2 to 6. The count goes on meanwhile, so that the first checkpoint after the rise may reduce.
+        check_warmed(3, 0.5, 1, "-----", &[0.75, 1.0, 0.5, 0.25, 0.125]);
+        check_warmed(3, 0.5, 3, "-+---", &[0.75, 1.0, 1.0, 1.0, 0.5]);
     }
 }

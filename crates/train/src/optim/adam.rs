@@ -1,14 +1,12 @@
 //! Adam (Kingma and Ba 2015) as MXNet computes it.
 
-use std::sync::Arc;
-
 use kokanee_contract::Hyperparameters;
 use kokanee_kernels::Team;
-use kokanee_kernels::optimizer::{self, SparseRows};
-use kokanee_nn::{Parameters, params};
-use kokanee_tensor::{Gradient, Tensor};
+use kokanee_kernels::optimizer;
+use kokanee_nn::Parameters;
+use kokanee_tensor::Tensor;
 
-use super::{Step, clip_limit};
+use super::{Slope, Step, Weight, element_limit, zeros};
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
@@ -31,56 +29,36 @@ pub struct Adam {
 
 impl Adam {
     pub(super) fn new(h: &Hyperparameters, parameters: &Parameters) -> Adam {
-        let zeros = || parameters.iter().map(|p| Tensor::zeros(p.value.shape().clone())).collect();
         Adam {
             weight_decay: h.weight_decay as f32,
-            clip: clip_limit(h.clip_gradient),
-            first: zeros(),
-            second: zeros(),
+            clip: element_limit(h),
+            first: zeros(parameters),
+            second: zeros(parameters),
         }
     }
 
-    pub(super) fn update(
-        &mut self,
-        team: &Team,
-        parameters: &mut Parameters,
-        gradients: &[Option<Gradient>],
-        step: Step,
-    ) {
+    pub(super) fn update(&mut self, team: &Team, weight: Weight<'_>, step: Step) {
         // Powers beyond this are zero in any precision.
         let t = step.update.min(1 << 30) as i32;
         let correction = (1.0 - BETA2.powi(t)).sqrt() / (1.0 - BETA1.powi(t));
-        let constants = optimizer::Adam {
+        let rule = optimizer::Adam {
             rate: (step.learning_rate * correction) as f32,
             beta1: BETA1 as f32,
             beta2: BETA2 as f32,
             epsilon: EPSILON,
-            weight_decay: 0.0,
+            weight_decay: if weight.decays { self.weight_decay } else { 0.0 },
             clip: self.clip,
         };
-        let moments = self.first.iter_mut().zip(&mut self.second);
-        for ((parameter, gradient), (m, v)) in parameters.iter_mut().zip(gradients).zip(moments) {
-            let weight_decay = if params::is_weight(&parameter.name) { self.weight_decay } else { 0.0 };
-            let constants = optimizer::Adam { weight_decay, ..constants };
-            // The tape is gone, so nobody else holds the tensor and nothing is copied.
-            let weights = Arc::make_mut(&mut parameter.value).data_mut();
-            let (m, v) = (m.data_mut(), v.data_mut());
-            match gradient {
-                None => optimizer::adam(team, constants, weights, m, v, None),
-                Some(Gradient::Dense(gradient)) => {
-                    optimizer::adam(team, constants, weights, m, v, Some(gradient.data()));
-                }
-                Some(Gradient::Rows(gradient)) => {
-                    let width = gradient.shape.cols();
-                    let rows = SparseRows { rows: &gradient.rows, values: gradient.values.data(), width };
-                    optimizer::adam_rows(team, constants, weights, m, v, rows);
-                }
-            }
+        let m = self.first[weight.index].data_mut();
+        let v = self.second[weight.index].data_mut();
+        match weight.slope {
+            Slope::Dense(gradient) => optimizer::adam(team, rule, weight.values, m, v, gradient),
+            Slope::Rows(gradient) => optimizer::adam_rows(team, rule, weight.values, m, v, gradient),
         }
     }
 
-    pub(super) fn state(&self) -> [(&'static str, &[Tensor]); 2] {
-        [(FIRST, &self.first), (SECOND, &self.second)]
+    pub(super) fn state(&self) -> Vec<(&'static str, &[Tensor])> {
+        vec![(FIRST, &self.first), (SECOND, &self.second)]
     }
 
     pub(super) fn state_mut(&mut self, kind: &str) -> Option<&mut [Tensor]> {

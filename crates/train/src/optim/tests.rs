@@ -39,30 +39,76 @@ fn gradients(parameters: &Parameters, rng: &mut Rng) -> Vec<Option<Gradient>> {
     parameters.iter().enumerate().map(gradient).collect()
 }
 
-/// Adam of section 8 in f64, one number at a time: weight, m, v.
-fn reference(h: &Hyperparameters, name: &str, number: &mut [f64; 3], gradient: f64, t: i32, rate: f64) {
-    let [w, m, v] = number;
-    let decay = if name.ends_with("_weight") { h.weight_decay } else { 0.0 };
-    let mut g = gradient + decay * *w;
-    if h.clip_gradient >= 0.0 {
-        g = g.clamp(-h.clip_gradient, h.clip_gradient);
-    }
+/// A rule of section 8 in f64, one number at a time: weight and two states, gradient, decay, clip, number of the update, rate.
+type Rule = fn(&mut [f64; 3], f64, f64, &dyn Fn(f64) -> f64, i32, f64);
+
+fn adam([w, m, v]: &mut [f64; 3], gradient: f64, decay: f64, clip: &dyn Fn(f64) -> f64, t: i32, rate: f64) {
+    let g = clip(gradient + decay * *w);
     *m = 0.9 * *m + 0.1 * g;
     *v = 0.999 * *v + 0.001 * g * g;
     *w -= rate * (1.0 - 0.999f64.powi(t)).sqrt() / (1.0 - 0.9f64.powi(t)) * *m / (v.sqrt() + 1e-8);
 }
 
+fn sgd([w, _, _]: &mut [f64; 3], gradient: f64, decay: f64, clip: &dyn Fn(f64) -> f64, _: i32, rate: f64) {
+    *w = (1.0 - rate * decay) * *w - rate * clip(gradient);
+}
+
+/// With a momentum of 0.75.
+fn momentum(
+    [w, b, _]: &mut [f64; 3],
+    gradient: f64,
+    decay: f64,
+    clip: &dyn Fn(f64) -> f64,
+    _: i32,
+    rate: f64,
+) {
+    *b = 0.75 * *b - rate * decay * *w - rate * clip(gradient);
+    *w += *b;
+}
+
+fn rmsprop(
+    [w, n, _]: &mut [f64; 3],
+    gradient: f64,
+    decay: f64,
+    clip: &dyn Fn(f64) -> f64,
+    _: i32,
+    rate: f64,
+) {
+    let g = clip(gradient + decay * *w);
+    *n = 0.9 * *n + 0.1 * g * g;
+    *w -= rate * g / (*n + 1e-8).sqrt();
+}
+
+const RULES: [(OptimizerType, Option<f64>, Rule); 5] = [
+    (OptimizerType::Adam, None, adam),
+    (OptimizerType::Sgd, None, sgd),
+    (OptimizerType::Sgd, Some(0.0), sgd),
+    (OptimizerType::Sgd, Some(0.75), momentum),
+    (OptimizerType::Rmsprop, None, rmsprop),
+];
+
+/// Every optimizer does what its formula says, with the settings that `change` makes.
 #[track_caller]
 fn check(change: fn(&mut Hyperparameters)) {
-    let mut h = hyperparameters();
-    change(&mut h);
+    for (optimizer_type, momentum, rule) in RULES {
+        let mut h = Hyperparameters { optimizer_type, momentum, ..hyperparameters() };
+        change(&mut h);
+        check_rule(&h, rule);
+    }
+}
+
+#[track_caller]
+fn check_rule(h: &Hyperparameters, rule: Rule) {
     let team = Team::new(2);
-    let mut parameters = parameters(&h, &team);
-    let mut optimizer = Optimizer::new(&h, &parameters).unwrap();
+    let mut parameters = parameters(h, &team);
+    let mut optimizer = Optimizer::new(h, &parameters);
+    assert_eq!(optimizer.state().len(), state_tensors(h), "what memory is estimated with");
     let mut expected: Vec<Vec<[f64; 3]>> = parameters
         .iter()
         .map(|p| p.value.data().iter().map(|&w| [f64::from(w), 0.0, 0.0]).collect())
         .collect();
+    let clips = h.clip_gradient >= 0.0 && h.gradient_clipping_type == GradientClippingType::Abs;
+    let limit = if clips { h.clip_gradient } else { f64::INFINITY };
     let mut rng = Rng::new(8);
     for update in 1..=6 {
         let gradients = gradients(&parameters, &mut rng);
@@ -73,25 +119,28 @@ fn check(change: fn(&mut Hyperparameters)) {
                 Some(Gradient::Rows(rows)) => rows.to_dense(),
                 None => Tensor::zeros(parameter.value.shape().clone()),
             };
+            let decay = if parameter.name.ends_with("_weight") { h.weight_decay } else { 0.0 };
             for (number, &g) in expected.iter_mut().zip(dense.data()) {
-                reference(&h, &parameter.name, number, f64::from(g), update as i32, learning_rate);
+                let clip = |x: f64| x.clamp(-limit, limit);
+                rule(number, f64::from(g), decay, &clip, update as i32, learning_rate);
             }
         }
         optimizer.update(&team, &mut parameters, &gradients, Step { update, learning_rate });
     }
-    let state = optimizer.state();
     for (index, (parameter, expected)) in parameters.iter().zip(&expected).enumerate() {
         let column = |c: usize| expected.iter().map(|number| number[c] as f32).collect::<Vec<_>>();
-        let name = &parameter.name;
-        // The kernel's constants are f32, so 1 - beta2 is off by 5e-5, and a step by half of that.
-        assert_close(parameter.value.data(), &column(0), 5e-5, 1e-5, name);
-        assert_close(state[0].1[index].data(), &column(1), 5e-5, 1e-5, &format!("m of {name}"));
-        assert_close(state[1].1[index].data(), &column(2), 1e-4, 1e-6, &format!("v of {name}"));
+        let name = format!("{} of {}", parameter.name, h.optimizer_type);
+        // The kernels' constants are f32, so that 1 - 0.999 is off by 5e-5, and a step by half of that.
+        assert_close(parameter.value.data(), &column(0), 5e-5, 1e-5, &name);
+        for (number, (kind, tensors)) in optimizer.state().into_iter().enumerate() {
+            let state = format!("{kind} of {name}");
+            assert_close(tensors[index].data(), &column(1 + number), 1e-4, 1e-6, &state);
+        }
     }
 }
 
 #[test]
-fn adam_equals_its_formula() {
+fn optimizers_equal_their_formulas() {
     check(|_| ());
     check(|h| h.clip_gradient = -1.0);
     check(|h| h.clip_gradient = 0.25);
@@ -100,20 +149,23 @@ fn adam_equals_its_formula() {
         h.weight_decay = 5.0;
         h.clip_gradient = 0.5;
     });
+    // By norm, the gradients come scaled; the optimizer clips nothing.
+    check(|h| h.gradient_clipping_type = GradientClippingType::Norm);
+    check(|h| h.gradient_clipping_type = GradientClippingType::None);
 }
 
 #[test]
 fn state_is_taken_over_by_name_or_refused() {
     let (h, team) = (hyperparameters(), Team::new(1));
     let mut parameters = parameters(&h, &team);
-    let mut optimizer = Optimizer::new(&h, &parameters).unwrap();
+    let mut optimizer = Optimizer::new(&h, &parameters);
     let gradients = gradients(&parameters, &mut Rng::new(3));
     optimizer.update(&team, &mut parameters, &gradients, Step { update: 1, learning_rate: 0.1 });
     let named = |kind: usize| -> HashMap<String, Tensor> {
         let tensors = optimizer.state()[kind].1.iter().cloned();
         parameters.iter().map(|p| p.name.clone()).zip(tensors).collect()
     };
-    let mut other = Optimizer::new(&h, &parameters).unwrap();
+    let mut other = Optimizer::new(&h, &parameters);
     for (index, (kind, tensors)) in optimizer.state().into_iter().enumerate() {
         other.load(kind, &parameters, named(index)).unwrap();
         for (a, b) in tensors.iter().zip(other.state()[index].1) {

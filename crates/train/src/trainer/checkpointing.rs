@@ -3,9 +3,12 @@
 use std::time::{Duration, Instant};
 
 use kokanee_contract::Metric;
+use kokanee_nn::Model;
 
 use super::{Outcome, RunState, Trainer};
+use crate::averaging::{AverageReport, Mean};
 use crate::checkpoint::{BestModel, CheckpointFolder, LoadedState};
+use crate::divergence::{Magnitudes, Place};
 use crate::model_folder::ModelFolder;
 use crate::observer::{Level, Observer};
 use crate::report::{Best, CheckpointReport, Measures, Report};
@@ -34,7 +37,7 @@ impl Trainer {
         loaded.run.check().map_err(damaged)?;
         let misfit = |what: &str, problem: &dyn std::fmt::Display| damaged(format!("{what}: {problem}"));
         if let (Some(best), Some(tensors)) = (loaded.run.best, loaded.best) {
-            let mut model = kokanee_nn::Model::zeros(self.model.config().clone())?;
+            let mut model = Model::zeros(self.model.config().clone())?;
             model.parameters_mut().load(tensors).map_err(|e| misfit("best model", &e))?;
             let report = loaded.run.history.iter().find(|report| report.checkpoint == best.checkpoint);
             let report =
@@ -63,17 +66,15 @@ impl Trainer {
         stop: &StopFlag,
     ) -> Result<bool, TrainError> {
         let go_on = || !stop.is_requested();
+        let before = self.state.scheduler.base_rate();
         let Some(report) = self.checkpoint(validation, Extent::Full, &go_on, keep, observer)? else {
             return Ok(false);
         };
         self.save_state(keep)?;
         observer.checkpoint(&report);
-        if report.next_learning_rate != report.learning_rate {
-            let text = format!(
-                "learning rate reduced from {:?} to {:?}",
-                report.learning_rate, report.next_learning_rate
-            );
-            observer.message(Level::Info, &text);
+        let after = self.state.scheduler.base_rate();
+        if after != before {
+            observer.message(Level::Info, &format!("learning rate reduced from {before:?} to {after:?}"));
         }
         Ok(true)
     }
@@ -102,10 +103,18 @@ impl Trainer {
         if reason == StopReason::Requested && trailing && self.state.best.is_none() {
             self.keep_unmeasured(validation, keep, observer)?;
         }
+        let mut best = self.state.best;
+        let average = match reason {
+            StopReason::Requested => None,
+            _ => self.average(validation, keep, observer, stop)?,
+        };
+        if let Some(average) = average.as_ref().filter(|average| average.kept) {
+            best = self.best_of(average);
+        }
         self.keep_time();
         let mut report = self.report();
-        report.stop_reason = Some(reason);
-        if self.state.best.is_some() {
+        (report.stop_reason, report.best, report.average) = (Some(reason), best, average.clone());
+        if best.is_some() {
             keep.model.write_report(&report)?;
             keep.model.pack()?;
         } else {
@@ -115,7 +124,8 @@ impl Trainer {
         let outcome = Outcome {
             reason,
             updates: self.state.updates,
-            best: self.state.best,
+            best,
+            average,
             metric: self.metric,
             elapsed_seconds: self.state.elapsed_seconds,
             resumable: self.saved.is_some(),
@@ -161,9 +171,8 @@ impl Trainer {
         };
         if measures.perplexity.is_none() && measures.target_tokens > 0 {
             // The parameters are no numbers any more: such a model is worse than none.
-            let update = self.state.updates;
-            let learning_rate = self.state.scheduler.learning_rate(update);
-            return Err(TrainError::Diverged { update, learning_rate, loss: f64::NAN, kept: self.kept() });
+            let parameters = Magnitudes::of_parameters(self.model.parameters());
+            return Err(self.diverged(self.state.updates, f64::NAN, Place::Validation { parameters }));
         }
         let report = self.take_note(measures, started.elapsed().as_secs_f64());
         if self.state.best.is_some_and(|best| best.checkpoint == report.checkpoint) {
@@ -177,6 +186,7 @@ impl Trainer {
     fn take_note(&mut self, validation: Measures, validation_seconds: f64) -> CheckpointReport {
         self.keep_time();
         self.recent.clear();
+        let updates_per_epoch = self.updates_per_epoch();
         let state = &mut self.state;
         let value = validation.get(self.metric);
         let improved = improves(self.metric, value, state.best_value);
@@ -189,7 +199,7 @@ impl Trainer {
             state.best = Some(Best { checkpoint, update: state.updates, value });
         }
         let learning_rate = state.scheduler.learning_rate(state.updates);
-        state.scheduler.checkpoint(improved);
+        state.scheduler.checkpoint(improved, state.updates);
         state.not_improved.checkpoint(improved);
         let sums = std::mem::take(&mut state.sums);
         let train_seconds = std::mem::take(&mut state.train_seconds);
@@ -198,7 +208,7 @@ impl Trainer {
         let report = CheckpointReport {
             checkpoint,
             update: state.updates,
-            epoch: state.updates.saturating_sub(1) / self.batches_per_epoch,
+            epoch: state.updates.saturating_sub(1) / updates_per_epoch,
             samples: state.samples,
             learning_rate,
             next_learning_rate: state.scheduler.learning_rate(state.updates + 1),
@@ -217,6 +227,79 @@ impl Trainer {
         report
     }
 
+    /// Averages checkpoints where that was asked for, and keeps the average where it is better than the best of them. The state
+    /// does not know of it: a run that goes on with a higher limit goes on from what was trained.
+    fn average(
+        &mut self,
+        validation: &Validation,
+        keep: &mut Keep,
+        observer: &mut dyn Observer,
+        stop: &StopFlag,
+    ) -> Result<Option<AverageReport>, TrainError> {
+        let Some(averaging) = &self.averaging else { return Ok(None) };
+        let chosen = averaging.chosen(&self.state.history, self.state.best);
+        if chosen.len() < 2 {
+            let text = "checkpoints are not averaged: there is only one that could be";
+            observer.message(Level::Warning, text);
+            return Ok(None);
+        }
+        let mut model = Model::zeros(self.model.config().clone())?;
+        let mut mean = Mean::new(self.model.parameters());
+        for &checkpoint in &chosen {
+            if self.is_checkpoint(checkpoint) {
+                mean.add(self.model.parameters());
+            } else {
+                let (path, tensors) = keep.checkpoints.load_kept(checkpoint)?;
+                mean.add_named(&mut model, tensors)
+                    .map_err(|problem| TrainError::DamagedState { path, problem })?;
+            }
+        }
+        let model = mean.into_model(model);
+        let go_on = || !stop.is_requested();
+        let Some(measures) = validation.measure(&model, &self.team, Extent::Full, &go_on)? else {
+            observer.message(Level::Warning, "checkpoints are not averaged: a stop was requested meanwhile");
+            return Ok(None);
+        };
+        let (value, best) = (measures.get(self.metric), self.state.best_value);
+        let kept = improves(self.metric, value, best);
+        let report = AverageReport { checkpoints: chosen, validation: measures, kept };
+        if kept && let Some(last) = self.last_of(&report) {
+            keep.model.save(&model, CheckpointReport { validation: measures, ..last.clone() }.summary())?;
+        }
+        let shown =
+            |value: Option<f64>| value.map_or("not measured".to_owned(), |value| format!("{value:.6}"));
+        let text = format!(
+            "average of checkpoints {}: validation {} {}, best checkpoint {}: {}",
+            report.checkpoints.iter().map(u64::to_string).collect::<Vec<_>>().join(", "),
+            self.metric,
+            shown(value),
+            shown(best),
+            if kept {
+                "the average is kept as the best model"
+            } else {
+                "the best checkpoint stays the model"
+            },
+        );
+        observer.message(Level::Info, &text);
+        Ok(Some(report))
+    }
+
+    /// Whether the parameters are those of this checkpoint.
+    fn is_checkpoint(&self, number: u64) -> bool {
+        let last = self.state.history.last();
+        last.is_some_and(|last| last.checkpoint == number && last.update == self.state.updates)
+    }
+
+    fn last_of(&self, average: &AverageReport) -> Option<&CheckpointReport> {
+        let last = average.checkpoints.last()?;
+        self.state.history.iter().find(|report| report.checkpoint == *last)
+    }
+
+    fn best_of(&self, average: &AverageReport) -> Option<Best> {
+        let CheckpointReport { checkpoint, update, .. } = *self.last_of(average)?;
+        Some(Best { checkpoint, update, value: average.validation.get(self.metric) })
+    }
+
     fn save_state(&mut self, keep: &mut Keep) -> Result<(), TrainError> {
         self.keep_time();
         let best = match self.state.best {
@@ -224,7 +307,9 @@ impl Trainer {
             Some(best) if best.update == self.state.updates => BestModel::Current,
             Some(_) => BestModel::Earlier,
         };
-        keep.checkpoints.save(&self.state, self.model.parameters(), &self.optimizer, best)?;
+        let averaging = self.averaging.as_ref();
+        let candidates = averaging.map_or(Vec::new(), |a| a.candidates(&self.state.history, self.state.best));
+        keep.checkpoints.save(&self.state, self.model.parameters(), &self.optimizer, best, &candidates)?;
         self.saved = Some(self.state.updates);
         Ok(())
     }

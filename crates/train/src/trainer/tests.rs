@@ -155,7 +155,7 @@ fn check_resume(set: &[(&str, &str)], stops: &[Witness]) {
     losses.extend(last.losses);
     assert_eq!(losses, seen.losses, "losses of {set:?}");
     assert_eq!(bits(&job), wanted_bits, "parameters of {set:?}");
-    assert_eq!((outcome.reason, outcome.best), (want.reason, want.best));
+    assert_eq!((outcome.reason, outcome.best, outcome.average), (want.reason, want.best, want.average));
     let history: Vec<_> = job.trainer().state().history.iter().map(timeless).collect();
     assert_eq!(history, wanted, "checkpoints of {set:?}");
     assert_eq!(model_bytes(parts.path()), model_bytes(whole.path()), "best model of {set:?}");
@@ -184,6 +184,20 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
     check_resume(&restless, &[after(13), after(14)]);
     check_resume(&[twenty, ("optimized_metric", "bleu"), ("bleu_sample_size", "3")], &[after(8)]);
     check_resume(&[("max_num_epochs", "2")], &[after(9)]);
+    // Every optimizer and schedule has a state of its own; every dropout draws the same again.
+    let momentum = [("optimizer_type", "sgd"), ("momentum", "0.9"), ("learning_rate", "0.1")];
+    check_resume(&[&momentum[..], &[twenty]].concat(), &[after(3), after(8)]);
+    check_resume(&[("optimizer_type", "sgd"), ("learning_rate", "0.5"), twenty], &[after(7)]);
+    let rising = [("optimizer_type", "rmsprop"), ("lr_scheduler_type", "fixed_rate_inv_t")];
+    check_resume(&[&rising[..], &[twenty, ("learning_rate_warmup", "6")]].concat(), &[after(4), after(12)]);
+    let falling = [("lr_scheduler_type", "fixed_rate_inv_sqrt_t"), ("gradient_clipping_type", "norm")];
+    check_resume(&[&falling[..], &[twenty]].concat(), &[after(11)]);
+    let dropout = [("embed_dropout_source", "0.3"), ("rnn_decoder_hidden_dropout", "0.3")];
+    check_resume(&[&dropout[..], &[twenty, ("gradient_accumulation", "2")]].concat(), &[after(3), after(9)]);
+    let average = [("checkpoint_averaging", "3"), ("learning_rate", "0.1"), ("max_num_batches", "22")];
+    check_resume(&average, &[after(7), within(3), after(21)]);
+    let last = [("checkpoint_averaging_strategy", "last")];
+    check_resume(&[&average[..], &last].concat(), &[after(5), within(2), after(20)]);
 }
 
 #[test]
@@ -279,11 +293,23 @@ fn check_divergence(h: &Hyperparameters, folder: &Path, resume: Resume, parts: &
 #[test]
 fn divergence_is_an_error_that_keeps_the_best_model() {
     let (folder, wild) = (TempDir::new().unwrap(), [("learning_rate", "1e38"), ("clip_gradient", "-1")]);
-    let told = ["diverged at update 2", "learning rate 1e38", "no model is kept"];
+    let told = [
+        "diverged at update 2: the loss became ",
+        "learning rate 1e38",
+        "on 4 pairs with ",
+        " target tokens; ",
+        "infinite or undefined ones are in ",
+        "no model is kept",
+    ];
     check_divergence(&hyperparameters(&wild), folder.path(), Resume::Never, &told);
     // Seen by validation first.
     let every = [&wild[..], &[("checkpoint_frequency_num_batches", "1")]].concat();
-    check_divergence(&hyperparameters(&every), folder.path(), Resume::Never, &["diverged at update 1"]);
+    check_divergence(
+        &hyperparameters(&every),
+        folder.path(),
+        Resume::Never,
+        &["diverged at update 1: after it the loss on the validation data", "parameter"],
+    );
     assert!(!folder.path().join("model").exists());
 
     // After a good beginning.
@@ -296,6 +322,139 @@ fn divergence_is_an_error_that_keeps_the_best_model() {
     let h = hyperparameters(&[("max_num_batches", "20")]);
     check_divergence(&h, folder.path(), Resume::Required, &["diverged at update 12", "(update 10) is kept"]);
     assert_eq!(model_bytes(folder.path()), best);
+}
+
+/// Two batches of two pairs make the update that one batch of the same four pairs makes, whatever their lengths.
+#[test]
+fn accumulated_gradients_are_those_of_one_large_batch() {
+    let pairs: [(&[u32], &[u32]); 4] =
+        [(&[4, 5, 6], &[6, 5, 4]), (&[7], &[7, 7, 8, 4, 5]), (&[8, 4], &[4]), (&[5, 5], &[6, 8])];
+    let trainer = |pairs: &[(&[u32], &[u32])], set: &[(&str, &str)]| {
+        let mut corpus = Corpus::new();
+        pairs.iter().for_each(|(source, target)| corpus.push(source, target));
+        let h = hyperparameters(set);
+        let team = Arc::new(Team::new(2));
+        let config = kokanee_nn::ModelConfig::new(&h, 9, 9).unwrap();
+        let model = Model::new(config, &kokanee_nn::init::Initialisation::from(&h), &team).unwrap();
+        let plan = BatchPlan::new(&corpus, &kokanee_data::buckets::single_bucket(9, 9), h.batch_size, h.seed);
+        Trainer::new(model, corpus, plan, &h, team).unwrap()
+    };
+    let plain = [("optimizer_type", "sgd"), ("learning_rate", "0.5"), ("clip_gradient", "-1")];
+    let mut one = trainer(&pairs, &plain);
+    let mut two =
+        trainer(&pairs, &[&plain[..], &[("batch_size", "2"), ("gradient_accumulation", "2")]].concat());
+    let mut half = trainer(&pairs, &[&plain[..], &[("batch_size", "2")]].concat());
+    assert_eq!([one.updates_per_epoch(), two.updates_per_epoch(), half.updates_per_epoch()], [1, 1, 2]);
+    let (first, second) = (one.update().unwrap(), two.update().unwrap());
+    half.update().unwrap();
+    assert!((first.loss - second.loss).abs() < 1e-6, "{} and {}", first.loss, second.loss);
+    assert_eq!(first.work.target_tokens, second.work.target_tokens);
+    assert_eq!((second.batch, second.batches_per_epoch), (1, 2));
+    let values = |trainer: &Trainer| -> Vec<f32> {
+        trainer.model.parameters().iter().flat_map(|p| p.value.data().to_vec()).collect()
+    };
+    kokanee_testkit::assert_close(&values(&one), &values(&two), 1e-5, 1e-6, "parameters after an update");
+    let same = values(&one).iter().zip(values(&half)).all(|(a, b)| (a - b).abs() < 1e-6);
+    assert!(!same, "half of the pairs make another update");
+}
+
+/// Four batches in updates of three: the last update of an epoch takes the batch that is left.
+#[test]
+fn the_last_update_of_an_epoch_takes_what_is_left() {
+    let folder = TempDir::new().unwrap();
+    let set = [("gradient_accumulation", "3"), ("max_num_epochs", "2"), ("batch_size", "10")];
+    let (outcome, seen, job) = run(&hyperparameters(&set), folder.path(), Resume::Never, Witness::default());
+    let summary = job.summary();
+    assert_eq!(summary.batches_per_epoch, 4);
+    assert_eq!((outcome.updates, summary.updates_per_epoch), (4, 2));
+    assert_eq!(seen.checkpoints.last().unwrap().samples, 80, "four batches of ten, twice");
+}
+
+/// The average of checkpoints is their arithmetic mean, and stands in the model's folder where it is better.
+#[track_caller]
+fn check_average(strategy: &str, rate: &str, kept: bool) {
+    let folder = TempDir::new().unwrap();
+    let set = [
+        ("checkpoint_averaging", "3"),
+        ("checkpoint_averaging_strategy", strategy),
+        ("max_num_batches", "22"),
+        ("learning_rate", rate),
+    ];
+    let (outcome, seen, job) = run(&hyperparameters(&set), folder.path(), Resume::Never, Witness::default());
+    let average = outcome.average.expect("an average");
+    assert_eq!(average.kept, kept, "{average:?} of {:?}", outcome.best);
+    assert_eq!(average.checkpoints.len(), 3);
+    let told = if kept { "the average is kept as the best model" } else { "the best checkpoint stays" };
+    assert!(seen.messages.iter().any(|text| text.contains(told)), "{:?}", seen.messages);
+    let report: Report =
+        serde_json::from_slice(&fs::read(folder.path().join("model/metrics.json")).unwrap()).unwrap();
+    assert_eq!(report.average, Some(average.clone()));
+    assert_eq!(report.best, outcome.best);
+
+    // Each checkpoint again, by a run that ends there: their mean.
+    let mut sums: Vec<Vec<f64>> = Vec::new();
+    for checkpoint in &average.checkpoints {
+        let update = seen.checkpoints[*checkpoint as usize - 1].update.to_string();
+        let folder = TempDir::new().unwrap();
+        let set = [("max_num_batches", &*update), ("learning_rate", rate)];
+        let (_, _, job) = run(&hyperparameters(&set), folder.path(), Resume::Never, Witness::default());
+        let values = job.trainer().model.parameters().iter();
+        let values = values.map(|p| p.value.data().iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
+        match sums.is_empty() {
+            true => sums = values.collect(),
+            false => {
+                sums.iter_mut().zip(values).for_each(|(s, v)| s.iter_mut().zip(v).for_each(|(s, v)| *s += v))
+            }
+        }
+    }
+    let artifact = Artifact::load(&folder.path().join("model")).unwrap();
+    let close = artifact.model.parameters().iter().zip(&sums).all(|(parameter, sums)| {
+        parameter.value.data().iter().zip(sums).all(|(x, sum)| (f64::from(*x) - sum / 3.0).abs() < 1e-6)
+    });
+    assert_eq!(close, kept, "whether the model is the mean");
+    let saved = artifact.metadata.training.unwrap().validation["perplexity"];
+    assert_eq!(Some(saved), outcome.best.unwrap().value);
+    assert_eq!(job.trainer().state().best.is_some_and(|best| best.value == Some(saved)), !kept);
+}
+
+#[test]
+fn an_average_is_kept_where_it_is_better() {
+    // Large steps go back and forth over the valley, and the mean lies in it; small ones go down its side.
+    check_average("best", "0.1", true);
+    check_average("last", "0.0001", false);
+}
+
+#[test]
+fn one_checkpoint_is_no_average() {
+    let folder = TempDir::new().unwrap();
+    let set = [("checkpoint_averaging", "3"), ("max_num_batches", "4")];
+    let (outcome, seen, _) = run(&hyperparameters(&set), folder.path(), Resume::Never, Witness::default());
+    assert_eq!(outcome.average, None);
+    assert!(seen.messages.iter().any(|text| text.contains("not averaged: there is only one")));
+}
+
+#[test]
+fn an_infinite_gradient_is_told_even_if_the_loss_is_not() {
+    let gradient = |values: &[f32]| {
+        Some(Gradient::Dense(kokanee_tensor::Tensor::from_vec([values.len()], values.to_vec())))
+    };
+    let job =
+        TrainingJob::new(&hyperparameters(&[]), data(1), files(Path::new("nowhere")), Resume::Never).unwrap();
+    let parameters = job.trainer().model().parameters();
+    let names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+    let gradients = vec![gradient(&[1.0, -3.0]), None, gradient(&[f32::NAN, 2.0, f32::INFINITY])];
+    let gradients = Magnitudes::of_gradients(parameters, &gradients);
+    let place = Place::Update { pairs: 4, target_tokens: 9, gradients };
+    let text = job.trainer().diverged(7, 2.5, place).to_string();
+    for part in [
+        "diverged at update 7: a gradient is no number while the loss is 2.5",
+        "on 4 pairs with 9 target tokens",
+        &format!("the largest finite gradient is -3e0 in {}", names[0]),
+        &format!("infinite or undefined ones are in {} (2 of 3)", names[2]),
+        "Lower the learning rate",
+    ] {
+        assert!(text.contains(part), "{text:?} lacks {part:?}");
+    }
 }
 
 #[test]

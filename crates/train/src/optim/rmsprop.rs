@@ -1,0 +1,57 @@
+//! RMSProp (Hinton's lecture 6e, not centred) as MXNet computes it.
+
+use kokanee_contract::Hyperparameters;
+use kokanee_kernels::Team;
+use kokanee_kernels::optimizer;
+use kokanee_nn::Parameters;
+use kokanee_tensor::Tensor;
+
+use super::{Slope, Step, Weight, element_limit, zeros};
+
+const DECAY: f32 = 0.9;
+const EPSILON: f32 = 1e-8;
+const MEAN_SQUARE: &str = "n";
+
+/// RMSProp and its mean squares.
+///
+/// `g = clip(gradient + wd w)`, `n = .9 n + .1 g^2`, `w -= lr g / sqrt(n + 1e-8)`: the decay is inside the clip, the epsilon
+/// inside the root.
+#[derive(Clone, Debug)]
+pub struct RmsProp {
+    weight_decay: f32,
+    clip: f32,
+    mean_square: Vec<Tensor>,
+}
+
+impl RmsProp {
+    pub(super) fn new(h: &Hyperparameters, parameters: &Parameters) -> RmsProp {
+        RmsProp {
+            weight_decay: h.weight_decay as f32,
+            clip: element_limit(h),
+            mean_square: zeros(parameters),
+        }
+    }
+
+    pub(super) fn update(&mut self, team: &Team, weight: Weight<'_>, step: Step) {
+        let rule = optimizer::RmsProp {
+            rate: step.learning_rate as f32,
+            decay: DECAY,
+            epsilon: EPSILON,
+            weight_decay: if weight.decays { self.weight_decay } else { 0.0 },
+            clip: self.clip,
+        };
+        let n = self.mean_square[weight.index].data_mut();
+        match weight.slope {
+            Slope::Dense(gradient) => optimizer::rmsprop(team, rule, weight.values, n, gradient),
+            Slope::Rows(gradient) => optimizer::rmsprop_rows(team, rule, weight.values, n, gradient),
+        }
+    }
+
+    pub(super) fn state(&self) -> Vec<(&'static str, &[Tensor])> {
+        vec![(MEAN_SQUARE, &self.mean_square)]
+    }
+
+    pub(super) fn state_mut(&mut self, kind: &str) -> Option<&mut [Tensor]> {
+        (kind == MEAN_SQUARE).then_some(&mut self.mean_square[..])
+    }
+}
