@@ -7,17 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::artifact::read_mxnet_parameters;
+use crate::artifact::sockeye::{self, ImportOptions};
 use crate::batch::Sequences;
-use crate::config::{
-    AttentionConfig, CnnConfig, DecoderConfig, DropoutConfig, EncoderConfig, RnnConfig, RnnDecoderConfig,
-};
+use crate::config::DecoderConfig;
 use crate::decode::{Search, Translation, translate};
 use crate::graph::Graph;
-use crate::{LengthStatistics, Model, ModelConfig};
+use crate::{LengthStatistics, Model};
+use kokanee_contract::BeamSearchRule;
 use kokanee_contract::special_ids::{BOS, EOS, PAD};
-use kokanee_contract::{
-    BeamSearchRule, CnnActivationType, RnnAttentionType, RnnCellType, RnnDecoderStateInit,
-};
 use kokanee_kernels::Team;
 use kokanee_tensor::ops::{self, Weight};
 use kokanee_tensor::{Gradient, Tape, Tensor};
@@ -36,97 +33,21 @@ fn text(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-fn vocabulary(path: &Path) -> HashMap<String, u32> {
-    serde_json::from_str(&text(path)).unwrap()
-}
-
-/// The number after `key:` in Sockeye's YAML configuration.
-fn yaml_number(config: &str, key: &str) -> f64 {
-    let line = config.lines().find_map(|line| line.trim().strip_prefix(&format!("{key}: ")));
-    line.unwrap_or_else(|| panic!("no {key}")).parse().unwrap()
-}
-
-/// The model that Sockeye's flags and the shapes of its parameters describe.
-fn model_config(flags: &str, parameters: &HashMap<String, Tensor>, source_with_eos: bool) -> ModelConfig {
-    let words: Vec<&str> = flags.split_whitespace().collect();
-    let flag =
-        |name: &str| words.iter().position(|w| *w == name).map(|at| words.get(at + 1).copied().unwrap_or(""));
-    let value = |name: &str, default: &'static str| flag(name).map_or(default.to_owned(), str::to_owned);
-    let pair = |name: &str, default: &'static str| -> [usize; 2] {
-        let both = value(name, default);
-        let (source, target) = both.split_once(':').unwrap_or((&both, &both));
-        [source, target].map(|number| number.parse().unwrap())
-    };
-    let extent = |name: &str, axis: usize| parameters[name].shape().extents()[axis];
-    let residual = flag("--rnn-residual-connections").is_some();
-    let rnn = |layers| RnnConfig {
-        cell: RnnCellType::from_name(&value("--rnn-cell-type", "lstm")).unwrap(),
-        layers,
-        hidden: value("--rnn-num-hidden", "0").parse().unwrap(),
-        first_residual_layer: residual.then(|| value("--rnn-first-residual-layer", "2").parse().unwrap()),
-    };
-    let cnn = |layers, kernel_width, positions| CnnConfig {
-        layers,
-        hidden: value("--cnn-num-hidden", "0").parse().unwrap(),
-        kernel_width,
-        activation: CnnActivationType::from_name(&value("--cnn-activation-type", "glu")).unwrap(),
-        positions: extent(positions, 0),
-    };
-    let layers = pair("--num-layers", "1:1");
-    let kernels = pair("--cnn-kernel-width", "3:5");
-    let encoder = match flag("--encoder").unwrap() {
-        "cnn" => EncoderConfig::Cnn(cnn(layers[0], kernels[0], "source_pos_embed_weight")),
-        _ => EncoderConfig::Rnn(rnn(layers[0])),
-    };
-    let decoder = match flag("--decoder").unwrap() {
-        "cnn" => DecoderConfig::Cnn(cnn(layers[1], kernels[1], "target_pos_embed_weight")),
-        _ => {
-            let hidden = value("--rnn-num-hidden", "0");
-            DecoderConfig::Rnn(RnnDecoderConfig {
-                rnn: rnn(layers[1]),
-                attention: AttentionConfig {
-                    kind: RnnAttentionType::from_name(&value("--rnn-attention-type", "mlp")).unwrap(),
-                    hidden: flag("--rnn-attention-num-hidden").unwrap_or(&hidden).parse().unwrap(),
-                },
-                attention_in_upper_layers: flag("--rnn-attention-in-upper-layers").is_some(),
-                state_init: RnnDecoderStateInit::from_name(&value("--rnn-decoder-state-init", "last"))
-                    .unwrap(),
-            })
-        }
-    };
-    ModelConfig {
-        source_vocabulary: extent("source_embed_weight", 0),
-        target_vocabulary: extent("target_embed_weight", 0),
-        source_embedding: extent("source_embed_weight", 1),
-        target_embedding: extent("target_embed_weight", 1),
-        encoder,
-        decoder,
-        source_with_eos,
-        dropout: DropoutConfig::default(),
-    }
+fn ids(words: &[String]) -> HashMap<String, u32> {
+    words.iter().cloned().zip(0..).collect()
 }
 
 impl Golden {
     fn load(case: &str) -> Option<Golden> {
         let folder = golden(case)?;
-        let shared = folder.parent().unwrap().to_owned();
-        let config = text(&folder.join("config.yaml"));
-        let parameters = read_mxnet_parameters(&folder.join("params.mxnet")).unwrap();
-        let flags = text(&folder.join("flags.txt"));
-        let model_config = model_config(&flags, &parameters, config.contains("source_with_eos: true"));
-        let mut model = Model::zeros(model_config).unwrap();
-        model.parameters_mut().load(parameters).unwrap();
+        let options = ImportOptions { vocabularies: folder.parent(), ..ImportOptions::default() };
+        let imported = sockeye::import(&folder, &options).unwrap_or_else(|e| panic!("{case}: {e}"));
+        assert_eq!(imported.notes, Vec::<String>::new(), "{case}: nothing is unusual about it");
         Some(Golden {
-            model,
-            lengths: LengthStatistics {
-                ratio_mean: yaml_number(&config, "length_ratio_mean"),
-                ratio_std: yaml_number(&config, "length_ratio_std"),
-                longest_source: yaml_number(&config, "max_seq_len_source") as usize,
-                longest_target: yaml_number(&config, "max_seq_len_target") as usize,
-                bucket_width: 10,
-            },
-            source_words: vocabulary(&shared.join("vocab.src.json")),
-            target_words: vocabulary(&shared.join("vocab.trg.json")),
+            model: imported.artifact.model,
+            lengths: imported.artifact.metadata.lengths,
+            source_words: ids(&imported.source_vocabulary),
+            target_words: ids(&imported.target_vocabulary),
             team: Arc::new(Team::new(2)),
             folder,
         })

@@ -3,6 +3,8 @@
 //! This crate sees ids, never text. Shapes: B sentences or hypotheses, S source tokens and T target tokens of a whole batch
 //! one after the other, E embedding, H units of a layer, A attention units, V vocabulary.
 
+#[cfg(test)]
+mod architectures;
 pub mod artifact;
 mod attention;
 pub mod batch;
@@ -23,5 +25,5 @@ mod rnn;
 pub use artifact::{Artifact, ArtifactError, LengthStatistics};
 pub use batch::Batch;
 pub use config::ModelConfig;
-pub use model::{BatchLoss, Model};
+pub use model::{BatchLoss, Model, Side};
 pub use params::{Parameter, Parameters};

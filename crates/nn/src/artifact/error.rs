@@ -19,6 +19,30 @@ pub enum ArtifactError {
         /// The file that was looked for.
         missing: &'static str,
     },
+    /// A folder without a model of Sockeye.
+    #[error("{} holds no whole model of Sockeye 1.x: it has no {missing}", path.display())]
+    NotSockeye {
+        /// The folder.
+        path: PathBuf,
+        /// What was looked for.
+        missing: String,
+    },
+    /// A model of Sockeye with something that is not built.
+    #[error("{} describes a model that Kokanee cannot compute: {}", path.display(), fields.join("; "))]
+    Unsupported {
+        /// The configuration.
+        path: PathBuf,
+        /// Every field that stands in the way, with its value.
+        fields: Vec<String>,
+    },
+    /// Words that cannot be those of a model.
+    #[error("the {side} vocabulary cannot be exported: {reason}")]
+    Vocabulary {
+        /// `source` or `target`.
+        side: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
     /// A file that is not what it should be.
     #[error("{} cannot be used: {reason}", path.display())]
     Damaged {
@@ -56,5 +80,23 @@ impl ArtifactError {
 
     pub(crate) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
         ArtifactError::Damaged { path: path.to_owned(), reason: reason.into() }
+    }
+
+    /// The same with paths below `from` shown below `to`.
+    pub(crate) fn relocated(mut self, from: &Path, to: &Path) -> Self {
+        let (ArtifactError::NotFound { path }
+        | ArtifactError::NotAModel { path, .. }
+        | ArtifactError::NotSockeye { path, .. }
+        | ArtifactError::Unsupported { path, .. }
+        | ArtifactError::Damaged { path, .. }
+        | ArtifactError::UnsafeArchive { path, .. }
+        | ArtifactError::Io { path, .. }) = &mut self
+        else {
+            return self;
+        };
+        if let Ok(rest) = path.strip_prefix(from) {
+            *path = if rest.as_os_str().is_empty() { to.to_owned() } else { to.join(rest) };
+        }
+        self
     }
 }

@@ -2,6 +2,7 @@
 
 mod error;
 mod mxnet;
+pub mod sockeye;
 mod tarball;
 mod tensors;
 #[cfg(test)]
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use error::ArtifactError;
-pub use mxnet::read_parameters as read_mxnet_parameters;
+pub use mxnet::{read_parameters as read_mxnet_parameters, write_parameters as write_mxnet_parameters};
 use serde::{Deserialize, Serialize};
 pub use tarball::{pack, unpack};
 pub use tensors::{load_parameters, save_parameters};

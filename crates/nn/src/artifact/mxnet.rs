@@ -2,19 +2,60 @@
 //!
 //! Little-endian throughout: u64 0x112, u64 reserved, u64 number of arrays; each array is a u32 magic (versions 2 and 3), an i32
 //! storage type, the shape (u32 or i32 number of dimensions, i64 each), an i32 device type and number, an i32 element type, and
-//! the elements; then u64 number of names, each a u64 length and its bytes. Names begin with `arg:` or `aux:`.
+//! the elements; then u64 number of names, each a u64 length and its bytes. Names begin with `arg:` or `aux:`. Files from
+//! before MXNet 0.12 have version 1, without the storage type, or no magic at all: first the number of dimensions, then u32 each.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use kokanee_tensor::Tensor;
 
-use super::ArtifactError;
+use super::{ArtifactError, write_whole};
 
 const LIST_MAGIC: u64 = 0x112;
+const ARRAY_V1: u32 = 0xF993_FAC8;
 const ARRAY_V2: u32 = 0xF993_FAC9;
 const ARRAY_V3: u32 = 0xF993_FACA;
+const DENSE: i32 = 0;
 const FLOAT32: i32 = 0;
+/// Device type and number of the CPU.
+const CPU: [i32; 2] = [1, 0];
+/// No parameter has more dimensions.
+const MOST_DIMENSIONS: u32 = 8;
+
+/// Writes arrays as `f32` in version 2, which MXNet reads from 0.12 on, under `arg:` names; whole or not at all.
+///
+/// # Errors
+/// When the system refuses.
+pub fn write_parameters(path: &Path, tensors: &[(&str, &Tensor)]) -> Result<(), ArtifactError> {
+    write_whole(path, |file| {
+        for number in [LIST_MAGIC, 0, tensors.len() as u64] {
+            file.write_all(&number.to_le_bytes())?;
+        }
+        for (_, tensor) in tensors {
+            let extents = tensor.shape().extents();
+            file.write_all(&ARRAY_V2.to_le_bytes())?;
+            file.write_all(&DENSE.to_le_bytes())?;
+            file.write_all(&(extents.len() as u32).to_le_bytes())?;
+            for extent in extents {
+                file.write_all(&(*extent as i64).to_le_bytes())?;
+            }
+            for number in [CPU[0], CPU[1], FLOAT32] {
+                file.write_all(&number.to_le_bytes())?;
+            }
+            for value in tensor.data() {
+                file.write_all(&value.to_le_bytes())?;
+            }
+        }
+        file.write_all(&(tensors.len() as u64).to_le_bytes())?;
+        for (name, _) in tensors {
+            let name = format!("arg:{name}");
+            file.write_all(&(name.len() as u64).to_le_bytes())?;
+            file.write_all(name.as_bytes())?;
+        }
+        Ok(())
+    })
+}
 
 /// Reads all arrays of a file, which must be dense `f32`, by name without the `arg:` prefix.
 ///
@@ -58,22 +99,31 @@ fn parse(reader: &mut Reader<'_>) -> Result<HashMap<String, Tensor>, String> {
 }
 
 fn array(reader: &mut Reader<'_>) -> Result<Tensor, String> {
-    let magic = reader.u32()?;
-    if magic != ARRAY_V2 && magic != ARRAY_V3 {
-        return Err(format!("an array starts with {magic:#x}, not with the magic of version 2 or 3"));
-    }
-    let storage = reader.i32()?;
-    if storage != 0 {
-        return Err(format!("an array has storage type {storage}, and only dense ones (0) can be read"));
-    }
-    let dimensions = reader.i32()?;
-    if !(1..=8).contains(&dimensions) {
+    let first = reader.u32()?;
+    let (dimensions, wide) = match first {
+        ARRAY_V2 | ARRAY_V3 => {
+            let storage = reader.i32()?;
+            if storage != DENSE {
+                return Err(format!(
+                    "an array has storage type {storage}, and only dense ones (0) can be read"
+                ));
+            }
+            (reader.u32()?, true)
+        }
+        ARRAY_V1 => (reader.u32()?, true),
+        dimensions if dimensions <= MOST_DIMENSIONS => (dimensions, false),
+        magic => {
+            return Err(format!("an array starts with {magic:#x}, which is not the magic of any version"));
+        }
+    };
+    if !(1..=MOST_DIMENSIONS).contains(&dimensions) {
         return Err(format!("an array has {dimensions} dimensions"));
     }
     let mut extents = Vec::new();
     let mut size = 1usize;
     for _ in 0..dimensions {
-        let extent = usize::try_from(reader.i64()?).map_err(|_| "an array has a negative size")?;
+        let extent = if wide { reader.i64()? } else { reader.u32()?.into() };
+        let extent = usize::try_from(extent).map_err(|_| "an array has a negative size")?;
         size = size.checked_mul(extent).ok_or("an array is absurdly large")?;
         extents.push(extent);
     }
