@@ -1,3 +1,22 @@
 //! Kokanee: sequence-to-sequence training and inference as SageMaker does it, on your own machine.
+//!
+//! One file a command in `commands`; what several of them need stands beside it. This file only dispatches; what a fault
+//! becomes on its way out is said in `exit`.
 
-fn main() {}
+mod cli;
+mod cmudict;
+mod commands;
+mod evaluation;
+mod exit;
+mod output_file;
+mod process;
+mod render;
+mod terminal;
+mod text_input;
+mod translator;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    exit::report(exit::guarded(|| commands::run(cli::parse(std::env::args_os()))))
+}

@@ -1,16 +1,18 @@
 //! A team of threads that work on one kernel at a time.
 //!
-//! A training step calls some hundreds of kernels of 50 to 500 microseconds, most of them split over the cores. Waking a
-//! sleeping thread costs as much as the shorter of them, so members spin for a while before they sleep.
+//! A training step calls some hundreds of kernels of 5 to 500 microseconds, most of them split over the cores. Waking a
+//! sleeping thread costs as much as the shorter of them, so members spin for a while before they sleep. And the cores may not
+//! be ours alone: a part of the work that no member has begun is done by the caller, so that a member that the system has
+//! stopped does not hold up the rest.
 
 use std::cell::UnsafeCell;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 
-/// Rounds of waiting before a member yields its core, and before it sleeps: about 30 microseconds and 200 microseconds.
+/// Rounds of waiting before a thread yields its core, and before a member sleeps: about 30 microseconds and 200 microseconds.
 const SPINS_BEFORE_YIELD: u32 = 1 << 10;
 const SPINS_BEFORE_SLEEP: u32 = 1 << 13;
 
@@ -21,15 +23,18 @@ pub struct Team {
 }
 
 struct Shared {
-    /// Number of jobs given out so far; a change tells the members that `job` is new.
-    epoch: AtomicUsize,
-    /// Members that have not finished the current job.
+    /// Number of the current job (upper half) and of the next of its parts that nobody has begun (lower half).
+    ticket: AtomicU64,
+    /// Parts of a job.
+    parts: u32,
+    /// Parts of the current job that are not done.
     pending: AtomicUsize,
     job: UnsafeCell<Job>,
     busy: AtomicBool,
     stop: AtomicBool,
     panicked: AtomicBool,
-    sleepers: Mutex<()>,
+    sleeping: AtomicUsize,
+    bed: Mutex<()>,
     wake: Condvar,
 }
 
@@ -39,8 +44,9 @@ struct Job {
     data: *const (),
 }
 
-// SAFETY: `job` is written only by the thread that holds `busy`, before `epoch` is advanced (release), and read by members
-// after they saw the new epoch (acquire); the writer waits until `pending` is zero before it may write again.
+// SAFETY: `job` is written only by the thread that holds `busy`, while no part is pending, before the ticket of the new job is
+// issued (release); it is read only by a thread that has taken a part of that job (acquire), and the writer waits until all
+// parts are done before anybody may write again.
 unsafe impl Sync for Shared {}
 // SAFETY: the pointer in `job` is only used while `Team::run` keeps its target alive.
 unsafe impl Send for Shared {}
@@ -50,13 +56,15 @@ impl Team {
     pub fn new(size: usize) -> Team {
         unsafe fn nothing(_: *const (), _: usize) {}
         let shared = Arc::new(Shared {
-            epoch: AtomicUsize::new(0),
+            ticket: AtomicU64::new(u64::from(u32::MAX)),
+            parts: u32::try_from(size.max(1)).expect("a number of threads"),
             pending: AtomicUsize::new(0),
             job: UnsafeCell::new(Job { call: nothing, data: std::ptr::null() }),
             busy: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             panicked: AtomicBool::new(false),
-            sleepers: Mutex::new(()),
+            sleeping: AtomicUsize::new(0),
+            bed: Mutex::new(()),
             wake: Condvar::new(),
         });
         let members = (1..size.max(1))
@@ -64,7 +72,7 @@ impl Team {
                 let shared = Arc::clone(&shared);
                 std::thread::Builder::new()
                     .name(format!("kokanee-{index}"))
-                    .spawn(move || shared.member(index))
+                    .spawn(move || shared.member())
                     .expect("the system refused to start a thread")
             })
             .collect();
@@ -81,11 +89,11 @@ impl Team {
         self.members.len() + 1
     }
 
-    /// Calls `part(i)` once for every `i` in `0..size()`, each on its own thread, and returns when all are done. A call
+    /// Calls `part(i)` once for every `i` in `0..size()`, on as many threads as are free, and returns when all are done. A call
     /// from inside a part, or from a second thread meanwhile, runs all parts on the calling thread.
     pub fn run<F: Fn(usize) + Sync>(&self, part: F) {
         unsafe fn call<F: Fn(usize) + Sync>(data: *const (), index: usize) {
-            // SAFETY: `data` is the `&F` that `run` keeps alive until every member is done.
+            // SAFETY: `data` is the `&F` that `run` keeps alive until every part is done.
             unsafe { (*data.cast::<F>())(index) }
         }
         let shared = &*self.shared;
@@ -93,27 +101,30 @@ impl Team {
             (0..self.size()).for_each(part);
             return;
         }
-        // SAFETY: `busy` is ours and no member is at work, so nobody else touches the job.
+        // SAFETY: `busy` is ours and no part is pending, so nobody else touches the job.
         unsafe { *shared.job.get() = Job { call: call::<F>, data: (&raw const part).cast() } };
-        shared.pending.store(self.members.len(), Ordering::Relaxed);
-        shared.epoch.fetch_add(1, Ordering::SeqCst);
-        {
-            // Taking the lock orders this wake-up after the check of a member that is about to sleep.
-            let _guard = shared.sleepers.lock().expect("no thread panics while holding this lock");
+        shared.pending.store(self.size(), Ordering::Relaxed);
+        let job = (shared.ticket.load(Ordering::Relaxed) >> 32).wrapping_add(1);
+        shared.ticket.store(job << 32, Ordering::SeqCst);
+        // A member counts itself as sleeping before it looks at the ticket for the last time, so it is either seen here or
+        // sees the new job.
+        if shared.sleeping.load(Ordering::SeqCst) > 0 {
+            let _guard = shared.bed.lock().expect("no thread panics while holding this lock");
             shared.wake.notify_all();
         }
-        let own = catch_unwind(AssertUnwindSafe(|| part(0)));
+        while let Some(index) = shared.take_part() {
+            shared.do_part(index);
+        }
         let mut spins = 0u32;
         while shared.pending.load(Ordering::Acquire) != 0 {
             spins += 1;
             if spins < SPINS_BEFORE_YIELD { std::hint::spin_loop() } else { std::thread::yield_now() }
         }
-        let member_panicked = shared.panicked.swap(false, Ordering::Relaxed);
+        let panicked = shared.panicked.swap(false, Ordering::Relaxed);
         shared.busy.store(false, Ordering::Release);
-        if let Err(panic) = own {
-            resume_unwind(panic);
+        if panicked {
+            resume_unwind(Box::new("a kernel panicked; its message stands above"));
         }
-        assert!(!member_panicked, "a kernel panicked on another thread of the team");
     }
 
     /// Splits `0..len` into one contiguous range a thread, with borders at multiples of `grain`, and calls `part` for
@@ -146,7 +157,7 @@ impl Drop for Team {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
         {
-            let _guard = self.shared.sleepers.lock().expect("no thread panics while holding this lock");
+            let _guard = self.shared.bed.lock().expect("no thread panics while holding this lock");
             self.shared.wake.notify_all();
         }
         for member in self.members.drain(..) {
@@ -157,41 +168,58 @@ impl Drop for Team {
 }
 
 impl Shared {
-    fn member(&self, index: usize) {
-        let mut seen = 0;
-        while let Some(epoch) = self.next_epoch(seen) {
-            seen = epoch;
-            // SAFETY: a new epoch was seen, so the job is complete and stays until `pending` is zero.
-            let job = unsafe { *self.job.get() };
-            // SAFETY: `run` keeps `data` alive until this member has counted itself as done below.
-            let done = catch_unwind(AssertUnwindSafe(|| unsafe { (job.call)(job.data, index) }));
-            if done.is_err() {
-                self.panicked.store(true, Ordering::Relaxed);
+    /// Takes the next part that nobody has begun.
+    fn take_part(&self) -> Option<usize> {
+        let mut ticket = self.ticket.load(Ordering::Acquire);
+        loop {
+            let part = ticket as u32;
+            if part >= self.parts {
+                return None;
             }
-            self.pending.fetch_sub(1, Ordering::Release);
+            match self.ticket.compare_exchange_weak(ticket, ticket + 1, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Some(part as usize),
+                Err(now) => ticket = now,
+            }
         }
     }
 
-    /// Waits for a job after number `seen`; `None` when the team ends.
-    fn next_epoch(&self, seen: usize) -> Option<usize> {
-        let ready = || {
-            let epoch = self.epoch.load(Ordering::SeqCst);
-            (epoch != seen || self.stop.load(Ordering::SeqCst)).then_some(epoch)
-        };
-        let answer = |epoch: usize| (epoch != seen).then_some(epoch);
+    /// Does a part that was taken.
+    fn do_part(&self, index: usize) {
+        // SAFETY: a part of this job is ours and not done, so the job stays as it is.
+        let job = unsafe { *self.job.get() };
+        // SAFETY: `run` keeps `data` alive until this part is counted as done below.
+        let done = catch_unwind(AssertUnwindSafe(|| unsafe { (job.call)(job.data, index) }));
+        if done.is_err() {
+            self.panicked.store(true, Ordering::Relaxed);
+        }
+        self.pending.fetch_sub(1, Ordering::Release);
+    }
+
+    fn member(&self) {
+        while self.wait_for_work() {
+            while let Some(index) = self.take_part() {
+                self.do_part(index);
+            }
+        }
+    }
+
+    /// Waits until there is a part to take; false when the team ends.
+    fn wait_for_work(&self) -> bool {
+        let has_work = || (self.ticket.load(Ordering::SeqCst) as u32) < self.parts;
+        let ends = || self.stop.load(Ordering::SeqCst);
         for spins in 0..SPINS_BEFORE_SLEEP {
-            if let Some(epoch) = ready() {
-                return answer(epoch);
+            if has_work() || ends() {
+                return !ends();
             }
             if spins < SPINS_BEFORE_YIELD { std::hint::spin_loop() } else { std::thread::yield_now() }
         }
-        let mut guard = self.sleepers.lock().expect("no thread panics while holding this lock");
-        loop {
-            if let Some(epoch) = ready() {
-                return answer(epoch);
-            }
+        let mut guard = self.bed.lock().expect("no thread panics while holding this lock");
+        self.sleeping.fetch_add(1, Ordering::SeqCst);
+        while !has_work() && !ends() {
             guard = self.wake.wait(guard).expect("no thread panics while holding this lock");
         }
+        self.sleeping.fetch_sub(1, Ordering::SeqCst);
+        !ends()
     }
 }
 

@@ -1,0 +1,68 @@
+//! The command line.
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::commands::{demo, evaluate, inspect, prepare, score, train, translate};
+use crate::terminal;
+
+/// SageMaker's sequence-to-sequence algorithm on your own machine.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kokanee",
+    version,
+    propagate_version = true,
+    after_help = "Start with `kokanee demo`. Exit codes: 0 done, 1 something in the input or its surroundings is wrong, \
+                  2 a wrong command line, 70 a fault of Kokanee."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Learn to pronounce English words, on data that is built in, in about three minutes.
+    Demo(demo::DemoArgs),
+    /// Turn parallel text into vocabularies and RecordIO files, as AWS's create_vocab_proto.py does.
+    Prepare(prepare::PrepareArgs),
+    /// Train a model, as a SageMaker training container or from the command line.
+    Train(train::TrainArgs),
+    /// Translate text, line by line.
+    Translate(translate::TranslateArgs),
+    /// Say how probable given translations are.
+    Score(score::ScoreArgs),
+    /// Measure a model: perplexity, accuracy, BLEU, error rates.
+    Evaluate(evaluate::EvaluateArgs),
+    /// Show what a .rec file, vocabulary, model or checkpoint contains.
+    Inspect(inspect::InspectArgs),
+}
+
+/// Parses the arguments, the program's name first. Where they are wrong, or help is asked for, it says so and ends the
+/// program.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Command {
+    let mut command = Cli::command();
+    // The table of hyperparameters is long: it is laid out only where it is shown.
+    let args = prepare::accept_short_spellings(args.into_iter().collect());
+    if args.get(1).is_some_and(|name| name == "train" || name == "help") {
+        command =
+            command.mut_subcommand("train", |train| train::with_hyperparameters(train, terminal::columns()));
+    }
+    let matches = command.get_matches_from(args);
+    match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli.command,
+        Err(error) => error.exit(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,159 @@
+//! `kokanee demo`: learn to pronounce English words, on data that is built in.
+//!
+//! It is AWS's word-pronunciation sample end to end, through the same code as the other commands: text files, records and
+//! vocabularies, a model trained on them, its error rates on words it never saw, and the pronunciation of any word.
+
+mod data;
+mod results;
+mod training;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Args;
+use kokanee_contract::channels::{TRAIN_FILE, VALIDATION_FILE};
+
+use super::train::stop_on_signals;
+use crate::cmudict::Part;
+use crate::output_file::print;
+use crate::process;
+use crate::render::human;
+
+const EXAMPLES: &str = "\
+Examples:
+  kokanee demo
+  kokanee demo kokanee salmon lake
+  kokanee demo --minutes 10 --retrain
+
+The second run finds the model of the first and pronounces at once; --retrain trains anew. Everything lies in the folder
+kokanee-demo: texts, .rec files, vocabularies, the model, pictures. The commands to go on with are printed at the end.";
+
+/// Options of `kokanee demo`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct DemoArgs {
+    /// Words to pronounce, in letters a to z
+    #[arg(value_name = "WORD", value_parser = word)]
+    words: Vec<String>,
+    /// Folder for everything that is written
+    #[arg(long, value_name = "FOLDER", default_value = "kokanee-demo")]
+    output: PathBuf,
+    /// How long to train
+    #[arg(long, value_name = "MINUTES", default_value_t = 3.0, value_parser = minutes)]
+    minutes: f64,
+    /// Train anew, though there is a trained model
+    #[arg(long)]
+    retrain: bool,
+    /// Threads to compute with; 0 for as many as the machine has cores
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
+    threads: u16,
+}
+
+/// Longest word that is pronounced; the longest in the dictionary has 28 letters.
+const LONGEST_WORD: usize = 60;
+
+fn word(text: &str) -> Result<String, String> {
+    let word = text.to_ascii_lowercase();
+    if let Some(odd) = word.chars().find(|c| !c.is_ascii_lowercase()) {
+        return Err(format!(
+            "expected the letters a to z only, got {odd:?}; the model knows no other characters"
+        ));
+    }
+    match word.len() {
+        0 => Err("expected at least one letter".to_owned()),
+        1..=LONGEST_WORD => Ok(word),
+        length => Err(format!("expected at most {LONGEST_WORD} letters, got {length}")),
+    }
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(minutes) if minutes.is_finite() && minutes > 0.0 && minutes <= 10_000.0 => Ok(minutes),
+        _ => Err("expected a number above 0 and up to 10000".to_owned()),
+    }
+}
+
+/// The demo's folder and what lies in it.
+pub(super) struct DemoFolder(PathBuf);
+
+impl DemoFolder {
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn graphemes(&self, part: Part) -> PathBuf {
+        self.0.join(format!("{}.graphemes", part_name(part)))
+    }
+
+    fn phonemes(&self, part: Part) -> PathBuf {
+        self.0.join(format!("{}.phonemes", part_name(part)))
+    }
+
+    fn train_records(&self) -> PathBuf {
+        self.0.join(TRAIN_FILE)
+    }
+
+    fn validation_records(&self) -> PathBuf {
+        self.0.join(VALIDATION_FILE)
+    }
+
+    fn hyperparameters(&self) -> PathBuf {
+        self.0.join("hyperparameters.json")
+    }
+
+    fn model(&self) -> PathBuf {
+        self.0.join("model")
+    }
+
+    /// Where `kokanee train --output MODEL` looks by default, so that it can go on from here.
+    fn checkpoints(&self) -> PathBuf {
+        self.model().join("checkpoints")
+    }
+
+    /// Stands there once the model is trained.
+    fn finished_mark(&self) -> PathBuf {
+        self.0.join("demo.json")
+    }
+
+    fn attention_picture(&self) -> PathBuf {
+        self.0.join("attention.svg")
+    }
+
+    fn curve_picture(&self) -> PathBuf {
+        self.0.join("learning-curve.svg")
+    }
+}
+
+fn part_name(part: Part) -> &'static str {
+    match part {
+        Part::Train => "train",
+        Part::Validation => "val",
+        Part::Test => "test",
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When files cannot be written, or what lies in the folder cannot be used.
+pub(crate) fn run(args: &DemoArgs) -> Result<()> {
+    let started = Instant::now();
+    let folder = DemoFolder(args.output.clone());
+    let stop = stop_on_signals()?;
+    data::write(&folder)?;
+    let budget = Duration::from_secs_f64(60.0 * args.minutes);
+    let settings = training::Settings {
+        budget,
+        threads: usize::from(args.threads),
+        retrain: args.retrain,
+        words: &args.words,
+    };
+    if !training::run(&folder, &settings, &stop)? {
+        return print("stopped; the same command goes on from here\n");
+    }
+    results::show(&folder, &args.words, process::team(settings.threads))?;
+    let memory = process::peak_memory_bytes()
+        .map_or_else(String::new, |bytes| format!(", at most {} of memory", human::bytes(bytes)));
+    print(&format!("\ntook {} in all{memory}\n", human::duration(started.elapsed())))
+}

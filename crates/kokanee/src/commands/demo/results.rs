@@ -1,0 +1,173 @@
+//! What the demo's model can do, and how to go on.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use kokanee_kernels::Team;
+use kokanee_train::Report;
+use kokanee_train::model_folder::METRICS_FILE;
+
+use super::{DemoFolder, data};
+use crate::cmudict::{self, DEMO_WORDS, Part};
+use crate::evaluation::{self, Item, Stress};
+use crate::output_file::{print, write_file};
+use crate::render::heatmap::heatmap;
+use crate::render::svg::curve::{Chart, Series, curve};
+use crate::render::table::Table;
+use crate::render::{Attention, Scale, human, svg};
+use crate::terminal;
+use crate::translator::{Answer, Translator};
+
+/// Test words that are pronounced for the error rates: enough for the first decimal, in seconds.
+const TEST_WORDS: usize = 2000;
+/// The word whose attention is drawn when the user named none.
+const DRAWN_WORD: &str = "tapeworm";
+
+/// Shows error rates on unseen words, pronunciations, attention, and the commands to go on with.
+pub(super) fn show(folder: &DemoFolder, words: &[String], team: Arc<Team>) -> Result<()> {
+    let mut translator = Translator::open(&folder.model(), team)?;
+    error_rates(&translator)?;
+
+    translator.search.attention = true;
+    let own = words.iter().map(String::as_str);
+    let shown: Vec<&str> = DEMO_WORDS.into_iter().chain(own).collect();
+    let letters: Vec<String> = shown.iter().map(|word| cmudict::letters(word)).collect();
+    let answers = translator.translate(&letters);
+    pronunciations(&shown, &answers)?;
+    let drawn = words.first().map_or(DRAWN_WORD, String::as_str);
+    if let Some(place) = shown.iter().rposition(|word| *word == drawn) {
+        attention(drawn, &answers[place], &folder.attention_picture())?;
+    }
+    learning_curve(&folder.model(), &folder.curve_picture())?;
+    print(&commands(folder))
+}
+
+fn error_rates(translator: &Translator) -> Result<()> {
+    let all: Vec<_> = data::of(Part::Test).collect();
+    let step = all.len().div_ceil(TEST_WORDS).max(1);
+    let items: Vec<Item> = all
+        .iter()
+        .step_by(step)
+        .map(|entry| Item {
+            source: cmudict::letters(entry.word),
+            references: vec![entry.phonemes.to_owned()],
+        })
+        .collect();
+    let bar = terminal::progress_bar(items.len() as u64, "pronouncing unseen words {bar:30} {percent:>3}%");
+    let answers = evaluation::answers(translator, &items, |count| bar.inc(count));
+    bar.finish_and_clear();
+    let mut table =
+        Table::new().words("unseen words").numbers("phoneme error rate").numbers("word error rate");
+    for (name, stress) in [("with stress", Stress::Counts), ("without stress", Stress::Stripped)] {
+        let errors = evaluation::quality(&items, &answers, stress)?.errors;
+        let percent = |rate: Option<f64>| rate.map_or("-".to_owned(), human::percent);
+        table.row([
+            name.to_owned(),
+            percent(errors.token_error_rate()),
+            percent(errors.sequence_error_rate()),
+        ]);
+    }
+    print(&format!("{} words that were not trained on:\n\n{table}\n", human::count(items.len() as u64)))
+}
+
+fn pronunciations(words: &[&str], answers: &[Answer]) -> Result<()> {
+    let mut table = Table::new().words("word").words("the model says").words("the dictionary says");
+    for (word, answer) in words.iter().zip(answers) {
+        let said = answer.hypotheses.first().map(|best| best.text()).unwrap_or_default();
+        let found = cmudict::entries().binary_search_by_key(word, |entry| entry.word).ok();
+        let known = match found.map(|place| cmudict::entries()[place].phonemes) {
+            None => "(not in it)".to_owned(),
+            Some(phonemes) if cmudict::split(word) == Part::Train => format!("{phonemes} (trained on)"),
+            Some(phonemes) => phonemes.to_owned(),
+        };
+        table.row([*word, &said, &known]);
+    }
+    print(&format!("{table}\n"))
+}
+
+fn attention(word: &str, answer: &Answer, picture: &Path) -> Result<()> {
+    let Some(best) = answer.hypotheses.first() else { return Ok(()) };
+    let map = Attention::new(&best.tokens, &answer.source, &best.matrix, Scale::One)?;
+    write_file(picture, &svg::attention::attention(&map, &format!("{word}: {}", best.text())))?;
+    let drawn = heatmap(&map, terminal::color_mode(), terminal::columns());
+    print(&format!("where the model looked in \"{word}\" for each phoneme:\n\n{drawn}\n"))
+}
+
+fn learning_curve(model: &Path, picture: &Path) -> Result<()> {
+    let path = model.join(METRICS_FILE);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let report: Report =
+        serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
+    let series = |name: &str, value: fn(&kokanee_train::CheckpointReport) -> Option<f64>| Series {
+        name: name.to_owned(),
+        points: report
+            .checkpoints
+            .iter()
+            .filter_map(|checkpoint| Some((checkpoint.samples as f64 / 1000.0, value(checkpoint)?)))
+            .collect(),
+    };
+    let chart = Chart {
+        title: "Learning to pronounce".to_owned(),
+        x_label: "words seen, in thousands".to_owned(),
+        y_label: "perplexity per phoneme".to_owned(),
+        log_y: true,
+        series: vec![
+            series("training words", |checkpoint| checkpoint.train.perplexity),
+            series("validation words", |checkpoint| checkpoint.validation.perplexity),
+        ],
+    };
+    write_file(picture, &curve(&chart))
+}
+
+/// Commands that can be pasted as they are.
+fn commands(folder: &DemoFolder) -> String {
+    let program = std::env::args().next().unwrap_or_else(|| "kokanee".to_owned());
+    let program = quoted(&program);
+    let path = |path: &Path| quoted(&path.display().to_string());
+    let model = path(&folder.model());
+    format!(
+        "pictures: {} {}\n\nto go on from here:\n  \
+         {program} demo --output {folder} {example}\n  \
+         echo 'k o k a n e e' | {program} translate --model {model} --nbest 5\n  \
+         {program} evaluate --model {model} --source {graphemes} --target {phonemes} --strip-stress --worst 20\n  \
+         {program} inspect {model}\n  \
+         {program} inspect {records}\n  \
+         {program} train --train {records} --validation {validation} --vocab {folder} --output {model} \
+         --hyperparameters {hyperparameters} --resume\n\
+         The last one trains on until nothing improves any more, or until Ctrl-C.\n",
+        path(&folder.attention_picture()),
+        path(&folder.curve_picture()),
+        folder = path(folder.path()),
+        example = "kokanee salmon",
+        graphemes = path(&folder.graphemes(Part::Test)),
+        phonemes = path(&folder.phonemes(Part::Test)),
+        records = path(&folder.train_records()),
+        validation = path(&folder.validation_records()),
+        hyperparameters = path(&folder.hyperparameters()),
+    )
+}
+
+/// A word for a shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_for_a_shell_where_they_must_be() {
+        for (text, expected) in
+            [("a/b-c.d", "a/b-c.d"), ("my folder", "'my folder'"), ("it's", r"'it'\''s'"), ("", "''")]
+        {
+            assert_eq!(quoted(text), expected);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The demo's training: a small model, as good as it gets in a few minutes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use kokanee_contract::Hyperparameters;
+use kokanee_contract::TrainingChannels;
+use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
+use kokanee_kernels::Team;
+use kokanee_train::{
+    CheckpointReport, JobFiles, Level, Observer, Outcome, Progress, Resume, StopFlag, StopReason, Summary,
+    TrainingData, TrainingJob,
+};
+
+use super::DemoFolder;
+use crate::cmudict;
+use crate::commands::train::ProgressLine;
+use crate::exit::say;
+use crate::output_file::{print, write_json};
+use crate::process;
+use crate::render::human;
+use crate::translator::Translator;
+
+/// What differs from SageMaker's defaults: a model that two cores train in minutes. The clip is far below the default: it
+/// is what the gradients of ordinary batches stay under, and without it single odd batches throw Adam back. Words longer
+/// than the limits are few, and would be a batch of their own, repeated to fill it; for the same reason there is one bucket for
+/// all (which costs nothing: no work is done on padding).
+const HYPERPARAMETERS: [&str; 13] = [
+    "num_embed_source=64",
+    "num_embed_target=64",
+    "rnn_num_hidden=128",
+    "batch_size=64",
+    "max_seq_len_source=18",
+    "max_seq_len_target=20",
+    "overlong_sequences=drop",
+    "bucket_width=50",
+    "learning_rate=0.003",
+    "clip_gradient=0.005",
+    "plateau_reduce_lr_threshold=1",
+    "checkpoint_frequency_num_batches=500",
+    "checkpoint_threshold=8",
+];
+
+/// The words whose pronunciation is shown as it gets better.
+const WATCHED_WORDS: usize = 3;
+
+/// What the user can choose.
+pub(super) struct Settings<'a> {
+    pub(super) budget: Duration,
+    pub(super) threads: usize,
+    pub(super) retrain: bool,
+    pub(super) words: &'a [String],
+}
+
+/// Trains, unless an earlier run has, and says whether the model is finished: false after Ctrl-C.
+pub(super) fn run(folder: &DemoFolder, settings: &Settings<'_>, stop: &StopFlag) -> Result<bool> {
+    let mark = folder.finished_mark();
+    if !settings.retrain && mark.exists() && folder.model().exists() {
+        print(&format!(
+            "the model of an earlier run is in {}; --retrain trains anew\n\n",
+            folder.model().display()
+        ))?;
+        return Ok(true);
+    }
+    let raw: BTreeMap<String, String> = HYPERPARAMETERS
+        .iter()
+        .filter_map(|setting| setting.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    write_json(&folder.hyperparameters(), &raw)?;
+    // The number of threads is the machine's business: it stands in no file, so that the model can be trained on elsewhere.
+    let h = Hyperparameters { num_threads: settings.threads, ..Hyperparameters::resolve(&raw)? };
+    if settings.retrain && mark.exists() {
+        std::fs::remove_file(&mark)?;
+    }
+    let data = TrainingData::read(&TrainingChannels {
+        train: folder.train_records(),
+        validation: folder.validation_records(),
+        vocab_source: folder.path().join(VOCAB_SOURCE_FILE),
+        vocab_target: folder.path().join(VOCAB_TARGET_FILE),
+    })?;
+    let files = JobFiles {
+        model: folder.model(),
+        checkpoints: folder.checkpoints(),
+        archive: Some(folder.model().join("model.tar.gz")),
+    };
+    let resume = if settings.retrain { Resume::Never } else { Resume::IfPresent };
+    let mut job = TrainingJob::new(&h, data, files, resume).with_context(|| {
+        format!("the training in {} cannot go on; --retrain begins anew", folder.path().display())
+    })?;
+    let before = Duration::from_secs_f64(job.trainer().state().elapsed_seconds.max(0.0));
+    let enough = StopFlag::default();
+    let watch = Watch {
+        model: folder.model(),
+        team: process::team(settings.threads),
+        words: watched(settings.words),
+        deadline: Instant::now() + settings.budget.saturating_sub(before),
+        started: Instant::now(),
+        last_checkpoint: None,
+        stop: stop.clone(),
+        enough: enough.clone(),
+    };
+    let mut observers: Vec<Box<dyn Observer>> =
+        vec![Box::new(watch), Box::new(ProgressLine::new(h.checkpoint_frequency_num_batches))];
+    let outcome = job.run(&mut observers, stop)?;
+    let finished = outcome.reason != StopReason::Requested || enough.is_requested();
+    if finished && outcome.best.is_some() {
+        let mark_text = BTreeMap::from([("updates", outcome.updates)]);
+        write_json(&mark, &mark_text)?;
+    }
+    Ok(finished && outcome.best.is_some())
+}
+
+fn watched(own: &[String]) -> Vec<String> {
+    let own = own.iter().map(String::as_str);
+    let words = own.chain(["tapeworm", "cat", "expialidocious"]).take(WATCHED_WORDS);
+    words.map(str::to_owned).collect()
+}
+
+/// Shows the learning as it happens, and ends it when the time is over.
+struct Watch {
+    model: std::path::PathBuf,
+    team: Arc<Team>,
+    words: Vec<String>,
+    deadline: Instant,
+    started: Instant,
+    last_checkpoint: Option<Instant>,
+    stop: StopFlag,
+    /// Raised together with `stop` when it is we who stop.
+    enough: StopFlag,
+}
+
+impl Watch {
+    fn end(&self) {
+        self.enough.request();
+        self.stop.request();
+    }
+
+    /// Lines that show what the model kept last makes of some words.
+    fn said(&self, model: &Path) -> Result<String> {
+        let translator = Translator::open(model, Arc::clone(&self.team))?;
+        let letters: Vec<String> = self.words.iter().map(|word| cmudict::letters(word)).collect();
+        let answers = translator.translate(&letters);
+        let said = self.words.iter().zip(answers).map(|(word, answer)| {
+            let best = answer.hypotheses.first().map(|best| best.text()).unwrap_or_default();
+            format!("{word}: {best}")
+        });
+        Ok(said.collect::<Vec<_>>().join("   "))
+    }
+}
+
+impl Observer for Watch {
+    fn started(&mut self, summary: &Summary) {
+        let minutes = self.deadline.saturating_duration_since(Instant::now());
+        let again =
+            summary.resumed_from.map_or_else(String::new, |updates| format!(", from update {updates} on"));
+        let text = format!(
+            "training a model of {} numbers on {} thread(s) for about {}{again}\n",
+            human::count(summary.parameters as u64),
+            summary.threads,
+            human::duration(minutes)
+        );
+        let _ = print(&text);
+    }
+
+    fn update(&mut self, _progress: &Progress) {
+        // Time that ends before the first checkpoint still gives a model, if a poor one.
+        if self.last_checkpoint.is_none() && Instant::now() >= self.deadline {
+            self.end();
+        }
+    }
+
+    fn checkpoint(&mut self, report: &CheckpointReport) {
+        let now = Instant::now();
+        let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
+        let right = report.validation.accuracy.map_or("-".to_owned(), human::percent);
+        let said = self.said(&self.model).unwrap_or_else(|error| format!("(not shown: {error})"));
+        let text = format!(
+            "{:>7}  {:>9} words seen  perplexity {}  {right} of phonemes right\n         {said}\n",
+            human::duration(Duration::from_secs_f64(report.elapsed_seconds.max(0.0))),
+            human::count(report.samples),
+            number(report.validation.perplexity),
+        );
+        let _ = print(&text);
+        // Stopping between checkpoints would throw the updates since the last one away: the end is the checkpoint that is
+        // nearest to it.
+        let interval = now.duration_since(self.last_checkpoint.unwrap_or(self.started));
+        self.last_checkpoint = Some(now);
+        if now + interval / 2 >= self.deadline {
+            self.end();
+        }
+    }
+
+    fn message(&mut self, level: Level, text: &str) {
+        if level == Level::Warning {
+            say(&format!("warning: {text}"));
+        }
+    }
+
+    fn finished(&mut self, outcome: &Outcome) {
+        let _ = print(&format!(
+            "trained for {} updates in {}\n\n",
+            human::count(outcome.updates),
+            human::duration(Duration::from_secs_f64(outcome.elapsed_seconds.max(0.0)))
+        ));
+    }
+}

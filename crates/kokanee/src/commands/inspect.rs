@@ -1,0 +1,119 @@
+//! `kokanee inspect`: what a file or folder contains.
+
+mod kind;
+mod model;
+mod records;
+mod state;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use kokanee_data::Vocabulary;
+use kokanee_data::vocab::SPECIAL_SYMBOLS;
+
+use crate::output_file::print;
+use crate::render::human;
+use crate::render::table::Table;
+use kind::Kind;
+
+const EXAMPLES: &str = "\
+Examples:
+  kokanee inspect data/train.rec
+  kokanee inspect test.rec --vocab-source data/vocab.src.json --vocab-target data/vocab.trg.json --head 20
+  kokanee inspect data/vocab.src.json
+  kokanee inspect model
+  kokanee inspect model.tar.gz
+  kokanee inspect model/checkpoints";
+
+/// Options of `kokanee inspect`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct InspectArgs {
+    /// A .rec file, a vocabulary, a model (folder or .tar.gz), a checkpoint folder, a parameter file, …
+    path: PathBuf,
+    /// Vocabulary to decode source ids with [default: vocab.src.json beside the records]
+    #[arg(long, value_name = "FILE")]
+    vocab_source: Option<PathBuf>,
+    /// Vocabulary to decode target ids with [default: vocab.trg.json beside the records]
+    #[arg(long, value_name = "FILE")]
+    vocab_target: Option<PathBuf>,
+    /// How many records, words or checkpoints to show
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    head: usize,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When there is nothing at the path, or it is damaged. What could be read is shown first.
+pub(crate) fn run(args: &InspectArgs) -> Result<()> {
+    let path = args.path.as_path();
+    let mut text = String::new();
+    let result = describe(args, kind::of(path)?, path, &mut text);
+    print(&text)?;
+    result
+}
+
+fn describe(args: &InspectArgs, kind: Kind, path: &Path, out: &mut String) -> Result<()> {
+    match kind {
+        Kind::Records => records::describe(args, path, out),
+        Kind::Vocabulary => vocabulary(path, args.head, out),
+        Kind::Model => model::describe(path, args.head, out),
+        Kind::Safetensors | Kind::Mxnet => model::describe_parameter_file(path, kind, out),
+        Kind::Metrics => model::describe_history_file(path, args.head, out),
+        Kind::States => state::describe(path, args.head, out),
+        Kind::Folder => folder(path, out),
+        Kind::Other(what) => {
+            let _ = writeln!(out, "{}: {what}", path.display());
+            let _ = writeln!(
+                out,
+                "this is none of the files that Kokanee works with: records, vocabularies, models, checkpoints, parameters"
+            );
+            Ok(())
+        }
+    }
+}
+
+fn vocabulary(path: &Path, head: usize, out: &mut String) -> Result<()> {
+    let vocabulary = Vocabulary::read(path)?;
+    let words = vocabulary.len() - SPECIAL_SYMBOLS.len();
+    let _ = writeln!(out, "{}: vocabulary, {} ids", path.display(), human::count(vocabulary.len() as u64));
+    let _ = writeln!(
+        out,
+        "{} words after the special symbols {}",
+        human::count(words as u64),
+        SPECIAL_SYMBOLS.join(" ")
+    );
+    let ids = SPECIAL_SYMBOLS.len() as u32..vocabulary.len() as u32;
+    let longest = ids.clone().filter_map(|id| vocabulary.word(id)).max_by_key(|word| word.chars().count());
+    if let Some(longest) = longest {
+        let _ = writeln!(out, "longest word: {longest} ({} characters)", longest.chars().count());
+    }
+    let mut table = Table::new().numbers("id").words("word");
+    let shown = ids.clone().take(head).chain(ids.clone().skip(head.max(ids.len().saturating_sub(head))));
+    for id in shown {
+        table.row([&id.to_string(), vocabulary.word(id).unwrap_or_default()]);
+    }
+    let _ =
+        write!(out, "\nthe first and last words (commonest first where `kokanee prepare` made it):\n{table}");
+    Ok(())
+}
+
+/// A folder of unknown purpose: what each file in it is.
+fn folder(path: &Path, out: &mut String) -> Result<()> {
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(path)?.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    entries.sort_unstable();
+    let _ = writeln!(out, "{}: a folder with {} entries", path.display(), entries.len());
+    let mut table = Table::new().words("name").numbers("size").words("what it is");
+    for entry in &entries {
+        let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let size = entry.metadata().ok().filter(|m| m.is_file()).map(|m| human::bytes(m.len()));
+        let what = kind::of(entry).map_or_else(|error| error.to_string(), |kind| kind.to_string());
+        table.row([name, size.unwrap_or_default(), what]);
+    }
+    let _ = write!(out, "\n{table}");
+    Ok(())
+}

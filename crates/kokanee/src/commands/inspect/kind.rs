@@ -1,0 +1,170 @@
+//! What a file or folder is, seen from its content and not from its name.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use flate2::read::MultiGzDecoder;
+use kokanee_nn::artifact::{CONFIG_FILE, PARAMETERS_FILE};
+
+use super::state;
+use crate::render::human;
+
+/// RecordIO's magic number 0xced7230a as it lies in a file.
+const RECORDIO_MAGIC: [u8; 4] = [0x0a, 0x23, 0xd7, 0xce];
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// MXNet's magic number for a list of arrays.
+const MXNET_MAGIC: [u8; 8] = [0x12, 0x01, 0, 0, 0, 0, 0, 0];
+/// Where a tar header holds its own magic.
+const TAR_MAGIC: (usize, &[u8]) = (257, b"ustar");
+/// How much of a file is looked at before it is read as a whole.
+const LOOKED_AT: usize = 4096;
+/// JSON files of ours are far smaller.
+const LARGEST_JSON_BYTES: u64 = 256 << 20;
+
+/// What can be told apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Records,
+    Vocabulary,
+    /// A model's folder or archive.
+    Model,
+    /// Parameters alone.
+    Safetensors,
+    /// Parameters as MXNet and Sockeye write them.
+    Mxnet,
+    /// The history of a training.
+    Metrics,
+    /// States to resume from.
+    States,
+    Folder,
+    /// Something else, in words.
+    Other(String),
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Records => "records (RecordIO)",
+            Self::Vocabulary => "vocabulary",
+            Self::Model => "model",
+            Self::Safetensors => "parameters (safetensors)",
+            Self::Mxnet => "parameters (MXNet)",
+            Self::Metrics => "history of a training",
+            Self::States => "checkpoints to resume from",
+            Self::Folder => "folder",
+            Self::Other(what) => what,
+        })
+    }
+}
+
+/// Looks at a file or folder.
+///
+/// # Errors
+/// When there is nothing, or it cannot be read.
+pub(crate) fn of(path: &Path) -> Result<Kind> {
+    let metadata = path.metadata().with_context(|| format!("cannot inspect {}", path.display()))?;
+    if metadata.is_dir() {
+        return Ok(of_folder(path));
+    }
+    if !metadata.is_file() {
+        return Ok(Kind::Other("neither a file nor a folder".to_owned()));
+    }
+    let open = || File::open(path).with_context(|| format!("cannot open {}", path.display()));
+    let start = start_of(open()?).with_context(|| format!("cannot read {}", path.display()))?;
+    if start.starts_with(&GZIP_MAGIC) {
+        return Ok(match start_of(MultiGzDecoder::new(open()?)) {
+            Err(error) => Kind::Other(format!("damaged gzip: {error}")),
+            Ok(inside) if is_tar(&inside) => Kind::Model,
+            Ok(inside) if inside.starts_with(&RECORDIO_MAGIC) => Kind::Other(
+                "RecordIO, compressed with gzip; records are read as they are: decompress the file first (gunzip)".to_owned(),
+            ),
+            Ok(inside) => Kind::Other(format!("{}, compressed with gzip", words_for(&inside, None))),
+        });
+    }
+    if start.starts_with(&RECORDIO_MAGIC) {
+        return Ok(Kind::Records);
+    }
+    if start.starts_with(&MXNET_MAGIC) {
+        return Ok(Kind::Mxnet);
+    }
+    if start.get(8) == Some(&b'{') && start[..8].ends_with(&[0, 0, 0]) {
+        return Ok(Kind::Safetensors);
+    }
+    let text = start.strip_prefix(b"\xef\xbb\xbf".as_slice()).unwrap_or(&start).trim_ascii_start();
+    if text.starts_with(b"{") && metadata.len() <= LARGEST_JSON_BYTES {
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        return Ok(of_json(&bytes));
+    }
+    Ok(Kind::Other(words_for(&start, Some(metadata.len()))))
+}
+
+fn of_folder(path: &Path) -> Kind {
+    if path.join(CONFIG_FILE).is_file() && path.join(PARAMETERS_FILE).is_file() {
+        Kind::Model
+    } else if state::file_of(path).is_some() {
+        Kind::States
+    } else {
+        Kind::Folder
+    }
+}
+
+fn of_json(bytes: &[u8]) -> Kind {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf".as_slice()).unwrap_or(bytes);
+    let value: serde_json::Value = match serde_json::from_slice(text) {
+        Ok(value) => value,
+        Err(error) => return Kind::Other(format!("damaged JSON: {error}")),
+    };
+    let Some(object) = value.as_object() else { return Kind::Other("JSON".to_owned()) };
+    // A faulty vocabulary is still one: the fault is told when it is read.
+    if object.contains_key("<pad>") || object.contains_key("<unk>") {
+        return Kind::Vocabulary;
+    }
+    if object.contains_key("checkpoints") && object.contains_key("format_version") {
+        return Kind::Metrics;
+    }
+    let keys: Vec<&str> = object.keys().take(8).map(String::as_str).collect();
+    let more = if object.len() > keys.len() { ", …" } else { "" };
+    Kind::Other(format!("a JSON object with {} keys ({}{more})", object.len(), keys.join(", ")))
+}
+
+fn is_tar(bytes: &[u8]) -> bool {
+    let (at, magic) = TAR_MAGIC;
+    bytes.get(at..at + magic.len()) == Some(magic)
+}
+
+fn start_of(mut input: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    input.by_ref().take(LOOKED_AT as u64).read_to_end(&mut start)?;
+    Ok(start)
+}
+
+fn words_for(start: &[u8], size: Option<u64>) -> String {
+    let size = size.map_or_else(String::new, |size| format!("{} of ", human::bytes(size)));
+    if start.is_empty() {
+        return "an empty file".to_owned();
+    }
+    if is_tar(start) {
+        return "a tar archive without compression; models are packed as .tar.gz".to_owned();
+    }
+    let text = match std::str::from_utf8(start) {
+        Ok(text) => Some(text),
+        // The last character may be cut in two.
+        Err(error) if error.valid_up_to() + 4 > start.len() => {
+            std::str::from_utf8(&start[..error.valid_up_to()]).ok()
+        }
+        Err(_) => None,
+    };
+    match text {
+        Some(text) if !text.contains('\0') => {
+            let first: String = text.lines().next().unwrap_or_default().chars().take(60).collect();
+            format!("{size}text, which begins with {first:?}; `kokanee prepare` turns text into records")
+        }
+        _ => {
+            let bytes: Vec<String> = start.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            format!("{size}binary data, which begins with the bytes {}", bytes.join(" "))
+        }
+    }
+}

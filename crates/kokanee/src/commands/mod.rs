@@ -1,0 +1,31 @@
+//! One file a command: what it is called with, and what it does.
+
+pub(crate) mod demo;
+pub(crate) mod evaluate;
+pub(crate) mod inspect;
+mod parallel_input;
+pub(crate) mod prepare;
+pub(crate) mod score;
+mod search_options;
+pub(crate) mod train;
+pub(crate) mod translate;
+
+use anyhow::Result;
+
+use crate::cli::Command;
+
+/// Runs a command.
+///
+/// # Errors
+/// Whatever the command finds wrong.
+pub(crate) fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Prepare(args) => prepare::run(&args),
+        Command::Train(args) => train::run(&args),
+        Command::Translate(args) => translate::run(&args),
+        Command::Score(args) => score::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+    }
+}

@@ -1,0 +1,237 @@
+//! `kokanee prepare`: parallel text in, vocabularies and RecordIO files out.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+use indicatif::ProgressBar;
+use kokanee_data::prepare::DEFAULT_MAX_SEQ_LEN;
+use kokanee_data::{PrepareOptions, Progress, VocabularyLimits};
+
+use crate::output_file::{print, write_json};
+use crate::render::human;
+use crate::{process, terminal};
+
+const EXAMPLES: &str = "\
+Examples:
+  kokanee prepare --train-source train.de --train-target train.en --val-source val.de --val-target val.en
+  kokanee prepare -ts train.de.gz -tt train.en.gz -vs val.de.gz -vt val.en.gz --output-dir data
+  kokanee prepare -ts a.txt -tt b.txt -single-vocab --num-words-source 30000 --output-dir data
+  kokanee prepare -ts test.de -tt test.en -to test.rec --vocab-source-json data/vocab.src.json \\
+      --vocab-target-json data/vocab.trg.json --output-dir test-data
+
+Text is UTF-8, one sentence a line, tokens separated by whitespace, plain or gzip-compressed. Line N of the target must be
+the translation of line N of the source; pairs with a blank side are left out. The spellings of AWS's script are understood:
+-ts -tt -vs -vt -to -vo -single-vocab.";
+
+/// The spellings of AWS's create_vocab_proto.py that clap cannot parse, and what they stand for.
+const SHORT_SPELLINGS: [(&str, &str); 7] = [
+    ("-ts", "--train-source"),
+    ("-tt", "--train-target"),
+    ("-vs", "--val-source"),
+    ("-vt", "--val-target"),
+    ("-to", "--train-output"),
+    ("-vo", "--val-output"),
+    ("-single-vocab", "--single-vocab"),
+];
+
+/// Options of `kokanee prepare`; names and defaults are those of AWS's script.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct PrepareArgs {
+    /// Training text, source side (-ts)
+    #[arg(long, value_name = "FILE")]
+    train_source: PathBuf,
+    /// Training text, target side (-tt)
+    #[arg(long, value_name = "FILE")]
+    train_target: PathBuf,
+    /// Validation text, source side (-vs)
+    #[arg(long, value_name = "FILE")]
+    val_source: Option<PathBuf>,
+    /// Validation text, target side (-vt)
+    #[arg(long, value_name = "FILE")]
+    val_target: Option<PathBuf>,
+    /// Training records to write (-to)
+    #[arg(long, value_name = "FILE", default_value = "train.rec")]
+    train_output: PathBuf,
+    /// Validation records to write (-vo)
+    #[arg(long, value_name = "FILE", default_value = "val.rec")]
+    val_output: PathBuf,
+    /// Folder for everything that is written, made where it is missing [default: the current one]
+    #[arg(long, value_name = "FOLDER")]
+    output_dir: Option<PathBuf>,
+    /// One vocabulary of both sides, limited by --num-words-source and --word-min-count-source (-single-vocab)
+    #[arg(long)]
+    single_vocab: bool,
+    /// Use this source vocabulary instead of building one
+    #[arg(long, value_name = "FILE")]
+    vocab_source_json: Option<PathBuf>,
+    /// Use this target vocabulary instead of building one
+    #[arg(long, value_name = "FILE")]
+    vocab_target_json: Option<PathBuf>,
+    /// Most words of the source vocabulary, without the four special symbols
+    #[arg(long, value_name = "N", default_value_t = VocabularyLimits::default().num_words)]
+    num_words_source: usize,
+    /// Most words of the target vocabulary, without the four special symbols
+    #[arg(long, value_name = "N", default_value_t = VocabularyLimits::default().num_words)]
+    num_words_target: usize,
+    /// How often a word must occur to enter the source vocabulary
+    #[arg(long, value_name = "N", default_value_t = VocabularyLimits::default().min_count)]
+    word_min_count_source: u64,
+    /// How often a word must occur to enter the target vocabulary
+    #[arg(long, value_name = "N", default_value_t = VocabularyLimits::default().min_count)]
+    word_min_count_target: u64,
+    /// The source length, in tokens, above which the report counts a pair as too long; nothing is cut here
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_SEQ_LEN)]
+    max_seq_len_source: usize,
+    /// The same for the target; the begin symbol counts
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_SEQ_LEN)]
+    max_seq_len_target: usize,
+    /// Write the closing report as JSON too
+    #[arg(long, value_name = "FILE")]
+    report_json: Option<PathBuf>,
+    /// Say nothing but errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Rewrites AWS's one-dash spellings of `kokanee prepare`, which are no short options in clap's sense.
+pub(crate) fn accept_short_spellings(mut args: Vec<OsString>) -> Vec<OsString> {
+    if args.get(1).is_none_or(|name| name != "prepare") {
+        return args;
+    }
+    for arg in args.iter_mut().skip(2).take_while(|arg| *arg != "--") {
+        let Some(text) = arg.to_str() else { continue };
+        let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+        let known = SHORT_SPELLINGS.iter().find(|(short, _)| *short == name);
+        if let Some((_, long)) = known {
+            *arg = value.map_or_else(|| (*long).into(), |value| format!("{long}={value}").into());
+        }
+    }
+    args
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever is wrong with the texts, the vocabularies given, or the places to write to.
+pub(crate) fn run(args: &PrepareArgs) -> Result<()> {
+    let started = Instant::now();
+    let bars = Bars { quiet: args.quiet, bar: Mutex::new(None) };
+    let report = kokanee_data::prepare(&args.options(), &bars)?;
+    if let Some(path) = &args.report_json {
+        write_json(path, &report)?;
+    }
+    if args.quiet {
+        return Ok(());
+    }
+    let mut text = report.to_string();
+    text.push_str(&format!("took {}", human::duration(started.elapsed())));
+    if let Some(bytes) = process::peak_memory_bytes() {
+        text.push_str(&format!(", memory {}", human::bytes(bytes)));
+    }
+    text.push('\n');
+    print(&text)
+}
+
+impl PrepareArgs {
+    fn options(&self) -> PrepareOptions {
+        PrepareOptions {
+            train_source: self.train_source.clone(),
+            train_target: self.train_target.clone(),
+            val_source: self.val_source.clone(),
+            val_target: self.val_target.clone(),
+            train_output: self.train_output.clone(),
+            val_output: self.val_output.clone(),
+            output_dir: self.output_dir.clone(),
+            single_vocab: self.single_vocab,
+            vocab_source_json: self.vocab_source_json.clone(),
+            vocab_target_json: self.vocab_target_json.clone(),
+            source_limits: VocabularyLimits {
+                num_words: self.num_words_source,
+                min_count: self.word_min_count_source,
+            },
+            target_limits: VocabularyLimits {
+                num_words: self.num_words_target,
+                min_count: self.word_min_count_target,
+            },
+            max_seq_len_source: self.max_seq_len_source,
+            max_seq_len_target: self.max_seq_len_target,
+        }
+    }
+}
+
+/// Progress on stderr: one bar a phase.
+struct Bars {
+    quiet: bool,
+    bar: Mutex<Option<ProgressBar>>,
+}
+
+impl Bars {
+    fn with(&self, act: impl FnOnce(&mut Option<ProgressBar>)) {
+        if let Ok(mut bar) = self.bar.lock() {
+            act(&mut bar);
+        }
+    }
+}
+
+impl Progress for Bars {
+    fn begin(&self, phase: &str, total_bytes: u64) {
+        if self.quiet {
+            return;
+        }
+        let bar = terminal::progress_bar(
+            total_bytes,
+            "{msg:26} {bar:30} {percent:>3}% {bytes_per_sec}, {eta} left",
+        );
+        bar.set_message(phase.to_owned());
+        self.with(|current| *current = Some(bar));
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.with(|bar| {
+            if let Some(bar) = bar {
+                bar.inc(bytes);
+            }
+        });
+    }
+
+    fn finish(&self) {
+        self.with(|bar| {
+            if let Some(bar) = bar.take() {
+                bar.finish_and_clear();
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(args: &str, expected: &str) {
+        let args = args.split(' ').map(OsString::from).collect();
+        let rewritten: Vec<String> =
+            accept_short_spellings(args).into_iter().map(|arg| arg.into_string().unwrap()).collect();
+        assert_eq!(rewritten.join(" "), expected);
+    }
+
+    #[test]
+    fn only_the_spellings_of_the_script_are_rewritten() {
+        check(
+            "kokanee prepare -ts a -tt b -single-vocab --num-words-source 5",
+            "kokanee prepare --train-source a --train-target b --single-vocab --num-words-source 5",
+        );
+        check(
+            "kokanee prepare -vs=a -vt b -to c -vo d",
+            "kokanee prepare --val-source=a --val-target b --train-output c --val-output d",
+        );
+        check("kokanee prepare -tsx -s -- -ts", "kokanee prepare -tsx -s -- -ts");
+        check("kokanee translate -ts a", "kokanee translate -ts a");
+        check("kokanee", "kokanee");
+    }
+}

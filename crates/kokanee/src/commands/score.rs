@@ -1,0 +1,84 @@
+//! `kokanee score`: how probable a given translation is.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use kokanee_data::text::tokens;
+
+use super::parallel_input::ParallelInput;
+use crate::exit::say;
+use crate::output_file::ResultOutput;
+use crate::process;
+use crate::render::human;
+use crate::translator::Translator;
+
+/// Pairs read and scored together.
+const CHUNK_PAIRS: usize = 512;
+
+const EXAMPLES: &str = "\
+Example:
+  kokanee score --model model --source test.de --target test.en > scores.txt
+
+A line of the output is the natural logarithm of the probability that the model gives to the whole target, end of sentence
+included, given the source: 0 is certain, lower is less probable. Words that the vocabularies lack count as <unk>. A source
+without tokens gives 0 with an empty target and -inf with any other: the model answers an empty line with an empty line.";
+
+/// Options of `kokanee score`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ScoreArgs {
+    /// A model's folder or its model.tar.gz
+    #[arg(long, value_name = "PATH")]
+    model: PathBuf,
+    /// Source text, one sentence a line, plain or .gz
+    #[arg(long, value_name = "FILE")]
+    source: PathBuf,
+    /// Target text with as many lines
+    #[arg(long, value_name = "FILE")]
+    target: PathBuf,
+    /// Where to write [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Threads to compute with; 0 for as many as the machine has cores
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
+    threads: u16,
+    /// Say nothing but errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever is wrong with the model, the texts, or the place to write to.
+pub(crate) fn run(args: &ScoreArgs) -> Result<()> {
+    let translator = Translator::open(&args.model, process::team(usize::from(args.threads)))?;
+    let mut input = ParallelInput::open(&args.source, &args.target)?;
+    let mut output = ResultOutput::open(args.output.as_deref())?;
+    let (mut pairs_seen, mut scored_tokens, mut total) = (0, 0, 0.0);
+    loop {
+        let pairs = input.next_chunk(CHUNK_PAIRS)?;
+        if pairs.is_empty() {
+            break;
+        }
+        let mut text = String::new();
+        for (score, (_, target)) in translator.score(&pairs).iter().zip(&pairs) {
+            let sum = score.total(tokens(target).next().is_none());
+            text.push_str(&format!("{sum:.6}\n"));
+            pairs_seen += 1;
+            if sum.is_finite() {
+                scored_tokens += score.log_probabilities.len() as u64;
+                total += sum;
+            }
+        }
+        output.write(&text)?;
+    }
+    output.finish()?;
+    if !args.quiet {
+        let mean = if scored_tokens > 0 { total / scored_tokens as f64 } else { 0.0 };
+        let (pairs, tokens) = (human::count(pairs_seen), human::count(scored_tokens));
+        say(&format!("scored {pairs} pairs, {tokens} target tokens; mean {mean:.4} a token"));
+    }
+    Ok(())
+}

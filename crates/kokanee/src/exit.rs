@@ -1,0 +1,137 @@
+//! How the program ends: exit codes, and what is said on stderr.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done; also when the reader of our output went away (`| head`) |
+//! | 1 | something outside is wrong: input, hyperparameters, files, the disk; the message says what |
+//! | 2 | the command line itself is wrong (clap's code) |
+//! | 70 | a fault of Kokanee itself, to be reported (`EX_SOFTWARE` of sysexits) |
+
+use std::fmt;
+use std::io::{self, Write as _};
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+use anyhow::Result;
+use kokanee_train::TrainError;
+
+const OUTSIDE: u8 = 1;
+const OUR_FAULT: u8 = 70;
+
+/// A panic that reached the top: whatever the input was, this must not happen.
+#[derive(Debug)]
+pub(crate) struct InternalFault(String);
+
+impl fmt::Display for InternalFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "internal fault of Kokanee: {}; please report it with the command and, if you can, its input",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for InternalFault {}
+
+/// Runs `work`, turning a panic into an [`InternalFault`].
+///
+/// # Errors
+/// Those of `work`, and the fault.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    static SAID: Mutex<Option<String>> = Mutex::new(None);
+    // The message and the place are known only to the hook. The first panic is the cause; others follow from it.
+    panic::set_hook(Box::new(|info| {
+        if let Ok(mut said) = SAID.lock() {
+            said.get_or_insert_with(|| info.to_string().replace('\n', " "));
+        }
+    }));
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let said = SAID.lock().ok().and_then(|mut said| said.take());
+        Err(InternalFault(said.unwrap_or_else(|| "it stopped without a message".to_owned())).into())
+    })
+}
+
+/// Says what went wrong, if anything, and gives the exit code.
+pub(crate) fn report(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {}", describe(&error)));
+            ExitCode::from(code(&error))
+        }
+    }
+}
+
+/// The error and its causes, each once: libraries often repeat a cause in their own words.
+pub(crate) fn describe(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+/// A line on stderr; if nobody listens there, nothing can be done about it.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Whether nobody but us can put it right.
+pub(crate) fn is_our_fault(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<InternalFault>()
+            || cause.downcast_ref::<TrainError>().is_some_and(|error| !error.is_user_error())
+    })
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    if is_our_fault(error) { OUR_FAULT } else { OUTSIDE }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(broken))
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context as _, anyhow};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(error: anyhow::Error, text: &str, expected: u8) {
+        assert!(describe(&error).contains(text), "{} lacks {text:?}", describe(&error));
+        assert_eq!(code(&error), expected);
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let refused = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let error = Err::<(), _>(refused()).context("cannot write x").unwrap_err();
+        check(error, "cannot write x: permission denied", OUTSIDE);
+        let error =
+            Err::<(), _>(refused()).context("cannot write x: permission denied, try again").unwrap_err();
+        assert_eq!(describe(&error), "cannot write x: permission denied, try again");
+    }
+
+    #[test]
+    fn a_panic_is_our_fault_and_names_its_place() {
+        let error = guarded::<()>(|| panic!("a {} thing", "bad")).unwrap_err();
+        assert!(describe(&error).contains("a bad thing") && describe(&error).contains("exit.rs"));
+        check(error, "please report it", OUR_FAULT);
+        check(anyhow!("x"), "x", OUTSIDE);
+    }
+
+    #[test]
+    fn a_reader_that_leaves_is_no_error() {
+        let gone = anyhow::Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).context("cannot write");
+        assert!(is_broken_pipe(&gone) && !is_broken_pipe(&anyhow!("cannot write")));
+    }
+}

@@ -1,0 +1,45 @@
+//! What this process takes of the machine.
+
+use std::sync::Arc;
+
+use kokanee_kernels::Team;
+
+/// The threads to compute with; 0 for as many as the machine has cores.
+pub(crate) fn team(threads: usize) -> Arc<Team> {
+    Arc::new(if threads == 0 { Team::of_machine() } else { Team::new(threads) })
+}
+
+/// Memory in use now, in bytes; `None` where the system does not tell (elsewhere than on Linux).
+pub(crate) fn memory_bytes() -> Option<u64> {
+    status_bytes("VmRSS:")
+}
+
+/// Most memory in use so far, in bytes.
+pub(crate) fn peak_memory_bytes() -> Option<u64> {
+    status_bytes("VmHWM:")
+}
+
+fn status_bytes(field: &str) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn memory_is_known() {
+        let (now, peak) = (memory_bytes().unwrap(), peak_memory_bytes().unwrap());
+        assert!(now > 1 << 20 && peak >= now, "{now} {peak}");
+        assert_eq!(status_bytes("NoSuchField:"), None);
+    }
+
+    #[test]
+    fn a_team_has_the_size_asked_for() {
+        assert_eq!(team(3).size(), 3);
+        assert!(team(0).size() >= 1);
+    }
+}

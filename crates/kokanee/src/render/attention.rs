@@ -1,0 +1,120 @@
+//! The matrix that both heat maps draw.
+
+use anyhow::{Result, ensure};
+
+use super::label;
+
+/// Which weight gets the last colour of the scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Scale {
+    /// 1, so that pictures of several sentences compare. A row of attention weights sums to 1.
+    #[default]
+    One,
+    /// The largest weight of the matrix, so that thinly spread attention can be seen.
+    Largest,
+}
+
+/// Attention of T target tokens (rows) over S source tokens (columns), checked and with labels
+/// that are safe to show.
+#[derive(Debug, Clone)]
+pub(crate) struct Attention<'a> {
+    /// T labels.
+    pub(crate) target: Vec<String>,
+    /// S labels.
+    pub(crate) source: Vec<String>,
+    weights: &'a [Vec<f32>],
+    top: f32,
+}
+
+impl<'a> Attention<'a> {
+    /// Joins tokens with their weights, T rows of S numbers.
+    ///
+    /// # Errors
+    /// If the weights are not one row per target token and one number per source token.
+    pub(crate) fn new(
+        target: &[impl AsRef<str>],
+        source: &[impl AsRef<str>],
+        weights: &'a [Vec<f32>],
+        scale: Scale,
+    ) -> Result<Self> {
+        ensure!(
+            weights.len() == target.len(),
+            "an attention matrix needs one row per target token: there are {} rows for {} tokens",
+            weights.len(),
+            target.len()
+        );
+        for (row, weights) in weights.iter().enumerate() {
+            ensure!(
+                weights.len() == source.len(),
+                "an attention matrix needs one column per source token: row {} (counted from 1) has {} columns for {} tokens",
+                row + 1,
+                weights.len(),
+                source.len()
+            );
+        }
+        let largest = weights.iter().flatten().copied().filter(|w| w.is_finite()).fold(0.0, f32::max);
+        let top = if scale == Scale::Largest && largest > 0.0 { largest } else { 1.0 };
+        let labels = |tokens: Vec<&str>| tokens.into_iter().map(label::visible).collect();
+        Ok(Self {
+            target: labels(target.iter().map(AsRef::as_ref).collect()),
+            source: labels(source.iter().map(AsRef::as_ref).collect()),
+            weights,
+            top,
+        })
+    }
+
+    /// The weight itself.
+    pub(crate) fn weight(&self, row: usize, column: usize) -> f32 {
+        self.weights[row][column]
+    }
+
+    /// Where the weight lies on the scale, 0 to 1; `None` if it is no finite number.
+    pub(crate) fn level(&self, row: usize, column: usize) -> Option<f32> {
+        let weight = self.weight(row, column);
+        weight.is_finite().then(|| (weight / self.top).clamp(0.0, 1.0))
+    }
+
+    /// The weight at the end of the scale.
+    pub(crate) fn top(&self) -> f32 {
+        self.top
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(rows: &[&[f32]], scale: Scale, expected: Result<Vec<Option<f32>>, &str>) {
+        let weights: Vec<Vec<f32>> = rows.iter().map(|row| row.to_vec()).collect();
+        let got = Attention::new(&["x", "y"], &["a", "b"], &weights, scale)
+            .map(|map| (0..4).map(|cell| map.level(cell / 2, cell % 2)).collect::<Vec<_>>())
+            .map_err(|error| error.to_string());
+        assert_eq!(got, expected.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn levels_follow_the_scale_and_shapes_are_checked() {
+        let levels = |values: [f32; 4]| Ok(values.map(Some).to_vec());
+        check(&[&[0.0, 0.25], &[0.5, 0.125]], Scale::One, levels([0.0, 0.25, 0.5, 0.125]));
+        check(&[&[0.0, 0.25], &[0.5, 0.125]], Scale::Largest, levels([0.0, 0.5, 1.0, 0.25]));
+        check(&[&[0.0, 0.0], &[0.0, 0.0]], Scale::Largest, levels([0.0; 4]));
+        check(&[&[-1.0, 2.0], &[0.0, 1.0]], Scale::One, levels([0.0, 1.0, 0.0, 1.0]));
+        check(
+            &[&[f32::NAN, 0.5], &[f32::INFINITY, 0.25]],
+            Scale::Largest,
+            Ok(vec![None, Some(1.0), None, Some(0.5)]),
+        );
+        check(
+            &[&[0.0, 0.0]],
+            Scale::One,
+            Err("an attention matrix needs one row per target token: there are 1 rows for 2 tokens"),
+        );
+        check(
+            &[&[0.0, 0.0], &[0.0]],
+            Scale::One,
+            Err(
+                "an attention matrix needs one column per source token: row 2 (counted from 1) has 1 columns for 2 tokens",
+            ),
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! Lines over a common axis: learning curves.
+
+use std::fmt::Write as _;
+
+use super::{document, escape, px, text, text_width};
+use crate::render::{label, palette};
+use axis::{Axis, number};
+
+mod axis;
+
+/// Size of the plotting area in pixels.
+const AREA: (f64, f64) = (620.0, 340.0);
+/// Space around everything, in pixels.
+const MARGIN: f64 = 18.0;
+/// Size of labels in pixels.
+const SIZE: f64 = 11.0;
+/// Longest name in the legend before it is cut, in text columns.
+const LONGEST_NAME: usize = 30;
+/// Most points of a line that are marked one by one.
+const MOST_MARKS: usize = 60;
+
+/// One named line.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Series {
+    /// What the legend calls it.
+    pub(crate) name: String,
+    /// (x, y) in the order they are joined. A point that is not finite, or not above 0 on a
+    /// logarithmic axis, interrupts the line.
+    pub(crate) points: Vec<(f64, f64)>,
+}
+
+/// A chart to be drawn.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Chart {
+    /// Head line.
+    pub(crate) title: String,
+    /// What x is, with its unit.
+    pub(crate) x_label: String,
+    /// What y is, with its unit.
+    pub(crate) y_label: String,
+    /// Whether y is drawn on a logarithmic scale.
+    pub(crate) log_y: bool,
+    /// The lines, in the order of the legend.
+    pub(crate) series: Vec<Series>,
+}
+
+/// Draws the chart: lines, axes with round ticks, a legend at the right. Points tell their values
+/// in tooltips.
+pub(crate) fn curve(chart: &Chart) -> String {
+    let visible = |&(x, y): &(f64, f64)| axis::drawable(x, false) && axis::drawable(y, chart.log_y);
+    let points = || chart.series.iter().flat_map(|series| &series.points).filter(|point| visible(point));
+    let x_axis = Axis::around(points().map(|point| point.0), false, 8);
+    let y_axis = Axis::around(points().map(|point| point.1), chart.log_y, 6).widened();
+
+    let tick_width = y_axis.ticks().iter().map(|&y| text_width(&number(y), SIZE)).fold(0.0, f64::max);
+    let left = MARGIN + SIZE + 10.0 + tick_width + 8.0;
+    let top = MARGIN + 34.0;
+    let (right, bottom) = (left + AREA.0, top + AREA.1);
+    let at = |(x, y): (f64, f64)| (left + x_axis.share(x) * AREA.0, bottom - y_axis.share(y) * AREA.1);
+
+    let mut body = String::new();
+    text(&mut body, (MARGIN, MARGIN + 13.0), 15.0, r#"class="k-ink" font-weight="600""#, &chart.title);
+    for tick in y_axis.ticks() {
+        let y = bottom - y_axis.share(tick) * AREA.1;
+        let d = format!("M{} {}H{}", px(left), px(y), px(right));
+        let _ = writeln!(body, r#"<path class="k-rule" d="{d}"/>"#);
+        let place = (left - 8.0, y + SIZE * 0.36);
+        text(&mut body, place, SIZE, r#"class="k-faint" text-anchor="end""#, &number(tick));
+    }
+    for tick in x_axis.ticks() {
+        let x = left + x_axis.share(tick) * AREA.0;
+        let _ = writeln!(body, r#"<path class="k-axis" d="M{} {}v5"/>"#, px(x), px(bottom));
+        text(&mut body, (x, bottom + 18.0), SIZE, r#"class="k-faint" text-anchor="middle""#, &number(tick));
+    }
+    let _ = writeln!(body, r#"<path class="k-axis" d="M{} {}H{}"/>"#, px(left), px(bottom), px(right));
+    let middle = r#"class="k-ink" text-anchor="middle""#;
+    text(&mut body, (left + AREA.0 / 2.0, bottom + 38.0), 12.0, middle, &chart.x_label);
+    let (x, y) = (MARGIN + SIZE, top + AREA.1 / 2.0);
+    let turned = format!(r#"{middle} transform="rotate(-90 {} {})""#, px(x), px(y));
+    let scale = if chart.log_y { " (log scale)" } else { "" };
+    text(&mut body, (x, y), 12.0, &turned, &format!("{}{scale}", chart.y_label));
+    if points().next().is_none() {
+        text(&mut body, (left + AREA.0 / 2.0, top + AREA.1 / 2.0), 13.0, middle, "no values to draw");
+    }
+    for (index, series) in chart.series.iter().enumerate() {
+        line(&mut body, index, series, &visible, &at);
+    }
+    let legend_width = legend(&mut body, &chart.series, (right + 22.0, top + 6.0));
+
+    let width = (right + 22.0 + legend_width).max(MARGIN + text_width(&chart.title, 15.0) * 1.08) + MARGIN;
+    let legend_bottom = top + 20.0 * chart.series.len() as f64;
+    let height = (bottom + 38.0 + 6.0).max(legend_bottom) + MARGIN;
+    let names: Vec<&str> = chart.series.iter().map(|series| series.name.as_str()).collect();
+    let description = format!("{} over {}: {}.", chart.y_label, chart.x_label, names.join(", "));
+    document(width, height, &chart.title, &description, &body)
+}
+
+/// One line, interrupted where a point cannot be drawn; a point alone between two gaps is a dot.
+fn line(
+    body: &mut String,
+    index: usize,
+    series: &Series,
+    visible: &dyn Fn(&(f64, f64)) -> bool,
+    at: &dyn Fn((f64, f64)) -> (f64, f64),
+) {
+    let stroke = stroke(index);
+    let mut path = String::new();
+    for run in series.points.split(|point| !visible(point)) {
+        for (step, &point) in run.iter().enumerate() {
+            let (x, y) = at(point);
+            let _ = write!(path, "{}{} {}", if step == 0 { 'M' } else { 'L' }, px(x), px(y));
+        }
+        if run.len() == 1 {
+            path.push_str("h0");
+        }
+    }
+    if !path.is_empty() {
+        let _ = writeln!(body, r#"<path class="k-line" {stroke} d="{path}"/>"#);
+    }
+    if series.points.len() > MOST_MARKS {
+        return;
+    }
+    let (hue, _) = palette::line(index);
+    for &point in series.points.iter().filter(|point| visible(point)) {
+        let (x, y) = at(point);
+        let _ = writeln!(
+            body,
+            r#"<circle cx="{}" cy="{}" r="2.6" fill="{hue}"><title>{}: {} at {}</title></circle>"#,
+            px(x),
+            px(y),
+            escape(&series.name),
+            number(point.1),
+            number(point.0)
+        );
+    }
+}
+
+/// The names of the lines, each beside a piece of it; gives the width taken in pixels.
+fn legend(body: &mut String, series: &[Series], (x, y): (f64, f64)) -> f64 {
+    let mut widest = 0.0;
+    for (index, series) in series.iter().enumerate() {
+        let y = y + 20.0 * index as f64;
+        let name = label::fit(&label::visible(&series.name), LONGEST_NAME);
+        let _ = writeln!(body, r#"<path class="k-line" {} d="M{} {}h24"/>"#, stroke(index), px(x), px(y));
+        text(body, (x + 31.0, y + 4.0), 12.0, r#"class="k-ink""#, &name);
+        widest = f64::max(widest, 31.0 + text_width(&name, 12.0));
+    }
+    widest
+}
+
+fn stroke(index: usize) -> String {
+    let (hue, dash) = palette::line(index);
+    let dash = dash.map_or_else(String::new, |dash| format!(r#" stroke-dasharray="{dash}""#));
+    format!(r#"stroke="{hue}" stroke-width="2" stroke-linejoin="round" stroke-linecap="round"{dash}"#)
+}

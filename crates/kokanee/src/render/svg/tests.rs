@@ -1,0 +1,127 @@
+use super::attention::attention;
+use super::curve::{Chart, Series, curve};
+use crate::render::{Attention, Scale};
+
+/// Walks the document as a strict reader would: every tag closed in order, attributes quoted, no
+/// raw `<` or stray `&` in text, no character that XML 1.0 forbids. Gives the texts found.
+fn check_well_formed(svg: &str) -> Vec<String> {
+    assert!(
+        svg.chars().all(|c| matches!(c, '\n' | ' '..) && !matches!(c, '\x7f'..='\u{9f}')),
+        "control character"
+    );
+    let mut open: Vec<&str> = Vec::new();
+    let mut texts = Vec::new();
+    let mut rest = svg.strip_prefix(r#"<?xml version="1.0" encoding="UTF-8"?>"#).expect("declaration");
+    while let Some(start) = rest.find('<') {
+        let words = rest[..start].trim();
+        for part in words.split('&').skip(1) {
+            let known = ["amp;", "lt;", "gt;", "quot;", "#39;"].iter().any(|name| part.starts_with(name));
+            assert!(known, "stray & in {words:?}");
+        }
+        if !words.is_empty() {
+            texts.push(words.to_owned());
+        }
+        let end = start + rest[start..].find('>').expect("tag ends");
+        let tag = &rest[start + 1..end];
+        assert_eq!(tag.matches('"').count() % 2, 0, "unbalanced quotes in <{tag}>");
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name));
+        } else if !tag.ends_with('/') {
+            open.push(tag.split_whitespace().next().expect("tag name"));
+        }
+        rest = &rest[end + 1..];
+    }
+    assert!(open.is_empty() && rest.trim().is_empty(), "left open: {open:?}");
+    texts
+}
+
+fn chart(points: &[(f64, f64)], log_y: bool) -> Chart {
+    Chart {
+        title: "Learning".to_owned(),
+        x_label: "epoch".to_owned(),
+        y_label: "perplexity".to_owned(),
+        log_y,
+        series: vec![Series { name: "<valid & true>".to_owned(), points: points.to_vec() }],
+    }
+}
+
+#[test]
+fn any_token_is_escaped_in_labels_and_tooltips() {
+    let tokens = ["<unk>", "\"&'", "\u{1b}[31m", "", "日本", "</svg><script>"];
+    let weights = vec![vec![0.125f32; tokens.len()]; tokens.len()];
+    let map = Attention::new(&tokens, &tokens, &weights, Scale::One).unwrap();
+    let texts = check_well_formed(&attention(&map, "<title> & \"more\""));
+    for wanted in [
+        "&lt;title&gt; &amp; &quot;more&quot;",
+        "&lt;unk&gt; ← &quot;&amp;&#39;: 0.125",
+        "␛[31m ← ε: 0.125",
+        "日本 ← &lt;/svg&gt;&lt;script&gt;: 0.125",
+    ] {
+        assert!(texts.iter().any(|text| text == wanted), "{wanted} not in {texts:?}");
+    }
+}
+
+#[test]
+fn a_cell_for_each_weight_with_its_colour() {
+    let weights = vec![vec![0.0, 1.0, f32::NAN]];
+    let map = Attention::new(&["x"], &["a", "b", "c"], &weights, Scale::One).unwrap();
+    let svg = attention(&map, "t");
+    check_well_formed(&svg);
+    for (source, fill, weight) in
+        [("a", "#2c1054", "0.000"), ("b", "#fae948", "1.000"), ("c", "#d14545", "NaN")]
+    {
+        let cell = format!(r#"fill="{fill}"><title>x ← {source}: {weight}</title></rect>"#);
+        assert_eq!(svg.matches(&cell).count(), 1, "{cell}");
+    }
+}
+
+#[test]
+fn empty_and_large_matrices_are_documents_too() {
+    let none: [&str; 0] = [];
+    check_well_formed(&attention(&Attention::new(&none, &none, &[], Scale::One).unwrap(), ""));
+    let many = vec!["token"; 120];
+    let weights = vec![vec![0.5; 120]; 120];
+    let svg = attention(&Attention::new(&many, &many, &weights, Scale::Largest).unwrap(), "large");
+    check_well_formed(&svg);
+    assert_eq!(svg.matches("token ← token: 0.500").count(), 120 * 120);
+}
+
+#[test]
+fn a_line_is_interrupted_where_there_is_no_value() {
+    let points = [(1.0, 8.0), (2.0, 4.0), (3.0, f64::NAN), (4.0, 2.0), (5.0, 0.0), (6.0, 1.0), (7.0, 1.0)];
+    for (log_y, starts, marks) in [(false, 2, 6), (true, 3, 5)] {
+        let svg = curve(&chart(&points, log_y));
+        let texts = check_well_formed(&svg);
+        let line = svg.lines().find(|line| line.starts_with("<path class=\"k-line\"")).unwrap();
+        let path = line.split(" d=\"").nth(1).unwrap();
+        assert_eq!(path.matches('M').count(), starts, "{line}");
+        assert_eq!(svg.matches("<circle").count(), marks);
+        assert!(texts.contains(&"&lt;valid &amp; true&gt;: 8 at 1".to_owned()), "{texts:?}");
+        assert_eq!(texts.iter().any(|text| text == "perplexity (log scale)"), log_y);
+    }
+}
+
+#[test]
+fn places_follow_the_axes() {
+    let svg = curve(&chart(&[(0.0, 0.0), (5.0, 5.0), (10.0, 10.0)], false));
+    let mut xs = Vec::new();
+    let mut ys = Vec::new();
+    for circle in svg.lines().filter(|line| line.starts_with("<circle")) {
+        let value = |name: &str| -> f64 {
+            circle.split(name).nth(1).unwrap().split('"').nth(1).unwrap().parse().unwrap()
+        };
+        xs.push(value("cx="));
+        ys.push(value("cy="));
+    }
+    assert!((xs[1] - xs[0] - 310.0).abs() < 0.2 && (xs[2] - xs[1] - 310.0).abs() < 0.2, "{xs:?}");
+    assert!((ys[0] - ys[1] - 170.0).abs() < 0.2 && (ys[1] - ys[2] - 170.0).abs() < 0.2, "{ys:?}");
+}
+
+#[test]
+fn a_chart_without_values_says_so() {
+    for points in [&[][..], &[(f64::NAN, 1.0)], &[(1.0, f64::INFINITY)]] {
+        let texts = check_well_formed(&curve(&chart(points, false)));
+        assert!(texts.iter().any(|text| text == "no values to draw"));
+    }
+    check_well_formed(&curve(&Chart::default()));
+}

@@ -1,0 +1,215 @@
+//! Text in, answers out: a model with its vocabularies, and how to search.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use kokanee_contract::Hyperparameters;
+use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
+use kokanee_contract::special_ids::{BOS, EOS, PAD, UNK};
+use kokanee_data::Vocabulary;
+use kokanee_data::text::tokens;
+use kokanee_kernels::Team;
+use kokanee_nn::artifact::{Artifact, Metadata, OpenedFolder};
+use kokanee_nn::decode::{Hypothesis, Search, translate};
+use kokanee_nn::{Batch, Model};
+
+/// Pairs that are scored together.
+const SCORE_BATCH: usize = 32;
+
+/// A model that reads and writes text.
+pub(crate) struct Translator {
+    pub(crate) model: Model,
+    pub(crate) metadata: Metadata,
+    pub(crate) source: Vocabulary,
+    pub(crate) target: Vocabulary,
+    pub(crate) team: Arc<Team>,
+    /// As in the model's hyperparameters, until changed.
+    pub(crate) search: Search,
+}
+
+/// What the model says to one line.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Answer {
+    /// Tokens of the line.
+    pub(crate) source: Vec<String>,
+    /// How many of them the vocabulary lacks.
+    pub(crate) unknown: usize,
+    /// Whether the line was longer than any sentence trained on, and so was translated in pieces.
+    pub(crate) in_pieces: bool,
+    /// Best first; none for a line without tokens.
+    pub(crate) hypotheses: Vec<Sentence>,
+}
+
+/// One thing the model could say.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Sentence {
+    pub(crate) tokens: Vec<String>,
+    /// Negative log-probability over the length penalty; by default the mean per token, `</s>` included. Lower is better.
+    pub(crate) score: f64,
+    /// A row for each token, a column for each source token; rows sum to 1. Empty unless asked for.
+    pub(crate) matrix: Vec<Vec<f32>>,
+}
+
+/// What the model thinks of one pair.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PairScore {
+    /// Natural logarithm of the probability of each target token given those before it, `</s>` last. None where the
+    /// source has no token: the model reads no empty sentence.
+    pub(crate) log_probabilities: Vec<f64>,
+    /// How many target tokens, `</s>` included, are what the model finds most probable.
+    pub(crate) correct: u64,
+}
+
+impl Translator {
+    /// Loads a model's folder or its `model.tar.gz`.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, or vocabularies and model do not belong together.
+    pub(crate) fn open(path: &Path, team: Arc<Team>) -> Result<Self> {
+        let folder = OpenedFolder::open(path)?;
+        let Artifact { model, metadata } = Artifact::load(folder.path())?;
+        let (sizes, folder) = (model.config(), folder.path());
+        let source = vocabulary(path, folder, VOCAB_SOURCE_FILE, sizes.source_vocabulary)?;
+        let target = vocabulary(path, folder, VOCAB_TARGET_FILE, sizes.target_vocabulary)?;
+        let hyperparameters = Hyperparameters::resolve(&metadata.hyperparameters)
+            .with_context(|| format!("the hyperparameters that {} was trained with", path.display()))?;
+        Ok(Self { search: Search::new(&hyperparameters), model, metadata, source, target, team })
+    }
+
+    /// Answers each line; whitespace separates tokens.
+    pub(crate) fn translate<L: AsRef<str>>(&self, lines: &[L]) -> Vec<Answer> {
+        let ids: Vec<Vec<u32>> = lines.iter().map(|line| self.source.encode(line.as_ref())).collect();
+        let sources: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
+        let lengths = &self.metadata.lengths;
+        let found = translate(&self.model, lengths, &self.team, &sources, &self.search);
+        let answers = lines.iter().zip(&ids).zip(found);
+        answers
+            .map(|((line, ids), found)| Answer {
+                source: tokens(line.as_ref()).map(str::to_owned).collect(),
+                unknown: ids.iter().filter(|&&id| id == UNK).count(),
+                in_pieces: ids.len() + usize::from(self.model.config().source_with_eos)
+                    > lengths.longest_source,
+                hypotheses: found.hypotheses.into_iter().map(|h| self.sentence(h, ids.len())).collect(),
+            })
+            .collect()
+    }
+
+    /// Scores each pair of source and target lines.
+    pub(crate) fn score<L: AsRef<str>>(&self, pairs: &[(L, L)]) -> Vec<PairScore> {
+        let encode = |(source, target): &(L, L)| {
+            (self.source.encode(source.as_ref()), self.target.encode(target.as_ref()))
+        };
+        let ids: Vec<(Vec<u32>, Vec<u32>)> = pairs.iter().map(encode).collect();
+        let mut scores: Vec<PairScore> =
+            ids.iter().map(|_| PairScore { log_probabilities: Vec::new(), correct: 0 }).collect();
+        // Pairs of similar length are computed together; what one gets does not depend on the others.
+        let mut order: Vec<usize> = (0..ids.len()).filter(|&pair| !ids[pair].0.is_empty()).collect();
+        order.sort_by_key(|&pair| (ids[pair].0.len(), ids[pair].1.len()));
+        for chunk in order.chunks(SCORE_BATCH) {
+            let batch: Batch = self.model.batch(chunk.iter().map(|&pair| {
+                let (source, target) = &ids[pair];
+                (source.as_slice(), target.as_slice())
+            }));
+            let loss = self.model.loss(&self.team, &batch);
+            let mut rest = loss.tokens.as_slice();
+            for &pair in chunk {
+                let (own, others) = rest.split_at(ids[pair].1.len() + 1);
+                rest = others;
+                scores[pair].log_probabilities = own.iter().map(|token| -f64::from(token.nll)).collect();
+                scores[pair].correct = own.iter().filter(|token| token.correct).count() as u64;
+            }
+        }
+        scores
+    }
+
+    /// Words and attention rows of a hypothesis. Words that stand for nothing (`<s>` can be predicted) are left out.
+    fn sentence(&self, hypothesis: Hypothesis, columns: usize) -> Sentence {
+        let stands = |&id: &u32| !matches!(id, PAD | BOS | EOS);
+        let word = |&id: &u32| self.target.word(id).unwrap_or_default().to_owned();
+        let rows = hypothesis.words.iter().zip(&hypothesis.attention).filter(|(id, _)| stands(id));
+        Sentence {
+            tokens: hypothesis.words.iter().filter(|id| stands(id)).map(word).collect(),
+            score: hypothesis.score,
+            matrix: rows.map(|(_, row)| source_columns(row, columns)).collect(),
+        }
+    }
+}
+
+impl Sentence {
+    /// The tokens with one blank between them.
+    pub(crate) fn text(&self) -> String {
+        self.tokens.join(" ")
+    }
+}
+
+impl PairScore {
+    /// Log-probability of the whole target. A pair without source has nothing to be computed from: as the model answers
+    /// an empty line with an empty line, an empty target is certain and any other impossible.
+    pub(crate) fn total(&self, target_is_empty: bool) -> f64 {
+        match self.log_probabilities.as_slice() {
+            [] if target_is_empty => 0.0,
+            [] => f64::NEG_INFINITY,
+            // Adding 0 makes a sum of -0 positive, so that it is not written with a sign.
+            some => some.iter().sum::<f64>() + 0.0,
+        }
+    }
+}
+
+/// The weights of the source tokens. A model that reads a `</s>` after them attends to it too: its column is left out, and
+/// the others are scaled so that the row sums to 1 again.
+fn source_columns(row: &[f32], columns: usize) -> Vec<f32> {
+    let kept = &row[..columns.min(row.len())];
+    if kept.len() == row.len() {
+        return kept.to_vec();
+    }
+    let sum: f32 = kept.iter().sum();
+    if sum > 0.0 { kept.iter().map(|weight| weight / sum).collect() } else { kept.to_vec() }
+}
+
+fn vocabulary(model: &Path, folder: &Path, file: &str, size: usize) -> Result<Vocabulary> {
+    let path = folder.join(file);
+    if !path.exists() {
+        bail!(
+            "{} has no {file}: the vocabulary is needed to turn text into ids; copy it from the vocab channel that the model \
+             was trained with",
+            model.display()
+        );
+    }
+    let vocabulary = Vocabulary::read(&path)?;
+    ensure!(
+        vocabulary.len() == size,
+        "{file} in {} has {} words, but the model was trained with {size}: this is not its vocabulary",
+        model.display(),
+        vocabulary.len()
+    );
+    Ok(vocabulary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_without_the_column_of_the_end_symbol_sums_to_one_again() {
+        let check =
+            |row: &[f32], columns, expected: &[f32]| assert_eq!(source_columns(row, columns), expected);
+        check(&[0.25, 0.75], 2, &[0.25, 0.75]);
+        check(&[0.25, 0.25, 0.5], 2, &[0.5, 0.5]);
+        check(&[0.0, 0.0, 1.0], 2, &[0.0, 0.0]);
+        check(&[1.0], 0, &[]);
+    }
+
+    #[test]
+    fn a_pair_without_source_is_certain_or_impossible() {
+        let check = |log_probabilities: &[f64], target_is_empty, expected: f64| {
+            let score = PairScore { log_probabilities: log_probabilities.to_vec(), correct: 0 };
+            let total = score.total(target_is_empty);
+            assert!(total == expected && total.is_sign_positive() == expected.is_sign_positive(), "{total}");
+        };
+        check(&[-0.5, -1.5], false, -2.0);
+        check(&[-0.0], true, 0.0);
+        check(&[], true, 0.0);
+        check(&[], false, f64::NEG_INFINITY);
+    }
+}
