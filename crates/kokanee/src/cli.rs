@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::commands::{demo, evaluate, inspect, prepare, score, train, translate};
+use crate::commands::{demo, evaluate, export, import, inspect, prepare, score, train, translate};
 use crate::terminal;
 
 /// SageMaker's sequence-to-sequence algorithm on your own machine.
@@ -36,6 +36,10 @@ pub(crate) enum Command {
     Score(score::ScoreArgs),
     /// Measure a model: perplexity, accuracy, BLEU, error rates.
     Evaluate(evaluate::EvaluateArgs),
+    /// Take over a model of Sockeye 1.x or of SageMaker.
+    Import(import::ImportArgs),
+    /// Write a model for others: as a folder of Sockeye 1.18, or as plain files.
+    Export(export::ExportArgs),
     /// Show what a .rec file, vocabulary, model or checkpoint contains.
     Inspect(inspect::InspectArgs),
 }

@@ -55,7 +55,7 @@ pub(crate) struct Sentence {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PairScore {
     /// Natural logarithm of the probability of each target token given those before it, `</s>` last. None where the
-    /// source has no token: the model reads no empty sentence.
+    /// source has no token (the model reads no empty sentence) or a convolutional model has too few positions.
     pub(crate) log_probabilities: Vec<f64>,
     /// How many target tokens, `</s>` included, are what the model finds most probable.
     pub(crate) correct: u64,
@@ -104,7 +104,10 @@ impl Translator {
         let mut scores: Vec<PairScore> =
             ids.iter().map(|_| PairScore { log_probabilities: Vec::new(), correct: 0 }).collect();
         // Pairs of similar length are computed together; what one gets does not depend on the others.
-        let mut order: Vec<usize> = (0..ids.len()).filter(|&pair| !ids[pair].0.is_empty()).collect();
+        let can_compute = |(source, target): &(Vec<u32>, Vec<u32>)| {
+            !source.is_empty() && self.model.config().can_compute(source.len(), target.len())
+        };
+        let mut order: Vec<usize> = (0..ids.len()).filter(|&pair| can_compute(&ids[pair])).collect();
         order.sort_by_key(|&pair| (ids[pair].0.len(), ids[pair].1.len()));
         for chunk in order.chunks(SCORE_BATCH) {
             let batch: Batch = self.model.batch(chunk.iter().map(|&pair| {

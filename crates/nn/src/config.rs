@@ -264,6 +264,13 @@ impl ModelConfig {
         }
     }
 
+    /// Whether a pair of so many words can be computed: a convolutional model has vectors for so many positions only.
+    pub fn can_compute(&self, source_words: usize, target_words: usize) -> bool {
+        let source_tokens = source_words + usize::from(self.source_with_eos);
+        let fits = |tokens, positions: Option<usize>| positions.is_none_or(|positions| tokens <= positions);
+        fits(source_tokens, self.source_positions()) && fits(target_words + 1, self.target_positions())
+    }
+
     /// Values that one source token and one target token keep until their gradients have come back, and those gradients: an
     /// estimate for planning memory, not a promise. `source_length` is that of the longest source.
     pub fn values_per_token(&self, source_length: usize) -> [usize; 2] {
@@ -329,6 +336,9 @@ impl ModelConfig {
                     ));
                 }
             }
+        }
+        if self.source_positions() == Some(1) && self.source_with_eos {
+            faults.0.push("encoder.positions is 1, which `</s>` takes: a source word needs one too".to_owned());
         }
         if self.ties_source_and_target() {
             faults.equal("source and target embeddings", [self.source_embedding, self.target_embedding]);

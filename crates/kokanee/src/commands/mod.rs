@@ -2,6 +2,8 @@
 
 pub(crate) mod demo;
 pub(crate) mod evaluate;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod inspect;
 mod parallel_input;
 pub(crate) mod prepare;
@@ -26,6 +28,8 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Translate(args) => translate::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Inspect(args) => inspect::run(&args),
     }
 }

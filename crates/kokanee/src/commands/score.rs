@@ -22,7 +22,8 @@ Example:
 
 A line of the output is the natural logarithm of the probability that the model gives to the whole target, end of sentence
 included, given the source: 0 is certain, lower is less probable. Words that the vocabularies lack count as <unk>. A source
-without tokens gives 0 with an empty target and -inf with any other: the model answers an empty line with an empty line.";
+without tokens gives 0 with an empty target and -inf with any other: the model answers an empty line with an empty line. A pair
+with more tokens than a convolutional model has positions gives -inf: it cannot say it.";
 
 /// Options of `kokanee score`.
 #[derive(Debug, Args)]

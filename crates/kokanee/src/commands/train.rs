@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
 use kokanee_contract::{Hyperparameters, Layout, ResourceConfig, TrainingChannels, docs, hyperparameters};
-use kokanee_train::{JobFiles, LogLines, Observer, Outcome, Resume, TrainingData, TrainingJob};
+use kokanee_train::{InitialModel, JobFiles, LogLines, Observer, Outcome, Resume, TrainingData, TrainingJob};
 
 pub(crate) use progress::ProgressLine;
 pub(crate) use signals::stop_on_signals;
@@ -23,6 +23,8 @@ Examples:
   kokanee train --train data/train.rec --validation data/val.rec --vocab data --output model
   kokanee train --train data/train.rec --validation data/val.rec --vocab data --output model \\
       --set rnn_num_hidden=512 --set checkpoint_threshold=8 --resume
+  kokanee train --train new/train.rec --validation new/val.rec --vocab new --output better \\
+      --init-from model
   kokanee train --prefix job        as a SageMaker container, with job/ in place of /opt/ml
   kokanee train                     as a SageMaker container
 
@@ -57,6 +59,9 @@ pub(crate) struct TrainArgs {
     /// Read hyperparameters from a JSON file as SageMaker writes it: {"batch_size": "64", …}
     #[arg(long, value_name = "FILE", requires = "train")]
     hyperparameters: Option<PathBuf>,
+    /// Start from an earlier model instead of from nothing: its folder or its model.tar.gz; words are matched by spelling
+    #[arg(long, value_name = "PATH", requires = "train")]
+    init_from: Option<PathBuf>,
     /// Go on from the state that an earlier run left in the checkpoints folder
     #[arg(long, requires = "train")]
     resume: bool,
@@ -116,7 +121,14 @@ pub(crate) fn execute(request: JobRequest, host: &str, quiet: bool, notes: &[Str
         log.message(kokanee_train::Level::Info, note);
     }
     let data = TrainingData::read(&request.channels)?;
-    let mut job = TrainingJob::new(&request.hyperparameters, data, request.files, request.resume)?;
+    let initial = request.channels.model.as_deref().map(InitialModel::read).transpose()?;
+    let mut job = TrainingJob::starting_from(
+        initial.as_ref(),
+        &request.hyperparameters,
+        data,
+        request.files,
+        request.resume,
+    )?;
     let mut observers: Vec<Box<dyn Observer>> = vec![log, Box::new(progress)];
     Ok(job.run(&mut observers, &stop)?)
 }
@@ -142,6 +154,7 @@ impl TrainArgs {
                 validation: validation.to_owned(),
                 vocab_source: vocabulary(vocab, VOCAB_SOURCE_FILE)?,
                 vocab_target: vocabulary(vocab, VOCAB_TARGET_FILE)?,
+                model: self.init_from.clone(),
             },
             files: JobFiles {
                 model: output.to_owned(),

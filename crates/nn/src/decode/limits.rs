@@ -9,20 +9,30 @@ use crate::{LengthStatistics, ModelConfig};
 pub struct OutputLimit(pub usize);
 
 impl LengthStatistics {
-    /// Longest input that is decoded in one piece, in words: the longest that was trained on; where positions have learned
-    /// vectors also not longer than those, nor so long that its output would be.
-    pub(crate) fn longest_piece(&self, config: &ModelConfig) -> usize {
-        let mut longest = self.longest_source;
-        if let Some(positions) = config.source_positions() {
-            longest = longest.min(positions);
-        }
+    /// Longest input that is decoded in one piece, in words.
+    ///
+    /// A recurrent encoder takes what it was trained on, a convolutional one as many tokens as positions have vectors; before a
+    /// convolutional decoder it must not be so long that the output could have more tokens than positions (the later rule
+    /// leaves two of them free).
+    pub(crate) fn longest_piece(&self, config: &ModelConfig, rule: BeamSearchRule) -> usize {
+        let mut longest = self.longest_input(config);
         if let Some(positions) = config.target_positions() {
+            let free = match rule {
+                BeamSearchRule::Sockeye1_12 => 0,
+                BeamSearchRule::Sockeye1_18 => 2,
+            };
+            let room = positions.saturating_sub(free) as f64;
             let factor = self.factor();
-            if factor * longest as f64 > positions as f64 {
-                longest = (positions as f64 / factor) as usize;
+            if (factor * longest as f64).ceil() > room {
+                longest = (room / factor) as usize;
             }
         }
-        (longest - usize::from(config.source_with_eos && longest > 1)).max(1)
+        longest.saturating_sub(usize::from(config.source_with_eos)).max(1)
+    }
+
+    /// The same in source tokens, output aside.
+    fn longest_input(&self, config: &ModelConfig) -> usize {
+        config.source_positions().unwrap_or(self.longest_source)
     }
 
     /// Target tokens that one source token can become: mean + 2 standard deviations of the length ratio.
@@ -38,7 +48,7 @@ impl LengthStatistics {
     pub fn output_limit(&self, config: &ModelConfig, words: usize, rule: BeamSearchRule) -> OutputLimit {
         let length = words + usize::from(config.source_with_eos);
         let bucket = length.div_ceil(self.bucket_width) * self.bucket_width;
-        let bucket = bucket.min(self.longest_source).max(length);
+        let bucket = bucket.min(self.longest_input(config)).max(length);
         let limit = (self.factor() * bucket as f64).ceil() as usize;
         let limit = match rule {
             BeamSearchRule::Sockeye1_12 => limit,

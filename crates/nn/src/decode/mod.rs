@@ -91,7 +91,7 @@ pub fn translate(
     sources: &[&[u32]],
     search: &Search,
 ) -> Vec<Translation> {
-    let piece = lengths.longest_piece(model.config());
+    let piece = lengths.longest_piece(model.config(), search.rule);
     let mut pieces: Vec<(usize, &[u32])> =
         sources.iter().enumerate().flat_map(|(i, ids)| ids.chunks(piece).map(move |ids| (i, ids))).collect();
     // Sentences of similar length are searched together; the sort is stable, so pieces stay in order.

@@ -81,6 +81,7 @@ pub(super) fn run(folder: &DemoFolder, settings: &Settings<'_>, stop: &StopFlag)
         validation: folder.validation_records(),
         vocab_source: folder.path().join(VOCAB_SOURCE_FILE),
         vocab_target: folder.path().join(VOCAB_TARGET_FILE),
+        model: None,
     })?;
     let files = JobFiles {
         model: folder.model(),

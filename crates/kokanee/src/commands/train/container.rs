@@ -51,7 +51,9 @@ fn train(layout: &Layout) -> Result<()> {
     };
     let config = InputDataConfig::read(&layout.input_data_config())?;
     notes.extend(config.iter().flat_map(|config| config.unused()).map(|name| {
-        format!("channel `{name}` plays no part in training: only train, validation and vocab are read")
+        format!(
+            "channel `{name}` plays no part in training: only train, validation, vocab and model are read"
+        )
     }));
     // Whoever mends one kind of fault should not have to come back for the other.
     let (hyperparameters, channels) = match (Hyperparameters::resolve(&raw), TrainingChannels::locate(layout))

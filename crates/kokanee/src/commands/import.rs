@@ -1,0 +1,76 @@
+//! `kokanee import`: models of Sockeye 1.x and of SageMaker, as models of Kokanee.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
+use kokanee_data::Vocabulary;
+use kokanee_nn::Artifact;
+use kokanee_nn::artifact::sockeye::{self, ImportOptions};
+
+use crate::exit::say;
+use crate::output_file::print;
+use crate::render::human;
+
+const EXAMPLES: &str = "\
+Examples:
+  kokanee import model.tar.gz --output model         an old SageMaker artefact
+  kokanee import sockeye-model --output model --params params.00042
+  kokanee translate --model model --input test.en
+
+Read are a configuration (config or config.yaml: as data, nothing in it is executed), MXNet parameters (params.best, or the
+params.NNNNN of the highest number) and vocabularies (vocab.src.json or vocab.src.0.json, and the same for trg), of Sockeye 1.0
+to 1.18. What such a model needs and Kokanee does not build is refused, with every such setting named.";
+
+/// Options of `kokanee import`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ImportArgs {
+    /// The model's folder or its .tar.gz
+    #[arg(value_name = "PATH")]
+    model: PathBuf,
+    /// Folder for the model of Kokanee
+    #[arg(long, value_name = "FOLDER")]
+    output: PathBuf,
+    /// The parameter file, by its name in the folder or by its path [default: params.best, else the latest]
+    #[arg(long, value_name = "FILE")]
+    params: Option<PathBuf>,
+    /// Folder of the vocabularies, where they do not lie beside the model
+    #[arg(long, value_name = "FOLDER")]
+    vocab: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever is wrong with the model, or with the place to write to.
+pub(crate) fn run(args: &ImportArgs) -> Result<()> {
+    let options = ImportOptions { parameters: args.params.as_deref(), vocabularies: args.vocab.as_deref() };
+    let imported = sockeye::import(&args.model, &options)?;
+    let Artifact { model, metadata } = &imported.artifact;
+    // The model comes last: a folder without it is no model.
+    std::fs::create_dir_all(&args.output)
+        .with_context(|| format!("cannot create {}", args.output.display()))?;
+    write_vocabulary(&args.output.join(VOCAB_SOURCE_FILE), &imported.source_vocabulary)?;
+    write_vocabulary(&args.output.join(VOCAB_TARGET_FILE), &imported.target_vocabulary)?;
+    Artifact::save(model, metadata, &args.output)?;
+    for note in &imported.notes {
+        say(&format!("note: {note}"));
+    }
+    print(&format!(
+        "imported a model of {} parameters, {} source and {} target words, into {}\n",
+        human::count(model.parameters().size() as u64),
+        human::count(imported.source_vocabulary.len() as u64),
+        human::count(imported.target_vocabulary.len() as u64),
+        args.output.display()
+    ))
+}
+
+fn write_vocabulary(path: &Path, words: &[String]) -> Result<()> {
+    let ids: BTreeMap<&str, usize> = words.iter().enumerate().map(|(id, word)| (&**word, id)).collect();
+    let json = serde_json::to_string(&ids).context("a vocabulary is plain data")?;
+    Vocabulary::from_json_str(&json, &path.display().to_string())?.write(path)?;
+    Ok(())
+}
