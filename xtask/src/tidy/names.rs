@@ -11,8 +11,9 @@ const TABLE: &str = "crates/contract/src/hyperparameters";
 /// What a row of the table starts with after `name: Type =`.
 const ROW: &str = "Spec::";
 
-/// Where hyperparameter names may be spelled.
-const CONTRACT: &str = "crates/contract/";
+/// Where hyperparameter names may be spelled: the contract, and the translation between Sockeye's configuration, whose fields
+/// are partly called the same, and ours.
+const HYPERPARAMETER_PLACES: &[&str] = &["crates/contract/", "crates/nn/src/artifact/sockeye/"];
 
 /// Names with fewer underscores (`seed`, `batch_size`) also mean other things.
 const UNMISTAKABLE_UNDERSCORES: usize = 2;
@@ -58,7 +59,7 @@ pub(super) fn check(sources: &[(&str, RustSource)]) -> Vec<Finding> {
 
 fn fault(path: &str, literal: &Literal, names: &BTreeSet<&str>) -> Option<String> {
     let text = literal.text.as_str();
-    if names.contains(text) && !path.starts_with(CONTRACT) {
+    if names.contains(text) && !HYPERPARAMETER_PLACES.iter().any(|place| path.starts_with(place)) {
         return Some(format!(
             "the hyperparameter name {text:?} is spelled outside the contract: use the field of `Hyperparameters`, \
              or what its table gives"
