@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace::run;
+use crate::venv;
 
 /// Where the interoperability test looks for its Python.
 pub(super) const VARIABLE: &str = "KOKANEE_PYTHON";
@@ -43,7 +43,7 @@ pub(super) fn with_protobuf(target_dir: &Path, is_ci: bool) -> Result<Option<OsS
 
 fn in_target_folder(target_dir: &Path) -> Result<PathBuf> {
     let dir = target_dir.join("python");
-    let python = dir.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python3" });
+    let python = venv::interpreter(&dir);
     if has_protobuf(&python) {
         return Ok(python);
     }
@@ -51,23 +51,7 @@ fn in_target_folder(target_dir: &Path) -> Result<PathBuf> {
     if has_protobuf(system) {
         return Ok(system.to_path_buf());
     }
-    println!("making a Python environment with {PROTOBUF} in {}", dir.display());
-    run(Command::new(system).args(["-m", "venv", "--clear"]).arg(&dir).stdin(Stdio::null())).context(
-        "python3 with its module venv is needed (on Debian and Ubuntu: apt-get install python3 python3-venv)",
-    )?;
-    run(Command::new(&python)
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--only-binary",
-            ":all:",
-            PROTOBUF,
-        ])
-        .stdin(Stdio::null()))
-    .with_context(|| {
+    venv::make(system, &dir, &[PROTOBUF]).with_context(|| {
         format!("{PROTOBUF} is needed: give pip a network, or set {VARIABLE} to a Python that has it")
     })?;
     if !has_protobuf(&python) {

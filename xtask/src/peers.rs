@@ -1,0 +1,158 @@
+//! `cargo xtask peers`: the programs whose results ours must equal, run for themselves.
+//!
+//! The peer is Sockeye 1.18.106. Nothing here belongs to the gate: what the tests need of it is recorded in files.
+
+mod environment;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::workspace::{Workspace, command_line, run as run_command};
+
+const USAGE: &str = "\
+usage: cargo xtask peers <command>
+
+  setup                                  an environment with Sockeye in the target folder (300 MB, once)
+  sockeye                                the same
+  record-losses                          record Sockeye's first updates anew for the tests of crates/train
+  sockeye-load FOLDER [--source FILE]    let Sockeye load an exported model and translate FILE, a sentence a line
+                                         (without it: the test sentences of the golden cases)";
+
+/// What Sockeye loads from a model's folder.
+const MODEL_FILES: [&str; 4] = ["config", "params.best", "vocab.src.0.json", "vocab.trg.0.json"];
+
+pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
+    match args {
+        // The first says what it does, the second whom it sets up.
+        ["setup" | "sockeye"] => {
+            let python = environment::set_up(&Workspace::load()?.target_dir)?;
+            println!("{} is ready: {}", environment::WHAT, python.display());
+        }
+        ["record-losses"] => record_losses(&Workspace::load()?)?,
+        ["sockeye-load", model] if !model.starts_with('-') => {
+            let workspace = Workspace::load()?;
+            sockeye_load(&workspace, Path::new(model), &golden(&workspace)?.join("test.src"))?;
+        }
+        ["sockeye-load", model, "--source", source] | ["sockeye-load", "--source", source, model] => {
+            sockeye_load(&Workspace::load()?, Path::new(model), Path::new(source))?;
+        }
+        [] | ["help" | "--help" | "-h"] => println!("{USAGE}"),
+        unknown => bail!("no such command: peers {}\n\n{USAGE}", unknown.join(" ")),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the files of the test `crates/train/tests/sockeye_losses.rs`.
+fn record_losses(workspace: &Workspace) -> Result<()> {
+    let golden = golden(workspace)?;
+    let python = environment::ready(&workspace.target_dir)?;
+    let output = workspace.root.join("crates/train/tests/sockeye");
+    run_command(
+        sockeye(&python)
+            .arg(workspace.root.join("xtask/peers/record_losses.py"))
+            .arg("--golden")
+            .arg(golden)
+            .arg("--output")
+            .arg(&output),
+    )?;
+    println!("written to {}", output.display());
+    Ok(())
+}
+
+/// Prints Sockeye's translations of `source` with the model in the folder `model`.
+fn sockeye_load(workspace: &Workspace, model: &Path, source: &Path) -> Result<()> {
+    check_model_folder(model)?;
+    ensure!(source.is_file(), "{} is not there, or not a file of sentences", source.display());
+    let python = environment::ready(&workspace.target_dir)?;
+    let mut command = sockeye(&python);
+    command.args(["-m", "sockeye.translate", "--use-cpu", "--beam-size", "5"]);
+    command.arg("--models").arg(model).arg("--input").arg(source);
+    let output = command.output().with_context(|| format!("cannot start `{}`", command_line(&command)))?;
+    ensure!(
+        output.status.success(),
+        "Sockeye could not translate with {} ({}); it said:\n{}",
+        model.display(),
+        output.status,
+        without_information(&String::from_utf8_lossy(&output.stderr))
+    );
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    Ok(())
+}
+
+/// Sockeye's log without the many lines that tell of nothing wrong.
+fn without_information(log: &str) -> String {
+    log.lines().filter(|line| !line.starts_with("[INFO:")).collect::<Vec<_>>().join("\n")
+}
+
+fn check_model_folder(model: &Path) -> Result<()> {
+    let missing: Vec<&str> = MODEL_FILES.into_iter().filter(|file| !model.join(file).is_file()).collect();
+    ensure!(
+        missing.is_empty(),
+        "{} is not a model of Sockeye: it has no {}; `kokanee export --format sockeye` makes one",
+        model.display(),
+        missing.join(", ")
+    );
+    Ok(())
+}
+
+/// Python on one thread, so that sums are made in the same order each time, and quiet about what it always says.
+fn sockeye(python: &Path) -> Command {
+    let mut command = Command::new(python);
+    command
+        .args(["-W", "ignore"])
+        .env("OMP_NUM_THREADS", "1")
+        .env("MXNET_SUBGRAPH_VERBOSE", "0")
+        .stdin(Stdio::null());
+    command
+}
+
+/// The golden cases' folder in the shared material.
+fn golden(workspace: &Workspace) -> Result<PathBuf> {
+    let shared =
+        env::var_os("KOKANEE_SHARED").map_or_else(|| workspace.root.join("../shared"), PathBuf::from);
+    let golden = shared.join("golden");
+    ensure!(
+        golden.join("train.src").is_file(),
+        "the corpus of the golden cases is not in {}: set KOKANEE_SHARED to the folder of the shared material, or put \
+         that beside the repository as `shared`",
+        golden.display()
+    );
+    Ok(golden)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(args: &[&str], part: &str) {
+        let error = run(args).expect_err("must be refused").to_string();
+        assert!(error.contains(part), "{args:?}: {error}");
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_with_the_usage() {
+        check(&["record"], "no such command: peers record\n\nusage: cargo xtask peers");
+        check(&["setup", "--force"], "no such command: peers setup --force");
+        check(&["sockeye-load"], "no such command: peers sockeye-load");
+        check(&["sockeye-load", "--source"], "no such command: peers sockeye-load --source");
+    }
+
+    #[test]
+    fn what_went_wrong_is_left_of_a_log() {
+        let log = "[INFO:sockeye.utils] MXNet version 1.9.1\n[ERROR:root] Uncaught exception\nTraceback:\n";
+        assert_eq!(without_information(log), "[ERROR:root] Uncaught exception\nTraceback:");
+    }
+
+    #[test]
+    fn a_folder_without_a_model_is_refused_before_anything_is_run() {
+        check(
+            &["sockeye-load", "no/such/model", "--source", "x"],
+            "no/such/model is not a model of Sockeye: it has no config, params.best, vocab.src.0.json, vocab.trg.0.json; \
+             `kokanee export",
+        );
+    }
+}
