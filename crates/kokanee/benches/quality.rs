@@ -1,8 +1,8 @@
-//! Whole trainings on real data, through the program as a user runs it: prepare, train, evaluate.
+//! Whole trainings on real data, through the program as a user runs it: prepare, train, evaluate, draw.
 //!
-//! `cargo xtask bench quality multi30k [--epochs N] [--set NAME=VALUE …]`
+//! `cargo xtask bench quality WORK [--set NAME=VALUE …]`; without a name it lists the works.
 //!
-//! Files stay under `target/quality/`; a run that was interrupted goes on from its last checkpoint.
+//! Files stay under `target/quality/WORK`; a run that was interrupted goes on from its last checkpoint.
 
 // What a benchmark prints is its result.
 #![allow(clippy::print_stdout)]
@@ -12,16 +12,159 @@ use std::process::{Command, Stdio, exit};
 
 use serde_json::Value;
 
-/// Validation perplexity and accuracy after each epoch of Sockeye 1.18.106 on the work M30K-RNN512 (one seed).
-const SOCKEYE_M30K_RNN512: [(f64, f64); 5] =
-    [(94.9, 0.286), (52.9, 0.359), (34.0, 0.428), (24.0, 0.478), (18.3, 0.521)];
+/// A training to be measured.
+struct Work {
+    name: &'static str,
+    what: &'static str,
+    data: &'static Data,
+    settings: &'static [&'static str],
+    /// Validation perplexity and accuracy of Sockeye 1.18.106 at the same checkpoints, where it was recorded (one seed).
+    sockeye: &'static [(f64, f64)],
+}
+
+/// Where a work's text lies in the shared folder.
+struct Data {
+    folder: &'static str,
+    /// Source and target of training and validation.
+    train: [&'static str; 2],
+    validation: [&'static str; 2],
+    /// What is measured in the end, and how.
+    test: [&'static str; 2],
+    evaluations: &'static [&'static [&'static str]],
+}
+
+const MULTI30K: Data = Data {
+    folder: "data/multi30k",
+    train: ["train.en.gz", "train.de.gz"],
+    validation: ["val.en.gz", "val.de.gz"],
+    test: ["test_2016_flickr.en.gz", "test_2016_flickr.de.gz"],
+    evaluations: &[&[]],
+};
+
+const CMUDICT: Data = Data {
+    folder: "data/cmudict",
+    train: ["train.graphemes.gz", "train.phonemes.gz"],
+    validation: ["val.graphemes.gz", "val.phonemes.gz"],
+    test: ["val.graphemes.gz", "val.phonemes.gz"],
+    evaluations: &[&[], &["--strip-stress"]],
+};
+
+const WORKS: &[Work] = &[
+    Work {
+        name: "multi30k",
+        what: "M30K-RNN512, five epochs, beside Sockeye's curve",
+        data: &MULTI30K,
+        // 456 updates are one epoch: 29,000 pairs in buckets of 10, batches of 64.
+        settings: &[
+            "rnn_num_hidden=512",
+            "max_seq_len_source=60",
+            "max_seq_len_target=60",
+            "checkpoint_frequency_num_batches=456",
+            "max_num_epochs=5",
+        ],
+        sockeye: &[(94.9, 0.286), (52.9, 0.359), (34.0, 0.428), (24.0, 0.478), (18.3, 0.521)],
+    },
+    Work {
+        name: "multi30k-rnn",
+        what: "English to German with what SageMaker offers: one layer, dropout",
+        data: &MULTI30K,
+        settings: &[
+            "rnn_num_hidden=512",
+            "max_seq_len_source=60",
+            "max_seq_len_target=60",
+            "embed_dropout_source=0.4",
+            "embed_dropout_target=0.4",
+            "rnn_decoder_hidden_dropout=0.4",
+            "learning_rate=0.0006",
+            "checkpoint_frequency_num_batches=456",
+            "plateau_reduce_lr_threshold=1",
+            "checkpoint_threshold=4",
+            "max_num_batches=13680",
+        ],
+        sockeye: &[],
+    },
+    Work {
+        name: "multi30k-cnn",
+        what: "the same with convolutions",
+        data: &MULTI30K,
+        settings: &[
+            "encoder_type=cnn",
+            "decoder_type=cnn",
+            "num_layers_encoder=6",
+            "num_layers_decoder=4",
+            "cnn_num_hidden=384",
+            "max_seq_len_source=60",
+            "max_seq_len_target=60",
+            "embed_dropout_source=0.3",
+            "embed_dropout_target=0.3",
+            "cnn_hidden_dropout=0.3",
+            "learning_rate=0.0004",
+            "checkpoint_frequency_num_batches=456",
+            "plateau_reduce_lr_threshold=1",
+            "checkpoint_threshold=4",
+            "max_num_batches=13680",
+        ],
+        sockeye: &[],
+    },
+    Work {
+        name: "cmudict-aws",
+        what: "pronunciation with the settings of AWS's sample: hidden 512, embeddings 512, batches of 64",
+        data: &CMUDICT,
+        settings: &["rnn_num_hidden=512", "checkpoint_threshold=3"],
+        sockeye: &[],
+    },
+    Work {
+        name: "cmudict-rnn",
+        what: "pronunciation with one LSTM layer and dropout",
+        data: &CMUDICT,
+        settings: &[
+            "rnn_num_hidden=512",
+            "num_embed_source=128",
+            "num_embed_target=128",
+            "rnn_decoder_hidden_dropout=0.4",
+            "embed_dropout_source=0.1",
+            "embed_dropout_target=0.1",
+            "bucket_width=50",
+            "learning_rate=0.001",
+            "plateau_reduce_lr_threshold=1",
+            "checkpoint_threshold=5",
+        ],
+        sockeye: &[],
+    },
+    Work {
+        name: "cmudict-cnn",
+        what: "the same with convolutions",
+        data: &CMUDICT,
+        settings: &[
+            "encoder_type=cnn",
+            "decoder_type=cnn",
+            "num_layers_encoder=5",
+            "num_layers_decoder=4",
+            "cnn_num_hidden=256",
+            "num_embed_source=128",
+            "num_embed_target=128",
+            "max_seq_len_source=40",
+            "max_seq_len_target=40",
+            "cnn_hidden_dropout=0.2",
+            "bucket_width=50",
+            "learning_rate=0.0008",
+            "plateau_reduce_lr_threshold=1",
+            "checkpoint_threshold=5",
+        ],
+        sockeye: &[],
+    },
+];
 
 fn main() {
     // Cargo adds `--bench`.
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    let result = match args.first().map(String::as_str) {
-        Some("multi30k") => multi30k(&args[1..]),
-        other => Err(format!("no work is called {other:?}; there is: multi30k")),
+    let work = args.first().and_then(|name| WORKS.iter().find(|work| work.name == *name));
+    let result = match work {
+        Some(work) => run(work, &args[1..]),
+        None => {
+            let list: Vec<String> = WORKS.iter().map(|w| format!("  {:<14} {}", w.name, w.what)).collect();
+            Err(format!("name a work:\n{}", list.join("\n")))
+        }
     };
     if let Err(message) = result {
         eprintln!("error: {message}");
@@ -29,81 +172,75 @@ fn main() {
     }
 }
 
-/// Multi30k English to German, all words, the work M30K-RNN512 unless `--set` says otherwise.
-fn multi30k(args: &[String]) -> Result<(), String> {
+fn run(work: &Work, args: &[String]) -> Result<(), String> {
     let shared = kokanee_testkit::shared_dir().ok_or("the shared data is not there")?;
-    let data = shared.join("data/multi30k");
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/quality/multi30k");
+    let file = |name: &str| shared.join(work.data.folder).join(name);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/quality").join(work.name);
+    let cannot = |e: std::io::Error| format!("{}: {e}", folder.display());
+    std::fs::create_dir_all(&folder).map_err(cannot)?;
+    let folder = folder.canonicalize().map_err(cannot)?;
     let (records, model) = (folder.join("records"), folder.join("model"));
-    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-    let mut epochs = "5".to_owned();
-    let mut settings = Vec::new();
-    let mut rest = args.iter();
-    while let Some(arg) = rest.next() {
-        let value = rest.next().ok_or_else(|| format!("{arg} needs a value"))?;
-        match arg.as_str() {
-            "--epochs" => epochs.clone_from(value),
-            "--set" => settings.extend(["--set".to_owned(), value.clone()]),
-            _ => return Err(format!("unknown option {arg}; there are --epochs and --set")),
-        }
+
+    let mut prepare = kokanee("prepare");
+    let flags = ["--train-source", "--train-target", "--val-source", "--val-target"];
+    for (flag, name) in flags.iter().zip(work.data.train.iter().chain(&work.data.validation)) {
+        prepare.arg(flag).arg(file(name));
     }
+    prepare.arg("--output-dir").arg(&records).finish()?;
 
-    let file = |name: &str| data.join(name);
-    kokanee("prepare")
-        .arg("--train-source")
-        .arg(file("train.en.gz"))
-        .arg("--train-target")
-        .arg(file("train.de.gz"))
-        .arg("--val-source")
-        .arg(file("val.en.gz"))
-        .arg("--val-target")
-        .arg(file("val.de.gz"))
-        .arg("--output-dir")
-        .arg(&records)
-        .finish()?;
-
-    let started = std::time::Instant::now();
-    // 456 updates are one epoch: 29,000 pairs in buckets of 10, batches of 64.
-    let base = ["rnn_num_hidden=512", "max_seq_len_source=60", "max_seq_len_target=60", "batch_size=64"];
-    let epochs = format!("max_num_epochs={epochs}");
     let mut train = kokanee("train");
     train.arg("--train").arg(records.join("train.rec")).arg("--validation").arg(records.join("val.rec"));
-    train.arg("--vocab").arg(&records).arg("--output").arg(&model).arg("--resume");
-    for setting in base.into_iter().chain([&*epochs, "checkpoint_frequency_num_batches=456"]) {
+    train.arg("--vocab").arg(&records).arg("--output").arg(&model);
+    if model.join("checkpoints/latest").exists() {
+        train.arg("--resume");
+    }
+    for setting in work.settings {
         train.arg("--set").arg(setting);
     }
-    train.args(&settings).finish()?;
+    args.iter().for_each(|arg| {
+        train.arg(arg);
+    });
+    let started = std::time::Instant::now();
+    train.finish()?;
     let seconds = started.elapsed().as_secs_f64();
 
+    curve(work, &model)?;
+    println!("\nthis run of train took {seconds:.0} s\n");
+    let picture = folder.join("learning-curve.svg");
+    kokanee("inspect").arg(&model).arg("--curve").arg(&picture).finish()?;
+    for (number, options) in work.data.evaluations.iter().enumerate() {
+        let mut evaluate = kokanee("evaluate");
+        let [source, target] = work.data.test;
+        evaluate.arg("--model").arg(&model).arg("--source").arg(file(source));
+        evaluate.arg("--target").arg(file(target));
+        for option in *options {
+            evaluate.arg(option);
+        }
+        evaluate.arg("--output-json").arg(folder.join(format!("evaluation-{number}.json"))).finish()?;
+    }
+    Ok(())
+}
+
+/// The metrics of every checkpoint, beside Sockeye's where they are known.
+fn curve(work: &Work, model: &Path) -> Result<(), String> {
     let metrics = read_json(&model.join("metrics.json"))?;
-    println!("\n| epoch | Sockeye perplexity, accuracy | Kokanee perplexity, accuracy | sentences/s |");
+    println!("\n| checkpoint | Sockeye perplexity, accuracy | Kokanee perplexity, accuracy | sentences/s |");
     println!("|---|---|---|---|");
     for (i, checkpoint) in metrics["checkpoints"].as_array().into_iter().flatten().enumerate() {
-        let sockeye = SOCKEYE_M30K_RNN512
+        let sockeye = work
+            .sockeye
             .get(i)
             .map_or("-".to_owned(), |(perplexity, accuracy)| format!("{perplexity:.1}, {accuracy:.3}"));
         let number = |of: &Value| of.as_f64().unwrap_or(f64::NAN);
         println!(
-            "| {} | {sockeye} | {:.1}, {:.3} | {:.0} |",
+            "| {} | {sockeye} | {:.2}, {:.3} | {:.0} |",
             i + 1,
             number(&checkpoint["validation"]["perplexity"]),
             number(&checkpoint["validation"]["accuracy"]),
             number(&checkpoint["sentences_per_second"]),
         );
     }
-    println!("\nthis run of train took {seconds:.0} s\n");
-
-    let figures = folder.join("evaluation.json");
-    kokanee("evaluate")
-        .arg("--model")
-        .arg(&model)
-        .arg("--source")
-        .arg(file("test_2016_flickr.en.gz"))
-        .arg("--target")
-        .arg(file("test_2016_flickr.de.gz"))
-        .arg("--output-json")
-        .arg(&figures)
-        .finish()
+    Ok(())
 }
 
 /// A command of the program, to be run and to succeed.
@@ -118,11 +255,6 @@ fn kokanee(command: &'static str) -> Kokanee {
 impl Kokanee {
     fn arg(&mut self, arg: impl AsRef<std::ffi::OsStr>) -> &mut Self {
         self.0.arg(arg);
-        self
-    }
-
-    fn args(&mut self, args: &[String]) -> &mut Self {
-        self.0.args(args);
         self
     }
 

@@ -8,6 +8,7 @@ mod cmudict;
 mod commands;
 mod evaluation;
 mod exit;
+mod learning_curve;
 mod output_file;
 mod process;
 mod render;

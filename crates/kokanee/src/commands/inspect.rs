@@ -8,11 +8,14 @@ mod state;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use kokanee_data::Vocabulary;
 use kokanee_data::vocab::SPECIAL_SYMBOLS;
+use kokanee_nn::artifact::OpenedFolder;
+use kokanee_train::model_folder::METRICS_FILE;
 
+use crate::learning_curve::{self, Labels};
 use crate::output_file::print;
 use crate::render::human;
 use crate::render::table::Table;
@@ -24,6 +27,7 @@ Examples:
   kokanee inspect test.rec --vocab-source data/vocab.src.json --vocab-target data/vocab.trg.json --head 20
   kokanee inspect data/vocab.src.json
   kokanee inspect model
+  kokanee inspect model --curve learning-curve.svg
   kokanee inspect model.tar.gz
   kokanee inspect model/checkpoints";
 
@@ -42,6 +46,9 @@ pub(crate) struct InspectArgs {
     /// How many records, words or checkpoints to show
     #[arg(long, value_name = "N", default_value_t = 5)]
     head: usize,
+    /// Draw the learning curve of a model's training
+    #[arg(long, value_name = "FILE.svg")]
+    curve: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -51,9 +58,27 @@ pub(crate) struct InspectArgs {
 pub(crate) fn run(args: &InspectArgs) -> Result<()> {
     let path = args.path.as_path();
     let mut text = String::new();
-    let result = describe(args, kind::of(path)?, path, &mut text);
+    let kind = kind::of(path)?;
+    let result = describe(args, kind.clone(), path, &mut text);
     print(&text)?;
-    result
+    result?;
+    match &args.curve {
+        Some(picture) => draw_curve(kind, path, picture),
+        None => Ok(()),
+    }
+}
+
+fn draw_curve(kind: Kind, path: &Path, picture: &Path) -> Result<()> {
+    let labels = |title: String| Labels { title, samples: "pairs", perplexity: "perplexity per token" };
+    let title = path.display().to_string();
+    match kind {
+        Kind::Metrics => learning_curve::draw(path, picture, labels(title)),
+        Kind::Model => {
+            let opened = OpenedFolder::open(path)?;
+            learning_curve::draw(&opened.path().join(METRICS_FILE), picture, labels(title))
+        }
+        other => bail!("--curve draws the training of a model, but {title} is: {other}"),
+    }
 }
 
 fn describe(args: &InspectArgs, kind: Kind, path: &Path, out: &mut String) -> Result<()> {

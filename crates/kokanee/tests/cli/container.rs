@@ -69,6 +69,46 @@ fn a_job_goes_on_where_it_was_interrupted() {
     assert!(said.stdout.contains("resumed after update 4"), "{said:?}");
 }
 
+#[test]
+fn a_job_starts_from_the_model_channel() {
+    let earlier = job();
+    let said = run(&earlier).well();
+    assert!(!said.stdout.contains("started from an earlier model"), "{said:?}");
+    let files = ["config.json", "model.safetensors", "vocab.src.json", "vocab.trg.json"];
+    let folder = earlier.path("job/model");
+    kokanee_nn::artifact::pack(&folder, &files, &earlier.path("model.tar.gz")).unwrap();
+
+    let packed = job();
+    packed.write("job/input/data/model/model.tar.gz", fs::read(earlier.path("model.tar.gz")).unwrap());
+    let unpacked = job();
+    for file in files {
+        unpacked.write(&format!("job/input/data/model/{file}"), fs::read(folder.join(file)).unwrap());
+    }
+    for work in [packed, unpacked] {
+        let said = run(&work).well();
+        let words = "started from an earlier model; source words: 6 kept, 0 new, 0 dropped; \
+                     target words: 6 kept, 0 new, 0 dropped";
+        assert!(said.stdout.contains(words), "lacks {words:?}: {}", said.stdout);
+        let parameters = |work: &Workplace| fs::read(work.path("job/model/model.safetensors")).unwrap();
+        assert!(parameters(&work) != parameters(&earlier), "the earlier model played no part");
+    }
+
+    let damaged = |work: &Workplace| work.write("job/input/data/model/model.tar.gz", "no archive");
+    check(damaged, &["model.tar.gz", "not a whole gzip-compressed tar archive"]);
+    check(
+        |work| fs::create_dir(work.path("job/input/data/model")).unwrap(),
+        &["channel `model`: it is empty"],
+    );
+    check(
+        |work| {
+            work.write("job/input/data/model/model.tar.gz", fs::read(earlier.path("model.tar.gz")).unwrap());
+            let wider = HYPERPARAMETERS.replace("\"rnn_num_hidden\": \"16\"", "\"rnn_num_hidden\": \"20\"");
+            work.write("job/input/config/hyperparameters.json", wider);
+        },
+        &["the initial model cannot be trained on with these hyperparameters", "is 16 and 20 was asked for"],
+    );
+}
+
 /// Spoils a job, and expects these parts within what SageMaker shows of the failure file, and on stderr.
 #[track_caller]
 fn check(spoil: impl FnOnce(&Workplace), parts: &[&str]) {

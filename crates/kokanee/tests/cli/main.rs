@@ -1,8 +1,10 @@
 //! The program as a user runs it: every command on tiny data made here, and what it says to bad input.
 
+mod architectures;
 mod container;
 mod demo;
 mod evaluate;
+mod import;
 mod inspect;
 mod prepare;
 mod records;

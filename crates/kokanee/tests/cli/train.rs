@@ -118,6 +118,51 @@ fn there_must_be_something_to_resume() {
     assert!(!work.path("model").exists());
 }
 
+/// The settings of the trained model, at a learning rate that changes next to nothing.
+fn hardly_learning() -> String {
+    TINY.replace("learning_rate=0.01", "learning_rate=1e-9") + " --set max_num_batches=1"
+}
+
+#[test]
+fn an_earlier_model_is_started_from_and_words_are_matched_by_spelling() {
+    let work = Workplace::new();
+    // Three words of the earlier model, in another order and beside others.
+    work.write("n.src", "h g f e d\ng d\n");
+    work.write("n.trg", "H G F E D !\nG D !\n");
+    work.run("prepare -ts n.src -tt n.trg -vs n.src -vt n.trg --output-dir data").well();
+    let settings = hardly_learning();
+    for earlier in ["model", "model/model.tar.gz"] {
+        let earlier = trained().join(earlier).display().to_string();
+        let said = work.run(&format!("{LINE} {settings} --init-from {earlier}")).well();
+        let words = "started from an earlier model; source words: 3 kept, 2 new, 3 dropped; \
+                     target words: 3 kept, 3 new, 3 dropped";
+        assert!(said.stdout.contains(words), "lacks {words:?}: {}", said.stdout);
+    }
+    let answer = work.run_with("translate --model model --quiet", "d e f\nf\n").well();
+    assert_eq!(answer.stdout, "D E F\nF\n", "what was learned is lost");
+    work.run(&format!("{LINE} {settings}")).well();
+    let answer = work.run_with("translate --model model --quiet", "d e f\nf\n").well();
+    assert_ne!(answer.stdout, "D E F\nF\n", "nothing had to be learned");
+}
+
+#[test]
+fn a_model_of_another_architecture_is_no_start() {
+    let work = Workplace::new();
+    prepared(&work);
+    let model = trained().join("model").display().to_string();
+    let other =
+        hardly_learning().replace("rnn_num_hidden=32", "rnn_num_hidden=34") + " --set rnn_cell_type=gru";
+    let run = |settings: &str, from: &str| work.run(&format!("{LINE} {settings} --init-from {from}"));
+    run(&other, &model).refused(&[
+        "the initial model cannot be trained on with these hyperparameters: ",
+        "cell is lstm and gru was asked for",
+        "hidden is 32 and 34 was asked for",
+    ]);
+    run(TINY, "none").refused(&["no model at none"]);
+    run(TINY, "data").refused(&["data holds no model of Kokanee: it has no config.json"]);
+    assert!(!work.path("model").exists());
+}
+
 /// A process that does not outlive its test.
 struct Ended(std::process::Child);
 
@@ -221,7 +266,7 @@ fn missing_files_are_named() {
 fn help_lists_the_hyperparameters() {
     let long = said(Workplace::new().command(&["train", "--help"])).well();
     assert!(long.stdout.contains("checkpoint_frequency_num_batches=1000"), "{}", long.stdout);
-    for command in ["demo", "prepare", "translate", "score", "evaluate", "inspect"] {
+    for command in ["demo", "prepare", "translate", "score", "evaluate", "inspect", "import", "export"] {
         let help = said(Workplace::new().command(&[command, "--help"])).well();
         assert!(
             help.stdout.contains("Example") && help.stdout.contains(&format!("kokanee {command}")),

@@ -3,17 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use kokanee_kernels::Team;
-use kokanee_train::Report;
 use kokanee_train::model_folder::METRICS_FILE;
 
 use super::{DemoFolder, data};
 use crate::cmudict::{self, DEMO_WORDS, Part};
 use crate::evaluation::{self, Item, Stress};
+use crate::learning_curve::{self, Labels};
 use crate::output_file::{print, write_file};
 use crate::render::heatmap::heatmap;
-use crate::render::svg::curve::{Chart, Series, curve};
 use crate::render::table::Table;
 use crate::render::{Attention, Scale, human, svg};
 use crate::terminal;
@@ -39,7 +38,12 @@ pub(super) fn show(folder: &DemoFolder, words: &[String], team: Arc<Team>) -> Re
     if let Some(place) = shown.iter().rposition(|word| *word == drawn) {
         attention(drawn, &answers[place], &folder.attention_picture())?;
     }
-    learning_curve(&folder.model(), &folder.curve_picture())?;
+    let labels = Labels {
+        title: "Learning to pronounce".to_owned(),
+        samples: "words",
+        perplexity: "perplexity per phoneme",
+    };
+    learning_curve::draw(&folder.model().join(METRICS_FILE), &folder.curve_picture(), labels)?;
     print(&commands(folder))
 }
 
@@ -92,32 +96,6 @@ fn attention(word: &str, answer: &Answer, picture: &Path) -> Result<()> {
     write_file(picture, &svg::attention::attention(&map, &format!("{word}: {}", best.text())))?;
     let drawn = heatmap(&map, terminal::color_mode(), terminal::columns());
     print(&format!("where the model looked in \"{word}\" for each phoneme:\n\n{drawn}\n"))
-}
-
-fn learning_curve(model: &Path, picture: &Path) -> Result<()> {
-    let path = model.join(METRICS_FILE);
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let report: Report =
-        serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
-    let series = |name: &str, value: fn(&kokanee_train::CheckpointReport) -> Option<f64>| Series {
-        name: name.to_owned(),
-        points: report
-            .checkpoints
-            .iter()
-            .filter_map(|checkpoint| Some((checkpoint.samples as f64 / 1000.0, value(checkpoint)?)))
-            .collect(),
-    };
-    let chart = Chart {
-        title: "Learning to pronounce".to_owned(),
-        x_label: "words seen, in thousands".to_owned(),
-        y_label: "perplexity per phoneme".to_owned(),
-        log_y: true,
-        series: vec![
-            series("training words", |checkpoint| checkpoint.train.perplexity),
-            series("validation words", |checkpoint| checkpoint.validation.perplexity),
-        ],
-    };
-    write_file(picture, &curve(&chart))
 }
 
 /// Commands that can be pasted as they are.
