@@ -338,7 +338,9 @@ impl ModelConfig {
             }
         }
         if self.source_positions() == Some(1) && self.source_with_eos {
-            faults.0.push("encoder.positions is 1, which `</s>` takes: a source word needs one too".to_owned());
+            faults
+                .0
+                .push("encoder.positions is 1, which `</s>` takes: a source word needs one too".to_owned());
         }
         if self.ties_source_and_target() {
             faults.equal("source and target embeddings", [self.source_embedding, self.target_embedding]);
