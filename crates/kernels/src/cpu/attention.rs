@@ -37,7 +37,21 @@ pub fn mlp_probabilities(
     v: &[f32],
     probabilities: &mut [f32],
 ) {
-    let units = v.len();
+    score_and_softmax(team, spans, v.len(), keys, queries, probabilities, |key, query| {
+        mlp_score(key, query, v)
+    });
+}
+
+/// `probabilities` = softmax over each row's span of `score(keys_s, query)`.
+fn score_and_softmax(
+    team: &Team,
+    spans: &[Range<u32>],
+    units: usize,
+    keys: &[f32],
+    queries: &[f32],
+    probabilities: &mut [f32],
+    score: impl Fn(&[f32], &[f32]) -> f32 + Sync,
+) {
     let offsets = offsets(spans);
     assert!(queries.len() == spans.len() * units && probabilities.len() == offsets[spans.len()]);
     let shared = SharedMut::new(probabilities);
@@ -47,7 +61,7 @@ pub fn mlp_probabilities(
             let p = unsafe { shared.slice(offsets[row]..offsets[row + 1]) };
             let query = &queries[row * units..(row + 1) * units];
             for (p, s) in p.iter_mut().zip(rows(&spans[row])) {
-                *p = mlp_score(&keys[s * units..(s + 1) * units], query, v);
+                *p = score(&keys[s * units..(s + 1) * units], query);
             }
             softmax_row(p);
         }
@@ -254,20 +268,7 @@ pub fn dot_probabilities(
     queries: &[f32],
     probabilities: &mut [f32],
 ) {
-    let offsets = offsets(spans);
-    assert!(queries.len() == spans.len() * units && probabilities.len() == offsets[spans.len()]);
-    let shared = SharedMut::new(probabilities);
-    team.split(spans.len(), 1, |range| {
-        for row in range {
-            // SAFETY: `split` gives each thread rows of its own, whose probabilities do not overlap.
-            let p = unsafe { shared.slice(offsets[row]..offsets[row + 1]) };
-            let query = &queries[row * units..(row + 1) * units];
-            for (p, s) in p.iter_mut().zip(rows(&spans[row])) {
-                *p = dot(&keys[s * units..(s + 1) * units], query);
-            }
-            softmax_row(p);
-        }
-    });
+    score_and_softmax(team, spans, units, keys, queries, probabilities, dot);
 }
 
 /// Gradients through the scores of [`dot_probabilities`]: `d_keys_s += ds query`, `d_query = sum of ds keys_s`. `d_keys` S x A

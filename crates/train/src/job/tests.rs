@@ -123,3 +123,15 @@ fn a_job_reads_channels_and_packs_its_model() {
         assert_eq!(fs::read(unpacked.path().join(file)).unwrap(), fs::read(prepared.join(file)).unwrap());
     }
 }
+
+/// `data` and `contract` use nothing of ours, so each says what the first ids are; here they must say the same.
+#[test]
+fn special_ids_are_the_same_in_files_and_in_models() {
+    use kokanee_contract::special_ids;
+    use kokanee_data::vocab;
+    assert_eq!(
+        [vocab::PAD_ID, vocab::UNK_ID, vocab::BOS_ID, vocab::EOS_ID],
+        [special_ids::PAD, special_ids::UNK, special_ids::BOS, special_ids::EOS]
+    );
+    assert_eq!(vocab::SPECIAL_SYMBOLS, special_ids::SPECIAL_SYMBOLS);
+}
