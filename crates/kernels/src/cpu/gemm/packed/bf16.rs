@@ -76,10 +76,10 @@ pub(super) fn kernels() -> Vec<Kernel> {
     kernels
 }
 
-fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, tile: &mut Tile) {
+fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut Tile) {
     // The product of two bf16 numbers is an exact f32 (8 + 8 bits of precision), so that adding it rounds once, as the fused
     // operation does.
-    portable(panel, x, rows, tile, |sum, x, w| {
+    portable(panel, x, rows, add, tile, |sum, x, w| {
         let ((x_first, x_second), (w_first, w_second)) = (parts(x), parts(w));
         (f32::from_bits(sum) + x_second * w_second + x_first * w_first).to_bits()
     });

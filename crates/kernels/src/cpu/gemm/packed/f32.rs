@@ -12,7 +12,7 @@ pub(super) fn words(x: &[f32]) -> &[u32] {
     unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) }
 }
 
-/// Sums begin with `start` of `y`, or with zeros where there is none.
+/// Sums begin with `start` of `y`.
 #[inline(always)]
 pub(super) fn begin(sums: &mut [Line; LINES], y: &[f32], start: impl Fn(f32) -> f32) {
     *sums = [Line::ZERO; LINES];
@@ -21,10 +21,17 @@ pub(super) fn begin(sums: &mut [Line; LINES], y: &[f32], start: impl Fn(f32) -> 
     }
 }
 
-/// `y` = the sums.
-pub(super) fn finish(sums: &[Line; LINES], y: &mut [f32]) {
-    for (line, y) in sums.iter().zip(y.chunks_mut(LANES)) {
-        y.iter_mut().zip(line.0).for_each(|(y, sum)| *y = f32::from_bits(sum));
+multiversion! {
+    /// `y` = the sums.
+    pub(super) fn finish(sums: &[Line; LINES], y: &mut [f32]) {
+        let (lines, rest) = y.as_chunks_mut::<LANES>();
+        let whole = lines.len();
+        for (y, line) in lines.iter_mut().zip(sums) {
+            for lane in 0..LANES { y[lane] = f32::from_bits(line.0[lane]); }
+        }
+        if !rest.is_empty() {
+            rest.iter_mut().zip(sums[whole].0).for_each(|(y, sum)| *y = f32::from_bits(sum));
+        }
     }
 }
 
@@ -46,8 +53,8 @@ pub(super) fn kernels() -> Vec<Kernel> {
     kernels
 }
 
-fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, tile: &mut Tile) {
-    portable(panel, x, rows, tile, |sum, x, w| {
+fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut Tile) {
+    portable(panel, x, rows, add, tile, |sum, x, w| {
         let (sum, x, w) = (f32::from_bits(sum), f32::from_bits(x), f32::from_bits(w));
         // Where the target guarantees the fused operation, its bits are those of the other kernels.
         (if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
