@@ -85,7 +85,7 @@ fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut 
     });
 }
 
-avx2_kernel!(avx2, |sum, x, w| {
+avx2_kernel!(avx2, 5, |sum, x, w| {
     let first = |word| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(word));
     let second =
         |word| _mm256_castsi256_ps(_mm256_and_si256(word, _mm256_set1_epi32(0xFFFF_0000_u32 as i32)));

@@ -66,7 +66,7 @@ fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut 
     });
 }
 
-avx2_kernel!(avx2, |sum, x, w| _mm256_castps_si256(_mm256_fmadd_ps(
+avx2_kernel!(avx2, 6, |sum, x, w| _mm256_castps_si256(_mm256_fmadd_ps(
     _mm256_castsi256_ps(x),
     _mm256_castsi256_ps(w),
     _mm256_castsi256_ps(sum),

@@ -126,7 +126,7 @@ fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut 
     });
 }
 
-avx2_kernel!(avx2, |sum, x, w| {
+avx2_kernel!(avx2, 5, |sum, x, w| {
     // Products of two neighbours are added in 16 bits, saturating: with magnitudes up to 127 on both sides they fit, so the
     // sign of x is moved to the weight.
     let x = _mm256_xor_si256(x, _mm256_set1_epi8(INPUT as i8));

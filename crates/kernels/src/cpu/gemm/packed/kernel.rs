@@ -142,12 +142,12 @@ macro_rules! avx512_kernel {
     };
 }
 
-/// A kernel of 256-bit registers, of which there are only sixteen: the more rows, the fewer lines at a time. `$step` as for
-/// `avx512_kernel`, with `__m256i`.
+/// A kernel of 256-bit registers, of which there are only sixteen: the more rows, the fewer lines at a time, and at most `$most`
+/// rows, so that what a step needs beside the sums stays in registers too. `$step` as for `avx512_kernel`, with `__m256i`.
 macro_rules! avx2_kernel {
-    ($name:ident, |$sum:ident, $x:ident, $w:ident| $step:expr) => {
+    ($name:ident, $most:literal, |$sum:ident, $x:ident, $w:ident| $step:expr) => {
         /// # Safety
-        /// The machine must have AVX2 and FMA; `x` must have `rows <= ROWS` rows of `panel.len()` words.
+        /// The machine must have AVX2 and FMA.
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
         unsafe fn $name(panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut Tile) {
@@ -157,11 +157,11 @@ macro_rules! avx2_kernel {
                 panel: &[[Line; LINES]],
                 x: &[u32],
                 add: bool,
-                tile: &mut Tile,
+                tile: &mut [[Line; LINES]],
                 first: usize,
             ) {
                 let groups = panel.len();
-                assert!(x.len() >= R * groups && first + V <= 2 * LINES);
+                assert!(x.len() >= R * groups && tile.len() >= R && first + V <= 2 * LINES);
                 let half = |lines: &[Line; LINES], v: usize| {
                     // SAFETY: `first + v` is a half of one of the lines, as asserted; half a `Line` is 32 aligned bytes.
                     unsafe { _mm256_load_si256(lines.as_ptr().cast::<__m256i>().add(first + v)) }
@@ -170,7 +170,7 @@ macro_rules! avx2_kernel {
                 if add {
                     for r in 0..R {
                         for v in 0..V {
-                            sums[r][v] = half(&tile.rows[r], v);
+                            sums[r][v] = half(&tile[r], v);
                         }
                     }
                 }
@@ -186,20 +186,38 @@ macro_rules! avx2_kernel {
                 }
                 for r in 0..R {
                     for v in 0..V {
-                        let to = tile.rows[r].as_mut_ptr().cast::<__m256i>();
+                        let to = tile[r].as_mut_ptr().cast::<__m256i>();
                         // SAFETY: as for `half`.
                         unsafe { _mm256_store_si256(to.add(first + v), sums[r][v]) };
                     }
                 }
             }
-            match rows {
-                0 => {}
-                1 => block::<1, 8>(panel, x, add, tile, 0),
-                2 => (0..8).step_by(4).for_each(|first| block::<2, 4>(panel, x, add, tile, first)),
-                3 => (0..8).step_by(4).for_each(|first| block::<3, 4>(panel, x, add, tile, first)),
-                4 => (0..8).step_by(2).for_each(|first| block::<4, 2>(panel, x, add, tile, first)),
-                5 => (0..8).step_by(2).for_each(|first| block::<5, 2>(panel, x, add, tile, first)),
-                _ => (0..8).step_by(2).for_each(|first| block::<6, 2>(panel, x, add, tile, first)),
+            let groups = panel.len();
+            let mut done = 0;
+            while done < rows {
+                let (x, tile) = (&x[done * groups..], &mut tile.rows[done..]);
+                done += match (rows - done).min($most) {
+                    1 => {
+                        block::<1, 8>(panel, x, add, tile, 0);
+                        1
+                    }
+                    2 | 3 => {
+                        [0, 4].into_iter().for_each(|first| block::<2, 4>(panel, x, add, tile, first));
+                        2
+                    }
+                    4 => {
+                        [0, 2, 4, 6].into_iter().for_each(|first| block::<4, 2>(panel, x, add, tile, first));
+                        4
+                    }
+                    5 => {
+                        [0, 2, 4, 6].into_iter().for_each(|first| block::<5, 2>(panel, x, add, tile, first));
+                        5
+                    }
+                    _ => {
+                        [0, 2, 4, 6].into_iter().for_each(|first| block::<6, 2>(panel, x, add, tile, first));
+                        6
+                    }
+                };
             }
         }
     };
