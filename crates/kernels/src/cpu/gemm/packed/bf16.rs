@@ -3,7 +3,8 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-use super::kernel::{FETCH_AHEAD, Kernel, LINES, Line, Tile, portable, prefetch};
+use super::kernel::{Kernel, LINES, Line, Tile, portable};
+#[cfg(target_arch = "x86_64")]
 use crate::cpu::isa::Isa;
 
 /// Smaller magnitudes of `x` and of weights count as zero, 2^-56. With 8 bits of precision a product is then a multiple of 2^-126.

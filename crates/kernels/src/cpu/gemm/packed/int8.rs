@@ -6,7 +6,8 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-use super::kernel::{FETCH_AHEAD, Kernel, LANES, LINES, Line, Tile, portable, prefetch};
+use super::kernel::{Kernel, LANES, LINES, Line, Tile, portable};
+#[cfg(target_arch = "x86_64")]
 use crate::cpu::isa::Isa;
 
 /// Largest integer of a quantised number.

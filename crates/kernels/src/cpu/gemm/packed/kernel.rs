@@ -116,7 +116,9 @@ macro_rules! avx512_kernel {
                 }
                 for (group, weights) in panel.iter().enumerate() {
                     for line in 0..LINES {
-                        prefetch((&raw const weights[line]).wrapping_add(FETCH_AHEAD * LINES));
+                        let ahead =
+                            (&raw const weights[line]).wrapping_add(super::kernel::FETCH_AHEAD * LINES);
+                        super::kernel::prefetch(ahead);
                     }
                     let weights =
                         [load(&weights[0]), load(&weights[1]), load(&weights[2]), load(&weights[3])];
