@@ -100,7 +100,7 @@ fn record_io_frames_go_on_as_they_were() {
     let bodies = |limit| -> Vec<Vec<u8>> {
         split(&bytes, &record_io(limit)).unwrap().into_iter().map(|batch| batch.body).collect()
     };
-    assert_eq!(bodies(0), [bytes.clone()]);
+    assert_eq!(bodies(0), [bytes.as_slice()]);
     assert_eq!(bodies(16), [&bytes[..12], &bytes[12..20], &bytes[20..]]);
     assert_eq!(bodies(20), [&bytes[..20], &bytes[20..]]);
     // A record that was divided stays divided, whatever its padding holds.
