@@ -66,7 +66,7 @@ impl Lexicon {
     /// Learns a lexicon from pairs of sentences. Which words it has does not depend on the number of threads.
     ///
     /// Memory is 8 bytes for each different pair of a source word and a target word that occur in the same pair of
-    /// sentences, and 12 bytes a token. Panics if the corpus has ids beyond the vocabularies.
+    /// sentences, and 4 bytes a token. Panics if the corpus has ids beyond the vocabularies.
     pub fn build(corpus: &Corpus, source: &Vocabulary, target: &Vocabulary, options: LexiconOptions) -> Self {
         let sizes = VocabularySizes { source: source.len(), target: target.len() };
         let rows = model1::train(corpus, sizes, options.iterations);
