@@ -73,7 +73,7 @@ pub(crate) struct LexiconArgs {
     #[arg(long, value_name = "PATH")]
     validation: Option<PathBuf>,
     /// Most frequent target words that validation adds to each sentence's list; may be given several times
-    #[arg(long, value_name = "N", default_values_t = [0, 100, 500])]
+    #[arg(long, value_name = "N", default_values_t = [0, 100, 1000])]
     frequent: Vec<usize>,
     /// Say nothing but errors
     #[arg(long, short)]

@@ -137,6 +137,8 @@ fn plan(
                 ));
             }
             Existing::Other(reason) if !job.overwrite => in_the_way.push((path, reason)),
+            // A file can be replaced, a folder cannot.
+            Existing::Other(_) if path.is_dir() => in_the_way.push((path, "it is a folder".to_owned())),
             Existing::Other(_) => {}
         }
         tasks.push(FileTask { pair, state });

@@ -293,6 +293,10 @@ fn files_of_others_are_not_replaced_unless_that_is_asked_for() {
     assert_eq!(work.outputs(), pairs(&[("2.out", "mine")]));
     run(&Job { overwrite: true, ..job.clone() }, &capitals, &Silent).unwrap();
     assert_eq!(work.outputs(), pairs(&[("1.out", "A\n"), ("2.out", "B\n")]));
+    let nested = Workplace::new(&[("1", "a\n")]);
+    fs::create_dir_all(nested.path("out/1.out")).unwrap();
+    let job_with_folder = Job { overwrite: true, ..nested.job(text()) };
+    check(&job_with_folder, &["out/1.out: the file exists, but it is a folder"]);
     // What the job has finished is its own, with or without the option.
     assert_eq!(run(&job, &capitals, &Silent).unwrap().finished_before, 2);
     let again = Job { overwrite: true, ..job.clone() };
