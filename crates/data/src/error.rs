@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::lexicon::LexiconFault;
+
 /// A fault in files or options given by the user.
 #[derive(Debug, Error)]
 pub enum DataError {
@@ -62,6 +64,14 @@ pub enum DataError {
         line: Option<usize>,
         /// What is wrong with it.
         fault: VocabularyFault,
+    },
+    /// A lexicon's file that is none, or is damaged.
+    #[error("{path}: {fault}")]
+    Lexicon {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: LexiconFault,
     },
     /// A line of a text file that cannot be read as text.
     #[error("{path}:{line}:{byte}: {fault}")]

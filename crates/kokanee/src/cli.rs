@@ -4,7 +4,9 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::commands::{demo, evaluate, export, import, inspect, prepare, score, train, translate};
+use crate::commands::{
+    demo, evaluate, export, import, inspect, lexicon, prepare, score, train, transform, translate,
+};
 use crate::terminal;
 
 /// SageMaker's sequence-to-sequence algorithm on your own machine.
@@ -32,6 +34,8 @@ pub(crate) enum Command {
     Train(train::TrainArgs),
     /// Translate text, line by line.
     Translate(translate::TranslateArgs),
+    /// Answer files of records, as SageMaker's batch transform does.
+    Transform(transform::TransformArgs),
     /// Say how probable given translations are.
     Score(score::ScoreArgs),
     /// Measure a model: perplexity, accuracy, BLEU, error rates.
@@ -40,6 +44,8 @@ pub(crate) enum Command {
     Import(import::ImportArgs),
     /// Write a model for others: as a folder of Sockeye 1.18, or as plain files.
     Export(export::ExportArgs),
+    /// Learn which target words translate a source word, for shortlists in decoding.
+    Lexicon(lexicon::LexiconArgs),
     /// Show what a .rec file, vocabulary, model or checkpoint contains.
     Inspect(inspect::InspectArgs),
 }

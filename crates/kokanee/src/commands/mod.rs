@@ -5,11 +5,13 @@ pub(crate) mod evaluate;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod inspect;
+pub(crate) mod lexicon;
 mod parallel_input;
 pub(crate) mod prepare;
 pub(crate) mod score;
 mod search_options;
 pub(crate) mod train;
+pub(crate) mod transform;
 pub(crate) mod translate;
 
 use anyhow::Result;
@@ -26,10 +28,12 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Prepare(args) => prepare::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Translate(args) => translate::run(&args),
+        Command::Transform(args) => transform::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Lexicon(args) => lexicon::run(&args),
         Command::Inspect(args) => inspect::run(&args),
     }
 }

@@ -1,0 +1,175 @@
+//! Batch transform through the program: what it answers, what it refuses, and what a killed job leaves.
+
+use std::io::Write as _;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::workplace::{Said, Workplace, model, pairs};
+
+fn transform(work: &Workplace, options: &str) -> Said {
+    work.run(&format!("transform --model {} --input in --output out {options}", model()))
+}
+
+/// Names of everything below a folder, hidden files too, the list of finished files left out.
+fn names(work: &Workplace, folder: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(work.path(folder)).into_iter().flatten() {
+        let name = format!("{folder}/{}", entry.unwrap().file_name().into_string().unwrap());
+        if work.path(&name).is_dir() {
+            names.extend(crate::transform::names(work, &name));
+        } else if !name.ends_with("/.kokanee-transform.jsonl") {
+            names.push(name);
+        }
+    }
+    names.sort();
+    names
+}
+
+#[test]
+fn json_lines_and_text_in_folders() {
+    let work = Workplace::new();
+    work.write("in/a.jsonl", "{\"source\": \"a b\"}\n{\"data\":\"c\",\"id\":7}\r\n\n{\"source\":\"\"}");
+    work.write("in/sub/b.jsonl", "{\"source\":\"f\"}\n");
+    let said = transform(&work, "").well();
+    assert!(said.stderr.contains("transformed 2 files, 4 records; "), "{said:?}");
+    let expected = "{\"target\":\"A B\"}\n{\"target\":\"C\"}\n{\"target\":\"\"}\n";
+    assert_eq!(work.read("out/a.jsonl.out"), expected);
+    assert_eq!(work.read("out/sub/b.jsonl.out"), "{\"target\":\"F\"}\n");
+
+    let said = transform(&work, "").well();
+    assert!(said.stderr.contains("transformed 0 files, 0 records; 2 files finished before"), "{said:?}");
+    let parts = [
+        "out/a.jsonl.out: the file exists (and 1 more of the kind)",
+        "made with search beam 5",
+        "--overwrite",
+    ];
+    transform(&work, "--beam-size 2").refused(&parts);
+    assert_eq!(transform(&work, "--beam-size 2 --overwrite --quiet").well().stderr, "");
+
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(b"a b\n\nc").unwrap();
+    work.write("t.gz", packed.finish().unwrap());
+    let line = format!("transform --model {} --input t.gz --output o", model());
+    work.run(&format!("{line} --content-type text/plain --compression-type Gzip")).well();
+    assert_eq!(work.read("o/t.gz.out"), "A B\n\nC\n");
+    let line = format!("transform --model {} --input t.gz --output o2", model());
+    let said = work.run(&format!(
+        "{line} --content-type text/plain --accept application/jsonlines --compression-type Gzip --batch-strategy SingleRecord"
+    ));
+    said.well();
+    assert_eq!(work.read("o2/t.gz.out"), "{\"target\":\"A B\"}\n{\"target\":\"\"}\n{\"target\":\"C\"}\n");
+}
+
+#[test]
+fn answers_are_joined_with_what_was_asked() {
+    let work = Workplace::new();
+    work.write("in/a", "{\"id\": 1.0, \"source\": \"a b\"}\n{\"source\":\"c\",\"id\":\"x\"}\n");
+    let filter = "--input-filter $['source','id'] --join-source --output-filter $['id','SageMakerOutput']";
+    transform(&work, filter).well();
+    let expected = "{\"id\":1.0,\"SageMakerOutput\":{\"target\":\"A B\"}}\n{\"id\":\"x\",\"SageMakerOutput\":{\"target\":\"C\"}}\n";
+    assert_eq!(work.read("out/a.out"), expected);
+    transform(&work, "--overwrite --join-source Input").well();
+    assert!(work.read("out/a.out").starts_with(
+        "{\"id\": 1.0, \"source\": \"a b\",\"SageMakerOutput\":{\"target\":\"A B\"}}\n{\"source\":\"c\""
+    ));
+}
+
+#[test]
+fn a_bad_record_is_named_and_finished_files_stay() {
+    let work = Workplace::new();
+    work.write("in/1", "{\"source\":\"a\"}\n");
+    work.write("in/2", "{\"source\":\"b\"}\n\n{\"sauce\":\"b\"}\n");
+    work.write("in/3", "{\"source\":\"c\"}\n");
+    let parts = ["in/2: line 3: expected an object such as {\"source\"", "missing field `source`"];
+    transform(&work, "").refused(&parts);
+    assert_eq!(names(&work, "out"), ["out/1.out"]);
+    assert_eq!(work.read("out/1.out"), "{\"target\":\"A\"}\n");
+    work.write("in/2", b"{\"source\":\"b\"}\n\"\xff\"\n");
+    transform(&work, "").refused(&["in/2: line 2: byte 2 is not valid UTF-8"]);
+    work.write("in/2", "{\"source\":\"b\"}\n");
+    let said = transform(&work, "").well();
+    assert!(said.stderr.contains("transformed 2 files, 2 records; 1 file finished before"), "{said:?}");
+}
+
+#[test]
+fn wrong_options_are_refused() {
+    let work = Workplace::new();
+    work.write("in/a", "no RecordIO\n");
+    transform(&work, "--split-type line").misused(&["invalid value 'line'", "None, Line, RecordIO"]);
+    transform(&work, "--batch-strategy MULTI_RECORD").misused(&["MultiRecord, SingleRecord"]);
+    transform(&work, "--input-filter source")
+        .misused(&["\"source\" is no path: expected $, the root, at byte 0"]);
+    transform(&work, "--content-type application/json").refused(&["supported are application/jsonlines"]);
+    transform(&work, "--content-type text/plain --join-source")
+        .refused(&["--join-source: works on JSON lines only"]);
+    transform(&work, "--split-type RecordIO").refused(&["in/a: record 1 at byte 0", "RecordIO magic"]);
+    let line = format!("transform --model {} --output out --input", model());
+    work.run(&format!("{line} nothing")).refused(&["nothing: cannot look at the input"]);
+    work.run(&format!("{line} .")).refused(&["outputs would be taken for inputs"]);
+    let large = "a ".repeat(600_000);
+    work.write("large", &large);
+    let said = work.run(&format!("{line} large --content-type text/plain --max-payload-mb 1"));
+    said.refused(&[
+        "large: line 1: the record is larger than a request may be, 1048576 bytes (--max-payload-mb 1)",
+    ]);
+}
+
+/// Kills the job without warning once its first file is finished and its second is being written.
+#[test]
+fn a_killed_job_leaves_nothing_half_written_and_goes_on() {
+    const LINES: usize = 4000;
+    let work = Workplace::new();
+    let (first, first_answers) = pairs(20, 11);
+    let (second, _) = pairs(LINES, 12);
+    work.write("in/1", first);
+    work.write("in/2", second);
+    let options = "--content-type text/plain --batch-strategy SingleRecord --threads 1 --max-concurrent 2";
+    let line = format!("transform --model {} --input in --output out {options}", model());
+    let args: Vec<&str> = line.split_whitespace().collect();
+    let mut command = work.command(&args);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+    let began = Instant::now();
+    while names(&work, "out") != ["out/.2.out.kokanee-part", "out/1.out"] {
+        assert!(began.elapsed() < Duration::from_secs(120), "{:?}", names(&work, "out"));
+        assert_eq!(child.try_wait().expect("asks"), None, "ended before it was killed");
+        thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().expect("kills");
+    assert_eq!(child.wait().expect("ends").code(), None, "ended before it was killed");
+    assert_eq!(names(&work, "out"), ["out/.2.out.kokanee-part", "out/1.out"]);
+    assert_eq!(work.read("out/1.out"), first_answers);
+
+    let said = work.run(&line).well();
+    let expected = "transformed 1 file, 4,000 records; 1 file finished before";
+    assert!(said.stderr.contains(expected), "{said:?}");
+    assert_eq!(names(&work, "out"), ["out/1.out", "out/2.out"]);
+    assert_eq!(work.read("out/2.out").lines().count(), LINES);
+    work.run(&line.replace("--output out", "--output whole")).well();
+    assert_eq!(work.read("out/2.out"), work.read("whole/2.out"));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_signal_stops_the_job_in_order() {
+    let work = Workplace::new();
+    work.write("in/1", pairs(4000, 13).0);
+    let line = format!(
+        "transform --model {} --input in --output out --content-type text/plain --batch-strategy SingleRecord",
+        model()
+    );
+    let args: Vec<&str> = line.split_whitespace().collect();
+    let child = work.command(&args).stderr(Stdio::piped()).spawn().expect("starts");
+    let began = Instant::now();
+    while names(&work, "out").is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(120));
+        thread::sleep(Duration::from_millis(2));
+    }
+    let kill = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(kill.expect("kill").success());
+    let output = child.wait_with_output().expect("ends");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("the same command goes on with the others"), "{stderr}");
+    assert!(names(&work, "out").is_empty(), "{:?}", names(&work, "out"));
+}

@@ -1,0 +1,127 @@
+//! Which files of an output folder are finished, and what they were made of.
+//!
+//! A line of JSON for each finished file, appended and brought to the disk BEFORE the file gets its name: a line without its
+//! file is a file to make again, so whatever kills the program, nothing unfinished counts as finished.
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::TransformError;
+
+/// Name of the list in the output folder.
+pub const JOURNAL_FILE: &str = ".kokanee-transform.jsonl";
+
+/// Version of the lines' form.
+const FORMAT: u32 = 1;
+
+/// A finished file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Finished {
+    format: u32,
+    /// Path below the output folder.
+    pub(super) output: String,
+    pub(super) output_bytes: u64,
+    pub(super) records: u64,
+    pub(super) input: InputState,
+    /// Settings and model by name.
+    pub(super) job: BTreeMap<String, String>,
+}
+
+/// What tells whether an input file is still the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct InputState {
+    /// Absolute path.
+    pub(super) path: String,
+    pub(super) bytes: u64,
+    /// Time of the last change since 1970, in nanoseconds; 0 where the system does not tell.
+    pub(super) modified_ns: u64,
+}
+
+impl Finished {
+    pub(super) fn new(
+        output: String,
+        output_bytes: u64,
+        records: u64,
+        input: InputState,
+        job: BTreeMap<String, String>,
+    ) -> Self {
+        Self { format: FORMAT, output, output_bytes, records, input, job }
+    }
+}
+
+/// The list of an output folder, locked for this process.
+pub(super) struct Journal {
+    file: File,
+    path: PathBuf,
+    /// The last line of each output.
+    entries: BTreeMap<String, Finished>,
+}
+
+impl Journal {
+    /// Opens the list of a folder, or begins one.
+    ///
+    /// # Errors
+    /// When another process has it open, or it is damaged elsewhere than in a last line that was never finished.
+    pub(super) fn open(folder: &Path) -> Result<Self, TransformError> {
+        let path = folder.join(JOURNAL_FILE);
+        let io = |action| TransformError::io(&path, action);
+        let file = File::options().read(true).append(true).create(true).open(&path);
+        let mut file = file.map_err(io("open the list of finished files"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(TransformError::Busy { folder: folder.to_owned() }),
+            // A file system without locks: two jobs at a time are then the user's care.
+            Err(TryLockError::Error(_)) => {}
+        }
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(io("read the list of finished files"))?;
+        let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+        if whole < text.len() {
+            // The program was killed while it wrote that line.
+            file.set_len(whole as u64).map_err(io("mend the list of finished files"))?;
+        }
+        let mut entries = BTreeMap::new();
+        for (line, number) in text[..whole].split(|&byte| byte == b'\n').zip(1..) {
+            if line.is_empty() {
+                continue;
+            }
+            let damaged =
+                |problem: String| TransformError::Journal { path: path.clone(), line: number, problem };
+            let entry: Finished = serde_json::from_slice(line).map_err(|error| damaged(error.to_string()))?;
+            if entry.format != FORMAT {
+                return Err(damaged(format!(
+                    "expected format {FORMAT}, got {}; a later version wrote it",
+                    entry.format
+                )));
+            }
+            entries.insert(entry.output.clone(), entry);
+        }
+        Ok(Self { file, path, entries })
+    }
+
+    /// What is known of an output, whether or not the file is still there.
+    pub(super) fn get(&self, output: &str) -> Option<&Finished> {
+        self.entries.get(output)
+    }
+
+    /// Adds a line and brings it to the disk.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(super) fn add(&mut self, entry: Finished) -> Result<(), TransformError> {
+        let mut line = serde_json::to_vec(&entry).map_err(|error| {
+            TransformError::io(&self.path, "write the list of finished files")(error.into())
+        })?;
+        line.push(b'\n');
+        self.file
+            .write_all(&line)
+            .and_then(|()| self.file.sync_data())
+            .map_err(TransformError::io(&self.path, "write the list of finished files"))?;
+        self.entries.insert(entry.output.clone(), entry);
+        Ok(())
+    }
+}

@@ -1,0 +1,28 @@
+//! Batch transform: files of records in, files of answers out, as SageMaker's CreateTransformJob does it.
+//!
+//! Each input file is divided into records (`split`), records are put together into mini-batches, and each mini-batch is
+//! filtered, sent, answered and joined (`records`) by one of several threads. Answers are written in the order of the
+//! records (`ordered`), and a file gets its name when all of it is written (`files`, `journal`). A bounded number of
+//! mini-batches is on the way, so memory does not grow with the files.
+
+mod error;
+mod files;
+mod job;
+mod journal;
+mod json_path;
+mod ordered;
+mod records;
+mod settings;
+mod split;
+
+pub use error::{InvokeError, Place, TransformError};
+pub use job::{Job, Progress, Silent, Summary, run};
+pub use journal::JOURNAL_FILE;
+pub use json_path::{JsonPath, PathFault};
+pub use settings::{
+    AssembleWith, BatchStrategy, CompressionType, DEFAULT_MAX_PAYLOAD_MB, DataProcessing, JoinSource,
+    MEGABYTE, Settings, SplitType, recommended_assembly, recommended_split,
+};
+
+#[cfg(test)]
+mod tests;
