@@ -3,7 +3,7 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-use super::kernel::{Kernel, LINES, Line, Tile, portable};
+use super::kernel::{FETCH_AHEAD, Kernel, LINES, Line, Tile, portable, prefetch};
 use crate::cpu::isa::Isa;
 
 /// `x` rounded to the nearest bf16, ties to even, in the upper half of the result. Subnormal numbers become zero, as the

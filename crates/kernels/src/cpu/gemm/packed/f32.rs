@@ -3,7 +3,7 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-use super::kernel::{Kernel, LANES, LINES, Line, Tile, portable};
+use super::kernel::{FETCH_AHEAD, Kernel, LANES, LINES, Line, Tile, portable, prefetch};
 use crate::cpu::isa::Isa;
 
 /// The words of rows of `x`: their bits.

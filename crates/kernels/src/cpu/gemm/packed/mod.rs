@@ -37,7 +37,7 @@ mod tests;
 use std::cell::Cell;
 use std::ops::Range;
 
-use self::kernel::{Kernel, LANES, LINES, Line, PANEL, ROWS, Tile};
+use self::kernel::{Kernel, LANES, LINES, Line, PANEL, ROWS, Tile, prefetch};
 use super::super::threads::{SharedMut, Team, share};
 
 /// Number format of packed weights.
@@ -117,6 +117,8 @@ struct Quantised {
 const SMALL: usize = 1 << 18;
 /// Elements of `x` that one thread converts at least.
 const CONVERSION_GRAIN: usize = 1 << 14;
+/// Panels that stay in the second cache: a quarter of the smallest of today's server cores.
+const PANELS_BYTES: usize = 1 << 18;
 /// From this many panels a thread on, whole panels split evenly enough.
 const MANY_PANELS: usize = 16;
 
@@ -320,14 +322,18 @@ impl Product<'_> {
         }
     }
 
-    /// The product of some panels with some rows. A panel stays in the cache while the rows go by.
+    /// The product of some panels with some rows. As many panels as the second cache holds stay there while the rows go by, and
+    /// each tile of rows meets all of them, so that what is written of a row lies together.
     fn part(&self, panels: Range<usize>, rows: Range<usize>) {
         let tiles = rows.len().div_ceil(ROWS);
         let mut tile = Tile::ZERO;
-        for panel in panels {
+        let block = (PANELS_BYTES / (self.matrix.groups() * size_of::<[Line; LINES]>()).max(1)).max(1);
+        for first in panels.clone().step_by(block) {
             for index in 0..tiles {
                 let part = share(rows.len(), tiles, index);
-                self.tile(panel, rows.start + part.start..rows.start + part.end, &mut tile);
+                for panel in first..panels.end.min(first + block) {
+                    self.tile(panel, rows.start + part.start..rows.start + part.end, &mut tile);
+                }
             }
         }
     }
@@ -343,6 +349,10 @@ impl Product<'_> {
             // slice of one row is dropped before the next is asked for.
             unsafe { self.y.slice(start + outputs.start..start + outputs.end) }
         };
+        // Written at the end; without this the stores would wait for what lies there.
+        for row in rows.clone() {
+            y(row).chunks(LANES).for_each(|line| prefetch(line.as_ptr()));
+        }
         let weights = &matrix.panels[panel * groups..(panel + 1) * groups];
         let x = &self.x.words[rows.start * groups..rows.end * groups];
         if matrix.format == Format::Int8 {
