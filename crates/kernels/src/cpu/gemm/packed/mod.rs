@@ -10,11 +10,12 @@
 //! # Formats
 //! - [`Format::F32`]: `sum = fma(x, w, sum)` for one input after the other, beginning at `beta y`. Machines without fused
 //!   multiply-add round twice and differ from those that have it.
-//! - [`Format::Bf16`]: weights are rounded to bf16 when packed, `x` when multiplied, both to nearest even. The sum is `f32`,
-//!   begins at `beta y`, and takes inputs in pairs, the second before the first, each by a fused multiply-add; subnormal
-//!   numbers count as zero, and so do subnormal results. This is what `vdpbf16ps` computes, found by comparing it with
-//!   millions of random operands; the other versions give the same bits. Only without fused multiply-add may a sum with
-//!   products below 2^-126 or above 2^128 differ.
+//! - [`Format::Bf16`]: weights are rounded to bf16 when packed, `x` when multiplied, both to nearest even; magnitudes below
+//!   2^-56 count as zero. The sum is `f32`, begins at `beta y` (zero below 2^-103), and takes inputs in pairs, the second before
+//!   the first, each by a fused multiply-add. This is what `vdpbf16ps` computes, as millions of random operands confirm, and
+//!   what every other kernel computes too: products of two bf16 numbers are exact, so nothing depends on fused operations,
+//!   and with these limits no sum is subnormal, which the instruction would take as zero. Only where a product itself
+//!   exceeds the range of `f32` may a machine without fused multiply-add say infinity and another not.
 //! - [`Format::Int8`]: each row of `W`, when packed, and each row of `x`, when multiplied, is divided by its own scale, its
 //!   largest magnitude / 127, and rounded to nearest even. The sum of products is an exact integer, and
 //!   `y = beta y + sum * (scale of x * scale of w)` with each operation rounded: the same bits on every machine. A row that holds
@@ -364,7 +365,11 @@ impl Product<'_> {
             }
         } else {
             for (sums, row) in tile.rows.iter_mut().zip(rows.clone()) {
-                f32::begin(sums, if self.add { y(row) } else { &[] });
+                let y: &[f32] = if self.add { y(row) } else { &[] };
+                match matrix.format {
+                    Format::Bf16 => f32::begin(sums, y, bf16::start),
+                    _ => f32::begin(sums, y, |y| y),
+                }
             }
             self.kernel.run(weights, x, rows.len(), tile);
             for (sums, row) in tile.rows.iter().zip(rows) {
