@@ -258,10 +258,13 @@ impl Decoding {
 
     /// Lets in what waits, as far as there is room.
     fn enter(&mut self) {
-        let taken: usize = self.pieces.iter().map(|piece| piece.beam.search().beam_size).sum();
+        let taken = self.pieces.iter().fold(0, |sum, piece| piece.beam.size().saturating_add(sum));
         let free = self.window.saturating_sub(taken);
-        let wanted = self.waiting.iter().map(|waiting| waiting.beam_size);
-        let all_fit = wanted.scan(0, |sum, size| Some(*sum += size).map(|()| *sum)).all(|sum| sum <= free);
+        let mut wanted = 0usize;
+        let all_fit = self.waiting.iter().all(|next| {
+            wanted = wanted.saturating_add(next.beam_size);
+            wanted <= free
+        });
         if !self.pieces.is_empty() && !all_fit && free < self.window / REFILL {
             return;
         }
