@@ -13,7 +13,7 @@ use kokanee_tensor::{Tape, Var};
 use super::beam::Beam;
 use super::memory::LiveMemory;
 use super::output::{OutputLayer, Shortlist, Wanted};
-use super::{Hypothesis, OutputLimit, Request, Ticket, Translation, join};
+use super::{Hypothesis, OutputLimit, Request, Search, Ticket, Translation, join};
 use crate::batch::Sequences;
 use crate::decoder::{DecoderLoop, DecoderState};
 use crate::graph::Graph;
@@ -27,7 +27,7 @@ const WINDOW_ROWS: usize = 320;
 const REFILL: usize = 4;
 /// Source tokens that are encoded together at most, so that memory does not grow with the number of those that wait. A longer
 /// piece is encoded alone.
-const TOKENS_TO_ENCODE: usize = 4096;
+const TOKENS_TO_ENCODE: usize = 2048;
 
 /// Decodes sentences that come and go.
 ///
@@ -198,7 +198,30 @@ impl Decoding {
         std::mem::take(&mut self.answered)
     }
 
-    /// Forgets a request: there will be no answer, and nothing more is computed for it. A ticket that is not known is passed
+    /// Translates sources that are all there from the beginning; the order of the answers is theirs. For a decoder that has
+    /// nothing else to do.
+    ///
+    /// # Panics
+    /// When [`Request::check`] would refuse a source or the search, and when there is something else to do.
+    pub fn translate(&mut self, sources: &[&[u32]], search: &Search) -> Vec<Translation> {
+        assert!(self.is_idle(), "other requests are on their way");
+        // Long ones first: those that end last are short then, and leave few steps with little to do.
+        let mut order: Vec<usize> = (0..sources.len()).collect();
+        order.sort_by_key(|&source| std::cmp::Reverse(sources[source].len()));
+        self.admit(order.into_iter().map(|source| {
+            let request = Request::new(sources[source].to_vec(), search.clone());
+            (source as Ticket, request)
+        }));
+        let mut translations = vec![Translation::default(); sources.len()];
+        while !self.is_idle() {
+            for (source, translation) in self.step() {
+                translations[source as usize] = translation;
+            }
+        }
+        translations
+    }
+
+    /// Forgets a request, or all with this ticket: there will be no answer, and nothing more is computed for it. A ticket that is not known is passed
     /// over.
     pub fn cancel(&mut self, ticket: Ticket) {
         self.jobs.retain(|_, job| job.ticket != ticket);
@@ -276,7 +299,8 @@ impl Decoding {
             while let Some(next) = self.waiting.front() {
                 let alone = self.pieces.is_empty() && pieces.is_empty();
                 let length = next.words.len();
-                if !alone && (next.beam_size > free || tokens + length > TOKENS_TO_ENCODE) {
+                let too_many = !pieces.is_empty() && tokens + length > TOKENS_TO_ENCODE;
+                if too_many || (next.beam_size > free && !alone) {
                     break;
                 }
                 tokens += length;

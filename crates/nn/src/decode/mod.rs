@@ -96,6 +96,8 @@ pub struct Hypothesis {
 /// length, whose answers are put together: words one after the other, attention block by block, scores averaged by length; such
 /// a source has one hypothesis.
 ///
+/// It lays the weights out first; who has several such lists keeps a [`Decoding`].
+///
 /// # Panics
 /// When [`Request::check`] would refuse a source or the search.
 pub fn translate(
@@ -105,21 +107,7 @@ pub fn translate(
     sources: &[&[u32]],
     search: &Search,
 ) -> Vec<Translation> {
-    let mut decoding = Decoding::new(model, lengths, team, Format::F32);
-    // Long ones first: those that end last are short then, and leave few steps with little to do.
-    let mut order: Vec<usize> = (0..sources.len()).collect();
-    order.sort_by_key(|&source| std::cmp::Reverse(sources[source].len()));
-    decoding.admit(order.into_iter().map(|source| {
-        let request = Request::new(sources[source].to_vec(), search.clone());
-        (source as Ticket, request)
-    }));
-    let mut translations = vec![Translation::default(); sources.len()];
-    while !decoding.is_idle() {
-        for (source, translation) in decoding.step() {
-            translations[source as usize] = translation;
-        }
-    }
-    translations
+    Decoding::new(model, lengths, team, Format::F32).translate(sources, search)
 }
 
 /// One hypothesis of the best of each piece: `score = sum score_i lp(len_i) / lp(sum len_i)`.

@@ -188,6 +188,30 @@ fn what_is_cancelled_frees_its_place_and_gives_no_answer() {
     assert_eq!((decoding.rows(), decoding.waiting()), (0, 0));
 }
 
+/// More tokens than are encoded at a time, in one source and in several.
+#[test]
+fn very_long_sources_enter_like_others() {
+    let (model, team) = (model(5), Arc::new(Team::new(1)));
+    let lengths = LengthStatistics { longest_source: 3000, ..lengths() };
+    let mut stream = Stream::new(12, "sources");
+    let search = search(BeamSearchRule::Sockeye1_12, 2);
+    let mut request =
+        |length| Request { max_length: Some(3), ..Request::new(source(&mut stream, length), search.clone()) };
+    let requests = [4, 2500, 3, 1200, 900, 3000, 5].map(&mut request);
+    let mut decoding = Decoding::new(&model, &lengths, &team, Format::F32);
+    decoding.admit((0..).zip(requests.iter().cloned()));
+    assert!(decoding.step().is_empty() && decoding.waiting() == 0, "all enter at once");
+    let mut together = BTreeMap::new();
+    while !decoding.is_idle() {
+        together.extend(decoding.step());
+    }
+    for (request, together) in requests.iter().zip(together.values()) {
+        decoding.admit([(9, request.clone())]);
+        let alone = std::iter::repeat_with(|| decoding.step()).find_map(|mut answers| answers.pop());
+        assert_eq!(alone.unwrap().1.hypotheses, together.hypotheses);
+    }
+}
+
 #[test]
 fn requests_that_cannot_be_answered_are_refused() {
     let model = model(1);
