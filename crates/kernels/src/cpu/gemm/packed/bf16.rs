@@ -3,7 +3,8 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-use super::kernel::{FETCH_AHEAD, Kernel, LINES, Line, Tile, portable, prefetch};
+use super::kernel::{Kernel, LINES, Line, Tile, portable};
+#[cfg(target_arch = "x86_64")]
 use crate::cpu::isa::Isa;
 
 /// Smaller magnitudes of `x` and of weights count as zero, 2^-56. With 8 bits of precision a product is then a multiple of 2^-126.
@@ -76,16 +77,16 @@ pub(super) fn kernels() -> Vec<Kernel> {
     kernels
 }
 
-fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, tile: &mut Tile) {
+fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut Tile) {
     // The product of two bf16 numbers is an exact f32 (8 + 8 bits of precision), so that adding it rounds once, as the fused
     // operation does.
-    portable(panel, x, rows, tile, |sum, x, w| {
+    portable(panel, x, rows, add, tile, |sum, x, w| {
         let ((x_first, x_second), (w_first, w_second)) = (parts(x), parts(w));
         (f32::from_bits(sum) + x_second * w_second + x_first * w_first).to_bits()
     });
 }
 
-avx2_kernel!(avx2, |sum, x, w| {
+avx2_kernel!(avx2, 5, |sum, x, w| {
     let first = |word| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(word));
     let second =
         |word| _mm256_castsi256_ps(_mm256_and_si256(word, _mm256_set1_epi32(0xFFFF_0000_u32 as i32)));

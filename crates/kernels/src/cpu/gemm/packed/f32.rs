@@ -3,7 +3,8 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-use super::kernel::{FETCH_AHEAD, Kernel, LANES, LINES, Line, Tile, portable, prefetch};
+use super::kernel::{Kernel, LANES, LINES, Line, Tile, portable};
+#[cfg(target_arch = "x86_64")]
 use crate::cpu::isa::Isa;
 
 /// The words of rows of `x`: their bits.
@@ -12,7 +13,7 @@ pub(super) fn words(x: &[f32]) -> &[u32] {
     unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) }
 }
 
-/// Sums begin with `start` of `y`, or with zeros where there is none.
+/// Sums begin with `start` of `y`.
 #[inline(always)]
 pub(super) fn begin(sums: &mut [Line; LINES], y: &[f32], start: impl Fn(f32) -> f32) {
     *sums = [Line::ZERO; LINES];
@@ -21,10 +22,17 @@ pub(super) fn begin(sums: &mut [Line; LINES], y: &[f32], start: impl Fn(f32) -> 
     }
 }
 
-/// `y` = the sums.
-pub(super) fn finish(sums: &[Line; LINES], y: &mut [f32]) {
-    for (line, y) in sums.iter().zip(y.chunks_mut(LANES)) {
-        y.iter_mut().zip(line.0).for_each(|(y, sum)| *y = f32::from_bits(sum));
+multiversion! {
+    /// `y` = the sums.
+    pub(super) fn finish(sums: &[Line; LINES], y: &mut [f32]) {
+        let (lines, rest) = y.as_chunks_mut::<LANES>();
+        let whole = lines.len();
+        for (y, line) in lines.iter_mut().zip(sums) {
+            for lane in 0..LANES { y[lane] = f32::from_bits(line.0[lane]); }
+        }
+        if !rest.is_empty() {
+            rest.iter_mut().zip(sums[whole].0).for_each(|(y, sum)| *y = f32::from_bits(sum));
+        }
     }
 }
 
@@ -46,8 +54,8 @@ pub(super) fn kernels() -> Vec<Kernel> {
     kernels
 }
 
-fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, tile: &mut Tile) {
-    portable(panel, x, rows, tile, |sum, x, w| {
+fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut Tile) {
+    portable(panel, x, rows, add, tile, |sum, x, w| {
         let (sum, x, w) = (f32::from_bits(sum), f32::from_bits(x), f32::from_bits(w));
         // Where the target guarantees the fused operation, its bits are those of the other kernels.
         (if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
@@ -59,7 +67,7 @@ fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, tile: &mut Tile) {
     });
 }
 
-avx2_kernel!(avx2, |sum, x, w| _mm256_castps_si256(_mm256_fmadd_ps(
+avx2_kernel!(avx2, 6, |sum, x, w| _mm256_castps_si256(_mm256_fmadd_ps(
     _mm256_castsi256_ps(x),
     _mm256_castsi256_ps(w),
     _mm256_castsi256_ps(sum),

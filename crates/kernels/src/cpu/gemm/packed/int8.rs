@@ -1,13 +1,13 @@
 //! Products in int8: four inputs a word, the first in its lowest byte.
 //!
 //! Weights are signed bytes. Inputs are stored with 128 added, since the instruction for 8-bit products takes one operand as
-//! unsigned; sums then begin with -128 times the sum of the weights.
+//! unsigned; its sums are then too large by 128 times the sum of the weights.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-use super::Quantised;
-use super::kernel::{FETCH_AHEAD, Kernel, LANES, LINES, Line, Tile, portable, prefetch};
+use super::kernel::{Kernel, LANES, LINES, Line, Tile, portable};
+#[cfg(target_arch = "x86_64")]
 use crate::cpu::isa::Isa;
 
 /// Largest integer of a quantised number.
@@ -52,38 +52,50 @@ multiversion! {
     }
 }
 
-/// What sums over biased inputs begin with: -128 times the sum of the weights.
+/// What makes up for the bias of inputs: -128 times the sum of the weights.
 pub(super) fn offset(words: &[u32]) -> i32 {
     let sum: i32 = words.iter().flat_map(|word| word.to_le_bytes()).map(|byte| i32::from(byte as i8)).sum();
     sum.wrapping_mul(-128)
 }
 
-multiversion! {
-    /// Sums of `rows` rows begin with what makes up for the bias of the inputs, if the kernel has one.
-    pub(super) fn begin(tile: &mut Tile, rows: usize, quantised: &[Quantised], biased: bool) {
-        let mut sums = [Line::ZERO; LINES];
-        if biased {
-            for (line, quantised) in sums.iter_mut().zip(quantised.as_chunks::<LANES>().0) {
-                for lane in 0..LANES { line.0[lane] = quantised[lane].offset as u32; }
-            }
-        }
-        tile.rows[..rows].fill(sums);
-    }
+/// What int8 keeps for each of sixteen outputs beside its integers.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Quantised {
+    /// Value of the integer 1.
+    pub(super) scale: [f32; LANES],
+    /// See [`offset`].
+    pub(super) offset: [i32; LANES],
 }
 
 multiversion! {
-    /// `y = [y +] sums * scales`.
-    pub(super) fn finish(sums: &[Line; LINES], quantised: &[Quantised], scale: f32, y: &mut [f32], add: bool) {
-        for ((line, quantised), y) in sums.iter().zip(quantised.as_chunks::<LANES>().0).zip(y.chunks_mut(LANES)) {
-            let mut values = [0f32; LANES];
-            for lane in 0..LANES {
-                values[lane] = line.0[lane] as i32 as f32 * (scale * quantised[lane].scale);
-            }
+    /// `y = [y +] (sums + offsets) * (scale * scales)`, with offsets where the kernel is `biased`.
+    pub(super) fn finish(
+        sums: &[Line; LINES], biased: bool, quantised: &[Quantised], scale: f32, y: &mut [f32], add: bool,
+    ) {
+        #[inline(always)]
+        fn values(line: &Line, keep: i32, quantised: &Quantised, scale: f32) -> [f32; LANES] {
+            let (mut sums, mut values, mut scales) = ([0; LANES], [0f32; LANES], [0f32; LANES]);
+            // Sums wrap around, and are right again when the bias is gone.
+            for lane in 0..LANES { sums[lane] = (line.0[lane] as i32).wrapping_add(quantised.offset[lane] & keep); }
+            for lane in 0..LANES { values[lane] = sums[lane] as f32; }
+            for lane in 0..LANES { scales[lane] = scale * quantised.scale[lane]; }
+            for lane in 0..LANES { values[lane] *= scales[lane]; }
+            values
+        }
+        let keep = if biased { -1 } else { 0 };
+        let (lines, rest) = y.as_chunks_mut::<LANES>();
+        let whole = lines.len();
+        for ((y, line), quantised) in lines.iter_mut().zip(sums).zip(quantised) {
+            let values = values(line, keep, quantised, scale);
             if add {
-                y.iter_mut().zip(values).for_each(|(y, value)| *y += value);
+                for lane in 0..LANES { y[lane] += values[lane]; }
             } else {
-                y.iter_mut().zip(values).for_each(|(y, value)| *y = value);
+                *y = values;
             }
+        }
+        if !rest.is_empty() {
+            let values = values(&sums[whole], keep, &quantised[whole], scale);
+            rest.iter_mut().zip(values).for_each(|(y, value)| *y = if add { *y + value } else { value });
         }
     }
 }
@@ -106,8 +118,8 @@ pub(super) fn kernels() -> Vec<Kernel> {
     kernels
 }
 
-fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, tile: &mut Tile) {
-    portable(panel, x, rows, tile, |sum, x, w| {
+fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut Tile) {
+    portable(panel, x, rows, add, tile, |sum, x, w| {
         let byte = |word: u32, i: u32| (word << (24 - 8 * i)) as i32 >> 24;
         let x = x ^ 0x8080_8080;
         let products: i32 = (0..4).map(|i| byte(x, i) * byte(w, i)).sum();
@@ -115,7 +127,7 @@ fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, tile: &mut Tile) {
     });
 }
 
-avx2_kernel!(avx2, |sum, x, w| {
+avx2_kernel!(avx2, 5, |sum, x, w| {
     // Products of two neighbours are added in 16 bits, saturating: with magnitudes up to 127 on both sides they fit, so the
     // sign of x is moved to the weight.
     let x = _mm256_xor_si256(x, _mm256_set1_epi8(INPUT as i8));

@@ -33,14 +33,15 @@ impl Tile {
 /// go by half as fast again with it.
 pub(super) const FETCH_AHEAD: usize = 64;
 
-/// `tile += x panel`: `panel` has one entry a group; `x` the same number of words a row, for `rows` rows up to [`ROWS`].
-type Run = unsafe fn(panel: &[[Line; LINES]], x: &[u32], rows: usize, tile: &mut Tile);
+/// `tile = [tile +] x panel`: `panel` has one entry a group; `x` the same number of words a row, for `rows` rows up to [`ROWS`].
+/// Without `add` the sums begin with zero, whatever the tile held.
+type Run = unsafe fn(panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut Tile);
 
 /// A way to compute a tile on this machine.
 #[derive(Clone, Copy)]
 pub(super) struct Kernel {
     run: Run,
-    /// Whether the bytes of `x` are taken as 128 more than what they stand for, so that sums must begin with that much less.
+    /// Whether the bytes of `x` are taken as 128 more than what they stand for, so that the sums are too large by as much.
     pub(super) biased: bool,
 }
 
@@ -56,11 +57,11 @@ impl Kernel {
         Kernel { biased: true, ..self }
     }
 
-    /// `tile += x panel`.
-    pub(super) fn run(&self, panel: &[[Line; LINES]], x: &[u32], rows: usize, tile: &mut Tile) {
+    /// `tile = [tile +] x panel`; see [`Run`].
+    pub(super) fn run(&self, panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut Tile) {
         assert!(rows <= ROWS && x.len() == rows * panel.len(), "one word of x a row and group");
         // SAFETY: `new` was told that the machine has the instructions; the sizes were checked above.
-        unsafe { (self.run)(panel, x, rows, tile) }
+        unsafe { (self.run)(panel, x, rows, add, tile) }
     }
 }
 
@@ -100,20 +101,24 @@ macro_rules! avx512_kernel {
         /// The machine must have the features; `x` must have `rows <= ROWS` rows of `panel.len()` words.
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = $features)]
-        unsafe fn $name(panel: &[[Line; LINES]], x: &[u32], rows: usize, tile: &mut Tile) {
+        unsafe fn $name(panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut Tile) {
             #[target_feature(enable = $features)]
-            fn body<const R: usize>(panel: &[[Line; LINES]], x: &[u32], tile: &mut Tile) {
+            fn body<const R: usize>(panel: &[[Line; LINES]], x: &[u32], add: bool, tile: &mut Tile) {
                 let groups = panel.len();
                 assert!(x.len() >= R * groups);
                 // SAFETY: a `Line` is 64 aligned bytes.
                 let load = |line: &Line| unsafe { _mm512_load_si512((&raw const *line).cast()) };
                 let mut sums = [[_mm512_setzero_si512(); LINES]; R];
-                for r in 0..R {
-                    sums[r] = [0, 1, 2, 3].map(|line| load(&tile.rows[r][line]));
+                if add {
+                    for r in 0..R {
+                        sums[r] = [0, 1, 2, 3].map(|line| load(&tile.rows[r][line]));
+                    }
                 }
                 for (group, weights) in panel.iter().enumerate() {
                     for line in 0..LINES {
-                        prefetch((&raw const weights[line]).wrapping_add(FETCH_AHEAD * LINES));
+                        let ahead =
+                            (&raw const weights[line]).wrapping_add(super::kernel::FETCH_AHEAD * LINES);
+                        super::kernel::prefetch(ahead);
                     }
                     let weights =
                         [load(&weights[0]), load(&weights[1]), load(&weights[2]), load(&weights[3])];
@@ -134,38 +139,41 @@ macro_rules! avx512_kernel {
                     }
                 }
             }
-            by_rows!(rows, body(panel, x, tile))
+            by_rows!(rows, body(panel, x, add, tile))
         }
     };
 }
 
-/// A kernel of 256-bit registers, of which there are only sixteen: the more rows, the fewer lines at a time. `$step` as for
-/// `avx512_kernel`, with `__m256i`.
+/// A kernel of 256-bit registers, of which there are only sixteen: the more rows, the fewer lines at a time, and at most `$most`
+/// rows, so that what a step needs beside the sums stays in registers too. `$step` as for `avx512_kernel`, with `__m256i`.
 macro_rules! avx2_kernel {
-    ($name:ident, |$sum:ident, $x:ident, $w:ident| $step:expr) => {
+    ($name:ident, $most:literal, |$sum:ident, $x:ident, $w:ident| $step:expr) => {
         /// # Safety
-        /// The machine must have AVX2 and FMA; `x` must have `rows <= ROWS` rows of `panel.len()` words.
+        /// The machine must have AVX2 and FMA.
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
-        unsafe fn $name(panel: &[[Line; LINES]], x: &[u32], rows: usize, tile: &mut Tile) {
+        unsafe fn $name(panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut Tile) {
             /// `R` rows by `V` halves of lines.
             #[target_feature(enable = "avx2,fma")]
             fn block<const R: usize, const V: usize>(
                 panel: &[[Line; LINES]],
                 x: &[u32],
-                tile: &mut Tile,
+                add: bool,
+                tile: &mut [[Line; LINES]],
                 first: usize,
             ) {
                 let groups = panel.len();
-                assert!(x.len() >= R * groups && first + V <= 2 * LINES);
+                assert!(x.len() >= R * groups && tile.len() >= R && first + V <= 2 * LINES);
                 let half = |lines: &[Line; LINES], v: usize| {
                     // SAFETY: `first + v` is a half of one of the lines, as asserted; half a `Line` is 32 aligned bytes.
                     unsafe { _mm256_load_si256(lines.as_ptr().cast::<__m256i>().add(first + v)) }
                 };
                 let mut sums = [[_mm256_setzero_si256(); V]; R];
-                for r in 0..R {
-                    for v in 0..V {
-                        sums[r][v] = half(&tile.rows[r], v);
+                if add {
+                    for r in 0..R {
+                        for v in 0..V {
+                            sums[r][v] = half(&tile[r], v);
+                        }
                     }
                 }
                 for (group, weights) in panel.iter().enumerate() {
@@ -180,20 +188,38 @@ macro_rules! avx2_kernel {
                 }
                 for r in 0..R {
                     for v in 0..V {
-                        let to = tile.rows[r].as_mut_ptr().cast::<__m256i>();
+                        let to = tile[r].as_mut_ptr().cast::<__m256i>();
                         // SAFETY: as for `half`.
                         unsafe { _mm256_store_si256(to.add(first + v), sums[r][v]) };
                     }
                 }
             }
-            match rows {
-                0 => {}
-                1 => block::<1, 8>(panel, x, tile, 0),
-                2 => (0..8).step_by(4).for_each(|first| block::<2, 4>(panel, x, tile, first)),
-                3 => (0..8).step_by(4).for_each(|first| block::<3, 4>(panel, x, tile, first)),
-                4 => (0..8).step_by(2).for_each(|first| block::<4, 2>(panel, x, tile, first)),
-                5 => (0..8).step_by(2).for_each(|first| block::<5, 2>(panel, x, tile, first)),
-                _ => (0..8).step_by(2).for_each(|first| block::<6, 2>(panel, x, tile, first)),
+            let groups = panel.len();
+            let mut done = 0;
+            while done < rows {
+                let (x, tile) = (&x[done * groups..], &mut tile.rows[done..]);
+                done += match (rows - done).min($most) {
+                    1 => {
+                        block::<1, 8>(panel, x, add, tile, 0);
+                        1
+                    }
+                    2 | 3 => {
+                        [0, 4].into_iter().for_each(|first| block::<2, 4>(panel, x, add, tile, first));
+                        2
+                    }
+                    4 => {
+                        [0, 2, 4, 6].into_iter().for_each(|first| block::<4, 2>(panel, x, add, tile, first));
+                        4
+                    }
+                    5 => {
+                        [0, 2, 4, 6].into_iter().for_each(|first| block::<5, 2>(panel, x, add, tile, first));
+                        5
+                    }
+                    _ => {
+                        [0, 2, 4, 6].into_iter().for_each(|first| block::<6, 2>(panel, x, add, tile, first));
+                        6
+                    }
+                };
             }
         }
     };
@@ -205,6 +231,7 @@ pub(super) fn portable(
     panel: &[[Line; LINES]],
     x: &[u32],
     rows: usize,
+    add: bool,
     tile: &mut Tile,
     step: impl Fn(u32, u32, u32) -> u32,
 ) {
@@ -212,7 +239,7 @@ pub(super) fn portable(
     for (row, sums) in tile.rows.iter_mut().enumerate().take(rows) {
         let x = &x[row * groups..(row + 1) * groups];
         for (line, slot) in sums.iter_mut().enumerate() {
-            let mut sum = slot.0;
+            let mut sum = if add { slot.0 } else { Line::ZERO.0 };
             for (weights, &x) in panel.iter().zip(x) {
                 for lane in 0..LANES {
                     sum[lane] = step(sum[lane], x, weights[line].0[lane]);

@@ -38,6 +38,7 @@ mod tests;
 use std::cell::Cell;
 use std::ops::Range;
 
+use self::int8::Quantised;
 use self::kernel::{Kernel, LANES, LINES, Line, PANEL, ROWS, Tile, prefetch};
 use super::super::threads::{SharedMut, Team, share};
 
@@ -101,17 +102,8 @@ pub struct PackedMatrix {
     inputs: usize,
     /// One panel after the other, each with one entry a group of inputs.
     panels: Vec<[Line; LINES]>,
-    /// What int8 needs for each output; empty for the other formats.
+    /// What int8 needs for each line of outputs; empty for the other formats.
     quantised: Vec<Quantised>,
-}
-
-/// What int8 keeps for one output beside its integers.
-#[derive(Clone, Copy, Default)]
-struct Quantised {
-    /// Value of the integer 1.
-    scale: f32,
-    /// -128 times the sum of the integers: what a kernel that adds 128 to each `x` begins with.
-    offset: i32,
 }
 
 /// Products with fewer steps (words of weights times rows) than this stay on the calling thread: about 3 microseconds.
@@ -155,8 +147,9 @@ impl PackedMatrix {
                     panel.iter_mut().zip(&words).for_each(|(group, &word)| group[line].0[lane] = word);
                     if format == Format::Int8 {
                         // SAFETY: as above: the outputs of this thread's panels.
-                        let slot = unsafe { quantised.slice(output..output + 1) };
-                        slot[0] = Quantised { scale, offset: int8::offset(&words) };
+                        let slot = unsafe { quantised.slice(output / LANES..output / LANES + 1) };
+                        slot[0].scale[lane] = scale;
+                        slot[0].offset[lane] = int8::offset(&words);
                     }
                 }
             }
@@ -167,7 +160,7 @@ impl PackedMatrix {
     /// A matrix of zeros.
     fn empty(format: Format, outputs: usize, inputs: usize) -> PackedMatrix {
         let (panels, groups) = (outputs.div_ceil(PANEL), inputs.div_ceil(format.group()));
-        let quantised = if format == Format::Int8 { panels * PANEL } else { 0 };
+        let quantised = if format == Format::Int8 { panels * LINES } else { 0 };
         PackedMatrix {
             format,
             kernel: format.kernel(),
@@ -218,7 +211,10 @@ impl PackedMatrix {
                 target[to_line].0[to_lane] = source[line].0[lane];
             }
             if self.format == Format::Int8 {
-                selected.quantised[to] = self.quantised[from];
+                let source = &self.quantised[from / LANES];
+                let target = &mut selected.quantised[to / LANES];
+                target.scale[to_lane] = source.scale[lane];
+                target.offset[to_lane] = source.offset[lane];
             }
         }
         selected
@@ -357,24 +353,24 @@ impl Product<'_> {
         let weights = &matrix.panels[panel * groups..(panel + 1) * groups];
         let x = &self.x.words[rows.start * groups..rows.end * groups];
         if matrix.format == Format::Int8 {
-            let quantised = &matrix.quantised[panel * PANEL..][..PANEL];
-            int8::begin(tile, rows.len(), quantised, self.kernel.biased);
-            self.kernel.run(weights, x, rows.len(), tile);
+            self.kernel.run(weights, x, rows.len(), false, tile);
+            let quantised = &matrix.quantised[panel * LINES..(panel + 1) * LINES];
             for (sums, row) in tile.rows.iter().zip(rows) {
-                int8::finish(sums, quantised, self.x.scales[row], y(row), self.add);
+                int8::finish(sums, self.kernel.biased, quantised, self.x.scales[row], y(row), self.add);
             }
-        } else {
+            return;
+        }
+        if self.add {
             for (sums, row) in tile.rows.iter_mut().zip(rows.clone()) {
-                let y: &[f32] = if self.add { y(row) } else { &[] };
                 match matrix.format {
-                    Format::Bf16 => f32::begin(sums, y, bf16::start),
-                    _ => f32::begin(sums, y, |y| y),
+                    Format::Bf16 => f32::begin(sums, y(row), bf16::start),
+                    _ => f32::begin(sums, y(row), |y| y),
                 }
             }
-            self.kernel.run(weights, x, rows.len(), tile);
-            for (sums, row) in tile.rows.iter().zip(rows) {
-                f32::finish(sums, y(row));
-            }
+        }
+        self.kernel.run(weights, x, rows.len(), self.add, tile);
+        for (sums, row) in tile.rows.iter().zip(rows) {
+            f32::finish(sums, y(row));
         }
     }
 }
