@@ -195,8 +195,11 @@ fn very_long_sources_enter_like_others() {
     let lengths = LengthStatistics { longest_source: 3000, ..lengths() };
     let mut stream = Stream::new(12, "sources");
     let search = search(BeamSearchRule::Sockeye1_12, 2);
-    let mut request =
-        |length| Request { max_length: Some(3), ..Request::new(source(&mut stream, length), search.clone()) };
+    let mut request = |length| Request {
+        prefix: vec![4, 5],
+        max_length: Some(5),
+        ..Request::new(source(&mut stream, length), search.clone())
+    };
     let requests = [4, 2500, 3, 1200, 900, 3000, 5].map(&mut request);
     let mut decoding = Decoding::new(&model, &lengths, &team, Format::F32);
     decoding.admit((0..).zip(requests.iter().cloned()));
