@@ -11,9 +11,10 @@ use kokanee_tensor::ops::Weight;
 use kokanee_tensor::{Tape, Var};
 
 use super::beam::Beam;
+use super::job::{Job, Waiting};
 use super::memory::LiveMemory;
 use super::output::{OutputLayer, Shortlist, Wanted};
-use super::{Hypothesis, OutputLimit, Request, Search, Ticket, Translation, join};
+use super::{OutputLimit, Request, Search, Ticket, Translation};
 use crate::batch::Sequences;
 use crate::decoder::{DecoderLoop, DecoderState};
 use crate::graph::Graph;
@@ -39,7 +40,7 @@ const TOKENS_TO_ENCODE: usize = 2048;
 /// however many threads there are**: every product and every sum on the way is in an order that depends on its own row alone.
 ///
 /// Memory beside the weights: a live hypothesis takes some 10 vectors of the decoder's width, a live source token two of the
-/// encoder's, a shortlist its part of the output layer; the logits of 64 hypotheses at a time are shared. What waits takes its
+/// encoder's, a shortlist its part of the output layer; the logits of 128 hypotheses at a time are shared. What waits takes its
 /// ids only. With attention asked for, each word of a hypothesis keeps a weight for each source token.
 pub struct Decoding {
     config: ModelConfig,
@@ -72,26 +73,6 @@ pub struct Work {
     pub rows: u64,
     /// Source tokens that were encoded.
     pub source_tokens: u64,
-}
-
-/// A request on its way.
-struct Job {
-    ticket: Ticket,
-    request: Request,
-    shortlist: Option<Arc<Shortlist>>,
-    /// The width in source words and the answer of each piece.
-    pieces: Vec<(usize, Option<Vec<Hypothesis>>)>,
-    unanswered: usize,
-}
-
-/// A piece of a source that has not entered.
-struct Waiting {
-    job: u64,
-    /// Which piece of its job.
-    index: usize,
-    /// Its words in the job's source.
-    words: Range<usize>,
-    beam_size: usize,
 }
 
 /// A source, or a piece of a long one, that is being decoded.
@@ -176,15 +157,9 @@ impl Decoding {
             let job = self.admitted;
             self.admitted += 1;
             let longest = self.lengths.longest_piece(&self.config, request.search.rule);
-            let length = request.source.len();
-            let mut pieces = Vec::new();
-            for (index, start) in (0..length).step_by(longest).enumerate() {
-                let words = start..(start + longest).min(length);
-                pieces.push((words.len(), None));
-                self.waiting.push_back(Waiting { job, index, words, beam_size: request.search.beam_size });
-            }
-            let unanswered = pieces.len();
-            self.jobs.insert(job, Job { ticket, request, shortlist: None, pieces, unanswered });
+            let (request, pieces) = Job::new(ticket, request, job, longest);
+            self.waiting.extend(pieces);
+            self.jobs.insert(job, request);
         }
     }
 
@@ -427,31 +402,12 @@ impl Decoding {
     /// Takes what was found for a piece; with the last of its job, the answer is complete.
     fn finish(&mut self, piece: Piece) {
         let Some(job) = self.jobs.get_mut(&piece.job) else { return };
-        job.pieces[piece.index].1 = Some(piece.beam.finish());
-        job.unanswered -= 1;
-        if job.unanswered == 0
+        job.take(piece.index, piece.beam.finish());
+        if job.is_answered()
             && let Some(job) = self.jobs.remove(&piece.job)
         {
             self.answered.push((job.ticket, job.answer()));
         }
-    }
-}
-
-impl Job {
-    /// The answer, once every piece has one.
-    fn answer(self) -> Translation {
-        let search = &self.request.search;
-        let parts = self.pieces.into_iter().map(|(columns, found)| (columns, found.unwrap_or_default()));
-        let mut parts: Vec<(usize, Vec<Hypothesis>)> = parts.collect();
-        if let [(_, found)] = &mut parts[..] {
-            found.truncate(search.nbest.max(1));
-            return Translation { hypotheses: std::mem::take(found) };
-        }
-        let mut joined = join(parts, search);
-        let most = self.request.max_length.unwrap_or(usize::MAX);
-        joined.words.truncate(most);
-        joined.attention.truncate(most);
-        Translation { hypotheses: vec![joined] }
     }
 }
 

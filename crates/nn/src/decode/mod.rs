@@ -2,6 +2,7 @@
 
 mod beam;
 mod decoding;
+mod job;
 mod limits;
 mod memory;
 mod output;
@@ -108,26 +109,4 @@ pub fn translate(
     search: &Search,
 ) -> Vec<Translation> {
     Decoding::new(model, lengths, team, Format::F32).translate(sources, search)
-}
-
-/// One hypothesis of the best of each piece: `score = sum score_i lp(len_i) / lp(sum len_i)`.
-fn join(parts: Vec<(usize, Vec<Hypothesis>)>, search: &Search) -> Hypothesis {
-    let total: usize = parts.iter().map(|(columns, _)| columns).sum();
-    let mut joined = Hypothesis { words: Vec::new(), score: 0.0, scored_tokens: 0, attention: Vec::new() };
-    let mut left = 0;
-    for (columns, found) in parts {
-        let Some(best) = found.into_iter().next() else { continue };
-        joined.score += best.score * search.length_penalty(best.scored_tokens);
-        joined.scored_tokens += best.scored_tokens;
-        // Rows beyond the words are `</s>` of a piece: it has no place inside a sentence.
-        for row in best.attention.iter().take(best.words.len()) {
-            let mut wide = vec![0.0; total];
-            wide[left..left + columns].copy_from_slice(&row[..columns]);
-            joined.attention.push(wide);
-        }
-        joined.words.extend(best.words);
-        left += columns;
-    }
-    joined.score /= search.length_penalty(joined.scored_tokens).max(f64::MIN_POSITIVE);
-    joined
 }
