@@ -5,8 +5,9 @@ use std::sync::Arc;
 use kokanee_contract::{Hyperparameters, Metric};
 use kokanee_data::{Corpus, sequential_batches};
 use kokanee_kernels::Team;
+use kokanee_kernels::packed::Format;
 use kokanee_kernels::softmax::TokenLoss;
-use kokanee_nn::decode::{Search, translate};
+use kokanee_nn::decode::{Decoding, Search};
 use kokanee_nn::random::Stream;
 use kokanee_nn::{LengthStatistics, Model};
 use serde::{Deserialize, Serialize};
@@ -105,12 +106,13 @@ impl Validation {
         let mut order = self.decoded.clone();
         order.sort_by_key(|&pair| self.corpus.source(pair).len());
         let mut counts = BleuCounts::new();
+        let mut decoding = Decoding::new(model, &self.lengths, team, Format::F32);
         for pairs in order.chunks(DECODED_TOGETHER) {
             if !go_on() {
                 return Ok(None);
             }
             let sources: Vec<&[u32]> = pairs.iter().map(|&pair| self.corpus.source(pair)).collect();
-            let translations = translate(model, &self.lengths, team, &sources, &self.search);
+            let translations = decoding.translate(&sources, &self.search);
             for (&pair, translation) in pairs.iter().zip(&translations) {
                 let words = translation.hypotheses.first().map_or(&[][..], |best| &best.words);
                 counts.add(words, &[self.corpus.target(pair)])?;

@@ -105,6 +105,19 @@ fn exp_and_sum<const FMA: bool>(x: &mut [f32], max: f32) -> f32 {
     sum
 }
 
+/// The sum of `e^(x - max)`, with the bits that [`exp_and_sum`] gives.
+#[inline(always)]
+fn sum_of_exps<const FMA: bool>(x: &[f32], max: f32) -> f32 {
+    let mut sums = [0f32; LANES];
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    for x in blocks {
+        for lane in 0..LANES {
+            sums[lane] += math::exp::<FMA>(x[lane] - max);
+        }
+    }
+    rest.iter().fold(sum_lanes(sums), |sum, x| sum + math::exp::<FMA>(*x - max))
+}
+
 multiversion! {
     /// Softmax of one short row, in place.
     pub fn softmax_row(x: &mut [f32]) {
@@ -147,7 +160,6 @@ pub fn best_words(team: &Team, logits: &mut [f32], bias: &[f32], k: usize, best:
 
 multiversion! {
     fn best_words_row(logits: &mut [f32], bias: &[f32], best: &mut [WordCost]) {
-        let max = add_and_max(logits, bias);
         // A small insertion-sorted list of the largest logits; a whole block is passed over when none of it can enter.
         let k = best.len();
         let mut filled = 0;
@@ -165,27 +177,31 @@ multiversion! {
             filled = (filled + 1).min(k);
             if filled == k { best[k - 1].cost } else { f32::NEG_INFINITY }
         };
-        let (blocks, rest) = logits.as_chunks::<LANES>();
-        for (b, block) in blocks.iter().enumerate() {
+        let (blocks, rest) = logits.as_chunks_mut::<LANES>();
+        let (bias_blocks, bias_rest) = bias.as_chunks::<LANES>();
+        let start = blocks.len() * LANES;
+        for (block, (x, b)) in blocks.iter_mut().zip(bias_blocks).enumerate() {
             let mut any = false;
-            for &x in block {
-                any |= x > threshold;
+            for lane in 0..LANES {
+                x[lane] += b[lane];
+                any |= x[lane] > threshold;
             }
             if any {
-                for (lane, &x) in block.iter().enumerate() {
+                for (lane, &x) in x.iter().enumerate() {
                     if x > threshold {
-                        threshold = enter(b * LANES + lane, x);
+                        threshold = enter(block * LANES + lane, x);
                     }
                 }
             }
         }
-        let start = blocks.len() * LANES;
-        for (lane, &x) in rest.iter().enumerate() {
-            if x > threshold {
-                threshold = enter(start + lane, x);
+        for (lane, (x, b)) in rest.iter_mut().zip(bias_rest).enumerate() {
+            *x += b;
+            if *x > threshold {
+                threshold = enter(start + lane, *x);
             }
         }
-        let log_sum = exp_and_sum::<FMA>(logits, max).ln() + max;
+        let max = if filled > 0 { best[0].cost } else { f32::NEG_INFINITY };
+        let log_sum = sum_of_exps::<FMA>(logits, max).ln() + max;
         for (rank, entry) in best.iter_mut().enumerate() {
             // Rows of NaN fill nothing: they get words in order at infinite cost.
             *entry = if rank < filled {

@@ -1,7 +1,12 @@
-//! From source ids to target ids: beam search, length limits, inputs that are too long for one piece.
+//! From source ids to target ids: beam search, length limits, inputs that are too long for one piece, and continuous batching.
 
 mod beam;
+mod decoding;
+mod job;
 mod limits;
+mod memory;
+mod output;
+mod request;
 #[cfg(test)]
 mod tests;
 
@@ -9,13 +14,13 @@ use std::sync::Arc;
 
 use kokanee_contract::{BeamSearchRule, Hyperparameters};
 use kokanee_kernels::Team;
+use kokanee_kernels::packed::Format;
 
+pub use decoding::{Decoding, Work};
 pub use limits::OutputLimit;
+pub use request::{Request, RequestError, Ticket};
 
 use crate::{LengthStatistics, Model};
-
-/// Sentences that are decoded together.
-const BATCH: usize = 32;
 
 /// How to search.
 #[derive(Clone, Debug)]
@@ -32,6 +37,13 @@ pub struct Search {
     pub nbest: usize,
     /// Whether to return attention weights.
     pub attention: bool,
+}
+
+impl Default for Search {
+    /// The search of SageMaker's defaults.
+    fn default() -> Search {
+        Search::new(&Hyperparameters::default())
+    }
 }
 
 impl Search {
@@ -84,6 +96,11 @@ pub struct Hypothesis {
 /// An empty source has no hypothesis. A source that is longer than any the model was trained on is cut into pieces of that
 /// length, whose answers are put together: words one after the other, attention block by block, scores averaged by length; such
 /// a source has one hypothesis.
+///
+/// It lays the weights out first; who has several such lists keeps a [`Decoding`].
+///
+/// # Panics
+/// When [`Request::check`] would refuse a source or the search.
 pub fn translate(
     model: &Model,
     lengths: &LengthStatistics,
@@ -91,57 +108,5 @@ pub fn translate(
     sources: &[&[u32]],
     search: &Search,
 ) -> Vec<Translation> {
-    let piece = lengths.longest_piece(model.config(), search.rule);
-    let mut pieces: Vec<(usize, &[u32])> =
-        sources.iter().enumerate().flat_map(|(i, ids)| ids.chunks(piece).map(move |ids| (i, ids))).collect();
-    // Sentences of similar length are searched together; the sort is stable, so pieces stay in order.
-    let mut order: Vec<usize> = (0..pieces.len()).collect();
-    order.sort_by_key(|&p| pieces[p].1.len());
-    let mut found: Vec<Option<Vec<Hypothesis>>> = (0..pieces.len()).map(|_| None).collect();
-    for batch in order.chunks(BATCH) {
-        let ids: Vec<&[u32]> = batch.iter().map(|&p| pieces[p].1).collect();
-        let limits: Vec<OutputLimit> =
-            ids.iter().map(|ids| lengths.output_limit(model.config(), ids.len(), search.rule)).collect();
-        for (&p, result) in batch.iter().zip(beam::search(model, team, &ids, &limits, search)) {
-            found[p] = Some(result);
-        }
-    }
-    let mut translations = vec![Translation::default(); sources.len()];
-    let mut parts: Vec<Vec<(usize, Vec<Hypothesis>)>> = vec![Vec::new(); sources.len()];
-    for ((source, ids), result) in pieces.drain(..).zip(found) {
-        parts[source].push((ids.len(), result.unwrap_or_default()));
-    }
-    for (translation, parts) in translations.iter_mut().zip(parts) {
-        translation.hypotheses = match parts.len() {
-            0 => Vec::new(),
-            1 => {
-                let found = parts.into_iter().flat_map(|(_, found)| found);
-                found.take(search.nbest.max(1)).collect()
-            }
-            _ => vec![join(parts, search)],
-        };
-    }
-    translations
-}
-
-/// One hypothesis of the best of each piece: `score = sum score_i lp(len_i) / lp(sum len_i)`.
-fn join(parts: Vec<(usize, Vec<Hypothesis>)>, search: &Search) -> Hypothesis {
-    let total: usize = parts.iter().map(|(columns, _)| columns).sum();
-    let mut joined = Hypothesis { words: Vec::new(), score: 0.0, scored_tokens: 0, attention: Vec::new() };
-    let mut left = 0;
-    for (columns, found) in parts {
-        let Some(best) = found.into_iter().next() else { continue };
-        joined.score += best.score * search.length_penalty(best.scored_tokens);
-        joined.scored_tokens += best.scored_tokens;
-        // Rows beyond the words are `</s>` of a piece: it has no place inside a sentence.
-        for row in best.attention.iter().take(best.words.len()) {
-            let mut wide = vec![0.0; total];
-            wide[left..left + columns].copy_from_slice(&row[..columns]);
-            joined.attention.push(wide);
-        }
-        joined.words.extend(best.words);
-        left += columns;
-    }
-    joined.score /= search.length_penalty(joined.scored_tokens).max(f64::MIN_POSITIVE);
-    joined
+    Decoding::new(model, lengths, team, Format::F32).translate(sources, search)
 }
