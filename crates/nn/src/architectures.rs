@@ -112,18 +112,21 @@ fn steps_say_what_teacher_forcing_says() {
         let batch = batch(&model);
         let tape = Tape::forgetting(Arc::clone(&team));
         let graph = Graph::new(&tape, model.parameters());
-        let decoder = &model.layers.decoder;
-        let encoded = model.encode(&graph, &batch.source);
+        let layers = &model.layers;
+        let decoder = &layers.decoder;
+        let encoded = layers.encode(&graph, &batch.source);
         let forced =
-            decoder.decode(&graph, &encoded, &batch.target, model.embed_target(&graph, &batch.target));
-        let steps = decoder.prepare(&graph, &encoded);
+            decoder.decode(&graph, &encoded, &batch.target, layers.embed_target(&graph, &batch.target));
+        let steps = decoder.prepare(&graph);
+        let memory = decoder.memory(&graph, &encoded);
         for sentence in 0..batch.len() {
             let mut state = decoder.start(&graph, &encoded, &[sentence]);
             let spans = [batch.source.span(sentence)].into();
             for token in batch.target.span(sentence) {
                 let mut word = Sequences::default();
                 word.push([batch.target.ids()[token as usize]]);
-                let stepped = steps.advance(&graph, model.embed_target(&graph, &word), &spans, &state);
+                let embedded = layers.embed_target(&graph, &word);
+                let stepped = steps.advance(&graph, &memory, embedded, &spans, &state);
                 let want = forced.value().row(token as usize);
                 kokanee_testkit::assert_close(stepped.output.value().data(), want, 1e-5, 1e-5, &name);
                 let weights: f32 = stepped.probabilities.data().iter().sum();

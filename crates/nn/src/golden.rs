@@ -206,8 +206,9 @@ impl Golden {
         let graph = Graph::new(&tape, self.model.parameters());
         let layers = &self.model.layers;
         let batch = self.model.batch([(source, &[][..])]);
-        let encoded = self.model.encode(&graph, &batch.source);
-        let decoder = layers.decoder.prepare(&graph, &encoded);
+        let encoded = layers.encode(&graph, &batch.source);
+        let decoder = layers.decoder.prepare(&graph);
+        let memory = layers.decoder.memory(&graph, &encoded);
         let output = Weight::whole(graph.var(layers.output_weight));
         let length = batch.source.span(0).len();
         let mut state = layers.decoder.start(&graph, &encoded, &[0; BEAM]);
@@ -217,9 +218,9 @@ impl Golden {
         for step in 0..steps {
             let mut words = Sequences::default();
             beam.iter().for_each(|&(_, word, ..)| words.push([word]));
-            let embedded = self.model.embed_target(&graph, &words);
+            let embedded = layers.embed_target(&graph, &words);
             let spans = vec![0..length as u32; BEAM].into();
-            let stepped = decoder.advance(&graph, embedded, &spans, &state);
+            let stepped = decoder.advance(&graph, &memory, embedded, &spans, &state);
             let logits = ops::linear(&tape, &stepped.output, &output, &[graph.var(layers.output_bias)]);
             let mut candidates = Vec::new();
             for (row, &(score, _, said, finished)) in beam.iter().enumerate() {
@@ -274,11 +275,12 @@ impl Golden {
     fn forced_attention(&self, source: &[u32], target: &[u32]) -> Vec<Vec<f32>> {
         let tape = Tape::forgetting(Arc::clone(&self.team));
         let graph = Graph::new(&tape, self.model.parameters());
-        let decoder = &self.model.layers.decoder;
+        let layers = &self.model.layers;
         let batch = self.model.batch([(source, target)]);
-        let encoded = self.model.encode(&graph, &batch.source);
-        let steps = decoder.prepare(&graph, &encoded);
-        let mut state = decoder.start(&graph, &encoded, &[0]);
+        let encoded = layers.encode(&graph, &batch.source);
+        let steps = layers.decoder.prepare(&graph);
+        let memory = layers.decoder.memory(&graph, &encoded);
+        let mut state = layers.decoder.start(&graph, &encoded, &[0]);
         let spans = [batch.source.span(0)].into();
         batch
             .target
@@ -287,7 +289,8 @@ impl Golden {
             .map(|&word| {
                 let mut words = Sequences::default();
                 words.push([word]);
-                let stepped = steps.advance(&graph, self.model.embed_target(&graph, &words), &spans, &state);
+                let embedded = layers.embed_target(&graph, &words);
+                let stepped = steps.advance(&graph, &memory, embedded, &spans, &state);
                 state = stepped.state;
                 stepped.probabilities.data().to_vec()
             })

@@ -15,6 +15,11 @@ impl<'t> Graph<'t> {
         Graph { tape, parameters: parameters.iter().map(|p| tape.parameter(p.value.clone())).collect() }
     }
 
+    /// Where a decoder computes with parameters that it keeps.
+    pub(crate) fn of_vars(tape: &'t Tape, parameters: &[Var]) -> Self {
+        Graph { tape, parameters: parameters.to_vec() }
+    }
+
     pub(crate) fn var(&self, id: ParameterId) -> &Var {
         &self.parameters[id.0]
     }

@@ -18,13 +18,15 @@ use crate::params::{self, Builder, ParameterId, Parameters};
 pub struct Model {
     config: ModelConfig,
     parameters: Parameters,
-    pub(crate) layers: Layers,
+    pub(crate) layers: Arc<Layers>,
 }
 
 /// Which parameters each layer has.
 pub(crate) struct Layers {
-    source_embedding: ParameterId,
-    target_embedding: ParameterId,
+    pub(crate) source_embedding: ParameterId,
+    pub(crate) target_embedding: ParameterId,
+    /// Rates of leaving elements of embedded words out, source and target.
+    embedding_dropout: [f32; 2],
     encoder: Encoder,
     pub(crate) decoder: Decoder,
     pub(crate) output_weight: ParameterId,
@@ -89,9 +91,17 @@ impl Model {
             builder.add(params::OUTPUT_WEIGHT, [config.target_vocabulary, config.decoder_width()])
         };
         let output_bias = builder.add(params::OUTPUT_BIAS, [config.target_vocabulary]);
-        let layers =
-            Layers { source_embedding, target_embedding, encoder, decoder, output_weight, output_bias };
-        Ok(Model { config, parameters: builder.finish(), layers })
+        let dropout = config.dropout;
+        let layers = Layers {
+            source_embedding,
+            target_embedding,
+            embedding_dropout: [dropout.source_embedding as f32, dropout.target_embedding as f32],
+            encoder,
+            decoder,
+            output_weight,
+            output_bias,
+        };
+        Ok(Model { config, parameters: builder.finish(), layers: Arc::new(layers) })
     }
 
     /// The configuration.
@@ -146,8 +156,8 @@ impl Model {
     fn record_loss(&self, tape: &Tape, batch: &Batch) -> (ops::CrossEntropy, Vec<Var>) {
         let graph = Graph::new(tape, &self.parameters);
         let layers = &self.layers;
-        let encoded = self.encode(&graph, &batch.source);
-        let embedded = self.embed_target(&graph, &batch.target);
+        let encoded = layers.encode(&graph, &batch.source);
+        let embedded = layers.embed_target(&graph, &batch.target);
         let hidden = layers.decoder.decode(&graph, &encoded, &batch.target, embedded);
         let loss = ops::cross_entropy(
             tape,
@@ -162,18 +172,19 @@ impl Model {
         );
         (loss, graph.into_vars())
     }
+}
 
+impl Layers {
+    /// Encodes sources.
     pub(crate) fn encode(&self, graph: &Graph<'_>, source: &Sequences) -> Encoded {
-        let table = graph.var(self.layers.source_embedding);
-        let embedded = ops::embedding(graph.tape, table, source.ids());
-        let embedded = ops::dropout(graph.tape, embedded, self.config.dropout.source_embedding as f32);
-        self.layers.encoder.encode(graph, source, embedded)
+        let embedded = ops::embedding(graph.tape, graph.var(self.source_embedding), source.ids());
+        let embedded = ops::dropout(graph.tape, embedded, self.embedding_dropout[0]);
+        self.encoder.encode(graph, source, embedded)
     }
 
     /// Embedded target words, T x E.
     pub(crate) fn embed_target(&self, graph: &Graph<'_>, target: &Sequences) -> Var {
-        let table = graph.var(self.layers.target_embedding);
-        let embedded = ops::embedding(graph.tape, table, target.ids());
-        ops::dropout(graph.tape, embedded, self.config.dropout.target_embedding as f32)
+        let embedded = ops::embedding(graph.tape, graph.var(self.target_embedding), target.ids());
+        ops::dropout(graph.tape, embedded, self.embedding_dropout[1])
     }
 }

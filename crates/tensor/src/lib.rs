@@ -6,6 +6,7 @@
 
 mod buffer;
 pub mod ops;
+mod packed;
 mod shape;
 mod tape;
 mod tensor;

@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use kokanee_kernels::packed::Format;
 use kokanee_kernels::{Team, elementwise, gather};
 
+use crate::packed::PackedWeight;
 use crate::{Shape, Tensor};
 
 type Backward = Box<dyn FnOnce(&mut Gradients)>;
@@ -30,6 +32,7 @@ struct State {
 pub struct Var {
     value: Arc<Tensor>,
     slot: Option<usize>,
+    packed: Option<Arc<PackedWeight>>,
 }
 
 impl Tape {
@@ -60,18 +63,18 @@ impl Tape {
 
     /// A value that gradients are wanted for.
     pub fn parameter(&self, value: Arc<Tensor>) -> Var {
-        Var { value, slot: self.recording.then(|| self.next_slot()) }
+        Var { value, slot: self.recording.then(|| self.next_slot()), packed: None }
     }
 
     /// A value that no gradient is wanted for.
     pub fn constant(&self, value: Tensor) -> Var {
-        Var { value: Arc::new(value), slot: None }
+        Var::constant(value)
     }
 
     /// The result of an operation on `inputs`: it gets a slot when one of them has one.
     pub fn result(&self, value: Tensor, inputs: impl IntoIterator<Item = Slot>) -> Var {
         let wanted = self.recording && inputs.into_iter().any(|slot| slot.0.is_some());
-        Var { value: Arc::new(value), slot: wanted.then(|| self.next_slot()) }
+        Var { value: Arc::new(value), slot: wanted.then(|| self.next_slot()), packed: None }
     }
 
     /// Remembers how gradients flow through an operation. Steps are replayed last first.
@@ -117,6 +120,34 @@ impl Tape {
 }
 
 impl Var {
+    /// A value that no gradient is wanted for, on any tape.
+    pub fn constant(value: Tensor) -> Var {
+        Var { value: Arc::new(value), slot: None, packed: None }
+    }
+
+    /// A weight for tapes that forget: products multiply by it in `format`, laid out the first time that one does.
+    ///
+    /// Such a product gives each row the same bits whatever other rows there are and however many threads.
+    pub fn packed_weight(value: Arc<Tensor>, format: Format) -> Var {
+        Var { value, slot: None, packed: Some(Arc::new(PackedWeight::new(format))) }
+    }
+
+    /// Where the layouts for products are kept, if this is a weight that has them.
+    pub(crate) fn packed(&self) -> Option<&PackedWeight> {
+        self.packed.as_deref()
+    }
+
+    /// Bytes of what was laid out for products.
+    pub fn packed_bytes(&self) -> usize {
+        self.packed().map_or(0, PackedWeight::bytes)
+    }
+
+    /// Lets go of the values and keeps their shape: for a weight of which every product that there will be is laid out, and
+    /// that nothing reads in another way. Reading an element afterwards panics.
+    pub fn drop_values(&mut self) {
+        self.value = Arc::new(self.value.shape_only());
+    }
+
     /// The value.
     pub fn value(&self) -> &Tensor {
         &self.value
@@ -135,6 +166,12 @@ impl Var {
     /// The name of this value's gradient, for steps that do not need the value itself.
     pub fn slot(&self) -> Slot {
         Slot(self.slot)
+    }
+
+    /// The value, to be changed in place: copied first where somebody else holds it.
+    pub fn value_mut(&mut self) -> &mut Tensor {
+        assert!(self.slot.is_none(), "what gradients flow to is not changed");
+        Arc::make_mut(&mut self.value)
     }
 
     /// The value for changing in place: without a copy when nobody else holds it.

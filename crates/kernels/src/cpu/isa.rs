@@ -15,7 +15,7 @@ pub enum Isa {
 
 impl Isa {
     /// The best instruction set of this machine, found once. The environment variable `KOKANEE_ISA`
-    /// (`portable`, `avx2`) can only lower it: for tests and for comparing machines.
+    /// (`portable`, `avx2`, `avx512`) can only lower it: for tests and for comparing machines.
     pub fn detect() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| {
@@ -26,6 +26,28 @@ impl Isa {
             };
             wanted.min(Self::of_machine())
         })
+    }
+
+    /// Whether this machine multiplies bf16 numbers in 512-bit registers. `KOKANEE_ISA` at any level takes it away.
+    pub fn has_avx512_bf16() -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return Self::has_extensions() && is_x86_feature_detected!("avx512bf16");
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
+    /// Whether this machine multiplies 8-bit integers in 512-bit registers. `KOKANEE_ISA` at any level takes it away.
+    pub fn has_avx512_vnni() -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return Self::has_extensions() && is_x86_feature_detected!("avx512vnni");
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
+    /// Whether extensions of AVX-512 may be used where the machine has them.
+    #[cfg(target_arch = "x86_64")]
+    fn has_extensions() -> bool {
+        Isa::detect() == Isa::Avx512 && std::env::var_os("KOKANEE_ISA").is_none_or(|isa| isa != "avx512")
     }
 
     #[cfg(target_arch = "x86_64")]

@@ -149,7 +149,7 @@ impl Team {
 }
 
 /// The `index`-th of `parts` nearly equal ranges of `0..len`.
-fn share(len: usize, parts: usize, index: usize) -> Range<usize> {
+pub(crate) fn share(len: usize, parts: usize, index: usize) -> Range<usize> {
     (len * index / parts)..(len * (index + 1) / parts)
 }
 

@@ -3,7 +3,6 @@
 use kokanee_tensor::Var;
 use kokanee_tensor::ops::{self, Weight};
 
-use super::dot::DotMemory;
 use crate::graph::Graph;
 use crate::params::{self, Builder, ParameterId};
 
@@ -17,12 +16,8 @@ impl Bilinear {
         Bilinear { weight: builder.add(params::BILINEAR, [decoded, encoded]) }
     }
 
-    /// The form is applied to the encoder's side once; what is left is an inner product.
-    pub(super) fn memory(&self, graph: &Graph<'_>, states: &Var) -> DotMemory {
-        DotMemory {
-            keys: ops::linear(graph.tape, states, &Weight::whole(graph.var(self.weight)), &[]),
-            values: states.clone(),
-            query: None,
-        }
+    /// The form is applied to the encoder's side once, S x H; what is left is an inner product.
+    pub(super) fn keys(&self, graph: &Graph<'_>, states: &Var) -> Var {
+        ops::linear(graph.tape, states, &Weight::whole(graph.var(self.weight)), &[])
     }
 }

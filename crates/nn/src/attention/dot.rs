@@ -7,6 +7,7 @@ use std::sync::Arc;
 use kokanee_tensor::Var;
 use kokanee_tensor::ops::{self, Attended, RecurrentWeight, Weight};
 
+use super::Memory;
 use crate::graph::Graph;
 use crate::params::{self, Builder, ParameterId};
 
@@ -16,12 +17,9 @@ pub(crate) struct Dot {
     query: Option<ParameterId>,
 }
 
-pub(crate) struct DotMemory {
-    /// S x A.
-    pub(super) keys: Var,
-    /// S x H_enc.
-    pub(super) values: Var,
-    pub(super) query: Option<RecurrentWeight>,
+/// The attention laid out for a loop.
+pub(crate) struct DotStep {
+    query: Option<RecurrentWeight>,
 }
 
 impl Dot {
@@ -30,25 +28,35 @@ impl Dot {
         Dot { keys: map(params::DOT_KEYS, encoded), query: map(params::DOT_QUERY, decoded) }
     }
 
-    pub(super) fn memory(&self, graph: &Graph<'_>, states: &Var) -> DotMemory {
-        let weight = |id| Weight::whole(graph.var(id));
-        DotMemory {
-            keys: match self.keys {
-                Some(keys) => ops::linear(graph.tape, states, &weight(keys), &[]),
-                None => states.clone(),
-            },
-            values: states.clone(),
-            query: self.query.map(|query| RecurrentWeight::new(graph.tape, weight(query))),
-        }
+    /// S x A, where they are not the encoder's outputs themselves.
+    pub(super) fn keys(&self, graph: &Graph<'_>, states: &Var) -> Option<Var> {
+        let keys = Weight::whole(graph.var(self.keys?));
+        Some(ops::linear(graph.tape, states, &keys, &[]))
+    }
+
+    pub(super) fn step(&self, graph: &Graph<'_>) -> DotStep {
+        let lay_out = |query| RecurrentWeight::new(graph.tape, Weight::whole(graph.var(query)));
+        DotStep { query: self.query.map(lay_out) }
     }
 }
 
-impl DotMemory {
-    pub(super) fn attend(&self, graph: &Graph<'_>, spans: &Arc<[Range<u32>]>, output: &Var) -> Attended {
+impl DotStep {
+    /// Without a map of the query.
+    pub(super) fn plain() -> DotStep {
+        DotStep { query: None }
+    }
+
+    pub(super) fn attend(
+        &self,
+        graph: &Graph<'_>,
+        memory: &Memory,
+        spans: &Arc<[Range<u32>]>,
+        output: &Var,
+    ) -> Attended {
         let queries = match &self.query {
             Some(query) => ops::recurrent_linear(graph.tape, None, &[(output, query)]),
             None => output.clone(),
         };
-        ops::dot_attention(graph.tape, spans, &self.keys, &queries, &self.values)
+        ops::dot_attention(graph.tape, spans, memory.keys(), &queries, &memory.values)
     }
 }

@@ -4,29 +4,20 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use kokanee_tensor::ops::{self, Attended};
-use kokanee_tensor::{Tensor, Var};
+use kokanee_tensor::Tensor;
 
+use super::Memory;
 use crate::graph::Graph;
 
-pub(crate) struct FixedMemory {
-    values: Var,
-}
-
-impl FixedMemory {
-    pub(super) fn new(states: &Var) -> FixedMemory {
-        FixedMemory { values: states.clone() }
+pub(super) fn attend(graph: &Graph<'_>, memory: &Memory, spans: &Arc<[Range<u32>]>) -> Attended {
+    let last = spans.iter().map(|span| span.end - 1).collect();
+    let mut probabilities = Vec::new();
+    for span in spans.iter() {
+        probabilities.resize(probabilities.len() + span.len() - 1, 0.0);
+        probabilities.push(1.0);
     }
-
-    pub(super) fn attend(&self, graph: &Graph<'_>, spans: &Arc<[Range<u32>]>) -> Attended {
-        let last = spans.iter().map(|span| span.end - 1).collect();
-        let mut probabilities = Vec::new();
-        for span in spans.iter() {
-            probabilities.resize(probabilities.len() + span.len() - 1, 0.0);
-            probabilities.push(1.0);
-        }
-        Attended {
-            context: ops::gather_rows(graph.tape, &self.values, last),
-            probabilities: Arc::new(Tensor::from_vec([probabilities.len()], probabilities)),
-        }
+    Attended {
+        context: ops::gather_rows(graph.tape, &memory.values, last),
+        probabilities: Arc::new(Tensor::from_vec([probabilities.len()], probabilities)),
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use kokanee_tensor::Var;
 use kokanee_tensor::ops::{self, Attended, RecurrentWeight, Weight};
 
+use super::Memory;
 use crate::graph::Graph;
 use crate::params::{self, Builder, ParameterId};
 
@@ -17,11 +18,8 @@ pub(crate) struct Mlp {
     score: ParameterId,
 }
 
-pub(crate) struct MlpMemory {
-    /// S x A.
-    keys: Var,
-    /// S x H_enc.
-    values: Var,
+/// The attention laid out for a loop.
+pub(crate) struct MlpStep {
     query: RecurrentWeight,
     score: Var,
 }
@@ -35,19 +33,28 @@ impl Mlp {
         }
     }
 
-    pub(super) fn memory(&self, graph: &Graph<'_>, states: &Var) -> MlpMemory {
-        MlpMemory {
-            keys: ops::linear(graph.tape, states, &Weight::whole(graph.var(self.keys)), &[]),
-            values: states.clone(),
+    /// S x A.
+    pub(super) fn keys(&self, graph: &Graph<'_>, states: &Var) -> Var {
+        ops::linear(graph.tape, states, &Weight::whole(graph.var(self.keys)), &[])
+    }
+
+    pub(super) fn step(&self, graph: &Graph<'_>) -> MlpStep {
+        MlpStep {
             query: RecurrentWeight::new(graph.tape, Weight::whole(graph.var(self.query))),
             score: graph.var(self.score).clone(),
         }
     }
 }
 
-impl MlpMemory {
-    pub(super) fn attend(&self, graph: &Graph<'_>, spans: &Arc<[Range<u32>]>, output: &Var) -> Attended {
+impl MlpStep {
+    pub(super) fn attend(
+        &self,
+        graph: &Graph<'_>,
+        memory: &Memory,
+        spans: &Arc<[Range<u32>]>,
+        output: &Var,
+    ) -> Attended {
         let queries = ops::recurrent_linear(graph.tape, None, &[(output, &self.query)]);
-        ops::mlp_attention(graph.tape, spans, &self.keys, &queries, &self.score, &self.values)
+        ops::mlp_attention(graph.tape, spans, memory.keys(), &queries, &self.score, &memory.values)
     }
 }

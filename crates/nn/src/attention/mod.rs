@@ -24,11 +24,19 @@ pub(crate) enum Attention {
     Fixed,
 }
 
-/// Encoder outputs as an attention sees them, laid out for a loop.
-pub(crate) enum Memory {
-    Mlp(mlp::MlpMemory),
-    Dot(dot::DotMemory),
-    Fixed(fixed::FixedMemory),
+/// Encoder outputs of sentences as decoders look at them: one row a source token.
+pub(crate) struct Memory {
+    /// S x A, what scores are computed from; none where those are the values.
+    pub(crate) keys: Option<Var>,
+    /// S x H_enc, what contexts are made of.
+    pub(crate) values: Var,
+}
+
+/// An attention laid out for a loop.
+pub(crate) enum AttentionStep {
+    Mlp(mlp::MlpStep),
+    Dot(dot::DotStep),
+    Fixed,
 }
 
 impl Attention {
@@ -50,24 +58,49 @@ impl Attention {
         }
     }
 
-    /// Prepares to look at encoder outputs S x H_enc.
+    /// What decoders look at, from encoder outputs S x H_enc.
     pub(crate) fn memory(&self, graph: &Graph<'_>, states: &Var) -> Memory {
+        let keys = match self {
+            Attention::Mlp(mlp) => Some(mlp.keys(graph, states)),
+            Attention::Dot(dot) => dot.keys(graph, states),
+            Attention::Bilinear(bilinear) => Some(bilinear.keys(graph, states)),
+            Attention::Fixed => None,
+        };
+        Memory { keys, values: states.clone() }
+    }
+
+    /// Lays the decoder's side out for a loop.
+    pub(crate) fn step(&self, graph: &Graph<'_>) -> AttentionStep {
         match self {
-            Attention::Mlp(mlp) => Memory::Mlp(mlp.memory(graph, states)),
-            Attention::Dot(dot) => Memory::Dot(dot.memory(graph, states)),
-            Attention::Bilinear(bilinear) => Memory::Dot(bilinear.memory(graph, states)),
-            Attention::Fixed => Memory::Fixed(fixed::FixedMemory::new(states)),
+            Attention::Mlp(mlp) => AttentionStep::Mlp(mlp.step(graph)),
+            Attention::Dot(dot) => AttentionStep::Dot(dot.step(graph)),
+            // The form has met the encoder's side already; what is left is an inner product.
+            Attention::Bilinear(_) => AttentionStep::Dot(dot::DotStep::plain()),
+            Attention::Fixed => AttentionStep::Fixed,
+        }
+    }
+}
+
+impl AttentionStep {
+    /// Looks from decoder outputs B x H at each row's span of tokens.
+    pub(crate) fn attend(
+        &self,
+        graph: &Graph<'_>,
+        memory: &Memory,
+        spans: &Arc<[Range<u32>]>,
+        output: &Var,
+    ) -> Attended {
+        match self {
+            AttentionStep::Mlp(mlp) => mlp.attend(graph, memory, spans, output),
+            AttentionStep::Dot(dot) => dot.attend(graph, memory, spans, output),
+            AttentionStep::Fixed => fixed::attend(graph, memory, spans),
         }
     }
 }
 
 impl Memory {
-    /// Looks from decoder outputs B x H at each row's span of tokens.
-    pub(crate) fn attend(&self, graph: &Graph<'_>, spans: &Arc<[Range<u32>]>, output: &Var) -> Attended {
-        match self {
-            Memory::Mlp(memory) => memory.attend(graph, spans, output),
-            Memory::Dot(memory) => memory.attend(graph, spans, output),
-            Memory::Fixed(memory) => memory.attend(graph, spans),
-        }
+    /// What scores are computed from.
+    pub(crate) fn keys(&self) -> &Var {
+        self.keys.as_ref().unwrap_or(&self.values)
     }
 }

@@ -1,7 +1,11 @@
-//! From source ids to target ids: beam search, length limits, inputs that are too long for one piece.
+//! From source ids to target ids: beam search, length limits, inputs that are too long for one piece, and continuous batching.
 
 mod beam;
+mod decoding;
 mod limits;
+mod memory;
+mod output;
+mod request;
 #[cfg(test)]
 mod tests;
 
@@ -9,13 +13,13 @@ use std::sync::Arc;
 
 use kokanee_contract::{BeamSearchRule, Hyperparameters};
 use kokanee_kernels::Team;
+use kokanee_kernels::packed::Format;
 
+pub use decoding::Decoding;
 pub use limits::OutputLimit;
+pub use request::{Request, RequestError, Ticket};
 
 use crate::{LengthStatistics, Model};
-
-/// Sentences that are decoded together.
-const BATCH: usize = 32;
 
 /// How to search.
 #[derive(Clone, Debug)]
@@ -32,6 +36,13 @@ pub struct Search {
     pub nbest: usize,
     /// Whether to return attention weights.
     pub attention: bool,
+}
+
+impl Default for Search {
+    /// The search of SageMaker's defaults.
+    fn default() -> Search {
+        Search::new(&Hyperparameters::default())
+    }
 }
 
 impl Search {
@@ -84,6 +95,9 @@ pub struct Hypothesis {
 /// An empty source has no hypothesis. A source that is longer than any the model was trained on is cut into pieces of that
 /// length, whose answers are put together: words one after the other, attention block by block, scores averaged by length; such
 /// a source has one hypothesis.
+///
+/// # Panics
+/// When [`Request::check`] would refuse a source or the search.
 pub fn translate(
     model: &Model,
     lengths: &LengthStatistics,
@@ -91,35 +105,19 @@ pub fn translate(
     sources: &[&[u32]],
     search: &Search,
 ) -> Vec<Translation> {
-    let piece = lengths.longest_piece(model.config(), search.rule);
-    let mut pieces: Vec<(usize, &[u32])> =
-        sources.iter().enumerate().flat_map(|(i, ids)| ids.chunks(piece).map(move |ids| (i, ids))).collect();
-    // Sentences of similar length are searched together; the sort is stable, so pieces stay in order.
-    let mut order: Vec<usize> = (0..pieces.len()).collect();
-    order.sort_by_key(|&p| pieces[p].1.len());
-    let mut found: Vec<Option<Vec<Hypothesis>>> = (0..pieces.len()).map(|_| None).collect();
-    for batch in order.chunks(BATCH) {
-        let ids: Vec<&[u32]> = batch.iter().map(|&p| pieces[p].1).collect();
-        let limits: Vec<OutputLimit> =
-            ids.iter().map(|ids| lengths.output_limit(model.config(), ids.len(), search.rule)).collect();
-        for (&p, result) in batch.iter().zip(beam::search(model, team, &ids, &limits, search)) {
-            found[p] = Some(result);
-        }
-    }
+    let mut decoding = Decoding::new(model, lengths, team, Format::F32);
+    // Long ones first: those that end last are short then, and leave few steps with little to do.
+    let mut order: Vec<usize> = (0..sources.len()).collect();
+    order.sort_by_key(|&source| std::cmp::Reverse(sources[source].len()));
+    decoding.admit(order.into_iter().map(|source| {
+        let request = Request::new(sources[source].to_vec(), search.clone());
+        (source as Ticket, request)
+    }));
     let mut translations = vec![Translation::default(); sources.len()];
-    let mut parts: Vec<Vec<(usize, Vec<Hypothesis>)>> = vec![Vec::new(); sources.len()];
-    for ((source, ids), result) in pieces.drain(..).zip(found) {
-        parts[source].push((ids.len(), result.unwrap_or_default()));
-    }
-    for (translation, parts) in translations.iter_mut().zip(parts) {
-        translation.hypotheses = match parts.len() {
-            0 => Vec::new(),
-            1 => {
-                let found = parts.into_iter().flat_map(|(_, found)| found);
-                found.take(search.nbest.max(1)).collect()
-            }
-            _ => vec![join(parts, search)],
-        };
+    while !decoding.is_idle() {
+        for (source, translation) in decoding.step() {
+            translations[source as usize] = translation;
+        }
     }
     translations
 }

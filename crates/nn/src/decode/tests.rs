@@ -55,10 +55,10 @@ fn costs(model: &Model, team: &Arc<Team>, source: &[u32], words: &[u32]) -> Vec<
     let tape = Tape::forgetting(Arc::clone(team));
     let graph = Graph::new(&tape, model.parameters());
     let batch = model.batch([(source, &[][..])]);
-    let encoded = model.encode(&graph, &batch.source);
+    let encoded = model.layers.encode(&graph, &batch.source);
     let mut target = Sequences::default();
     target.push(std::iter::once(BOS).chain(words.iter().copied()));
-    let embedded = model.embed_target(&graph, &target);
+    let embedded = model.layers.embed_target(&graph, &target);
     let hidden = model.layers.decoder.decode(&graph, &encoded, &target, embedded);
     let last = hidden.value().row(words.len());
     let weight = graph.var(model.layers.output_weight).value();

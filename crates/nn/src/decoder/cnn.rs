@@ -8,7 +8,8 @@ use kokanee_kernels::elementwise;
 use kokanee_tensor::ops::{self, Filters};
 use kokanee_tensor::{Rows, Tensor, Var};
 
-use super::{DecoderState, Stepped};
+use super::{DecoderState, Stepped, stack};
+use crate::attention::Memory;
 use crate::batch::Sequences;
 use crate::config::{CnnConfig, ModelConfig};
 use crate::convolution::{Convolutions, Side};
@@ -22,18 +23,17 @@ pub(crate) struct CnnDecoder {
     dropout: f32,
 }
 
-/// The decoder laid out for a loop over one set of sources.
-pub(crate) struct CnnLoop<'d> {
-    decoder: &'d CnnDecoder,
+/// The decoder laid out for a loop.
+pub(crate) struct CnnLoop {
+    decoder: Arc<CnnDecoder>,
     filters: Vec<Filters>,
-    states: Var,
 }
 
 /// The state between two steps, for B rows.
 #[derive(Clone)]
 pub(crate) struct CnnState {
-    /// Words said so far, by every row.
-    position: u32,
+    /// Words said so far by each row.
+    positions: Rows,
     /// The last width - 1 inputs of each layer side by side, oldest first: B x (width - 1) H.
     past: Vec<Var>,
 }
@@ -71,31 +71,31 @@ impl CnnDecoder {
         h
     }
 
-    pub(super) fn prepare<'d>(&'d self, graph: &Graph<'_>, encoded: &Encoded) -> CnnLoop<'d> {
-        CnnLoop { decoder: self, filters: self.layers.filters(graph), states: encoded.states.clone() }
+    pub(super) fn prepare(self: &Arc<Self>, graph: &Graph<'_>) -> CnnLoop {
+        CnnLoop { decoder: Arc::clone(self), filters: self.layers.filters(graph) }
     }
 
     pub(super) fn start(&self, graph: &Graph<'_>, rows: usize) -> CnnState {
         let width = (self.layers.window.width - 1) * self.layers.units;
         let zeros = || graph.tape.constant(Tensor::zeros([rows, width]));
-        CnnState { position: 0, past: (0..self.layers.depth()).map(|_| zeros()).collect() }
+        CnnState { positions: vec![0; rows].into(), past: (0..self.layers.depth()).map(|_| zeros()).collect() }
     }
 }
 
-impl CnnLoop<'_> {
+impl CnnLoop {
     /// One step of decoding; see [`super::DecoderLoop::advance`]. The attention weights are the mean of the layers' (Sockeye
     /// returns zeros).
     pub(super) fn decode(
         &self,
         graph: &Graph<'_>,
+        memory: &Memory,
         embedded: Var,
         spans: &Arc<[Range<u32>]>,
         state: &CnnState,
     ) -> Stepped {
         let tape = graph.tape;
         let layers = &self.decoder.layers;
-        let positions = vec![state.position; spans.len()].into();
-        let mut h = layers.input(graph, embedded, positions);
+        let mut h = layers.input(graph, embedded, Arc::clone(&state.positions));
         let mut past = Vec::with_capacity(self.filters.len());
         let mut mean: Option<Tensor> = None;
         for (filters, before) in self.filters.iter().zip(&state.past) {
@@ -103,7 +103,7 @@ impl CnnLoop<'_> {
             past.push(tape.constant(without_oldest(windows.value(), layers.units)));
             let y = tape.constant(filters.step(tape, windows.value()));
             let c = ops::activation(tape, layers.activation, y);
-            let attended = ops::dot_attention(tape, spans, &self.states, &c, &self.states);
+            let attended = ops::dot_attention(tape, spans, memory.keys(), &c, &memory.values);
             h = ops::add(tape, ops::add(tape, attended.context, &c), &h);
             let weights = &attended.probabilities;
             match &mut mean {
@@ -113,8 +113,9 @@ impl CnnLoop<'_> {
         }
         let mut probabilities = mean.expect("a decoder has layers");
         elementwise::scale(tape.team(), probabilities.data_mut(), 1.0 / self.filters.len() as f32);
+        let positions = state.positions.iter().map(|position| position + 1).collect();
         Stepped {
-            state: DecoderState::Cnn(CnnState { position: state.position + 1, past }),
+            state: DecoderState::Cnn(CnnState { positions, past }),
             output: h,
             probabilities: Arc::new(probabilities),
         }
@@ -132,8 +133,16 @@ fn without_oldest(windows: &Tensor, units: usize) -> Tensor {
 }
 
 impl CnnState {
+    pub(super) fn join(&self, graph: &Graph<'_>, below: &CnnState) -> CnnState {
+        let past = self.past.iter().zip(&below.past);
+        CnnState {
+            positions: self.positions.iter().chain(below.positions.iter()).copied().collect(),
+            past: past.map(|(above, below)| stack(graph, above, below)).collect(),
+        }
+    }
+
     pub(super) fn select(&self, graph: &Graph<'_>, rows: &Rows) -> CnnState {
         let past = self.past.iter().map(|x| ops::gather_rows(graph.tape, x, Arc::clone(rows))).collect();
-        CnnState { position: self.position, past }
+        CnnState { positions: rows.iter().map(|&row| self.positions[row as usize]).collect(), past }
     }
 }

@@ -6,8 +6,9 @@ mod rnn;
 use std::ops::Range;
 use std::sync::Arc;
 
-use kokanee_tensor::{Rows, Tensor, Var};
+use kokanee_tensor::{Rows, Tensor, Var, ops};
 
+use crate::attention::Memory;
 use crate::batch::Sequences;
 use crate::config::{DecoderConfig, ModelConfig};
 use crate::encoder::Encoded;
@@ -16,15 +17,15 @@ use crate::params::Builder;
 
 /// A decoder of either kind.
 pub(crate) enum Decoder {
-    Rnn(rnn::RnnDecoder),
-    Cnn(cnn::CnnDecoder),
+    Rnn(Arc<rnn::RnnDecoder>),
+    Cnn(Arc<cnn::CnnDecoder>),
 }
 
-/// A decoder laid out for a loop over one set of sources.
+/// A decoder laid out for a loop.
 #[expect(clippy::large_enum_variant, reason = "there is one for many steps")]
-pub(crate) enum DecoderLoop<'d> {
-    Rnn(rnn::RnnLoop<'d>),
-    Cnn(cnn::CnnLoop<'d>),
+pub(crate) enum DecoderLoop {
+    Rnn(rnn::RnnLoop),
+    Cnn(cnn::CnnLoop),
 }
 
 /// What a decoder keeps between two steps, for B rows.
@@ -46,8 +47,8 @@ pub(crate) struct Stepped {
 impl Decoder {
     pub(crate) fn new(builder: &mut Builder, config: &ModelConfig) -> Decoder {
         match &config.decoder {
-            DecoderConfig::Rnn(decoder) => Decoder::Rnn(rnn::RnnDecoder::new(builder, config, decoder)),
-            DecoderConfig::Cnn(cnn) => Decoder::Cnn(cnn::CnnDecoder::new(builder, config, cnn)),
+            DecoderConfig::Rnn(rnn) => Decoder::Rnn(Arc::new(rnn::RnnDecoder::new(builder, config, rnn))),
+            DecoderConfig::Cnn(cnn) => Decoder::Cnn(Arc::new(cnn::CnnDecoder::new(builder, config, cnn))),
         }
     }
 
@@ -65,39 +66,50 @@ impl Decoder {
         }
     }
 
-    /// Prepares a loop over encoded sources.
-    pub(crate) fn prepare<'d>(&'d self, graph: &Graph<'_>, encoded: &Encoded) -> DecoderLoop<'d> {
+    /// Lays the decoder out for a loop.
+    pub(crate) fn prepare(&self, graph: &Graph<'_>) -> DecoderLoop {
         match self {
-            Decoder::Rnn(rnn) => DecoderLoop::Rnn(rnn.prepare(graph, encoded)),
-            Decoder::Cnn(cnn) => DecoderLoop::Cnn(cnn.prepare(graph, encoded)),
+            Decoder::Rnn(rnn) => DecoderLoop::Rnn(rnn.prepare(graph)),
+            Decoder::Cnn(cnn) => DecoderLoop::Cnn(cnn.prepare(graph)),
+        }
+    }
+
+    /// What the decoder looks at while it reads these sources.
+    pub(crate) fn memory(&self, graph: &Graph<'_>, encoded: &Encoded) -> Memory {
+        match self {
+            Decoder::Rnn(rnn) => rnn.memory(graph, encoded),
+            Decoder::Cnn(_) => Memory { keys: None, values: encoded.states.clone() },
         }
     }
 
     /// First states for one row for each of `sentences`.
     pub(crate) fn start(&self, graph: &Graph<'_>, encoded: &Encoded, sentences: &[usize]) -> DecoderState {
         match self {
-            Decoder::Rnn(rnn) => DecoderState::Rnn(rnn.start(graph, encoded, sentences)),
+            Decoder::Rnn(rnn) => {
+                DecoderState::Rnn(rnn.start(graph, encoded, sentences).with_zeros(graph, rnn, sentences.len()))
+            }
             Decoder::Cnn(cnn) => DecoderState::Cnn(cnn.start(graph, sentences.len())),
         }
     }
 }
 
-impl DecoderLoop<'_> {
-    /// One step for B rows: `embedded` B x E are their previous words, `spans` their source tokens. For decoding only:
-    /// nothing is recorded.
+impl DecoderLoop {
+    /// One step for B rows: `embedded` B x E are their previous words, `spans` their source tokens in `memory`. For decoding
+    /// only: nothing is recorded.
     pub(crate) fn advance(
         &self,
         graph: &Graph<'_>,
+        memory: &Memory,
         embedded: Var,
         spans: &Arc<[Range<u32>]>,
         state: &DecoderState,
     ) -> Stepped {
         match (self, state) {
             (DecoderLoop::Rnn(steps), DecoderState::Rnn(state)) => {
-                steps.decode(graph, &embedded, spans, state)
+                steps.decode(graph, memory, &embedded, spans, state)
             }
             (DecoderLoop::Cnn(steps), DecoderState::Cnn(state)) => {
-                steps.decode(graph, embedded, spans, state)
+                steps.decode(graph, memory, embedded, spans, state)
             }
             _ => unreachable!("a decoder is given states of its own kind"),
         }
@@ -105,6 +117,15 @@ impl DecoderLoop<'_> {
 }
 
 impl DecoderState {
+    /// These rows, and below them those of `others`.
+    pub(crate) fn join(&self, graph: &Graph<'_>, others: &DecoderState) -> DecoderState {
+        match (self, others) {
+            (DecoderState::Rnn(above), DecoderState::Rnn(below)) => DecoderState::Rnn(above.join(graph, below)),
+            (DecoderState::Cnn(above), DecoderState::Cnn(below)) => DecoderState::Cnn(above.join(graph, below)),
+            _ => unreachable!("states of one decoder are of one kind"),
+        }
+    }
+
     /// The states of `rows`, in that order: hypotheses that live on.
     pub(crate) fn select(&self, graph: &Graph<'_>, rows: &Rows) -> DecoderState {
         match self {
@@ -112,4 +133,12 @@ impl DecoderState {
             DecoderState::Cnn(state) => DecoderState::Cnn(state.select(graph, rows)),
         }
     }
+}
+
+/// The rows of `above`, and below them those of `below`.
+fn stack(graph: &Graph<'_>, above: &Var, below: &Var) -> Var {
+    let border = above.value().rows() as u32;
+    let total = border + below.value().rows() as u32;
+    let parts = vec![(above.clone(), (0..border).collect()), (below.clone(), (border..total).collect())];
+    ops::stack_rows(graph.tape, parts, total as usize)
 }

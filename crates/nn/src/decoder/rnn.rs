@@ -7,8 +7,8 @@ use kokanee_contract::RnnDecoderStateInit;
 use kokanee_tensor::ops::{self, RecurrentWeight, Weight};
 use kokanee_tensor::{Rows, Tensor, Var};
 
-use super::{DecoderState, Stepped};
-use crate::attention::{Attention, Memory};
+use super::{DecoderState, Stepped, stack};
+use crate::attention::{Attention, AttentionStep, Memory};
 use crate::batch::{Direction, Sequences};
 use crate::config::{ModelConfig, RnnDecoderConfig};
 use crate::encoder::Encoded;
@@ -43,11 +43,11 @@ pub(crate) struct RnnState {
     fed: Option<Var>,
 }
 
-/// The decoder laid out for a loop over one set of sources.
-pub(crate) struct RnnLoop<'d> {
-    decoder: &'d RnnDecoder,
+/// The decoder laid out for a loop.
+pub(crate) struct RnnLoop {
+    decoder: Arc<RnnDecoder>,
     cells: Vec<CellStep>,
-    memory: Memory,
+    attention: AttentionStep,
     /// The attentional layer's columns for the top layer's output and for the context.
     hidden_output: RecurrentWeight,
     hidden_context: RecurrentWeight,
@@ -100,7 +100,7 @@ impl RnnDecoder {
         }
     }
 
-    pub(super) fn prepare<'d>(&'d self, graph: &Graph<'_>, encoded: &Encoded) -> RnnLoop<'d> {
+    pub(super) fn prepare(self: &Arc<Self>, graph: &Graph<'_>) -> RnnLoop {
         let hidden = graph.var(self.hidden_weight);
         let columns = |range| RecurrentWeight::new(graph.tape, Weight::columns(hidden, range));
         let inside: [usize; 2] = [self.units, self.encoded];
@@ -109,13 +109,17 @@ impl RnnDecoder {
             cell.step(graph, &inside[..if upper_with_context { 2 } else { 1 }])
         });
         RnnLoop {
-            decoder: self,
+            decoder: Arc::clone(self),
             cells: steps.collect(),
-            memory: self.attention.memory(graph, &encoded.states),
+            attention: self.attention.step(graph),
             hidden_output: columns(0..self.units),
             hidden_context: columns(self.units..hidden.value().cols()),
             hidden_bias: graph.var(self.hidden_bias).clone(),
         }
+    }
+
+    pub(super) fn memory(&self, graph: &Graph<'_>, encoded: &Encoded) -> Memory {
+        self.attention.memory(graph, &encoded.states)
     }
 
     /// First states: each is `tanh(W_s e + b_s)` of the last (or average) encoder output e, or zeros.
@@ -147,7 +151,7 @@ impl RnnDecoder {
 
     /// Teacher forcing; see [`super::Decoder::decode`].
     pub(super) fn decode(
-        &self,
+        self: &Arc<Self>,
         graph: &Graph<'_>,
         encoded: &Encoded,
         target: &Sequences,
@@ -156,14 +160,16 @@ impl RnnDecoder {
         let timeline = target.timeline(Direction::Forward);
         let spans: Vec<_> = timeline.order.iter().map(|&sentence| encoded.spans[sentence].clone()).collect();
         let projected = self.cells[0].0.project(graph, embedded, &target.sentences());
-        let steps = self.prepare(graph, encoded);
+        let steps = self.prepare(graph);
+        let memory = self.memory(graph, encoded);
         let mut state = self.start(graph, encoded, &timeline.order);
         let mut outputs = Vec::with_capacity(timeline.steps.len());
         for rows in &timeline.steps {
             let running = state.map(|x| ops::first_rows(graph.tape, x, rows.len()));
             let sentences = timeline.sentences(rows.len());
             let spans = spans[..rows.len()].into();
-            let (next, _) = steps.advance(graph, (&projected, rows), &sentences, &spans, &running);
+            let looks = (&memory, &spans);
+            let (next, _) = steps.advance(graph, (&projected, rows), &sentences, looks, &running);
             outputs.extend(next.fed.clone().map(|output| (output, Arc::clone(rows))));
             state = next;
         }
@@ -171,11 +177,12 @@ impl RnnDecoder {
     }
 }
 
-impl RnnLoop<'_> {
+impl RnnLoop {
     /// One step of decoding; see [`super::DecoderLoop::advance`].
     pub(super) fn decode(
         &self,
         graph: &Graph<'_>,
+        memory: &Memory,
         embedded: &Var,
         spans: &Arc<[Range<u32>]>,
         state: &RnnState,
@@ -183,19 +190,19 @@ impl RnnLoop<'_> {
         let rows: Rows = (0..spans.len() as u32).collect();
         let projected = self.decoder.cells[0].0.project(graph, embedded, &rows);
         // Nothing is left out when decoding, so the sentences of the rows play no part.
-        let (state, probabilities) = self.advance(graph, (&projected, &rows), &rows, spans, state);
+        let (state, probabilities) = self.advance(graph, (&projected, &rows), &rows, (memory, spans), state);
         let output = state.fed.clone().expect("a step leaves its output to be fed");
         Stepped { state: DecoderState::Rnn(state), output, probabilities }
     }
 
     /// One step for B rows: `projected` names the rows of what their previous words add to the first layer, `sentences` their
-    /// sentences, `spans` their source tokens. The new state's fed vector is the output.
+    /// sentences, `looks` their source tokens in the memory. The new state's fed vector is the output.
     fn advance(
         &self,
         graph: &Graph<'_>,
         projected: (&Var, &Rows),
         sentences: &Rows,
-        spans: &Arc<[Range<u32>]>,
+        (memory, spans): (&Memory, &Arc<[Range<u32>]>),
         state: &RnnState,
     ) -> (RnnState, Arc<Tensor>) {
         let tape = graph.tape;
@@ -204,7 +211,7 @@ impl RnnLoop<'_> {
         let mut output = cells[0].h.clone();
         let mut attended = None;
         if self.decoder.attention_in_upper_layers {
-            attended = Some(self.memory.attend(graph, spans, &output));
+            attended = Some(self.attention.attend(graph, memory, spans, &output));
         }
         for (layer, (_, residual)) in self.decoder.cells.iter().enumerate().skip(1) {
             let inside = [Some(&output), attended.as_ref().map(|attended| &attended.context)];
@@ -213,7 +220,7 @@ impl RnnLoop<'_> {
             output = if *residual { ops::add(tape, next.h.clone(), &output) } else { next.h.clone() };
             cells.push(next);
         }
-        let attended = attended.unwrap_or_else(|| self.memory.attend(graph, spans, &output));
+        let attended = attended.unwrap_or_else(|| self.attention.attend(graph, memory, spans, &output));
 
         // Dropping out of both is dropping out of the two side by side.
         let output = ops::dropout(tape, output, self.decoder.hidden_dropout);
@@ -234,6 +241,30 @@ impl RnnState {
         RnnState {
             cells: self.cells.iter().map(|cell| Some(cell.as_ref()?.map(&change))).collect(),
             fed: self.fed.as_ref().map(&change),
+        }
+    }
+
+    /// The state with its zeros written out, so that rows of different ages can stand together: each row of a batch adds the
+    /// same products, and so has the same bits, as it has alone.
+    pub(super) fn with_zeros(self, graph: &Graph<'_>, decoder: &RnnDecoder, rows: usize) -> RnnState {
+        let zeros = || graph.tape.constant(Tensor::zeros([rows, decoder.units]));
+        let cell = |cell: Option<CellState>| {
+            let tensors = std::iter::repeat_with(zeros).take(decoder.states_a_layer);
+            cell.or_else(|| CellState::from_tensors(tensors))
+        };
+        RnnState {
+            cells: self.cells.into_iter().map(cell).collect(),
+            fed: Some(self.fed.unwrap_or_else(zeros)),
+        }
+    }
+
+    /// Both with their zeros written out.
+    pub(super) fn join(&self, graph: &Graph<'_>, below: &RnnState) -> RnnState {
+        let both = |(above, below): (&Var, &Var)| stack(graph, above, below);
+        let cells = self.cells.iter().zip(&below.cells);
+        RnnState {
+            cells: cells.map(|(above, below)| Some(above.as_ref()?.zip(below.as_ref()?, both))).collect(),
+            fed: self.fed.as_ref().zip(below.fed.as_ref()).map(both),
         }
     }
 

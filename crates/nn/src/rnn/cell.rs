@@ -209,4 +209,9 @@ impl CellState {
     pub(crate) fn map(&self, change: impl Fn(&Var) -> Var) -> CellState {
         CellState { h: change(&self.h), c: self.c.as_ref().map(change) }
     }
+
+    /// Two states of the same kind, tensor by tensor.
+    pub(crate) fn zip(&self, other: &CellState, both: impl Fn((&Var, &Var)) -> Var) -> CellState {
+        CellState { h: both((&self.h, &other.h)), c: self.c.as_ref().zip(other.c.as_ref()).map(both) }
+    }
 }

@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use kokanee_kernels::conv::{self, Activation, Window};
-use kokanee_kernels::{elementwise, gather, gemm, reduce};
+use kokanee_kernels::packed::PackedMatrix;
+use kokanee_kernels::{Team, elementwise, gather, gemm, reduce};
 
 use crate::{Tape, Tensor, Var};
 
@@ -13,10 +14,16 @@ pub struct Filters {
     /// C x H x width, as on disk.
     weight: Var,
     bias: Var,
-    /// C x (width H).
-    laid_out: Arc<Tensor>,
+    layout: Layout,
     window: Window,
     units: usize,
+}
+
+/// Filters as a matrix C x (width H).
+enum Layout {
+    Plain(Arc<Tensor>),
+    /// Of a weight that is kept laid out.
+    Packed(Arc<PackedMatrix>),
 }
 
 impl Filters {
@@ -26,23 +33,41 @@ impl Filters {
             panic!("filters have three extents, not {}", weight.value().shape())
         };
         assert_eq!(width, window.width, "filters as wide as their window");
-        let mut laid_out = Tensor::scratch([outputs, width * units]);
-        swap_inner(tape.team(), laid_out.data_mut(), weight.value().data(), units, width);
-        Filters { weight: weight.clone(), bias: bias.clone(), laid_out: Arc::new(laid_out), window, units }
+        let lay_out = || {
+            let mut laid_out = Tensor::scratch([outputs, width * units]);
+            swap_inner(tape.team(), laid_out.data_mut(), weight.value().data(), units, width);
+            laid_out
+        };
+        let inputs = width * units;
+        let layout = match weight.packed() {
+            None => Layout::Plain(Arc::new(lay_out())),
+            Some(packed) => Layout::Packed(packed.columns(0..inputs, |format| {
+                PackedMatrix::pack(tape.team(), format, lay_out().data(), outputs, inputs, inputs)
+            })),
+        };
+        Filters { weight: weight.clone(), bias: bias.clone(), layout, window, units }
     }
 
     /// Pre-activations B x C of windows B x (width H) that are at hand: one step of a decoder. Not recorded.
     pub fn step(&self, tape: &Tape, windows: &Tensor) -> Tensor {
         assert!(!self.weight.wants_gradient(), "steps are for decoding");
-        let mut y = Tensor::scratch([windows.rows(), self.laid_out.rows()]);
+        self.multiply(tape, windows)
+    }
+
+    /// `X W' + b`.
+    fn multiply(&self, tape: &Tape, windows: &Tensor) -> Tensor {
+        let mut y = Tensor::scratch([windows.rows(), self.weight.value().rows()]);
         elementwise::fill_rows(tape.team(), y.data_mut(), &[self.bias.value().data()]);
-        gemm(tape.team(), y.mat_mut(), 1.0, windows.mat(), self.laid_out.mat().t());
+        match &self.layout {
+            Layout::Plain(w) => gemm(tape.team(), y.mat_mut(), 1.0, windows.mat(), w.mat().t()),
+            Layout::Packed(packed) => packed.multiply(tape.team(), windows.data(), y.data_mut(), 1.0),
+        }
         y
     }
 }
 
 /// For each of the outermost rows: `out` (inner x outer) = transpose of `x` (outer x inner).
-fn swap_inner(team: &kokanee_kernels::Team, out: &mut [f32], x: &[f32], outer: usize, inner: usize) {
+fn swap_inner(team: &Team, out: &mut [f32], x: &[f32], outer: usize, inner: usize) {
     let size = outer * inner;
     for (out, x) in out.chunks_exact_mut(size.max(1)).zip(x.chunks_exact(size.max(1))) {
         gather::transpose(team, out, x, outer, inner, inner);
@@ -56,19 +81,19 @@ fn swap_inner(team: &kokanee_kernels::Team, out: &mut [f32], x: &[f32], outer: u
 pub fn convolution(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Filters) -> Var {
     let (rows, units, window) = (x.value().rows(), filters.units, filters.window);
     assert_eq!(x.value().cols(), units, "inputs of a convolution");
-    let lay_out = move |team: &kokanee_kernels::Team, spans: &[Range<u32>], x: &Tensor| {
+    let lay_out = move |team: &Team, spans: &[Range<u32>], x: &Tensor| {
         let mut windows = Tensor::scratch([rows, window.width * units]);
         conv::windows(team, spans, window, units, x.data(), windows.data_mut());
         windows
     };
-    let mut y = Tensor::scratch([rows, filters.laid_out.rows()]);
-    elementwise::fill_rows(tape.team(), y.data_mut(), &[filters.bias.value().data()]);
-    let windows = lay_out(tape.team(), spans, x.value());
-    gemm(tape.team(), y.mat_mut(), 1.0, windows.mat(), filters.laid_out.mat().t());
+    let y = filters.multiply(tape, &lay_out(tape.team(), spans, x.value()));
     let y = tape.result(y, [x.slot(), filters.weight.slot(), filters.bias.slot()]);
     if y.wants_gradient() {
         let (dy, x, weight, bias) = (y.slot(), x.clone(), filters.weight.clone(), filters.bias.clone());
-        let (spans, laid_out) = (Arc::clone(spans), Arc::clone(&filters.laid_out));
+        let Layout::Plain(laid_out) = &filters.layout else {
+            panic!("a packed weight gets no gradient, and nothing flows back through it");
+        };
+        let (spans, laid_out) = (Arc::clone(spans), Arc::clone(laid_out));
         tape.record(move |gradients| {
             let Some(d) = gradients.take(dy) else { return };
             let team = gradients.team();

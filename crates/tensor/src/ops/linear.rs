@@ -1,8 +1,10 @@
 //! y = x W' + b, for all tokens as one product.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use kokanee_kernels::{elementwise, gemm, reduce};
+use kokanee_kernels::packed::PackedMatrix;
+use kokanee_kernels::{Team, elementwise, gemm, reduce};
 
 use crate::{Slot, Tape, Tensor, Var};
 
@@ -34,6 +36,17 @@ impl Weight {
     pub fn inputs(&self) -> usize {
         self.columns.len()
     }
+
+    /// These columns laid out for products, where the weight has such layouts: see [`Var::packed_weight`].
+    pub fn packed(&self, team: &Team) -> Option<Arc<PackedMatrix>> {
+        let packed = self.var.packed()?;
+        Some(packed.columns(self.columns.clone(), |format| {
+            let value = self.var.value();
+            let first = self.columns.start.min(value.data().len());
+            let (outputs, inputs, stride) = (self.outputs(), self.inputs(), value.cols());
+            PackedMatrix::pack(team, format, &value.data()[first..], outputs, inputs, stride)
+        }))
+    }
 }
 
 /// `x W' + sum of biases`: R x N from `x` R x K, `weight` N x K, biases of N each.
@@ -50,8 +63,13 @@ pub fn linear(tape: &Tape, x: &Var, weight: &Weight, biases: &[&Var]) -> Var {
         elementwise::fill_rows(tape.team(), y.data_mut(), &biases);
         1.0
     };
-    let w = weight.var.value().mat_columns(weight.columns.clone());
-    gemm(tape.team(), y.mat_mut(), beta, x.value().mat(), w.t());
+    match weight.packed(tape.team()) {
+        Some(packed) => packed.multiply(tape.team(), x.value().data(), y.data_mut(), beta),
+        None => {
+            let w = weight.var.value().mat_columns(weight.columns.clone());
+            gemm(tape.team(), y.mat_mut(), beta, x.value().mat(), w.t());
+        }
+    }
     let inputs = [x.slot(), weight.var.slot()].into_iter().chain(biases.iter().map(|b| b.slot()));
     let y = tape.result(y, inputs);
     if y.wants_gradient() {

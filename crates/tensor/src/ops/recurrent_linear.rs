@@ -1,10 +1,9 @@
 //! Products inside a recurrence: small ones forwards and backwards at every step, one large one for each weight at the end.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use kokanee_kernels::{gather, gemm};
+use kokanee_kernels::packed::PackedMatrix;
+use kokanee_kernels::{Team, gather, gemm};
 
 use super::linear::{Weight, add_weight_gradient};
 use crate::{Rows, Tape, Tensor, Var};
@@ -16,35 +15,37 @@ use crate::{Rows, Tape, Tensor, Var};
 /// come after those of the loop.
 pub struct RecurrentWeight {
     weight: Weight,
-    /// K x N: products with few rows read it without packing.
-    transposed: Tensor,
-    steps: Rc<RefCell<Vec<Step>>>,
+    layout: Layout,
+    steps: Steps,
 }
+
+enum Layout {
+    /// K x N: products with few rows read it without packing.
+    Transposed(Tensor),
+    /// Of a weight that is kept laid out.
+    Packed(Arc<PackedMatrix>),
+}
+
+type Steps = Arc<Mutex<Vec<Step>>>;
 
 struct Step {
     x: Arc<Tensor>,
-    dy: Rc<Tensor>,
+    dy: Arc<Tensor>,
 }
 
 impl RecurrentWeight {
     /// Lays `weight` out.
     pub fn new(tape: &Tape, weight: Weight) -> RecurrentWeight {
         let (inputs, outputs) = (weight.inputs(), weight.outputs());
-        let mut transposed = Tensor::scratch([inputs, outputs]);
-        let stride = weight.var.value().cols();
-        gather::transpose(
-            tape.team(),
-            transposed.data_mut(),
-            &weight.var.value().data()[weight.columns.start..],
-            outputs,
-            inputs,
-            stride,
-        );
-        let steps: Rc<RefCell<Vec<Step>>> = Rc::default();
+        let layout = match weight.packed(tape.team()) {
+            Some(packed) => Layout::Packed(packed),
+            None => Layout::Transposed(transposed(tape.team(), &weight)),
+        };
+        let steps = Steps::default();
         if weight.var.wants_gradient() {
-            let (steps, weight) = (Rc::clone(&steps), weight.clone());
+            let (steps, weight) = (Arc::clone(&steps), weight.clone());
             tape.record(move |gradients| {
-                let steps = steps.take();
+                let steps = std::mem::take(&mut *steps.lock().unwrap_or_else(PoisonError::into_inner));
                 if steps.is_empty() {
                     return;
                 }
@@ -53,8 +54,25 @@ impl RecurrentWeight {
                 add_weight_gradient(gradients, &weight, &dy, &x);
             });
         }
-        RecurrentWeight { weight, transposed, steps }
+        RecurrentWeight { weight, layout, steps }
     }
+
+    /// `y = beta y + x W'`.
+    fn multiply(&self, team: &Team, x: &Tensor, y: &mut Tensor, beta: f32) {
+        match &self.layout {
+            Layout::Transposed(w) => gemm(team, y.mat_mut(), beta, x.mat(), w.mat()),
+            Layout::Packed(packed) => packed.multiply(team, x.data(), y.data_mut(), beta),
+        }
+    }
+}
+
+fn transposed(team: &Team, weight: &Weight) -> Tensor {
+    let (inputs, outputs) = (weight.inputs(), weight.outputs());
+    let value = weight.var.value();
+    let mut transposed = Tensor::scratch([inputs, outputs]);
+    let first = weight.columns.start;
+    gather::transpose(team, transposed.data_mut(), &value.data()[first..], outputs, inputs, value.cols());
+    transposed
 }
 
 fn concat_rows<'a>(parts: impl Iterator<Item = &'a Tensor> + Clone, width: usize) -> Tensor {
@@ -91,7 +109,7 @@ pub fn recurrent_linear(
     }
     for (x, weight) in terms {
         assert_eq!(x.value().rows(), count, "rows of a recurrent product");
-        gemm(tape.team(), y.mat_mut(), beta, x.value().mat(), weight.transposed.mat());
+        weight.multiply(tape.team(), x.value(), &mut y, beta);
         beta = 1.0;
     }
     let inputs = terms.iter().flat_map(|(x, w)| [x.slot(), w.weight.var.slot()]);
@@ -101,7 +119,7 @@ pub fn recurrent_linear(
         let addend =
             addend.map(|(addend, rows)| (addend.slot(), addend.value().shape().clone(), Arc::clone(rows)));
         let terms: Vec<_> =
-            terms.iter().map(|(x, w)| ((*x).clone(), w.weight.clone(), Rc::clone(&w.steps))).collect();
+            terms.iter().map(|(x, w)| ((*x).clone(), w.weight.clone(), Arc::clone(&w.steps))).collect();
         tape.record(move |gradients| {
             let Some(d) = gradients.take(dy) else { return };
             if let Some((addend, shape, rows)) = &addend {
@@ -109,14 +127,15 @@ pub fn recurrent_linear(
                     gather::scatter_add_rows(sum.data_mut(), d.data(), outputs, rows);
                 });
             }
-            let d = Rc::new(d);
+            let d = Arc::new(d);
             for (x, weight, steps) in terms {
                 let w = weight.var.value().mat_columns(weight.columns.clone());
                 gradients.accumulate(&x, x.value().shape(), |team, sum, beta| {
                     gemm(team, sum.mat_mut(), beta, d.mat(), w);
                 });
                 if weight.var.wants_gradient() {
-                    steps.borrow_mut().push(Step { x: x.shared(), dy: Rc::clone(&d) });
+                    let mut steps = steps.lock().unwrap_or_else(PoisonError::into_inner);
+                    steps.push(Step { x: x.shared(), dy: Arc::clone(&d) });
                 }
             }
         });

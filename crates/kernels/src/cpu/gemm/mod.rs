@@ -1,5 +1,7 @@
-//! Products of `f32` matrices with any strides: the `gemm` crate, split over a team.
+//! Products of `f32` matrices with any strides: the `gemm` crate, split over a team. Products with weights that stay the same,
+//! in three number formats, are in [`packed`].
 
+pub mod packed;
 #[cfg(test)]
 mod reference;
 

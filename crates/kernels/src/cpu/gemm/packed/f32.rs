@@ -1,0 +1,66 @@
+//! Products in `f32`.
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+use super::kernel::{Kernel, LANES, LINES, Line, Tile, portable};
+use crate::cpu::isa::Isa;
+
+/// The words of rows of `x`: their bits.
+pub(super) fn words(x: &[f32]) -> &[u32] {
+    // SAFETY: `f32` and `u32` have the same size and alignment, and all bits are values of both.
+    unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) }
+}
+
+/// Sums begin with `y`, or with zeros where there is none.
+pub(super) fn begin(sums: &mut [Line; LINES], y: &[f32]) {
+    *sums = [Line::ZERO; LINES];
+    for (line, y) in sums.iter_mut().zip(y.chunks(LANES)) {
+        line.0.iter_mut().zip(y).for_each(|(sum, y)| *sum = y.to_bits());
+    }
+}
+
+/// `y` = the sums.
+pub(super) fn finish(sums: &[Line; LINES], y: &mut [f32]) {
+    for (line, y) in sums.iter().zip(y.chunks_mut(LANES)) {
+        y.iter_mut().zip(line.0).for_each(|(y, sum)| *y = f32::from_bits(sum));
+    }
+}
+
+/// The kernels that this machine can run, best last.
+pub(super) fn kernels() -> Vec<Kernel> {
+    // SAFETY: for any machine.
+    let mut kernels = vec![unsafe { Kernel::new(plain) }];
+    #[cfg(target_arch = "x86_64")]
+    {
+        if Isa::detect() >= Isa::Avx2 {
+            // SAFETY: the machine has these features, as `detect` says.
+            kernels.push(unsafe { Kernel::new(avx2) });
+        }
+        if Isa::detect() >= Isa::Avx512 {
+            // SAFETY: as above.
+            kernels.push(unsafe { Kernel::new(avx512) });
+        }
+    }
+    kernels
+}
+
+fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, tile: &mut Tile) {
+    portable(panel, x, rows, tile, |sum, x, w| {
+        let (sum, x, w) = (f32::from_bits(sum), f32::from_bits(x), f32::from_bits(w));
+        // Where the target guarantees the fused operation, its bits are those of the other kernels.
+        (if cfg!(target_feature = "fma") { x.mul_add(w, sum) } else { sum + x * w }).to_bits()
+    });
+}
+
+avx2_kernel!(avx2, |sum, x, w| _mm256_castps_si256(_mm256_fmadd_ps(
+    _mm256_castsi256_ps(x),
+    _mm256_castsi256_ps(w),
+    _mm256_castsi256_ps(sum),
+)));
+
+avx512_kernel!(avx512, "avx512f", |sum, x, w| _mm512_castps_si512(_mm512_fmadd_ps(
+    _mm512_castsi512_ps(x),
+    _mm512_castsi512_ps(w),
+    _mm512_castsi512_ps(sum),
+)));

@@ -1,0 +1,203 @@
+//! What the formats have in common: a tile of sums, and loops that step it through the words of a panel.
+
+/// Outputs of one line of a panel: 32-bit lanes of the widest register.
+pub(super) const LANES: usize = 16;
+/// Lines of a panel.
+pub(super) const LINES: usize = 4;
+/// Outputs of a panel.
+pub(super) const PANEL: usize = LANES * LINES;
+/// Rows that a kernel takes at once: with [`LINES`] they make 24 sums, enough to keep two multipliers of latency 4 busy, and
+/// leave registers for the operands.
+pub(super) const ROWS: usize = 6;
+
+/// One register and one cache line: 32-bit words, in kernels read as what the format says.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub(super) struct Line(pub(super) [u32; LANES]);
+
+impl Line {
+    pub(super) const ZERO: Line = Line([0; LANES]);
+}
+
+/// Sums of [`ROWS`] rows times one panel, as bits of `f32` or as `i32`.
+pub(super) struct Tile {
+    pub(super) rows: [[Line; LINES]; ROWS],
+}
+
+impl Tile {
+    pub(super) const ZERO: Tile = Tile { rows: [[Line::ZERO; LINES]; ROWS] };
+}
+
+/// `tile += x panel`: `panel` has one entry a group; `x` the same number of words a row, for `rows` rows up to [`ROWS`].
+type Run = unsafe fn(panel: &[[Line; LINES]], x: &[u32], rows: usize, tile: &mut Tile);
+
+/// A way to compute a tile on this machine.
+#[derive(Clone, Copy)]
+pub(super) struct Kernel {
+    run: Run,
+    /// Whether the bytes of `x` are taken as 128 more than what they stand for, so that sums must begin with that much less.
+    pub(super) biased: bool,
+}
+
+impl Kernel {
+    /// # Safety
+    /// This machine must have the instructions that `run` is compiled for.
+    pub(super) unsafe fn new(run: Run) -> Kernel {
+        Kernel { run, biased: false }
+    }
+
+    /// The same kernel, for one that takes `x` as unsigned bytes.
+    pub(super) fn biased(self) -> Kernel {
+        Kernel { biased: true, ..self }
+    }
+
+    /// `tile += x panel`.
+    pub(super) fn run(&self, panel: &[[Line; LINES]], x: &[u32], rows: usize, tile: &mut Tile) {
+        assert!(rows <= ROWS && x.len() == rows * panel.len(), "one word of x a row and group");
+        // SAFETY: `new` was told that the machine has the instructions; the sizes were checked above.
+        unsafe { (self.run)(panel, x, rows, tile) }
+    }
+}
+
+/// Calls `$body::<R>` for the number of rows at hand, so that every sum has a register.
+macro_rules! by_rows {
+    ($rows:expr, $body:ident ( $($arg:expr),* )) => {
+        match $rows {
+            0 => {}
+            1 => $body::<1>($($arg),*),
+            2 => $body::<2>($($arg),*),
+            3 => $body::<3>($($arg),*),
+            4 => $body::<4>($($arg),*),
+            5 => $body::<5>($($arg),*),
+            _ => $body::<6>($($arg),*),
+        }
+    };
+}
+
+/// A kernel of 512-bit registers: `$step` gives the new sum of sixteen outputs from the old one, the word of `x` in every lane
+/// and the words of the weights, all as `__m512i`.
+macro_rules! avx512_kernel {
+    ($name:ident, $features:literal, |$sum:ident, $x:ident, $w:ident| $step:expr) => {
+        /// # Safety
+        /// The machine must have the features; `x` must have `rows <= ROWS` rows of `panel.len()` words.
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = $features)]
+        unsafe fn $name(panel: &[[Line; LINES]], x: &[u32], rows: usize, tile: &mut Tile) {
+            #[target_feature(enable = $features)]
+            fn body<const R: usize>(panel: &[[Line; LINES]], x: &[u32], tile: &mut Tile) {
+                let groups = panel.len();
+                assert!(x.len() >= R * groups);
+                // SAFETY: a `Line` is 64 aligned bytes.
+                let load = |line: &Line| unsafe { _mm512_load_si512((&raw const *line).cast()) };
+                let mut sums = [[_mm512_setzero_si512(); LINES]; R];
+                for r in 0..R {
+                    sums[r] = [0, 1, 2, 3].map(|line| load(&tile.rows[r][line]));
+                }
+                for (group, weights) in panel.iter().enumerate() {
+                    let weights =
+                        [load(&weights[0]), load(&weights[1]), load(&weights[2]), load(&weights[3])];
+                    for r in 0..R {
+                        // SAFETY: `r * groups + group < R * groups`, which the assertion above compares with the size.
+                        let $x = _mm512_set1_epi32(unsafe { *x.get_unchecked(r * groups + group) } as i32);
+                        for line in 0..LINES {
+                            let ($sum, $w) = (sums[r][line], weights[line]);
+                            sums[r][line] = $step;
+                        }
+                    }
+                }
+                for r in 0..R {
+                    for line in 0..LINES {
+                        let to = (&raw mut tile.rows[r][line]).cast();
+                        // SAFETY: a `Line` is 64 aligned bytes.
+                        unsafe { _mm512_store_si512(to, sums[r][line]) };
+                    }
+                }
+            }
+            by_rows!(rows, body(panel, x, tile))
+        }
+    };
+}
+
+/// A kernel of 256-bit registers, of which there are only sixteen: the more rows, the fewer lines at a time. `$step` as for
+/// `avx512_kernel`, with `__m256i`.
+macro_rules! avx2_kernel {
+    ($name:ident, |$sum:ident, $x:ident, $w:ident| $step:expr) => {
+        /// # Safety
+        /// The machine must have AVX2 and FMA; `x` must have `rows <= ROWS` rows of `panel.len()` words.
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn $name(panel: &[[Line; LINES]], x: &[u32], rows: usize, tile: &mut Tile) {
+            /// `R` rows by `V` halves of lines.
+            #[target_feature(enable = "avx2,fma")]
+            fn block<const R: usize, const V: usize>(
+                panel: &[[Line; LINES]],
+                x: &[u32],
+                tile: &mut Tile,
+                first: usize,
+            ) {
+                let groups = panel.len();
+                assert!(x.len() >= R * groups && first + V <= 2 * LINES);
+                let half = |lines: &[Line; LINES], v: usize| {
+                    // SAFETY: `first + v` is a half of one of the lines, as asserted; half a `Line` is 32 aligned bytes.
+                    unsafe { _mm256_load_si256(lines.as_ptr().cast::<__m256i>().add(first + v)) }
+                };
+                let mut sums = [[_mm256_setzero_si256(); V]; R];
+                for r in 0..R {
+                    for v in 0..V {
+                        sums[r][v] = half(&tile.rows[r], v);
+                    }
+                }
+                for (group, weights) in panel.iter().enumerate() {
+                    for r in 0..R {
+                        // SAFETY: `r * groups + group < R * groups`, which the assertion above compares with the size.
+                        let $x = _mm256_set1_epi32(unsafe { *x.get_unchecked(r * groups + group) } as i32);
+                        for v in 0..V {
+                            let ($sum, $w) = (sums[r][v], half(weights, v));
+                            sums[r][v] = $step;
+                        }
+                    }
+                }
+                for r in 0..R {
+                    for v in 0..V {
+                        let to = tile.rows[r].as_mut_ptr().cast::<__m256i>();
+                        // SAFETY: as for `half`.
+                        unsafe { _mm256_store_si256(to.add(first + v), sums[r][v]) };
+                    }
+                }
+            }
+            match rows {
+                0 => {}
+                1 => block::<1, 8>(panel, x, tile, 0),
+                2 => (0..8).step_by(4).for_each(|first| block::<2, 4>(panel, x, tile, first)),
+                3 => (0..8).step_by(4).for_each(|first| block::<3, 4>(panel, x, tile, first)),
+                4 => (0..8).step_by(2).for_each(|first| block::<4, 2>(panel, x, tile, first)),
+                5 => (0..8).step_by(2).for_each(|first| block::<5, 2>(panel, x, tile, first)),
+                _ => (0..8).step_by(2).for_each(|first| block::<6, 2>(panel, x, tile, first)),
+            }
+        }
+    };
+}
+
+/// A kernel for any machine; `step` gives the new word of a sum from the old one, the word of `x` and that of the weight.
+#[inline(always)]
+pub(super) fn portable(
+    panel: &[[Line; LINES]],
+    x: &[u32],
+    rows: usize,
+    tile: &mut Tile,
+    step: impl Fn(u32, u32, u32) -> u32,
+) {
+    let groups = panel.len();
+    for (row, sums) in tile.rows.iter_mut().enumerate().take(rows) {
+        let x = &x[row * groups..(row + 1) * groups];
+        for (line, slot) in sums.iter_mut().enumerate() {
+            let mut sum = slot.0;
+            for (weights, &x) in panel.iter().zip(x) {
+                for lane in 0..LANES {
+                    sum[lane] = step(sum[lane], x, weights[line].0[lane]);
+                }
+            }
+            slot.0 = sum;
+        }
+    }
+}

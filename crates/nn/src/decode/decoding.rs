@@ -1,0 +1,421 @@
+//! Continuous batching: sentences come and go while others are on their way, and no answer depends on the others.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+
+use kokanee_contract::special_ids::{EOS, UNK};
+use kokanee_kernels::Team;
+use kokanee_kernels::packed::Format;
+use kokanee_tensor::ops::Weight;
+use kokanee_tensor::{Tape, Var};
+
+use super::beam::Beam;
+use super::memory::LiveMemory;
+use super::output::{OutputLayer, Shortlist, Wanted};
+use super::{Hypothesis, OutputLimit, Request, Ticket, Translation, join};
+use crate::batch::Sequences;
+use crate::decoder::{DecoderLoop, DecoderState};
+use crate::graph::Graph;
+use crate::model::{Layers, Model};
+use crate::{LengthStatistics, ModelConfig};
+
+/// Hypotheses that are decoded together at most, unless told otherwise: 64 sentences with a beam of 5.
+const WINDOW_ROWS: usize = 320;
+/// Where more sentences wait than there is room for, they are let in once this part of the window is free: encoding some
+/// together costs less than each alone.
+const REFILL: usize = 4;
+/// Source tokens that are encoded together at most, so that memory does not grow with the number of those that wait. A longer
+/// piece is encoded alone.
+const TOKENS_TO_ENCODE: usize = 4096;
+
+/// Decodes sentences that come and go.
+///
+/// It owns its weights, laid out once in one number format; the model that they came from may be dropped. One thread uses it, and
+/// work is shared with the threads of its team. Each [`step`](Decoding::step) says one word for every live hypothesis; sentences
+/// that were [admitted](Decoding::admit) enter before a step where there is room, and leave with the step that ends them.
+///
+/// **The words, scores and attention weights of an answer have the same bits whatever else is decoded, whenever it entered and
+/// however many threads there are**: every product and every sum on the way is in an order that depends on its own row alone.
+///
+/// Memory beside the weights: a live hypothesis takes some 10 vectors of the decoder's width, a live source token two of the
+/// encoder's, a shortlist its part of the output layer; the logits of 64 hypotheses at a time are shared. What waits takes its
+/// ids only. With attention asked for, each word of a hypothesis keeps a weight for each source token.
+pub struct Decoding {
+    config: ModelConfig,
+    lengths: LengthStatistics,
+    team: Arc<Team>,
+    window: usize,
+    layers: Arc<Layers>,
+    parameters: Vec<Var>,
+    steps: DecoderLoop,
+    output: OutputLayer,
+    memory: LiveMemory,
+    /// The live hypotheses of all pieces in order; none without pieces.
+    state: Option<DecoderState>,
+    /// In the order in which they entered, which is that of their rows in `memory` and in `state`.
+    pieces: Vec<Piece>,
+    waiting: VecDeque<Waiting>,
+    /// Requests whose answers are not complete, by the order in which they were admitted.
+    jobs: BTreeMap<u64, Job>,
+    admitted: u64,
+    answered: Vec<(Ticket, Translation)>,
+}
+
+/// A request on its way.
+struct Job {
+    ticket: Ticket,
+    request: Request,
+    shortlist: Option<Arc<Shortlist>>,
+    /// The width in source words and the answer of each piece.
+    pieces: Vec<(usize, Option<Vec<Hypothesis>>)>,
+    unanswered: usize,
+}
+
+/// A piece of a source that has not entered.
+struct Waiting {
+    job: u64,
+    /// Which piece of its job.
+    index: usize,
+    /// Its words in the job's source.
+    words: Range<usize>,
+    beam_size: usize,
+}
+
+/// A source, or a piece of a long one, that is being decoded.
+struct Piece {
+    job: u64,
+    index: usize,
+    /// Its rows of the memory.
+    span: Range<u32>,
+    beam: Beam,
+    shortlist: Option<Arc<Shortlist>>,
+}
+
+impl Decoding {
+    /// Lays the model's weights out in `format`. Embeddings, biases and everything but products stay `f32`.
+    ///
+    /// `lengths` says into what pieces sources are cut and how long answers may be.
+    pub fn new(model: &Model, lengths: &LengthStatistics, team: &Arc<Team>, format: Format) -> Decoding {
+        let layers = Arc::clone(&model.layers);
+        let weight = |value| Var::packed_weight(value, format);
+        let mut parameters: Vec<Var> = model.parameters().iter().map(|p| weight(p.value.clone())).collect();
+        let tape = Tape::forgetting(Arc::clone(team));
+        let graph = Graph::of_vars(&tape, &parameters);
+        let steps = layers.decoder.prepare(&graph);
+        // Weights are laid out when a product first asks for them: one step for one word asks for all of them.
+        let mut word = Sequences::default();
+        word.push([UNK]);
+        let encoded = layers.encode(&graph, &word);
+        let memory = layers.decoder.memory(&graph, &encoded);
+        let state = layers.decoder.start(&graph, &encoded, &[0]);
+        let embedded = layers.embed_target(&graph, &word);
+        steps.advance(&graph, &memory, embedded, &encoded.spans, &state);
+        let output = Weight::whole(graph.var(layers.output_weight)).packed(team);
+        let output = output.expect("every parameter was made a packed weight");
+        let output = OutputLayer::new(output, graph.var(layers.output_bias).value().data().to_vec());
+        drop(graph);
+        let tables = [layers.source_embedding, layers.target_embedding].map(|id| id.0);
+        for (id, parameter) in parameters.iter_mut().enumerate() {
+            if parameter.packed_bytes() > 0 && !tables.contains(&id) {
+                parameter.drop_values();
+            }
+        }
+        Decoding {
+            config: model.config().clone(),
+            lengths: lengths.clone(),
+            team: Arc::clone(team),
+            window: WINDOW_ROWS,
+            layers,
+            parameters,
+            steps,
+            output,
+            memory: LiveMemory::default(),
+            state: None,
+            pieces: Vec::new(),
+            waiting: VecDeque::new(),
+            jobs: BTreeMap::new(),
+            admitted: 0,
+            answered: Vec::new(),
+        }
+    }
+
+    /// The same with room for `rows` hypotheses, counted as the beam sizes of all sentences; one sentence has always room.
+    /// More rows make better use of products with weights that must come from memory, and make each step longer.
+    pub fn with_window(self, rows: usize) -> Decoding {
+        Decoding { window: rows, ..self }
+    }
+
+    /// Takes requests, which enter with one of the next steps, in this order. An answer comes with its ticket, the caller's name
+    /// for it.
+    ///
+    /// # Panics
+    /// When a request is one that [`Request::check`] refuses.
+    pub fn admit(&mut self, requests: impl IntoIterator<Item = (Ticket, Request)>) {
+        for (ticket, request) in requests {
+            if let Err(error) = request.check(&self.config) {
+                panic!("a request was not checked: {error}");
+            }
+            if request.source.is_empty() {
+                self.answered.push((ticket, Translation::default()));
+                continue;
+            }
+            let job = self.admitted;
+            self.admitted += 1;
+            let longest = self.lengths.longest_piece(&self.config, request.search.rule);
+            let length = request.source.len();
+            let mut pieces = Vec::new();
+            for (index, start) in (0..length).step_by(longest).enumerate() {
+                let words = start..(start + longest).min(length);
+                pieces.push((words.len(), None));
+                self.waiting.push_back(Waiting { job, index, words, beam_size: request.search.beam_size });
+            }
+            let unanswered = pieces.len();
+            self.jobs.insert(job, Job { ticket, request, shortlist: None, pieces, unanswered });
+        }
+    }
+
+    /// Lets in what waits, as far as there is room; then says one word for every live hypothesis. Returns the answers that are
+    /// complete.
+    pub fn step(&mut self) -> Vec<(Ticket, Translation)> {
+        self.enter();
+        if !self.pieces.is_empty() {
+            self.advance();
+        }
+        std::mem::take(&mut self.answered)
+    }
+
+    /// Forgets a request: there will be no answer, and nothing more is computed for it. A ticket that is not known is passed
+    /// over.
+    pub fn cancel(&mut self, ticket: Ticket) {
+        self.jobs.retain(|_, job| job.ticket != ticket);
+        self.answered.retain(|(answered, _)| *answered != ticket);
+        self.waiting.retain(|waiting| self.jobs.contains_key(&waiting.job));
+        let mut survivors = Vec::new();
+        let mut row = 0u32;
+        let (jobs, memory) = (&self.jobs, &mut self.memory);
+        self.pieces.retain(|piece| {
+            let rows = row..row + piece.beam.live() as u32;
+            row = rows.end;
+            let stays = jobs.contains_key(&piece.job);
+            if stays {
+                survivors.extend(rows);
+            } else {
+                memory.release(&piece.span);
+            }
+            stays
+        });
+        if survivors.len() < row as usize {
+            let state = self.state.take();
+            self.keep_rows(state.as_ref(), survivors);
+        }
+    }
+
+    /// Live hypotheses.
+    pub fn rows(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.beam.live()).sum()
+    }
+
+    /// Sources, or pieces of long ones, that have not entered.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Requests that were admitted and are not answered.
+    pub fn sentences(&self) -> usize {
+        self.jobs.len() + self.answered.len()
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_idle(&self) -> bool {
+        self.sentences() == 0
+    }
+
+    /// Bytes of weights, of what live sentences were encoded to and of the shared logits: all but the states of live hypotheses
+    /// and what belongs to single requests.
+    pub fn memory_bytes(&self) -> usize {
+        let parameter = |var: &Var| var.packed_bytes() + size_of_val(var.value().data());
+        self.parameters.iter().map(parameter).sum::<usize>() + self.memory.bytes() + self.output.bytes()
+    }
+
+    /// Lets in what waits, as far as there is room.
+    fn enter(&mut self) {
+        let taken: usize = self.pieces.iter().map(|piece| piece.beam.search().beam_size).sum();
+        let free = self.window.saturating_sub(taken);
+        let wanted = self.waiting.iter().map(|waiting| waiting.beam_size);
+        let all_fit = wanted.scan(0, |sum, size| Some(*sum += size).map(|()| *sum)).all(|sum| sum <= free);
+        if !self.pieces.is_empty() && !all_fit && free < self.window / REFILL {
+            return;
+        }
+        let mut free = free;
+        loop {
+            let mut sources = Sequences::default();
+            let mut pieces = Vec::new();
+            let mut tokens = 0;
+            while let Some(next) = self.waiting.front() {
+                let alone = self.pieces.is_empty() && pieces.is_empty();
+                let length = next.words.len();
+                if !alone && (next.beam_size > free || tokens + length > TOKENS_TO_ENCODE) {
+                    break;
+                }
+                tokens += length;
+                free = free.saturating_sub(next.beam_size);
+                let Some(next) = self.waiting.pop_front() else { break };
+                pieces.push(self.begin(&next, &mut sources));
+            }
+            if pieces.is_empty() {
+                return;
+            }
+            self.encode(pieces, &sources);
+        }
+    }
+
+    /// The search for a piece, whose source is put behind `sources`.
+    fn begin(&mut self, waiting: &Waiting, sources: &mut Sequences) -> Piece {
+        let Some(job) = self.jobs.get_mut(&waiting.job) else {
+            unreachable!("what waits belongs to a job");
+        };
+        let request = &job.request;
+        let words = &request.source[waiting.words.clone()];
+        sources.push(words.iter().copied().chain(self.config.source_with_eos.then_some(EOS)));
+        if let (None, Some(list)) = (&job.shortlist, &request.shortlist) {
+            let words = list.iter().chain(&request.prefix).copied();
+            job.shortlist = Some(Arc::new(self.output.shortlist(words)));
+        }
+        let prefix = if waiting.index == 0 { request.prefix.clone() } else { Vec::new() };
+        let OutputLimit(limit) =
+            self.lengths.output_limit(&self.config, words.len(), request.search.rule);
+        // A prefix may be longer than the model would make the answer: then it gets its words and `</s>`.
+        let room = self.config.target_positions().unwrap_or(usize::MAX);
+        let limit = if prefix.is_empty() { limit } else { limit.max((prefix.len() + 1).min(room)) };
+        let limit = limit.min(request.max_length.unwrap_or(usize::MAX));
+        Piece {
+            job: waiting.job,
+            index: waiting.index,
+            span: 0..0,
+            beam: Beam::new(request.search.clone(), prefix, request.forbid_unk, limit),
+            shortlist: job.shortlist.clone(),
+        }
+    }
+
+    /// Encodes the sources of `pieces` and lets these join.
+    fn encode(&mut self, mut pieces: Vec<Piece>, sources: &Sequences) {
+        let tape = Tape::forgetting(Arc::clone(&self.team));
+        let graph = Graph::of_vars(&tape, &self.parameters);
+        let decoder = &self.layers.decoder;
+        let encoded = self.layers.encode(&graph, sources);
+        let memory = decoder.memory(&graph, &encoded);
+        let start = self.memory.append(&memory, self.pieces.iter_mut().map(|piece| &mut piece.span));
+        for (piece, span) in pieces.iter_mut().zip(encoded.spans.iter()) {
+            piece.span = start + span.start..start + span.end;
+        }
+        let first = decoder.start(&graph, &encoded, &(0..pieces.len()).collect::<Vec<_>>());
+        self.state = Some(match &self.state {
+            Some(state) => state.join(&graph, &first),
+            None => first,
+        });
+        self.pieces.append(&mut pieces);
+    }
+
+    /// One word for every live hypothesis.
+    fn advance(&mut self) {
+        let Some(state) = self.state.take() else {
+            unreachable!("live pieces have a state");
+        };
+        let tape = Tape::forgetting(Arc::clone(&self.team));
+        let graph = Graph::of_vars(&tape, &self.parameters);
+        let mut words = Sequences::default();
+        let mut spans = Vec::new();
+        let mut wanted = Vec::new();
+        for piece in &self.pieces {
+            let wish = Wanted {
+                count: piece.beam.words_wanted(),
+                forced: piece.beam.forced(),
+                shortlist: piece.shortlist.clone(),
+            };
+            for word in piece.beam.words() {
+                words.push([word]);
+                spans.push(piece.span.clone());
+                wanted.push(wish.clone());
+            }
+        }
+        let spans: Arc<[_]> = spans.into();
+        let embedded = self.layers.embed_target(&graph, &words);
+        let stepped = self.steps.advance(&graph, self.memory.matrices(), embedded, &spans, &state);
+        self.output.choose(&self.team, stepped.output.value(), &wanted);
+
+        let probabilities = stepped.probabilities.data();
+        let offsets = kokanee_kernels::attention::offsets(&spans);
+        let mut survivors = Vec::new();
+        let mut first = 0;
+        for mut piece in std::mem::take(&mut self.pieces) {
+            let rows = first..first + piece.beam.live();
+            first = rows.end;
+            piece.beam.advance(
+                |row| self.output.best(rows.start + row),
+                |row| probabilities[offsets[rows.start + row]..offsets[rows.start + row + 1]].to_vec(),
+            );
+            if piece.beam.is_done() {
+                self.memory.release(&piece.span);
+                self.finish(piece);
+            } else {
+                survivors.extend(piece.beam.origins().map(|row| (rows.start + row) as u32));
+                self.pieces.push(piece);
+            }
+        }
+        self.keep_rows(Some(&stepped.state), survivors);
+    }
+
+    /// Makes `rows` of a state the live hypotheses.
+    fn keep_rows(&mut self, state: Option<&DecoderState>, rows: Vec<u32>) {
+        self.memory.tidy(self.pieces.iter_mut().map(|piece| &mut piece.span));
+        let tape = Tape::forgetting(Arc::clone(&self.team));
+        let graph = Graph::of_vars(&tape, &[]);
+        self.state = match state {
+            Some(state) if !rows.is_empty() => Some(state.select(&graph, &rows.into())),
+            _ => None,
+        };
+    }
+
+    /// Takes what was found for a piece; with the last of its job, the answer is complete.
+    fn finish(&mut self, piece: Piece) {
+        let Some(job) = self.jobs.get_mut(&piece.job) else { return };
+        job.pieces[piece.index].1 = Some(piece.beam.finish());
+        job.unanswered -= 1;
+        if job.unanswered == 0
+            && let Some(job) = self.jobs.remove(&piece.job)
+        {
+            self.answered.push((job.ticket, job.answer()));
+        }
+    }
+}
+
+impl Job {
+    /// The answer, once every piece has one.
+    fn answer(self) -> Translation {
+        let search = &self.request.search;
+        let parts = self.pieces.into_iter().map(|(columns, found)| (columns, found.unwrap_or_default()));
+        let mut parts: Vec<(usize, Vec<Hypothesis>)> = parts.collect();
+        if let [(_, found)] = &mut parts[..] {
+            found.truncate(search.nbest.max(1));
+            return Translation { hypotheses: std::mem::take(found) };
+        }
+        let mut joined = join(parts, search);
+        let most = self.request.max_length.unwrap_or(usize::MAX);
+        joined.words.truncate(most);
+        joined.attention.truncate(most);
+        Translation { hypotheses: vec![joined] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server makes it on one thread and uses it on another.
+    #[test]
+    fn a_decoder_may_move_to_another_thread() {
+        fn check<T: Send + 'static>() {}
+        check::<Decoding>();
+    }
+}
