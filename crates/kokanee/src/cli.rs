@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::commands::{demo, evaluate, export, import, inspect, prepare, score, train, translate};
+use crate::commands::{demo, evaluate, export, import, inspect, prepare, score, serve, train, translate};
 use crate::terminal;
 
 /// SageMaker's sequence-to-sequence algorithm on your own machine.
@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Train(train::TrainArgs),
     /// Translate text, line by line.
     Translate(translate::TranslateArgs),
+    /// Answer over HTTP, as a SageMaker inference container or from the command line.
+    Serve(serve::ServeArgs),
     /// Say how probable given translations are.
     Score(score::ScoreArgs),
     /// Measure a model: perplexity, accuracy, BLEU, error rates.

@@ -9,8 +9,10 @@ use crate::translator::Sentence;
 /// The answer to one instance.
 #[derive(Clone, Debug)]
 pub struct Answered {
-    /// Tokens of the source.
+    /// Tokens of the source, where unknown words are to be replaced.
     pub source: Vec<String>,
+    /// How many tokens the source has.
+    pub columns: usize,
     /// Best first; none for a source without tokens.
     pub hypotheses: Vec<Sentence>,
     /// What was wanted.

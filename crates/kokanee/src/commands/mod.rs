@@ -9,6 +9,7 @@ mod parallel_input;
 pub(crate) mod prepare;
 pub(crate) mod score;
 mod search_options;
+pub(crate) mod serve;
 pub(crate) mod train;
 pub(crate) mod translate;
 
@@ -26,6 +27,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Prepare(args) => prepare::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Translate(args) => translate::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Import(args) => import::run(&args),

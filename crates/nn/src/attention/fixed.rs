@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use kokanee_tensor::ops::{self, Attended};
 use kokanee_tensor::Tensor;
+use kokanee_tensor::ops::{self, Attended};
 
 use super::Memory;
 use crate::graph::Graph;

@@ -33,11 +33,7 @@ impl LiveMemory {
     /// Puts the rows of `new` behind the others and returns the number of the first.
     ///
     /// `live` are the rows of each sentence in the order in which they were appended; they are moved when there is no room.
-    pub(super) fn append<'s>(
-        &mut self,
-        new: &Memory,
-        live: impl Iterator<Item = &'s mut Range<u32>>,
-    ) -> u32 {
+    pub(super) fn append<'s>(&mut self, new: &Memory, live: impl Iterator<Item = &'s mut Range<u32>>) -> u32 {
         let rows = new.values.value().rows();
         if self.used + rows > self.capacity() {
             self.compact(live);
@@ -140,7 +136,8 @@ mod tests {
         let mut next = 0;
         for round in 0..2000u32 {
             let length = 1 + round * 7 % 41;
-            let new = Memory { values: matrix(next..next + length, 3), keys: Some(matrix(next..next + length, 2)) };
+            let new =
+                Memory { values: matrix(next..next + length, 3), keys: Some(matrix(next..next + length, 2)) };
             let start = memory.append(&new, live.iter_mut().map(|(_, span)| span));
             live.push((next, start..start + length));
             next += length;

@@ -35,7 +35,9 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// A source id without an embedding.
-    #[error("source word {position} has the id {id}, but ids are less than {vocabulary}, the size of the source vocabulary")]
+    #[error(
+        "source word {position} has the id {id}, but ids are less than {vocabulary}, the size of the source vocabulary"
+    )]
     SourceWord {
         /// Place in the source.
         position: usize,
@@ -45,8 +47,10 @@ pub enum RequestError {
         vocabulary: usize,
     },
     /// A prefix id that is no word.
-    #[error("prefix word {position} has the id {id}, but words have ids less than {vocabulary}, the size of the target \
-             vocabulary, and other than those of <pad>, <s> and </s>")]
+    #[error(
+        "prefix word {position} has the id {id}, but words have ids less than {vocabulary}, the size of the target \
+             vocabulary, and other than those of <pad>, <s> and </s>"
+    )]
     PrefixWord {
         /// Place in the prefix.
         position: usize,
@@ -64,7 +68,9 @@ pub enum RequestError {
         most: usize,
     },
     /// A shortlist id that is no target word.
-    #[error("the shortlist holds the id {id}, but ids are less than {vocabulary}, the size of the target vocabulary")]
+    #[error(
+        "the shortlist holds the id {id}, but ids are less than {vocabulary}, the size of the target vocabulary"
+    )]
     ShortlistWord {
         /// The id.
         id: u32,

@@ -78,7 +78,10 @@ impl CnnDecoder {
     pub(super) fn start(&self, graph: &Graph<'_>, rows: usize) -> CnnState {
         let width = (self.layers.window.width - 1) * self.layers.units;
         let zeros = || graph.tape.constant(Tensor::zeros([rows, width]));
-        CnnState { positions: vec![0; rows].into(), past: (0..self.layers.depth()).map(|_| zeros()).collect() }
+        CnnState {
+            positions: vec![0; rows].into(),
+            past: (0..self.layers.depth()).map(|_| zeros()).collect(),
+        }
     }
 }
 

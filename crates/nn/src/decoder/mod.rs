@@ -85,9 +85,11 @@ impl Decoder {
     /// First states for one row for each of `sentences`.
     pub(crate) fn start(&self, graph: &Graph<'_>, encoded: &Encoded, sentences: &[usize]) -> DecoderState {
         match self {
-            Decoder::Rnn(rnn) => {
-                DecoderState::Rnn(rnn.start(graph, encoded, sentences).with_zeros(graph, rnn, sentences.len()))
-            }
+            Decoder::Rnn(rnn) => DecoderState::Rnn(rnn.start(graph, encoded, sentences).with_zeros(
+                graph,
+                rnn,
+                sentences.len(),
+            )),
             Decoder::Cnn(cnn) => DecoderState::Cnn(cnn.start(graph, sentences.len())),
         }
     }
@@ -120,8 +122,12 @@ impl DecoderState {
     /// These rows, and below them those of `others`.
     pub(crate) fn join(&self, graph: &Graph<'_>, others: &DecoderState) -> DecoderState {
         match (self, others) {
-            (DecoderState::Rnn(above), DecoderState::Rnn(below)) => DecoderState::Rnn(above.join(graph, below)),
-            (DecoderState::Cnn(above), DecoderState::Cnn(below)) => DecoderState::Cnn(above.join(graph, below)),
+            (DecoderState::Rnn(above), DecoderState::Rnn(below)) => {
+                DecoderState::Rnn(above.join(graph, below))
+            }
+            (DecoderState::Cnn(above), DecoderState::Cnn(below)) => {
+                DecoderState::Cnn(above.join(graph, below))
+            }
             _ => unreachable!("states of one decoder are of one kind"),
         }
     }

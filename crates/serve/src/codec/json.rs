@@ -163,7 +163,8 @@ impl<'de> Visitor<'de> for Instances<'_, '_> {
             let object = Object { source_keys: SOURCE_KEYS, field: &mut progress.field };
             let Some(instance) = list.next_element_seed(object)? else { break };
             if instances.len() == MAX_INSTANCES {
-                let problem = format!("one too many: a request may have {MAX_INSTANCES}; send several requests");
+                let problem =
+                    format!("one too many: a request may have {MAX_INSTANCES}; send several requests");
                 return Err(A::Error::custom(problem));
             }
             instances.push_back(Placed { place: Place::Instance(index), instance });

@@ -116,7 +116,11 @@ impl Range {
     fn parse(item: &str) -> Option<Self> {
         let item = item.trim();
         // Old Java clients write a single star.
-        let item = if item == "*" || item.starts_with("*;") { format!("*/*{}", &item[1..]) } else { item.to_owned() };
+        let item = if item == "*" || item.starts_with("*;") {
+            format!("*/*{}", &item[1..])
+        } else {
+            item.to_owned()
+        };
         let mime: Mime = item.parse().ok()?;
         let quality = match mime.get_param("q") {
             None => 1.0,
@@ -142,7 +146,8 @@ impl Range {
 /// The quality of a type is that of the range that names it most exactly (RFC 9110, 12.5.1).
 fn quality(ranges: &[Range], media: MediaType) -> f32 {
     let named = ranges.iter().map(|range| (range.precision(media), range.quality));
-    let best = named.filter(|(precision, _)| *precision > 0).max_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let best =
+        named.filter(|(precision, _)| *precision > 0).max_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     best.map_or(0.0, |(_, quality)| quality)
 }
 

@@ -238,9 +238,10 @@ impl MediaType {
         };
         match wishes.iter().find(|(_, wished)| *wished) {
             None => Ok(()),
-            Some((key, _)) => {
-                Err((key, format!("an answer of type {self} has no room for it; ask for Accept: application/json")))
-            }
+            Some((key, _)) => Err((
+                key,
+                format!("an answer of type {self} has no room for it; ask for Accept: application/json"),
+            )),
         }
     }
 }

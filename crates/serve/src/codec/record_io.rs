@@ -87,7 +87,9 @@ fn frames(bytes: &[u8]) -> Option<Frames> {
     let (mut at, mut data) = (0, 0);
     loop {
         let header = bytes.get(at..at + HEADER_BYTES)?;
-        let word = |from: usize| u32::from_le_bytes([header[from], header[from + 1], header[from + 2], header[from + 3]]);
+        let word = |from: usize| {
+            u32::from_le_bytes([header[from], header[from + 1], header[from + 2], header[from + 3]])
+        };
         if word(0) != MAGIC {
             return Some(Frames::Damaged);
         }
@@ -110,7 +112,10 @@ fn frames(bytes: &[u8]) -> Option<Frames> {
 fn instance(payload: &[u8], place: Place) -> Result<Instance, ServeError> {
     let record = Record::decode(payload).map_err(|error| {
         let bytes = payload.len();
-        place.bad(None, format!("its {bytes} bytes are not an aialgs.data.Record in protobuf encoding: {error}"))
+        place.bad(
+            None,
+            format!("its {bytes} bytes are not an aialgs.data.Record in protobuf encoding: {error}"),
+        )
     })?;
     let configuration = match record.configuration.as_deref() {
         Some(text) if !text.trim().is_empty() => Configuration::from_record(text, place)?,
@@ -123,7 +128,7 @@ fn instance(payload: &[u8], place: Place) -> Result<Instance, ServeError> {
         Err(RecordFault::Missing { field, present }) => {
             return Err(place.bad(Some(field), format!("missing; the record has {present}")));
         }
-        Err(fault) => return Err(place.bad(Some(FEATURE), fault)),
+        Err(fault) => return Err(place.bad(None, fault).with("field", FEATURE)),
     };
     Ok(Instance { input: Input::Ids(ids), configuration })
 }
@@ -165,7 +170,7 @@ pub(super) fn write(answered: &Answered, out: &mut Vec<u8>) {
         feature("alignments", integers(alignments));
     }
     if let Some(matrix) = answered.matrix() {
-        let shape = vec![matrix.len() as u64, answered.source.len() as u64];
+        let shape = vec![matrix.len() as u64, answered.columns as u64];
         let values = matrix.concat();
         feature("matrix", Kind::Float32Tensor(Float32Tensor { values, shape, ..Float32Tensor::default() }));
     }
