@@ -1,9 +1,11 @@
-//! Matrix products on the shapes of real models, in GFLOP/s and as a share of the best product of the same run.
+//! Matrix products on the shapes of real models, in GFLOP/s and as a share of the best product of the same run; then products
+//! with packed weights, as decoding makes them, with the rate at which weights go by.
 //!
 //! `cargo xtask bench gemm [--threads N]`
 
 use std::time::Instant;
 
+use kokanee_kernels::packed::{Format, PackedMatrix};
 use kokanee_kernels::{Mat, MatMut, Team, gemm};
 
 /// How the operands of `C = A B` lie in memory.
@@ -44,10 +46,11 @@ fn main() {
             100.0 * rate / peak
         );
     }
+    report += &packed_products(&team, peak);
     eprint!("{report}");
 }
 
-/// The best of five windows of at least 0.2 seconds: what the machine does when nothing else disturbs it.
+/// GFLOP/s of a product.
 fn measure(team: &Team, m: usize, n: usize, k: usize, layout: Layout) -> f64 {
     let value = |i: usize| (i % 97) as f32 / 97.0 - 0.5;
     let a: Vec<f32> = (0..m * k).map(value).collect();
@@ -61,17 +64,84 @@ fn measure(team: &Team, m: usize, n: usize, k: usize, layout: Layout) -> f64 {
         };
         gemm(team, MatMut::new(&mut c, m, n), 0.0, a, b);
     };
+    2.0 * (m * n * k) as f64 / best_time(5, 0.2, &mut run) / 1e9
+}
+
+/// Seconds a call of `run` takes in the best of some windows of at least so many seconds: what the machine does when nothing
+/// else disturbs it.
+fn best_time(windows: usize, seconds: f64, run: &mut dyn FnMut()) -> f64 {
     run();
-    let mut best = 0f64;
-    for _ in 0..5 {
+    let window = |_| {
         let start = Instant::now();
-        let mut count = 0;
-        while start.elapsed().as_secs_f64() < 0.2 {
+        let mut count = 0u32;
+        while start.elapsed().as_secs_f64() < seconds {
             run();
             count += 1;
         }
-        let flops = 2.0 * (m * n * k) as f64 * f64::from(count);
-        best = best.max(flops / start.elapsed().as_secs_f64() / 1e9);
+        start.elapsed().as_secs_f64() / f64::from(count)
+    };
+    (0..windows).map(window).fold(f64::INFINITY, f64::min)
+}
+
+/// Weights of M30K-RNN512 in decoding: (what, outputs, inputs).
+const WEIGHTS: &[(&str, usize, usize)] = &[
+    ("output layer", 18_726, 512),
+    ("recurrent gates", 2048, 512),
+    ("gates of word, context and state", 2048, 1536),
+    ("attentional state", 512, 1024),
+    ("attention query", 512, 512),
+];
+
+/// Rows: one beam of one and of five, 8 to 64 beams of five, and the tokens of a batch in the encoder.
+const ROWS: &[usize] = &[1, 5, 40, 80, 160, 320, 900];
+
+/// The formats, with their multiply-adds an instruction as a multiple of those of `f32`.
+const FORMATS: &[(&str, Format, f64)] =
+    &[("f32", Format::F32, 1.0), ("bf16", Format::Bf16, 2.0), ("int8", Format::Int8, 4.0)];
+
+/// A table for each weight: rows, and for each format GFLOP/s, share of the format's peak (a multiple of `peak`, the best `f32`
+/// product), and GB/s of weights, each as if they went by once.
+fn packed_products(team: &Team, peak: f64) -> String {
+    let mut report = String::from("\npacked weights: GFLOP/s, % of the format's peak, GB/s of weights\n");
+    for &(what, outputs, inputs) in WEIGHTS {
+        let weight: Vec<f32> = (0..outputs * inputs).map(|i| (i % 89) as f32 / 89.0 - 0.5).collect();
+        let packed = FORMATS
+            .iter()
+            .map(|&(_, format, _)| PackedMatrix::pack(team, format, &weight, outputs, inputs, inputs));
+        let packed: Vec<PackedMatrix> = packed.collect();
+        report += &format!("{what}, {outputs} x {inputs}; a plain read:");
+        for (matrix, (name, ..)) in packed.iter().zip(FORMATS) {
+            report += &format!("  {name} {:.0} GB/s", read_rate(team, matrix.bytes()));
+        }
+        report.push('\n');
+        for &rows in ROWS {
+            report += &format!("{rows:>6} rows");
+            for (matrix, (name, _, multiple)) in packed.iter().zip(FORMATS) {
+                let x: Vec<f32> = (0..rows * inputs).map(|i| (i % 83) as f32 / 83.0 - 0.5).collect();
+                let mut y = vec![0f32; rows * outputs];
+                let time = best_time(3, 0.08, &mut || matrix.multiply(team, &x, &mut y, 0.0));
+                let rate = 2.0 * (rows * outputs * inputs) as f64 / time / 1e9;
+                let share = 100.0 * rate / (peak * multiple);
+                let bytes = matrix.bytes() as f64 / time / 1e9;
+                report += &format!("  {name:>5} {rate:>5.0} {share:>3.0}% {bytes:>4.0} GB/s");
+            }
+            report.push('\n');
+        }
     }
-    best
+    report
+}
+
+/// GB/s at which the team reads so many bytes again and again.
+fn read_rate(team: &Team, bytes: usize) -> f64 {
+    let data = vec![1u64; bytes / 8];
+    let time = best_time(3, 0.08, &mut || {
+        team.split(data.len(), 512, |range| {
+            let mut sums = [0u64; 32];
+            for block in data[range].as_chunks::<32>().0 {
+                sums.iter_mut().zip(block).for_each(|(sum, x)| *sum = sum.wrapping_add(*x));
+            }
+            std::hint::black_box(sums);
+        });
+    });
+    bytes as f64 / time / 1e9
 }

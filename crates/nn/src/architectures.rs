@@ -31,7 +31,7 @@ fn hyperparameters() -> Hyperparameters {
 }
 
 /// One of each choice at a time, and the mixtures that share code in other ways.
-fn cases() -> Vec<(String, Hyperparameters)> {
+pub(crate) fn cases() -> Vec<(String, Hyperparameters)> {
     let mut cases = Vec::new();
     for cell in RnnCellType::ALL {
         for attention in RnnAttentionType::ALL {
@@ -86,7 +86,12 @@ fn cases() -> Vec<(String, Hyperparameters)> {
 }
 
 fn model(h: &Hyperparameters) -> Model {
-    let config = ModelConfig::new(h, VOCABULARY, VOCABULARY).unwrap();
+    model_of(h, VOCABULARY)
+}
+
+/// A model with random weights and biases.
+pub(crate) fn model_of(h: &Hyperparameters, vocabulary: usize) -> Model {
+    let config = ModelConfig::new(h, vocabulary, vocabulary).unwrap();
     let mut model = Model::new(config, &h.into(), &Team::new(1)).unwrap();
     // Biases start as zeros, which would hide where they are added.
     let mut stream = Stream::new(1, "biases");

@@ -10,12 +10,13 @@ use crate::artifact::read_mxnet_parameters;
 use crate::artifact::sockeye::{self, ImportOptions};
 use crate::batch::Sequences;
 use crate::config::DecoderConfig;
-use crate::decode::{Search, Translation, translate};
+use crate::decode::{Decoding, Request, Search, Translation, translate};
 use crate::graph::Graph;
 use crate::{LengthStatistics, Model};
 use kokanee_contract::BeamSearchRule;
 use kokanee_contract::special_ids::{BOS, EOS, PAD};
 use kokanee_kernels::Team;
+use kokanee_kernels::packed::Format;
 use kokanee_tensor::ops::{self, Weight};
 use kokanee_tensor::{Gradient, Tape, Tensor};
 use kokanee_testkit::golden;
@@ -111,18 +112,46 @@ impl Golden {
         }
     }
 
-    fn translate(&self, beam_size: usize, nbest: usize) -> Vec<Translation> {
-        let search = Search {
+    fn search(&self, beam_size: usize, nbest: usize) -> Search {
+        Search {
             beam_size,
             rule: BeamSearchRule::Sockeye1_18,
             length_penalty_alpha: 1.0,
             length_penalty_beta: 0.0,
             nbest,
             attention: true,
-        };
+        }
+    }
+
+    fn translate(&self, beam_size: usize, nbest: usize) -> Vec<Translation> {
         let pairs = self.pairs("test");
         let sources: Vec<&[u32]> = pairs.iter().map(|(s, _)| &s[..]).collect();
-        translate(&self.model, &self.lengths, &self.team, &sources, &search)
+        translate(&self.model, &self.lengths, &self.team, &sources, &self.search(beam_size, nbest))
+    }
+
+    /// With coarser weights, what Sockeye says in full costs nearly the same. (Its words need not stay the best: these models
+    /// were trained a little only, and know many answers that are nearly as good.)
+    fn check_formats(&self, failures: &mut Vec<String>) {
+        let pairs = self.pairs("test");
+        let want = self.translate(1, 1);
+        for (format, tolerance) in [(Format::F32, 0.0), (Format::Bf16, 0.02), (Format::Int8, 0.05)] {
+            let mut decoding = Decoding::new(&self.model, &self.lengths, &self.team, format);
+            let forced = pairs.iter().zip(&want).map(|((source, _), want)| Request {
+                prefix: want.hypotheses[0].words.clone(),
+                max_length: Some(want.hypotheses[0].scored_tokens),
+                ..Request::new(source.clone(), self.search(1, 1))
+            });
+            decoding.admit((0..).zip(forced));
+            while !decoding.is_idle() {
+                for (i, got) in decoding.step() {
+                    let (got, want) = (&got.hypotheses[0], &want[i as usize].hypotheses[0]);
+                    let off = (got.score - want.score).abs();
+                    if got.words != want.words || off.is_nan() || off > tolerance * want.score {
+                        failures.push(format!("{format:?} {}: {} for {}", i + 1, got.score, want.score));
+                    }
+                }
+            }
+        }
     }
 
     fn sentence(&self, ids: &[u32]) -> String {
@@ -326,6 +355,7 @@ fn golden_cases_agree() {
         golden.check_beam(&mut failures);
         golden.check_attention(&mut failures);
         golden.check_own_attention(&mut failures);
+        golden.check_formats(&mut failures);
         failures[before..].iter_mut().for_each(|f| *f = format!("{case}: {f}"));
     }
     assert!(failures.is_empty(), "{} differences:\n{}", failures.len(), failures.join("\n"));

@@ -8,6 +8,8 @@ pub mod dropout;
 pub mod elementwise;
 pub mod gather;
 pub mod gemm;
+#[cfg(test)]
+mod independence;
 pub mod math;
 pub mod optimizer;
 pub mod reduce;

@@ -46,9 +46,9 @@ impl Beam {
         Beam { search, prefix, forbid_unk, limit, entries, nodes: Vec::new() }
     }
 
-    /// How to search.
-    pub(super) fn search(&self) -> &Search {
-        &self.search
+    /// Most hypotheses that live at a time.
+    pub(super) fn size(&self) -> usize {
+        self.search.beam_size
     }
 
     /// Number of hypotheses that are not finished.
@@ -71,7 +71,7 @@ impl Beam {
 
     /// How many of its cheapest words each live hypothesis must know.
     pub(super) fn words_wanted(&self) -> usize {
-        self.search.beam_size + usize::from(self.forbid_unk)
+        self.search.beam_size.saturating_add(usize::from(self.forbid_unk))
     }
 
     /// Extends the live hypotheses by one word. `best` gives the cheapest words of the n-th of them, and `attention` its

@@ -60,6 +60,18 @@ pub struct Decoding {
     jobs: BTreeMap<u64, Job>,
     admitted: u64,
     answered: Vec<(Ticket, Translation)>,
+    work: Work,
+}
+
+/// What a decoder has done since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Steps that said words.
+    pub steps: u64,
+    /// Hypotheses that were extended, summed over the steps; divided by these, the mean size of a batch.
+    pub rows: u64,
+    /// Source tokens that were encoded.
+    pub source_tokens: u64,
 }
 
 /// A request on its way.
@@ -137,6 +149,7 @@ impl Decoding {
             jobs: BTreeMap::new(),
             admitted: 0,
             answered: Vec::new(),
+            work: Work::default(),
         }
     }
 
@@ -231,6 +244,11 @@ impl Decoding {
         self.sentences() == 0
     }
 
+    /// What was done so far.
+    pub fn work(&self) -> Work {
+        self.work
+    }
+
     /// Bytes of weights, of what live sentences were encoded to and of the shared logits: all but the states of live hypotheses
     /// and what belongs to single requests.
     pub fn memory_bytes(&self) -> usize {
@@ -240,10 +258,13 @@ impl Decoding {
 
     /// Lets in what waits, as far as there is room.
     fn enter(&mut self) {
-        let taken: usize = self.pieces.iter().map(|piece| piece.beam.search().beam_size).sum();
+        let taken = self.pieces.iter().fold(0, |sum, piece| piece.beam.size().saturating_add(sum));
         let free = self.window.saturating_sub(taken);
-        let wanted = self.waiting.iter().map(|waiting| waiting.beam_size);
-        let all_fit = wanted.scan(0, |sum, size| Some(*sum += size).map(|()| *sum)).all(|sum| sum <= free);
+        let mut wanted = 0usize;
+        let all_fit = self.waiting.iter().all(|next| {
+            wanted = wanted.saturating_add(next.beam_size);
+            wanted <= free
+        });
         if !self.pieces.is_empty() && !all_fit && free < self.window / REFILL {
             return;
         }
@@ -308,6 +329,7 @@ impl Decoding {
         for (piece, span) in pieces.iter_mut().zip(encoded.spans.iter()) {
             piece.span = start + span.start..start + span.end;
         }
+        self.work.source_tokens += sources.ids().len() as u64;
         let first = decoder.start(&graph, &encoded, &(0..pieces.len()).collect::<Vec<_>>());
         self.state = Some(match &self.state {
             Some(state) => state.join(&graph, &first),
@@ -338,6 +360,8 @@ impl Decoding {
                 wanted.push(wish.clone());
             }
         }
+        self.work.steps += 1;
+        self.work.rows += spans.len() as u64;
         let spans: Arc<[_]> = spans.into();
         let embedded = self.layers.embed_target(&graph, &words);
         let stepped = self.steps.advance(&graph, self.memory.matrices(), embedded, &spans, &state);

@@ -15,7 +15,7 @@ use kokanee_contract::{BeamSearchRule, Hyperparameters};
 use kokanee_kernels::Team;
 use kokanee_kernels::packed::Format;
 
-pub use decoding::Decoding;
+pub use decoding::{Decoding, Work};
 pub use limits::OutputLimit;
 pub use request::{Request, RequestError, Ticket};
 

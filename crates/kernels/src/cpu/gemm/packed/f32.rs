@@ -3,7 +3,7 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-use super::kernel::{Kernel, LANES, LINES, Line, Tile, portable};
+use super::kernel::{FETCH_AHEAD, Kernel, LANES, LINES, Line, Tile, portable, prefetch};
 use crate::cpu::isa::Isa;
 
 /// The words of rows of `x`: their bits.
@@ -12,11 +12,12 @@ pub(super) fn words(x: &[f32]) -> &[u32] {
     unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) }
 }
 
-/// Sums begin with `y`, or with zeros where there is none.
-pub(super) fn begin(sums: &mut [Line; LINES], y: &[f32]) {
+/// Sums begin with `start` of `y`, or with zeros where there is none.
+#[inline(always)]
+pub(super) fn begin(sums: &mut [Line; LINES], y: &[f32], start: impl Fn(f32) -> f32) {
     *sums = [Line::ZERO; LINES];
     for (line, y) in sums.iter_mut().zip(y.chunks(LANES)) {
-        line.0.iter_mut().zip(y).for_each(|(sum, y)| *sum = y.to_bits());
+        line.0.iter_mut().zip(y).for_each(|(sum, &y)| *sum = start(y).to_bits());
     }
 }
 
@@ -49,7 +50,12 @@ fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, tile: &mut Tile) {
     portable(panel, x, rows, tile, |sum, x, w| {
         let (sum, x, w) = (f32::from_bits(sum), f32::from_bits(x), f32::from_bits(w));
         // Where the target guarantees the fused operation, its bits are those of the other kernels.
-        (if cfg!(target_feature = "fma") { x.mul_add(w, sum) } else { sum + x * w }).to_bits()
+        (if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
+            x.mul_add(w, sum)
+        } else {
+            sum + x * w
+        })
+        .to_bits()
     });
 }
 

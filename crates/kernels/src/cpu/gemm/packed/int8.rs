@@ -7,7 +7,7 @@
 use std::arch::x86_64::*;
 
 use super::Quantised;
-use super::kernel::{Kernel, LANES, LINES, Line, Tile, portable};
+use super::kernel::{FETCH_AHEAD, Kernel, LANES, LINES, Line, Tile, portable, prefetch};
 use crate::cpu::isa::Isa;
 
 /// Largest integer of a quantised number.

@@ -10,11 +10,12 @@
 //! # Formats
 //! - [`Format::F32`]: `sum = fma(x, w, sum)` for one input after the other, beginning at `beta y`. Machines without fused
 //!   multiply-add round twice and differ from those that have it.
-//! - [`Format::Bf16`]: weights are rounded to bf16 when packed, `x` when multiplied, both to nearest even. The sum is `f32`,
-//!   begins at `beta y`, and takes inputs in pairs, the second before the first, each by a fused multiply-add; subnormal
-//!   numbers count as zero, and so do subnormal results. This is what `vdpbf16ps` computes, found by comparing it with
-//!   millions of random operands; the other versions give the same bits. Only without fused multiply-add may a sum with
-//!   products below 2^-126 or above 2^128 differ.
+//! - [`Format::Bf16`]: weights are rounded to bf16 when packed, `x` when multiplied, both to nearest even; magnitudes below
+//!   2^-56 count as zero. The sum is `f32`, begins at `beta y` (zero below 2^-103), and takes inputs in pairs, the second before
+//!   the first, each by a fused multiply-add. This is what `vdpbf16ps` computes, as millions of random operands confirm, and
+//!   what every other kernel computes too: products of two bf16 numbers are exact, so nothing depends on fused operations,
+//!   and with these limits no sum is subnormal, which the instruction would take as zero. Only where a product itself
+//!   exceeds the range of `f32` may a machine without fused multiply-add say infinity and another not.
 //! - [`Format::Int8`]: each row of `W`, when packed, and each row of `x`, when multiplied, is divided by its own scale, its
 //!   largest magnitude / 127, and rounded to nearest even. The sum of products is an exact integer, and
 //!   `y = beta y + sum * (scale of x * scale of w)` with each operation rounded: the same bits on every machine. A row that holds
@@ -37,7 +38,7 @@ mod tests;
 use std::cell::Cell;
 use std::ops::Range;
 
-use self::kernel::{Kernel, LANES, LINES, Line, PANEL, ROWS, Tile};
+use self::kernel::{Kernel, LANES, LINES, Line, PANEL, ROWS, Tile, prefetch};
 use super::super::threads::{SharedMut, Team, share};
 
 /// Number format of packed weights.
@@ -117,6 +118,8 @@ struct Quantised {
 const SMALL: usize = 1 << 18;
 /// Elements of `x` that one thread converts at least.
 const CONVERSION_GRAIN: usize = 1 << 14;
+/// Panels that stay in the second cache: a quarter of the smallest of today's server cores.
+const PANELS_BYTES: usize = 1 << 18;
 /// From this many panels a thread on, whole panels split evenly enough.
 const MANY_PANELS: usize = 16;
 
@@ -320,14 +323,18 @@ impl Product<'_> {
         }
     }
 
-    /// The product of some panels with some rows. A panel stays in the cache while the rows go by.
+    /// The product of some panels with some rows. As many panels as the second cache holds stay there while the rows go by, and
+    /// each tile of rows meets all of them, so that what is written of a row lies together.
     fn part(&self, panels: Range<usize>, rows: Range<usize>) {
         let tiles = rows.len().div_ceil(ROWS);
         let mut tile = Tile::ZERO;
-        for panel in panels {
+        let block = (PANELS_BYTES / (self.matrix.groups() * size_of::<[Line; LINES]>()).max(1)).max(1);
+        for first in panels.clone().step_by(block) {
             for index in 0..tiles {
                 let part = share(rows.len(), tiles, index);
-                self.tile(panel, rows.start + part.start..rows.start + part.end, &mut tile);
+                for panel in first..panels.end.min(first + block) {
+                    self.tile(panel, rows.start + part.start..rows.start + part.end, &mut tile);
+                }
             }
         }
     }
@@ -343,6 +350,10 @@ impl Product<'_> {
             // slice of one row is dropped before the next is asked for.
             unsafe { self.y.slice(start + outputs.start..start + outputs.end) }
         };
+        // Written at the end; without this the stores would wait for what lies there.
+        for row in rows.clone() {
+            y(row).chunks(LANES).for_each(|line| prefetch(line.as_ptr()));
+        }
         let weights = &matrix.panels[panel * groups..(panel + 1) * groups];
         let x = &self.x.words[rows.start * groups..rows.end * groups];
         if matrix.format == Format::Int8 {
@@ -354,7 +365,11 @@ impl Product<'_> {
             }
         } else {
             for (sums, row) in tile.rows.iter_mut().zip(rows.clone()) {
-                f32::begin(sums, if self.add { y(row) } else { &[] });
+                let y: &[f32] = if self.add { y(row) } else { &[] };
+                match matrix.format {
+                    Format::Bf16 => f32::begin(sums, y, bf16::start),
+                    _ => f32::begin(sums, y, |y| y),
+                }
             }
             self.kernel.run(weights, x, rows.len(), tile);
             for (sums, row) in tile.rows.iter().zip(rows) {

@@ -1,7 +1,7 @@
 //! The plainest product in each format, which the kernels are tested equal to: one output at a time, as the formats are
 //! defined.
 
-use super::{Format, bf16};
+use super::Format;
 
 /// What a product must give, and how far from it a kernel may be.
 pub(super) struct Expected {
@@ -25,12 +25,39 @@ pub(super) fn product(format: Format, x: &[f32], w: &[f32], y: f32, beta: f32) -
 }
 
 fn bf16_product(x: &[f32], w: &[f32], y: f32) -> f32 {
-    let round = |x: &f32| f32::from_bits(bf16::round(*x));
-    let add = |sum: f32, x: f32, w: f32| bf16::flush(x.mul_add(w, sum));
-    x.chunks(2).zip(w.chunks(2)).fold(y, |sum, (x, w)| {
+    // The definition of vdpbf16ps: subnormal numbers are zero, before and after each of the two fused operations.
+    let flush = |x: f32| if x.is_subnormal() { 0f32.copysign(x) } else { x };
+    let round = |x: &f32| if x.abs() < 2f32.powi(-56) { 0f32.copysign(*x) } else { nearest_bf16(*x) };
+    let add = |sum: f32, x: f32, w: f32| flush(x.mul_add(w, flush(sum)));
+    let start = if y.abs() < 2f32.powi(-103) { 0f32.copysign(y) } else { y };
+    x.chunks(2).zip(w.chunks(2)).fold(start, |sum, (x, w)| {
         let second = |pair: &[f32]| pair.get(1).map_or(0.0, round);
-        add(add(bf16::flush(sum), second(x), second(w)), round(&x[0]), round(&w[0]))
+        add(add(sum, second(x), second(w)), round(&x[0]), round(&w[0]))
     })
+}
+
+/// The nearer of the two neighbours in bf16; of equals the one with an even last bit.
+fn nearest_bf16(x: f32) -> f32 {
+    let below = f32::from_bits(x.to_bits() & 0xFFFF_0000);
+    let above = f32::from_bits((x.to_bits() & 0xFFFF_0000).wrapping_add(0x1_0000));
+    if !x.is_finite() || below == x {
+        return x;
+    }
+    let (x, low, high) = (f64::from(x), f64::from(below), f64::from(above));
+    // Beyond the largest number its neighbour would be the next power of two.
+    let high = if high.is_infinite() { 2f64.powi(128).copysign(x) } else { high };
+    let even = below.to_bits() >> 16 & 1 == 0;
+    match (x - low).abs().total_cmp(&(high - x).abs()) {
+        std::cmp::Ordering::Less => below,
+        std::cmp::Ordering::Greater => above,
+        std::cmp::Ordering::Equal => {
+            if even {
+                below
+            } else {
+                above
+            }
+        }
+    }
 }
 
 fn int8_product(x: &[f32], w: &[f32], y: f32, beta: f32) -> f32 {

@@ -129,6 +129,95 @@ fn selected_outputs_keep_their_bits() {
             let want: Vec<u32> = chosen.iter().map(|&o| y[row * outputs + o as usize].to_bits()).collect();
             assert_eq!(bits(&y_part[row * chosen.len()..(row + 1) * chosen.len()]), want, "{format:?}");
         }
-        assert!(whole.select(&[]).multiply(&team, &x, &mut [], 0.0) == ());
+        whole.select(&[]).multiply(&team, &x, &mut [], 0.0);
+    }
+}
+
+/// Every kernel gives for one row and one output what the reference gives: the same bits, or NaN with NaN; alone and, where
+/// the reference is exact, added to what stood there.
+fn check_values(format: Format, x: &[f32], w: &[f32]) {
+    let team = Team::new(1);
+    let matrix = PackedMatrix::pack(&team, format, w, 1, w.len(), w.len());
+    let starts: &[(f32, f32)] = match format {
+        Format::F32 => &[(0.0, 0.0)],
+        _ => &[(0.0, 0.0), (0.5, 1.0), (-1e-40, 1.0), (1.1e-31, 1.0), (-9e-32, 1.0)],
+    };
+    for &(start, beta) in starts {
+        let want = reference::product(format, x, w, start, beta).value;
+        for (level, kernel) in format.kernels().into_iter().enumerate() {
+            let mut y = [start];
+            matrix.multiply_by(kernel, &team, x, &mut y, beta);
+            let same = y[0].to_bits() == want.to_bits() || (y[0].is_nan() && want.is_nan());
+            assert!(
+                same,
+                "{format:?}, kernel {level}: {beta} * {start} + {x:?} . {w:?} = {:e}, not {want:e}",
+                y[0]
+            );
+        }
+    }
+}
+
+#[test]
+fn extreme_values_follow_the_definition() {
+    let (inf, nan) = (f32::INFINITY, f32::NAN);
+    for format in FORMATS {
+        check_values(format, &[1.0, nan, 2.0], &[1.0, 1.0, 1.0]);
+        check_values(format, &[1.0, inf, 2.0], &[0.0, 0.0, 1.0]);
+        check_values(format, &[1.0, 2.0], &[-inf, 1.0]);
+        check_values(format, &[0.0, -0.0], &[3.0, 4.0]);
+        check_values(format, &[1e30, -1e30, 1e-30], &[2.0, 2.0, 1.0]);
+    }
+    // Subnormal operands, products and sums; f32 keeps them, with the last bits depending on the fused operation.
+    for format in [Format::Bf16, Format::Int8] {
+        check_values(format, &[1e-40, 1.0, -2e-39], &[1.0, 1e-40, 5.0]);
+        check_values(format, &[1e-20, 3e-20, 1.0], &[1e-20, 1e-20, 0.0]);
+        check_values(format, &[1e-20, -1.2e-38], &[1e-25, 1.0]);
+        // Just above and below what bf16 takes as zero: products of 2^-112 that nearly cancel.
+        let tiny = 2f32.powi(-56);
+        check_values(format, &[tiny, tiny * 1.0078125, tiny], &[tiny, -tiny, -tiny * 0.999]);
+        check_values(format, &[tiny * 0.99999994, tiny], &[1e30, tiny]);
+        // Halfway between two neighbours, to the even one; beyond the largest, to infinity.
+        check_values(format, &[1.0 + 1.0 / 256.0, 1.0 + 3.0 / 256.0], &[1.0, 4.0]);
+        check_values(format, &[3.3e38, 3.4e38], &[0.5, 0.25]);
+        check_values(format, &[9e-37; 5], &[1.0; 5]);
+        check_values(format, &[1.1e-36; 5], &[1.0; 5]);
+    }
+    // Numbers of all sizes, so that much cancels and much is lost.
+    for seed in 0..200 {
+        let sized = |(i, x): (usize, f32)| x * 2f32.powi((i * i * 31 + seed as usize * 7) as i32 % 90 - 70);
+        let [x, w] = [seed, seed + 1000].map(|s| numbers(33, s).into_iter().enumerate().map(sized).collect());
+        let (x, w): (Vec<f32>, Vec<f32>) = (x, w);
+        check_values(Format::Bf16, &x, &w);
+        check_values(Format::Int8, &x, &w);
+    }
+    // NaN in one row leaves the others alone.
+    let matrix = PackedMatrix::pack(&Team::new(1), Format::Int8, &[1.0, 2.0], 1, 2, 2);
+    let mut y = [0.0; 2];
+    matrix.multiply(&Team::new(1), &[nan, 1.0, 127.0, -127.0], &mut y, 0.0);
+    assert!(y[0].is_nan() && y[1].is_finite(), "{y:?}");
+}
+
+#[test]
+fn the_longest_int8_sums_fit() {
+    let row = vec![1.0; int8::MAX_INPUTS];
+    check_values(Format::Int8, &row, &row);
+    check_values(Format::Int8, &row, &vec![-1.0; int8::MAX_INPUTS]);
+}
+
+#[test]
+#[should_panic = "would overflow"]
+fn longer_int8_sums_are_refused() {
+    let inputs = int8::MAX_INPUTS + 1;
+    PackedMatrix::pack(&Team::new(1), Format::Int8, &vec![0.0; inputs], 1, inputs, inputs);
+}
+
+#[test]
+fn formats_take_the_memory_they_promise() {
+    let (outputs, inputs) = (640, 512);
+    let weight = vec![0.0; outputs * inputs];
+    for (format, bytes) in [(Format::F32, 4), (Format::Bf16, 2), (Format::Int8, 1)] {
+        let matrix = PackedMatrix::pack(&Team::new(1), format, &weight, outputs, inputs, inputs);
+        let scales = if format == Format::Int8 { outputs * 8 } else { 0 };
+        assert_eq!(matrix.bytes(), outputs * inputs * bytes + scales, "{format:?}");
     }
 }
