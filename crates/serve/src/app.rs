@@ -214,7 +214,7 @@ async fn invocations(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    match answer(&app, &journal, &headers, Incoming::new(body)).await {
+    match answer(&app, &journal, &headers, Incoming::new(body, app.settings.patience)).await {
         Ok(response) => response,
         Err(error) => refuse(&journal, error),
     }

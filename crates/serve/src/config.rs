@@ -32,6 +32,37 @@ pub struct ServerSettings {
     pub url_prefix: String,
     /// Whether messages that may quote a request are written to the log.
     pub log_text: bool,
+    /// How long clients are waited for.
+    pub patience: Patience,
+}
+
+/// How long clients are waited for. A client that does not do its part in time is given up, so that it cannot keep what others
+/// could use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// For the whole head of a request, and for the next request on a connection.
+    pub head: Duration,
+    /// For further bytes of a body.
+    pub body_idle: Duration,
+    /// For a whole body, however steadily it drips, unless bodies may have any length.
+    pub body: Duration,
+    /// For taking some of an answer.
+    pub write: Duration,
+    /// For all that was begun, when the server is told to stop.
+    pub drain: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(20),
+            body_idle: Duration::from_secs(30),
+            body: Duration::from_secs(60),
+            write: Duration::from_secs(30),
+            // SageMaker sends SIGKILL 30 seconds after SIGTERM.
+            drain: Duration::from_secs(30),
+        }
+    }
 }
 
 /// How many records a request of batch transform holds.
@@ -67,6 +98,7 @@ impl Default for ServerSettings {
             deadline: DEADLINE,
             url_prefix: String::new(),
             log_text: false,
+            patience: Patience::default(),
         }
     }
 }

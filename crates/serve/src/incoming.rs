@@ -8,12 +8,9 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::config::Patience;
 use crate::error::{Code, ServeError};
 
-/// A client that sends nothing for so long is given up.
-const IDLE_LIMIT: Duration = Duration::from_secs(30);
-/// A body must have arrived in this time, however steadily it drips; the answer has its own.
-const ARRIVAL_LIMIT: Duration = Duration::from_secs(60);
 /// A body that is too large is still taken in for a moment, so that the client gets to read why it is refused.
 const DISCARD_LIMIT: Duration = Duration::from_secs(2);
 const DISCARD_BYTES: usize = 64 << 20;
@@ -23,20 +20,25 @@ const BUDGET_UNIT: usize = 1 << 10;
 /// A body.
 pub(crate) struct Incoming {
     body: Body,
+    patience: Patience,
 }
 
 impl Incoming {
-    pub(crate) fn new(body: Body) -> Self {
-        Self { body }
+    pub(crate) fn new(body: Body, patience: Patience) -> Self {
+        Self { body, patience }
     }
 
     /// The next bytes; none at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ServeError> {
         loop {
-            let frame = tokio::time::timeout(IDLE_LIMIT, self.body.frame()).await.map_err(|_| {
-                let seconds = IDLE_LIMIT.as_secs();
-                ServeError::new(Code::RequestTimeout, format!("no byte of the body arrived for {seconds} s"))
-            })?;
+            let frame =
+                tokio::time::timeout(self.patience.body_idle, self.body.frame()).await.map_err(|_| {
+                    let limit = self.patience.body_idle;
+                    ServeError::new(
+                        Code::RequestTimeout,
+                        format!("no byte of the body arrived for {limit:?}"),
+                    )
+                })?;
             match frame {
                 None => return Ok(None),
                 Some(Ok(frame)) => {
@@ -54,6 +56,7 @@ impl Incoming {
 
     /// The whole body, of at most `limit` bytes.
     pub(crate) async fn whole(mut self, limit: usize, budget: &BodyBudget) -> Result<Whole, ServeError> {
+        let patience = self.patience.body;
         let read = async {
             let mut whole = Whole { bytes: Vec::new(), share: None };
             while let Some(bytes) = self.next().await? {
@@ -65,9 +68,8 @@ impl Incoming {
             }
             Ok(whole)
         };
-        let read = tokio::time::timeout(ARRIVAL_LIMIT, read).await.unwrap_or_else(|_| {
-            let seconds = ARRIVAL_LIMIT.as_secs();
-            Err(ServeError::new(Code::RequestTimeout, format!("the body did not arrive within {seconds} s")))
+        let read = tokio::time::timeout(patience, read).await.unwrap_or_else(|_| {
+            Err(ServeError::new(Code::RequestTimeout, format!("the body did not arrive within {patience:?}")))
         });
         if read.as_ref().is_err_and(|error| error.code == Code::PayloadTooLarge) {
             self.discard().await;

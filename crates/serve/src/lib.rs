@@ -22,7 +22,7 @@ mod timed_stream;
 pub mod translator;
 
 pub use answered::Answered;
-pub use config::ServerSettings;
+pub use config::{BatchStrategy, Patience, ServerSettings, SettingsError};
 pub use error::{Code, ServeError};
 pub use metrics::Metrics;
 pub use server::{Ended, Server, ServerError};

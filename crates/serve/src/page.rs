@@ -51,7 +51,7 @@ pub(crate) async fn answer(
 ) -> Response {
     let mut form = Form { text: String::new(), nbest: DEFAULT_NBEST };
     let translated = async {
-        let body = Incoming::new(body).whole(MAX_FORM_BYTES, &app.budget).await?;
+        let body = Incoming::new(body, app.settings.patience).whole(MAX_FORM_BYTES, &app.budget).await?;
         form.read(&body.bytes)?;
         translate(&app, &form, &journal).await
     };

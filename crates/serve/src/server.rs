@@ -25,12 +25,6 @@ use crate::timed_stream::TimedStream;
 const MAX_CONNECTIONS: usize = 1024;
 /// The largest request head, in bytes.
 const MAX_HEAD_BYTES: usize = 32 << 10;
-/// A connection that has sent no whole head for so long is closed, be it idle or slow.
-const HEAD_LIMIT: Duration = Duration::from_secs(20);
-/// A client that takes no byte of its answer for so long is given up.
-const WRITE_LIMIT: Duration = Duration::from_secs(30);
-/// SageMaker sends SIGKILL 30 seconds after SIGTERM.
-const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 /// After an error of accepting (no file descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const NO_CONNECTION_LEFT: &[u8] =
@@ -80,7 +74,7 @@ fn hint(error: &std::io::Error) -> &'static str {
 pub enum Ended {
     /// Everything that was begun was finished.
     Drained,
-    /// After 30 seconds so many connections were still at work.
+    /// When patience ended, so many connections were still at work.
     Abandoned(usize),
     /// It was told a second time, with so many connections at work.
     Forced(usize),
@@ -196,7 +190,7 @@ impl Connections {
         tokio::select! {
             _ = self.places.acquire_many(all) => Ended::Drained,
             _ = stop.wait_for(|&count| count > 1) => Ended::Forced(at_work()),
-            () = tokio::time::sleep(DRAIN_LIMIT) => Ended::Abandoned(at_work()),
+            () = tokio::time::sleep(app.settings.patience.drain) => Ended::Abandoned(at_work()),
         }
     }
 }
@@ -208,12 +202,13 @@ async fn serve(
     app: Arc<App>,
     _place: OwnedSemaphorePermit,
 ) {
+    let patience = app.settings.patience;
     app.metrics.connections.inc();
     let service = service_fn(move |request: Request<Incoming>| router.clone().call(request.map(Body::new)));
-    let stream = TokioIo::new(TimedStream::new(stream, WRITE_LIMIT));
+    let stream = TokioIo::new(TimedStream::new(stream, patience.write));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
+        .header_read_timeout(patience.head)
         .max_header_size(MAX_HEAD_BYTES)
         .serve_connection(stream, service);
     let mut connection = std::pin::pin!(connection);
