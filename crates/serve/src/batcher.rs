@@ -342,3 +342,74 @@ impl Rate {
         Some(rate)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kokanee_contract::Hyperparameters;
+    use kokanee_kernels::Team;
+    use kokanee_kernels::packed::Format;
+    use kokanee_nn::{LengthStatistics, Model, ModelConfig};
+
+    use super::*;
+
+    fn decoding() -> Decoding {
+        let h = Hyperparameters {
+            num_embed_source: 4,
+            num_embed_target: 4,
+            rnn_num_hidden: 4,
+            ..Hyperparameters::default()
+        };
+        let team = Arc::new(Team::new(1));
+        let model = Model::new(ModelConfig::new(&h, 9, 9).unwrap(), &(&h).into(), &team).unwrap();
+        let lengths = LengthStatistics {
+            ratio_mean: 1.0,
+            ratio_std: 0.0,
+            longest_source: 50,
+            longest_target: 50,
+            bucket_width: 10,
+        };
+        Decoding::new(&model, &lengths, &team, Format::F32)
+    }
+
+    fn request(id: u32) -> Request {
+        Request { source: vec![id; 3], ..Request::default() }
+    }
+
+    /// A decoder that panics on the word 99, and is made anew `times` times.
+    fn batcher(times: usize) -> Batcher {
+        let made = AtomicU64::new(0);
+        let make = move || {
+            let again = made.fetch_add(1, Ordering::Relaxed) < times as u64;
+            if again { Ok(decoding()) } else { Err("no more".to_owned()) }
+        };
+        let limits = QueueLimits { sentences: 8, tokens: 64 };
+        Batcher::start(decoding(), Box::new(make), limits, Arc::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_decoder_that_fails_is_made_anew() {
+        let batcher = batcher(1);
+        let healthy = batcher.try_submit(request(5)).unwrap().await.unwrap();
+        assert!(healthy.is_ok());
+        let poisoned = batcher.try_submit(request(99)).unwrap().await.unwrap();
+        assert_eq!(poisoned.unwrap_err(), EngineFault);
+        let after = batcher.submit(request(5)).await.unwrap().await.unwrap();
+        assert_eq!(after.unwrap().hypotheses, healthy.unwrap().hypotheses);
+        assert!(batcher.is_alive(request(5), Duration::from_secs(20)).await);
+        assert!(!*batcher.broken().borrow());
+    }
+
+    #[tokio::test]
+    async fn a_decoder_that_cannot_be_made_anew_is_told() {
+        let batcher = batcher(0);
+        let poisoned = batcher.try_submit(request(99)).unwrap().await.unwrap();
+        assert_eq!(poisoned.unwrap_err(), EngineFault);
+        let mut broken = batcher.broken();
+        tokio::time::timeout(Duration::from_secs(20), broken.wait_for(|broken| *broken))
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(!batcher.is_alive(request(5), Duration::from_secs(20)).await);
+        assert_eq!(batcher.submit(request(5)).await.unwrap_err(), Refused::Ended);
+    }
+}

@@ -9,6 +9,7 @@ mod inspect;
 mod prepare;
 mod records;
 mod score;
+mod serve;
 mod train;
 mod translate;
 mod workplace;

@@ -215,8 +215,8 @@ impl<'de> Visitor<'de> for Object<'_> {
                     meant.unwrap_or_else(|| format!("known are {}", known().collect::<Vec<_>>().join(", ")));
                 return Err(A::Error::custom(format!("there is no such key; {known}")));
             }
+            *self.field = None;
         }
-        *self.field = None;
         let Some(text) = text else {
             let key = self.source_keys[0];
             return Err(A::Error::custom(format!(r#"it has no "{key}"; expected {{"{key}": "..."}}"#)));

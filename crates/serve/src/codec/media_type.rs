@@ -60,7 +60,7 @@ impl MediaType {
             )
             .with("supported", supported())
         };
-        let mime: Mime = header.parse().map_err(|_| refuse("not a media type"))?;
+        let mime = parse(header).ok_or_else(|| refuse("not a media type"))?;
         let media = Self::named(mime.essence_str()).ok_or_else(|| refuse("not a type that is read here"))?;
         match mime.get_param(mime::CHARSET) {
             Some(charset) if charset != "utf-8" && charset != "us-ascii" && charset != "utf8" => {
@@ -121,7 +121,7 @@ impl Range {
         } else {
             item.to_owned()
         };
-        let mime: Mime = item.parse().ok()?;
+        let mime = parse(&item)?;
         let quality = match mime.get_param("q") {
             None => 1.0,
             Some(q) => q.as_str().trim().parse::<f32>().ok().filter(|q| (0.0..=1.0).contains(q))?,
@@ -141,6 +141,11 @@ impl Range {
             _ => 0,
         }
     }
+}
+
+/// Parses a media type or range. White space may stand around semicolons (RFC 9110, 5.6.6), which the parser does not know.
+fn parse(text: &str) -> Option<Mime> {
+    text.split(';').map(str::trim).collect::<Vec<_>>().join(";").parse().ok()
 }
 
 /// The quality of a type is that of the range that names it most exactly (RFC 9110, 12.5.1).

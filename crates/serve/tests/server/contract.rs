@@ -291,7 +291,8 @@ fn the_page_answers_without_scripts_and_escapes() {
     let page = crate::http::send(server.address, "POST", "/", &form, body).ok();
     let text = page.text();
     assert!(!text.contains("<script") && text.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{text}");
-    assert_eq!(text.matches("<tr><td>").count(), 2, "two answers: {text}");
+    let corner = "<tr><td></td>";
+    assert_eq!(text.replace(corner, "").matches("<tr><td>").count(), 2, "two answers: {text}");
     let rows = text.matches("<th scope=\"row\">").count();
     assert!(
         rows > 0 && text.matches("<td style=").count() == 3 * rows,

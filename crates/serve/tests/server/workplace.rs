@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use kokanee_contract::Hyperparameters;
+use kokanee_contract::special_ids::{EOS, UNK};
 use kokanee_data::{Vocabulary, VocabularyLimits};
 use kokanee_kernels::Team;
 use kokanee_nn::artifact::{Artifact, LengthStatistics, Metadata};
@@ -38,7 +39,14 @@ pub(crate) fn model() -> &'static Path {
         };
         let (source, target) = (words('a'), words('b'));
         let config = ModelConfig::new(&h, source.len(), target.len()).expect("a sound configuration");
-        let model = Model::new(config, &(&h).into(), &Team::new(1)).expect("a model");
+        let mut model = Model::new(config, &(&h).into(), &Team::new(1)).expect("a model");
+        // The bias of the output layer is the one vector of this size. It says `</s>` later than chance would, `<unk>` sooner.
+        let bias = model.parameters_mut().iter_mut().find(|p| p.value.shape().extents() == [target.len()]);
+        let bias = &mut bias.expect("a bias").value;
+        let mut shifted = (**bias).clone();
+        shifted.data_mut()[EOS as usize] -= 4.0;
+        shifted.data_mut()[UNK as usize] += 1.0;
+        *bias = Arc::new(shifted);
         let lengths = LengthStatistics {
             ratio_mean: 2.0,
             ratio_std: 0.0,
