@@ -38,60 +38,59 @@ pub struct Configuration {
     pub scores: bool,
 }
 
-/// A key: its name, what its value may be, and how it is taken.
+/// A key: its name, and where its value goes.
 struct Key {
     name: &'static str,
-    expects: &'static str,
-    take: fn(&mut Configuration, &Value) -> Option<()>,
+    field: Field,
+}
+
+/// What a value may be, and where it is kept.
+enum Field {
+    Flag(fn(&mut Configuration) -> &mut bool),
+    /// A whole number from 1 to this.
+    Count(usize, fn(&mut Configuration) -> &mut Option<usize>),
+    /// Tokens of at most so many bytes.
+    Tokens(usize, fn(&mut Configuration) -> &mut String),
 }
 
 /// The table of keys.
 const TABLE: [Key; 9] = [
-    Key {
-        name: "attention_matrix",
-        expects: "true or false",
-        take: |c, value| Some(c.attention_matrix = boolean(value)?),
-    },
-    Key {
-        name: "alignments",
-        expects: "true or false",
-        take: |c, value| Some(c.alignments = boolean(value)?),
-    },
-    Key {
-        name: "beam_size",
-        expects: "a whole number from 1 to 64",
-        take: |c, value| Some(c.beam_size = Some(whole(value, MAX_BEAM_SIZE)?)),
-    },
-    Key {
-        name: "forbid_unk",
-        expects: "true or false",
-        take: |c, value| Some(c.forbid_unk = boolean(value)?),
-    },
-    Key {
-        name: "max_length",
-        expects: "a whole number from 1 to 4096",
-        take: |c, value| Some(c.max_length = Some(whole(value, MAX_LENGTH)?)),
-    },
-    Key {
-        name: "nbest",
-        expects: "a whole number from 1 to the beam size",
-        take: |c, value| Some(c.nbest = Some(whole(value, MAX_BEAM_SIZE)?)),
-    },
-    Key {
-        name: "prefix",
-        expects: "a string of at most 16384 bytes: target tokens with blanks between them",
-        take: |c, value| {
-            let text = value.as_str().filter(|text| text.len() <= MAX_PREFIX_BYTES)?;
-            Some(text.clone_into(&mut c.prefix))
-        },
-    },
-    Key {
-        name: "replace_unk",
-        expects: "true or false",
-        take: |c, value| Some(c.replace_unk = boolean(value)?),
-    },
-    Key { name: "scores", expects: "true or false", take: |c, value| Some(c.scores = boolean(value)?) },
+    Key { name: "attention_matrix", field: Field::Flag(|c| &mut c.attention_matrix) },
+    Key { name: "alignments", field: Field::Flag(|c| &mut c.alignments) },
+    Key { name: "beam_size", field: Field::Count(MAX_BEAM_SIZE, |c| &mut c.beam_size) },
+    Key { name: "forbid_unk", field: Field::Flag(|c| &mut c.forbid_unk) },
+    Key { name: "max_length", field: Field::Count(MAX_LENGTH, |c| &mut c.max_length) },
+    // The beam size of the request or of the model bounds it further.
+    Key { name: "nbest", field: Field::Count(MAX_BEAM_SIZE, |c| &mut c.nbest) },
+    Key { name: "prefix", field: Field::Tokens(MAX_PREFIX_BYTES, |c| &mut c.prefix) },
+    Key { name: "replace_unk", field: Field::Flag(|c| &mut c.replace_unk) },
+    Key { name: "scores", field: Field::Flag(|c| &mut c.scores) },
 ];
+
+impl Field {
+    fn expects(&self) -> String {
+        match self {
+            Field::Flag(_) => "true or false".to_owned(),
+            Field::Count(most, _) => format!("a whole number from 1 to {most}"),
+            Field::Tokens(most, _) => {
+                format!("a string of at most {most} bytes: target tokens with blanks between them")
+            }
+        }
+    }
+
+    /// None where the value is another kind of thing.
+    fn take(&self, configuration: &mut Configuration, value: &Value) -> Option<()> {
+        match self {
+            Field::Flag(flag) => *flag(configuration) = boolean(value)?,
+            Field::Count(most, count) => *count(configuration) = Some(whole(value, *most)?),
+            Field::Tokens(most, tokens) => {
+                let text = value.as_str().filter(|text| text.len() <= *most)?;
+                text.clone_into(tokens(configuration));
+            }
+        }
+        Some(())
+    }
+}
 
 /// Names of the keys.
 pub const KEYS: [&str; 9] = {
@@ -116,7 +115,8 @@ impl Configuration {
                 None => format!("there is no such key; known are {}", KEYS.join(", ")),
             });
         };
-        (key.take)(self, value).ok_or_else(|| format!("expected {}, got {}", key.expects, shown(value)))
+        let wrong = || format!("expected {}, got {}", key.field.expects(), shown(value));
+        key.field.take(self, value).ok_or_else(wrong)
     }
 
     /// Reads the configuration that a protobuf record carries as JSON text.
