@@ -72,6 +72,22 @@ struct Shared {
     metrics: Arc<Metrics>,
 }
 
+/// The one probe that is on its way: one is enough to make the decoder step.
+struct Probing<'a>(&'a AtomicBool);
+
+impl<'a> Probing<'a> {
+    fn begin(flag: &'a AtomicBool) -> Option<Self> {
+        (!flag.swap(true, Ordering::AcqRel)).then_some(Self(flag))
+    }
+}
+
+impl Drop for Probing<'_> {
+    // Also where the client of a ping leaves before its answer.
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
 #[derive(Default)]
 struct State {
     queue: VecDeque<Job>,
@@ -150,14 +166,10 @@ impl Batcher {
         }
         let mut steps = self.shared.steps.subscribe();
         steps.mark_unchanged();
-        // One probe at a time is enough to make it step.
-        let first = !self.shared.probing.swap(true, Ordering::AcqRel);
-        let answer = first.then(|| self.push(probe, None));
+        let probing = Probing::begin(&self.shared.probing);
+        let answer = probing.as_ref().map(|_| self.push(probe, None));
         let stepped = tokio::time::timeout(limit, steps.changed()).await.is_ok_and(|changed| changed.is_ok());
-        if first {
-            self.shared.probing.store(false, Ordering::Release);
-        }
-        drop(answer);
+        drop((answer, probing));
         stepped && !*self.shared.broken.borrow()
     }
 
@@ -397,6 +409,18 @@ mod tests {
         assert_eq!(after.unwrap().hypotheses, healthy.unwrap().hypotheses);
         assert!(batcher.is_alive(request(5), Duration::from_secs(20)).await);
         assert!(!*batcher.broken().borrow());
+    }
+
+    #[tokio::test]
+    async fn who_no_longer_asks_whether_it_is_alive_does_not_keep_others_from_it() {
+        let batcher = batcher(0);
+        for _ in 0..3 {
+            let asked = batcher.is_alive(request(5), Duration::from_secs(20));
+            // Polled once, so that the probe is on its way, then dropped.
+            let given_up = tokio::time::timeout(Duration::ZERO, asked).await;
+            assert!(given_up.is_err() || given_up == Ok(true));
+        }
+        assert!(batcher.is_alive(request(5), Duration::from_secs(20)).await);
     }
 
     #[tokio::test]

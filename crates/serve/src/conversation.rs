@@ -159,7 +159,11 @@ impl Conversation {
             outcome
         } else {
             let submitting = self.service.submit(prepared.request.clone(), self.submitted == 0);
-            let outcome = tokio::time::timeout(DEADLINE, submitting).await.map_err(|_| late(DEADLINE))??;
+            let outcome = if self.is_streamed() {
+                tokio::time::timeout(DEADLINE, submitting).await.map_err(|_| late(DEADLINE))??
+            } else {
+                submitting.await?
+            };
             self.submitted += 1;
             outcome
         };

@@ -71,7 +71,7 @@ pub enum ServiceError {
 
 /// A model that answers requests, many at a time.
 pub struct Service {
-    pub(crate) vocabularies: Vocabularies,
+    pub(crate) vocabularies: Arc<Vocabularies>,
     config: ModelConfig,
     lengths: LengthStatistics,
     /// As in the model's hyperparameters.
@@ -118,17 +118,17 @@ impl Service {
         let translator = Translator::open(model, Arc::clone(team))?;
         let Translator { model: loaded, metadata: Metadata { lengths, .. }, vocabularies, search, .. } =
             translator;
-        let config = loaded.config().clone();
+        let (config, vocabularies) = (loaded.config().clone(), Arc::new(vocabularies));
         let decoding = decoder(&loaded, &lengths, team, settings.format)
             .ok_or_else(|| ServiceError::Probe { model: model.to_owned() })?;
         // Its weights are laid out in the decoder now.
         drop(loaded);
         let make = {
-            let (team, format, vocabularies) = (Arc::clone(team), settings.format, vocabularies.clone());
+            let (team, format, vocabularies) = (Arc::clone(team), settings.format, Arc::clone(&vocabularies));
             let (model, config, lengths) = (model.to_owned(), config.clone(), lengths.clone());
             move || {
                 let again = Translator::open(&model, Arc::clone(&team)).map_err(|error| error.to_string())?;
-                if *again.model.config() != config || again.vocabularies != vocabularies {
+                if *again.model.config() != config || again.vocabularies != *vocabularies {
                     return Err(format!("{} holds another model by now", model.display()));
                 }
                 decoder(&again.model, &lengths, &team, format)

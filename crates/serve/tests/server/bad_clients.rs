@@ -10,13 +10,7 @@ use serde_json::json;
 use crate::http::{bytes, connect, read};
 use crate::workplace::{Running, sentence};
 
-fn impatient() -> Running {
-    let patience = Patience {
-        head: Duration::from_millis(300),
-        body_idle: Duration::from_millis(300),
-        body: Duration::from_millis(900),
-        ..Patience::default()
-    };
+fn with(patience: Patience) -> Running {
     Running::with(ServerSettings { patience, ..ServerSettings::default() }, ServiceSettings::default())
 }
 
@@ -26,7 +20,7 @@ fn lives_on(server: &Running) {
 
 #[test]
 fn a_head_that_never_ends_is_cut_off() {
-    let server = impatient();
+    let server = with(Patience { head: Duration::from_millis(300), ..Patience::default() });
     let mut slow = connect(server.address);
     let started = Instant::now();
     slow.write_all(b"GET /ping HTTP/1.1\r\nHost: x\r\n").unwrap();
@@ -44,11 +38,13 @@ fn a_head_that_never_ends_is_cut_off() {
 
 #[test]
 fn a_body_that_stops_or_drips_is_given_up() {
-    let server = impatient();
+    let server = with(Patience { body_idle: Duration::from_millis(300), ..Patience::default() });
     let head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 1000\r\n\r\na1";
     let mut stopped = connect(server.address);
     stopped.write_all(head).unwrap();
     read(&mut stopped).unwrap().refused(408, &["no byte of the body arrived"]);
+    lives_on(&server);
+    let server = with(Patience { body: Duration::from_millis(500), ..Patience::default() });
     let mut dripping = connect(server.address);
     dripping.write_all(head).unwrap();
     let mut other = dripping.try_clone().unwrap();

@@ -35,13 +35,13 @@ fn check(format: Format) {
     let expected: Vec<String> = alone.iter().map(|body| inner(body)).collect();
     assert!(inner(&together.body) == expected.join(","), "{format:?}: a batch of 64 says something else");
 
-    // Sixteen clients at a time, each in an order of its own, with long sentences in between.
+    // Sixty-four clients at a time, each in an order of its own, with long sentences in between.
     std::thread::scope(|scope| {
-        for client in 0..16u64 {
+        for client in 0..64u64 {
             let (server, alone) = (&server, &alone);
             scope.spawn(move || {
                 let mut rng = kokanee_testkit::Rng::new(client);
-                for _ in 0..12 {
+                for _ in 0..4 {
                     let seed = rng.range(0..64);
                     if rng.range(0..4) == 0 {
                         server.post("text/plain", "", sentence(120, rng.next_u64())).ok();
