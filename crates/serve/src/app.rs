@@ -9,7 +9,9 @@ use std::task::Poll;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Request, State};
-use axum::http::header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{
+    ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER,
+};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
@@ -238,7 +240,10 @@ async fn answer(
         return stream(conversation, to, journal).await;
     }
     if content_length(headers).is_some_and(|length| length > limit as u64) {
-        incoming.discard().await;
+        // Who asks before sending is told without having sent.
+        if !headers.contains_key(EXPECT) {
+            incoming.discard().await;
+        }
         return Err(too_large(limit));
     }
     let Whole { bytes, share } = incoming.whole(limit, &app.budget).await?;

@@ -78,7 +78,7 @@ impl Drop for Journal {
         let code = error.map(|error| error.code.name());
         // A message may quote the request, which is nobody's business unless asked for; those about ourselves do not.
         let speaks = |error: &&ServeError| self.log_text || error.code == Code::Internal;
-        let message = error.filter(speaks).map(|error| error.message.as_str());
+        let reason = error.filter(speaks).map(|error| error.message.as_str());
         let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
         let tally = &self.tally;
         let (instances, tokens_in, tokens_out) =
@@ -99,7 +99,7 @@ impl Drop for Journal {
                     tokens_out,
                     ms,
                     code,
-                    message,
+                    reason,
                     "request"
                 )
             };

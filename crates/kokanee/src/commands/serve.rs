@@ -207,7 +207,7 @@ fn start_log(form: LogForm) -> Result<()> {
     started.map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))?;
     let earlier = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        tracing::error!(message = info.to_string().replace('\n', " "), "a fault of Kokanee");
+        tracing::error!(reason = info.to_string().replace('\n', " "), "a fault of Kokanee");
         earlier(info);
     }));
     Ok(())

@@ -138,6 +138,11 @@ fn paths_methods_types_and_sizes() {
     let mut stream = crate::http::connect(server.address);
     std::io::Write::write_all(&mut stream, &[head.as_bytes(), &body].concat()).unwrap();
     crate::http::read(&mut stream).unwrap().refused(413, &["1048576 bytes"]);
+    // Who asks before sending a body is told that it need not.
+    let mut stream = crate::http::connect(server.address);
+    let head = "POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 9999999\r\nExpect: 100-continue\r\n\r\n";
+    std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
+    crate::http::read(&mut stream).unwrap().refused(413, &["1048576 bytes"]);
     // What fits is answered.
     server.post("text/plain", "", vec![b'\n'; 1000]).ok();
 }
