@@ -14,6 +14,8 @@ pub const MAX_PAYLOAD_MB: u64 = 100;
 const DEFAULT_CONCURRENT_TRANSFORMS: u32 = 4;
 /// SageMaker's own bound.
 const MAX_CONCURRENT_TRANSFORMS: u32 = 100;
+/// Half of the files that a process may commonly have open.
+const DEFAULT_MAX_CONNECTIONS: usize = 512;
 /// How long batch transform waits for an answer, unless it is told otherwise (`InvocationsTimeoutInSeconds`).
 const BATCH_DEADLINE: Duration = Duration::from_secs(600);
 
@@ -34,6 +36,8 @@ pub struct ServerSettings {
     pub log_text: bool,
     /// How long clients are waited for.
     pub patience: Patience,
+    /// Connections at a time. Each may hold a head and its share of the memory for bodies.
+    pub max_connections: usize,
 }
 
 /// How long clients are waited for. A client that does not do its part in time is given up, so that it cannot keep what others
@@ -99,6 +103,7 @@ impl Default for ServerSettings {
             url_prefix: String::new(),
             log_text: false,
             patience: Patience::default(),
+            max_connections: DEFAULT_MAX_CONNECTIONS,
         }
     }
 }

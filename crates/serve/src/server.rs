@@ -17,20 +17,15 @@ use tower_service::Service as _;
 
 use crate::app::{App, Phase, router};
 use crate::config::ServerSettings;
+use crate::error::{Code, ServeError};
 use crate::metrics::Metrics;
 use crate::service::{Service, ServiceError};
 use crate::timed_stream::TimedStream;
 
-/// Connections at a time. Each may hold a head and its share of the memory for bodies.
-const MAX_CONNECTIONS: usize = 1024;
 /// The largest request head, in bytes.
 const MAX_HEAD_BYTES: usize = 32 << 10;
 /// After an error of accepting (no file descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-const NO_CONNECTION_LEFT: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 76\r\n\r\n\
-{\"error\":{\"code\":\"unavailable\",\"message\":\"all 1024 connections are in use\"}}\n";
-
 /// A server that listens, and does not serve yet.
 pub struct Server {
     listener: TcpListener,
@@ -116,7 +111,7 @@ impl Server {
         let connections = Connections {
             app: Arc::clone(&app),
             router: router(Arc::clone(&app)),
-            places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            places: Arc::new(Semaphore::new(app.settings.max_connections)),
             draining: watch::Sender::new(false),
         };
         let (loaded, mut loading) = oneshot::channel();
@@ -166,7 +161,7 @@ impl Connections {
     fn take(&self, stream: TcpStream) {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             // Best effort: a new connection has room for so few bytes.
-            let _ = stream.try_write(NO_CONNECTION_LEFT);
+            let _ = stream.try_write(no_connection_left().as_bytes());
             return;
         };
         // Answers are written whole, so waiting for more to send would only delay them.
@@ -184,9 +179,10 @@ impl Connections {
         // Those who hold the service go on with it.
         app.enter(Phase::Draining);
         self.draining.send_replace(true);
-        let at_work = || MAX_CONNECTIONS - self.places.available_permits();
+        let all = app.settings.max_connections;
+        let at_work = || all - self.places.available_permits();
         tracing::info!(connections = at_work(), "draining");
-        let all = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
+        let all = u32::try_from(all).unwrap_or(u32::MAX);
         tokio::select! {
             _ = self.places.acquire_many(all) => Ended::Drained,
             _ = stop.wait_for(|&count| count > 1) => Ended::Forced(at_work()),
@@ -229,4 +225,14 @@ async fn serve(
 /// Waits until the server drains.
 async fn told(draining: &mut watch::Receiver<bool>) {
     let _ = draining.wait_for(|draining| *draining).await;
+}
+
+/// The answer to a connection too many, which is not read.
+fn no_connection_left() -> String {
+    let body = ServeError::new(Code::Unavailable, "all connections are in use; try again in 1 s").to_json();
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }

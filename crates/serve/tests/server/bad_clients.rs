@@ -155,3 +155,20 @@ fn bodies_made_to_hurt() {
     server.post("text/plain", "", &long).refused(400, &["line 1: longer than 1048576 bytes"]);
     lives_on(&server);
 }
+
+#[test]
+fn more_connections_than_there_are_places() {
+    let server = Running::with(
+        ServerSettings { max_connections: 2, ..ServerSettings::default() },
+        ServiceSettings::default(),
+    );
+    server.wait_for("kokanee_connections", |open| open == 0.0);
+    let idle = [connect(server.address), connect(server.address)];
+    server.wait_for("kokanee_connections", |open| open == 2.0);
+    // Nothing is sent: what is refused unread may be reset before its answer is seen.
+    let answer = read(&mut connect(server.address)).unwrap().refused(503, &["all connections are in use"]);
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    drop(idle);
+    server.wait_for("kokanee_connections", |open| open == 0.0);
+    lives_on(&server);
+}

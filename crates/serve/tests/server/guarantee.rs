@@ -35,6 +35,13 @@ fn check(format: Format) {
     let expected: Vec<String> = alone.iter().map(|body| inner(body)).collect();
     assert!(inner(&together.body) == expected.join(","), "{format:?}: a batch of 64 says something else");
 
+    let distinct: std::collections::HashSet<&Vec<u8>> = alone.iter().collect();
+    assert!(
+        distinct.len() > 40,
+        "{format:?}: {} different answers are too few to tell anything",
+        distinct.len()
+    );
+
     // Sixty-four clients at a time, each in an order of its own, with long sentences in between.
     std::thread::scope(|scope| {
         for client in 0..64u64 {

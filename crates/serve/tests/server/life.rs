@@ -46,6 +46,20 @@ fn a_model_that_cannot_be_loaded_ends_it() {
 }
 
 #[test]
+fn it_can_be_stopped_while_it_loads() {
+    let server = Running::begin(
+        ServerSettings::default(),
+        ServiceSettings::default(),
+        Duration::from_secs(5),
+        model(),
+    );
+    let started = Instant::now();
+    server.stop.send_replace(1);
+    assert_eq!(server.join().unwrap(), Ended::Drained);
+    assert!(started.elapsed() < Duration::from_secs(5), "it waited for the model");
+}
+
+#[test]
 fn ping_is_answered_while_the_queue_is_long() {
     let server = Running::new();
     std::thread::scope(|scope| {
