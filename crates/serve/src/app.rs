@@ -318,3 +318,38 @@ async fn stream(
 #[derive(Debug, thiserror::Error)]
 #[error("the answer is broken off; the log says why")]
 struct BrokenOff;
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_becomes_an_error_with_the_id_of_the_log() {
+        assert_eq!(caught(async { panic!("this panic is part of the test") as u32 }).await, None);
+        assert_eq!(caught(async { 3 }).await, Some(3));
+
+        let journal = Journal::begin("POST", "/invocations", false, Arc::default());
+        let response = refuse(&journal, ServeError::new(Code::Internal, "a fault"));
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["error"]["details"]["id"], journal.id);
+        // What the client did wrong needs no id.
+        let response = refuse(&journal, ServeError::bad("x"));
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(!String::from_utf8(body.to_vec()).unwrap().contains("details"));
+    }
+
+    #[test]
+    fn paths_from_outside_do_not_become_labels() {
+        let check = |path, prefix, expected| assert_eq!(route(path, prefix), expected, "{path}");
+        check("/invocations", "", "/invocations");
+        check("/", "", "/");
+        check("/invocations/x", "", "other");
+        check("/ping", "/mt", "other");
+        check("/mt/ping", "/mt", "/ping");
+        check("/mt", "/mt", "/");
+    }
+}

@@ -315,3 +315,16 @@ fn paths_may_stand_below_a_prefix() {
     }
     assert!(server.get("/mt/v1/metrics").ok().text().contains(r#"route="/ping",type="none",status="200""#));
 }
+
+#[test]
+fn a_connection_serves_request_after_request() {
+    let server = Running::new();
+    let mut stream = crate::http::connect(server.address);
+    let keep =
+        "POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\na1";
+    let last = "GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    std::io::Write::write_all(&mut stream, [keep, keep, last].concat().as_bytes()).unwrap();
+    let mut all = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut all).unwrap();
+    assert_eq!(all.matches("HTTP/1.1 200 OK").count(), 3, "{all}");
+}
