@@ -29,5 +29,6 @@ pub use hyperparameters::choices::{
 };
 pub use hyperparameters::table::Hyperparameters;
 pub use layout::Layout;
+pub use nearest::nearest;
 pub use resources::ResourceConfig;
 pub use warnings::warnings;

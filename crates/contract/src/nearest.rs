@@ -9,7 +9,7 @@ const LONGEST_COMPARED_CHARS: usize = 100;
 ///
 /// Letter case and `-` against `_` do not count. Similarity is the larger of Jaro-Winkler (slips of the finger) and the
 /// Sørensen-Dice coefficient over letter pairs (a word too many or too few, as in `mini_batch_size`).
-pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.chars().count() > LONGEST_COMPARED_CHARS {
         return None;
     }

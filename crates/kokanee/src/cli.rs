@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    demo, evaluate, export, import, inspect, lexicon, prepare, score, train, transform, translate,
+    demo, evaluate, export, import, inspect, lexicon, prepare, score, serve, train, transform, translate,
 };
 use crate::terminal;
 
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Translate(translate::TranslateArgs),
     /// Answer files of records, as SageMaker's batch transform does.
     Transform(transform::TransformArgs),
+    /// Answer over HTTP, as a SageMaker inference container or from the command line.
+    Serve(serve::ServeArgs),
     /// Say how probable given translations are.
     Score(score::ScoreArgs),
     /// Measure a model: perplexity, accuracy, BLEU, error rates.

@@ -8,7 +8,7 @@ use kokanee_train::metrics::{
     Accuracy, BleuCounts, BleuScore, ErrorRates, Perplexity, Smoothing, SourceErrors, floored_nll,
 };
 
-use crate::translator::{Answer, Translator};
+use kokanee_serve::{Answer, Translator};
 
 /// Sentences handed to the model at a time; between two hand-overs the progress is told.
 const CHUNK: usize = 256;
@@ -165,8 +165,9 @@ mod tests {
     }
 
     fn answer(text: &str) -> Answer {
-        let sentence = crate::translator::Sentence {
+        let sentence = kokanee_serve::Sentence {
             tokens: tokens(text).map(str::to_owned).collect(),
+            ids: Vec::new(),
             score: 1.0,
             matrix: Vec::new(),
         };

@@ -14,7 +14,6 @@ mod process;
 mod render;
 mod terminal;
 mod text_input;
-mod translator;
 
 use std::process::ExitCode;
 

@@ -15,8 +15,8 @@ use crate::output_file::{print, write_json};
 use crate::render::human;
 use crate::render::table::Table;
 use crate::text_input::read_lines;
-use crate::translator::Translator;
 use crate::{process, terminal};
+use kokanee_serve::Translator;
 
 const EXAMPLES: &str = "\
 Examples:

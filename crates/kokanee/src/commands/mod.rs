@@ -10,6 +10,7 @@ mod parallel_input;
 pub(crate) mod prepare;
 pub(crate) mod score;
 mod search_options;
+pub(crate) mod serve;
 pub(crate) mod train;
 pub(crate) mod transform;
 pub(crate) mod translate;
@@ -29,6 +30,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Train(args) => train::run(&args),
         Command::Translate(args) => translate::run(&args),
         Command::Transform(args) => transform::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Import(args) => import::run(&args),

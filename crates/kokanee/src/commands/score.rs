@@ -11,7 +11,7 @@ use crate::exit::say;
 use crate::output_file::ResultOutput;
 use crate::process;
 use crate::render::human;
-use crate::translator::Translator;
+use kokanee_serve::Translator;
 
 /// Pairs read and scored together.
 const CHUNK_PAIRS: usize = 512;

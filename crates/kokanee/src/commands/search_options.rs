@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 use kokanee_contract::{BeamSearchRule, Hyperparameters};
 use kokanee_nn::decode::Search;
 
-use crate::translator::Translator;
+use kokanee_serve::Translator;
 
 /// Settings of beam search; what is not given is as in the model's hyperparameters.
 #[derive(Clone, Debug, Default, Args)]

@@ -27,8 +27,8 @@ use super::search_options::SearchOptions;
 use super::train::stop_on_signals;
 use crate::exit::say;
 use crate::render::human;
-use crate::translator::Translator;
 use crate::{process, terminal};
+use kokanee_serve::Translator;
 
 /// Most records of a request. Requests do not leave the process, so larger ones would gain nothing and be seen later.
 const RECORDS_PER_REQUEST: usize = 1024;

@@ -12,7 +12,7 @@ use crate::output_file::{ResultOutput, write_file};
 use crate::process;
 use crate::render::{Attention, Scale, human, svg};
 use crate::text_input::TextInput;
-use crate::translator::{Answer, Translator};
+use kokanee_serve::{Answer, Translator};
 
 /// Lines translated together. More would wait longer for the first answer and gain little.
 const CHUNK_LINES: usize = 512;

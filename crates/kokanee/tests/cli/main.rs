@@ -10,6 +10,7 @@ mod lexicon;
 mod prepare;
 mod records;
 mod score;
+mod serve;
 mod train;
 mod transform;
 mod translate;

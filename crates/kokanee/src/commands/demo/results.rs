@@ -16,7 +16,7 @@ use crate::render::heatmap::heatmap;
 use crate::render::table::Table;
 use crate::render::{Attention, Scale, human, svg};
 use crate::terminal;
-use crate::translator::{Answer, Translator};
+use kokanee_serve::{Answer, Translator};
 
 /// Test words that are pronounced for the error rates: enough for the first decimal, in seconds.
 const TEST_WORDS: usize = 2000;

@@ -22,7 +22,7 @@ use crate::exit::say;
 use crate::output_file::{print, write_json};
 use crate::process;
 use crate::render::human;
-use crate::translator::Translator;
+use kokanee_serve::Translator;
 
 /// What differs from SageMaker's defaults: a model that two cores train in minutes, with a learning rate that falls with time,
 /// since the time is known. The clip is far below the default: it is what the gradients of ordinary batches stay under, and

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use kokanee_serve::transform::InvokeError;
 use serde::Deserialize;
 
-use crate::translator::Translator;
+use kokanee_serve::Translator;
 
 pub(super) const JSON_LINES: &str = "application/jsonlines";
 const PLAIN_TEXT: &str = "text/plain";

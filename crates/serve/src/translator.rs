@@ -1,64 +1,124 @@
 //! Text in, answers out: a model with its vocabularies, and how to search.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use kokanee_contract::Hyperparameters;
 use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
 use kokanee_contract::special_ids::{BOS, EOS, PAD, UNK};
-use kokanee_data::Vocabulary;
+use kokanee_contract::{Faults, Hyperparameters};
 use kokanee_data::text::tokens;
+use kokanee_data::{DataError, Vocabulary};
 use kokanee_kernels::Team;
-use kokanee_nn::artifact::{Artifact, Metadata, OpenedFolder};
+use kokanee_nn::artifact::{Artifact, ArtifactError, Metadata, OpenedFolder};
 use kokanee_nn::decode::{Hypothesis, Search, translate};
 use kokanee_nn::{Batch, Model};
+use thiserror::Error;
 
 /// Pairs that are scored together.
 const SCORE_BATCH: usize = 32;
 
 /// A model that reads and writes text.
-pub(crate) struct Translator {
-    pub(crate) model: Model,
-    pub(crate) metadata: Metadata,
-    pub(crate) source: Vocabulary,
-    pub(crate) target: Vocabulary,
-    pub(crate) team: Arc<Team>,
+pub struct Translator {
+    /// The model.
+    pub model: Model,
+    /// What else its artefact says.
+    pub metadata: Metadata,
+    /// Its words.
+    pub vocabularies: Vocabularies,
+    /// The threads it computes with.
+    pub team: Arc<Team>,
     /// As in the model's hyperparameters, until changed.
-    pub(crate) search: Search,
+    pub search: Search,
+}
+
+/// The words of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vocabularies {
+    /// Words it reads.
+    pub source: Vocabulary,
+    /// Words it says.
+    pub target: Vocabulary,
 }
 
 /// What the model says to one line.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Answer {
+pub struct Answer {
     /// Tokens of the line.
-    pub(crate) source: Vec<String>,
+    pub source: Vec<String>,
     /// How many of them the vocabulary lacks.
-    pub(crate) unknown: usize,
+    pub unknown: usize,
     /// Whether the line was longer than any sentence trained on, and so was translated in pieces.
-    pub(crate) in_pieces: bool,
+    pub in_pieces: bool,
     /// Best first; none for a line without tokens.
-    pub(crate) hypotheses: Vec<Sentence>,
+    pub hypotheses: Vec<Sentence>,
 }
 
 /// One thing the model could say.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Sentence {
-    pub(crate) tokens: Vec<String>,
+pub struct Sentence {
+    /// Its words.
+    pub tokens: Vec<String>,
+    /// Their ids.
+    pub ids: Vec<u32>,
     /// Negative log-probability over the length penalty; by default the mean per token, `</s>` included. Lower is better.
-    pub(crate) score: f64,
+    pub score: f64,
     /// A row for each token, a column for each source token; rows sum to 1. Empty unless asked for.
-    pub(crate) matrix: Vec<Vec<f32>>,
+    pub matrix: Vec<Vec<f32>>,
 }
 
 /// What the model thinks of one pair.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct PairScore {
+pub struct PairScore {
     /// Natural logarithm of the probability of each target token given those before it, `</s>` last. None where the
     /// source has no token (the model reads no empty sentence) or a convolutional model has too few positions.
-    pub(crate) log_probabilities: Vec<f64>,
+    pub log_probabilities: Vec<f64>,
     /// How many target tokens, `</s>` included, are what the model finds most probable.
-    pub(crate) correct: u64,
+    pub correct: u64,
+}
+
+/// A model that cannot be opened.
+#[derive(Debug, Error)]
+pub enum TranslatorError {
+    /// Its files are missing or damaged.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// A vocabulary is damaged.
+    #[error(transparent)]
+    Vocabulary(#[from] DataError),
+    /// A vocabulary is missing.
+    #[error(
+        "{} has no {file}: the vocabulary is needed to turn text into ids; copy it from the vocab channel that the model was \
+         trained with", model.display()
+    )]
+    NoVocabulary {
+        /// Where the model lies.
+        model: PathBuf,
+        /// The file that was looked for.
+        file: &'static str,
+    },
+    /// A vocabulary of another model.
+    #[error(
+        "{file} in {} has {words} words, but the model was trained with {expected}: this is not its vocabulary",
+        model.display()
+    )]
+    ForeignVocabulary {
+        /// Where the model lies.
+        model: PathBuf,
+        /// The vocabulary's file.
+        file: &'static str,
+        /// Words in it.
+        words: usize,
+        /// Words that the model knows.
+        expected: usize,
+    },
+    /// Hyperparameters that this program does not take.
+    #[error("the hyperparameters that {} was trained with: {faults}", model.display())]
+    Hyperparameters {
+        /// Where the model lies.
+        model: PathBuf,
+        /// What is wrong with them.
+        faults: Faults,
+    },
 }
 
 impl Translator {
@@ -66,20 +126,23 @@ impl Translator {
     ///
     /// # Errors
     /// When a file is missing or damaged, or vocabularies and model do not belong together.
-    pub(crate) fn open(path: &Path, team: Arc<Team>) -> Result<Self> {
+    pub fn open(path: &Path, team: Arc<Team>) -> Result<Self, TranslatorError> {
         let folder = OpenedFolder::open(path)?;
         let Artifact { model, metadata } = Artifact::load(folder.path())?;
         let (sizes, folder) = (model.config(), folder.path());
-        let source = vocabulary(path, folder, VOCAB_SOURCE_FILE, sizes.source_vocabulary)?;
-        let target = vocabulary(path, folder, VOCAB_TARGET_FILE, sizes.target_vocabulary)?;
+        let vocabularies = Vocabularies {
+            source: vocabulary(path, folder, VOCAB_SOURCE_FILE, sizes.source_vocabulary)?,
+            target: vocabulary(path, folder, VOCAB_TARGET_FILE, sizes.target_vocabulary)?,
+        };
         let hyperparameters = Hyperparameters::resolve(&metadata.hyperparameters)
-            .with_context(|| format!("the hyperparameters that {} was trained with", path.display()))?;
-        Ok(Self { search: Search::new(&hyperparameters), model, metadata, source, target, team })
+            .map_err(|faults| TranslatorError::Hyperparameters { model: path.to_owned(), faults })?;
+        Ok(Self { search: Search::new(&hyperparameters), model, metadata, vocabularies, team })
     }
 
     /// Answers each line; whitespace separates tokens.
-    pub(crate) fn translate<L: AsRef<str>>(&self, lines: &[L]) -> Vec<Answer> {
-        let ids: Vec<Vec<u32>> = lines.iter().map(|line| self.source.encode(line.as_ref())).collect();
+    pub fn translate<L: AsRef<str>>(&self, lines: &[L]) -> Vec<Answer> {
+        let ids: Vec<Vec<u32>> =
+            lines.iter().map(|line| self.vocabularies.source.encode(line.as_ref())).collect();
         let sources: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
         let lengths = &self.metadata.lengths;
         let found = translate(&self.model, lengths, &self.team, &sources, &self.search);
@@ -90,15 +153,22 @@ impl Translator {
                 unknown: ids.iter().filter(|&&id| id == UNK).count(),
                 in_pieces: ids.len() + usize::from(self.model.config().source_with_eos)
                     > lengths.longest_source,
-                hypotheses: found.hypotheses.into_iter().map(|h| self.sentence(h, ids.len())).collect(),
+                hypotheses: found
+                    .hypotheses
+                    .into_iter()
+                    .map(|h| self.vocabularies.sentence(&h, ids.len()))
+                    .collect(),
             })
             .collect()
     }
 
     /// Scores each pair of source and target lines.
-    pub(crate) fn score<L: AsRef<str>>(&self, pairs: &[(L, L)]) -> Vec<PairScore> {
+    pub fn score<L: AsRef<str>>(&self, pairs: &[(L, L)]) -> Vec<PairScore> {
         let encode = |(source, target): &(L, L)| {
-            (self.source.encode(source.as_ref()), self.target.encode(target.as_ref()))
+            (
+                self.vocabularies.source.encode(source.as_ref()),
+                self.vocabularies.target.encode(target.as_ref()),
+            )
         };
         let ids: Vec<(Vec<u32>, Vec<u32>)> = pairs.iter().map(encode).collect();
         let mut scores: Vec<PairScore> =
@@ -125,14 +195,18 @@ impl Translator {
         }
         scores
     }
+}
 
-    /// Words and attention rows of a hypothesis. Words that stand for nothing (`<s>` can be predicted) are left out.
-    fn sentence(&self, hypothesis: Hypothesis, columns: usize) -> Sentence {
+impl Vocabularies {
+    /// Words and attention rows of a hypothesis for a source of `columns` tokens. Words that stand for nothing (`<s>` can be
+    /// predicted) are left out.
+    pub fn sentence(&self, hypothesis: &Hypothesis, columns: usize) -> Sentence {
         let stands = |&id: &u32| !matches!(id, PAD | BOS | EOS);
-        let word = |&id: &u32| self.target.word(id).unwrap_or_default().to_owned();
+        let ids: Vec<u32> = hypothesis.words.iter().copied().filter(stands).collect();
         let rows = hypothesis.words.iter().zip(&hypothesis.attention).filter(|(id, _)| stands(id));
         Sentence {
-            tokens: hypothesis.words.iter().filter(|id| stands(id)).map(word).collect(),
+            tokens: ids.iter().map(|&id| self.target.word(id).unwrap_or_default().to_owned()).collect(),
+            ids,
             score: hypothesis.score,
             matrix: rows.map(|(_, row)| source_columns(row, columns)).collect(),
         }
@@ -141,7 +215,7 @@ impl Translator {
 
 impl Sentence {
     /// The tokens with one blank between them.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.tokens.join(" ")
     }
 }
@@ -149,7 +223,7 @@ impl Sentence {
 impl PairScore {
     /// Log-probability of the whole target. A pair without source has nothing to be computed from: as the model answers
     /// an empty line with an empty line, an empty target is certain and any other impossible.
-    pub(crate) fn total(&self, target_is_empty: bool) -> f64 {
+    pub fn total(&self, target_is_empty: bool) -> f64 {
         match self.log_probabilities.as_slice() {
             [] if target_is_empty => 0.0,
             [] => f64::NEG_INFINITY,
@@ -170,22 +244,21 @@ fn source_columns(row: &[f32], columns: usize) -> Vec<f32> {
     if sum > 0.0 { kept.iter().map(|weight| weight / sum).collect() } else { kept.to_vec() }
 }
 
-fn vocabulary(model: &Path, folder: &Path, file: &str, size: usize) -> Result<Vocabulary> {
-    let path = folder.join(file);
+fn vocabulary(
+    model: &Path,
+    folder: &Path,
+    file: &'static str,
+    expected: usize,
+) -> Result<Vocabulary, TranslatorError> {
+    let (model, path) = (model.to_owned(), folder.join(file));
     if !path.exists() {
-        bail!(
-            "{} has no {file}: the vocabulary is needed to turn text into ids; copy it from the vocab channel that the model \
-             was trained with",
-            model.display()
-        );
+        return Err(TranslatorError::NoVocabulary { model, file });
     }
     let vocabulary = Vocabulary::read(&path)?;
-    ensure!(
-        vocabulary.len() == size,
-        "{file} in {} has {} words, but the model was trained with {size}: this is not its vocabulary",
-        model.display(),
-        vocabulary.len()
-    );
+    if vocabulary.len() != expected {
+        let words = vocabulary.len();
+        return Err(TranslatorError::ForeignVocabulary { model, file, words, expected });
+    }
     Ok(vocabulary)
 }
 

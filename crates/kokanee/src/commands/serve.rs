@@ -1,0 +1,244 @@
+//! `kokanee serve`: the model behind HTTP, as SageMaker's inference container or for people.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::{Args, ValueEnum};
+use kokanee_contract::Layout;
+use kokanee_kernels::packed::Format;
+use kokanee_nn::artifact::CONFIG_FILE;
+use kokanee_serve::{Ended, Metrics, Server, ServerSettings, Service, ServiceSettings};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::process;
+
+/// The archive's name in SageMaker's model folder, where it was not unpacked.
+const ARCHIVE: &str = "model.tar.gz";
+/// Threads for connections, beside those that compute.
+const CONNECTION_THREADS: usize = 2;
+
+const EXAMPLES: &str = "\
+Examples:
+  kokanee serve --model model                       http://127.0.0.1:8080/ is a page to try it
+  kokanee serve --model model.tar.gz --precision int8 --port 9000
+  kokanee serve                                     as a SageMaker container: /opt/ml/model on 0.0.0.0:8080
+  kokanee serve --prefix job                        the same, with job/ in place of /opt/ml
+
+  curl -s localhost:8080/invocations -H 'Content-Type: application/json' \\
+      -d '{\"instances\": [{\"data\": \"ein hund läuft\", \"configuration\": {\"attention_matrix\": true}}]}'
+
+It listens at once; GET /ping answers 200 as soon as the model is loaded. Ctrl-C or SIGTERM finishes what was begun, for at most
+30 seconds; a second one leaves at once. SAGEMAKER_MAX_PAYLOAD_IN_MB, SAGEMAKER_BATCH, SAGEMAKER_BATCH_STRATEGY and
+SAGEMAKER_MAX_CONCURRENT_TRANSFORMS are honoured; options go before them.";
+
+/// Options of `kokanee serve`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ServeArgs {
+    /// A model's folder or its model.tar.gz [default: /opt/ml/model, as in a SageMaker container]
+    #[arg(long, value_name = "PATH")]
+    model: Option<PathBuf>,
+    /// Serve as a SageMaker container, with this folder in place of /opt/ml
+    #[arg(long, value_name = "FOLDER", conflicts_with = "model")]
+    prefix: Option<PathBuf>,
+    /// Address to listen on [default: 127.0.0.1 with --model, 0.0.0.0 as a container]
+    #[arg(long, value_name = "ADDRESS")]
+    host: Option<IpAddr>,
+    /// Port to listen on; 0 for any free one, which the log names
+    #[arg(long, value_name = "N", default_value_t = 8080)]
+    port: u16,
+    /// What stands before the paths: with /mt, requests go to /mt/invocations
+    #[arg(long, value_name = "/PATH", value_parser = url_prefix, default_value = "", hide_default_value = true)]
+    url_prefix: String,
+    /// Number format of weights: less memory and more speed for a little less quality
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    precision: Precision,
+    /// Threads to compute with; 0 for as many as the machine has cores
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
+    threads: u16,
+    /// Largest body in units of 1,048,576 bytes; 0 for any length [default: SAGEMAKER_MAX_PAYLOAD_IN_MB, else 6]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=100))]
+    max_payload_mb: Option<u64>,
+    /// Sentences that may wait; more are refused with 429
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    queue: u32,
+    /// Form of the log, on stderr
+    #[arg(long, value_enum, default_value_t = LogForm::Text)]
+    log: LogForm,
+    /// Write sources and targets to the log, too
+    #[arg(long)]
+    log_text: bool,
+}
+
+/// Number format of weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Precision {
+    /// As trained
+    F32,
+    /// Half the memory
+    Bf16,
+    /// A quarter of the memory
+    Int8,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogForm {
+    /// For people
+    Text,
+    /// An object a line
+    Json,
+}
+
+impl From<Precision> for Format {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Format::F32,
+            Precision::Bf16 => Format::Bf16,
+            Precision::Int8 => Format::Int8,
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever is wrong with the model, the environment, or the address to listen on.
+pub(crate) fn run(args: &ServeArgs) -> Result<()> {
+    start_log(args.log)?;
+    let model = args.model()?;
+    let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    let mut settings =
+        ServerSettings::from_environment(variable).context("the environment cannot be used")?;
+    settings.max_payload_mb = args.max_payload_mb.unwrap_or(settings.max_payload_mb);
+    settings.url_prefix.clone_from(&args.url_prefix);
+    settings.log_text = args.log_text;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONNECTION_THREADS)
+        .thread_name("kokanee-http")
+        .enable_all()
+        .build()
+        .context("the system refused to start threads")?;
+    let ended = runtime.block_on(args.serve(model, settings));
+    // What is left over (a model being loaded, connections that were given up) must not hold up the end.
+    runtime.shutdown_background();
+    match ended? {
+        Ended::Drained => tracing::info!("ended"),
+        Ended::Abandoned(connections) => {
+            tracing::warn!(connections, "ended; not all requests were answered in 30 s")
+        }
+        Ended::Forced(connections) => {
+            bail!("stopped by a second signal, with {connections} connections at work")
+        }
+    }
+    Ok(())
+}
+
+impl ServeArgs {
+    async fn serve(&self, model: PathBuf, settings: ServerSettings) -> Result<Ended> {
+        let stop = signals()?;
+        let default = if self.model.is_some() { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
+        let server = Server::bind(self.host.unwrap_or(default.into()), self.port).await?;
+        tracing::info!(address = %server.address(), model = %model.display(), "listening");
+        let metrics = Arc::new(Metrics::default());
+        let service = ServiceSettings {
+            format: self.precision.into(),
+            queue: self.queue as usize,
+            log_text: self.log_text,
+            ..ServiceSettings::default()
+        };
+        let threads = usize::from(self.threads);
+        let load = {
+            let metrics = Arc::clone(&metrics);
+            move || Service::start(&model, &process::team(threads), service, metrics)
+        };
+        Ok(server.run(settings, metrics, load, stop).await?)
+    }
+
+    /// Where the model lies.
+    fn model(&self) -> Result<PathBuf> {
+        if let Some(model) = &self.model {
+            return Ok(model.clone());
+        }
+        let layout = self.prefix.as_ref().map_or_else(Layout::opt_ml, Layout::under);
+        let folder = layout.model();
+        ensure!(
+            folder.is_dir(),
+            "there is no folder {}; outside of a SageMaker container, name a model with --model",
+            folder.display()
+        );
+        let archive = folder.join(ARCHIVE);
+        // Training leaves the archive beside the files that are in it.
+        Ok(if !folder.join(CONFIG_FILE).exists() && archive.exists() { archive } else { folder })
+    }
+}
+
+/// Counts SIGTERM and SIGINT.
+fn signals() -> Result<watch::Receiver<u32>> {
+    let (count, receiver) = watch::channel(0);
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            count.send_modify(|count| *count += 1);
+        }
+    });
+    Ok(receiver)
+}
+
+fn start_log(form: LogForm) -> Result<()> {
+    let log = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(LevelFilter::INFO)
+        .with_target(false);
+    let started = match form {
+        LogForm::Text => log.with_ansi(false).try_init(),
+        LogForm::Json => log.json().flatten_event(true).try_init(),
+    };
+    // Another log can only be there by a fault of ours; its text says so.
+    started.map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))?;
+    let earlier = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        tracing::error!(reason = info.to_string().replace('\n', " "), "a fault of Kokanee");
+        earlier(info);
+    }));
+    Ok(())
+}
+
+fn url_prefix(text: &str) -> Result<String, String> {
+    let sound = |character: char| character.is_ascii_alphanumeric() || "-._~/".contains(character);
+    let is_path =
+        text.starts_with('/') && !text.ends_with('/') && !text.contains("//") && text.chars().all(sound);
+    if text.is_empty() || is_path {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a path such as /mt: a slash first, none last, of letters, digits, -._~ and /"
+            .to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_prefix_is_a_plain_path() {
+        let check = |text: &str, sound| assert_eq!(url_prefix(text).is_ok(), sound, "{text}");
+        check("/mt", true);
+        check("/a/b-1", true);
+        check("", true);
+        check("mt", false);
+        check("/", false);
+        check("/mt/", false);
+        check("/a//b", false);
+        check("/{x}", false);
+    }
+}

@@ -1,0 +1,101 @@
+//! An answer with what was wanted of it: what the codecs write.
+
+use kokanee_contract::special_ids::UNK;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+
+use crate::codec::Configuration;
+use crate::translator::Sentence;
+
+/// The answer to one instance.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// Tokens of the source, where unknown words are to be replaced.
+    pub source: Vec<String>,
+    /// How many tokens the source has.
+    pub columns: usize,
+    /// Best first; none for a source without tokens.
+    pub hypotheses: Vec<Sentence>,
+    /// What was wanted.
+    pub configuration: Configuration,
+}
+
+impl Answered {
+    /// The tokens of the best hypothesis, with one blank between them; empty for an empty source.
+    pub fn target(&self) -> String {
+        self.hypotheses.first().map(|best| self.text(best)).unwrap_or_default()
+    }
+
+    /// Ids of the best hypothesis.
+    pub fn ids(&self) -> &[u32] {
+        self.hypotheses.first().map_or(&[], |best| &best.ids)
+    }
+
+    /// The score of the best hypothesis, if wanted.
+    pub fn score(&self) -> Option<f64> {
+        let best = self.hypotheses.first()?;
+        self.configuration.scores.then_some(best.score)
+    }
+
+    /// The attention of the best hypothesis, if wanted.
+    pub fn matrix(&self) -> Option<&[Vec<f32>]> {
+        let best = self.hypotheses.first().map_or(&[][..], |best| &best.matrix);
+        self.configuration.attention_matrix.then_some(best)
+    }
+
+    /// For each target token of the best hypothesis the index of the source token it looks at most, if wanted.
+    pub fn alignments(&self) -> Option<Vec<u32>> {
+        let best = self.hypotheses.first().map_or(&[][..], |best| &best.matrix);
+        self.configuration.alignments.then(|| best.iter().map(|row| strongest(row) as u32).collect())
+    }
+
+    /// The text of a hypothesis, with unknown words replaced where that is wanted.
+    pub fn text(&self, sentence: &Sentence) -> String {
+        if !self.configuration.replace_unk {
+            return sentence.text();
+        }
+        let tokens = sentence.tokens.iter().enumerate().map(|(place, token)| {
+            let looked_at = || self.source.get(strongest(sentence.matrix.get(place)?));
+            if sentence.ids[place] == UNK { looked_at().unwrap_or(token) } else { token }
+        });
+        tokens.map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Index of the greatest weight; the first among equals.
+fn strongest(row: &[f32]) -> usize {
+    let mut best = 0;
+    for (index, weight) in row.iter().enumerate() {
+        if *weight > row[best] {
+            best = index;
+        }
+    }
+    best
+}
+
+impl Serialize for Answered {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("target", &self.target())?;
+        if let Some(score) = self.score() {
+            map.serialize_entry("score", &score)?;
+        }
+        if let Some(matrix) = self.matrix() {
+            map.serialize_entry("matrix", matrix)?;
+        }
+        if let Some(alignments) = self.alignments() {
+            map.serialize_entry("alignments", &alignments)?;
+        }
+        if self.configuration.nbest.is_some() {
+            let all: Vec<Hypothesis> =
+                self.hypotheses.iter().map(|h| Hypothesis { target: self.text(h), score: h.score }).collect();
+            map.serialize_entry("nbest", &all)?;
+        }
+        map.end()
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Hypothesis {
+    target: String,
+    score: f64,
+}

@@ -1,0 +1,439 @@
+//! Sentences of all requests decoded together: a bounded queue before one thread that owns the decoder.
+//!
+//! A sentence takes a place in the queue, and as many places for tokens as it has, until the decoder takes it. Who no longer
+//! waits for an answer (the client left, the time is up) drops its end of the channel, and the sentence is dropped too, wherever
+//! it is.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use kokanee_nn::decode::{Decoding, Request, Ticket, Translation};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+
+use crate::metrics::Metrics;
+
+/// Sentences handed to the decoder beyond those it has room for, so that it can fill places as they become free. What waits
+/// here rather than there costs nothing to cancel.
+const AHEAD: usize = 64;
+/// How long the answers are counted that say how fast the queue moves.
+const RATE_WINDOW: Duration = Duration::from_secs(1);
+/// The longest time a client is told to wait before it tries again, in seconds.
+const LONGEST_RETRY_SECONDS: f64 = 30.0;
+
+/// Makes the decoder: at the start, and anew when it failed.
+pub(crate) type Make = Box<dyn Fn() -> Result<Decoding, String> + Send>;
+
+/// What became of a sentence.
+pub(crate) type Outcome = Result<Translation, EngineFault>;
+
+/// The decoder failed while the sentence was in it. The reason stands in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EngineFault;
+
+/// Why a sentence was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The queue is full; seconds after which it may not be.
+    Full(u32),
+    /// The decoder has ended.
+    Ended,
+}
+
+/// Bounds of the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QueueLimits {
+    pub(crate) sentences: usize,
+    pub(crate) tokens: usize,
+}
+
+/// The queue and its thread. Dropping it ends the thread.
+pub(crate) struct Batcher {
+    shared: Arc<Shared>,
+    tickets: AtomicU64,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+    limits: QueueLimits,
+    sentences: Arc<Semaphore>,
+    tokens: Arc<Semaphore>,
+    /// Steps of the decoder.
+    steps: watch::Sender<u64>,
+    /// Answers a second, as bits of an f64.
+    rate: AtomicU64,
+    broken: watch::Sender<bool>,
+    probing: AtomicBool,
+    metrics: Arc<Metrics>,
+}
+
+/// The one probe that is on its way: one is enough to make the decoder step.
+struct Probing<'a>(&'a AtomicBool);
+
+impl<'a> Probing<'a> {
+    fn begin(flag: &'a AtomicBool) -> Option<Self> {
+        (!flag.swap(true, Ordering::AcqRel)).then_some(Self(flag))
+    }
+}
+
+impl Drop for Probing<'_> {
+    // Also where the client of a ping leaves before its answer.
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Job>,
+    ending: bool,
+}
+
+struct Job {
+    ticket: Ticket,
+    request: Request,
+    answer: oneshot::Sender<Outcome>,
+    entered: Instant,
+    /// None for the probe.
+    _place: Option<Place>,
+}
+
+/// Room in the queue.
+struct Place {
+    _sentence: OwnedSemaphorePermit,
+    _tokens: OwnedSemaphorePermit,
+}
+
+impl Batcher {
+    /// Starts the thread. `make` has been called once to make `decoding`.
+    pub(crate) fn start(
+        decoding: Decoding,
+        make: Make,
+        limits: QueueLimits,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            limits,
+            sentences: Arc::new(Semaphore::new(limits.sentences)),
+            tokens: Arc::new(Semaphore::new(limits.tokens)),
+            steps: watch::Sender::new(0),
+            rate: AtomicU64::new(0f64.to_bits()),
+            broken: watch::Sender::new(false),
+            probing: AtomicBool::new(false),
+            metrics,
+        });
+        let decoder = Decoder { shared: Arc::clone(&shared), live: HashMap::new(), rate: Rate::new() };
+        let thread = std::thread::Builder::new()
+            .name("kokanee-decoder".to_owned())
+            .spawn(move || decoder.run(decoding, &make))?;
+        Ok(Self { shared, tickets: AtomicU64::new(0), thread: Some(thread) })
+    }
+
+    /// Takes a sentence if there is room now.
+    pub(crate) fn try_submit(&self, request: Request) -> Result<oneshot::Receiver<Outcome>, Refused> {
+        let shared = &self.shared;
+        let full = |_| Refused::Full(shared.retry_after());
+        let tokens = shared.tokens_of(&request);
+        let place = Place {
+            _sentence: Arc::clone(&shared.sentences).try_acquire_owned().map_err(full)?,
+            _tokens: Arc::clone(&shared.tokens).try_acquire_many_owned(tokens).map_err(full)?,
+        };
+        self.push(request, Some(place))
+    }
+
+    /// Takes a sentence as soon as there is room.
+    pub(crate) async fn submit(&self, request: Request) -> Result<oneshot::Receiver<Outcome>, Refused> {
+        let shared = &self.shared;
+        let tokens = shared.tokens_of(&request);
+        let sentence = Arc::clone(&shared.sentences).acquire_owned().await.map_err(|_| Refused::Ended)?;
+        let tokens =
+            Arc::clone(&shared.tokens).acquire_many_owned(tokens).await.map_err(|_| Refused::Ended)?;
+        self.push(request, Some(Place { _sentence: sentence, _tokens: tokens }))
+    }
+
+    /// Whether the decoder does its work within `limit`: it steps with what it has to do, or answers `probe`, which passes all
+    /// that waits.
+    pub(crate) async fn is_alive(&self, probe: Request, limit: Duration) -> bool {
+        if *self.shared.broken.borrow() {
+            return false;
+        }
+        let mut steps = self.shared.steps.subscribe();
+        steps.mark_unchanged();
+        let probing = Probing::begin(&self.shared.probing);
+        let answer = probing.as_ref().map(|_| self.push(probe, None));
+        let stepped = tokio::time::timeout(limit, steps.changed()).await.is_ok_and(|changed| changed.is_ok());
+        drop((answer, probing));
+        stepped && !*self.shared.broken.borrow()
+    }
+
+    /// Turns true when the decoder failed and could not be made anew.
+    pub(crate) fn broken(&self) -> watch::Receiver<bool> {
+        self.shared.broken.subscribe()
+    }
+
+    fn push(&self, request: Request, place: Option<Place>) -> Result<oneshot::Receiver<Outcome>, Refused> {
+        let (answer, receiver) = oneshot::channel();
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
+        let is_probe = place.is_none();
+        let job = Job { ticket, request, answer, entered: Instant::now(), _place: place };
+        let mut state = self.shared.lock();
+        if state.ending || *self.shared.broken.borrow() {
+            return Err(Refused::Ended);
+        }
+        if is_probe {
+            state.queue.push_front(job)
+        } else {
+            state.queue.push_back(job)
+        }
+        self.shared.metrics.queue_depth.set(state.queue.len() as i64);
+        drop(state);
+        self.shared.wake.notify_one();
+        Ok(receiver)
+    }
+}
+
+impl Drop for Batcher {
+    fn drop(&mut self) {
+        self.shared.lock().ending = true;
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // It catches panics of the decoder; one of its own has been told by the panic hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds this lock, and the queue is whole at any time.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A sentence longer than the whole queue takes all of it.
+    fn tokens_of(&self, request: &Request) -> u32 {
+        u32::try_from(request.source.len().clamp(1, self.limits.tokens)).unwrap_or(u32::MAX)
+    }
+
+    /// Seconds in which the queue will have been worked off, at the present rate.
+    fn retry_after(&self) -> u32 {
+        let waiting = self.lock().queue.len() as f64;
+        let rate = f64::from_bits(self.rate.load(Ordering::Relaxed));
+        if rate > 0.0 { (waiting / rate).ceil().clamp(1.0, LONGEST_RETRY_SECONDS) as u32 } else { 1 }
+    }
+}
+
+/// The thread's own.
+struct Decoder {
+    shared: Arc<Shared>,
+    live: HashMap<Ticket, oneshot::Sender<Outcome>>,
+    rate: Rate,
+}
+
+impl Decoder {
+    fn run(mut self, mut decoding: Decoding, make: &Make) {
+        while let Some(jobs) = self.take(&mut decoding) {
+            let step = AssertUnwindSafe(|| {
+                decoding.admit(jobs);
+                let rows = decoding.rows();
+                (decoding.step(), rows.max(decoding.rows()))
+            });
+            let Ok((answers, rows)) = catch_unwind(step) else {
+                match self.recover(make) {
+                    Some(again) => decoding = again,
+                    None => return,
+                }
+                continue;
+            };
+            let answered = answers.len();
+            for (ticket, translation) in answers {
+                if let Some(answer) = self.live.remove(&ticket) {
+                    // Whoever left needs no answer.
+                    let _ = answer.send(Ok(translation));
+                }
+            }
+            let metrics = &self.shared.metrics;
+            metrics.steps.inc();
+            metrics.batch_rows.observe(rows as f64);
+            metrics.sentences_decoding.set(decoding.sentences() as i64);
+            self.shared.steps.send_modify(|steps| *steps += 1);
+            if let Some(rate) = self.rate.count(answered) {
+                self.shared.rate.store(rate.to_bits(), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Waits until there is something to do, forgets what nobody waits for, and takes as many sentences as the decoder can use.
+    /// None at the end.
+    fn take(&mut self, decoding: &mut Decoding) -> Option<Vec<(Ticket, Request)>> {
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.lock();
+        loop {
+            self.live.retain(|&ticket, answer| {
+                let is_wanted = !answer.is_closed();
+                if !is_wanted {
+                    decoding.cancel(ticket);
+                }
+                is_wanted
+            });
+            state.queue.retain(|job| !job.answer.is_closed());
+            if !state.queue.is_empty() || !decoding.is_idle() {
+                break;
+            }
+            if state.ending {
+                return None;
+            }
+            shared.metrics.queue_depth.set(0);
+            shared.metrics.sentences_decoding.set(0);
+            state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let mut jobs = Vec::new();
+        while decoding.waiting() + jobs.len() < AHEAD
+            && let Some(job) = state.queue.pop_front()
+        {
+            shared.metrics.queue_wait.observe(job.entered.elapsed().as_secs_f64());
+            self.live.insert(job.ticket, job.answer);
+            jobs.push((job.ticket, job.request));
+        }
+        shared.metrics.queue_depth.set(state.queue.len() as i64);
+        Some(jobs)
+    }
+
+    /// Tells those whose sentences were in the decoder that it failed, and makes it anew: after a panic its state cannot be
+    /// trusted.
+    fn recover(&mut self, make: &Make) -> Option<Decoding> {
+        self.shared.metrics.engine_faults.inc();
+        let lost = self.live.len();
+        for (_, answer) in self.live.drain() {
+            let _ = answer.send(Err(EngineFault));
+        }
+        tracing::error!(sentences = lost, "the decoder failed; it is made anew from the model's files");
+        match make() {
+            Ok(decoding) => {
+                tracing::info!("the decoder works again");
+                Some(decoding)
+            }
+            Err(error) => {
+                tracing::error!(error, "the decoder could not be made anew; the server ends");
+                self.shared.broken.send_replace(true);
+                self.shared.sentences.close();
+                self.shared.tokens.close();
+                self.shared.lock().queue.clear();
+                None
+            }
+        }
+    }
+}
+
+/// Answers a second.
+struct Rate {
+    since: Instant,
+    answered: usize,
+}
+
+impl Rate {
+    fn new() -> Self {
+        Self { since: Instant::now(), answered: 0 }
+    }
+
+    /// Counts answers; gives the rate when it has counted long enough.
+    fn count(&mut self, answered: usize) -> Option<f64> {
+        self.answered += answered;
+        let time = self.since.elapsed();
+        if time < RATE_WINDOW {
+            return None;
+        }
+        let rate = self.answered as f64 / time.as_secs_f64();
+        *self = Self::new();
+        Some(rate)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kokanee_contract::Hyperparameters;
+    use kokanee_kernels::Team;
+    use kokanee_kernels::packed::Format;
+    use kokanee_nn::{LengthStatistics, Model, ModelConfig};
+
+    use super::*;
+
+    fn decoding() -> Decoding {
+        let h = Hyperparameters {
+            num_embed_source: 4,
+            num_embed_target: 4,
+            rnn_num_hidden: 4,
+            ..Hyperparameters::default()
+        };
+        let team = Arc::new(Team::new(1));
+        let model = Model::new(ModelConfig::new(&h, 9, 9).unwrap(), &(&h).into(), &team).unwrap();
+        let lengths = LengthStatistics {
+            ratio_mean: 1.0,
+            ratio_std: 0.0,
+            longest_source: 50,
+            longest_target: 50,
+            bucket_width: 10,
+        };
+        Decoding::new(&model, &lengths, &team, Format::F32)
+    }
+
+    fn request(id: u32) -> Request {
+        Request { source: vec![id; 3], ..Request::default() }
+    }
+
+    /// A decoder that panics on the word 99, and is made anew `times` times.
+    fn batcher(times: usize) -> Batcher {
+        let made = AtomicU64::new(0);
+        let make = move || {
+            let again = made.fetch_add(1, Ordering::Relaxed) < times as u64;
+            if again { Ok(decoding()) } else { Err("no more".to_owned()) }
+        };
+        let limits = QueueLimits { sentences: 8, tokens: 64 };
+        Batcher::start(decoding(), Box::new(make), limits, Arc::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_decoder_that_fails_is_made_anew() {
+        let batcher = batcher(1);
+        let healthy = batcher.try_submit(request(5)).unwrap().await.unwrap();
+        assert!(healthy.is_ok());
+        let poisoned = batcher.try_submit(request(99)).unwrap().await.unwrap();
+        assert_eq!(poisoned.unwrap_err(), EngineFault);
+        let after = batcher.submit(request(5)).await.unwrap().await.unwrap();
+        assert_eq!(after.unwrap().hypotheses, healthy.unwrap().hypotheses);
+        assert!(batcher.is_alive(request(5), Duration::from_secs(20)).await);
+        assert!(!*batcher.broken().borrow());
+    }
+
+    #[tokio::test]
+    async fn who_no_longer_asks_whether_it_is_alive_does_not_keep_others_from_it() {
+        let batcher = batcher(0);
+        for _ in 0..3 {
+            let asked = batcher.is_alive(request(5), Duration::from_secs(20));
+            // Polled once, so that the probe is on its way, then dropped.
+            let given_up = tokio::time::timeout(Duration::ZERO, asked).await;
+            assert!(given_up.is_err() || given_up == Ok(true));
+        }
+        assert!(batcher.is_alive(request(5), Duration::from_secs(20)).await);
+    }
+
+    #[tokio::test]
+    async fn a_decoder_that_cannot_be_made_anew_is_told() {
+        let batcher = batcher(0);
+        let poisoned = batcher.try_submit(request(99)).unwrap().await.unwrap();
+        assert_eq!(poisoned.unwrap_err(), EngineFault);
+        let mut broken = batcher.broken();
+        tokio::time::timeout(Duration::from_secs(20), broken.wait_for(|broken| *broken))
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(!batcher.is_alive(request(5), Duration::from_secs(20)).await);
+        assert_eq!(batcher.submit(request(5)).await.unwrap_err(), Refused::Ended);
+    }
+}

@@ -1,0 +1,326 @@
+//! `application/json`: `{"instances": [{"data": "...", "configuration": {...}}]}`, answered by
+//! `{"predictions": [{"target": "..."}]}`; and objects of that kind on their own, as JSON lines have them.
+//!
+//! The body is read straight into instances, so that whatever else it holds (arrays of a million numbers, deep nesting) is
+//! refused where it begins and takes no memory.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use kokanee_contract::nearest;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use super::configuration::shortened;
+use super::{Configuration, Input, Instance, Place, Placed};
+use crate::answered::Answered;
+use crate::error::ServeError;
+
+pub(super) const OPENING: &[u8] = br#"{"predictions":["#;
+pub(super) const CLOSING: &[u8] = b"]}";
+
+/// The most instances of one body: they are all in memory at once.
+const MAX_INSTANCES: usize = 1 << 16;
+const SOURCE_KEYS: &[&str] = &["data"];
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+#[derive(Default)]
+pub(super) struct Reader {
+    body: Vec<u8>,
+    finished: bool,
+    instances: Option<VecDeque<Placed>>,
+}
+
+impl Reader {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.body.extend_from_slice(bytes);
+    }
+
+    pub(super) fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    pub(super) fn read(&mut self) -> Result<Option<Placed>, ServeError> {
+        if !self.finished {
+            return Ok(None);
+        }
+        if self.instances.is_none() {
+            self.instances = Some(parse(&std::mem::take(&mut self.body))?);
+        }
+        Ok(self.instances.as_mut().and_then(VecDeque::pop_front))
+    }
+}
+
+fn parse(body: &[u8]) -> Result<VecDeque<Placed>, ServeError> {
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+    let (mut instances, mut progress) = (VecDeque::new(), Progress::default());
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let seed = Body { instances: &mut instances, progress: &mut progress };
+    seed.deserialize(&mut json).and_then(|()| json.end()).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let problem = format!("{} (line {line}, column {column})", bare(&error));
+        let error = match progress.instance {
+            Some(index) => Place::Instance(index).bad(progress.field.as_deref(), problem),
+            None => {
+                let field = progress.field.as_deref().unwrap_or("the body");
+                ServeError::bad(format!("{field}: {problem}"))
+            }
+        };
+        error.with("line", line).with("column", column)
+    })?;
+    Ok(instances)
+}
+
+/// One object on its own.
+pub(super) fn instance(
+    text: &[u8],
+    place: Place,
+    source_keys: &'static [&'static str],
+) -> Result<Instance, ServeError> {
+    let mut field = None;
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let read = Object { source_keys, field: &mut field }.deserialize(&mut json);
+    read.and_then(|instance| json.end().map(|()| instance)).map_err(|error| {
+        let problem = format!("{} (column {})", bare(&error), error.column());
+        place.bad(field.as_deref(), problem).with("column", error.column())
+    })
+}
+
+/// The message without the place that serde_json puts behind it.
+fn bare(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
+}
+
+/// How far reading has come: what an error is about.
+#[derive(Default)]
+struct Progress {
+    instance: Option<u64>,
+    field: Option<String>,
+}
+
+/// The whole body.
+struct Body<'a> {
+    instances: &'a mut VecDeque<Placed>,
+    progress: &'a mut Progress,
+}
+
+impl<'de> DeserializeSeed<'de> for Body<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Body<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(r#"an object, {"instances": [{"data": "..."}]}"#)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        let mut found = false;
+        while let Some(key) = map.next_key::<String>()? {
+            self.progress.field = Some(shortened(&key));
+            if key != "instances" {
+                return Err(A::Error::custom("there is no such key; expected instances alone"));
+            }
+            if found {
+                return Err(A::Error::custom("given twice"));
+            }
+            found = true;
+            map.next_value_seed(Instances(&mut self))?;
+            *self.progress = Progress::default();
+        }
+        if found { Ok(()) } else { Err(A::Error::custom(r#"it has no "instances""#)) }
+    }
+}
+
+struct Instances<'a, 'b>(&'a mut Body<'b>);
+
+impl<'de> DeserializeSeed<'de> for Instances<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Instances<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(r#"an array of objects, [{"data": "..."}]"#)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let Body { instances, progress } = self.0;
+        for index in 0.. {
+            (progress.instance, progress.field) = (Some(index), None);
+            let object = Object { source_keys: SOURCE_KEYS, field: &mut progress.field };
+            let Some(instance) = list.next_element_seed(object)? else { break };
+            if instances.len() == MAX_INSTANCES {
+                let problem =
+                    format!("one too many: a request may have {MAX_INSTANCES}; send several requests");
+                return Err(A::Error::custom(problem));
+            }
+            instances.push_back(Placed { place: Place::Instance(index), instance });
+        }
+        Ok(())
+    }
+}
+
+/// One instance. `field` is kept at the path of what is being read.
+struct Object<'a> {
+    source_keys: &'static [&'static str],
+    field: &'a mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Object<'_> {
+    type Value = Instance;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Instance, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = Instance;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, r#"an object, {{"{}": "..."}}"#, self.source_keys[0])
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Instance, A::Error> {
+        const CONFIGURATION: &str = "configuration";
+        let (mut text, mut configuration) = (None, None);
+        while let Some(key) = map.next_key::<String>()? {
+            *self.field = Some(shortened(&key));
+            if self.source_keys.contains(&key.as_str()) {
+                let Text(source) = map.next_value()?;
+                if text.replace(source).is_some() {
+                    return Err(A::Error::custom("the source is given twice"));
+                }
+            } else if key == CONFIGURATION {
+                if configuration.replace(map.next_value_seed(Settings { field: self.field })?).is_some() {
+                    return Err(A::Error::custom("given twice"));
+                }
+            } else {
+                let known = || self.source_keys.iter().copied().chain([CONFIGURATION]);
+                let meant = nearest(&key, known()).map(|known| format!("is {known} meant?"));
+                let known =
+                    meant.unwrap_or_else(|| format!("known are {}", known().collect::<Vec<_>>().join(", ")));
+                return Err(A::Error::custom(format!("there is no such key; {known}")));
+            }
+            *self.field = None;
+        }
+        let Some(text) = text else {
+            let key = self.source_keys[0];
+            return Err(A::Error::custom(format!(r#"it has no "{key}"; expected {{"{key}": "..."}}"#)));
+        };
+        Ok(Instance { input: Input::Text(text), configuration: configuration.unwrap_or_default() })
+    }
+}
+
+/// The object `configuration`.
+struct Settings<'a> {
+    field: &'a mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Settings<'_> {
+    type Value = Configuration;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Configuration, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Settings<'_> {
+    type Value = Configuration;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(r#"an object, {"attention_matrix": true}"#)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Configuration, A::Error> {
+        let mut configuration = Configuration::default();
+        while let Some(name) = map.next_key::<String>()? {
+            *self.field = Some(format!("configuration.{}", shortened(&name)));
+            let Scalar(value) = map.next_value()?;
+            configuration.take(&name, &value).map_err(A::Error::custom)?;
+        }
+        *self.field = Some("configuration".to_owned());
+        Ok(configuration)
+    }
+}
+
+/// A string, told as what it stands for.
+struct Text(String);
+
+impl<'de> serde::Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_string(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl Visitor<'_> for TextVisitor {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string: tokens with blanks between them")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
+        Ok(Text(text.to_owned()))
+    }
+}
+
+/// A boolean, a number or a string.
+struct Scalar(Value);
+
+impl<'de> serde::Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+struct ScalarVisitor;
+
+impl Visitor<'_> for ScalarVisitor {
+    type Value = Scalar;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a boolean, a number or a string")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
+        Ok(Scalar(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Scalar, E> {
+        Ok(Scalar(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Scalar, E> {
+        Ok(Scalar(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Scalar, E> {
+        Ok(Scalar(value.into()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Scalar, E> {
+        Ok(Scalar(value.into()))
+    }
+}
+
+/// Appends the object that answers an instance.
+pub(super) fn write(answered: &Answered, out: &mut Vec<u8>) {
+    // Writing plain data to memory cannot fail.
+    let _ = serde_json::to_writer(out, answered);
+}

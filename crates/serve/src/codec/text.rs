@@ -1,0 +1,33 @@
+//! `text/plain`: a sentence a line; an empty line has an empty answer.
+
+use super::lines::Lines;
+use super::{Configuration, Input, Instance, Placed};
+use crate::error::ServeError;
+
+#[derive(Default)]
+pub(super) struct Reader {
+    lines: Lines,
+}
+
+impl Reader {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.lines.push(bytes);
+    }
+
+    pub(super) fn finish(&mut self) {
+        self.lines.finish();
+    }
+
+    pub(super) fn read(&mut self) -> Result<Option<Placed>, ServeError> {
+        let Some((place, line)) = self.lines.read()? else { return Ok(None) };
+        let text = std::str::from_utf8(line).map_err(|error| {
+            let byte = error.valid_up_to();
+            place
+                .bad(None, format!("byte {byte} of the line is not UTF-8; send the text as UTF-8"))
+                .with("byte", byte)
+        })?;
+        let instance =
+            Instance { input: Input::Text(text.to_owned()), configuration: Configuration::default() };
+        Ok(Some(Placed { place, instance }))
+    }
+}

@@ -1,0 +1,11 @@
+//! The server as clients see it: real HTTP over loopback, a real small model.
+
+mod bad_clients;
+mod contract;
+mod errors;
+mod guarantee;
+mod http;
+mod life;
+mod load;
+mod streams;
+mod workplace;
