@@ -23,9 +23,10 @@ pub use channels::{ChannelError, InputDataConfig, TrainingChannels};
 pub use config_file::ConfigFileError;
 pub use faults::{Fault, FaultKind, Faults};
 pub use hyperparameters::choices::{
-    BeamSearchRule, CheckpointAveragingStrategy, CnnActivationType, GradientClippingType, LossType,
-    LrSchedulerType, Metric, NetworkType, OptimizerType, OverlongSequences, Precision, RnnAttentionType,
-    RnnCellType, RnnDecoderStateInit, TrainingMetric, WeightInitType, WeightTying, XavierFactorType,
+    BeamSearchRule, CheckpointAveragingStrategy, CnnActivationType, GradientClippingType, InferencePrecision,
+    LossType, LrSchedulerType, Metric, NetworkType, OptimizerType, OverlongSequences, Precision,
+    RnnAttentionType, RnnCellType, RnnDecoderStateInit, TrainingMetric, WeightInitType, WeightTying,
+    XavierFactorType,
 };
 pub use hyperparameters::table::Hyperparameters;
 pub use layout::Layout;

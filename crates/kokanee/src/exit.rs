@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use anyhow::Result;
+use kokanee_serve::transform::InvokeError;
 use kokanee_train::TrainError;
 
 const OUTSIDE: u8 = 1;
@@ -87,6 +88,7 @@ pub(crate) fn is_our_fault(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<InternalFault>()
             || cause.downcast_ref::<TrainError>().is_some_and(|error| !error.is_user_error())
+            || cause.downcast_ref::<InvokeError>().is_some_and(|error| error.is_internal)
     })
 }
 

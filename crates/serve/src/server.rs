@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::Request;
@@ -19,7 +19,7 @@ use crate::app::{App, Phase, router};
 use crate::config::ServerSettings;
 use crate::error::{Code, ServeError};
 use crate::metrics::Metrics;
-use crate::service::{Service, ServiceError};
+use crate::service::Service;
 use crate::timed_stream::TimedStream;
 
 /// The largest request head, in bytes.
@@ -32,6 +32,9 @@ pub struct Server {
     address: SocketAddr,
 }
 
+/// Why a service could not be loaded: a [`crate::ServiceError`], or what the caller has against the model.
+pub type LoadError = Box<dyn std::error::Error + Send + Sync>;
+
 /// A server that could not go on.
 #[derive(Debug, Error)]
 pub enum ServerError {
@@ -43,9 +46,12 @@ pub enum ServerError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The model cannot be served.
+    /// There is no model to be served.
     #[error(transparent)]
-    Service(#[from] ServiceError),
+    Load(LoadError),
+    /// The system has no thread to load it with.
+    #[error("the system refused to start a thread: {0}")]
+    Thread(#[source] std::io::Error),
     /// The decoder failed, and could not be made anew.
     #[error("the decoder failed and could not be made anew; the log says why")]
     Broken,
@@ -104,7 +110,7 @@ impl Server {
         self,
         settings: ServerSettings,
         metrics: Arc<Metrics>,
-        load: impl FnOnce() -> Result<Service, ServiceError> + Send + 'static,
+        load: impl FnOnce() -> Result<Service, LoadError> + Send + 'static,
         mut stop: watch::Receiver<u32>,
     ) -> Result<Ended, ServerError> {
         let app = Arc::new(App::new(settings, metrics));
@@ -121,7 +127,8 @@ impl Server {
                 // Nobody waits any longer where the server was told to stop.
                 let _ = loaded.send(load());
             })
-            .map_err(ServiceError::Thread)?;
+            .map_err(ServerError::Thread)?;
+        let started = Instant::now();
         let mut is_loading = true;
         let mut broken = watch::Sender::new(false).subscribe();
         loop {
@@ -135,7 +142,8 @@ impl Server {
                 },
                 result = &mut loading, if is_loading => {
                     is_loading = false;
-                    let service = result.map_err(|_| ServerError::Loading)??;
+                    let service = result.map_err(|_| ServerError::Loading)?.map_err(ServerError::Load)?;
+                    app.metrics.loaded(started.elapsed());
                     broken = service.broken();
                     app.enter(Phase::Ready(Arc::new(service)));
                     tracing::info!(address = %self.address, "ready");

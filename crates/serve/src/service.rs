@@ -1,15 +1,14 @@
 //! From a body to its answer, without HTTP: what the server does with `/invocations`, and batch transform with a mini-batch.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kokanee_contract::special_ids::{PAD, UNK};
 use kokanee_data::text::tokens;
 use kokanee_kernels::Team;
 use kokanee_kernels::packed::Format;
-use kokanee_nn::artifact::Metadata;
 use kokanee_nn::decode::{Decoding, Request, RequestError, Search, Translation};
 use kokanee_nn::{LengthStatistics, ModelConfig};
 use thiserror::Error;
@@ -21,7 +20,7 @@ use crate::codec::{Configuration, Input, Instance, MAX_INSTANCE_TOKENS, MediaTyp
 use crate::conversation::{Conversation, Source};
 use crate::error::{Code, ServeError};
 use crate::metrics::Metrics;
-use crate::translator::{Translator, TranslatorError, Vocabularies};
+use crate::translator::{Shortlists, Translator, TranslatorError, Vocabularies};
 
 /// SageMaker waits so long for an answer.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -30,25 +29,18 @@ pub const PING_LIMIT: Duration = Duration::from_secs(2);
 /// Tokens that may wait for each sentence that may, on average.
 const QUEUE_TOKENS_PER_SENTENCE: usize = 64;
 
-/// How to decode.
-#[derive(Clone)]
+/// How requests are taken.
+#[derive(Clone, Copy, Debug)]
 pub struct ServiceSettings {
-    /// Number format of weights.
-    pub format: Format,
     /// The most sentences that wait; more are refused with 429.
     pub queue: usize,
     /// Whether sources and targets are written to the log.
     pub log_text: bool,
-    /// Gives for the ids of a source the target ids that its answer may have; without it, an answer may have all.
-    pub shortlists: Option<Shortlists>,
 }
-
-/// Target ids that may answer a source.
-pub type Shortlists = Arc<dyn Fn(&[u32]) -> Arc<[u32]> + Send + Sync>;
 
 impl Default for ServiceSettings {
     fn default() -> Self {
-        Self { format: Format::F32, queue: 1024, log_text: false, shortlists: None }
+        Self { queue: 1024, log_text: false }
     }
 }
 
@@ -76,6 +68,7 @@ pub struct Service {
     lengths: LengthStatistics,
     /// As in the model's hyperparameters.
     search: Search,
+    shortlists: Option<Shortlists>,
     settings: ServiceSettings,
     batcher: Batcher,
     metrics: Arc<Metrics>,
@@ -104,32 +97,31 @@ pub(crate) struct Prepared {
 }
 
 impl Service {
-    /// Loads a model (its folder or its `model.tar.gz`), decodes a probe sentence, and starts the decoder's thread.
+    /// Takes a model, decodes a probe sentence, and starts the decoder's thread. Should the decoder ever fail, the model is
+    /// read again from where it was opened.
     ///
     /// # Errors
-    /// When the model cannot be loaded or used.
+    /// When the model cannot be used.
     pub fn start(
-        model: &Path,
-        team: &Arc<Team>,
+        translator: Translator,
         settings: ServiceSettings,
         metrics: Arc<Metrics>,
     ) -> Result<Self, ServiceError> {
-        let started = Instant::now();
-        let translator = Translator::open(model, Arc::clone(team))?;
-        let Translator { model: loaded, metadata: Metadata { lengths, .. }, vocabularies, search, .. } =
+        let Translator { model, metadata, vocabularies, team, search, path, format, shortlists, .. } =
             translator;
-        let (config, vocabularies) = (loaded.config().clone(), Arc::new(vocabularies));
-        let decoding = decoder(&loaded, &lengths, team, settings.format)
-            .ok_or_else(|| ServiceError::Probe { model: model.to_owned() })?;
+        let lengths = metadata.lengths;
+        let (config, vocabularies) = (model.config().clone(), Arc::new(vocabularies));
+        let decoding = decoder(&model, &lengths, &team, format)
+            .ok_or_else(|| ServiceError::Probe { model: path.clone() })?;
         // Its weights are laid out in the decoder now.
-        drop(loaded);
+        drop(model);
         let make = {
-            let (team, format, vocabularies) = (Arc::clone(team), settings.format, Arc::clone(&vocabularies));
-            let (model, config, lengths) = (model.to_owned(), config.clone(), lengths.clone());
+            let (config, lengths, vocabularies) =
+                (config.clone(), lengths.clone(), Arc::clone(&vocabularies));
             move || {
-                let again = Translator::open(&model, Arc::clone(&team)).map_err(|error| error.to_string())?;
+                let again = Translator::open(&path, Arc::clone(&team)).map_err(|error| error.to_string())?;
                 if *again.model.config() != config || again.vocabularies != *vocabularies {
-                    return Err(format!("{} holds another model by now", model.display()));
+                    return Err(format!("{} holds another model by now", path.display()));
                 }
                 decoder(&again.model, &lengths, &team, format)
                     .ok_or_else(|| "the probe sentence failed".to_owned())
@@ -141,8 +133,7 @@ impl Service {
         };
         let batcher = Batcher::start(decoding, Box::new(make), limits, Arc::clone(&metrics))
             .map_err(ServiceError::Thread)?;
-        metrics.loaded(started.elapsed());
-        Ok(Self { vocabularies, config, lengths, search, settings, batcher, metrics })
+        Ok(Self { vocabularies, config, lengths, search, shortlists, settings, batcher, metrics })
     }
 
     /// Answers a body. `deadline` is the time that may pass, if any.
@@ -270,7 +261,7 @@ impl Service {
             prefix: self.prefix(&configuration.prefix).map_err(|problem| wrong("prefix", problem))?,
             forbid_unk: configuration.forbid_unk,
             max_length: configuration.max_length,
-            shortlist: self.settings.shortlists.as_ref().map(|shortlists| shortlists(&ids)),
+            shortlist: self.shortlists.as_ref().map(|shortlists| shortlists(&ids)),
             source: ids,
         };
         request.check(&self.config).map_err(|error| match error {

@@ -1,16 +1,17 @@
 //! Text in, answers out: a model with its vocabularies, and how to search.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
 use kokanee_contract::special_ids::{BOS, EOS, PAD, UNK};
-use kokanee_contract::{Faults, Hyperparameters};
+use kokanee_contract::{Faults, Hyperparameters, InferencePrecision};
 use kokanee_data::text::tokens;
 use kokanee_data::{DataError, Vocabulary};
 use kokanee_kernels::Team;
+use kokanee_kernels::packed::Format;
 use kokanee_nn::artifact::{Artifact, ArtifactError, Metadata, OpenedFolder};
-use kokanee_nn::decode::{Hypothesis, Search, translate};
+use kokanee_nn::decode::{Decoding, Hypothesis, Request, Search};
 use kokanee_nn::{Batch, Model};
 use thiserror::Error;
 
@@ -29,7 +30,16 @@ pub struct Translator {
     pub team: Arc<Team>,
     /// As in the model's hyperparameters, until changed.
     pub search: Search,
+    /// Where it was opened.
+    pub(crate) path: PathBuf,
+    pub(crate) format: Format,
+    pub(crate) shortlists: Option<Shortlists>,
+    /// Its weights laid out, once something was to be translated.
+    decoding: Mutex<Option<Decoding>>,
 }
+
+/// Gives for the ids of a source the target ids that may answer it.
+pub type Shortlists = Arc<dyn Fn(&[u32]) -> Arc<[u32]> + Send + Sync>;
 
 /// The words of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,16 +146,56 @@ impl Translator {
         };
         let hyperparameters = Hyperparameters::resolve(&metadata.hyperparameters)
             .map_err(|faults| TranslatorError::Hyperparameters { model: path.to_owned(), faults })?;
-        Ok(Self { search: Search::new(&hyperparameters), model, metadata, vocabularies, team })
+        Ok(Self {
+            search: Search::new(&hyperparameters),
+            model,
+            metadata,
+            vocabularies,
+            team,
+            path: path.to_owned(),
+            format: match hyperparameters.inference_precision {
+                InferencePrecision::F32 => Format::F32,
+                InferencePrecision::Bf16 => Format::Bf16,
+                InferencePrecision::Int8 => Format::Int8,
+            },
+            shortlists: None,
+            decoding: Mutex::new(None),
+        })
+    }
+
+    /// The same with weights in this format rather than in that of the model's `inference_precision`.
+    #[must_use]
+    pub fn in_format(self, format: Format) -> Self {
+        Self { format, decoding: Mutex::new(None), ..self }
+    }
+
+    /// The same with answers of certain words only: a vocabulary shortlist for each source.
+    #[must_use]
+    pub fn with_shortlists(self, shortlists: Shortlists) -> Self {
+        Self { shortlists: Some(shortlists), ..self }
+    }
+
+    /// The format of the weights that answer.
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// Answers each line; whitespace separates tokens.
     pub fn translate<L: AsRef<str>>(&self, lines: &[L]) -> Vec<Answer> {
         let ids: Vec<Vec<u32>> =
             lines.iter().map(|line| self.vocabularies.source.encode(line.as_ref())).collect();
-        let sources: Vec<&[u32]> = ids.iter().map(Vec::as_slice).collect();
         let lengths = &self.metadata.lengths;
-        let found = translate(&self.model, lengths, &self.team, &sources, &self.search);
+        let requests = ids.iter().map(|ids| Request {
+            shortlist: self.shortlists.as_ref().map(|shortlists| shortlists(ids)),
+            ..Request::new(ids.clone(), self.search.clone())
+        });
+        // A decoder that a panic left behind would not be idle: another is made.
+        let mut decoding = self.decoding.lock().unwrap_or_else(PoisonError::into_inner);
+        let decoding = match &mut *decoding {
+            Some(decoding) if decoding.is_idle() => decoding,
+            none => none.insert(Decoding::new(&self.model, lengths, &self.team, self.format)),
+        };
+        let found = decoding.translate(requests);
         let answers = lines.iter().zip(&ids).zip(found);
         answers
             .map(|((line, ids), found)| Answer {

@@ -7,7 +7,7 @@ use kokanee_data::{Corpus, sequential_batches};
 use kokanee_kernels::Team;
 use kokanee_kernels::packed::Format;
 use kokanee_kernels::softmax::TokenLoss;
-use kokanee_nn::decode::{Decoding, Search};
+use kokanee_nn::decode::{Decoding, Request, Search};
 use kokanee_nn::random::Stream;
 use kokanee_nn::{LengthStatistics, Model};
 use serde::{Deserialize, Serialize};
@@ -111,8 +111,10 @@ impl Validation {
             if !go_on() {
                 return Ok(None);
             }
-            let sources: Vec<&[u32]> = pairs.iter().map(|&pair| self.corpus.source(pair)).collect();
-            let translations = decoding.translate(&sources, &self.search);
+            let requests = pairs
+                .iter()
+                .map(|&pair| Request::new(self.corpus.source(pair).to_vec(), self.search.clone()));
+            let translations = decoding.translate(requests);
             for (&pair, translation) in pairs.iter().zip(&translations) {
                 let words = translation.hypotheses.first().map_or(&[][..], |best| &best.words);
                 counts.add(words, &[self.corpus.target(pair)])?;

@@ -187,6 +187,18 @@ choice! {
 }
 
 choice! {
+    /// Number format of weights when a trained model answers.
+    InferencePrecision {
+        /// As trained.
+        F32 = "f32",
+        /// bfloat16: half the memory.
+        Bf16 = "bf16",
+        /// Integers of 8 bits with a scale for each output: a quarter of the memory.
+        Int8 = "int8",
+    }
+}
+
+choice! {
     /// What becomes of pairs longer than the length limits.
     OverlongSequences {
         /// Cut to the limit, as the SageMaker guide says.

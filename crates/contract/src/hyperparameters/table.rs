@@ -7,9 +7,10 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::path::PathBuf;
 
 use super::choices::{
-    BeamSearchRule, CheckpointAveragingStrategy, CnnActivationType, GradientClippingType, LossType,
-    LrSchedulerType, Metric, NetworkType, OptimizerType, OverlongSequences, Precision, RnnAttentionType,
-    RnnCellType, RnnDecoderStateInit, TrainingMetric, WeightInitType, WeightTying, XavierFactorType,
+    BeamSearchRule, CheckpointAveragingStrategy, CnnActivationType, GradientClippingType, InferencePrecision,
+    LossType, LrSchedulerType, Metric, NetworkType, OptimizerType, OverlongSequences, Precision,
+    RnnAttentionType, RnnCellType, RnnDecoderStateInit, TrainingMetric, WeightInitType, WeightTying,
+    XavierFactorType,
 };
 use super::value::{Field, Value};
 use super::{DefaultValue, Group, Kind, Parity, Spec, TuningRange};
@@ -382,6 +383,11 @@ hyperparameters! {
     /// β of the length penalty ((β + length) / (β + 1))^α.
     length_penalty_beta: f64 =
         Spec::extension(Group::Evaluation, Kind::float(Included(0.0), Included(1000.0), ""), "0");
+
+    /// Number format of the weights when the trained model answers, unless a command says otherwise: `bf16` takes half the
+    /// memory and `int8` a quarter, both are faster, and some answers differ. It is written into the artefact.
+    inference_precision: InferencePrecision =
+        Spec::extension(Group::Evaluation, Kind::Choice(InferencePrecision::NAMES), "f32");
 
     /// Seed of every random choice: first weights, order of batches, samples. The same seed and number of threads give
     /// the same model, bit for bit. 13 is Sockeye's.

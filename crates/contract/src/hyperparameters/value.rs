@@ -4,9 +4,10 @@ use std::ops::Bound;
 use std::path::PathBuf;
 
 use super::choices::{
-    BeamSearchRule, CheckpointAveragingStrategy, CnnActivationType, GradientClippingType, LossType,
-    LrSchedulerType, Metric, NetworkType, OptimizerType, OverlongSequences, Precision, RnnAttentionType,
-    RnnCellType, RnnDecoderStateInit, TrainingMetric, WeightInitType, WeightTying, XavierFactorType,
+    BeamSearchRule, CheckpointAveragingStrategy, CnnActivationType, GradientClippingType, InferencePrecision,
+    LossType, LrSchedulerType, Metric, NetworkType, OptimizerType, OverlongSequences, Precision,
+    RnnAttentionType, RnnCellType, RnnDecoderStateInit, TrainingMetric, WeightInitType, WeightTying,
+    XavierFactorType,
 };
 use super::{DefaultValue, Kind, Parity, Spec};
 use crate::nearest::nearest;
@@ -216,6 +217,7 @@ choice_field!(
     CheckpointAveragingStrategy,
     CnnActivationType,
     GradientClippingType,
+    InferencePrecision,
     LossType,
     LrSchedulerType,
     Metric,

@@ -14,9 +14,8 @@ use crate::evaluation::{self, Item, Judged, Likelihood, Quality, Stress};
 use crate::output_file::{print, write_json};
 use crate::render::human;
 use crate::render::table::Table;
+use crate::terminal;
 use crate::text_input::read_lines;
-use crate::{process, terminal};
-use kokanee_serve::Translator;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -99,8 +98,7 @@ struct WorstSentence {
 /// Whatever is wrong with the model, the texts, or the place to write to.
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let started = Instant::now();
-    let mut translator = Translator::open(&args.model, process::team(args.search.threads()))?;
-    args.search.apply(&mut translator, 1, false)?;
+    let translator = args.search.open(&args.model, 1, false)?;
     let mut items = read_items(&args.source, &args.target)?;
     if args.group_duplicate_sources {
         items = evaluation::group_by_source(items);

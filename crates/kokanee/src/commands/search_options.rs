@@ -1,14 +1,20 @@
-//! How to search, where a command asks otherwise than the model.
+//! How to decode, where a command asks otherwise than the model.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
-use clap::Args;
 use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueEnum};
 use kokanee_contract::{BeamSearchRule, Hyperparameters};
+use kokanee_data::Lexicon;
+use kokanee_kernels::packed::Format;
 use kokanee_nn::decode::Search;
-
 use kokanee_serve::Translator;
 
-/// Settings of beam search; what is not given is as in the model's hyperparameters.
+use crate::process;
+
+/// Settings of decoding; what is not given is as in the model's hyperparameters.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct SearchOptions {
     /// Hypotheses that stay alive at each step [default: the model's beam_size, 5 unless it was trained with another]
@@ -32,19 +38,90 @@ pub(crate) struct SearchOptions {
     /// Threads to compute with; 0 for as many as the machine has cores
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Search", value_parser = clap::value_parser!(u16).range(0..=1024))]
     threads: u16,
+    /// Number format of weights: less memory and more speed for a little less quality [default: the model's
+    /// inference_precision, f32 unless it was trained with another]
+    #[arg(long, value_enum, help_heading = "Search")]
+    precision: Option<Precision>,
+    /// Choose among likely words only, by a lexicon that `kokanee lexicon` has made
+    #[arg(long, value_name = "FILE", help_heading = "Search")]
+    lexicon: Option<PathBuf>,
+    /// Most frequent target words that every answer may have beside those of the lexicon
+    #[arg(long, value_name = "N", default_value_t = FREQUENT_WORDS, requires = "lexicon", help_heading = "Search")]
+    lexicon_frequent_words: usize,
+}
+
+/// With 100 translations a word these leave all but 1% of what a model says without a lexicon: see docs/batch-transform.md.
+const FREQUENT_WORDS: usize = 1000;
+
+/// Number format of weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Precision {
+    /// As trained
+    F32,
+    /// Half the memory
+    Bf16,
+    /// A quarter of the memory
+    Int8,
+}
+
+impl From<Precision> for Format {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Format::F32,
+            Precision::Bf16 => Format::Bf16,
+            Precision::Int8 => Format::Int8,
+        }
+    }
 }
 
 impl SearchOptions {
-    /// Threads to compute with; 0 for as many as there are cores.
-    pub(crate) fn threads(&self) -> usize {
-        usize::from(self.threads)
-    }
-
-    /// Changes the search of `translator` as asked.
+    /// Opens a model that decodes as asked.
     ///
     /// # Errors
-    /// When a value is not valid, by the table of hyperparameters.
-    pub(crate) fn apply(&self, translator: &mut Translator, nbest: usize, attention: bool) -> Result<()> {
+    /// When it cannot be opened, when the lexicon cannot or is another model's, and when a value is not valid by the table of
+    /// hyperparameters.
+    pub(crate) fn open(&self, model: &Path, nbest: usize, attention: bool) -> Result<Translator> {
+        let mut translator = Translator::open(model, process::team(usize::from(self.threads)))?;
+        if let Some(precision) = self.precision {
+            translator = translator.in_format(precision.into());
+        }
+        if let Some(path) = &self.lexicon {
+            let lexicon = Lexicon::read(path)?;
+            let vocabularies = &translator.vocabularies;
+            ensure!(
+                lexicon.belongs_to(&vocabularies.source, &vocabularies.target),
+                "{}: this lexicon was made with other vocabularies than those of {}; make one with `kokanee lexicon --model {} …`",
+                path.display(),
+                model.display(),
+                model.display()
+            );
+            let frequent = self.lexicon_frequent_words;
+            translator =
+                translator.with_shortlists(Arc::new(move |source| lexicon.targets(source, frequent).into()));
+        }
+        translator.search = self.search(&translator, nbest, attention)?;
+        Ok(translator)
+    }
+
+    /// What besides the model and its search decides the answers.
+    ///
+    /// # Errors
+    /// When the lexicon cannot be read.
+    pub(crate) fn identity(&self, translator: &Translator) -> Result<String> {
+        let format = format!("{:?}", translator.format()).to_lowercase();
+        Ok(match &self.lexicon {
+            None => format!("{format}, all words"),
+            Some(path) => {
+                let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+                let mut crc = flate2::Crc::new();
+                crc.update(&bytes);
+                let frequent = self.lexicon_frequent_words;
+                format!("{format}, lexicon {:08x} and {frequent} frequent words", crc.sum())
+            }
+        })
+    }
+
+    fn search(&self, translator: &Translator, nbest: usize, attention: bool) -> Result<Search> {
         let mut h = Hyperparameters::resolve(&translator.metadata.hyperparameters)?;
         h.beam_size = self.beam_size.unwrap_or(h.beam_size);
         let rule = self.beam_search_rule.as_deref().and_then(BeamSearchRule::from_name);
@@ -58,7 +135,6 @@ impl SearchOptions {
             "--nbest {nbest}: expected a number from 1 to the beam size, {}; give --beam-size {nbest} for more",
             h.beam_size
         );
-        translator.search = Search { nbest, attention, ..Search::new(&h) };
-        Ok(())
+        Ok(Search { nbest, attention, ..Search::new(&h) })
     }
 }

@@ -7,14 +7,13 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use kokanee_contract::Layout;
-use kokanee_kernels::packed::Format;
 use kokanee_nn::artifact::CONFIG_FILE;
-use kokanee_serve::{Ended, Metrics, Server, ServerSettings, Service, ServiceSettings};
+use kokanee_serve::{Ended, LoadError, Metrics, Server, ServerSettings, Service, ServiceSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::process;
+use super::search_options::SearchOptions;
 
 /// The archive's name in SageMaker's model folder, where it was not unpacked.
 const ARCHIVE: &str = "model.tar.gz";
@@ -54,12 +53,6 @@ pub(crate) struct ServeArgs {
     /// What stands before the paths: with /mt, requests go to /mt/invocations
     #[arg(long, value_name = "/PATH", value_parser = url_prefix, default_value = "", hide_default_value = true)]
     url_prefix: String,
-    /// Number format of weights: less memory and more speed for a little less quality
-    #[arg(long, value_enum, default_value_t = Precision::F32)]
-    precision: Precision,
-    /// Threads to compute with; 0 for as many as the machine has cores
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
-    threads: u16,
     /// Largest body in units of 1,048,576 bytes; 0 for any length [default: SAGEMAKER_MAX_PAYLOAD_IN_MB, else 6]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=100))]
     max_payload_mb: Option<u64>,
@@ -72,17 +65,8 @@ pub(crate) struct ServeArgs {
     /// Write sources and targets to the log, too
     #[arg(long)]
     log_text: bool,
-}
-
-/// Number format of weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Precision {
-    /// As trained
-    F32,
-    /// Half the memory
-    Bf16,
-    /// A quarter of the memory
-    Int8,
+    #[command(flatten)]
+    search: SearchOptions,
 }
 
 /// Form of the log.
@@ -92,16 +76,6 @@ enum LogForm {
     Text,
     /// An object a line
     Json,
-}
-
-impl From<Precision> for Format {
-    fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::F32 => Format::F32,
-            Precision::Bf16 => Format::Bf16,
-            Precision::Int8 => Format::Int8,
-        }
-    }
 }
 
 /// Runs the command.
@@ -145,16 +119,14 @@ impl ServeArgs {
         let server = Server::bind(self.host.unwrap_or(default.into()), self.port).await?;
         tracing::info!(address = %server.address(), model = %model.display(), "listening");
         let metrics = Arc::new(Metrics::default());
-        let service = ServiceSettings {
-            format: self.precision.into(),
-            queue: self.queue as usize,
-            log_text: self.log_text,
-            ..ServiceSettings::default()
-        };
-        let threads = usize::from(self.threads);
+        let service = ServiceSettings { queue: self.queue as usize, log_text: self.log_text };
+        let search = self.search.clone();
         let load = {
             let metrics = Arc::clone(&metrics);
-            move || Service::start(&model, &process::team(threads), service, metrics)
+            move || {
+                let translator = search.open(&model, 1, false).map_err(LoadError::from)?;
+                Ok(Service::start(translator, service, metrics)?)
+            }
         };
         Ok(server.run(settings, metrics, load, stop).await?)
     }

@@ -27,8 +27,7 @@ use super::search_options::SearchOptions;
 use super::train::stop_on_signals;
 use crate::exit::say;
 use crate::render::human;
-use crate::{process, terminal};
-use kokanee_serve::Translator;
+use crate::terminal;
 
 /// Most records of a request. Requests do not leave the process, so larger ones would gain nothing and be seen later.
 const RECORDS_PER_REQUEST: usize = 1024;
@@ -61,7 +60,7 @@ pub(crate) struct TransformArgs {
     /// Folder for the answers, made where it is missing
     #[arg(long, value_name = "FOLDER")]
     output: PathBuf,
-    /// What the records are: application/jsonlines or text/plain
+    /// What the records are: application/jsonlines, application/json, application/x-recordio-protobuf or text/plain
     #[arg(long, value_name = "TYPE", default_value = engine::JSON_LINES)]
     content_type: String,
     /// What the answers shall be [default: as the content type]
@@ -120,11 +119,11 @@ pub(crate) fn run(args: &TransformArgs) -> Result<()> {
     let settings = args.settings();
     settings.check()?;
     engine::check_types(&settings.content_type, &settings.accept)?;
-    let mut translator = Translator::open(&args.model, process::team(args.search.threads()))?;
-    args.search.apply(&mut translator, 1, false)?;
+    let translator = args.search.open(&args.model, 1, false)?;
     let identity = BTreeMap::from([
         ("model checksum".to_owned(), format!("{:08x}", checksum(&args.model)?)),
         ("search".to_owned(), searched(&translator.search)),
+        ("weights".to_owned(), args.search.identity(&translator)?),
     ]);
     let job = Job {
         input: args.input.clone(),
@@ -133,7 +132,7 @@ pub(crate) fn run(args: &TransformArgs) -> Result<()> {
         identity,
         overwrite: args.overwrite,
     };
-    let engine = Engine::new(translator);
+    let engine = Engine::start(translator)?;
     let bar = Bar::new(args.quiet, stop_on_signals()?);
     let started = Instant::now();
     let invoke = |content_type: &str, accept: &str, body: Vec<u8>| engine.invoke(content_type, accept, &body);

@@ -9,10 +9,9 @@ use serde::Serialize;
 use super::search_options::SearchOptions;
 use crate::exit::say;
 use crate::output_file::{ResultOutput, write_file};
-use crate::process;
 use crate::render::{Attention, Scale, human, svg};
 use crate::text_input::TextInput;
-use kokanee_serve::{Answer, Translator};
+use kokanee_serve::Answer;
 
 /// Lines translated together. More would wait longer for the first answer and gain little.
 const CHUNK_LINES: usize = 512;
@@ -99,9 +98,8 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
         !args.attention || args.format == Format::Json,
         "--attention needs --format json: plain text has no place for a matrix (--plot FILE.svg draws one)"
     );
-    let mut translator = Translator::open(&args.model, process::team(args.search.threads()))?;
     let attention = args.attention || args.plot.is_some();
-    args.search.apply(&mut translator, args.nbest.unwrap_or(1), attention)?;
+    let translator = args.search.open(&args.model, args.nbest.unwrap_or(1), attention)?;
     let mut input = TextInput::open(args.input.as_deref())?;
     let mut output = ResultOutput::open(args.output.as_deref())?;
     let mut tally = Tally::default();

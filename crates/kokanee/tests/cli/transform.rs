@@ -81,12 +81,12 @@ fn a_bad_record_is_named_and_finished_files_stay() {
     work.write("in/1", "{\"source\":\"a\"}\n");
     work.write("in/2", "{\"source\":\"b\"}\n\n{\"sauce\":\"b\"}\n");
     work.write("in/3", "{\"source\":\"c\"}\n");
-    let parts = ["in/2: line 3: expected an object such as {\"source\"", "missing field `source`"];
+    let parts = ["in/2: line 3: it has no \"source\"; expected {\"source\": \"...\"}"];
     transform(&work, "").refused(&parts);
     assert_eq!(names(&work, "out"), ["out/1.out"]);
     assert_eq!(work.read("out/1.out"), "{\"target\":\"A\"}\n");
     work.write("in/2", b"{\"source\":\"b\"}\n\"\xff\"\n");
-    transform(&work, "").refused(&["in/2: line 2: byte 2 is not valid UTF-8"]);
+    transform(&work, "").refused(&["in/2: line 2: byte 1 of the line is not UTF-8"]);
     work.write("in/2", "{\"source\":\"b\"}\n");
     let said = transform(&work, "").well();
     assert!(said.stderr.contains("transformed 2 files, 2 records; 1 file finished before"), "{said:?}");
@@ -100,7 +100,8 @@ fn wrong_options_are_refused() {
     transform(&work, "--batch-strategy MULTI_RECORD").misused(&["MultiRecord, SingleRecord"]);
     transform(&work, "--input-filter source")
         .misused(&["\"source\" is no path: expected $, the root, at byte 0"]);
-    transform(&work, "--content-type application/json").refused(&["supported are application/jsonlines"]);
+    transform(&work, "--content-type text/csv")
+        .refused(&["--content-type: ", "supported are application/json, application/jsonlines"]);
     transform(&work, "--content-type text/plain --join-source")
         .refused(&["--join-source: works on JSON lines only"]);
     transform(&work, "--split-type RecordIO").refused(&["in/a: record 1 at byte 0", "RecordIO magic"]);

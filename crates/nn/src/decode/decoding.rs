@@ -14,7 +14,7 @@ use super::beam::Beam;
 use super::job::{Job, Waiting};
 use super::memory::LiveMemory;
 use super::output::{OutputLayer, Shortlist, Wanted};
-use super::{OutputLimit, Request, Search, Ticket, Translation};
+use super::{OutputLimit, Request, Ticket, Translation};
 use crate::batch::Sequences;
 use crate::decoder::{DecoderLoop, DecoderState};
 use crate::graph::Graph;
@@ -173,31 +173,28 @@ impl Decoding {
         std::mem::take(&mut self.answered)
     }
 
-    /// Translates sources that are all there from the beginning; the order of the answers is theirs. For a decoder that has
+    /// Answers requests that are all there from the beginning; the order of the answers is theirs. For a decoder that has
     /// nothing else to do.
     ///
     /// # Panics
-    /// When [`Request::check`] would refuse a source or the search, and when there is something else to do.
-    pub fn translate(&mut self, sources: &[&[u32]], search: &Search) -> Vec<Translation> {
+    /// When [`Request::check`] would refuse one of them, and when there is something else to do.
+    pub fn translate(&mut self, requests: impl IntoIterator<Item = Request>) -> Vec<Translation> {
         assert!(self.is_idle(), "other requests are on their way");
+        let mut requests: Vec<(Ticket, Request)> = (0..).zip(requests).collect();
+        let mut translations = vec![Translation::default(); requests.len()];
         // Long ones first: those that end last are short then, and leave few steps with little to do.
-        let mut order: Vec<usize> = (0..sources.len()).collect();
-        order.sort_by_key(|&source| std::cmp::Reverse(sources[source].len()));
-        self.admit(order.into_iter().map(|source| {
-            let request = Request::new(sources[source].to_vec(), search.clone());
-            (source as Ticket, request)
-        }));
-        let mut translations = vec![Translation::default(); sources.len()];
+        requests.sort_by_key(|(_, request)| std::cmp::Reverse(request.source.len()));
+        self.admit(requests);
         while !self.is_idle() {
-            for (source, translation) in self.step() {
-                translations[source as usize] = translation;
+            for (ticket, translation) in self.step() {
+                translations[ticket as usize] = translation;
             }
         }
         translations
     }
 
-    /// Forgets a request, or all with this ticket: there will be no answer, and nothing more is computed for it. A ticket that is not known is passed
-    /// over.
+    /// Forgets a request, or all with this ticket: there will be no answer, and nothing more is computed for it. A
+    /// ticket that is not known is passed over.
     pub fn cancel(&mut self, ticket: Ticket) {
         self.jobs.retain(|_, job| job.ticket != ticket);
         self.answered.retain(|(answered, _)| *answered != ticket);

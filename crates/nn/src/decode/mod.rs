@@ -108,5 +108,6 @@ pub fn translate(
     sources: &[&[u32]],
     search: &Search,
 ) -> Vec<Translation> {
-    Decoding::new(model, lengths, team, Format::F32).translate(sources, search)
+    let requests = sources.iter().map(|source| Request::new(source.to_vec(), search.clone()));
+    Decoding::new(model, lengths, team, Format::F32).translate(requests)
 }

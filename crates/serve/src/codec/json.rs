@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use kokanee_contract::nearest;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::configuration::shortened;
@@ -73,13 +73,13 @@ fn parse(body: &[u8]) -> Result<VecDeque<Placed>, ServeError> {
 
 /// One object on its own.
 pub(super) fn instance(
-    text: &[u8],
+    text: &str,
     place: Place,
     source_keys: &'static [&'static str],
 ) -> Result<Instance, ServeError> {
     let mut field = None;
-    let mut json = serde_json::Deserializer::from_slice(text);
-    let read = Object { source_keys, field: &mut field }.deserialize(&mut json);
+    let mut json = serde_json::Deserializer::from_str(text);
+    let read = Object { source_keys, others: Others::PassedOver, field: &mut field }.deserialize(&mut json);
     read.and_then(|instance| json.end().map(|()| instance)).map_err(|error| {
         let problem = format!("{} (column {})", bare(&error), error.column());
         place.bad(field.as_deref(), problem).with("column", error.column())
@@ -160,7 +160,8 @@ impl<'de> Visitor<'de> for Instances<'_, '_> {
         let Body { instances, progress } = self.0;
         for index in 0.. {
             (progress.instance, progress.field) = (Some(index), None);
-            let object = Object { source_keys: SOURCE_KEYS, field: &mut progress.field };
+            let object =
+                Object { source_keys: SOURCE_KEYS, others: Others::Refused, field: &mut progress.field };
             let Some(instance) = list.next_element_seed(object)? else { break };
             if instances.len() == MAX_INSTANCES {
                 let problem =
@@ -173,9 +174,19 @@ impl<'de> Visitor<'de> for Instances<'_, '_> {
     }
 }
 
+/// What becomes of keys of an instance that mean nothing here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Others {
+    /// They are errors.
+    Refused,
+    /// They are passed over, unless one looks like a misspelt `configuration`: records of files have identifiers and the like.
+    PassedOver,
+}
+
 /// One instance. `field` is kept at the path of what is being read.
 struct Object<'a> {
     source_keys: &'static [&'static str],
+    others: Others,
     field: &'a mut Option<String>,
 }
 
@@ -208,6 +219,8 @@ impl<'de> Visitor<'de> for Object<'_> {
                 if configuration.replace(map.next_value_seed(Settings { field: self.field })?).is_some() {
                     return Err(A::Error::custom("given twice"));
                 }
+            } else if self.others == Others::PassedOver && nearest(&key, [CONFIGURATION]).is_none() {
+                map.next_value::<IgnoredAny>()?;
             } else {
                 let known = || self.source_keys.iter().copied().chain([CONFIGURATION]);
                 let meant = nearest(&key, known()).map(|known| format!("is {known} meant?"));

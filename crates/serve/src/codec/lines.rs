@@ -33,7 +33,7 @@ impl Lines {
     }
 
     /// The next whole line and its number.
-    pub(super) fn read(&mut self) -> Result<Option<(Place, &[u8])>, ServeError> {
+    pub(super) fn read(&mut self) -> Result<Option<(Place, &str)>, ServeError> {
         let place = Place::Line(self.number + 1);
         let rest = &self.buffer[self.scanned..];
         let (end, next) = match rest.iter().position(|&byte| byte == b'\n') {
@@ -56,7 +56,13 @@ impl Lines {
         }
         (self.start, self.scanned) = (next, next);
         self.number += 1;
-        Ok(Some((place, line.strip_suffix(b"\r").unwrap_or(line))))
+        let line = std::str::from_utf8(line.strip_suffix(b"\r").unwrap_or(line)).map_err(|error| {
+            let byte = error.valid_up_to();
+            place
+                .bad(None, format!("byte {byte} of the line is not UTF-8; send the text as UTF-8"))
+                .with("byte", byte)
+        })?;
+        Ok(Some((place, line)))
     }
 }
 

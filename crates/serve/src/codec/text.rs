@@ -20,14 +20,8 @@ impl Reader {
 
     pub(super) fn read(&mut self) -> Result<Option<Placed>, ServeError> {
         let Some((place, line)) = self.lines.read()? else { return Ok(None) };
-        let text = std::str::from_utf8(line).map_err(|error| {
-            let byte = error.valid_up_to();
-            place
-                .bad(None, format!("byte {byte} of the line is not UTF-8; send the text as UTF-8"))
-                .with("byte", byte)
-        })?;
         let instance =
-            Instance { input: Input::Text(text.to_owned()), configuration: Configuration::default() };
+            Instance { input: Input::Text(line.to_owned()), configuration: Configuration::default() };
         Ok(Some(Placed { place, instance }))
     }
 }

@@ -15,6 +15,8 @@ use super::settings::SplitType;
 pub struct InvokeError {
     /// Which record of the request is at fault, from 1, where that is known.
     pub record: Option<usize>,
+    /// Whether nobody but the service's makers can put it right.
+    pub is_internal: bool,
     /// What is wrong, without the place.
     pub message: String,
 }

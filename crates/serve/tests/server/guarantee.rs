@@ -2,7 +2,6 @@
 //! the same bytes, in each precision.
 
 use kokanee_kernels::packed::Format;
-use kokanee_serve::{ServerSettings, ServiceSettings};
 use serde_json::{Value, json};
 
 use crate::workplace::{Running, sentence};
@@ -23,8 +22,7 @@ fn instance(seed: u64) -> Value {
 
 #[track_caller]
 fn check(format: Format) {
-    let settings = ServiceSettings { format, ..ServiceSettings::default() };
-    let server = Running::with(ServerSettings::default(), settings);
+    let server = Running::in_format(format);
     let alone: Vec<Vec<u8>> =
         (0..64).map(|seed| server.json(&json!({ "instances": [instance(seed)] })).ok().body).collect();
     let together = server.json(&json!({ "instances": (0..64).map(instance).collect::<Vec<_>>() })).ok();

@@ -7,5 +7,6 @@ mod guarantee;
 mod http;
 mod life;
 mod load;
+mod precision;
 mod streams;
 mod workplace;

@@ -11,9 +11,12 @@ use kokanee_contract::Hyperparameters;
 use kokanee_contract::special_ids::{EOS, UNK};
 use kokanee_data::{Vocabulary, VocabularyLimits};
 use kokanee_kernels::Team;
+use kokanee_kernels::packed::Format;
 use kokanee_nn::artifact::{Artifact, LengthStatistics, Metadata};
 use kokanee_nn::{Model, ModelConfig};
-use kokanee_serve::{Ended, Metrics, Server, ServerError, ServerSettings, Service, ServiceSettings};
+use kokanee_serve::{
+    Ended, Metrics, Server, ServerError, ServerSettings, Service, ServiceSettings, Translator,
+};
 use tokio::sync::watch;
 
 use crate::http::{Answer, send};
@@ -56,12 +59,17 @@ pub(crate) fn model() -> &'static Path {
         };
         let hyperparameters: BTreeMap<String, String> = h.to_strings();
         let metadata = Metadata { hyperparameters, lengths, training: None };
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("serve-model");
+        let folder = temporary().join("serve-model");
         Artifact::save(&model, &metadata, &folder).expect("writes");
         source.write(&folder.join("vocab.src.json")).expect("writes");
         target.write(&folder.join("vocab.trg.json")).expect("writes");
         folder
     })
+}
+
+/// Where files of the tests may lie.
+pub(crate) fn temporary() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
 }
 
 /// A sentence of so many words.
@@ -90,12 +98,30 @@ impl Running {
         Self::with(ServerSettings::default(), ServiceSettings::default())
     }
 
+    /// One whose weights are in this format.
+    pub(crate) fn in_format(format: Format) -> Self {
+        let (settings, service) = Default::default();
+        let running = Self::launch(settings, service, Duration::ZERO, model(), format);
+        running.wait_until_ready();
+        running
+    }
+
     /// One that takes a while to load.
     pub(crate) fn begin(
         settings: ServerSettings,
         service: ServiceSettings,
         loading: Duration,
         model: &Path,
+    ) -> Self {
+        Self::launch(settings, service, loading, model, Format::F32)
+    }
+
+    fn launch(
+        settings: ServerSettings,
+        service: ServiceSettings,
+        loading: Duration,
+        model: &Path,
+        format: Format,
     ) -> Self {
         let (stop, stopped) = watch::channel(0);
         let metrics = Arc::new(Metrics::default());
@@ -113,7 +139,8 @@ impl Running {
                 let own = Arc::clone(&shared);
                 let load = move || {
                     std::thread::sleep(loading);
-                    Service::start(&model, &Arc::new(Team::new(2)), service, own)
+                    let translator = Translator::open(&model, Arc::new(Team::new(2)))?.in_format(format);
+                    Ok(Service::start(translator, service, own)?)
                 };
                 server.run(settings, shared, load, stopped).await
             });

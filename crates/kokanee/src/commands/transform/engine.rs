@@ -1,104 +1,69 @@
 //! A model that answers the requests of a transform job.
 
-use anyhow::{Result, bail};
-use kokanee_serve::transform::InvokeError;
-use serde::Deserialize;
+use std::sync::Arc;
 
-use kokanee_serve::Translator;
+use anyhow::{Result, anyhow};
+use kokanee_serve::codec::MediaType;
+use kokanee_serve::transform::InvokeError;
+use kokanee_serve::{Code, Metrics, ServeError, Service, ServiceSettings, Translator};
 
 pub(super) const JSON_LINES: &str = "application/jsonlines";
-const PLAIN_TEXT: &str = "text/plain";
 
-/// Lines translated together.
-const CHUNK_LINES: usize = 512;
-
-/// How lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    /// `{"source":"…"}` or `{"data":"…"}` in, `{"target":"…"}` out.
-    JsonLines,
-    /// The sentence itself.
-    Text,
-}
-
-impl Form {
-    fn of(mime: &str) -> Option<Self> {
-        let name = mime.split(';').next().unwrap_or_default().trim();
-        match name {
-            name if name.eq_ignore_ascii_case(JSON_LINES) => Some(Self::JsonLines),
-            name if name.eq_ignore_ascii_case(PLAIN_TEXT) => Some(Self::Text),
-            _ => None,
-        }
-    }
-}
+/// Room for more sentences than the requests of one job can have on their way at a time: none is ever refused.
+const QUEUE: usize = 1 << 16;
 
 /// Whether such requests can be answered.
 ///
 /// # Errors
 /// When a type is not supported; the message names those that are.
 pub(super) fn check_types(content_type: &str, accept: &str) -> Result<()> {
-    for (option, mime) in [("--content-type", content_type), ("--accept", accept)] {
-        if Form::of(mime).is_none() {
-            bail!("{option} {mime}: supported are {JSON_LINES} and {PLAIN_TEXT}");
-        }
-    }
+    let wrong = |option: &str, error: ServeError| anyhow!("{option}: {error}");
+    let from = MediaType::of_body(Some(content_type)).map_err(|error| wrong("--content-type", error))?;
+    MediaType::of_answer(Some(accept), from).map_err(|error| wrong("--accept", error))?;
     Ok(())
 }
 
-/// One JSON line of a request.
-#[derive(Deserialize)]
-struct Line {
-    #[serde(alias = "data")]
-    source: String,
-}
-
-/// Answers requests, several at a time.
+/// Answers requests, several at a time: what the server does, without HTTP.
 pub(super) struct Engine {
-    translator: Translator,
+    service: Arc<Service>,
 }
 
 impl Engine {
-    pub(super) fn new(translator: Translator) -> Self {
-        Self { translator }
+    /// # Errors
+    /// When the model cannot be used.
+    pub(super) fn start(translator: Translator) -> Result<Self> {
+        let settings = ServiceSettings { queue: QUEUE, log_text: false };
+        let service = Service::start(translator, settings, Arc::new(Metrics::default()))?;
+        Ok(Self { service: Arc::new(service) })
     }
 
-    /// A line for each line of the body.
+    /// The answer to a body.
     pub(super) fn invoke(
         &self,
         content_type: &str,
         accept: &str,
         body: &[u8],
     ) -> Result<Vec<u8>, InvokeError> {
-        let refused = |record, message| InvokeError { record, message };
-        let form =
-            |mime| Form::of(mime).ok_or_else(|| refused(None, format!("the type {mime} is not supported")));
-        let (asks, answers) = (form(content_type)?, form(accept)?);
-        let sentences = body.strip_suffix(b"\n").unwrap_or(body).split(|&byte| byte == b'\n');
-        let sentences = sentences
-            .zip(1..)
-            .map(|(line, number)| sentence(line, asks).map_err(|message| refused(Some(number), message)))
-            .collect::<Result<Vec<String>, _>>()?;
-        let mut out = Vec::with_capacity(body.len());
-        for answer in sentences.chunks(CHUNK_LINES).flat_map(|chunk| self.translator.translate(chunk)) {
-            let target = answer.hypotheses.first().map(|best| best.text()).unwrap_or_default();
-            match answers {
-                Form::JsonLines => out.extend(serde_json::json!({ "target": target }).to_string().bytes()),
-                Form::Text => out.extend(target.bytes()),
-            }
-            out.push(b'\n');
-        }
-        Ok(out)
+        self.service.invoke_blocking(Some(content_type), Some(accept), body).map_err(|error| InvokeError {
+            record: record(&error),
+            is_internal: error.code == Code::Internal,
+            message: without_place(&error).to_owned(),
+        })
     }
 }
 
-fn sentence(line: &[u8], form: Form) -> Result<String, String> {
-    let text = std::str::from_utf8(line).map_err(|error| {
-        format!("byte {} is not valid UTF-8; save the file as UTF-8", error.valid_up_to() + 1)
-    })?;
-    match form {
-        Form::Text => Ok(text.strip_suffix('\r').unwrap_or(text).to_owned()),
-        Form::JsonLines => serde_json::from_str(text)
-            .map(|line: Line| line.source)
-            .map_err(|error| format!("expected an object such as {{\"source\": \"a sentence\"}}: {error}")),
+/// The message without the place in the request: the job names the place in the file.
+fn without_place(error: &ServeError) -> &str {
+    let places = ["line ", "record ", "instances["];
+    match error.message.split_once(": ") {
+        Some((place, rest)) if places.iter().any(|word| place.starts_with(word)) => rest,
+        _ => &error.message,
     }
+}
+
+/// The record at fault, from 1. Lines and records count from 1, the instances of a JSON request from 0.
+fn record(error: &ServeError) -> Option<usize> {
+    let number = |name: &str| error.details.get(name)?.as_u64();
+    let number = number("line").or_else(|| number("record")).or_else(|| Some(number("instance")? + 1));
+    number.and_then(|number| usize::try_from(number).ok())
 }

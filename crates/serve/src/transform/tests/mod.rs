@@ -18,7 +18,11 @@ use super::*;
 fn capitals(_content_type: &str, _accept: &str, body: Vec<u8>) -> Result<Vec<u8>, InvokeError> {
     let text = String::from_utf8(body).expect("UTF-8");
     if let Some(at) = text.lines().position(|line| line.contains("bad")) {
-        return Err(InvokeError { record: Some(at + 1), message: "a bad word".to_owned() });
+        return Err(InvokeError {
+            record: Some(at + 1),
+            is_internal: false,
+            message: "a bad word".to_owned(),
+        });
     }
     Ok(text.replace("source", "target").to_uppercase().replace("TARGET", "target").into_bytes())
 }
