@@ -7,9 +7,14 @@
 // What a benchmark prints is its result.
 #![allow(clippy::print_stdout)]
 
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio, exit};
 
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 
 /// A training to be measured.
@@ -28,6 +33,10 @@ struct Data {
     /// Source and target of training and validation.
     train: [&'static str; 2],
     validation: [&'static str; 2],
+    /// More options of `kokanee prepare`.
+    prepare: &'static [&'static str],
+    /// Whether the targets are phonemes that lose their stress first (`AA1` becomes `AA`), as in most of what is published.
+    strips_stress: bool,
     /// What is measured in the end, and how.
     test: [&'static str; 2],
     evaluations: &'static [&'static [&'static str]],
@@ -37,17 +46,28 @@ const MULTI30K: Data = Data {
     folder: "data/multi30k",
     train: ["train.en.gz", "train.de.gz"],
     validation: ["val.en.gz", "val.de.gz"],
+    prepare: &[],
+    strips_stress: false,
     test: ["test_2016_flickr.en.gz", "test_2016_flickr.de.gz"],
     evaluations: &[&[]],
 };
+
+/// Words that occur once in training are `<unk>`: the model learns what an unknown word looks like, and the output layer is
+/// less than half as wide.
+const MULTI30K_FREQUENT: Data =
+    Data { prepare: &["--word-min-count-source", "2", "--word-min-count-target", "2"], ..MULTI30K };
 
 const CMUDICT: Data = Data {
     folder: "data/cmudict",
     train: ["train.graphemes.gz", "train.phonemes.gz"],
     validation: ["val.graphemes.gz", "val.phonemes.gz"],
+    prepare: &[],
+    strips_stress: false,
     test: ["val.graphemes.gz", "val.phonemes.gz"],
     evaluations: &[&[], &["--strip-stress"]],
 };
+
+const CMUDICT_WITHOUT_STRESS: Data = Data { strips_stress: true, evaluations: &[&[]], ..CMUDICT };
 
 const WORKS: &[Work] = &[
     Work {
@@ -66,43 +86,54 @@ const WORKS: &[Work] = &[
     },
     Work {
         name: "multi30k-rnn",
-        what: "English to German with what SageMaker offers: one layer, dropout",
-        data: &MULTI30K,
+        what: "English to German with what SageMaker offers: one layer of 512 units, dropout",
+        data: &MULTI30K_FREQUENT,
         settings: &[
             "rnn_num_hidden=512",
+            "num_embed_source=256",
+            "num_embed_target=256",
             "max_seq_len_source=60",
             "max_seq_len_target=60",
             "embed_dropout_source=0.4",
             "embed_dropout_target=0.4",
-            "rnn_decoder_hidden_dropout=0.4",
-            "learning_rate=0.0006",
+            "rnn_decoder_hidden_dropout=0.5",
+            "learning_rate=0.001",
+            "lr_scheduler_type=fixed_rate_inv_t",
+            "fixed_rate_lr_half_life=6",
+            "clip_gradient=0.1",
+            "optimized_metric=bleu",
             "checkpoint_frequency_num_batches=456",
-            "plateau_reduce_lr_threshold=1",
-            "checkpoint_threshold=4",
-            "max_num_batches=13680",
+            "checkpoint_threshold=6",
+            "max_num_batches=7752",
         ],
         sockeye: &[],
     },
     Work {
         name: "multi30k-cnn",
         what: "the same with convolutions",
-        data: &MULTI30K,
+        data: &MULTI30K_FREQUENT,
         settings: &[
             "encoder_type=cnn",
             "decoder_type=cnn",
-            "num_layers_encoder=6",
-            "num_layers_decoder=4",
-            "cnn_num_hidden=384",
+            "num_layers_encoder=4",
+            "num_layers_decoder=3",
+            "cnn_num_hidden=256",
+            "cnn_kernel_width_decoder=3",
+            "num_embed_source=256",
+            "num_embed_target=256",
             "max_seq_len_source=60",
             "max_seq_len_target=60",
             "embed_dropout_source=0.3",
             "embed_dropout_target=0.3",
             "cnn_hidden_dropout=0.3",
-            "learning_rate=0.0004",
+            "learning_rate=0.0005",
+            "lr_scheduler_type=fixed_rate_inv_t",
+            "fixed_rate_lr_half_life=6",
+            "clip_gradient=0.1",
+            "optimized_metric=bleu",
             "checkpoint_frequency_num_batches=456",
-            "plateau_reduce_lr_threshold=1",
-            "checkpoint_threshold=4",
-            "max_num_batches=13680",
+            "checkpoint_threshold=6",
+            "max_num_batches=7752",
         ],
         sockeye: &[],
     },
@@ -121,13 +152,42 @@ const WORKS: &[Work] = &[
             "rnn_num_hidden=512",
             "num_embed_source=128",
             "num_embed_target=128",
-            "rnn_decoder_hidden_dropout=0.4",
+            "rnn_decoder_hidden_dropout=0.3",
             "embed_dropout_source=0.1",
             "embed_dropout_target=0.1",
             "bucket_width=50",
             "learning_rate=0.001",
-            "plateau_reduce_lr_threshold=1",
-            "checkpoint_threshold=5",
+            "lr_scheduler_type=fixed_rate_inv_t",
+            "fixed_rate_lr_half_life=4",
+            "clip_gradient=0.01",
+            "checkpoint_threshold=6",
+            "max_num_batches=21000",
+        ],
+        sockeye: &[],
+    },
+    Work {
+        name: "cmudict-deep",
+        what: "pronunciation without stress: two LSTM layers, with what Kokanee has beyond SageMaker",
+        data: &CMUDICT_WITHOUT_STRESS,
+        settings: &[
+            "rnn_num_hidden=512",
+            "num_layers_encoder=2",
+            "num_layers_decoder=2",
+            "rnn_residual_connections=true",
+            "num_embed_source=128",
+            "num_embed_target=128",
+            "rnn_decoder_hidden_dropout=0.4",
+            "embed_dropout_source=0.2",
+            "embed_dropout_target=0.2",
+            "label_smoothing=0.1",
+            "bucket_width=50",
+            "learning_rate=0.001",
+            "lr_scheduler_type=fixed_rate_inv_t",
+            "fixed_rate_lr_half_life=3",
+            "clip_gradient=0.01",
+            "checkpoint_averaging=4",
+            "checkpoint_threshold=6",
+            "max_num_batches=16000",
         ],
         sockeye: &[],
     },
@@ -146,10 +206,15 @@ const WORKS: &[Work] = &[
             "max_seq_len_source=40",
             "max_seq_len_target=40",
             "cnn_hidden_dropout=0.2",
+            "embed_dropout_source=0.1",
+            "embed_dropout_target=0.1",
             "bucket_width=50",
-            "learning_rate=0.0008",
-            "plateau_reduce_lr_threshold=1",
-            "checkpoint_threshold=5",
+            "learning_rate=0.001",
+            "lr_scheduler_type=fixed_rate_inv_t",
+            "fixed_rate_lr_half_life=4",
+            "clip_gradient=0.01",
+            "checkpoint_threshold=6",
+            "max_num_batches=16000",
         ],
         sockeye: &[],
     },
@@ -174,17 +239,26 @@ fn main() {
 
 fn run(work: &Work, args: &[String]) -> Result<(), String> {
     let shared = kokanee_testkit::shared_dir().ok_or("the shared data is not there")?;
-    let file = |name: &str| shared.join(work.data.folder).join(name);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/quality").join(work.name);
     let cannot = |e: std::io::Error| format!("{}: {e}", folder.display());
     std::fs::create_dir_all(&folder).map_err(cannot)?;
     let folder = folder.canonicalize().map_err(cannot)?;
     let (records, model) = (folder.join("records"), folder.join("model"));
+    let data = shared.join(work.data.folder);
+    let files = work.data.train.iter().chain(&work.data.validation).chain(&work.data.test);
+    let targets = |name: &&&str| work.data.strips_stress && name.contains("phonemes");
+    for name in files.filter(targets) {
+        strip_stress(&data.join(name), &folder.join(name))?;
+    }
+    let file = |name: &str| if targets(&&name) { folder.join(name) } else { data.join(name) };
 
     let mut prepare = kokanee("prepare");
     let flags = ["--train-source", "--train-target", "--val-source", "--val-target"];
     for (flag, name) in flags.iter().zip(work.data.train.iter().chain(&work.data.validation)) {
         prepare.arg(flag).arg(file(name));
+    }
+    for option in work.data.prepare {
+        prepare.arg(option);
     }
     prepare.arg("--output-dir").arg(&records).finish()?;
 
@@ -207,7 +281,10 @@ fn run(work: &Work, args: &[String]) -> Result<(), String> {
     curve(work, &model)?;
     println!("\nthis run of train took {seconds:.0} s\n");
     let picture = folder.join("learning-curve.svg");
-    kokanee("inspect").arg(&model).arg("--curve").arg(&picture).finish()?;
+    let mut inspect = kokanee("inspect");
+    // The picture is named after the model's path: a short one says the same everywhere.
+    inspect.0.current_dir(folder.join(".."));
+    inspect.arg(Path::new(work.name).join("model")).arg("--curve").arg(&picture).finish()?;
     for (number, options) in work.data.evaluations.iter().enumerate() {
         let mut evaluate = kokanee("evaluate");
         let [source, target] = work.data.test;
@@ -219,6 +296,16 @@ fn run(work: &Work, args: &[String]) -> Result<(), String> {
         evaluate.arg("--output-json").arg(folder.join(format!("evaluation-{number}.json"))).finish()?;
     }
     Ok(())
+}
+
+/// Copies a gzip-compressed text without its digits, which in ARPAbet are those of stress.
+fn strip_stress(from: &Path, to: &Path) -> Result<(), String> {
+    let cannot = |e: std::io::Error| format!("{}: {e}", from.display());
+    let mut text = String::new();
+    GzDecoder::new(File::open(from).map_err(cannot)?).read_to_string(&mut text).map_err(cannot)?;
+    let text = text.replace(|c: char| c.is_ascii_digit(), "");
+    let mut out = GzEncoder::new(File::create(to).map_err(cannot)?, Compression::default());
+    out.write_all(text.as_bytes()).and_then(|()| out.finish()).map(|_| ()).map_err(cannot)
 }
 
 /// The metrics of every checkpoint, beside Sockeye's where they are known.
