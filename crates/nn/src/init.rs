@@ -123,7 +123,7 @@ mod tests {
         for (name, shape) in shapes {
             builder.add(*name, *shape);
         }
-        let mut parameters = builder.finish();
+        let mut parameters = builder.zeros();
         Initialisation { kind, scale: 2.34, factor, seed: 13 }.apply(&mut parameters, &Team::new(2));
         parameters
     }

@@ -25,5 +25,5 @@ mod rnn;
 pub use artifact::{Artifact, ArtifactError, LengthStatistics};
 pub use batch::Batch;
 pub use config::ModelConfig;
-pub use model::{BatchLoss, Model, Side};
-pub use params::{Parameter, Parameters};
+pub use model::{BatchLoss, Model, ModelError, Side};
+pub use params::{Parameter, ParameterMismatch, Parameters};

@@ -1,10 +1,11 @@
 //! The whole model: embeddings, encoder, decoder, output layer.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use kokanee_kernels::softmax::{LossGradient, TokenLoss};
 use kokanee_kernels::{Team, gather};
-use kokanee_tensor::{Gradient, Tape, Var, ops};
+use kokanee_tensor::{Gradient, Tape, Tensor, Var, ops};
 
 use crate::batch::{Batch, Sequences};
 use crate::config::{ConfigError, ModelConfig};
@@ -12,7 +13,7 @@ use crate::decoder::Decoder;
 use crate::encoder::{Encoded, Encoder};
 use crate::graph::Graph;
 use crate::init::Initialisation;
-use crate::params::{self, Builder, ParameterId, Parameters};
+use crate::params::{self, Builder, ParameterId, ParameterMismatch, Parameters};
 
 /// An encoder-decoder model with its parameters.
 pub struct Model {
@@ -42,6 +43,17 @@ pub enum Side {
     Target,
 }
 
+/// Why a model cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// Its configuration makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The parameters are another model's.
+    #[error(transparent)]
+    Parameters(#[from] ParameterMismatch),
+}
+
 /// What a model says about a batch.
 pub struct BatchLoss {
     /// Each target token's loss in token order, `</s>` included.
@@ -68,11 +80,25 @@ impl Model {
         Ok(model)
     }
 
-    /// A model whose parameters are zeros, to be loaded.
+    /// A model whose parameters are zeros, to be initialised.
     ///
     /// # Errors
     /// When the configuration cannot be built.
     pub fn zeros(config: ModelConfig) -> Result<Model, ConfigError> {
+        let (layers, builder) = Model::build(&config)?;
+        Ok(Model { config, parameters: builder.zeros(), layers })
+    }
+
+    /// A model with these parameters, whose names and shapes must be exactly its own. Takes no memory beside them.
+    ///
+    /// # Errors
+    /// When the configuration cannot be built, and with every parameter that is missing, unexpected or misshapen, at once.
+    pub fn with_parameters(config: ModelConfig, named: HashMap<String, Tensor>) -> Result<Model, ModelError> {
+        let (layers, builder) = Model::build(&config)?;
+        Ok(Model { config, parameters: builder.with_values(named)?, layers })
+    }
+
+    fn build(config: &ModelConfig) -> Result<(Arc<Layers>, Builder), ConfigError> {
         config.check()?;
         let mut builder = Builder::default();
         let target = [config.target_vocabulary, config.target_embedding];
@@ -83,8 +109,8 @@ impl Model {
             let source = [config.source_vocabulary, config.source_embedding];
             (builder.add(params::SOURCE_EMBEDDING, source), builder.add(params::TARGET_EMBEDDING, target))
         };
-        let encoder = Encoder::new(&mut builder, &config);
-        let decoder = Decoder::new(&mut builder, &config);
+        let encoder = Encoder::new(&mut builder, config);
+        let decoder = Decoder::new(&mut builder, config);
         let output_weight = if config.ties_target_and_output() {
             target_embedding
         } else {
@@ -101,7 +127,7 @@ impl Model {
             output_weight,
             output_bias,
         };
-        Ok(Model { config, parameters: builder.finish(), layers: Arc::new(layers) })
+        Ok((Arc::new(layers), builder))
     }
 
     /// The configuration.

@@ -62,31 +62,9 @@ impl Parameters {
     ///
     /// # Errors
     /// Every parameter that is missing, unexpected or misshapen, at once; then nothing is changed.
-    pub fn load(&mut self, mut named: HashMap<String, Tensor>) -> Result<(), ParameterMismatch> {
-        let mut mismatch = ParameterMismatch::default();
-        for entry in &self.entries {
-            match named.get(&entry.name) {
-                None => mismatch.missing.push(entry.name.clone()),
-                Some(tensor) if tensor.shape() != entry.value.shape() => mismatch.misshapen.push(format!(
-                    "{} is {} and should be {}",
-                    entry.name,
-                    tensor.shape(),
-                    entry.value.shape()
-                )),
-                Some(_) => {}
-            }
-        }
-        mismatch.unexpected =
-            named.keys().filter(|name| self.entries.iter().all(|e| e.name != **name)).cloned().collect();
-        mismatch.unexpected.sort_unstable();
-        if !mismatch.is_empty() {
-            return Err(mismatch);
-        }
-        for entry in &mut self.entries {
-            if let Some(tensor) = named.remove(&entry.name) {
-                entry.value = Arc::new(tensor);
-            }
-        }
+    pub fn load(&mut self, named: HashMap<String, Tensor>) -> Result<(), ParameterMismatch> {
+        let declared = self.entries.iter().map(|p| (p.name.clone(), p.value.shape().clone())).collect();
+        *self = Builder { declared }.with_values(named)?;
         Ok(())
     }
 }
@@ -127,23 +105,50 @@ impl std::error::Error for ParameterMismatch {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParameterId(pub(crate) usize);
 
-/// Collects parameters while layers are built.
+/// Collects parameters while layers are built: names and shapes. Values come in the end, so that a configuration that asks for
+/// more than its files hold costs nothing.
 #[derive(Default)]
 pub(crate) struct Builder {
-    entries: Vec<Parameter>,
+    declared: Vec<(String, Shape)>,
 }
 
 impl Builder {
-    /// A parameter of zeros, to be initialised or loaded later.
+    /// One more parameter.
     pub(crate) fn add(&mut self, name: impl Into<String>, shape: impl Into<Shape>) -> ParameterId {
         let name = name.into();
-        debug_assert!(self.entries.iter().all(|e| e.name != name), "{name} is built twice");
-        self.entries.push(Parameter { name, value: Arc::new(Tensor::zeros(shape)) });
-        ParameterId(self.entries.len() - 1)
+        debug_assert!(self.declared.iter().all(|(other, _)| *other != name), "{name} is built twice");
+        self.declared.push((name, shape.into()));
+        ParameterId(self.declared.len() - 1)
     }
 
-    pub(crate) fn finish(self) -> Parameters {
-        Parameters { entries: self.entries }
+    /// The parameters as zeros, to be initialised.
+    pub(crate) fn zeros(self) -> Parameters {
+        let zeros = |(name, shape)| Parameter { name, value: Arc::new(Tensor::zeros(shape)) };
+        Parameters { entries: self.declared.into_iter().map(zeros).collect() }
+    }
+
+    /// The parameters with the values of `named`, whose names and shapes must be exactly those declared.
+    ///
+    /// # Errors
+    /// Every parameter that is missing, unexpected or misshapen, at once.
+    pub(crate) fn with_values(
+        self,
+        mut named: HashMap<String, Tensor>,
+    ) -> Result<Parameters, ParameterMismatch> {
+        let mut mismatch = ParameterMismatch::default();
+        let mut entries = Vec::with_capacity(self.declared.len());
+        for (name, shape) in self.declared {
+            match named.remove(&name) {
+                None => mismatch.missing.push(name),
+                Some(tensor) if *tensor.shape() != shape => {
+                    mismatch.misshapen.push(format!("{name} is {} and should be {shape}", tensor.shape()));
+                }
+                Some(tensor) => entries.push(Parameter { name, value: Arc::new(tensor) }),
+            }
+        }
+        mismatch.unexpected = named.into_keys().collect();
+        mismatch.unexpected.sort_unstable();
+        if mismatch.is_empty() { Ok(Parameters { entries }) } else { Err(mismatch) }
     }
 }
 

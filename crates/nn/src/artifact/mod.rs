@@ -19,7 +19,7 @@ pub use tarball::{pack, unpack};
 pub use tensors::{load_parameters, save_parameters};
 pub use whole_file::write_whole;
 
-use crate::{Model, ModelConfig};
+use crate::{Model, ModelConfig, ModelError};
 
 /// Parameters of a model.
 pub const PARAMETERS_FILE: &str = "model.safetensors";
@@ -135,16 +135,18 @@ impl Artifact {
         }
         let config: ConfigFile = serde_json::from_value(value).map_err(|e| damaged(e.to_string()))?;
         config.metadata.lengths.check().map_err(damaged)?;
-        let mut model = Model::zeros(config.model).map_err(|e| damaged(e.to_string()))?;
-        let path = folder.join(PARAMETERS_FILE);
-        if !path.exists() {
+        let parameters = folder.join(PARAMETERS_FILE);
+        if !parameters.exists() {
             return Err(ArtifactError::NotAModel { path: folder.to_owned(), missing: PARAMETERS_FILE });
         }
-        let tensors = load_parameters(&path)?;
-        model.parameters_mut().load(tensors).map_err(|e| ArtifactError::Damaged {
-            path,
-            reason: format!("parameters do not fit the configuration: {e}"),
-        })?;
+        let model =
+            Model::with_parameters(config.model, load_parameters(&parameters)?).map_err(|e| match e {
+                ModelError::Config(e) => damaged(e.to_string()),
+                ModelError::Parameters(e) => ArtifactError::Damaged {
+                    path: parameters,
+                    reason: format!("parameters do not fit the configuration: {e}"),
+                },
+            })?;
         Ok(Artifact { model, metadata: config.metadata })
     }
 }

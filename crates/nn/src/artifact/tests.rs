@@ -84,6 +84,16 @@ fn damaged_models_are_refused_with_the_reason() {
         "holds no model of Kokanee: it has no config.json",
     );
     check_damage(|f| std::fs::remove_file(tensors(f)).unwrap(), "it has no model.safetensors");
+    // Parameters of that size would not fit any memory: nothing may be allocated before the files have been compared.
+    check_damage(
+        |f| {
+            edit(&config(f), |t| {
+                t.replace("\"target_vocabulary\": 8", "\"target_vocabulary\": 16777216")
+                    .replace("\"target_embedding\": 4", "\"target_embedding\": 65536")
+            })
+        },
+        "target_embed_weight is (8 x 4) and should be (16777216 x 65536)",
+    );
     check_damage(
         |f| std::fs::write(config(f), "{").unwrap(),
         "config.json cannot be used: EOF while parsing",

@@ -37,8 +37,8 @@ impl Trainer {
         loaded.run.check().map_err(damaged)?;
         let misfit = |what: &str, problem: &dyn std::fmt::Display| damaged(format!("{what}: {problem}"));
         if let (Some(best), Some(tensors)) = (loaded.run.best, loaded.best) {
-            let mut model = Model::zeros(self.model.config().clone())?;
-            model.parameters_mut().load(tensors).map_err(|e| misfit("best model", &e))?;
+            let config = self.model.config().clone();
+            let model = Model::with_parameters(config, tensors).map_err(|e| misfit("best model", &e))?;
             let report = loaded.run.history.iter().find(|report| report.checkpoint == best.checkpoint);
             let report =
                 report.ok_or_else(|| damaged("its best checkpoint is not in its history".to_owned()))?;

@@ -21,8 +21,7 @@ use std::path::{Path, PathBuf};
 use names::Adopted;
 
 use super::{Artifact, ArtifactError, Metadata, OpenedFolder, mxnet, write_whole};
-use crate::Model;
-use crate::params::ParameterMismatch;
+use crate::{Model, ModelConfig, ModelError, ParameterMismatch};
 
 /// The version whose layout is written.
 pub const EXPORTED_VERSION: &str = "1.18.106";
@@ -93,12 +92,14 @@ fn read_folder(path: &Path, options: &ImportOptions<'_>) -> Result<Imported, Art
         return Err(damaged(report.wrong.join("; ")));
     }
 
-    let mut model = Model::zeros(description.model).map_err(|e| damaged(e.to_string()))?;
     let mut notes = report.notes;
     notes.append(&mut adopted.notes);
-    load(&mut model, adopted).map_err(|mismatch| {
-        let reason = format!("its parameters do not fit the configuration: {mismatch}");
-        ArtifactError::damaged(&parameters_path, reason)
+    let model = load(description.model, adopted).map_err(|error| match error {
+        ModelError::Config(error) => damaged(error.to_string()),
+        ModelError::Parameters(mismatch) => {
+            let reason = format!("its parameters do not fit the configuration: {mismatch}");
+            ArtifactError::damaged(&parameters_path, reason)
+        }
     })?;
     let mut metadata = Metadata {
         hyperparameters: description.hyperparameters,
@@ -155,23 +156,22 @@ fn write_text(path: &Path, text: &str) -> Result<(), ArtifactError> {
     write_whole(path, |file| file.write_all(text.as_bytes()))
 }
 
-/// Gives the model its parameters; what could not be packed is reported by its gates only.
-fn load(model: &mut Model, adopted: Adopted) -> Result<(), ParameterMismatch> {
-    let names: Vec<&str> = model.parameters().iter().map(|p| p.name.as_str()).collect();
-    let explained: Vec<String> =
-        names.into_iter().filter(|name| adopted.is_explained(name)).map(str::to_owned).collect();
-    let Adopted { tensors, mismatch: mut all, .. } = adopted;
-    let is_whole = all == ParameterMismatch::default();
-    match model.parameters_mut().load(tensors) {
-        Ok(()) if is_whole => Ok(()),
-        Ok(()) => Err(all),
-        Err(found) => {
-            all.missing.extend(found.missing.into_iter().filter(|name| !explained.contains(name)));
-            all.unexpected.extend(found.unexpected);
-            all.misshapen.extend(found.misshapen);
-            Err(all)
-        }
-    }
+/// The model with its parameters; what could not be packed is reported by its gates only.
+fn load(config: ModelConfig, mut adopted: Adopted) -> Result<Model, ModelError> {
+    let tensors = std::mem::take(&mut adopted.tensors);
+    let found = match Model::with_parameters(config, tensors) {
+        Ok(model) if adopted.mismatch == ParameterMismatch::default() => return Ok(model),
+        Ok(_) => ParameterMismatch::default(),
+        Err(ModelError::Parameters(found)) => found,
+        Err(error) => return Err(error),
+    };
+    let unexplained: Vec<String> =
+        found.missing.into_iter().filter(|name| !adopted.is_explained(name)).collect();
+    let mut all = adopted.mismatch;
+    all.missing.extend(unexplained);
+    all.unexpected.extend(found.unexpected);
+    all.misshapen.extend(found.misshapen);
+    Err(all.into())
 }
 
 /// The folder that holds a configuration, which is the one given or its only sub-folder with one, and the configuration.
