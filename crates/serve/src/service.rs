@@ -261,8 +261,8 @@ impl Service {
             prefix: self.prefix(&configuration.prefix).map_err(|problem| wrong("prefix", problem))?,
             forbid_unk: configuration.forbid_unk,
             max_length: configuration.max_length,
-            shortlist: self.shortlists.as_ref().map(|shortlists| shortlists(&ids)),
             source: ids,
+            ..Request::default()
         };
         request.check(&self.config).map_err(|error| match error {
             RequestError::PrefixTooLong { .. } => wrong("prefix", error.to_string()),
@@ -279,12 +279,16 @@ impl Service {
         Ok(Prepared { request, configuration: configuration.clone(), source, unknown, text })
     }
 
-    /// Hands an instance to the decoder. The first of a request is refused when the queue is full; further ones wait.
+    /// Hands an instance to the decoder, with its shortlist. The first of a request is refused when the queue is full; further
+    /// ones wait.
     pub(crate) async fn submit(
         &self,
         request: Request,
         is_first: bool,
     ) -> Result<tokio::sync::oneshot::Receiver<Outcome>, ServeError> {
+        // Only now: a request is prepared once to be checked and once to be sent, and a list is long.
+        let shortlist = self.shortlists.as_ref().map(|shortlists| shortlists(&request.source));
+        let request = Request { shortlist, ..request };
         let submitted =
             if is_first { self.batcher.try_submit(request) } else { self.batcher.submit(request).await };
         submitted.map_err(|refused| match refused {
