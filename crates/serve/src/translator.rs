@@ -41,6 +41,15 @@ pub struct Translator {
 /// Gives for the ids of a source the target ids that may answer it.
 pub type Shortlists = Arc<dyn Fn(&[u32]) -> Arc<[u32]> + Send + Sync>;
 
+/// The format of weights that a precision means.
+pub fn format_of(precision: InferencePrecision) -> Format {
+    match precision {
+        InferencePrecision::F32 => Format::F32,
+        InferencePrecision::Bf16 => Format::Bf16,
+        InferencePrecision::Int8 => Format::Int8,
+    }
+}
+
 /// The words of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vocabularies {
@@ -153,11 +162,7 @@ impl Translator {
             vocabularies,
             team,
             path: path.to_owned(),
-            format: match hyperparameters.inference_precision {
-                InferencePrecision::F32 => Format::F32,
-                InferencePrecision::Bf16 => Format::Bf16,
-                InferencePrecision::Int8 => Format::Int8,
-            },
+            format: format_of(hyperparameters.inference_precision),
             shortlists: None,
             decoding: Mutex::new(None),
         })

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
+use clap::Args;
 use clap::builder::PossibleValuesParser;
-use clap::{Args, ValueEnum};
-use kokanee_contract::{BeamSearchRule, Hyperparameters};
+use kokanee_contract::{BeamSearchRule, Hyperparameters, InferencePrecision};
 use kokanee_data::Lexicon;
-use kokanee_kernels::packed::Format;
 use kokanee_nn::decode::Search;
 use kokanee_serve::Translator;
+use kokanee_serve::translator::format_of;
 
 use crate::process;
 
@@ -38,10 +38,15 @@ pub(crate) struct SearchOptions {
     /// Threads to compute with; 0 for as many as the machine has cores
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Search", value_parser = clap::value_parser!(u16).range(0..=1024))]
     threads: u16,
-    /// Number format of weights: less memory and more speed for a little less quality [default: the model's
-    /// inference_precision, f32 unless it was trained with another]
-    #[arg(long, value_enum, help_heading = "Search")]
-    precision: Option<Precision>,
+    /// Number format of weights: bf16 takes half the memory and int8 a quarter, both are faster, for a little less quality
+    /// [default: the model's inference_precision, f32 unless it was trained with another]
+    #[arg(
+        long,
+        value_name = "PRECISION",
+        help_heading = "Search",
+        value_parser = PossibleValuesParser::new(InferencePrecision::NAMES)
+    )]
+    precision: Option<String>,
     /// Choose among likely words only, by a lexicon that `kokanee lexicon` has made
     #[arg(long, value_name = "FILE", help_heading = "Search")]
     lexicon: Option<PathBuf>,
@@ -53,27 +58,6 @@ pub(crate) struct SearchOptions {
 /// With 100 translations a word these leave all but 1% of what a model says without a lexicon: see docs/batch-transform.md.
 const FREQUENT_WORDS: usize = 1000;
 
-/// Number format of weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Precision {
-    /// As trained
-    F32,
-    /// Half the memory
-    Bf16,
-    /// A quarter of the memory
-    Int8,
-}
-
-impl From<Precision> for Format {
-    fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::F32 => Format::F32,
-            Precision::Bf16 => Format::Bf16,
-            Precision::Int8 => Format::Int8,
-        }
-    }
-}
-
 impl SearchOptions {
     /// Opens a model that decodes as asked.
     ///
@@ -82,8 +66,8 @@ impl SearchOptions {
     /// hyperparameters.
     pub(crate) fn open(&self, model: &Path, nbest: usize, attention: bool) -> Result<Translator> {
         let mut translator = Translator::open(model, process::team(usize::from(self.threads)))?;
-        if let Some(precision) = self.precision {
-            translator = translator.in_format(precision.into());
+        if let Some(precision) = self.precision.as_deref().and_then(InferencePrecision::from_name) {
+            translator = translator.in_format(format_of(precision));
         }
         if let Some(path) = &self.lexicon {
             let lexicon = Lexicon::read(path)?;
