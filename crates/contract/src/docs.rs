@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::hyperparameters::{
-    Built, DefaultValue, Group, Kind, Origin, PASS_THROUGH, Spec, TABLE, TuningRange, TuningValues,
+    DefaultValue, Group, Kind, Origin, PASS_THROUGH, Spec, TABLE, TuningRange, TuningValues,
 };
 
 /// The page `docs/hyperparameters.md`, in Markdown.
@@ -17,11 +17,9 @@ pub fn hyperparameters_markdown() -> String {
         );
         for spec in rows(*group) {
             let mark = if spec.origin == Origin::Extension { " *(extension)*" } else { "" };
-            let built =
-                not_built(spec).map(|sentence| format!(" **Not built yet:** {sentence}")).unwrap_or_default();
             let _ = writeln!(
                 page,
-                "| `{}`{mark} | {} | {} | {} | {}{built} |",
+                "| `{}`{mark} | {} | {} | {} | {} |",
                 spec.name,
                 cell(&valid(spec)),
                 cell(&default(spec)),
@@ -83,9 +81,7 @@ pub fn help_text(width: usize) -> String {
             };
             let _ = writeln!(text, "  {}={default}{mark}", spec.name);
             let tuning = tuning(spec).map(|range| format!(" Tuning: {range}.")).unwrap_or_default();
-            let built =
-                not_built(spec).map(|sentence| format!(" Not built yet: {sentence}")).unwrap_or_default();
-            wrap(&mut text, &format!("{} Valid: {}.{tuning}{built}", spec.doc, valid(spec)), "      ", width);
+            wrap(&mut text, &format!("{} Valid: {}.{tuning}", spec.doc, valid(spec)), "      ", width);
         }
     }
     text
@@ -123,13 +119,6 @@ fn tuning(spec: &Spec) -> Option<String> {
         range.when.map_or(values.clone(), |(_, value)| format!("{values} with {value}"))
     };
     (!spec.tuning.is_empty()).then(|| spec.tuning.iter().map(describe).collect::<Vec<_>>().join("; "))
-}
-
-fn not_built(spec: &Spec) -> Option<String> {
-    match spec.built {
-        Built::All => None,
-        Built::Only { sentence, .. } => Some(format!("this version {sentence}.")),
-    }
 }
 
 /// Text that cannot end a table cell.

@@ -45,13 +45,6 @@ pub enum FaultKind {
         /// The other spelling.
         other: &'static str,
     },
-    /// The value is valid, but its behaviour is not built in this version.
-    NotBuilt {
-        /// Whether the value is SageMaker's (otherwise it belongs to an extension of ours).
-        sagemaker: bool,
-        /// What is built instead, and what to do.
-        sentence: &'static str,
-    },
 }
 
 /// Longest name or value quoted in a message, in characters; longer ones are cut, with an ellipsis.
@@ -87,10 +80,6 @@ impl fmt::Display for Fault {
                     f,
                     "`{name}`=\"{value}\" and `{other}` are two spellings of one hyperparameter: give only one"
                 )
-            }
-            FaultKind::NotBuilt { sagemaker, sentence } => {
-                let whose = if *sagemaker { "a valid SageMaker value" } else { "a valid value" };
-                write!(f, "`{name}`=\"{value}\" is {whose}, but this version of Kokanee {sentence}")
             }
         }
     }

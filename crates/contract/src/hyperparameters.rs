@@ -14,7 +14,7 @@ use std::ops::Bound;
 pub use crate::config_file::{parse_hyperparameters as parse_json, read_hyperparameters as read_json};
 pub use table::{Hyperparameters, TABLE};
 
-/// One hyperparameter. Built only in [`TABLE`].
+/// One hyperparameter. Made only in [`TABLE`].
 #[derive(Clone, Copy, Debug)]
 pub struct Spec {
     /// The name, as SageMaker spells it.
@@ -33,8 +33,6 @@ pub struct Spec {
     pub doc: &'static str,
     /// Whose it is.
     pub origin: Origin,
-    /// Which valid values this version can act on.
-    pub built: Built,
 }
 
 /// The headings of the documentation.
@@ -172,20 +170,6 @@ pub enum Origin {
     Extension,
 }
 
-/// Which valid values this version can act on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Built {
-    /// All of them.
-    All,
-    /// Only these; setting another valid one is an error that contains the sentence.
-    Only {
-        /// The values, written as a user would; none where the hyperparameter may not be set at all.
-        values: &'static [&'static str],
-        /// Continues "this version of Kokanee …".
-        sentence: &'static str,
-    },
-}
-
 /// Names that are accepted and have no effect, each with the reason.
 pub const PASS_THROUGH: &[(&str, &str)] = &[(
     "_tuning_objective_metric",
@@ -199,7 +183,7 @@ pub fn spec(name: &str) -> Option<&'static Spec> {
 
 impl Spec {
     const fn from_origin(origin: Origin, group: Group, kind: Kind, default: DefaultValue) -> Self {
-        Self { name: "", aliases: &[], group, kind, default, tuning: &[], doc: "", origin, built: Built::All }
+        Self { name: "", aliases: &[], group, kind, default, tuning: &[], doc: "", origin }
     }
 
     pub(crate) const fn sagemaker(group: Group, kind: Kind, default: &'static str) -> Self {
@@ -220,10 +204,6 @@ impl Spec {
 
     pub(crate) const fn tuned(self, tuning: &'static [TuningRange]) -> Self {
         Self { tuning, ..self }
-    }
-
-    pub(crate) const fn only(self, values: &'static [&'static str], sentence: &'static str) -> Self {
-        Self { built: Built::Only { values, sentence }, ..self }
     }
 
     pub(crate) const fn also_spelled(self, aliases: &'static [&'static str]) -> Self {

@@ -1,13 +1,13 @@
 //! From the strings of a request to [`Hyperparameters`], in two steps, with every fault reported at once.
 //!
-//! Step one turns each string into a typed value by its row of the table; step two puts them together, applies the rules
-//! between hyperparameters, and refuses what is valid but not built.
+//! Step one turns each string into a typed value by its row of the table; step two puts them together and applies the rules
+//! between hyperparameters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::faults::{Fault, FaultKind, Faults};
 use crate::hyperparameters::value::{Value, parse};
-use crate::hyperparameters::{Built, DefaultValue, Hyperparameters, Origin, PASS_THROUGH, Spec, TABLE, spec};
+use crate::hyperparameters::{DefaultValue, Hyperparameters, PASS_THROUGH, Spec, TABLE, spec};
 use crate::nearest::nearest;
 use crate::rules::RULES;
 
@@ -20,7 +20,7 @@ impl Hyperparameters {
     /// Names in [`PASS_THROUGH`] have no effect.
     ///
     /// # Errors
-    /// Every unknown name, invalid value, contradiction and value that is not built yet.
+    /// Every unknown name, invalid value and contradiction.
     pub fn resolve(raw: &BTreeMap<String, String>) -> Result<Self, Faults> {
         let Typed { values, given, mut faults } = type_by_table(raw);
         let mut hyperparameters = Self::from_values(&values);
@@ -34,16 +34,6 @@ impl Hyperparameters {
             if let Some(reason) = (rule.broken)(&hyperparameters) {
                 faulty.insert(rule.names[0]);
                 faults.push(fault(&given, rule.names[0], FaultKind::Conflict { reason }));
-            }
-        }
-
-        for spec in TABLE.iter().filter(|spec| given.contains_key(spec.name) && !faulty.contains(spec.name)) {
-            if let Built::Only { values: built, sentence } = spec.built
-                && let Some(value) = values.get(spec.name)
-                && !built.iter().any(|text| parse(spec, text) == Ok(Some(value.clone())))
-            {
-                let sagemaker = spec.origin == Origin::SageMaker;
-                faults.push(fault(&given, spec.name, FaultKind::NotBuilt { sagemaker, sentence }));
             }
         }
 

@@ -1,12 +1,14 @@
-//! Matrix products on the shapes of real models, in GFLOP/s and as a share of the best product of the same run; then products
-//! with packed weights, as decoding makes them, with the rate at which weights go by.
+//! Matrix products on the shapes of real models, as training makes them, in GFLOP/s and as a share of what the machine's
+//! multipliers can do; beside them the same by the crate `gemm`. Then products with packed weights, as decoding makes them, with
+//! the rate at which weights go by.
 //!
-//! `cargo xtask bench gemm [--threads N]`
+//! `cargo xtask bench gemm [--threads N] [--only PART-OF-A-NAME]`
 
 use std::time::Instant;
 
+use gemm as gemm_crate;
 use kokanee_kernels::packed::{Format, PackedMatrix};
-use kokanee_kernels::{Mat, MatMut, Team, gemm};
+use kokanee_kernels::{Mat, MatMut, Precision, Team, gemm, peak};
 
 /// How the operands of `C = A B` lie in memory.
 #[derive(Clone, Copy)]
@@ -21,7 +23,7 @@ enum Layout {
 
 /// A product of the work M30K-RNN512: (what, m, n, k, layout).
 const SHAPES: &[(&str, usize, usize, usize, Layout)] = &[
-    ("square, the machine's peak", 4096, 4096, 4096, Layout::Plain),
+    ("square", 4096, 4096, 4096, Layout::Plain),
     ("output layer", 860, 18_726, 512, Layout::TransposedB),
     ("its input's gradient", 860, 512, 18_726, Layout::Plain),
     ("its weight's gradient", 18_726, 512, 860, Layout::TransposedA),
@@ -35,36 +37,87 @@ const SHAPES: &[(&str, usize, usize, usize, Layout)] = &[
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let threads = args.iter().position(|a| a == "--threads").and_then(|i| args.get(i + 1)?.parse().ok());
+    let only = args.iter().position(|a| a == "--only").and_then(|i| args.get(i + 1)).map_or("", |a| a);
     let team = threads.map_or_else(Team::of_machine, Team::new);
     let mut report = format!("{} threads\n", team.size());
-    let mut peak = 0f64;
-    for &(what, m, n, k, layout) in SHAPES {
-        let rate = measure(&team, m, n, k, layout);
-        peak = peak.max(rate);
+    let peaks = [Precision::F32, Precision::Bf16].map(|precision| peak(&team, precision) / 1e9);
+    report += &format!("multipliers alone: f32 {:.0} GFLOP/s, bf16 {:.0}\n", peaks[0], peaks[1]);
+    report += "\nGFLOP/s (% of that):                    m x      n x      k    f32         bf16        crate gemm, f32\n";
+    for &(what, m, n, k, layout) in SHAPES.iter().filter(|shape| shape.0.contains(only)) {
+        let rates = measure(&team, m, n, k, layout);
+        let share = |rate: f64, peak: f64| format!("{rate:>5.0} ({:>3.0}%)", 100.0 * rate / peak);
         report += &format!(
-            "{what:<36} {m:>6} x {n:>6} x {k:>6}  {rate:>6.0} GFLOP/s {:>4.0}%\n",
-            100.0 * rate / peak
+            "{what:<36} {m:>6} x {n:>6} x {k:>6}  {}  {}  {}\n",
+            share(rates[0], peaks[0]),
+            share(rates[1], peaks[1]),
+            share(rates[2], peaks[0])
         );
     }
-    report += &packed_products(&team, peak);
+    if only.is_empty() {
+        report += &packed_products(&team, peaks[0]);
+    }
     eprint!("{report}");
 }
 
-/// GFLOP/s of a product.
-fn measure(team: &Team, m: usize, n: usize, k: usize, layout: Layout) -> f64 {
+/// GFLOP/s of a product: ours in f32 and in bf16, and that of the crate `gemm`.
+fn measure(team: &Team, m: usize, n: usize, k: usize, layout: Layout) -> [f64; 3] {
     let value = |i: usize| (i % 97) as f32 / 97.0 - 0.5;
     let a: Vec<f32> = (0..m * k).map(value).collect();
     let b: Vec<f32> = (0..k * n).map(value).collect();
     let mut c = vec![0f32; m * n];
-    let mut run = || {
-        let (a, b) = match layout {
-            Layout::Plain => (Mat::new(&a, m, k), Mat::new(&b, k, n)),
-            Layout::TransposedB => (Mat::new(&a, m, k), Mat::new(&b, n, k).t()),
-            Layout::TransposedA => (Mat::new(&a, k, m).t(), Mat::new(&b, k, n)),
-        };
-        gemm(team, MatMut::new(&mut c, m, n), 0.0, a, b);
+    let (a_view, b_view) = match layout {
+        Layout::Plain => (Mat::new(&a, m, k), Mat::new(&b, k, n)),
+        Layout::TransposedB => (Mat::new(&a, m, k), Mat::new(&b, n, k).t()),
+        Layout::TransposedA => (Mat::new(&a, k, m).t(), Mat::new(&b, k, n)),
     };
-    2.0 * (m * n * k) as f64 / best_time(5, 0.2, &mut run) / 1e9
+    let seconds = |run: &mut dyn FnMut()| best_time(4, 0.1, run);
+    let ours = [Precision::F32, Precision::Bf16].map(|precision| {
+        seconds(&mut || gemm(team, precision, MatMut::new(&mut c, m, n), 0.0, a_view, b_view))
+    });
+    let theirs = seconds(&mut || crate_gemm(team, &mut c, [m, n, k], &a, &b, layout));
+    [ours[0], ours[1], theirs].map(|time| 2.0 * (m * n * k) as f64 / time / 1e9)
+}
+
+/// The product by the crate `gemm`, its longer side split over the team.
+fn crate_gemm(team: &Team, c: &mut [f32], [m, n, k]: [usize; 3], a: &[f32], b: &[f32], layout: Layout) {
+    let (a_strides, b_strides) = match layout {
+        Layout::Plain => ((k, 1), (n, 1)),
+        Layout::TransposedB => ((k, 1), (1, k)),
+        Layout::TransposedA => ((1, m), (n, 1)),
+    };
+    let address = c.as_mut_ptr() as usize;
+    let part = |rows: std::ops::Range<usize>, cols: std::ops::Range<usize>| {
+        // SAFETY: all addresses lie inside the slices, whose sizes are m x n, m x k and k x n; threads have parts of C of
+        // their own.
+        unsafe {
+            gemm_crate::gemm(
+                rows.len(),
+                cols.len(),
+                k,
+                (address as *mut f32).add(rows.start * n + cols.start),
+                1,
+                n as isize,
+                false,
+                a.as_ptr().add(rows.start * a_strides.0),
+                a_strides.1 as isize,
+                a_strides.0 as isize,
+                b.as_ptr().add(cols.start * b_strides.1),
+                b_strides.1 as isize,
+                b_strides.0 as isize,
+                0.0,
+                1.0,
+                false,
+                false,
+                false,
+                gemm_crate::Parallelism::None,
+            );
+        }
+    };
+    if n >= m {
+        team.split(n, 48, |cols| part(0..m, cols))
+    } else {
+        team.split(m, 48, |rows| part(rows, 0..n))
+    }
 }
 
 /// Seconds a call of `run` takes in the best of some windows of at least so many seconds: what the machine does when nothing
@@ -107,7 +160,7 @@ fn packed_products(team: &Team, peak: f64) -> String {
         let weight: Vec<f32> = (0..outputs * inputs).map(|i| (i % 89) as f32 / 89.0 - 0.5).collect();
         let packed = FORMATS
             .iter()
-            .map(|&(_, format, _)| PackedMatrix::pack(team, format, &weight, outputs, inputs, inputs));
+            .map(|&(_, format, _)| PackedMatrix::pack(team, format, Mat::new(&weight, outputs, inputs)));
         let packed: Vec<PackedMatrix> = packed.collect();
         report += &format!("{what}, {outputs} x {inputs}; a plain read:");
         for (matrix, (name, ..)) in packed.iter().zip(FORMATS) {

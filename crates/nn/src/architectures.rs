@@ -7,7 +7,7 @@ use kokanee_contract::{
     CnnActivationType, Hyperparameters, NetworkType, RnnAttentionType, RnnCellType, RnnDecoderStateInit,
     WeightTying,
 };
-use kokanee_kernels::Team;
+use kokanee_kernels::{Precision, Team};
 use kokanee_tensor::{Gradient, Tape, Tensor};
 
 use crate::batch::{Batch, Sequences};
@@ -151,7 +151,7 @@ fn gradients_are_those_of_the_loss() {
     for (name, h) in cases() {
         let mut model = model(&h);
         let batch = batch(&model);
-        let gradients = model.loss_and_gradients(&team, &batch, 1).gradients;
+        let gradients = model.loss_and_gradients(&team, Precision::F32, &batch, 1).gradients;
         for (id, gradient) in gradients.into_iter().enumerate() {
             let parameter = model.parameters().iter().nth(id).unwrap().clone();
             let gradient = match gradient {
@@ -213,7 +213,8 @@ fn every_dropout_changes_training_and_nothing_else() {
             (0.0, 0.0, 0.0);
         let (with, without) = (model(&with), model(&without));
         let batch = batch(&with);
-        let train = |model: &Model, seed| model.loss_and_gradients(&team, &batch, seed).nll_sum();
+        let train =
+            |model: &Model, seed| model.loss_and_gradients(&team, Precision::F32, &batch, seed).nll_sum();
         assert_eq!(with.loss(&team, &batch).nll_sum(), without.loss(&team, &batch).nll_sum(), "{name}");
         assert_eq!(train(&without, 1), train(&without, 2), "{name}");
         assert_ne!(train(&with, 1), train(&without, 1), "{name} does nothing");

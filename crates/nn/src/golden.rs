@@ -15,8 +15,8 @@ use crate::graph::Graph;
 use crate::{LengthStatistics, Model};
 use kokanee_contract::BeamSearchRule;
 use kokanee_contract::special_ids::{BOS, EOS, PAD};
-use kokanee_kernels::Team;
 use kokanee_kernels::packed::Format;
+use kokanee_kernels::{Precision, Team};
 use kokanee_tensor::ops::{self, Weight};
 use kokanee_tensor::{Gradient, Tape, Tensor};
 use kokanee_testkit::golden;
@@ -88,7 +88,7 @@ impl Golden {
     fn check_gradients(&self, failures: &mut Vec<String>) {
         let pairs = self.pairs("batch");
         let batch = self.model.batch(pairs.iter().map(|(s, t)| (&s[..], &t[..])));
-        let loss = self.model.loss_and_gradients(&self.team, &batch, 1);
+        let loss = self.model.loss_and_gradients(&self.team, Precision::F32, &batch, 1);
         let after = read_mxnet_parameters(&self.folder.join("sgd1.mxnet")).unwrap();
         for (parameter, gradient) in self.model.parameters().iter().zip(loss.gradients) {
             let name = &parameter.name;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kokanee_contract::{Hyperparameters, WeightInitType, XavierFactorType};
-use kokanee_kernels::{Mat, MatMut, Team, gemm};
+use kokanee_kernels::{Mat, MatMut, Precision, Team, gemm};
 use kokanee_tensor::{Shape, Tensor};
 
 use crate::params::{self, Parameters};
@@ -93,7 +93,7 @@ impl Initialisation {
         let mut gram = Tensor::scratch([cols, cols]);
         let mut next = Tensor::scratch([rows, cols]);
         for _ in 0..ROUNDS {
-            gemm(team, gram.mat_mut(), 0.0, tensor.mat().t(), tensor.mat());
+            gemm(team, Precision::F32, gram.mat_mut(), 0.0, tensor.mat().t(), tensor.mat());
             let mut error = 0f32;
             for (i, row) in gram.data_mut().chunks_exact_mut(cols).enumerate() {
                 for (j, x) in row.iter_mut().enumerate() {
@@ -106,7 +106,7 @@ impl Initialisation {
                 break;
             }
             let target = MatMut::new(next.data_mut(), rows, cols);
-            gemm(team, target, 0.0, tensor.mat(), Mat::new(gram.data(), cols, cols));
+            gemm(team, Precision::F32, target, 0.0, tensor.mat(), Mat::new(gram.data(), cols, cols));
             std::mem::swap(tensor, &mut next);
         }
         tensor.data_mut().iter_mut().for_each(|x| *x *= ORTHOGONAL_SCALE);
@@ -135,7 +135,14 @@ mod tests {
                 draw(WeightInitType::Xavier, XavierFactorType::In, &[("a_h2h_weight", &[rows, cols])]);
             let w = &drawn.iter().next().unwrap().value;
             let mut gram = vec![0.0; cols * cols];
-            gemm(&Team::new(1), MatMut::new(&mut gram, cols, cols), 0.0, w.mat().t(), w.mat());
+            gemm(
+                &Team::new(1),
+                Precision::F32,
+                MatMut::new(&mut gram, cols, cols),
+                0.0,
+                w.mat().t(),
+                w.mat(),
+            );
             for i in 0..cols {
                 for j in 0..cols {
                     let want = if i == j { ORTHOGONAL_SCALE * ORTHOGONAL_SCALE } else { 0.0 };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use kokanee_kernels::softmax::{LossGradient, TokenLoss};
-use kokanee_kernels::{Team, gather};
+use kokanee_kernels::{Precision, Team, gather};
 use kokanee_tensor::{Gradient, Tape, Tensor, Var, ops};
 
 use crate::batch::{Batch, Sequences};
@@ -169,10 +169,16 @@ impl Model {
         BatchLoss { tokens: loss.tokens, gradients: Vec::new() }
     }
 
-    /// The loss of a batch and the gradients of its mean per target token. `dropout_seed` decides what is left out, where the
-    /// configuration asks for dropout.
-    pub fn loss_and_gradients(&self, team: &Arc<Team>, batch: &Batch, dropout_seed: u64) -> BatchLoss {
-        let tape = Tape::training(Arc::clone(team), dropout_seed);
+    /// The loss of a batch and the gradients of its mean per target token, with products in `precision`. `dropout_seed` decides
+    /// what is left out, where the configuration asks for dropout.
+    pub fn loss_and_gradients(
+        &self,
+        team: &Arc<Team>,
+        precision: Precision,
+        batch: &Batch,
+        dropout_seed: u64,
+    ) -> BatchLoss {
+        let tape = Tape::training(Arc::clone(team), dropout_seed).in_precision(precision);
         let (loss, parameters) = self.record_loss(&tape, batch);
         let mut gradients = tape.backward(&loss.loss);
         let gradients = parameters.iter().map(|var| gradients.take_parameter(var)).collect();

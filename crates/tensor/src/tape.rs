@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use kokanee_kernels::packed::Format;
-use kokanee_kernels::{Team, elementwise, gather};
+use kokanee_kernels::{Precision, Team, elementwise, gather};
 
 use crate::packed::PackedWeight;
 use crate::{Shape, Tensor};
@@ -14,6 +14,7 @@ type Backward = Box<dyn FnOnce(&mut Gradients)>;
 /// Where operations are done and, when training, recorded.
 pub struct Tape {
     team: Arc<Team>,
+    precision: Precision,
     recording: bool,
     /// Seed of the masks of dropout; none leaves nothing out.
     dropout: Option<u64>,
@@ -38,22 +39,38 @@ pub struct Var {
 impl Tape {
     /// A tape that records, and leaves nothing out.
     pub fn recording(team: Arc<Team>) -> Tape {
-        Tape { team, recording: true, dropout: None, state: RefCell::default() }
+        Tape { team, precision: Precision::F32, recording: true, dropout: None, state: RefCell::default() }
     }
 
     /// A tape that records, for training: dropout draws its masks from `seed`.
     pub fn training(team: Arc<Team>, seed: u64) -> Tape {
-        Tape { team, recording: true, dropout: Some(seed), state: RefCell::default() }
+        Tape {
+            team,
+            precision: Precision::F32,
+            recording: true,
+            dropout: Some(seed),
+            state: RefCell::default(),
+        }
     }
 
     /// A tape that forgets: the same operations, nothing kept for gradients.
     pub fn forgetting(team: Arc<Team>) -> Tape {
-        Tape { team, recording: false, dropout: None, state: RefCell::default() }
+        Tape { team, precision: Precision::F32, recording: false, dropout: None, state: RefCell::default() }
+    }
+
+    /// The same tape with matrix products, those of the way back too, in `precision`; everything else stays `f32`.
+    pub fn in_precision(self, precision: Precision) -> Tape {
+        Tape { precision, ..self }
     }
 
     /// The threads that do the work.
     pub fn team(&self) -> &Team {
         &self.team
+    }
+
+    /// How products are rounded.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Whether gradients can be asked for.
@@ -93,7 +110,7 @@ impl Tape {
     /// Gradients of `sum over the outputs of <output, factor>` for everything that was recorded.
     pub fn backward_from(self, outputs: Vec<(Var, Tensor)>) -> Gradients {
         let state = self.state.into_inner();
-        let mut gradients = Gradients { team: self.team, slots: Vec::new() };
+        let mut gradients = Gradients { team: self.team, precision: self.precision, slots: Vec::new() };
         gradients.slots.resize_with(state.slots, || None);
         for (output, factor) in outputs {
             gradients.add(&output, factor);
@@ -229,6 +246,7 @@ impl RowGradient {
 /// Gradients on their way back.
 pub struct Gradients {
     team: Arc<Team>,
+    precision: Precision,
     slots: Vec<Option<Gradient>>,
 }
 
@@ -236,6 +254,11 @@ impl Gradients {
     /// The threads that do the work.
     pub fn team(&self) -> Arc<Team> {
         Arc::clone(&self.team)
+    }
+
+    /// How products are rounded.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Takes the dense gradient of a value; `None` when nothing flowed to it.

@@ -17,7 +17,7 @@ use crate::observer::{Level, Observer};
 use crate::summary::{DataSummary, MemoryEstimate, Summary, populate};
 use crate::trainer::{Keep, Outcome};
 use crate::validation::Validation;
-use crate::{InitialModel, StopFlag, TrainError, Trainer, word_vectors};
+use crate::{InitialModel, StopFlag, TrainError, Trainer, precision, word_vectors};
 
 /// Everything that is needed to train, checked and built.
 pub struct TrainingJob {
@@ -186,7 +186,7 @@ impl TrainingJob {
             resumed_from,
             initial,
             vectors,
-            warnings: warnings(h),
+            warnings: warnings(h).into_iter().chain(precision::warning(h)).collect(),
         };
         Ok(TrainingJob { trainer, validation, keep, summary, notes })
     }

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use kokanee_contract::{Hyperparameters, Metric};
 use kokanee_data::{BatchPlan, Corpus};
-use kokanee_kernels::Team;
+use kokanee_kernels::{Precision, Team};
 use kokanee_nn::random::Stream;
 use kokanee_nn::{Batch, BatchLoss, Model};
 use kokanee_tensor::Gradient;
@@ -26,7 +26,7 @@ use crate::observer::{Observer, Progress, RECENT_UPDATES, Throughput};
 use crate::optim::{Optimizer, Step};
 use crate::report::{Best, CheckpointReport};
 use crate::validation::{TokenSums, Validation};
-use crate::{StopFlag, StopReason, TrainError};
+use crate::{StopFlag, StopReason, TrainError, precision};
 
 pub use checkpointing::Keep;
 
@@ -36,6 +36,7 @@ pub struct Trainer {
     model: Model,
     seed: u64,
     team: Arc<Team>,
+    precision: Precision,
     optimizer: Optimizer,
     corpus: Corpus,
     plan: BatchPlan,
@@ -155,6 +156,7 @@ impl Trainer {
             model,
             seed: h.seed,
             team,
+            precision: precision::usable(h),
             corpus,
             plan,
             batches_per_epoch,
@@ -322,7 +324,7 @@ impl Trainer {
     fn loss(&self, update: u64, batches: &[Batch]) -> BatchLoss {
         let of = |number: usize| {
             let seed = self.dropout_seed(update, number);
-            self.model.loss_and_gradients(&self.team, &batches[number], seed)
+            self.model.loss_and_gradients(&self.team, self.precision, &batches[number], seed)
         };
         if batches.len() == 1 {
             return of(0);

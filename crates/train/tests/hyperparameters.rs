@@ -456,6 +456,23 @@ fn threads_are_as_many_as_told() {
     assert_eq!(threads("0"), cores);
 }
 
+#[test]
+fn bf16_rounds_what_is_multiplied() {
+    let (mut exact, mut rounded) = (Seen::default(), Seen::default());
+    let (_, summary) = job(&[("precision", "f32")], &mut exact);
+    assert!(summary.warnings.is_empty(), "{:?}", summary.warnings);
+    let (_, summary) = job(&[("precision", "bf16")], &mut rounded);
+    if !kokanee_kernels::Precision::Bf16.is_native() {
+        // Without instructions for it, it would only be slow.
+        assert!(summary.warnings.iter().any(|text| text.contains("AVX-512 BF16")), "{:?}", summary.warnings);
+        return assert_eq!(rounded.differs(&exact), None);
+    }
+    assert_eq!(rounded.differs(&exact), Some(Effect::FirstLoss));
+    let far = |(a, b): (&u64, &u64)| (f64::from_bits(*a) / f64::from_bits(*b) - 1.0).abs();
+    let farthest = rounded.losses.iter().zip(&exact.losses).map(far).fold(0.0, f64::max);
+    assert!(farthest < 0.02, "losses are {:.1}% apart", 100.0 * farthest);
+}
+
 /// Searches with a model that has learned a little: every setting finds something else.
 #[test]
 fn search_settings_change_what_is_found() {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kokanee_contract::Hyperparameters;
-use kokanee_kernels::Team;
+use kokanee_kernels::{Precision, Team};
 use kokanee_nn::artifact::read_mxnet_parameters;
 use kokanee_nn::{Model, ModelConfig};
 use kokanee_train::optim::{Optimizer, Step};
@@ -70,7 +70,7 @@ fn differences(name: &str, h: &Hyperparameters) -> Vec<String> {
     let mut differences = Vec::new();
     for (update, want) in (1..).zip(&updates) {
         let batch = model.batch(want.pairs.iter().map(|(source, target)| (&source[..], &target[..])));
-        let loss = model.loss_and_gradients(&team, &batch, update);
+        let loss = model.loss_and_gradients(&team, Precision::F32, &batch, update);
         let got = loss.nll_sum() / loss.tokens.len() as f64;
         let step = Step { update, learning_rate: h.learning_rate };
         optimizer.update(&team, model.parameters_mut(), &loss.gradients, step);

@@ -393,9 +393,10 @@ hyperparameters! {
     /// the same model, bit for bit. 13 is Sockeye's.
     seed: u64 = Spec::extension(Group::Run, Kind::integer(0, u64::MAX as i128), "13");
 
-    /// Number format of the matrix products in training.
-    precision: Precision = Spec::extension(Group::Run, Kind::Choice(Precision::NAMES), "f32")
-        .only(&["f32"], "trains only in f32; leave it out or use `f32`");
+    /// Number format of the matrix products in training: with `bf16` both factors of a product are rounded to bfloat16, while
+    /// sums, weights, softmax, gradients and the optimizer stay `f32`. Twice as fast on a CPU with AVX-512 BF16 instructions;
+    /// without them the training warns and uses `f32`.
+    precision: Precision = Spec::extension(Group::Run, Kind::Choice(Precision::NAMES), "f32");
 
     /// Threads to compute with; 0 for as many as the machine has cores.
     num_threads: usize = Spec::extension(Group::Run, Kind::integer(0, 1024), "0");

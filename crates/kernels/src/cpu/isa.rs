@@ -44,10 +44,13 @@ impl Isa {
         false
     }
 
-    /// Whether extensions of AVX-512 may be used where the machine has them.
+    /// Whether extensions of AVX-512 may be used where the machine has them; found once.
     #[cfg(target_arch = "x86_64")]
     fn has_extensions() -> bool {
-        Isa::detect() == Isa::Avx512 && std::env::var_os("KOKANEE_ISA").is_none_or(|isa| isa != "avx512")
+        static ALLOWED: OnceLock<bool> = OnceLock::new();
+        *ALLOWED.get_or_init(|| {
+            Isa::detect() == Isa::Avx512 && std::env::var_os("KOKANEE_ISA").is_none_or(|isa| isa != "avx512")
+        })
     }
 
     #[cfg(target_arch = "x86_64")]

@@ -41,9 +41,9 @@ impl Filters {
         let inputs = width * units;
         let layout = match weight.packed() {
             None => Layout::Plain(Arc::new(lay_out())),
-            Some(packed) => Layout::Packed(packed.columns(0..inputs, |format| {
-                PackedMatrix::pack(tape.team(), format, lay_out().data(), outputs, inputs, inputs)
-            })),
+            Some(packed) => Layout::Packed(
+                packed.columns(0..inputs, |format| PackedMatrix::pack(tape.team(), format, lay_out().mat())),
+            ),
         };
         Filters { weight: weight.clone(), bias: bias.clone(), layout, window, units }
     }
@@ -59,7 +59,9 @@ impl Filters {
         let mut y = Tensor::scratch([windows.rows(), self.weight.value().rows()]);
         elementwise::fill_rows(tape.team(), y.data_mut(), &[self.bias.value().data()]);
         match &self.layout {
-            Layout::Plain(w) => gemm(tape.team(), y.mat_mut(), 1.0, windows.mat(), w.mat().t()),
+            Layout::Plain(w) => {
+                gemm(tape.team(), tape.precision(), y.mat_mut(), 1.0, windows.mat(), w.mat().t());
+            }
             Layout::Packed(packed) => packed.multiply(tape.team(), windows.data(), y.data_mut(), 1.0),
         }
         y
@@ -96,21 +98,21 @@ pub fn convolution(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Fi
         let (spans, laid_out) = (Arc::clone(spans), Arc::clone(laid_out));
         tape.record(move |gradients| {
             let Some(d) = gradients.take(dy) else { return };
-            let team = gradients.team();
+            let (team, precision) = (gradients.team(), gradients.precision());
             gradients.accumulate(&bias, bias.value().shape(), |team, sum, beta| {
                 reduce::column_sums(team, sum.data_mut(), beta, d.data());
             });
             if weight.wants_gradient() {
                 let windows = lay_out(&team, &spans, x.value());
                 let mut d_laid_out = Tensor::scratch(laid_out.shape().clone());
-                gemm(&team, d_laid_out.mat_mut(), 0.0, d.mat().t(), windows.mat());
+                gemm(&team, precision, d_laid_out.mat_mut(), 0.0, d.mat().t(), windows.mat());
                 let mut d_weight = Tensor::scratch(weight.value().shape().clone());
                 swap_inner(&team, d_weight.data_mut(), d_laid_out.data(), window.width, units);
                 gradients.add(&weight, d_weight);
             }
             if x.wants_gradient() {
                 let mut d_windows = Tensor::scratch([rows, window.width * units]);
-                gemm(&team, d_windows.mat_mut(), 0.0, d.mat(), laid_out.mat());
+                gemm(&team, precision, d_windows.mat_mut(), 0.0, d.mat(), laid_out.mat());
                 let mut dx = Tensor::scratch([rows, units]);
                 conv::windows_backward(&team, &spans, window, units, d_windows.data(), dx.data_mut());
                 gradients.add(&x, dx);

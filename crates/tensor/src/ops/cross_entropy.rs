@@ -37,7 +37,7 @@ pub fn cross_entropy(
     assert!(
         rows == labels.len() && width == weight.value().cols() && vocabulary == bias.value().data().len()
     );
-    let team = tape.team();
+    let (team, precision) = (tape.team(), tape.precision());
     let wanted = [hidden, weight, bias].iter().any(|v| v.wants_gradient());
     let mut tokens = vec![TokenLoss::default(); rows];
     let mut d_hidden = Tensor::scratch(if wanted { [rows, width] } else { [0, width] });
@@ -53,7 +53,7 @@ pub fn cross_entropy(
             kokanee_kernels::Mat::new(&hidden.value().data()[start * width..end * width], count, width);
         let logits = &mut logits.data_mut()[..count * vocabulary];
         let product = kokanee_kernels::MatMut::new(logits, count, vocabulary);
-        gemm(team, product, 0.0, input, weight.value().mat().t());
+        gemm(team, precision, product, 0.0, input, weight.value().mat().t());
         softmax::cross_entropy(
             team,
             logits,
@@ -67,8 +67,8 @@ pub fn cross_entropy(
             let d_logits = kokanee_kernels::Mat::new(logits, count, vocabulary);
             let d_input = &mut d_hidden.data_mut()[start * width..end * width];
             let d_input = kokanee_kernels::MatMut::new(d_input, count, width);
-            gemm(team, d_input, 0.0, d_logits, weight.value().mat());
-            gemm(team, d_weight.mat_mut(), beta, d_logits.t(), input);
+            gemm(team, precision, d_input, 0.0, d_logits, weight.value().mat());
+            gemm(team, precision, d_weight.mat_mut(), beta, d_logits.t(), input);
             reduce::column_sums(team, d_bias.data_mut(), beta, logits);
         }
     }

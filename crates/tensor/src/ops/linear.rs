@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use kokanee_kernels::packed::PackedMatrix;
-use kokanee_kernels::{Team, elementwise, gemm, reduce};
+use kokanee_kernels::{Mat, Team, elementwise, gemm, reduce};
 
 use crate::{Slot, Tape, Tensor, Var};
 
@@ -37,15 +37,15 @@ impl Weight {
         self.columns.len()
     }
 
+    /// The view N x K of these columns.
+    pub(crate) fn mat(&self) -> Mat<'_> {
+        self.var.value().mat_columns(self.columns.clone())
+    }
+
     /// These columns laid out for products, where the weight has such layouts: see [`Var::packed_weight`].
     pub fn packed(&self, team: &Team) -> Option<Arc<PackedMatrix>> {
         let packed = self.var.packed()?;
-        Some(packed.columns(self.columns.clone(), |format| {
-            let value = self.var.value();
-            let first = self.columns.start.min(value.data().len());
-            let (outputs, inputs, stride) = (self.outputs(), self.inputs(), value.cols());
-            PackedMatrix::pack(team, format, &value.data()[first..], outputs, inputs, stride)
-        }))
+        Some(packed.columns(self.columns.clone(), |format| PackedMatrix::pack(team, format, self.mat())))
     }
 }
 
@@ -66,8 +66,7 @@ pub fn linear(tape: &Tape, x: &Var, weight: &Weight, biases: &[&Var]) -> Var {
     match weight.packed(tape.team()) {
         Some(packed) => packed.multiply(tape.team(), x.value().data(), y.data_mut(), beta),
         None => {
-            let w = weight.var.value().mat_columns(weight.columns.clone());
-            gemm(tape.team(), y.mat_mut(), beta, x.value().mat(), w.t());
+            gemm(tape.team(), tape.precision(), y.mat_mut(), beta, x.value().mat(), weight.mat().t());
         }
     }
     let inputs = [x.slot(), weight.var.slot()].into_iter().chain(biases.iter().map(|b| b.slot()));
@@ -86,9 +85,9 @@ pub fn linear(tape: &Tape, x: &Var, weight: &Weight, biases: &[&Var]) -> Var {
             if weight.var.wants_gradient() {
                 add_weight_gradient(gradients, &weight, &d, x.value());
             }
-            let w = weight.var.value().mat_columns(weight.columns.clone());
+            let precision = gradients.precision();
             gradients.accumulate(&x, x.value().shape(), |team, sum, beta| {
-                gemm(team, sum.mat_mut(), beta, d.mat(), w);
+                gemm(team, precision, sum.mat_mut(), beta, d.mat(), weight.mat());
             });
         });
     }
@@ -102,14 +101,15 @@ pub(crate) fn add_weight_gradient(
     dy: &Tensor,
     x: &Tensor,
 ) {
-    let shape = weight.var.value().shape();
+    let (shape, precision) = (weight.var.value().shape(), gradients.precision());
     if weight.columns.len() == weight.var.value().cols() {
         gradients.accumulate(&weight.var, shape, |team, sum, beta| {
-            gemm(team, sum.mat_mut(), beta, dy.mat().t(), x.mat());
+            gemm(team, precision, sum.mat_mut(), beta, dy.mat().t(), x.mat());
         });
     } else {
         gradients.accumulate_part(&weight.var, shape, |team, sum| {
-            gemm(team, sum.mat_columns_mut(weight.columns.clone()), 1.0, dy.mat().t(), x.mat());
+            let sum = sum.mat_columns_mut(weight.columns.clone());
+            gemm(team, precision, sum, 1.0, dy.mat().t(), x.mat());
         });
     }
 }

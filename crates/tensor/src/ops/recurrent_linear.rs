@@ -1,32 +1,33 @@
 //! Products inside a recurrence: small ones forwards and backwards at every step, one large one for each weight at the end.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use kokanee_kernels::gather;
 use kokanee_kernels::packed::PackedMatrix;
-use kokanee_kernels::{Team, gather, gemm};
 
 use super::linear::{Weight, add_weight_gradient};
 use crate::{Rows, Tape, Tensor, Var};
 
 /// A weight that is used at every step of a loop.
 ///
-/// It is laid out once for products with few rows, and it gathers what the steps bring (inputs, and gradients of outputs),
-/// so that the weight's gradient is one product over all steps. Make it before the loop starts: its own backward step must
-/// come after those of the loop.
+/// It is laid out once for the products of all steps, forwards and backwards, and it gathers what the steps bring (inputs, and
+/// gradients of outputs), so that the weight's gradient is one product over all steps. Make it before the loop starts: its own
+/// backward step must come after those of the loop.
 pub struct RecurrentWeight {
     weight: Weight,
-    layout: Layout,
+    packed: Arc<PackedMatrix>,
+    backwards: Arc<Backwards>,
+}
+
+/// What the way back needs of a weight.
+#[derive(Default)]
+struct Backwards {
+    /// The transposed weight, laid out by the first step that comes back.
+    transposed: OnceLock<PackedMatrix>,
     steps: Steps,
 }
 
-enum Layout {
-    /// K x N: products with few rows read it without packing.
-    Transposed(Tensor),
-    /// Of a weight that is kept laid out.
-    Packed(Arc<PackedMatrix>),
-}
-
-type Steps = Arc<Mutex<Vec<Step>>>;
+type Steps = Mutex<Vec<Step>>;
 
 struct Step {
     x: Arc<Tensor>,
@@ -37,15 +38,14 @@ impl RecurrentWeight {
     /// Lays `weight` out.
     pub fn new(tape: &Tape, weight: Weight) -> RecurrentWeight {
         let (inputs, outputs) = (weight.inputs(), weight.outputs());
-        let layout = match weight.packed(tape.team()) {
-            Some(packed) => Layout::Packed(packed),
-            None => Layout::Transposed(transposed(tape.team(), &weight)),
-        };
-        let steps = Steps::default();
+        let packed = weight.packed(tape.team()).unwrap_or_else(|| {
+            Arc::new(PackedMatrix::pack(tape.team(), tape.precision().into(), weight.mat()))
+        });
+        let backwards = Arc::<Backwards>::default();
         if weight.var.wants_gradient() {
-            let (steps, weight) = (Arc::clone(&steps), weight.clone());
+            let (backwards, weight) = (Arc::clone(&backwards), weight.clone());
             tape.record(move |gradients| {
-                let steps = std::mem::take(&mut *steps.lock().unwrap_or_else(PoisonError::into_inner));
+                let steps = std::mem::take(&mut *backwards.steps());
                 if steps.is_empty() {
                     return;
                 }
@@ -54,25 +54,14 @@ impl RecurrentWeight {
                 add_weight_gradient(gradients, &weight, &dy, &x);
             });
         }
-        RecurrentWeight { weight, layout, steps }
-    }
-
-    /// `y = beta y + x W'`.
-    fn multiply(&self, team: &Team, x: &Tensor, y: &mut Tensor, beta: f32) {
-        match &self.layout {
-            Layout::Transposed(w) => gemm(team, y.mat_mut(), beta, x.mat(), w.mat()),
-            Layout::Packed(packed) => packed.multiply(team, x.data(), y.data_mut(), beta),
-        }
+        RecurrentWeight { weight, packed, backwards }
     }
 }
 
-fn transposed(team: &Team, weight: &Weight) -> Tensor {
-    let (inputs, outputs) = (weight.inputs(), weight.outputs());
-    let value = weight.var.value();
-    let mut transposed = Tensor::scratch([inputs, outputs]);
-    let first = weight.columns.start;
-    gather::transpose(team, transposed.data_mut(), &value.data()[first..], outputs, inputs, value.cols());
-    transposed
+impl Backwards {
+    fn steps(&self) -> MutexGuard<'_, Vec<Step>> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn concat_rows<'a>(parts: impl Iterator<Item = &'a Tensor> + Clone, width: usize) -> Tensor {
@@ -109,7 +98,7 @@ pub fn recurrent_linear(
     }
     for (x, weight) in terms {
         assert_eq!(x.value().rows(), count, "rows of a recurrent product");
-        weight.multiply(tape.team(), x.value(), &mut y, beta);
+        weight.packed.multiply(tape.team(), x.value().data(), y.data_mut(), beta);
         beta = 1.0;
     }
     let inputs = terms.iter().flat_map(|(x, w)| [x.slot(), w.weight.var.slot()]);
@@ -119,7 +108,7 @@ pub fn recurrent_linear(
         let addend =
             addend.map(|(addend, rows)| (addend.slot(), addend.value().shape().clone(), Arc::clone(rows)));
         let terms: Vec<_> =
-            terms.iter().map(|(x, w)| ((*x).clone(), w.weight.clone(), Arc::clone(&w.steps))).collect();
+            terms.iter().map(|(x, w)| ((*x).clone(), w.weight.clone(), Arc::clone(&w.backwards))).collect();
         tape.record(move |gradients| {
             let Some(d) = gradients.take(dy) else { return };
             if let Some((addend, shape, rows)) = &addend {
@@ -128,14 +117,16 @@ pub fn recurrent_linear(
                 });
             }
             let d = Arc::new(d);
-            for (x, weight, steps) in terms {
-                let w = weight.var.value().mat_columns(weight.columns.clone());
+            let precision = gradients.precision();
+            for (x, weight, backwards) in terms {
                 gradients.accumulate(&x, x.value().shape(), |team, sum, beta| {
-                    gemm(team, sum.mat_mut(), beta, d.mat(), w);
+                    let transposed = backwards
+                        .transposed
+                        .get_or_init(|| PackedMatrix::pack(team, precision.into(), weight.mat().t()));
+                    transposed.multiply(team, d.data(), sum.data_mut(), beta);
                 });
                 if weight.var.wants_gradient() {
-                    let mut steps = steps.lock().unwrap_or_else(PoisonError::into_inner);
-                    steps.push(Step { x: x.shared(), dy: Arc::clone(&d) });
+                    backwards.steps().push(Step { x: x.shared(), dy: Arc::clone(&d) });
                 }
             }
         });

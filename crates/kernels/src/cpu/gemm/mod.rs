@@ -1,11 +1,56 @@
-//! Products of `f32` matrices with any strides: the `gemm` crate, split over a team. Products with weights that stay the same,
-//! in three number formats, are in [`packed`].
+//! Products of `f32` matrices with any strides, computed in `f32` or bf16. Products with weights that stay the same, in three
+//! number formats, are in [`packed`].
 
+#[macro_use]
+mod kernel;
+mod bf16;
+mod blocked;
+mod f32;
+mod int8;
+mod layout;
 pub mod packed;
+mod peak;
 #[cfg(test)]
 mod reference;
+#[cfg(test)]
+mod tests;
+mod tiles;
 
+use std::ops::Range;
+
+use self::packed::Format;
+pub use self::peak::peak;
+use super::isa::Isa;
 use super::threads::{SharedMut, Team};
+
+/// How the numbers of a product are rounded before they are multiplied. Sums are `f32` either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// Not at all.
+    #[default]
+    F32,
+    /// To the nearest bf16, 8 bits of precision, as [`packed`] says: twice as fast where the machine has instructions for it.
+    Bf16,
+}
+
+impl Precision {
+    /// Whether this machine has instructions for it; without them it is computed all the same, but slower than `f32`.
+    pub fn is_native(self) -> bool {
+        match self {
+            Precision::F32 => true,
+            Precision::Bf16 => Isa::has_avx512_bf16(),
+        }
+    }
+}
+
+impl From<Precision> for Format {
+    fn from(precision: Precision) -> Format {
+        match precision {
+            Precision::F32 => Format::F32,
+            Precision::Bf16 => Format::Bf16,
+        }
+    }
+}
 
 /// A view of a matrix in a slice; strides count elements.
 #[derive(Clone, Copy)]
@@ -39,6 +84,17 @@ impl<'a> Mat<'a> {
             col_stride: self.row_stride,
         }
     }
+
+    /// Some elements of a row, of a matrix whose rows lie together.
+    fn row(&self, row: usize, cols: Range<usize>) -> &'a [f32] {
+        debug_assert!(self.col_stride == 1 && row < self.rows && cols.end <= self.cols);
+        let start = row * self.row_stride;
+        &self.data[start + cols.start..start + cols.end]
+    }
+
+    fn get(&self, row: usize, col: usize) -> f32 {
+        self.data[row * self.row_stride + col * self.col_stride]
+    }
 }
 
 /// A mutable view of a row-major matrix.
@@ -66,22 +122,32 @@ fn fits(len: usize, rows: usize, cols: usize, row_stride: usize) -> bool {
     row_stride >= cols && (rows == 0 || (rows - 1) * row_stride + cols <= len)
 }
 
+/// `C = beta C + A B`, with `beta` 0 (C is overwritten, whatever it held) or 1 (the product is added).
+pub fn gemm(team: &Team, precision: Precision, c: MatMut<'_>, beta: f32, a: Mat<'_>, b: Mat<'_>) {
+    assert!(beta == 0.0 || beta == 1.0, "beta is 0 or 1");
+    assert_eq!((c.rows, c.cols, a.cols), (a.rows, b.cols, b.rows), "shapes of a product");
+    if c.rows == 0 || c.cols == 0 {
+        return;
+    }
+    // Our own kernels are made for wide registers; those of the crate `gemm` are the faster ones elsewhere.
+    if precision == Precision::F32 && Isa::detect() < Isa::Avx512 {
+        elsewhere(team, c, beta, a, b);
+    } else {
+        blocked::multiply(team, precision.into(), c, beta, a, b);
+    }
+}
+
 /// Products smaller than this many multiply-adds stay on the calling thread.
 const SMALL: usize = 64 * 64 * 64;
 /// Borders between the threads' parts fall on multiples of this: a whole number of the micro-kernel's registers.
 const GRAIN: usize = 48;
 
-/// `C = beta C + A B`, with `beta` 0 (C is overwritten, whatever it held) or 1 (the product is added).
-pub fn gemm(team: &Team, c: MatMut<'_>, beta: f32, a: Mat<'_>, b: Mat<'_>) {
-    assert!(beta == 0.0 || beta == 1.0, "beta is 0 or 1");
-    assert_eq!((c.rows, c.cols, a.cols), (a.rows, b.cols, b.rows), "shapes of a product");
+/// The product by the crate `gemm`, split over the team.
+fn elsewhere(team: &Team, c: MatMut<'_>, beta: f32, a: Mat<'_>, b: Mat<'_>) {
     let (m, n, k) = (c.rows, c.cols, a.cols);
-    if m == 0 || n == 0 {
-        return;
-    }
     let stride = c.row_stride;
     let shared = SharedMut::new(c.data);
-    let part = |rows: std::ops::Range<usize>, cols: std::ops::Range<usize>| {
+    let part = |rows: Range<usize>, cols: Range<usize>| {
         if rows.is_empty() || cols.is_empty() {
             return;
         }
@@ -120,45 +186,5 @@ pub fn gemm(team: &Team, c: MatMut<'_>, beta: f32, a: Mat<'_>, b: Mat<'_>) {
         team.split(n, GRAIN, |cols| part(0..m, cols));
     } else {
         team.split(m, GRAIN, |rows| part(rows, 0..n));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Compares every layout of a product with the reference.
-    fn check(team: &Team, m: usize, n: usize, k: usize) {
-        let value = |i: usize| ((i * 2_654_435_761) % 1000) as f32 / 500.0 - 1.0;
-        let a: Vec<f32> = (0..m * k).map(value).collect();
-        let b: Vec<f32> = (0..k * n).map(|i| value(i + 77)).collect();
-        for (ta, tb, beta) in [(false, false, 0.0), (true, false, 1.0), (false, true, 0.0), (true, true, 1.0)]
-        {
-            let a = if ta { Mat::new(&a, k, m).t() } else { Mat::new(&a, m, k) };
-            let b = if tb { Mat::new(&b, n, k).t() } else { Mat::new(&b, k, n) };
-            let stride = n + 3;
-            let mut got: Vec<f32> = (0..m * stride).map(value).collect();
-            let mut want = got.clone();
-            gemm(team, MatMut::strided(&mut got, m, n, stride), beta, a, b);
-            reference::gemm(MatMut::strided(&mut want, m, n, stride), beta, a, b);
-            for (i, (g, w)) in got.iter().zip(&want).enumerate() {
-                assert!(
-                    (g - w).abs() <= 1e-5 * (k as f32 + 1.0),
-                    "{m}x{n}x{k} {ta} {tb} {beta}: {i}: {g} {w}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn products_equal_the_reference() {
-        for threads in [1, 2, 3] {
-            let team = Team::new(threads);
-            for (m, n, k) in
-                [(1, 1, 1), (3, 5, 7), (64, 200, 33), (1, 300, 100), (300, 1, 50), (97, 113, 129), (5, 5, 0)]
-            {
-                check(&team, m, n, k);
-            }
-        }
     }
 }

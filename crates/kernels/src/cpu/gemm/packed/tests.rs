@@ -34,7 +34,7 @@ fn check(format: Format, rows: usize, outputs: usize, inputs: usize) {
         let want: Vec<reference::Expected> = (0..rows * outputs).map(expected).collect();
         for threads in [1, 2, 3] {
             let team = Team::new(threads);
-            let matrix = PackedMatrix::pack(&team, format, &weight, outputs, inputs, stride);
+            let matrix = PackedMatrix::pack(&team, format, Mat::strided(&weight, outputs, inputs, stride));
             assert_eq!((matrix.outputs(), matrix.inputs(), matrix.format()), (outputs, inputs, format));
             for (level, kernel) in format.kernels().into_iter().enumerate() {
                 let mut y = if beta == 0.0 { vec![f32::NAN; rows * outputs] } else { before.clone() };
@@ -68,6 +68,8 @@ fn products_equal_the_reference() {
         (13, 200, 66),
         (64, 300, 131),
         (97, 90, 260),
+        // More than one part of the depth.
+        (9, 70, 2100),
     ];
     for format in FORMATS {
         for (rows, outputs, inputs) in shapes {
@@ -81,7 +83,7 @@ fn check_rows_are_independent(format: Format, outputs: usize, inputs: usize, bet
     let rows = 64;
     let team = Team::new(1);
     let weight = numbers(outputs * inputs, 4);
-    let matrix = PackedMatrix::pack(&team, format, &weight, outputs, inputs, inputs);
+    let matrix = PackedMatrix::pack(&team, format, Mat::new(&weight, outputs, inputs));
     let x = numbers(rows * inputs, 5);
     let before = numbers(rows * outputs, 6);
     let teams = [1, 2, 3].map(Team::new);
@@ -108,6 +110,25 @@ fn check_rows_are_independent(format: Format, outputs: usize, inputs: usize, bet
 }
 
 #[test]
+fn a_transposed_weight_gives_the_same_bits() {
+    let (rows, outputs, inputs) = (7, 150, 77);
+    let team = Team::new(2);
+    let (weight, x) = (numbers(outputs * inputs, 9), numbers(rows * inputs, 10));
+    let across: Vec<f32> =
+        (0..outputs * inputs).map(|i| weight[i % outputs * inputs + i / outputs]).collect();
+    for format in FORMATS {
+        let product = |weight: Mat<'_>| {
+            let mut y = vec![0.0; rows * outputs];
+            PackedMatrix::pack(&team, format, weight).multiply(&team, &x, &mut y, 0.0);
+            bits(&y)
+        };
+        let views = [Mat::new(&weight, outputs, inputs), Mat::new(&across, inputs, outputs).t()];
+        let [along, across] = views.map(product);
+        assert!(along == across, "{format:?}");
+    }
+}
+
+#[test]
 fn a_row_does_not_depend_on_its_neighbours() {
     for format in FORMATS {
         check_rows_are_independent(format, 200, 130, 0.0);
@@ -124,7 +145,7 @@ fn selected_outputs_keep_their_bits() {
     let (weight, x) = (numbers(outputs * inputs, 7), numbers(rows * inputs, 8));
     let chosen: Vec<u32> = vec![299, 0, 64, 63, 5, 5, 128, 17, 250];
     for format in FORMATS {
-        let whole = PackedMatrix::pack(&team, format, &weight, outputs, inputs, inputs);
+        let whole = PackedMatrix::pack(&team, format, Mat::new(&weight, outputs, inputs));
         let part = whole.select(&chosen);
         assert_eq!((part.outputs(), part.inputs(), part.format()), (chosen.len(), inputs, format));
         let (mut y, mut y_part) = (vec![0.0; rows * outputs], vec![0.0; rows * chosen.len()]);
@@ -142,7 +163,7 @@ fn selected_outputs_keep_their_bits() {
 /// the reference is exact, added to what stood there.
 fn check_values(format: Format, x: &[f32], w: &[f32]) {
     let team = Team::new(1);
-    let matrix = PackedMatrix::pack(&team, format, w, 1, w.len(), w.len());
+    let matrix = PackedMatrix::pack(&team, format, Mat::new(w, 1, w.len()));
     let starts: &[(f32, f32)] = match format {
         Format::F32 => &[(0.0, 0.0)],
         _ => &[(0.0, 0.0), (0.5, 1.0), (-1e-40, 1.0), (1.1e-31, 1.0), (-9e-32, 1.0)],
@@ -196,7 +217,7 @@ fn extreme_values_follow_the_definition() {
         check_values(Format::Int8, &x, &w);
     }
     // NaN in one row leaves the others alone.
-    let matrix = PackedMatrix::pack(&Team::new(1), Format::Int8, &[1.0, 2.0], 1, 2, 2);
+    let matrix = PackedMatrix::pack(&Team::new(1), Format::Int8, Mat::new(&[1.0, 2.0], 1, 2));
     let mut y = [0.0; 2];
     matrix.multiply(&Team::new(1), &[nan, 1.0, 127.0, -127.0], &mut y, 0.0);
     assert!(y[0].is_nan() && y[1].is_finite(), "{y:?}");
@@ -213,7 +234,7 @@ fn the_longest_int8_sums_fit() {
 #[should_panic = "would overflow"]
 fn longer_int8_sums_are_refused() {
     let inputs = int8::MAX_INPUTS + 1;
-    PackedMatrix::pack(&Team::new(1), Format::Int8, &vec![0.0; inputs], 1, inputs, inputs);
+    PackedMatrix::pack(&Team::new(1), Format::Int8, Mat::new(&vec![0.0; inputs], 1, inputs));
 }
 
 #[test]
@@ -227,7 +248,7 @@ fn formats_take_the_memory_they_promise() {
     let (outputs, inputs) = (640, 512);
     let weight = vec![0.0; outputs * inputs];
     for (format, bytes) in [(Format::F32, 4), (Format::Bf16, 2), (Format::Int8, 1)] {
-        let matrix = PackedMatrix::pack(&Team::new(1), format, &weight, outputs, inputs, inputs);
+        let matrix = PackedMatrix::pack(&Team::new(1), format, Mat::new(&weight, outputs, inputs));
         let scales = if format == Format::Int8 { outputs * 8 } else { 0 };
         assert_eq!(matrix.bytes(), outputs * inputs * bytes + scales, "{format:?}");
     }

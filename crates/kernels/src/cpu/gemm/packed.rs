@@ -25,11 +25,6 @@
 //! A panel holds 64 outputs. For each group of inputs (1 for f32, 2 for bf16, 4 for int8: what fits 32 bits) it has one word an
 //! output, so a step of a kernel multiplies one word of `x`, spread over the lanes, with four registers of weights.
 
-#[macro_use]
-mod kernel;
-mod bf16;
-mod f32;
-mod int8;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
@@ -38,9 +33,12 @@ mod tests;
 use std::cell::Cell;
 use std::ops::Range;
 
-use self::int8::Quantised;
-use self::kernel::{Kernel, LANES, LINES, Line, PANEL, ROWS, Tile, prefetch};
-use super::super::threads::{SharedMut, Team, share};
+use super::super::threads::{SharedMut, Team};
+use super::int8::Quantised;
+use super::kernel::{Kernel, LANES, LINES, Line, PANEL, ROWS};
+use super::layout::{self, Entry};
+use super::tiles::{Output, Panels, Part, Rows, Scales, Start};
+use super::{Mat, bf16, f32, int8};
 
 /// Number format of packed weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,7 +53,7 @@ pub enum Format {
 
 impl Format {
     /// Inputs that share one 32-bit word.
-    fn group(self) -> usize {
+    pub(super) fn group(self) -> usize {
         match self {
             Format::F32 => 1,
             Format::Bf16 => 2,
@@ -63,29 +61,14 @@ impl Format {
         }
     }
 
-    /// The words of a row of weights, and its scale.
-    fn weight_words(self, row: &[f32], words: &mut [u32]) -> f32 {
-        match self {
-            Format::F32 => {
-                words.iter_mut().zip(row).for_each(|(word, x)| *word = x.to_bits());
-                1.0
-            }
-            Format::Bf16 => {
-                bf16::words(row, words);
-                1.0
-            }
-            Format::Int8 => int8::words(row, int8::WEIGHT, words),
-        }
-    }
-
     /// The best kernel for this machine.
-    fn kernel(self) -> Kernel {
+    pub(super) fn kernel(self) -> Kernel {
         let kernels = self.kernels();
         *kernels.last().expect("there is always the portable kernel")
     }
 
     /// The kernels that this machine can run, best last.
-    fn kernels(self) -> Vec<Kernel> {
+    pub(super) fn kernels(self) -> Vec<Kernel> {
         match self {
             Format::F32 => f32::kernels(),
             Format::Bf16 => bf16::kernels(),
@@ -101,7 +84,7 @@ pub struct PackedMatrix {
     outputs: usize,
     inputs: usize,
     /// One panel after the other, each with one entry a group of inputs.
-    panels: Vec<[Line; LINES]>,
+    panels: Vec<Entry>,
     /// What int8 needs for each line of outputs; empty for the other formats.
     quantised: Vec<Quantised>,
 }
@@ -110,23 +93,13 @@ pub struct PackedMatrix {
 const SMALL: usize = 1 << 18;
 /// Elements of `x` that one thread converts at least.
 const CONVERSION_GRAIN: usize = 1 << 14;
-/// Panels that stay in the second cache: a quarter of the smallest of today's server cores.
-const PANELS_BYTES: usize = 1 << 18;
 /// From this many panels a thread on, whole panels split evenly enough.
 const MANY_PANELS: usize = 16;
 
 impl PackedMatrix {
-    /// Lays out `weight`: `outputs` rows of `inputs` values, rows `stride` elements apart (as model weights are stored).
-    pub fn pack(
-        team: &Team,
-        format: Format,
-        weight: &[f32],
-        outputs: usize,
-        inputs: usize,
-        stride: usize,
-    ) -> PackedMatrix {
-        let fits = outputs == 0 || (stride >= inputs && (outputs - 1) * stride + inputs <= weight.len());
-        assert!(fits, "a {outputs} x {inputs} weight does not fit its slice");
+    /// Lays out `weight`: outputs x inputs, as model weights are stored, or a transposed view of inputs x outputs.
+    pub fn pack(team: &Team, format: Format, weight: Mat<'_>) -> PackedMatrix {
+        let (outputs, inputs) = (weight.rows, weight.cols);
         assert!(
             format != Format::Int8 || inputs <= int8::MAX_INPUTS,
             "{inputs} inputs would overflow int8 sums"
@@ -136,23 +109,20 @@ impl PackedMatrix {
         let panels = SharedMut::new(&mut packed.panels);
         let quantised = SharedMut::new(&mut packed.quantised);
         team.split(outputs.div_ceil(PANEL), 1, |range| {
-            let mut words = vec![0u32; groups];
+            let mut scratch = SCRATCH.take();
             for index in range {
                 // SAFETY: `split` gives each thread panels of its own.
                 let panel = unsafe { panels.slice(index * groups..(index + 1) * groups) };
-                for output in index * PANEL..((index + 1) * PANEL).min(outputs) {
-                    let row = &weight[output * stride..output * stride + inputs];
-                    let scale = format.weight_words(row, &mut words);
-                    let (line, lane) = place(output);
-                    panel.iter_mut().zip(&words).for_each(|(group, &word)| group[line].0[lane] = word);
-                    if format == Format::Int8 {
-                        // SAFETY: as above: the outputs of this thread's panels.
-                        let slot = unsafe { quantised.slice(output / LANES..output / LANES + 1) };
-                        slot[0].scale[lane] = scale;
-                        slot[0].offset[lane] = int8::offset(&words);
-                    }
+                let rows = index * PANEL..((index + 1) * PANEL).min(outputs);
+                if format == Format::Int8 {
+                    // SAFETY: as above: the outputs of this thread's panels.
+                    let scales = unsafe { quantised.slice(index * LINES..(index + 1) * LINES) };
+                    quantise(weight, rows, panel, scales);
+                } else {
+                    layout::panel(format, weight.t(), 0..inputs, rows, panel, &mut scratch.layout);
                 }
             }
+            SCRATCH.set(scratch);
         });
         packed
     }
@@ -250,7 +220,9 @@ fn place(output: usize) -> (usize, usize) {
 
 thread_local! {
     /// Kept between products, of which decoding makes thousands a second.
-    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch { words: Vec::new(), scales: Vec::new() }) };
+    static SCRATCH: Cell<Scratch> = const {
+        Cell::new(Scratch { words: Vec::new(), scales: Vec::new(), layout: layout::Scratch::EMPTY })
+    };
 }
 
 /// Room for the rows of `x` in the format of the weights.
@@ -258,6 +230,24 @@ thread_local! {
 struct Scratch {
     words: Vec<u32>,
     scales: Vec<f32>,
+    layout: layout::Scratch,
+}
+
+/// Lays out the panel of the outputs `rows` in int8, each with a scale of its own.
+fn quantise(weight: Mat<'_>, rows: Range<usize>, panel: &mut [Entry], scales: &mut [Quantised]) {
+    let groups = panel.len();
+    let mut row = vec![0.0; weight.cols];
+    let mut words = vec![0; LANES * groups];
+    for ((line, first), quantised) in rows.clone().step_by(LANES).enumerate().zip(scales) {
+        let outputs = first..rows.end.min(first + LANES);
+        for (lane, output) in outputs.clone().enumerate() {
+            let words = &mut words[lane * groups..(lane + 1) * groups];
+            row.iter_mut().enumerate().for_each(|(input, x)| *x = weight.get(output, input));
+            quantised.scale[lane] = int8::words(&row, int8::WEIGHT, words);
+            quantised.offset[lane] = int8::offset(words);
+        }
+        layout::lines_of_rows(words.chunks_exact(groups.max(1)).take(outputs.len()), panel, line);
+    }
 }
 
 /// The rows of `x` in the format of the weights: `groups` words each.
@@ -319,58 +309,24 @@ impl Product<'_> {
         }
     }
 
-    /// The product of some panels with some rows. As many panels as the second cache holds stay there while the rows go by, and
-    /// each tile of rows meets all of them, so that what is written of a row lies together.
+    /// The product of some panels with some rows.
     fn part(&self, panels: Range<usize>, rows: Range<usize>) {
-        let tiles = rows.len().div_ceil(ROWS);
-        let mut tile = Tile::ZERO;
-        let block = (PANELS_BYTES / (self.matrix.groups() * size_of::<[Line; LINES]>()).max(1)).max(1);
-        for first in panels.clone().step_by(block) {
-            for index in 0..tiles {
-                let part = share(rows.len(), tiles, index);
-                for panel in first..panels.end.min(first + block) {
-                    self.tile(panel, rows.start + part.start..rows.start + part.end, &mut tile);
-                }
-            }
-        }
-    }
-
-    /// The product of one panel with at most [`ROWS`] rows.
-    fn tile(&self, panel: usize, rows: Range<usize>, tile: &mut Tile) {
         let matrix = self.matrix;
-        let groups = matrix.groups();
-        let outputs = panel * PANEL..((panel + 1) * PANEL).min(matrix.outputs);
-        let y = |row: usize| {
-            let start = row * matrix.outputs;
-            // SAFETY: parts of a product have panels or rows of their own, so no other thread has these elements, and the
-            // slice of one row is dropped before the next is asked for.
-            unsafe { self.y.slice(start + outputs.start..start + outputs.end) }
+        let scales = || Scales { outputs: &matrix.quantised, rows: self.x.scales };
+        let part = Part {
+            kernel: self.kernel,
+            x: Rows { words: self.x.words, stride: matrix.groups() },
+            panels: Panels { entries: &matrix.panels, groups: matrix.groups() },
+            output: Output { data: self.y, stride: matrix.outputs, cols: matrix.outputs },
+            first_row: 0,
+            first_panel: 0,
+            start: match (self.add, matrix.format) {
+                (false, _) => Start::Zero,
+                (true, Format::Bf16) => Start::OutputFlushed,
+                (true, _) => Start::Output,
+            },
+            scales: (matrix.format == Format::Int8).then(scales),
         };
-        // Written at the end; without this the stores would wait for what lies there.
-        for row in rows.clone() {
-            y(row).chunks(LANES).for_each(|line| prefetch(line.as_ptr()));
-        }
-        let weights = &matrix.panels[panel * groups..(panel + 1) * groups];
-        let x = &self.x.words[rows.start * groups..rows.end * groups];
-        if matrix.format == Format::Int8 {
-            self.kernel.run(weights, x, rows.len(), false, tile);
-            let quantised = &matrix.quantised[panel * LINES..(panel + 1) * LINES];
-            for (sums, row) in tile.rows.iter().zip(rows) {
-                int8::finish(sums, self.kernel.biased, quantised, self.x.scales[row], y(row), self.add);
-            }
-            return;
-        }
-        if self.add {
-            for (sums, row) in tile.rows.iter_mut().zip(rows.clone()) {
-                match matrix.format {
-                    Format::Bf16 => f32::begin(sums, y(row), bf16::start),
-                    _ => f32::begin(sums, y(row), |y| y),
-                }
-            }
-        }
-        self.kernel.run(weights, x, rows.len(), self.add, tile);
-        for (sums, row) in tile.rows.iter().zip(rows) {
-            f32::finish(sums, y(row));
-        }
+        part.multiply(panels, rows);
     }
 }

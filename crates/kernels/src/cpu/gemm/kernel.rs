@@ -33,9 +33,10 @@ impl Tile {
 /// go by half as fast again with it.
 pub(super) const FETCH_AHEAD: usize = 64;
 
-/// `tile = [tile +] x panel`: `panel` has one entry a group; `x` the same number of words a row, for `rows` rows up to [`ROWS`].
-/// Without `add` the sums begin with zero, whatever the tile held.
-type Run = unsafe fn(panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut Tile);
+/// `tile = [tile +] x panel`: `panel` has one entry a group; `x` the same number of words a row, rows `stride` words apart, for
+/// `rows` rows from 1 to [`ROWS`]. Without `add` the sums begin with zero, whatever the tile held.
+type Run =
+    unsafe fn(panel: &[[Line; LINES]], x: &[u32], stride: usize, rows: usize, add: bool, tile: &mut Tile);
 
 /// A way to compute a tile on this machine.
 #[derive(Clone, Copy)]
@@ -58,10 +59,19 @@ impl Kernel {
     }
 
     /// `tile = [tile +] x panel`; see [`Run`].
-    pub(super) fn run(&self, panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut Tile) {
-        assert!(rows <= ROWS && x.len() == rows * panel.len(), "one word of x a row and group");
+    pub(super) fn run(
+        &self,
+        panel: &[[Line; LINES]],
+        x: &[u32],
+        stride: usize,
+        rows: usize,
+        add: bool,
+        tile: &mut Tile,
+    ) {
+        assert!((1..=ROWS).contains(&rows), "1 to {ROWS} rows");
+        assert!(x.len() >= (rows - 1) * stride + panel.len(), "one word of x a row and group");
         // SAFETY: `new` was told that the machine has the instructions; the sizes were checked above.
-        unsafe { (self.run)(panel, x, rows, add, tile) }
+        unsafe { (self.run)(panel, x, stride, rows, add, tile) }
     }
 }
 
@@ -98,14 +108,26 @@ macro_rules! by_rows {
 macro_rules! avx512_kernel {
     ($name:ident, $features:literal, |$sum:ident, $x:ident, $w:ident| $step:expr) => {
         /// # Safety
-        /// The machine must have the features; `x` must have `rows <= ROWS` rows of `panel.len()` words.
+        /// The machine must have the features.
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = $features)]
-        unsafe fn $name(panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut Tile) {
+        unsafe fn $name(
+            panel: &[[Line; LINES]],
+            x: &[u32],
+            stride: usize,
+            rows: usize,
+            add: bool,
+            tile: &mut Tile,
+        ) {
             #[target_feature(enable = $features)]
-            fn body<const R: usize>(panel: &[[Line; LINES]], x: &[u32], add: bool, tile: &mut Tile) {
-                let groups = panel.len();
-                assert!(x.len() >= R * groups);
+            fn body<const R: usize>(
+                panel: &[[Line; LINES]],
+                x: &[u32],
+                stride: usize,
+                add: bool,
+                tile: &mut Tile,
+            ) {
+                assert!(x.len() >= (R - 1) * stride + panel.len());
                 // SAFETY: a `Line` is 64 aligned bytes.
                 let load = |line: &Line| unsafe { _mm512_load_si512((&raw const *line).cast()) };
                 let mut sums = [[_mm512_setzero_si512(); LINES]; R];
@@ -123,8 +145,8 @@ macro_rules! avx512_kernel {
                     let weights =
                         [load(&weights[0]), load(&weights[1]), load(&weights[2]), load(&weights[3])];
                     for r in 0..R {
-                        // SAFETY: `r * groups + group < R * groups`, which the assertion above compares with the size.
-                        let $x = _mm512_set1_epi32(unsafe { *x.get_unchecked(r * groups + group) } as i32);
+                        // SAFETY: `r < R` and `group < panel.len()`, for which the assertion above compares with the size.
+                        let $x = _mm512_set1_epi32(unsafe { *x.get_unchecked(r * stride + group) } as i32);
                         for line in 0..LINES {
                             let ($sum, $w) = (sums[r][line], weights[line]);
                             sums[r][line] = $step;
@@ -139,7 +161,7 @@ macro_rules! avx512_kernel {
                     }
                 }
             }
-            by_rows!(rows, body(panel, x, add, tile))
+            by_rows!(rows, body(panel, x, stride, add, tile))
         }
     };
 }
@@ -152,18 +174,26 @@ macro_rules! avx2_kernel {
         /// The machine must have AVX2 and FMA.
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
-        unsafe fn $name(panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut Tile) {
+        unsafe fn $name(
+            panel: &[[Line; LINES]],
+            x: &[u32],
+            stride: usize,
+            rows: usize,
+            add: bool,
+            tile: &mut Tile,
+        ) {
             /// `R` rows by `V` halves of lines.
             #[target_feature(enable = "avx2,fma")]
             fn block<const R: usize, const V: usize>(
                 panel: &[[Line; LINES]],
                 x: &[u32],
+                stride: usize,
                 add: bool,
                 tile: &mut [[Line; LINES]],
                 first: usize,
             ) {
-                let groups = panel.len();
-                assert!(x.len() >= R * groups && tile.len() >= R && first + V <= 2 * LINES);
+                assert!(x.len() >= (R - 1) * stride + panel.len());
+                assert!(tile.len() >= R && first + V <= 2 * LINES);
                 let half = |lines: &[Line; LINES], v: usize| {
                     // SAFETY: `first + v` is a half of one of the lines, as asserted; half a `Line` is 32 aligned bytes.
                     unsafe { _mm256_load_si256(lines.as_ptr().cast::<__m256i>().add(first + v)) }
@@ -178,8 +208,8 @@ macro_rules! avx2_kernel {
                 }
                 for (group, weights) in panel.iter().enumerate() {
                     for r in 0..R {
-                        // SAFETY: `r * groups + group < R * groups`, which the assertion above compares with the size.
-                        let $x = _mm256_set1_epi32(unsafe { *x.get_unchecked(r * groups + group) } as i32);
+                        // SAFETY: `r < R` and `group < panel.len()`, for which the assertion above compares with the size.
+                        let $x = _mm256_set1_epi32(unsafe { *x.get_unchecked(r * stride + group) } as i32);
                         for v in 0..V {
                             let ($sum, $w) = (sums[r][v], half(weights, v));
                             sums[r][v] = $step;
@@ -194,29 +224,36 @@ macro_rules! avx2_kernel {
                     }
                 }
             }
-            let groups = panel.len();
             let mut done = 0;
             while done < rows {
-                let (x, tile) = (&x[done * groups..], &mut tile.rows[done..]);
+                let (x, tile) = (&x[done * stride..], &mut tile.rows[done..]);
                 done += match (rows - done).min($most) {
                     1 => {
-                        block::<1, 8>(panel, x, add, tile, 0);
+                        block::<1, 8>(panel, x, stride, add, tile, 0);
                         1
                     }
                     2 | 3 => {
-                        [0, 4].into_iter().for_each(|first| block::<2, 4>(panel, x, add, tile, first));
+                        [0, 4]
+                            .into_iter()
+                            .for_each(|first| block::<2, 4>(panel, x, stride, add, tile, first));
                         2
                     }
                     4 => {
-                        [0, 2, 4, 6].into_iter().for_each(|first| block::<4, 2>(panel, x, add, tile, first));
+                        [0, 2, 4, 6]
+                            .into_iter()
+                            .for_each(|first| block::<4, 2>(panel, x, stride, add, tile, first));
                         4
                     }
                     5 => {
-                        [0, 2, 4, 6].into_iter().for_each(|first| block::<5, 2>(panel, x, add, tile, first));
+                        [0, 2, 4, 6]
+                            .into_iter()
+                            .for_each(|first| block::<5, 2>(panel, x, stride, add, tile, first));
                         5
                     }
                     _ => {
-                        [0, 2, 4, 6].into_iter().for_each(|first| block::<6, 2>(panel, x, add, tile, first));
+                        [0, 2, 4, 6]
+                            .into_iter()
+                            .for_each(|first| block::<6, 2>(panel, x, stride, add, tile, first));
                         6
                     }
                 };
@@ -230,14 +267,14 @@ macro_rules! avx2_kernel {
 pub(super) fn portable(
     panel: &[[Line; LINES]],
     x: &[u32],
+    stride: usize,
     rows: usize,
     add: bool,
     tile: &mut Tile,
     step: impl Fn(u32, u32, u32) -> u32,
 ) {
-    let groups = panel.len();
     for (row, sums) in tile.rows.iter_mut().enumerate().take(rows) {
-        let x = &x[row * groups..(row + 1) * groups];
+        let x = &x[row * stride..row * stride + panel.len()];
         for (line, slot) in sums.iter_mut().enumerate() {
             let mut sum = if add { slot.0 } else { Line::ZERO.0 };
             for (weights, &x) in panel.iter().zip(x) {

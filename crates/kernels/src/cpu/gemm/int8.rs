@@ -118,8 +118,8 @@ pub(super) fn kernels() -> Vec<Kernel> {
     kernels
 }
 
-fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut Tile) {
-    portable(panel, x, rows, add, tile, |sum, x, w| {
+fn plain(panel: &[[Line; LINES]], x: &[u32], stride: usize, rows: usize, add: bool, tile: &mut Tile) {
+    portable(panel, x, stride, rows, add, tile, |sum, x, w| {
         let byte = |word: u32, i: u32| (word << (24 - 8 * i)) as i32 >> 24;
         let x = x ^ 0x8080_8080;
         let products: i32 = (0..4).map(|i| byte(x, i) * byte(w, i)).sum();

@@ -54,8 +54,8 @@ pub(super) fn kernels() -> Vec<Kernel> {
     kernels
 }
 
-fn plain(panel: &[[Line; LINES]], x: &[u32], rows: usize, add: bool, tile: &mut Tile) {
-    portable(panel, x, rows, add, tile, |sum, x, w| {
+fn plain(panel: &[[Line; LINES]], x: &[u32], stride: usize, rows: usize, add: bool, tile: &mut Tile) {
+    portable(panel, x, stride, rows, add, tile, |sum, x, w| {
         let (sum, x, w) = (f32::from_bits(sum), f32::from_bits(x), f32::from_bits(w));
         // Where the target guarantees the fused operation, its bits are those of the other kernels.
         (if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {

@@ -1,0 +1,215 @@
+//! Products of two matrices that both change: laid out in blocks that stay in the second cache, by the thread that uses them.
+//!
+//! The longer side of the result is shared between the threads. What belongs to the other side is laid out first, by all of
+//! them, once for each part of the depth (the dimension summed over); each thread then lays out its own side block by block and
+//! multiplies a block while it is in its cache. So everything is laid out once, and the larger operand, whose layout would not
+//! stay in any cache, is read from memory once and never written.
+
+use std::cell::Cell;
+use std::ops::Range;
+
+use super::super::threads::{SharedMut, Team, share};
+use super::kernel::{LINES, Line, PANEL, ROWS};
+use super::layout::{self, Entry};
+use super::packed::Format;
+use super::tiles::{DEPTH, Output, Panels, Part, Rows, Start};
+use super::{Mat, MatMut, f32};
+
+/// Products with fewer steps (words of one side times outputs) than this stay on the calling thread: about 3 microseconds.
+const SMALL: usize = 1 << 18;
+/// Rows that are laid out together: of 512 words, a third of the smallest second cache of today's servers, and whole tiles and
+/// panels.
+const ROW_BLOCK: usize = 3 * PANEL;
+/// Bytes of panels that are laid out together: a quarter of that cache.
+const PANEL_BLOCK_BYTES: usize = 1 << 18;
+/// The longer side is not the one that is shared where sharing the other wastes less than this share of the work.
+const WASTE: f64 = 0.04;
+
+/// `C = beta C + A B` in `format`, f32 or bf16.
+pub(super) fn multiply(team: &Team, format: Format, c: MatMut<'_>, beta: f32, a: Mat<'_>, b: Mat<'_>) {
+    let (m, n, k) = (c.rows, c.cols, a.cols);
+    let output = Output { stride: c.row_stride, cols: n, data: SharedMut::new(c.data) };
+    let product = Product { format, a, b, output };
+    let team = (m * n * format.groups(k) >= SMALL && team.size() > 1).then_some(team);
+    let mut shared = SHARED.take();
+    // Parts of the depth of nearly the same length, borders between whole groups.
+    let groups = format.groups(k);
+    let depths = groups.div_ceil(DEPTH).max(1);
+    for number in 0..depths {
+        let depth = share(groups, depths, number);
+        let depth = depth.start * format.group()..(depth.end * format.group()).min(k);
+        let start = if beta == 0.0 && number == 0 { Start::Zero } else { Start::Output };
+        if shares_columns(m, n, team.map_or(1, Team::size)) {
+            product.by_columns(team, depth, start, &mut shared);
+        } else {
+            product.by_rows(team, depth, start, &mut shared);
+        }
+    }
+    SHARED.set(shared);
+}
+
+/// Whether the columns of an m x n result are shared between threads, and not its rows.
+fn shares_columns(m: usize, n: usize, threads: usize) -> bool {
+    // The part of the work that the busiest thread would have nothing to do without.
+    let waste = |units: usize| {
+        let most = units.div_ceil(threads) * threads;
+        (most - units) as f64 / units as f64
+    };
+    let (by_columns, by_rows) = (waste(n.div_ceil(PANEL)), waste(m.div_ceil(ROWS)));
+    if n >= m { by_columns <= by_rows + WASTE } else { by_columns + WASTE < by_rows }
+}
+
+thread_local! {
+    /// What all threads of a product read, kept by the thread that calls for it.
+    static SHARED: Cell<Shared> = const { Cell::new(Shared { words: Vec::new(), panels: Vec::new() }) };
+    /// What each thread lays out for itself.
+    static OWN: Cell<Option<Box<Own>>> = const { Cell::new(None) };
+}
+
+#[derive(Default)]
+struct Shared {
+    words: Vec<u32>,
+    panels: Vec<Entry>,
+}
+
+#[derive(Default)]
+struct Own {
+    words: Vec<u32>,
+    panels: Vec<Entry>,
+    scratch: layout::Scratch,
+}
+
+/// Calls `work` with what this thread keeps for itself.
+fn with_own<R>(work: impl FnOnce(&mut Own) -> R) -> R {
+    let mut own = OWN.take().unwrap_or_default();
+    let result = work(&mut own);
+    OWN.set(Some(own));
+    result
+}
+
+struct Product<'a> {
+    format: Format,
+    a: Mat<'a>,
+    b: Mat<'a>,
+    output: Output,
+}
+
+impl<'a> Product<'a> {
+    /// Rows of A as words where they need no layout.
+    fn direct_rows(&self, depth: &Range<usize>) -> Option<Rows<'a>> {
+        let direct = self.format == Format::F32 && self.a.col_stride == 1;
+        direct.then(|| Rows {
+            words: &f32::words(self.a.data)[depth.start.min(self.a.data.len())..],
+            stride: self.a.row_stride,
+        })
+    }
+
+    fn part<'p>(&self, x: Rows<'p>, panels: Panels<'p>, start: Start) -> Part<'p> {
+        Part {
+            kernel: self.format.kernel(),
+            x,
+            panels,
+            output: self.output,
+            first_row: 0,
+            first_panel: 0,
+            start,
+            scales: None,
+        }
+    }
+
+    /// Threads share the columns: rows of A are laid out by all, panels of B by their thread.
+    fn by_columns(&self, team: Option<&Team>, depth: Range<usize>, start: Start, shared: &mut Shared) {
+        let (m, n) = (self.a.rows, self.b.cols);
+        let groups = self.format.groups(depth.len());
+        let x = self.direct_rows(&depth).unwrap_or_else(|| {
+            let words = room(&mut shared.words, m * groups, 0);
+            let target = SharedMut::new(words);
+            split(team, m, PANEL, |rows| {
+                // SAFETY: `split` gives each thread rows of its own.
+                let words = unsafe { target.slice(rows.start * groups..rows.end * groups) };
+                with_own(|own| {
+                    layout::rows(self.format, self.a, rows, depth.clone(), words, &mut own.scratch);
+                });
+            });
+            Rows { words, stride: groups }
+        });
+        let block = (PANEL_BLOCK_BYTES / (groups * size_of::<Entry>()).max(1)).max(1);
+        split(team, n.div_ceil(PANEL), 1, |panels| {
+            with_own(|own| {
+                for first in panels.clone().step_by(block) {
+                    let count = block.min(panels.end - first);
+                    let entries = room(&mut own.panels, count * groups, [Line::ZERO; LINES]);
+                    self.lay_out_panels(first..first + count, &depth, entries, &mut own.scratch);
+                    let part = self.part(x, Panels { entries, groups }, start);
+                    Part { first_panel: first, ..part }.multiply(0..count, 0..m);
+                }
+            });
+        });
+    }
+
+    /// Threads share the rows: panels of B are laid out by all, rows of A by their thread.
+    fn by_rows(&self, team: Option<&Team>, depth: Range<usize>, start: Start, shared: &mut Shared) {
+        let (m, n) = (self.a.rows, self.b.cols);
+        let groups = self.format.groups(depth.len());
+        let panels = n.div_ceil(PANEL);
+        let entries = room(&mut shared.panels, panels * groups, [Line::ZERO; LINES]);
+        let target = SharedMut::new(entries);
+        split(team, panels, 1, |panels| {
+            // SAFETY: `split` gives each thread panels of its own.
+            let entries = unsafe { target.slice(panels.start * groups..panels.end * groups) };
+            with_own(|own| self.lay_out_panels(panels, &depth, entries, &mut own.scratch));
+        });
+        let laid_out = Panels { entries, groups };
+        let direct = self.direct_rows(&depth);
+        split(team, m, ROWS, |rows| {
+            with_own(|own| {
+                // Blocks of nearly the same size, so that none is short.
+                let blocks = rows.len().div_ceil(ROW_BLOCK);
+                for number in 0..blocks {
+                    let block = share(rows.len(), blocks, number);
+                    let block = rows.start + block.start..rows.start + block.end;
+                    match direct {
+                        Some(x) => self.part(x, laid_out, start).multiply(0..panels, block),
+                        None => {
+                            let words = room(&mut own.words, block.len() * groups, 0);
+                            let scratch = &mut own.scratch;
+                            layout::rows(self.format, self.a, block.clone(), depth.clone(), words, scratch);
+                            let part = self.part(Rows { words, stride: groups }, laid_out, start);
+                            Part { first_row: block.start, ..part }.multiply(0..panels, 0..block.len());
+                        }
+                    }
+                }
+            });
+        });
+    }
+
+    fn lay_out_panels(
+        &self,
+        panels: Range<usize>,
+        depth: &Range<usize>,
+        entries: &mut [Entry],
+        scratch: &mut layout::Scratch,
+    ) {
+        let groups = self.format.groups(depth.len());
+        for (panel, entries) in panels.zip(entries.chunks_exact_mut(groups.max(1))) {
+            let cols = panel * PANEL..((panel + 1) * PANEL).min(self.b.cols);
+            layout::panel(self.format, self.b, depth.clone(), cols, entries, scratch);
+        }
+    }
+}
+
+/// Shares a range as [`Team::split`] does, or keeps it on this thread.
+fn split(team: Option<&Team>, len: usize, grain: usize, part: impl Fn(Range<usize>) + Sync) {
+    match team {
+        Some(team) => team.split(len, grain, part),
+        None => part(0..len),
+    }
+}
+
+/// The first `len` elements of a buffer that only grows.
+fn room<T: Copy>(buffer: &mut Vec<T>, len: usize, empty: T) -> &mut [T] {
+    if buffer.len() < len {
+        buffer.resize(len, empty);
+    }
+    &mut buffer[..len]
+}

@@ -1,0 +1,85 @@
+use super::*;
+
+fn numbers(len: usize, seed: usize) -> Vec<f32> {
+    (0..len).map(|i| (((i + seed) * 2_654_435_761) % 1000) as f32 / 500.0 - 1.0).collect()
+}
+
+/// Compares every layout of a product with the reference, by the way that this machine takes and by both that there are.
+fn check(team: &Team, m: usize, n: usize, k: usize) {
+    let (a, b) = (numbers(m * k, 0), numbers(k * n, 77));
+    for (ta, tb, beta) in [(false, false, 0.0), (true, false, 1.0), (false, true, 0.0), (true, true, 1.0)] {
+        let a = if ta { Mat::new(&a, k, m).t() } else { Mat::new(&a, m, k) };
+        let b = if tb { Mat::new(&b, n, k).t() } else { Mat::new(&b, k, n) };
+        let stride = n + 3;
+        let before = numbers(m * stride, 5);
+        for precision in [Precision::F32, Precision::Bf16] {
+            let mut want = before.clone();
+            reference::gemm(MatMut::strided(&mut want, m, n, stride), beta, a, b, precision);
+            let compare = |way: &str, multiply: &dyn Fn(MatMut<'_>)| {
+                let mut got = before.clone();
+                multiply(MatMut::strided(&mut got, m, n, stride));
+                for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+                    assert!(
+                        (got - want).abs() <= 1e-6 * (k as f32 + 1.0),
+                        "{way} {precision:?} {m}x{n}x{k} {ta} {tb} {beta}, {} threads: {i}: {got} {want}",
+                        team.size()
+                    );
+                    assert!(i % stride < n || got.to_bits() == want.to_bits(), "{way}: outside of C");
+                }
+            };
+            compare("gemm", &|c| gemm(team, precision, c, beta, a, b));
+            if m * n > 0 {
+                compare("blocked", &|c| blocked::multiply(team, precision.into(), c, beta, a, b));
+            }
+            if m * n > 0 && precision == Precision::F32 {
+                compare("elsewhere", &|c| elsewhere(team, c, beta, a, b));
+            }
+        }
+    }
+}
+
+#[test]
+fn products_equal_the_reference() {
+    for threads in [1, 2, 3] {
+        let team = Team::new(threads);
+        for (m, n, k) in [
+            (1, 1, 1),
+            (3, 5, 7),
+            (0, 4, 2),
+            (64, 200, 33),
+            (1, 300, 100),
+            (300, 1, 50),
+            (97, 113, 129),
+            (5, 5, 0),
+            // Several parts of the depth, rows and columns shared.
+            (70, 130, 1100),
+            (450, 65, 530),
+            (20, 500, 1030),
+        ] {
+            check(&team, m, n, k);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_a_number_stays_in_its_row_and_column() {
+    let (m, n, k) = (130, 70, 40);
+    let (mut a, mut b) = (numbers(m * k, 1), numbers(k * n, 2));
+    a[7 * k + 3] = f32::NAN;
+    b[5 * n + 69] = f32::INFINITY;
+    for precision in [Precision::F32, Precision::Bf16] {
+        let mut c = vec![0.0; m * n];
+        let team = Team::new(2);
+        let (a, b) = (Mat::new(&a, m, k), Mat::new(&b, k, n));
+        gemm(&team, precision, MatMut::new(&mut c, m, n), 0.0, a, b);
+        for (i, x) in c.iter().enumerate() {
+            assert_eq!(
+                x.is_finite(),
+                i / n != 7 && i % n != 69,
+                "{precision:?}: row {}, column {}",
+                i / n,
+                i % n
+            );
+        }
+    }
+}

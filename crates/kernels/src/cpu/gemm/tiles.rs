@@ -1,0 +1,144 @@
+//! Tiles of a product's result, one after the other, in the order that keeps what they read in caches.
+
+use std::ops::Range;
+
+use super::super::threads::{SharedMut, share};
+use super::int8::Quantised;
+use super::kernel::{Kernel, LANES, LINES, PANEL, ROWS, Tile, prefetch};
+use super::layout::Entry;
+use super::{bf16, f32, int8};
+
+/// Panels that stay in the second cache: a quarter of the smallest of today's server cores.
+const PANELS_BYTES: usize = 1 << 18;
+/// Groups of inputs that a tile sums over before it goes back to memory: a tile's rows of words then stay in the first cache
+/// while panels go by, and a panel's part in the second.
+pub(super) const DEPTH: usize = 512;
+
+/// The left side: rows of words, `stride` words apart.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) words: &'a [u32],
+    pub(super) stride: usize,
+}
+
+/// The right side: panels of `groups` entries each, one after the other.
+#[derive(Clone, Copy)]
+pub(super) struct Panels<'a> {
+    pub(super) entries: &'a [Entry],
+    pub(super) groups: usize,
+}
+
+/// The result: row-major, each thread writing elements of its own.
+#[derive(Clone, Copy)]
+pub(super) struct Output {
+    pub(super) data: SharedMut<f32>,
+    pub(super) stride: usize,
+    pub(super) cols: usize,
+}
+
+/// What a sum begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// Zero, whatever the output holds.
+    Zero,
+    /// What the output holds.
+    Output,
+    /// The same, of which bf16 takes the smallest numbers as zero.
+    OutputFlushed,
+}
+
+/// What integer sums are multiplied by: the scales of the outputs, line by line of the part's panels, and of its rows.
+#[derive(Clone, Copy)]
+pub(super) struct Scales<'a> {
+    pub(super) outputs: &'a [Quantised],
+    pub(super) rows: &'a [f32],
+}
+
+/// Part of a product that one thread computes.
+pub(super) struct Part<'a> {
+    pub(super) kernel: Kernel,
+    pub(super) x: Rows<'a>,
+    pub(super) panels: Panels<'a>,
+    pub(super) output: Output,
+    /// Where the first row of `x` and the first panel stand in the output.
+    pub(super) first_row: usize,
+    pub(super) first_panel: usize,
+    pub(super) start: Start,
+    /// For int8 alone.
+    pub(super) scales: Option<Scales<'a>>,
+}
+
+impl Part<'_> {
+    /// The product of some panels with some rows, both counted from the part's first. As many panels as the second cache holds
+    /// stay there while the rows go by, and each tile of rows meets all of them, so that what is written of a row lies together.
+    pub(super) fn multiply(&self, panels: Range<usize>, rows: Range<usize>) {
+        if rows.is_empty() {
+            return;
+        }
+        let tiles = rows.len().div_ceil(ROWS);
+        let mut tile = Tile::ZERO;
+        // Parts of the depth of the same length, so that none is short; integers are scaled when they are all summed up.
+        let depths = if self.scales.is_some() { 1 } else { self.panels.groups.div_ceil(DEPTH).max(1) };
+        let depth_bytes = self.panels.groups.div_ceil(depths) * size_of::<Entry>();
+        let block = (PANELS_BYTES / depth_bytes.max(1)).max(1);
+        for first in panels.clone().step_by(block) {
+            for number in 0..depths {
+                let depth = share(self.panels.groups, depths, number);
+                let start = if number == 0 { self.start } else { Start::Output };
+                for index in 0..tiles {
+                    let part = share(rows.len(), tiles, index);
+                    for panel in first..panels.end.min(first + block) {
+                        let rows = rows.start + part.start..rows.start + part.end;
+                        self.tile(panel, rows, depth.clone(), start, &mut tile);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The product of one panel with at most [`ROWS`] rows, over some groups of inputs.
+    fn tile(&self, panel: usize, rows: Range<usize>, depth: Range<usize>, start: Start, tile: &mut Tile) {
+        for row in rows.clone() {
+            // Written at the end; without this the stores would wait for what lies there.
+            self.outputs(panel, row).chunks(LANES).for_each(|line| prefetch(line.as_ptr()));
+        }
+        let words = &self.x.words[rows.start * self.x.stride + depth.start..];
+        let entries = &self.panels.entries[panel * self.panels.groups..][depth];
+        if let Some(scales) = self.scales {
+            self.kernel.run(entries, words, self.x.stride, rows.len(), false, tile);
+            let outputs = &scales.outputs[panel * LINES..(panel + 1) * LINES];
+            for (sums, row) in tile.rows.iter().zip(rows) {
+                let y = self.outputs(panel, row);
+                int8::finish(sums, self.kernel.biased, outputs, scales.rows[row], y, start != Start::Zero);
+            }
+            return;
+        }
+        if start != Start::Zero {
+            for (sums, row) in tile.rows.iter_mut().zip(rows.clone()) {
+                let y = self.outputs(panel, row);
+                match start {
+                    Start::OutputFlushed => f32::begin(sums, y, bf16::start),
+                    _ => f32::begin(sums, y, |y| y),
+                }
+            }
+        }
+        self.kernel.run(entries, words, self.x.stride, rows.len(), start != Start::Zero, tile);
+        for (sums, row) in tile.rows.iter().zip(rows) {
+            f32::finish(sums, self.outputs(panel, row));
+        }
+    }
+
+    /// The elements of one row that one panel gives.
+    #[allow(clippy::mut_from_ref)]
+    fn outputs(&self, panel: usize, row: usize) -> &mut [f32] {
+        let output = &self.output;
+        let cols = (self.first_panel + panel) * PANEL;
+        let start = (self.first_row + row) * output.stride;
+        // SAFETY: parts of a product have panels or rows of their own, so no other thread has these elements, and the slice of
+        // one row is dropped before the next is asked for.
+        unsafe { output.data.slice(start + cols..start + output.cols.min(cols + PANEL)) }
+    }
+}
+
+/// Bytes of a panel's entry.
+const _: () = assert!(size_of::<Entry>() == LINES * LANES * 4);
