@@ -240,6 +240,11 @@ impl<T> SharedMut<T> {
         SharedMut { data: slice.as_mut_ptr(), len: slice.len() }
     }
 
+    /// Number of elements.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// The first element, for kernels whose threads write interleaved parts.
     pub(crate) fn as_mut_ptr(&self) -> *mut T {
         self.data

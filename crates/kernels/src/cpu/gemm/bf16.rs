@@ -3,7 +3,7 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-use super::kernel::{Kernel, LANES, LINES, Line, PANEL, Tile, portable};
+use super::kernel::{Kernel, LANES, LINES, Line, PANEL, Sums, portable};
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::isa::Isa;
 
@@ -173,10 +173,10 @@ pub(super) fn kernels() -> Vec<Kernel> {
     kernels
 }
 
-fn plain(panel: &[[Line; LINES]], x: &[u32], stride: usize, rows: usize, add: bool, tile: &mut Tile) {
+fn plain(panel: &[[Line; LINES]], x: &[u32], stride: usize, rows: usize, add: bool, sums: &mut Sums<'_>) {
     // The product of two bf16 numbers is an exact f32 (8 + 8 bits of precision), so that adding it rounds once, as the fused
     // operation does.
-    portable(panel, x, stride, rows, add, tile, |sum, x, w| {
+    portable(panel, x, stride, rows, add, sums, |sum, x, w| {
         let ((x_first, x_second), (w_first, w_second)) = (parts(x), parts(w));
         (f32::from_bits(sum) + x_second * w_second + x_first * w_first).to_bits()
     });

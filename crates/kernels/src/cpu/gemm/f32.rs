@@ -3,7 +3,7 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-use super::kernel::{Kernel, LANES, LINES, Line, Tile, portable};
+use super::kernel::{Kernel, LANES, LINES, Line, Sums, portable};
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::isa::Isa;
 
@@ -54,8 +54,8 @@ pub(super) fn kernels() -> Vec<Kernel> {
     kernels
 }
 
-fn plain(panel: &[[Line; LINES]], x: &[u32], stride: usize, rows: usize, add: bool, tile: &mut Tile) {
-    portable(panel, x, stride, rows, add, tile, |sum, x, w| {
+fn plain(panel: &[[Line; LINES]], x: &[u32], stride: usize, rows: usize, add: bool, sums: &mut Sums<'_>) {
+    portable(panel, x, stride, rows, add, sums, |sum, x, w| {
         let (sum, x, w) = (f32::from_bits(sum), f32::from_bits(x), f32::from_bits(w));
         // Where the target guarantees the fused operation, its bits are those of the other kernels.
         (if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {

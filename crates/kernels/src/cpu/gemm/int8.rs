@@ -6,7 +6,7 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-use super::kernel::{Kernel, LANES, LINES, Line, Tile, portable};
+use super::kernel::{Kernel, LANES, LINES, Line, Sums, portable};
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::isa::Isa;
 
@@ -118,8 +118,8 @@ pub(super) fn kernels() -> Vec<Kernel> {
     kernels
 }
 
-fn plain(panel: &[[Line; LINES]], x: &[u32], stride: usize, rows: usize, add: bool, tile: &mut Tile) {
-    portable(panel, x, stride, rows, add, tile, |sum, x, w| {
+fn plain(panel: &[[Line; LINES]], x: &[u32], stride: usize, rows: usize, add: bool, sums: &mut Sums<'_>) {
+    portable(panel, x, stride, rows, add, sums, |sum, x, w| {
         let byte = |word: u32, i: u32| (word << (24 - 8 * i)) as i32 >> 24;
         let x = x ^ 0x8080_8080;
         let products: i32 = (0..4).map(|i| byte(x, i) * byte(w, i)).sum();

@@ -1,5 +1,7 @@
 //! What the formats have in common: a tile of sums, and loops that step it through the words of a panel.
 
+use std::marker::PhantomData;
+
 /// Outputs of one line of a panel: 32-bit lanes of the widest register.
 pub(super) const LANES: usize = 16;
 /// Lines of a panel.
@@ -28,15 +30,45 @@ impl Tile {
     pub(super) const ZERO: Tile = Tile { rows: [[Line::ZERO; LINES]; ROWS] };
 }
 
+/// Where a kernel reads and writes its sums: rows of [`PANEL`] words, in a [`Tile`] or in the result itself.
+pub(super) struct Sums<'a> {
+    first: *mut u32,
+    /// Words from one row to the next.
+    stride: usize,
+    rows: usize,
+    borrowed: PhantomData<&'a mut [u32]>,
+}
+
+impl<'a> Sums<'a> {
+    /// Those of a tile.
+    pub(super) fn of(tile: &'a mut Tile) -> Self {
+        Sums { first: (&raw mut tile.rows).cast(), stride: PANEL, rows: ROWS, borrowed: PhantomData }
+    }
+
+    /// # Safety
+    /// At `first` must begin `rows` rows of [`PANEL`] elements, `stride` elements apart, that nobody else uses as long as the
+    /// result lives.
+    pub(super) unsafe fn at(first: *mut f32, stride: usize, rows: usize) -> Self {
+        Sums { first: first.cast(), stride, rows, borrowed: PhantomData }
+    }
+
+    /// The address of [`PANEL`] words of a row.
+    #[inline(always)]
+    pub(super) fn row(&mut self, row: usize) -> *mut u32 {
+        assert!(row < self.rows);
+        self.first.wrapping_add(row * self.stride)
+    }
+}
+
 /// Groups that weights are fetched ahead of their use: 16 KiB, a third of the first cache. With five rows the instructions that
 /// a core looks ahead at cover only a quarter of that, too little to hide the memory's latency: weights that no cache holds
 /// go by half as fast again with it.
 pub(super) const FETCH_AHEAD: usize = 64;
 
-/// `tile = [tile +] x panel`: `panel` has one entry a group; `x` the same number of words a row, rows `stride` words apart, for
-/// `rows` rows from 1 to [`ROWS`]. Without `add` the sums begin with zero, whatever the tile held.
+/// `sums = [sums +] x panel`: `panel` has one entry a group; `x` the same number of words a row, rows `stride` words apart, for
+/// `rows` rows from 1 to [`ROWS`]. Without `add` the sums begin with zero, whatever they were.
 type Run =
-    unsafe fn(panel: &[[Line; LINES]], x: &[u32], stride: usize, rows: usize, add: bool, tile: &mut Tile);
+    unsafe fn(panel: &[[Line; LINES]], x: &[u32], stride: usize, rows: usize, add: bool, sums: &mut Sums<'_>);
 
 /// A way to compute a tile on this machine.
 #[derive(Clone, Copy)]
@@ -58,7 +90,7 @@ impl Kernel {
         Kernel { biased: true, ..self }
     }
 
-    /// `tile = [tile +] x panel`; see [`Run`].
+    /// `sums = [sums +] x panel`; see [`Run`].
     pub(super) fn run(
         &self,
         panel: &[[Line; LINES]],
@@ -66,12 +98,12 @@ impl Kernel {
         stride: usize,
         rows: usize,
         add: bool,
-        tile: &mut Tile,
+        sums: &mut Sums<'_>,
     ) {
         assert!((1..=ROWS).contains(&rows), "1 to {ROWS} rows");
         assert!(x.len() >= (rows - 1) * stride + panel.len(), "one word of x a row and group");
         // SAFETY: `new` was told that the machine has the instructions; the sizes were checked above.
-        unsafe { (self.run)(panel, x, stride, rows, add, tile) }
+        unsafe { (self.run)(panel, x, stride, rows, add, sums) }
     }
 }
 
@@ -117,7 +149,7 @@ macro_rules! avx512_kernel {
             stride: usize,
             rows: usize,
             add: bool,
-            tile: &mut Tile,
+            sums: &mut Sums<'_>,
         ) {
             #[target_feature(enable = $features)]
             fn body<const R: usize>(
@@ -125,7 +157,7 @@ macro_rules! avx512_kernel {
                 x: &[u32],
                 stride: usize,
                 add: bool,
-                tile: &mut Tile,
+                target: &mut Sums<'_>,
             ) {
                 assert!(x.len() >= (R - 1) * stride + panel.len());
                 // SAFETY: a `Line` is 64 aligned bytes.
@@ -133,7 +165,11 @@ macro_rules! avx512_kernel {
                 let mut sums = [[_mm512_setzero_si512(); LINES]; R];
                 if add {
                     for r in 0..R {
-                        sums[r] = [0, 1, 2, 3].map(|line| load(&tile.rows[r][line]));
+                        for line in 0..LINES {
+                            // SAFETY: a row of sums has `LINES` lines of `LANES` words.
+                            sums[r][line] =
+                                unsafe { _mm512_loadu_si512(target.row(r).add(line * LANES).cast()) };
+                        }
                     }
                 }
                 for (group, weights) in panel.iter().enumerate() {
@@ -155,13 +191,12 @@ macro_rules! avx512_kernel {
                 }
                 for r in 0..R {
                     for line in 0..LINES {
-                        let to = (&raw mut tile.rows[r][line]).cast();
-                        // SAFETY: a `Line` is 64 aligned bytes.
-                        unsafe { _mm512_store_si512(to, sums[r][line]) };
+                        // SAFETY: as above.
+                        unsafe { _mm512_storeu_si512(target.row(r).add(line * LANES).cast(), sums[r][line]) };
                     }
                 }
             }
-            by_rows!(rows, body(panel, x, stride, add, tile))
+            by_rows!(rows, body(panel, x, stride, add, sums))
         }
     };
 }
@@ -180,7 +215,7 @@ macro_rules! avx2_kernel {
             stride: usize,
             rows: usize,
             add: bool,
-            tile: &mut Tile,
+            sums: &mut Sums<'_>,
         ) {
             /// `R` rows by `V` halves of lines.
             #[target_feature(enable = "avx2,fma")]
@@ -189,11 +224,10 @@ macro_rules! avx2_kernel {
                 x: &[u32],
                 stride: usize,
                 add: bool,
-                tile: &mut [[Line; LINES]],
-                first: usize,
+                target: &mut Sums<'_>,
+                (row, first): (usize, usize),
             ) {
-                assert!(x.len() >= (R - 1) * stride + panel.len());
-                assert!(tile.len() >= R && first + V <= 2 * LINES);
+                assert!(x.len() >= (R - 1) * stride + panel.len() && first + V <= 2 * LINES);
                 let half = |lines: &[Line; LINES], v: usize| {
                     // SAFETY: `first + v` is a half of one of the lines, as asserted; half a `Line` is 32 aligned bytes.
                     unsafe { _mm256_load_si256(lines.as_ptr().cast::<__m256i>().add(first + v)) }
@@ -202,7 +236,9 @@ macro_rules! avx2_kernel {
                 if add {
                     for r in 0..R {
                         for v in 0..V {
-                            sums[r][v] = half(&tile[r], v);
+                            let from = target.row(row + r).cast::<__m256i>();
+                            // SAFETY: a row of sums has `2 LINES` halves of lines.
+                            sums[r][v] = unsafe { _mm256_loadu_si256(from.add(first + v)) };
                         }
                     }
                 }
@@ -218,42 +254,42 @@ macro_rules! avx2_kernel {
                 }
                 for r in 0..R {
                     for v in 0..V {
-                        let to = tile[r].as_mut_ptr().cast::<__m256i>();
-                        // SAFETY: as for `half`.
-                        unsafe { _mm256_store_si256(to.add(first + v), sums[r][v]) };
+                        let to = target.row(row + r).cast::<__m256i>();
+                        // SAFETY: as above.
+                        unsafe { _mm256_storeu_si256(to.add(first + v), sums[r][v]) };
                     }
                 }
             }
             let mut done = 0;
             while done < rows {
-                let (x, tile) = (&x[done * stride..], &mut tile.rows[done..]);
+                let x = &x[done * stride..];
                 done += match (rows - done).min($most) {
                     1 => {
-                        block::<1, 8>(panel, x, stride, add, tile, 0);
+                        block::<1, 8>(panel, x, stride, add, sums, (done, 0));
                         1
                     }
                     2 | 3 => {
                         [0, 4]
                             .into_iter()
-                            .for_each(|first| block::<2, 4>(panel, x, stride, add, tile, first));
+                            .for_each(|first| block::<2, 4>(panel, x, stride, add, sums, (done, first)));
                         2
                     }
                     4 => {
                         [0, 2, 4, 6]
                             .into_iter()
-                            .for_each(|first| block::<4, 2>(panel, x, stride, add, tile, first));
+                            .for_each(|first| block::<4, 2>(panel, x, stride, add, sums, (done, first)));
                         4
                     }
                     5 => {
                         [0, 2, 4, 6]
                             .into_iter()
-                            .for_each(|first| block::<5, 2>(panel, x, stride, add, tile, first));
+                            .for_each(|first| block::<5, 2>(panel, x, stride, add, sums, (done, first)));
                         5
                     }
                     _ => {
                         [0, 2, 4, 6]
                             .into_iter()
-                            .for_each(|first| block::<6, 2>(panel, x, stride, add, tile, first));
+                            .for_each(|first| block::<6, 2>(panel, x, stride, add, sums, (done, first)));
                         6
                     }
                 };
@@ -270,19 +306,22 @@ pub(super) fn portable(
     stride: usize,
     rows: usize,
     add: bool,
-    tile: &mut Tile,
+    sums: &mut Sums<'_>,
     step: impl Fn(u32, u32, u32) -> u32,
 ) {
-    for (row, sums) in tile.rows.iter_mut().enumerate().take(rows) {
+    for row in 0..rows {
         let x = &x[row * stride..row * stride + panel.len()];
-        for (line, slot) in sums.iter_mut().enumerate() {
-            let mut sum = if add { slot.0 } else { Line::ZERO.0 };
+        for line in 0..LINES {
+            let slot = sums.row(row).wrapping_add(line * LANES).cast::<[u32; LANES]>();
+            // SAFETY: a row of sums has `LINES` lines of `LANES` words, which have the alignment of one.
+            let mut sum = if add { unsafe { *slot } } else { Line::ZERO.0 };
             for (weights, &x) in panel.iter().zip(x) {
                 for lane in 0..LANES {
                     sum[lane] = step(sum[lane], x, weights[line].0[lane]);
                 }
             }
-            slot.0 = sum;
+            // SAFETY: as above.
+            unsafe { *slot = sum };
         }
     }
 }

@@ -8,6 +8,7 @@ mod blocked;
 mod f32;
 mod int8;
 mod layout;
+mod memory;
 pub mod packed;
 mod peak;
 #[cfg(test)]

@@ -37,6 +37,7 @@ use super::super::threads::{SharedMut, Team};
 use super::int8::Quantised;
 use super::kernel::{Kernel, LANES, LINES, Line, PANEL, ROWS};
 use super::layout::{self, Entry};
+use super::memory::Entries;
 use super::tiles::{Output, Panels, Part, Rows, Scales, Start};
 use super::{Mat, bf16, f32, int8};
 
@@ -84,15 +85,15 @@ pub struct PackedMatrix {
     outputs: usize,
     inputs: usize,
     /// One panel after the other, each with one entry a group of inputs.
-    panels: Vec<Entry>,
+    panels: Entries,
     /// What int8 needs for each line of outputs; empty for the other formats.
     quantised: Vec<Quantised>,
 }
 
 /// Products with fewer steps (words of weights times rows) than this stay on the calling thread: about 3 microseconds.
 const SMALL: usize = 1 << 18;
-/// Elements of `x` that one thread converts at least.
-const CONVERSION_GRAIN: usize = 1 << 14;
+/// Elements of `x` that one thread converts at least: in the time that it takes to call for another.
+const CONVERSION_GRAIN: usize = 1 << 16;
 /// From this many panels a thread on, whole panels split evenly enough.
 const MANY_PANELS: usize = 16;
 
@@ -104,7 +105,8 @@ impl PackedMatrix {
             format != Format::Int8 || inputs <= int8::MAX_INPUTS,
             "{inputs} inputs would overflow int8 sums"
         );
-        let mut packed = PackedMatrix::empty(format, outputs, inputs);
+        let entries = outputs.div_ceil(PANEL) * format.groups(inputs);
+        let mut packed = PackedMatrix::with(format, outputs, inputs, Entries::scratch(entries));
         let groups = packed.groups();
         let panels = SharedMut::new(&mut packed.panels);
         let quantised = SharedMut::new(&mut packed.quantised);
@@ -129,14 +131,18 @@ impl PackedMatrix {
 
     /// A matrix of zeros.
     fn empty(format: Format, outputs: usize, inputs: usize) -> PackedMatrix {
-        let (panels, groups) = (outputs.div_ceil(PANEL), inputs.div_ceil(format.group()));
-        let quantised = if format == Format::Int8 { panels * LINES } else { 0 };
+        let entries = outputs.div_ceil(PANEL) * format.groups(inputs);
+        PackedMatrix::with(format, outputs, inputs, Entries::zeros(entries))
+    }
+
+    fn with(format: Format, outputs: usize, inputs: usize, panels: Entries) -> PackedMatrix {
+        let quantised = if format == Format::Int8 { outputs.div_ceil(PANEL) * LINES } else { 0 };
         PackedMatrix {
             format,
             kernel: format.kernel(),
             outputs,
             inputs,
-            panels: vec![[Line::ZERO; LINES]; panels * groups],
+            panels,
             quantised: vec![Quantised::default(); quantised],
         }
     }
@@ -163,7 +169,7 @@ impl PackedMatrix {
 
     /// Groups of inputs: words of a row of `x`.
     fn groups(&self) -> usize {
-        self.inputs.div_ceil(self.format.group())
+        self.format.groups(self.inputs)
     }
 
     /// The same matrix with these outputs only, in this order (for vocabulary shortlists): every product is bit-equal to the
@@ -248,6 +254,8 @@ fn quantise(weight: Mat<'_>, rows: Range<usize>, panel: &mut [Entry], scales: &m
         }
         layout::lines_of_rows(words.chunks_exact(groups.max(1)).take(outputs.len()), panel, line);
     }
+    let used = rows.len().div_ceil(LANES);
+    panel.iter_mut().for_each(|entry| entry[used..].fill(Line::ZERO));
 }
 
 /// The rows of `x` in the format of the weights: `groups` words each.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::threads::Team;
 use super::Precision;
-use super::kernel::{LANES, LINES, Line, PANEL, ROWS, Tile};
+use super::kernel::{LANES, LINES, Line, PANEL, ROWS, Sums, Tile};
 use super::packed::Format;
 
 /// Entries of the panel: with its rows of words it fills half of a first cache.
@@ -28,7 +28,14 @@ pub fn peak(team: &Team, precision: Precision) -> f64 {
             let mut steps = 0;
             while started.elapsed() < WINDOW {
                 for _ in 0..100 {
-                    kernel.run(&panel, &x, GROUPS, ROWS, true, std::hint::black_box(&mut tile));
+                    kernel.run(
+                        &panel,
+                        &x,
+                        GROUPS,
+                        ROWS,
+                        true,
+                        &mut Sums::of(std::hint::black_box(&mut tile)),
+                    );
                 }
                 steps += 100 * ROWS * PANEL * GROUPS * format.group();
             }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::threads::{SharedMut, share};
 use super::int8::Quantised;
-use super::kernel::{Kernel, LANES, LINES, PANEL, ROWS, Tile, prefetch};
+use super::kernel::{Kernel, LANES, LINES, PANEL, ROWS, Sums, Tile, prefetch};
 use super::layout::Entry;
 use super::{bf16, f32, int8};
 
@@ -105,13 +105,25 @@ impl Part<'_> {
         let words = &self.x.words[rows.start * self.x.stride + depth.start..];
         let entries = &self.panels.entries[panel * self.panels.groups..][depth];
         if let Some(scales) = self.scales {
-            self.kernel.run(entries, words, self.x.stride, rows.len(), false, tile);
+            self.kernel.run(entries, words, self.x.stride, rows.len(), false, &mut Sums::of(tile));
             let outputs = &scales.outputs[panel * LINES..(panel + 1) * LINES];
             for (sums, row) in tile.rows.iter().zip(rows) {
                 let y = self.outputs(panel, row);
                 int8::finish(sums, self.kernel.biased, outputs, scales.rows[row], y, start != Start::Zero);
             }
             return;
+        }
+        let whole = (self.first_panel + panel + 1) * PANEL <= self.output.cols;
+        if whole && start != Start::OutputFlushed {
+            let mut sums = self.sums(panel, rows.clone());
+            return self.kernel.run(
+                entries,
+                words,
+                self.x.stride,
+                rows.len(),
+                start != Start::Zero,
+                &mut sums,
+            );
         }
         if start != Start::Zero {
             for (sums, row) in tile.rows.iter_mut().zip(rows.clone()) {
@@ -122,10 +134,20 @@ impl Part<'_> {
                 }
             }
         }
-        self.kernel.run(entries, words, self.x.stride, rows.len(), start != Start::Zero, tile);
+        self.kernel.run(entries, words, self.x.stride, rows.len(), start != Start::Zero, &mut Sums::of(tile));
         for (sums, row) in tile.rows.iter().zip(rows) {
             f32::finish(sums, self.outputs(panel, row));
         }
+    }
+
+    /// The result itself as sums, of a panel all of whose outputs there are.
+    fn sums(&self, panel: usize, rows: Range<usize>) -> Sums<'_> {
+        let output = &self.output;
+        let first = (self.first_row + rows.start) * output.stride + (self.first_panel + panel) * PANEL;
+        assert!(first + (rows.len() - 1) * output.stride + PANEL <= output.data.len());
+        // SAFETY: the rows lie inside, as asserted; parts of a product have panels or rows of their own, so that no other
+        // thread uses these elements.
+        unsafe { Sums::at(output.data.as_mut_ptr().add(first), output.stride, rows.len()) }
     }
 
     /// The elements of one row that one panel gives.
