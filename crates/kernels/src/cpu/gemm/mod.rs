@@ -76,6 +76,7 @@ pub fn gemm(team: &Team, c: MatMut<'_>, beta: f32, a: Mat<'_>, b: Mat<'_>) {
     assert!(beta == 0.0 || beta == 1.0, "beta is 0 or 1");
     assert_eq!((c.rows, c.cols, a.cols), (a.rows, b.cols, b.rows), "shapes of a product");
     let (m, n, k) = (c.rows, c.cols, a.cols);
+    super::work::count_product(m * n, k);
     if m == 0 || n == 0 {
         return;
     }
