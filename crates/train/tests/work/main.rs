@@ -36,24 +36,24 @@ struct Allocated {
     bytes: u64,
 }
 
-/// Limits are what was measured and a twentieth of its count, a quarter of its bytes: room for another standard library and for
+/// Limits are what was measured and 2% of its count, a quarter of its bytes: room for another standard library and for
 /// another instruction set, whose products lay more or less of their operands out; not for one allocation more in each product of
 /// a recurrence.
 const CASES: &[Case] = &[
     Case {
         network: Network::Recurrent { gates: 4, states: 2, encoder_layers: 2, decoder_layers: 2 },
-        update: Allocated { count: 2173, bytes: 551_488 },
-        step: Allocated { count: 144, bytes: 16_490 },
+        update: Allocated { count: 2111, bytes: 551_488 },
+        step: Allocated { count: 140, bytes: 16_490 },
     },
     Case {
         network: Network::Recurrent { gates: 3, states: 1, encoder_layers: 1, decoder_layers: 1 },
-        update: Allocated { count: 1563, bytes: 460_585 },
-        step: Allocated { count: 114, bytes: 13_832 },
+        update: Allocated { count: 1518, bytes: 460_585 },
+        step: Allocated { count: 111, bytes: 13_832 },
     },
     Case {
         network: Network::Convolutional { encoder_layers: 2, decoder_layers: 3 },
-        update: Allocated { count: 354, bytes: 439_586 },
-        step: Allocated { count: 131, bytes: 16_935 },
+        update: Allocated { count: 344, bytes: 439_586 },
+        step: Allocated { count: 127, bytes: 16_935 },
     },
 ];
 
@@ -161,7 +161,7 @@ fn allocations(what: &str, got: Allocated, limit: Allocated) -> Option<String> {
             got.bytes,
             limit.count,
             limit.bytes,
-            got.count + got.count / 20,
+            got.count + got.count / 50,
             got.bytes + got.bytes / 4
         )
     })
