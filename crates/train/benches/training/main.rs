@@ -4,7 +4,8 @@
 //! [--threads T] [--profile] [--report FILE]`
 //!
 //! Half a window warms up, then every window is measured by itself. Peak memory is read before the machine's peak is measured,
-//! so that it is that of training; the file of `--report` has the form that all programs share that measure training.
+//! so that it is that of training. The file of `--report`, named from the folder of the repository, has the form that all programs
+//! share that measure training.
 
 // A benchmark speaks to a terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -89,7 +90,7 @@ fn run(options: &Options, shared: &std::path::Path) -> Result<(), String> {
     }
     if let Some(path) = &options.report {
         report.write(path)?;
-        println!("report: {}", path.display());
+        println!("report: {}", path.canonicalize().unwrap_or_else(|_| path.clone()).display());
     }
     Ok(())
 }

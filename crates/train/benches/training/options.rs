@@ -1,8 +1,11 @@
 //! What was asked for on the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::workload::Work;
+
+/// The repository.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// The options, with their defaults where they were not given.
 pub(crate) struct Options {
@@ -42,7 +45,8 @@ impl Options {
                 "--windows" => options.windows = positive(&argument, &value()?)?,
                 "--threads" => options.threads = positive(&argument, &value()?)?,
                 "--profile" => options.profile = true,
-                "--report" => options.report = Some(value()?.into()),
+                // Cargo runs benchmarks in the folder of their package, but they are asked for in that of the repository.
+                "--report" => options.report = Some(Path::new(ROOT).join(value()?)),
                 _ => {
                     return Err(format!(
                         "unknown option {argument}; there are --work, --precision, --updates, --windows, --threads, \

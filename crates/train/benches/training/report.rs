@@ -1,9 +1,9 @@
 //! The figures: for a terminal, and for whoever puts several systems side by side.
 
 use std::fmt;
-use std::io::Write as _;
 use std::path::Path;
 
+use kokanee_data::atomic_file::write_atomically;
 use serde::Serialize;
 
 use crate::options::Options;
@@ -99,16 +99,9 @@ impl Report {
 
     /// Writes the report as JSON, whole or not at all.
     pub(crate) fn write(&self, path: &Path) -> Result<(), String> {
-        let write = || {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-            serde_json::to_writer_pretty(&mut file, self)?;
-            file.write_all(b"\n")?;
-            file.as_file().sync_all()?;
-            file.persist(path).map_err(|error| error.error)?;
-            Ok::<(), std::io::Error>(())
-        };
-        write().map_err(|error| format!("cannot write the report {}: {error}", path.display()))
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|error| format!("a report that is no JSON: {error}"))?;
+        write_atomically(path, (text + "\n").as_bytes()).map(|_| ()).map_err(|error| error.to_string())
     }
 }
 
