@@ -21,6 +21,7 @@ const BENCHES: &[Bench] = &[
     Bench { name: "prepare", package: "kokanee-data", target: "prepare", what: "text to RecordIO, pairs/s" },
     Bench { name: "train", package: "kokanee-train", target: "training", what: "training, sentences/s" },
     Bench { name: "decode", package: "kokanee-nn", target: "decoding", what: "beam search, sentences/s" },
+    Bench { name: "start", package: "kokanee", target: "start", what: "waits for a first result, s" },
     Bench { name: "quality", package: "kokanee", target: "quality", what: "a whole training, BLEU and PER" },
 ];
 

@@ -12,4 +12,4 @@ pub mod cpu;
 pub use cpu::gemm::{Mat, MatMut, Precision, gemm, packed, peak};
 pub use cpu::isa::Isa;
 pub use cpu::threads::Team;
-pub use cpu::{attention, conv, dropout, elementwise, gather, optimizer, reduce, rnn_cell, softmax};
+pub use cpu::{attention, conv, dropout, elementwise, gather, optimizer, reduce, rnn_cell, softmax, work};

@@ -50,6 +50,11 @@ impl<W: Write> Observer for LogLines<W> {
 
     fn update(&mut self, progress: &Progress) {
         self.percent = progress.percent();
+        if progress.update == 1 {
+            // The sign that everything fits together: with large models the next one comes minutes later.
+            let (pairs, seconds, loss) = (progress.work.sentences, progress.work.seconds, progress.loss);
+            self.info(&format!("first update: {pairs} pairs in {seconds:.3} seconds, loss {loss:.6}"));
+        }
         if progress.update.is_multiple_of(RECENT_UPDATES as u64) {
             let metric = progress.train.training(self.training_metric);
             let speed = progress.recent.sentences_per_second();

@@ -16,6 +16,7 @@ pub mod reduce;
 pub mod rnn_cell;
 pub mod softmax;
 pub mod threads;
+pub mod work;
 
 /// Number of `f32` values that one step of a vectorised loop handles: one AVX-512 register, two AVX2 registers.
 /// Sums keep this many partial sums on every machine, so that only the rounding of fused operations differs between

@@ -52,6 +52,7 @@ fn progress(update: u64) -> Progress {
 
 #[test]
 fn updates_are_told_every_so_often() {
+    check(|log| log.update(&progress(1)), &["INFO] first update: 640 pairs in 4.000 seconds, loss 2.000000"]);
     check(|log| log.update(&progress(49)), &[]);
     check(
         |log| log.update(&progress(50)),

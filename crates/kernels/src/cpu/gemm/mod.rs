@@ -127,6 +127,7 @@ fn fits(len: usize, rows: usize, cols: usize, row_stride: usize) -> bool {
 pub fn gemm(team: &Team, precision: Precision, c: MatMut<'_>, beta: f32, a: Mat<'_>, b: Mat<'_>) {
     assert!(beta == 0.0 || beta == 1.0, "beta is 0 or 1");
     assert_eq!((c.rows, c.cols, a.cols), (a.rows, b.cols, b.rows), "shapes of a product");
+    super::work::count_product(c.rows * c.cols, a.cols);
     if c.rows == 0 || c.cols == 0 {
         return;
     }

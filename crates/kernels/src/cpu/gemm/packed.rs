@@ -199,6 +199,7 @@ impl PackedMatrix {
     /// `y = beta y + x W'`: `y` (m x outputs) and `x` (m x inputs) are row-major and dense; `beta` is 0 (`y` is overwritten,
     /// whatever it held) or 1.
     pub fn multiply(&self, team: &Team, x: &[f32], y: &mut [f32], beta: f32) {
+        super::super::work::count_product(y.len(), self.inputs);
         self.multiply_by(self.kernel, team, x, y, beta);
     }
 

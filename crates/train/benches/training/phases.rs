@@ -1,0 +1,74 @@
+//! Where the time of an update goes.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kokanee_contract::Hyperparameters;
+use kokanee_data::{BatchPlan, Corpus};
+use kokanee_kernels::{Precision, Team, work};
+use kokanee_nn::Model;
+use kokanee_train::gradients;
+use kokanee_train::optim::{Optimizer, Step};
+
+/// Time and multiply-adds of one phase.
+#[derive(Clone, Copy, Default)]
+struct Phase {
+    time: Duration,
+    multiply_adds: u64,
+}
+
+/// Does `count` updates as the trainer does them, phase by phase, after as many to warm up.
+///
+pub(crate) fn measure(
+    mut model: Model,
+    corpus: &Corpus,
+    plan: &BatchPlan,
+    h: &Hyperparameters,
+    team: &Arc<Team>,
+    precision: Precision,
+    count: usize,
+) -> String {
+    let mut optimizer = Optimizer::new(h, model.parameters());
+    let batches = (0..).flat_map(|epoch| plan.epoch(epoch));
+    let mut phases = [Phase::default(); 4];
+    for (update, pairs) in (1..).zip(batches.take(2 * count)) {
+        if update == count as u64 + 1 {
+            phases = Default::default();
+        }
+        let [data, gradient, norm, step] = &mut phases;
+        let batch = data.of(|| {
+            let pairs = pairs.iter().map(|&pair| pair as usize);
+            model.batch(pairs.map(|pair| (corpus.source(pair), corpus.target(pair))))
+        });
+        let loss = gradient.of(|| model.loss_and_gradients(team, precision, &batch, update));
+        norm.of(|| gradients::norm(team, &loss.gradients));
+        let rate = Step { update, learning_rate: h.learning_rate };
+        step.of(|| optimizer.update(team, model.parameters_mut(), &loss.gradients, rate));
+    }
+    let [data, gradient, norm, step] = phases;
+    let total = data.time + gradient.time + norm.time + step.time;
+    let mut text = format!("an update by phase, mean of {count} (batches as in the first epoch):\n");
+    let phases = [("data", data), ("gradients", gradient), ("norm", norm), ("optimizer", step)];
+    for (name, phase) in phases {
+        let seconds = phase.time.as_secs_f64();
+        let _ = writeln!(
+            text,
+            "  {name:<10} {:>8.2} ms {:>5.1}% {:>6.0} GFLOP/s",
+            1e3 * seconds / count as f64,
+            100.0 * seconds / total.as_secs_f64(),
+            2.0 * phase.multiply_adds as f64 / seconds / 1e9
+        );
+    }
+    text
+}
+
+impl Phase {
+    fn of<T>(&mut self, phase: impl FnOnce() -> T) -> T {
+        let (started, before) = (Instant::now(), work::multiply_adds());
+        let result = phase();
+        self.time += started.elapsed();
+        self.multiply_adds += work::multiply_adds().wrapping_sub(before);
+        result
+    }
+}
