@@ -1,5 +1,8 @@
 //! Softmax over a vocabulary: the loss with its gradient, and the best words of a row.
 
+use std::sync::{Mutex, PoisonError};
+
+use super::gemm::{Precision, round_row};
 use super::reduce::{max_lanes, sum_lanes};
 use super::threads::{SharedMut, Team};
 use super::{LANES, math};
@@ -23,35 +26,85 @@ pub struct LossGradient {
     pub smoothing: f32,
 }
 
-/// Cross-entropy of every row of `logits` (rows x V, V = `bias.len()`), to which `bias` is added first.
-///
-/// With a `gradient` the row becomes the gradient of its logits, `(softmax - target) * scale`, where the target is 1 - smoothing
-/// for the label and smoothing / (V - 1) for every other word; without, its content is undefined afterwards. The losses are
-/// those of the label alone.
+/// Cross-entropy of every row of `logits` (rows x V, V = `bias.len()`), to which `bias` is added first. The losses are those of
+/// the label alone. The content of `logits` is undefined afterwards.
 pub fn cross_entropy(
     team: &Team,
     logits: &mut [f32],
     bias: &[f32],
     labels: &[u32],
-    gradient: Option<LossGradient>,
     losses: &mut [TokenLoss],
 ) {
-    let vocabulary = bias.len();
-    assert!(logits.len() == labels.len() * vocabulary && losses.len() == labels.len());
+    let row = |logits: &mut [f32], label| cross_entropy_row(logits, bias, label, None);
+    split_rows(team, logits, labels, losses, |rows| {
+        rows.for_each(|(logits, label, loss)| *loss = row(logits, label))
+    });
+}
+
+/// As [`cross_entropy`], with gradients: each row of `logits` becomes `(softmax - target) * scale`, where the target is
+/// 1 - smoothing for the label and smoothing / (V - 1) for every other word, and the sum of the rows is added to `d_bias`.
+///
+/// In bf16 the rows are rounded as [`Rounded`](super::gemm::Rounded) has them; their sum is not.
+pub fn cross_entropy_gradients(
+    team: &Team,
+    precision: Precision,
+    logits: &mut [f32],
+    bias: &[f32],
+    labels: &[u32],
+    gradient: LossGradient,
+    losses: &mut [TokenLoss],
+    d_bias: &mut [f32],
+) {
+    assert_eq!(d_bias.len(), bias.len(), "one gradient a bias");
+    let sums = Mutex::new(Vec::new());
+    split_rows(team, logits, labels, losses, |rows| {
+        let mut sum = vec![0.0; bias.len()];
+        let mut first = None;
+        for (logits, label, loss) in rows {
+            // Ranges of rows are told apart by where they begin.
+            first.get_or_insert(logits.as_ptr() as usize);
+            *loss = cross_entropy_row(logits, bias, label, Some(gradient));
+            add_assign(&mut sum, logits);
+            if precision == Precision::Bf16 {
+                round_row(logits);
+            }
+        }
+        sums.lock().unwrap_or_else(PoisonError::into_inner).push((first, sum));
+    });
+    let mut sums = sums.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // In the order of the rows, whoever came first.
+    sums.sort_by_key(|(first, _)| *first);
+    sums.iter().for_each(|(_, sum)| add_assign(d_bias, sum));
+}
+
+/// Calls `part` with rows of logits, their labels and losses, on each thread with some of them.
+fn split_rows(
+    team: &Team,
+    logits: &mut [f32],
+    labels: &[u32],
+    losses: &mut [TokenLoss],
+    part: impl Fn(&mut dyn Iterator<Item = (&mut [f32], usize, &mut TokenLoss)>) + Sync,
+) {
+    assert_eq!(losses.len(), labels.len(), "one loss a label");
+    if labels.is_empty() {
+        return;
+    }
+    let vocabulary = logits.len() / labels.len();
+    assert_eq!(logits.len(), labels.len() * vocabulary, "one row of logits a label");
     let (logits, losses) = (SharedMut::new(logits), SharedMut::new(losses));
     team.split(labels.len(), 1, |range| {
-        for row in range {
-            // SAFETY: `split` gives each thread rows of its own.
-            let (logits, loss) = unsafe {
-                (logits.slice(row * vocabulary..(row + 1) * vocabulary), losses.slice(row..row + 1))
-            };
-            loss[0] = cross_entropy_row(logits, bias, labels[row] as usize, gradient);
-        }
+        // SAFETY: `split` gives each thread rows of its own.
+        let (logits, losses) = unsafe {
+            (logits.slice(range.start * vocabulary..range.end * vocabulary), losses.slice(range.clone()))
+        };
+        let rows = logits.chunks_exact_mut(vocabulary).zip(&labels[range]).zip(losses);
+        part(&mut rows.map(|((logits, &label), loss)| (logits, label as usize, loss)));
     });
 }
 
 multiversion! {
     fn cross_entropy_row(logits: &mut [f32], bias: &[f32], label: usize, gradient: Option<LossGradient>) -> TokenLoss {
+        assert!(logits.len() == bias.len() && label < bias.len(), "one logit a word, of which the label is one");
         let max = add_and_max(logits, bias);
         let label_logit = logits[label];
         let correct = label_logit >= max && !logits[..label].contains(&max);
@@ -63,6 +116,12 @@ multiversion! {
             logits[label] -= scale * (1.0 - smoothing) - others;
         }
         TokenLoss { nll: sum.ln() + max - label_logit, correct }
+    }
+}
+
+multiversion! {
+    fn add_assign(sums: &mut [f32], x: &[f32]) {
+        sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += x);
     }
 }
 
@@ -239,9 +298,29 @@ mod tests {
             let x = logits(rows, vocabulary);
             let mut got = x.clone();
             let mut losses = vec![TokenLoss::default(); rows];
+            cross_entropy(&team, &mut x.clone(), &bias, &labels, &mut losses);
+            let losses_alone = std::mem::replace(&mut losses, vec![TokenLoss::default(); rows]);
             let smoothing = if vocabulary > 1 { 0.1 } else { 0.0 };
             let gradient = LossGradient { scale: 0.5, smoothing };
-            cross_entropy(&team, &mut got, &bias, &labels, Some(gradient), &mut losses);
+            let mut d_bias = vec![0.0; vocabulary];
+            let gradients = |precision, logits: &mut [f32], losses: &mut [TokenLoss], d_bias: &mut [f32]| {
+                cross_entropy_gradients(&team, precision, logits, &bias, &labels, gradient, losses, d_bias);
+            };
+            gradients(Precision::F32, &mut got, &mut losses, &mut d_bias);
+            assert_eq!(losses, losses_alone);
+            for (word, sum) in d_bias.iter().enumerate() {
+                let want: f32 = (0..rows).map(|row| got[row * vocabulary + word]).sum();
+                assert!((sum - want).abs() < 1e-6, "bias {word}: {sum} {want}");
+            }
+            let (mut rounded, mut d_bias_rounded) = (x.clone(), vec![0.0; vocabulary]);
+            gradients(Precision::Bf16, &mut rounded, &mut losses, &mut d_bias_rounded);
+            assert_eq!(d_bias_rounded, d_bias);
+            for (rounded, got) in rounded.chunks(vocabulary).zip(got.chunks(vocabulary)) {
+                let mut want = got.to_vec();
+                round_row(&mut want);
+                let words = vocabulary.div_ceil(2);
+                assert!((0..words).all(|i| rounded[i].to_bits() == want[i].to_bits()));
+            }
             for row in 0..rows {
                 let span = row * vocabulary..(row + 1) * vocabulary;
                 let want = costs(&x[span.clone()], &bias);

@@ -13,10 +13,10 @@ thread_local! {
 /// thread, subtracted, are the work in between.
 ///
 /// ```
-/// use kokanee_kernels::{Mat, MatMut, Team, gemm, work};
+/// use kokanee_kernels::{Mat, MatMut, Precision, Team, gemm, work};
 /// let before = work::multiply_adds();
 /// let (a, b, mut c) = ([1.0; 6], [1.0; 12], [0.0; 8]);
-/// gemm(&Team::new(2), MatMut::new(&mut c, 2, 4), 0.0, Mat::new(&a, 2, 3), Mat::new(&b, 3, 4));
+/// gemm(&Team::new(2), Precision::F32, MatMut::new(&mut c, 2, 4), 0.0, Mat::new(&a, 2, 3), Mat::new(&b, 3, 4));
 /// assert_eq!(work::multiply_adds() - before, 2 * 3 * 4);
 /// ```
 pub fn multiply_adds() -> u64 {

@@ -145,7 +145,7 @@ impl OutputLayer {
         for (&row, logits) in rows.iter().zip(logits.chunks_exact_mut(vocabulary)) {
             if let Some(forced) = wanted[row as usize].forced {
                 let mut loss = [TokenLoss::default()];
-                softmax::cross_entropy(team, logits, bias, &[word(forced)], None, &mut loss);
+                softmax::cross_entropy(team, logits, bias, &[word(forced)], &mut loss);
                 self.places[row as usize] = self.best.len()..self.best.len() + 1;
                 self.best.push(WordCost { word: forced, cost: loss[0].nll });
             }

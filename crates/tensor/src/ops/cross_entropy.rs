@@ -1,7 +1,7 @@
 //! The output layer and the loss as one operation.
 
 use kokanee_kernels::softmax::{self, LossGradient, TokenLoss};
-use kokanee_kernels::{gemm, reduce};
+use kokanee_kernels::{Mat, MatMut, Precision, Rounded, gemm, gemm_rounded};
 
 use crate::{Tape, Tensor, Var};
 
@@ -42,34 +42,37 @@ pub fn cross_entropy(
     let mut tokens = vec![TokenLoss::default(); rows];
     let mut d_hidden = Tensor::scratch(if wanted { [rows, width] } else { [0, width] });
     let mut d_weight = Tensor::scratch(if wanted { [vocabulary, width] } else { [0, width] });
-    let mut d_bias = Tensor::scratch(if wanted { [vocabulary] } else { [0] });
+    let mut d_bias = Tensor::zeros(if wanted { [vocabulary] } else { [0] });
 
     let tile = (TILE / vocabulary.max(1)).clamp(1, rows.max(1));
     let mut logits = Tensor::scratch([tile, vocabulary]);
     for start in (0..rows).step_by(tile) {
         let end = (start + tile).min(rows);
         let count = end - start;
-        let input =
-            kokanee_kernels::Mat::new(&hidden.value().data()[start * width..end * width], count, width);
+        let input = Mat::new(&hidden.value().data()[start * width..end * width], count, width);
         let logits = &mut logits.data_mut()[..count * vocabulary];
-        let product = kokanee_kernels::MatMut::new(logits, count, vocabulary);
+        let product = MatMut::new(logits, count, vocabulary);
         gemm(team, precision, product, 0.0, input, weight.value().mat().t());
-        softmax::cross_entropy(
-            team,
-            logits,
-            bias.value().data(),
-            &labels[start..end],
-            wanted.then_some(gradient),
-            &mut tokens[start..end],
-        );
-        if wanted {
-            let beta = if start == 0 { 0.0 } else { 1.0 };
-            let d_logits = kokanee_kernels::Mat::new(logits, count, vocabulary);
-            let d_input = &mut d_hidden.data_mut()[start * width..end * width];
-            let d_input = kokanee_kernels::MatMut::new(d_input, count, width);
-            gemm(team, precision, d_input, 0.0, d_logits, weight.value().mat());
-            gemm(team, precision, d_weight.mat_mut(), beta, d_logits.t(), input);
-            reduce::column_sums(team, d_bias.data_mut(), beta, logits);
+        let (bias, labels, tokens) = (bias.value().data(), &labels[start..end], &mut tokens[start..end]);
+        if !wanted {
+            softmax::cross_entropy(team, logits, bias, labels, tokens);
+            continue;
+        }
+        let d_bias = d_bias.data_mut();
+        softmax::cross_entropy_gradients(team, precision, logits, bias, labels, gradient, tokens, d_bias);
+        let beta = if start == 0 { 0.0 } else { 1.0 };
+        let d_input = MatMut::new(&mut d_hidden.data_mut()[start * width..end * width], count, width);
+        match precision {
+            Precision::F32 => {
+                let d_logits = Mat::new(logits, count, vocabulary);
+                gemm(team, precision, d_input, 0.0, d_logits, weight.value().mat());
+                gemm(team, precision, d_weight.mat_mut(), beta, d_logits.t(), input);
+            }
+            Precision::Bf16 => {
+                let d_logits = Rounded::new(logits, count, vocabulary);
+                gemm_rounded(team, d_input, 0.0, d_logits, weight.value().mat());
+                gemm_rounded(team, d_weight.mat_mut(), beta, d_logits.t(), input);
+            }
         }
     }
 

@@ -66,6 +66,77 @@ pub(super) fn interleave(first: &[f32], second: &[f32], entry: &mut [Line; LINES
     interleave_anywhere(first, second, entry);
 }
 
+/// Rounds a row in place: its words then stand in the first half of its memory, what is missing in the last one is zero, and
+/// the other half holds anything.
+pub(in crate::cpu) fn round_row(row: &mut [f32]) {
+    /// Elements that are read before their words are written.
+    const BLOCK: usize = 64;
+    let mut words = [0; BLOCK / 2];
+    for start in (0..row.len()).step_by(BLOCK) {
+        let end = row.len().min(start + BLOCK);
+        let count = (end - start).div_ceil(2);
+        self::words(&row[start..end], &mut words[..count]);
+        for (x, &word) in row[start / 2..][..count].iter_mut().zip(&words) {
+            *x = f32::from_bits(word);
+        }
+    }
+}
+
+/// From the words of two rows, of pairs of outputs, those of pairs of inputs: the first of each of up to 64 outputs from
+/// `first`, the second from `second`; what is missing is zero.
+pub(super) fn pair(first: &[u32], second: &[u32], entry: &mut [Line; LINES]) {
+    let mut padded = [[0u32; PANEL / 2]; 2];
+    let whole = |words| <&[u32; PANEL / 2]>::try_from(words).ok();
+    let (first, second) = match (whole(first), whole(second)) {
+        (Some(first), Some(second)) => (first, second),
+        _ => {
+            padded[0][..first.len()].copy_from_slice(first);
+            padded[1][..second.len()].copy_from_slice(second);
+            (&padded[0], &padded[1])
+        }
+    };
+    #[cfg(target_arch = "x86_64")]
+    if Isa::detect() >= Isa::Avx512 {
+        // SAFETY: the machine has the features.
+        return unsafe { pair_avx512(first, second, entry) };
+    }
+    for (index, (&first, &second)) in first.iter().zip(second).enumerate() {
+        let (line, lane) = (2 * index / LANES, 2 * index % LANES);
+        entry[line].0[lane] = first & 0xFFFF | second << 16;
+        entry[line].0[lane + 1] = first >> 16 | second & 0xFFFF_0000;
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn pair_avx512(first: &[u32; PANEL / 2], second: &[u32; PANEL / 2], entry: &mut [Line; LINES]) {
+    // Half-word 2 i is number i of the first row, the next that of the second; then the same for the upper sixteen numbers.
+    const ORDERS: [[u16; 2 * LANES]; 2] = {
+        let mut orders = [[0; 2 * LANES]; 2];
+        let mut i = 0;
+        while i < LANES {
+            orders[0][2 * i] = i as u16;
+            orders[0][2 * i + 1] = (2 * LANES + i) as u16;
+            orders[1][2 * i] = (LANES + i) as u16;
+            orders[1][2 * i + 1] = (3 * LANES + i) as u16;
+            i += 1;
+        }
+        orders
+    };
+    for half in 0..LINES / 2 {
+        // SAFETY: sixteen words are 64 bytes.
+        let words = [first, second]
+            .map(|words| unsafe { _mm512_loadu_si512((&raw const words[half * LANES]).cast()) });
+        for upper in 0..2 {
+            // SAFETY: 32 half-words are 64 bytes.
+            let order = unsafe { _mm512_loadu_si512(ORDERS[upper].as_ptr().cast()) };
+            let paired = _mm512_permutex2var_epi16(words[0], order, words[1]);
+            // SAFETY: a `Line` is 64 aligned bytes.
+            unsafe { _mm512_store_si512((&raw mut entry[2 * half + upper]).cast(), paired) };
+        }
+    }
+}
+
 multiversion! {
     fn words_anywhere(row: &[f32], words: &mut [u32]) {
         let (pairs, rest) = row.as_chunks::<2>();

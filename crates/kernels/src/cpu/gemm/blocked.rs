@@ -13,7 +13,7 @@ use super::kernel::{LINES, Line, PANEL, ROWS};
 use super::layout::{self, Entry};
 use super::packed::Format;
 use super::tiles::{DEPTH, Output, Panels, Part, Rows, Start};
-use super::{Mat, MatMut, f32};
+use super::{Mat, MatMut, Rounded, f32};
 
 /// Products with fewer steps (words of one side times outputs) than this stay on the calling thread: about 3 microseconds.
 const SMALL: usize = 1 << 18;
@@ -25,11 +25,19 @@ const PANEL_BLOCK_BYTES: usize = 1 << 18;
 /// The longer side is not the one that is shared where sharing the other wastes less than this share of the work.
 const WASTE: f64 = 0.04;
 
+/// The left side of a product.
+#[derive(Clone, Copy)]
+pub(super) enum Left<'a> {
+    Plain(Mat<'a>),
+    /// In bf16.
+    Rounded(Rounded<'a>),
+}
+
 /// `C = beta C + A B` in `format`, f32 or bf16.
-pub(super) fn multiply(team: &Team, format: Format, c: MatMut<'_>, beta: f32, a: Mat<'_>, b: Mat<'_>) {
-    let (m, n, k) = (c.rows, c.cols, a.cols);
+pub(super) fn multiply(team: &Team, format: Format, c: MatMut<'_>, beta: f32, a: Left<'_>, b: Mat<'_>) {
+    let (m, n, k) = (c.rows, c.cols, b.rows);
     let output = Output { stride: c.row_stride, cols: n, data: SharedMut::new(c.data) };
-    let product = Product { format, a, b, output };
+    let product = Product { format, rows: m, a, b, output };
     let team = (m * n * format.groups(k) >= SMALL && team.size() > 1).then_some(team);
     let mut shared = SHARED.take();
     // Parts of the depth of nearly the same length, borders between whole groups.
@@ -89,7 +97,8 @@ fn with_own<R>(work: impl FnOnce(&mut Own) -> R) -> R {
 
 struct Product<'a> {
     format: Format,
-    a: Mat<'a>,
+    rows: usize,
+    a: Left<'a>,
     b: Mat<'a>,
     output: Output,
 }
@@ -97,11 +106,30 @@ struct Product<'a> {
 impl<'a> Product<'a> {
     /// Rows of A as words where they need no layout.
     fn direct_rows(&self, depth: &Range<usize>) -> Option<Rows<'a>> {
-        let direct = self.format == Format::F32 && self.a.col_stride == 1;
-        direct.then(|| Rows {
-            words: &f32::words(self.a.data)[depth.start.min(self.a.data.len())..],
-            stride: self.a.row_stride,
-        })
+        match self.a {
+            Left::Plain(a) if self.format == Format::F32 && a.col_stride == 1 => Some(Rows {
+                words: &f32::words(a.data)[depth.start.min(a.data.len())..],
+                stride: a.row_stride,
+            }),
+            Left::Rounded(a) if !a.transposed => {
+                Some(Rows { words: &a.words[(depth.start / 2).min(a.words.len())..], stride: a.cols })
+            }
+            _ => None,
+        }
+    }
+
+    /// Lays out some rows of A.
+    fn lay_out_rows(
+        &self,
+        rows: Range<usize>,
+        depth: &Range<usize>,
+        words: &mut [u32],
+        scratch: &mut layout::Scratch,
+    ) {
+        match self.a {
+            Left::Plain(a) => layout::rows(self.format, a, rows, depth.clone(), words, scratch),
+            Left::Rounded(a) => layout::rows_of_rounded(a, rows, depth.clone(), words, scratch),
+        }
     }
 
     fn part<'p>(&self, x: Rows<'p>, panels: Panels<'p>, start: Start) -> Part<'p> {
@@ -119,7 +147,7 @@ impl<'a> Product<'a> {
 
     /// Threads share the columns: rows of A are laid out by all, panels of B by their thread.
     fn by_columns(&self, team: Option<&Team>, depth: Range<usize>, start: Start, shared: &mut Shared) {
-        let (m, n) = (self.a.rows, self.b.cols);
+        let (m, n) = (self.rows, self.b.cols);
         let groups = self.format.groups(depth.len());
         let x = self.direct_rows(&depth).unwrap_or_else(|| {
             let words = room(&mut shared.words, m * groups, 0);
@@ -127,9 +155,7 @@ impl<'a> Product<'a> {
             split(team, m, PANEL, |rows| {
                 // SAFETY: `split` gives each thread rows of its own.
                 let words = unsafe { target.slice(rows.start * groups..rows.end * groups) };
-                with_own(|own| {
-                    layout::rows(self.format, self.a, rows, depth.clone(), words, &mut own.scratch);
-                });
+                with_own(|own| self.lay_out_rows(rows, &depth, words, &mut own.scratch));
             });
             Rows { words, stride: groups }
         });
@@ -149,7 +175,7 @@ impl<'a> Product<'a> {
 
     /// Threads share the rows: panels of B are laid out by all, rows of A by their thread.
     fn by_rows(&self, team: Option<&Team>, depth: Range<usize>, start: Start, shared: &mut Shared) {
-        let (m, n) = (self.a.rows, self.b.cols);
+        let (m, n) = (self.rows, self.b.cols);
         let groups = self.format.groups(depth.len());
         let panels = n.div_ceil(PANEL);
         let entries = room(&mut shared.panels, panels * groups, [Line::ZERO; LINES]);
@@ -163,17 +189,18 @@ impl<'a> Product<'a> {
         let direct = self.direct_rows(&depth);
         split(team, m, ROWS, |rows| {
             with_own(|own| {
-                // Blocks of nearly the same size, so that none is short.
+                // Blocks of nearly the same size, so that none is short, and of whole tiles.
+                let tiles = rows.len().div_ceil(ROWS);
                 let blocks = rows.len().div_ceil(ROW_BLOCK);
                 for number in 0..blocks {
-                    let block = share(rows.len(), blocks, number);
-                    let block = rows.start + block.start..rows.start + block.end;
+                    let block = share(tiles, blocks, number);
+                    let end = rows.end.min(rows.start + block.end * ROWS);
+                    let block = rows.start + block.start * ROWS..end;
                     match direct {
                         Some(x) => self.part(x, laid_out, start).multiply(0..panels, block),
                         None => {
                             let words = room(&mut own.words, block.len() * groups, 0);
-                            let scratch = &mut own.scratch;
-                            layout::rows(self.format, self.a, block.clone(), depth.clone(), words, scratch);
+                            self.lay_out_rows(block.clone(), &depth, words, &mut own.scratch);
                             let part = self.part(Rows { words, stride: groups }, laid_out, start);
                             Part { first_row: block.start, ..part }.multiply(0..panels, 0..block.len());
                         }

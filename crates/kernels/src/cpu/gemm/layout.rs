@@ -9,7 +9,7 @@ use std::arch::x86_64::*;
 use std::ops::Range;
 
 use super::kernel::{LANES, LINES, Line, PANEL};
-use super::{Format, Mat, bf16, f32};
+use super::{Format, Mat, Rounded, bf16, f32};
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::isa::Isa;
 
@@ -98,6 +98,31 @@ pub(super) fn rows(
     scratch.panel.resize(groups, [Line::ZERO; LINES]);
     for (words, first) in words.chunks_mut((groups * PANEL).max(1)).zip(rows.clone().step_by(PANEL)) {
         across(format, a.t(), depth.clone(), first..rows.end.min(first + PANEL), &mut scratch.panel);
+        for (line, words) in words.chunks_mut((groups * LANES).max(1)).enumerate() {
+            rows_of_lines(&scratch.panel, line, words);
+        }
+    }
+}
+
+/// As [`rows`], for a transposed matrix of bf16 numbers; `rows` and `depth` begin at even numbers.
+pub(super) fn rows_of_rounded(
+    a: Rounded<'_>,
+    rows: Range<usize>,
+    depth: Range<usize>,
+    words: &mut [u32],
+    scratch: &mut Scratch,
+) {
+    assert!(a.transposed && rows.start.is_multiple_of(2) && depth.start.is_multiple_of(2));
+    let groups = Format::Bf16.groups(depth.len());
+    assert_eq!(words.len(), rows.len() * groups, "one word a group");
+    scratch.panel.resize(groups, [Line::ZERO; LINES]);
+    for (words, first) in words.chunks_mut((groups * PANEL).max(1)).zip(rows.clone().step_by(PANEL)) {
+        let cols = first..rows.end.min(first + PANEL);
+        for (entry, first) in scratch.panel.iter_mut().zip(depth.clone().step_by(2)) {
+            let second = first + 1;
+            let second = if second < depth.end { a.words_of(second, cols.clone()) } else { &[] };
+            bf16::pair(a.words_of(first, cols.clone()), second, entry);
+        }
         for (line, words) in words.chunks_mut((groups * LANES).max(1)).enumerate() {
             rows_of_lines(&scratch.panel, line, words);
         }

@@ -19,6 +19,7 @@ mod tiles;
 
 use std::ops::Range;
 
+pub(super) use self::bf16::round_row;
 use self::packed::Format;
 pub use self::peak::peak;
 use super::isa::Isa;
@@ -98,6 +99,41 @@ impl<'a> Mat<'a> {
     }
 }
 
+/// A view of a matrix of bf16 numbers, two a word, in the memory of an `f32` matrix of the same shape: each row fills the first
+/// half of its own ([`softmax::cross_entropy_gradients`](super::softmax::cross_entropy_gradients) leaves such a matrix).
+#[derive(Clone, Copy)]
+pub struct Rounded<'a> {
+    words: &'a [u32],
+    /// Rows and columns in memory.
+    rows: usize,
+    cols: usize,
+    transposed: bool,
+}
+
+impl<'a> Rounded<'a> {
+    /// The matrix in the memory of a dense row-major one.
+    pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
+        assert_eq!(data.len(), rows * cols, "a {rows} x {cols} matrix does not fill its slice");
+        Rounded { words: f32::words(data), rows, cols, transposed: false }
+    }
+
+    /// The transposed view of the same data.
+    pub fn t(self) -> Self {
+        Rounded { transposed: !self.transposed, ..self }
+    }
+
+    /// Rows and columns of the view.
+    fn shape(&self) -> (usize, usize) {
+        if self.transposed { (self.cols, self.rows) } else { (self.rows, self.cols) }
+    }
+
+    /// The words of some columns of a row in memory, of which the first is even.
+    fn words_of(&self, row: usize, cols: Range<usize>) -> &'a [u32] {
+        let start = row * self.cols;
+        &self.words[start + cols.start / 2..start + cols.end.div_ceil(2)]
+    }
+}
+
 /// A mutable view of a row-major matrix.
 pub struct MatMut<'a> {
     data: &'a mut [f32],
@@ -135,7 +171,18 @@ pub fn gemm(team: &Team, precision: Precision, c: MatMut<'_>, beta: f32, a: Mat<
     if precision == Precision::F32 && Isa::detect() < Isa::Avx512 {
         elsewhere(team, c, beta, a, b);
     } else {
-        blocked::multiply(team, precision.into(), c, beta, a, b);
+        blocked::multiply(team, precision.into(), c, beta, blocked::Left::Plain(a), b);
+    }
+}
+
+/// As [`gemm`] in bf16, with a left side that is rounded already.
+pub fn gemm_rounded(team: &Team, c: MatMut<'_>, beta: f32, a: Rounded<'_>, b: Mat<'_>) {
+    assert!(beta == 0.0 || beta == 1.0, "beta is 0 or 1");
+    let (rows, inputs) = a.shape();
+    assert_eq!((c.rows, c.cols, inputs), (rows, b.cols, b.rows), "shapes of a product");
+    super::work::count_product(c.rows * c.cols, inputs);
+    if c.rows > 0 && c.cols > 0 {
+        blocked::multiply(team, Format::Bf16, c, beta, blocked::Left::Rounded(a), b);
     }
 }
 

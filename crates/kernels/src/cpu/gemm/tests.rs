@@ -29,7 +29,18 @@ fn check(team: &Team, m: usize, n: usize, k: usize) {
             };
             compare("gemm", &|c| gemm(team, precision, c, beta, a, b));
             if m * n > 0 {
-                compare("blocked", &|c| blocked::multiply(team, precision.into(), c, beta, a, b));
+                compare("blocked", &|c| {
+                    blocked::multiply(team, precision.into(), c, beta, blocked::Left::Plain(a), b)
+                });
+            }
+            if precision == Precision::Bf16 {
+                let (mut data, rows, cols) =
+                    if ta { (a.t().data.to_vec(), k, m) } else { (a.data.to_vec(), m, k) };
+                data.chunks_exact_mut(cols.max(1)).for_each(bf16::round_row);
+                let rounded = Rounded::new(&data, rows, cols);
+                compare("rounded", &|c| {
+                    gemm_rounded(team, c, beta, if ta { rounded.t() } else { rounded }, b);
+                });
             }
             if m * n > 0 && precision == Precision::F32 {
                 compare("elsewhere", &|c| elsewhere(team, c, beta, a, b));
