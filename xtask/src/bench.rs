@@ -1,4 +1,10 @@
 //! `cargo xtask bench <name> [args]`: one table from the names of benchmarks to their bench targets.
+//!
+//! `bench train --peers …` measures the peers too, see [`side_by_side`].
+
+mod load;
+mod side_by_side;
+mod table;
 
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -29,11 +35,20 @@ const BENCHES: &[Bench] = &[
 pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let Some((name, rest)) = args.split_first() else {
-        println!("usage: cargo xtask bench <name> [args]\n\n{}", listing(&workspace.packages));
+        println!(
+            "usage: cargo xtask bench <name> [args]\n\n{}\n\n{}",
+            listing(&workspace.packages),
+            side_by_side::USAGE
+        );
         return Ok(ExitCode::SUCCESS);
     };
     let bench = find(name, &workspace.packages)?;
-    println!("{}", machine_line());
+    let machine = machine_line();
+    println!("{machine}");
+    if bench.name == "train" && side_by_side::is_meant(rest) {
+        return side_by_side::run(rest, &workspace, &machine);
+    }
+    side_by_side::refuse(bench.name, rest)?;
     let mut command = cargo(&workspace.root);
     command.args(["bench", "--package", bench.package, "--bench", bench.target, "--"]).args(rest);
     println!("{}", command_line(&command));
