@@ -93,16 +93,13 @@ def gru_step(
 class Recurrent(nn.Module):
     """A bidirectional layer, mlp attention, and a decoder of one layer that is fed its last attentional vector."""
 
-    def __init__(self, work, encoder, compiled):
+    def __init__(self, work, compiled):
         super().__init__()
         size = work.hidden
         self.is_lstm = work.cell == "lstm"
-        self.is_packed = encoder == "packed"
         layer = nn.LSTM if self.is_lstm else nn.GRU
-        if self.is_packed:
-            self.encoder = layer(works.EMBEDDING, size // 2, batch_first=True, bidirectional=True)
-        else:
-            self.encoder = nn.ModuleList([layer(works.EMBEDDING, size // 2, batch_first=True) for _ in range(2)])
+        # Two layers of one direction on padded sentences, since that is faster than one of two on packed sentences.
+        self.encoder = nn.ModuleList([layer(works.EMBEDDING, size // 2, batch_first=True) for _ in range(2)])
         self.first = nn.Linear(size, 2 * size if self.is_lstm else size)
         self.projection = nn.Linear(size, size, bias=False)
         gates = (4 if self.is_lstm else 3) * size
@@ -120,26 +117,23 @@ class Recurrent(nn.Module):
             self.step = torch.compile(self.step, dynamic=True)
 
     def encode(self, source, batch):
-        """(B, S, H) of embedded words (B, S, E), and the outputs after the last and before the first word (B, H)."""
+        """(B, S, H) of embedded words (B, S, E), and what is there at the last words (B, H)."""
         rows = torch.arange(len(source))
-        if self.is_packed:
-            packed = nn.utils.rnn.pack_padded_sequence(source, batch.lengths, batch_first=True, enforce_sorted=False)
-            memory, _ = nn.utils.rnn.pad_packed_sequence(self.encoder(packed)[0], batch_first=True)
-        else:
-            # Sentences turned round within their length, so that padding is at the end for both directions.
-            places = torch.arange(source.shape[1])
-            turned = torch.where(batch.mask, places, batch.lengths[:, None] - 1 - places)
-            forwards, _ = self.encoder[0](source)
-            backwards, _ = self.encoder[1](source[rows[:, None], turned])
-            memory = torch.cat([forwards, backwards[rows[:, None], turned]], 2)
+        # Sentences turned round within their length, so that padding is at the end for both directions.
+        places = torch.arange(source.shape[1])
+        turned = torch.where(batch.mask, places, batch.lengths[:, None] - 1 - places)
+        forwards, _ = self.encoder[0](source)
+        backwards, _ = self.encoder[1](source[rows[:, None], turned])
+        memory = torch.cat([forwards, backwards[rows[:, None], turned]], 2)
         return memory, memory[rows, batch.lengths - 1]
 
     def forward(self, source, target, batch):
-        """The attentional vectors (N, H) of embedded words; call `finish` after backward."""
+        """The attentional vectors (N, H) of embedded words."""
         memory, last = self.encode(source, batch)
         projected = self.projection(memory)
         first = self.first(last).tanh()
         kind = projected.dtype
+        memory = memory.to(kind)
         bias = torch.zeros(batch.mask.shape, dtype=kind).masked_fill_(batch.mask, -1e9)
         tokens = len(target)
         gates = self.inputs(target)
@@ -237,9 +231,13 @@ class Convolutional(nn.Module):
         pass
 
 
+def at_least_f32(values):
+    return torch.promote_types(values.dtype, torch.float32)
+
+
 def logits_to_gradient(logits, labels):
     """The negative log-likelihoods (N) in f32 and the gradient of their sum by the logits (N, V), in the logits' type."""
-    scores = logits.float()
+    scores = logits.to(at_least_f32(logits))
     whole = scores.logsumexp(1)
     right = scores.gather(1, labels[:, None])[:, 0]
     gradient = torch.exp(scores - whole[:, None])
@@ -249,7 +247,7 @@ def logits_to_gradient(logits, labels):
 
 def in_place(logits, labels):
     """The same without fusing: as few passes as the library's own operations allow."""
-    likely = F.log_softmax(logits, 1, dtype=torch.float32)
+    likely = F.log_softmax(logits, 1, dtype=at_least_f32(logits))
     losses = -likely.gather(1, labels[:, None])[:, 0]
     gradient = likely.exp_()
     gradient[torch.arange(len(labels)), labels] -= 1
@@ -264,6 +262,7 @@ class OutputLoss(torch.autograd.Function):
         value = weight.to(vectors.dtype)
         logits = torch.addmm(bias.to(vectors.dtype), vectors, value.t())
         losses, gradient = to_gradient(logits, labels)
+        context.kind = weight.dtype
         context.save_for_backward(vectors, value, gradient)
         return losses.sum()
 
@@ -273,21 +272,21 @@ class OutputLoss(torch.autograd.Function):
         vectors_gradient = (gradient @ value) * scale.to(value.dtype)
         # The smaller of both factors is scaled.
         weight_gradient = gradient.t() @ (vectors * scale.to(vectors.dtype))
-        bias_gradient = gradient.sum(0, dtype=torch.float32) * scale
-        return vectors_gradient, weight_gradient.float(), bias_gradient, None, None
+        bias_gradient = gradient.sum(0) * scale
+        kind = context.kind
+        return vectors_gradient, weight_gradient.to(kind), bias_gradient.to(kind), None, None
 
 
 class Translator(nn.Module):
-    """A whole model: the sum of the losses of a batch. `loss` is a word of the program's choices."""
+    """A whole model: the sum of the losses of a batch. Call `finish` after backward. `loss` is a word of the program's choices."""
 
-    def __init__(self, work, source_size, target_size, encoder="flipped", decoder="eager", loss="inplace"):
+    def __init__(self, work, source_size, target_size, compiled, loss):
         super().__init__()
         self.source = nn.Embedding(source_size, works.EMBEDDING)
         self.target = nn.Embedding(target_size, works.EMBEDDING)
         for embedding in (self.source, self.target):
             nn.init.normal_(embedding.weight, std=0.02)
-        compiled = decoder == "compiled"
-        self.core = Convolutional(work, compiled) if work.cell == "cnn" else Recurrent(work, encoder, compiled)
+        self.core = Convolutional(work, compiled) if work.cell == "cnn" else Recurrent(work, compiled)
         self.output = nn.Linear(work.hidden, target_size)
         self.loss = loss
         fused = torch.compile(logits_to_gradient, dynamic=True) if loss == "fused" else None
@@ -299,3 +298,51 @@ class Translator(nn.Module):
             return F.cross_entropy(self.output(vectors), batch.labels, reduction="sum")
         with torch.autocast("cpu", enabled=False):
             return OutputLoss.apply(vectors, self.output.weight, self.output.bias, batch.labels, self.to_gradient)
+
+    def finish(self):
+        self.core.finish()
+
+
+class LibraryAdam:
+    """The library's clipping, then its Adam."""
+
+    def __init__(self, model, rate=works.LEARNING_RATE):
+        self.parameters = list(model.parameters())
+        self.adam = torch.optim.Adam(self.parameters, lr=rate, fused=True)
+
+    def step(self):
+        nn.utils.clip_grad_value_(self.parameters, works.CLIP)
+        self.adam.step()
+        self.adam.zero_grad()
+
+
+class OnePassAdam:
+    """Clipping and Adam in one compiled pass over each parameter."""
+
+    BETAS, EPSILON = (0.9, 0.999), 1e-8
+
+    def __init__(self, model, rate=works.LEARNING_RATE):
+        self.parameters = list(model.parameters())
+        self.moments = [torch.zeros(2, parameter.numel()) for parameter in self.parameters]
+        self.rate = rate
+        self.steps = 0
+        self.pass_over = torch.compile(self.one_pass, dynamic=True)
+
+    @staticmethod
+    def one_pass(values, gradient, mean, square, rate, root):
+        """`rate` and `root` are tensors of one number with the corrections for few steps in them."""
+        first, second = OnePassAdam.BETAS
+        gradient = gradient.clamp(-works.CLIP, works.CLIP)
+        mean.copy_(first * mean + (1 - first) * gradient)
+        square.copy_(second * square + (1 - second) * gradient * gradient)
+        values.copy_(values - rate * mean / (square.sqrt() * root + OnePassAdam.EPSILON))
+
+    @torch.no_grad()
+    def step(self):
+        self.steps += 1
+        first, second = (1 - beta**self.steps for beta in self.BETAS)
+        rate, root = torch.tensor(self.rate / first), torch.tensor(second**-0.5)
+        for parameter, moments in zip(self.parameters, self.moments):
+            gradient = parameter.grad.contiguous().view(-1)
+            self.pass_over(parameter.view(-1), gradient, moments[0], moments[1], rate, root)
+            parameter.grad = None

@@ -126,6 +126,7 @@ class Windows:
     def start(self):
         self.counts = dict.fromkeys(["updates", "sentences", "source_tokens", "target_tokens"], 0)
         self.losses = 0.0
+        self.cpu = time.process_time()
         self.started = time.perf_counter()
 
     def count(self, sentences, source_tokens, target_tokens, loss):
@@ -141,19 +142,17 @@ class Windows:
         self.losses += loss
 
     def end(self):
-        window = {"seconds": time.perf_counter() - self.started, **self.counts}
+        seconds = time.perf_counter() - self.started
+        window = {"seconds": seconds, **self.counts}
         self.done.append(window)
         self.loss = self.losses / max(window["target_tokens"], 1)
-        tell(f"window {len(self.done)}", window, self.loss)
-
-
-def tell(what, window, loss):
-    seconds = window["seconds"]
-    print(
-        f"{what}: {window['sentences'] / seconds:.1f} sentences/s, {window['target_tokens'] / seconds:.0f} target tokens/s, "
-        f"{1e3 * seconds / window['updates']:.1f} ms an update, loss {loss:.3f}",
-        flush=True,
-    )
+        cpu = time.process_time() - self.cpu
+        print(
+            f"window {len(self.done)}: {window['sentences'] / seconds:.1f} sentences/s, "
+            f"{window['target_tokens'] / seconds:.0f} target tokens/s, {1e3 * seconds / window['updates']:.1f} ms "
+            f"({1e3 * cpu / window['updates']:.1f} ms of processor time) an update, loss {self.loss:.3f}",
+            flush=True,
+        )
 
 
 def finish(windows, options, system, precision, detail):
