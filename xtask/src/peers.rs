@@ -84,7 +84,7 @@ fn train(peer: Peer, work: &str, options: &[&str]) -> Result<()> {
 /// Writes the files of the test `crates/train/tests/sockeye_losses.rs`.
 fn record_losses(workspace: &Workspace) -> Result<()> {
     let golden = golden(workspace)?;
-    let python = Peer::Sockeye.environment().ready(&workspace.target_dir)?;
+    let python = Peer::Sockeye.python(workspace)?;
     let output = workspace.root.join("crates/train/tests/sockeye");
     run_command(
         sockeye(&python)
@@ -102,7 +102,7 @@ fn record_losses(workspace: &Workspace) -> Result<()> {
 fn sockeye_load(workspace: &Workspace, model: &Path, source: &Path) -> Result<()> {
     check_model_folder(model)?;
     ensure!(source.is_file(), "{} is not there, or not a file of sentences", source.display());
-    let python = Peer::Sockeye.environment().ready(&workspace.target_dir)?;
+    let python = Peer::Sockeye.python(workspace)?;
     let mut command = sockeye(&python);
     command.args(["-m", "sockeye.translate", "--use-cpu", "--beam-size", "5"]);
     command.arg("--models").arg(model).arg("--input").arg(source);

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
 use super::load::CpuTime;
 use super::table::{Row, table};
@@ -22,6 +22,8 @@ usage: cargo xtask bench train --peers sockeye,pytorch [options]
   --repeat N          go round all systems N times, so that a machine that gets slower slows all of them; 1 unless said
   --updates N, --windows N, --threads N
                       what every system does; 20 updates, 5 windows and 2 threads unless said
+  --pytorch-variant WORDS
+                      how PyTorch does it (`cargo xtask peers run pytorch RNN512 --help`); the fastest way unless said
 
 Prints a table for each work and leaves all reports in bench/ of the target folder.";
 
@@ -40,6 +42,8 @@ struct Plan {
     repeat: usize,
     /// Passed on to every program.
     options: Vec<String>,
+    /// Passed on to PyTorch.
+    pytorch_variant: String,
 }
 
 /// Who trains, and how exact.
@@ -58,6 +62,7 @@ impl Plan {
             precisions: vec!["f32", "bf16"],
             repeat: 1,
             options: Vec::new(),
+            pytorch_variant: String::new(),
         };
         let mut given = [("--updates", "20"), ("--windows", "5"), ("--threads", "2")];
         let mut rest = args.iter();
@@ -72,6 +77,7 @@ impl Plan {
                 "--works" => plan.works = names(option, value, &WORKS)?,
                 "--precisions" => plan.precisions = names(option, value, &["f32", "bf16"])?,
                 "--repeat" => plan.repeat = count()?,
+                "--pytorch-variant" => plan.pytorch_variant = value.to_owned(),
                 _ => {
                     let known = given.iter_mut().find(|(name, _)| *name == option);
                     let (_, old) = known.with_context(|| format!("no such option: {option}\n\n{USAGE}"))?;
@@ -208,6 +214,9 @@ fn measure(plan: &Plan, workspace: &Workspace, work: &str, system: System, path:
     }
     let mut command = system.training(workspace, work)?;
     command.args(&plan.options).arg("--report").arg(path);
+    if system.peer == Some(Peer::PyTorch) && !plan.pytorch_variant.is_empty() {
+        command.args(["--variant", &plan.pytorch_variant]);
+    }
     println!("{}", command_line(&command));
     let before = CpuTime::now();
     run_command(&mut command)?;
@@ -249,17 +258,6 @@ fn write_whole(path: &Path, text: &str) -> Result<()> {
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Whether the arguments of `bench train` ask for peers; then [`run`] takes them.
-pub(super) fn is_meant(args: &[&str]) -> bool {
-    args.contains(&"--peers")
-}
-
-/// Refuses `--peers` for benchmarks that have none.
-pub(super) fn refuse(name: &str, args: &[&str]) -> Result<()> {
-    ensure!(!is_meant(args), "bench {name} has no peers; bench train has\n\n{USAGE}");
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,7 +286,8 @@ mod tests {
 
     #[test]
     fn options_are_passed_on_to_all() {
-        let plan = plan("--updates 7 --peers pytorch");
+        let plan = plan("--updates 7 --peers pytorch --pytorch-variant onednn");
+        assert_eq!(plan.pytorch_variant, "onednn");
         assert_eq!(plan.options, ["--updates", "7", "--windows", "5", "--threads", "2"]);
     }
 

@@ -52,6 +52,11 @@ impl Peer {
         }
     }
 
+    /// The Python that has the peer, which must be set up.
+    pub(crate) fn python(self, workspace: &Workspace) -> Result<PathBuf> {
+        self.environment().ready(&workspace.target_dir)
+    }
+
     fn program(self) -> &'static str {
         match self {
             Peer::Sockeye => "xtask/peers/sockeye_speed.py",
@@ -68,7 +73,7 @@ impl Peer {
              repository as `shared`",
             data.display()
         );
-        let mut command = Command::new(self.environment().ready(&workspace.target_dir)?);
+        let mut command = Command::new(self.python(workspace)?);
         command.args(["-W", "ignore"]).arg(workspace.root.join(self.program())).args(["--work", work]);
         command.arg("--data").arg(data).stdin(Stdio::null());
         if self.precisions().len() > 1 {
