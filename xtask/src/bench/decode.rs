@@ -37,22 +37,23 @@ impl<'a> Plan<'a> {
         let mut rest = args.iter();
         while let Some(&option) = rest.next() {
             let value = *rest.next().with_context(|| format!("{option} needs a value\n\n{USAGE}"))?;
-            if option == "--peers" {
-                ensure!(
+            match option {
+                "--peers" => ensure!(
                     value == "sockeye",
                     "decoding is compared with sockeye alone, not {value:?}\n\n{USAGE}"
-                );
-                continue;
-            }
-            plan.ours.extend([option, value]);
-            match option {
+                ),
                 "--model" => plan.model = value,
-                _ if OURS_ALONE.contains(&option) => {}
-                _ => plan.sockeyes.extend([option, value]),
+                "--text" => plan.text = value,
+                _ => {
+                    plan.ours.extend([option, value]);
+                    if !OURS_ALONE.contains(&option) {
+                        plan.sockeyes.extend([option, value]);
+                    }
+                }
             }
         }
-        let has_text = plan.ours.contains(&"--text");
-        ensure!(!plan.model.is_empty() && has_text, "--model and --text must be given\n\n{USAGE}");
+        let is_whole = !plan.model.is_empty() && !plan.text.is_empty();
+        ensure!(is_whole, "--model and --text must be given\n\n{USAGE}");
         Ok(plan)
     }
 }
