@@ -66,7 +66,7 @@ def check_training(cell, pairs, precision, compiled):
     model = model_of(cell, compiled, "fused" if compiled else "inplace")
     optimizer = OnePassAdam(model, rate=0.01)
     losses = []
-    for _ in range(40):
+    for _ in range(25):
         batch = Batch(pairs)
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             loss = model(batch) / len(batch.labels)
@@ -80,13 +80,15 @@ def check_training(cell, pairs, precision, compiled):
 
 
 def main():
+    # The products are too small for more.
+    torch.set_num_threads(1)
     pairs = some_pairs(7, random.Random(1))
     for cell in WORKS:
-        for loss in ("inplace", "library"):
-            check_gradients(cell, loss, pairs)
+        check_gradients(cell, "inplace", pairs)
         check_padding(cell, pairs)
         check_training(cell, pairs, "f32", compiled=False)
         check_training(cell, pairs, "bf16", compiled=False)
+    check_gradients("lstm", "library", pairs)
     check_training("gru", pairs, "f32", compiled=True)
     print("the model's gradients, losses and training are right")
 

@@ -5,11 +5,16 @@ Targets are packed: the tokens of all sentences at the first position, then at t
 length, so that those which still go on are the first ones.
 """
 
+import logging
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 import works
+
+# It says that Triton is missing, which only GPUs need.
+logging.getLogger("torch.utils.flop_counter").setLevel(logging.ERROR)
 
 
 class Batch:
@@ -235,33 +240,32 @@ def at_least_f32(values):
     return torch.promote_types(values.dtype, torch.float32)
 
 
-def logits_to_gradient(logits, labels):
-    """The negative log-likelihoods (N) in f32 and the gradient of their sum by the logits (N, V), in the logits' type."""
+def probabilities(logits):
+    """The logarithms of the sums of exponentials (N) in f32, and the probabilities (N, V) in the logits' type."""
     scores = logits.to(at_least_f32(logits))
     whole = scores.logsumexp(1)
-    right = scores.gather(1, labels[:, None])[:, 0]
-    gradient = torch.exp(scores - whole[:, None])
-    gradient = gradient - (torch.arange(logits.shape[1]) == labels[:, None]).to(gradient.dtype)
-    return whole - right, gradient.to(logits.dtype)
+    return whole, torch.exp(scores - whole[:, None]).to(logits.dtype)
 
 
-def in_place(logits, labels):
-    """The same without fusing: as few passes as the library's own operations allow."""
+def probabilities_in_place(logits):
+    """The same without compiling: as few passes as the library's own operations allow."""
     likely = F.log_softmax(logits, 1, dtype=at_least_f32(logits))
-    losses = -likely.gather(1, labels[:, None])[:, 0]
-    gradient = likely.exp_()
-    gradient[torch.arange(len(labels)), labels] -= 1
-    return losses, gradient.to(logits.dtype)
+    whole = logits[:, 0] - likely[:, 0]
+    return whole, likely.exp_().to(logits.dtype)
 
 
 class OutputLoss(torch.autograd.Function):
     """The sum of the negative log-likelihoods of `labels` (N), from vectors (N, H), the weight (V, H) and the bias (V)."""
 
     @staticmethod
-    def forward(context, vectors, weight, bias, labels, to_gradient):
+    def forward(context, vectors, weight, bias, labels, softmax):
         value = weight.to(vectors.dtype)
         logits = torch.addmm(bias.to(vectors.dtype), vectors, value.t())
-        losses, gradient = to_gradient(logits, labels)
+        whole, gradient = softmax(logits)
+        rows = torch.arange(len(labels))
+        losses = whole - logits[rows, labels]
+        # The sum's gradient by the logits is the probabilities, less one at the labels: in f32, where it is nearly zero.
+        gradient[rows, labels] = torch.expm1(-losses).to(gradient.dtype)
         context.kind = weight.dtype
         context.save_for_backward(vectors, value, gradient)
         return losses.sum()
@@ -289,15 +293,14 @@ class Translator(nn.Module):
         self.core = Convolutional(work, compiled) if work.cell == "cnn" else Recurrent(work, compiled)
         self.output = nn.Linear(work.hidden, target_size)
         self.loss = loss
-        fused = torch.compile(logits_to_gradient, dynamic=True) if loss == "fused" else None
-        self.to_gradient = fused or in_place
+        self.softmax = torch.compile(probabilities, dynamic=True) if loss == "fused" else probabilities_in_place
 
     def forward(self, batch):
         vectors = self.core(self.source(batch.source), self.target(batch.previous), batch)
         if self.loss == "library":
             return F.cross_entropy(self.output(vectors), batch.labels, reduction="sum")
         with torch.autocast("cpu", enabled=False):
-            return OutputLoss.apply(vectors, self.output.weight, self.output.bias, batch.labels, self.to_gradient)
+            return OutputLoss.apply(vectors, self.output.weight, self.output.bias, batch.labels, self.softmax)
 
     def finish(self):
         self.core.finish()
@@ -316,33 +319,34 @@ class LibraryAdam:
         self.adam.zero_grad()
 
 
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+
+
+@torch.compile(dynamic=True)
+def adam(values, gradient, mean, square, rate, root):
+    """`rate` and `root` are tensors of one number with the corrections for few steps in them."""
+    first, second = BETAS
+    gradient = gradient.clamp(-works.CLIP, works.CLIP)
+    mean.copy_(first * mean + (1 - first) * gradient)
+    square.copy_(second * square + (1 - second) * gradient * gradient)
+    values.copy_(values - rate * mean / (square.sqrt() * root + EPSILON))
+
+
 class OnePassAdam:
     """Clipping and Adam in one compiled pass over each parameter."""
-
-    BETAS, EPSILON = (0.9, 0.999), 1e-8
 
     def __init__(self, model, rate=works.LEARNING_RATE):
         self.parameters = list(model.parameters())
         self.moments = [torch.zeros(2, parameter.numel()) for parameter in self.parameters]
         self.rate = rate
         self.steps = 0
-        self.pass_over = torch.compile(self.one_pass, dynamic=True)
-
-    @staticmethod
-    def one_pass(values, gradient, mean, square, rate, root):
-        """`rate` and `root` are tensors of one number with the corrections for few steps in them."""
-        first, second = OnePassAdam.BETAS
-        gradient = gradient.clamp(-works.CLIP, works.CLIP)
-        mean.copy_(first * mean + (1 - first) * gradient)
-        square.copy_(second * square + (1 - second) * gradient * gradient)
-        values.copy_(values - rate * mean / (square.sqrt() * root + OnePassAdam.EPSILON))
 
     @torch.no_grad()
     def step(self):
         self.steps += 1
-        first, second = (1 - beta**self.steps for beta in self.BETAS)
+        first, second = (1 - beta**self.steps for beta in BETAS)
         rate, root = torch.tensor(self.rate / first), torch.tensor(second**-0.5)
         for parameter, moments in zip(self.parameters, self.moments):
             gradient = parameter.grad.contiguous().view(-1)
-            self.pass_over(parameter.view(-1), gradient, moments[0], moments[1], rate, root)
+            adam(parameter.view(-1), gradient, moments[0], moments[1], rate, root)
             parameter.grad = None
