@@ -1,4 +1,11 @@
 //! `cargo xtask bench <name> [args]`: one table from the names of benchmarks to their bench targets.
+//!
+//! `bench train --peers …` and `bench decode --peers …` measure the peers too, see [`side_by_side`] and [`decode`].
+
+mod decode;
+mod load;
+mod side_by_side;
+mod table;
 
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -30,13 +37,27 @@ const BENCHES: &[Bench] = &[
 pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let Some((name, rest)) = args.split_first() else {
-        println!("usage: cargo xtask bench <name> [args]\n\n{}", listing(&workspace.packages));
+        println!(
+            "usage: cargo xtask bench <name> [args]\n\n{}\n\n{}\n\n{}",
+            listing(&workspace.packages),
+            side_by_side::USAGE,
+            decode::USAGE
+        );
         return Ok(ExitCode::SUCCESS);
     };
     let bench = find(name, &workspace.packages)?;
-    println!("{}", machine_line());
+    let machine = machine_line();
+    println!("{machine}");
     let mut command = cargo(&workspace.root);
-    command.args(["bench", "--package", bench.package, "--bench", bench.target, "--"]).args(rest);
+    command.args(["bench", "--package", bench.package, "--bench", bench.target, "--"]);
+    if rest.contains(&"--peers") {
+        return match bench.name {
+            "train" => side_by_side::run(rest, &workspace, &machine),
+            "decode" => decode::run(rest, &workspace, &mut command),
+            name => bail!("bench {name} has no peers; train and decode have"),
+        };
+    }
+    command.args(rest);
     println!("{}", command_line(&command));
     run_command(&mut command)?;
     Ok(ExitCode::SUCCESS)

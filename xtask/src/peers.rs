@@ -1,22 +1,27 @@
-//! `cargo xtask peers`: the programs whose results ours must equal, run for themselves.
+//! `cargo xtask peers`: the programs whose results ours must equal, and those whose speed it is compared with.
 //!
-//! The peer is Sockeye 1.18.106. Nothing here belongs to the gate: what the tests need of it is recorded in files.
+//! Sockeye 1.18.106 is both; a program with PyTorch is for speed alone. Nothing here belongs to the gate: what the tests need
+//! of Sockeye is recorded in files.
 
 mod environment;
+pub(crate) mod speed;
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use self::speed::Peer;
 use crate::workspace::{Workspace, command_line, run as run_command};
 
 const USAGE: &str = "\
 usage: cargo xtask peers <command>
 
-  setup                                  an environment with Sockeye in the target folder (300 MB, once)
-  sockeye                                the same
+  setup [sockeye|pytorch]                environments with Sockeye (300 MB) and PyTorch (4 GB) in the target folder, once
+  sockeye                                the same as `setup sockeye`
+  run sockeye|pytorch WORK [options]     train a work (RNN512, RNN1024, GRU512, CNN1, CNN8) and say how fast; options of both
+                                         are --updates N --windows N --warm-up N --threads N --seed N --report FILE,
+                                         of PyTorch also --precision f32|bf16 --variant WORDS
   record-losses                          record Sockeye's first updates anew for the tests of crates/train
   sockeye-load FOLDER [--source FILE]    let Sockeye load an exported model and translate FILE, a sentence a line
                                          (without it: the test sentences of the golden cases)";
@@ -26,11 +31,10 @@ const MODEL_FILES: [&str; 4] = ["config", "params.best", "vocab.src.0.json", "vo
 
 pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     match args {
-        // The first says what it does, the second whom it sets up.
-        ["setup" | "sockeye"] => {
-            let python = environment::set_up(&Workspace::load()?.target_dir)?;
-            println!("{} is ready: {}", environment::WHAT, python.display());
-        }
+        ["setup"] => set_up(&Peer::ALL)?,
+        ["setup", peer] if !peer.starts_with('-') => set_up(&[Peer::named(peer)?])?,
+        ["sockeye"] => set_up(&[Peer::Sockeye])?,
+        ["run", peer, work, options @ ..] => train(Peer::named(peer)?, work, options)?,
         ["record-losses"] => record_losses(&Workspace::load()?)?,
         ["sockeye-load", model] if !model.starts_with('-') => {
             let workspace = Workspace::load()?;
@@ -45,10 +49,42 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn set_up(peers: &[Peer]) -> Result<()> {
+    let workspace = Workspace::load()?;
+    for peer in peers {
+        let environment = peer.environment();
+        let python = environment.set_up(&workspace.target_dir)?;
+        if *peer == Peer::PyTorch {
+            check_pytorch(&workspace, &python)?;
+        }
+        println!("{} is ready: {}", environment.what, python.display());
+    }
+    Ok(())
+}
+
+/// Lets the program compare its own gradients with PyTorch's, compiled and not; it needs a compiler for that.
+fn check_pytorch(workspace: &Workspace, python: &Path) -> Result<()> {
+    let program = workspace.root.join("xtask/peers/pytorch_check.py");
+    run_command(Command::new(python).args(["-W", "ignore"]).arg(program).stdin(Stdio::null()))
+        .context("PyTorch is there, and training with it does not work; it needs a C++ compiler and Python's headers (on \
+                  Debian and Ubuntu: apt-get install g++ python3-dev)")
+}
+
+/// Trains one work with one peer alone.
+fn train(peer: Peer, work: &str, options: &[&str]) -> Result<()> {
+    ensure!(
+        speed::WORKS.contains(&work),
+        "no work is called {work:?}: there are {}",
+        speed::WORKS.join(", ")
+    );
+    // Where the options name a precision, the last one counts.
+    run_command(peer.training(&Workspace::load()?, work, "f32")?.args(options))
+}
+
 /// Writes the files of the test `crates/train/tests/sockeye_losses.rs`.
 fn record_losses(workspace: &Workspace) -> Result<()> {
     let golden = golden(workspace)?;
-    let python = environment::ready(&workspace.target_dir)?;
+    let python = Peer::Sockeye.python(workspace)?;
     let output = workspace.root.join("crates/train/tests/sockeye");
     run_command(
         sockeye(&python)
@@ -66,7 +102,7 @@ fn record_losses(workspace: &Workspace) -> Result<()> {
 fn sockeye_load(workspace: &Workspace, model: &Path, source: &Path) -> Result<()> {
     check_model_folder(model)?;
     ensure!(source.is_file(), "{} is not there, or not a file of sentences", source.display());
-    let python = environment::ready(&workspace.target_dir)?;
+    let python = Peer::Sockeye.python(workspace)?;
     let mut command = sockeye(&python);
     command.args(["-m", "sockeye.translate", "--use-cpu", "--beam-size", "5"]);
     command.arg("--models").arg(model).arg("--input").arg(source);
@@ -111,9 +147,7 @@ fn sockeye(python: &Path) -> Command {
 
 /// The golden cases' folder in the shared material.
 fn golden(workspace: &Workspace) -> Result<PathBuf> {
-    let shared =
-        env::var_os("KOKANEE_SHARED").map_or_else(|| workspace.root.join("../shared"), PathBuf::from);
-    let golden = shared.join("golden");
+    let golden = speed::shared(workspace).join("golden");
     ensure!(
         golden.join("train.src").is_file(),
         "the corpus of the golden cases is not in {}: set KOKANEE_SHARED to the folder of the shared material, or put \
@@ -137,6 +171,9 @@ mod tests {
     fn what_is_not_understood_is_refused_with_the_usage() {
         check(&["record"], "no such command: peers record\n\nusage: cargo xtask peers");
         check(&["setup", "--force"], "no such command: peers setup --force");
+        check(&["setup", "mxnet"], "no peer is called \"mxnet\": there are sockeye, pytorch");
+        check(&["run", "sockeye", "RNN256"], "no work is called \"RNN256\": there are RNN512, ");
+        check(&["run", "sockeye"], "no such command: peers run sockeye");
         check(&["sockeye-load"], "no such command: peers sockeye-load");
         check(&["sockeye-load", "--source"], "no such command: peers sockeye-load --source");
     }

@@ -1,6 +1,7 @@
-//! A Python that has Sockeye, in versions that work together.
+//! Virtual environments of Python with the peers, in versions that work together.
 
 use std::env;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -8,118 +9,182 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::venv;
 
-/// Names a Python that has Sockeye already; then none is set up.
-const VARIABLE: &str = "KOKANEE_PEERS_PYTHON";
-
-pub(super) const WHAT: &str = "Sockeye 1.18.106 on MXNet 1.9.1";
-
-/// Everything that Sockeye's training and translation import, installed as it stands here: Sockeye itself asks for MXNet 1.4.1,
-/// which no Python of today runs; MXNet 1.9.1 is the last there is, and NumPy 1.23 the last that it works with.
-const PACKAGES: &[&str] = &[
-    "sockeye==1.18.106",
-    "mxnet==1.9.1",
-    "numpy==1.23.5",
-    "PyYAML==6.0.3",
-    "portalocker==2.10.1",
-    "sacrebleu==1.4.3",
-    // What MXNet imports to download models.
-    "requests==2.32.3",
-    "certifi==2024.8.30",
-    "charset-normalizer==3.4.0",
-    "idna==3.10",
-    "urllib3==2.2.3",
-];
-
-/// Imports what is used (Sockeye must come before MXNet) and prints versions.
-const PROBE: &str = "import sockeye.train, sockeye.translate, sockeye, mxnet, numpy\n\
-                     print(sockeye.__version__, mxnet.__version__, numpy.__version__)";
-const PROBE_SAYS: &str = "1.18.106 1.9.1 1.23.5";
-
-/// Minor versions of Python 3 for which there are wheels of that NumPy.
-const PYTHONS: std::ops::RangeInclusive<u32> = 8..=11;
-
-/// What may be called `python3` on a machine, the likeliest first.
-const NAMES: [&str; 5] = ["python3", "python3.11", "python3.10", "python3.9", "python3.8"];
-
-/// The Python with Sockeye: `$KOKANEE_PEERS_PYTHON`, else the one of the target folder, which is made where it is missing or
-/// does not work.
-pub(super) fn set_up(target_dir: &Path) -> Result<PathBuf> {
-    let (python, is_named) = place(target_dir);
-    let Err(fault) = probe(&python) else { return Ok(python) };
-    ensure!(
-        !is_named,
-        "{VARIABLE} names {}, which has no {WHAT}: {fault}\ninstall {} there, or unset {VARIABLE} to have an \
-         environment made",
-        python.display(),
-        PACKAGES.join(" "),
-    );
-    let dir = folder(target_dir);
-    venv::make(&base()?, &dir, PACKAGES).with_context(|| {
-        format!("{WHAT} could not be installed; MXNet has wheels for x86-64 (Linux and macOS) only")
-    })?;
-    match probe(&python) {
-        Ok(()) => Ok(python),
-        Err(fault) => bail!("{WHAT} was installed in {} and does not work: {fault}", dir.display()),
-    }
+/// A Python that has one of the peers.
+pub(crate) struct Environment {
+    pub(super) what: &'static str,
+    /// Names a Python that has the peer already; then none is set up.
+    variable: &'static str,
+    /// In `peers` of the target folder.
+    folder: &'static str,
+    /// Everything that is imported, installed as it stands here.
+    packages: &'static [&'static str],
+    /// Imports what is used, and prints versions.
+    probe: &'static str,
+    probe_says: &'static str,
+    /// Minor versions of Python 3 for which there are wheels of all packages.
+    pythons: RangeInclusive<u32>,
+    /// What such a Python may be called, the likeliest first.
+    names: &'static [&'static str],
+    needs: &'static str,
 }
 
-/// The Python with Sockeye, which must be there.
-pub(super) fn ready(target_dir: &Path) -> Result<PathBuf> {
-    let (python, is_named) = place(target_dir);
-    match probe(&python) {
-        Ok(()) => Ok(python),
-        Err(fault) if is_named => {
-            bail!("{VARIABLE} names {}, which has no {WHAT}: {fault}", python.display())
+/// Sockeye itself asks for MXNet 1.4.1, which no Python of today runs; MXNet 1.9.1 is the last there is, and NumPy 1.23 the
+/// last that it works with.
+pub(super) const SOCKEYE: Environment = Environment {
+    what: "Sockeye 1.18.106 on MXNet 1.9.1",
+    variable: "KOKANEE_PEERS_PYTHON",
+    folder: "sockeye",
+    packages: &[
+        "sockeye==1.18.106",
+        "mxnet==1.9.1",
+        "numpy==1.23.5",
+        "PyYAML==6.0.3",
+        "portalocker==2.10.1",
+        "sacrebleu==1.4.3",
+        // What MXNet imports to download models.
+        "requests==2.32.3",
+        "certifi==2024.8.30",
+        "charset-normalizer==3.4.0",
+        "idna==3.10",
+        "urllib3==2.2.3",
+    ],
+    // Sockeye must come before MXNet.
+    probe: "import sockeye.train, sockeye.translate, sockeye, mxnet, numpy\n\
+            print(sockeye.__version__, mxnet.__version__, numpy.__version__)",
+    probe_says: "1.18.106 1.9.1 1.23.5",
+    pythons: 8..=11,
+    names: &["python3", "python3.11", "python3.10", "python3.9", "python3.8"],
+    needs: "MXNet has wheels for x86-64 (Linux and macOS) only",
+};
+
+/// The wheel for Linux has code for GPUs in it, and cannot be loaded without the libraries that this code names; so they are
+/// installed too, though nothing calls them. Triton and what else only a GPU needs stays away.
+pub(super) const PYTORCH: Environment = Environment {
+    what: "PyTorch 2.15.0",
+    variable: "KOKANEE_PYTORCH_PYTHON",
+    folder: "pytorch",
+    packages: &[
+        "torch==2.15.0",
+        "numpy==2.4.6",
+        "typing_extensions==4.16.0",
+        "sympy==1.14.0",
+        "mpmath==1.4.1",
+        "networkx==3.6.1",
+        "jinja2==3.1.6",
+        "markupsafe==3.0.4",
+        "fsspec==2026.9.0",
+        "filelock==4.2.11",
+        "setuptools==80.10.2",
+        "nvidia-cublas==13.4.1.3; sys_platform == 'linux'",
+        "nvidia-cuda-cupti==13.2.86; sys_platform == 'linux'",
+        "nvidia-cuda-nvrtc==13.2.86; sys_platform == 'linux'",
+        "nvidia-cuda-runtime==13.2.86; sys_platform == 'linux'",
+        "nvidia-cudnn-cu13==9.26.0.51; sys_platform == 'linux'",
+        "nvidia-cufft==12.2.0.57; sys_platform == 'linux'",
+        "nvidia-cufile==1.17.1.22; sys_platform == 'linux'",
+        "nvidia-cusparse==12.7.10.12; sys_platform == 'linux'",
+        "nvidia-cusparselt-cu13==0.8.1; sys_platform == 'linux'",
+        "nvidia-nccl-cu13==2.30.7; sys_platform == 'linux'",
+        "nvidia-nvjitlink==13.5.37; sys_platform == 'linux'",
+        "nvidia-nvshmem-cu13==3.7.2; sys_platform == 'linux'",
+    ],
+    probe: "import torch, numpy\nprint(torch.__version__.split('+')[0], numpy.__version__)",
+    probe_says: "2.15.0 2.4.6",
+    pythons: 11..=13,
+    names: &["python3", "python3.13", "python3.12", "python3.11"],
+    needs: "it takes 4 GB of disk, and there are wheels for x86-64 Linux",
+};
+
+impl Environment {
+    /// The Python of the user's variable, else the one of the target folder, which is made where it is missing or does not
+    /// work.
+    pub(super) fn set_up(&self, target_dir: &Path) -> Result<PathBuf> {
+        let (python, is_named) = self.place(target_dir);
+        let Err(fault) = self.probe(&python) else { return Ok(python) };
+        ensure!(
+            !is_named,
+            "{} names {}, which has no {}: {fault}\ninstall {} there, or unset {} to have an environment made",
+            self.variable,
+            python.display(),
+            self.what,
+            self.packages.join(" "),
+            self.variable,
+        );
+        let dir = self.dir(target_dir);
+        venv::make(&self.base()?, &dir, self.packages)
+            .with_context(|| format!("{} could not be installed; {}", self.what, self.needs))?;
+        match self.probe(&python) {
+            Ok(()) => Ok(python),
+            Err(fault) => {
+                bail!("{} was installed in {} and does not work: {fault}", self.what, dir.display())
+            }
         }
-        Err(fault) => bail!("{WHAT} is not there: {fault}\n`cargo xtask peers setup` installs it"),
     }
-}
 
-fn folder(target_dir: &Path) -> PathBuf {
-    target_dir.join("peers")
-}
-
-/// Where the Python should be, and whether the user said so.
-fn place(target_dir: &Path) -> (PathBuf, bool) {
-    match env::var_os(VARIABLE) {
-        Some(python) => (python.into(), true),
-        None => (venv::interpreter(&folder(target_dir)), false),
-    }
-}
-
-/// Whether `python` has Sockeye; if not, why.
-fn probe(python: &Path) -> Result<(), String> {
-    let said = says(python, PROBE)?;
-    if said == PROBE_SAYS {
-        return Ok(());
-    }
-    Err(format!("it has Sockeye, MXNet and NumPy in the versions {said}, and {PROBE_SAYS} are meant"))
-}
-
-/// A Python to make the environment with.
-fn base() -> Result<PathBuf> {
-    let mut found = Vec::new();
-    for name in NAMES {
-        match says(Path::new(name), "import sys; print(*sys.version_info[:2])") {
-            Ok(version) if is_suitable(&version) => return Ok(name.into()),
-            Ok(version) => found.push(format!("{name} is {}", version.replace(' ', "."))),
-            Err(_) => {}
+    /// The Python with the peer, which must be there.
+    pub(crate) fn ready(&self, target_dir: &Path) -> Result<PathBuf> {
+        let (python, is_named) = self.place(target_dir);
+        match self.probe(&python) {
+            Ok(()) => Ok(python),
+            Err(fault) if is_named => {
+                bail!("{} names {}, which has no {}: {fault}", self.variable, python.display(), self.what)
+            }
+            Err(fault) => bail!(
+                "{} is not there: {fault}\n`cargo xtask peers setup {}` installs it",
+                self.what,
+                self.folder
+            ),
         }
     }
-    let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
-    bail!(
-        "{WHAT} needs Python 3.{} to 3.{} with its module venv, and found {found}: install one as {}, or set {VARIABLE} to \
-         a Python that has Sockeye",
-        PYTHONS.start(),
-        PYTHONS.end(),
-        NAMES[1..].join(", ")
-    );
-}
 
-/// `3 11`
-fn is_suitable(version: &str) -> bool {
-    let minor = version.strip_prefix("3 ").and_then(|minor| minor.parse().ok());
-    minor.is_some_and(|minor| PYTHONS.contains(&minor))
+    fn dir(&self, target_dir: &Path) -> PathBuf {
+        target_dir.join("peers").join(self.folder)
+    }
+
+    /// Where the Python should be, and whether the user said so.
+    fn place(&self, target_dir: &Path) -> (PathBuf, bool) {
+        match env::var_os(self.variable) {
+            Some(python) => (python.into(), true),
+            None => (venv::interpreter(&self.dir(target_dir)), false),
+        }
+    }
+
+    /// Whether `python` has the peer; if not, why.
+    fn probe(&self, python: &Path) -> Result<(), String> {
+        let said = says(python, self.probe)?;
+        if said == self.probe_says {
+            return Ok(());
+        }
+        Err(format!("it has it in the versions {said}, and {} are meant", self.probe_says))
+    }
+
+    /// A Python to make the environment with.
+    fn base(&self) -> Result<PathBuf> {
+        let mut found = Vec::new();
+        for name in self.names {
+            match says(Path::new(name), "import sys; print(*sys.version_info[:2])") {
+                Ok(version) if self.suits(&version) => return Ok(name.into()),
+                Ok(version) => found.push(format!("{name} is {}", version.replace(' ', "."))),
+                Err(_) => {}
+            }
+        }
+        let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
+        bail!(
+            "{} needs Python 3.{} to 3.{} with its module venv, and found {found}: install one as {}, or set {} to a Python \
+             that has it",
+            self.what,
+            self.pythons.start(),
+            self.pythons.end(),
+            self.names[1..].join(", "),
+            self.variable
+        );
+    }
+
+    /// Whether packages can be had for a version such as `3 11`.
+    fn suits(&self, version: &str) -> bool {
+        let minor = version.strip_prefix("3 ").and_then(|minor| minor.parse().ok());
+        minor.is_some_and(|minor| self.pythons.contains(&minor))
+    }
 }
 
 /// What a program in Python prints; or why it does not run, in its last words.
@@ -146,20 +211,33 @@ mod tests {
         let cases =
             [("3 7", false), ("3 8", true), ("3 11", true), ("3 12", false), ("2 7", false), ("", false)];
         for (version, want) in cases {
-            assert_eq!(is_suitable(version), want, "{version:?}");
+            assert_eq!(SOCKEYE.suits(version), want, "{version:?}");
         }
+        assert!(PYTORCH.suits("3 12") && !PYTORCH.suits("3 10"));
     }
 
     #[test]
     fn a_python_that_is_not_there_is_named() {
-        let fault = probe(Path::new("no/such/python3")).unwrap_err();
+        let fault = SOCKEYE.probe(Path::new("no/such/python3")).unwrap_err();
         assert!(fault.starts_with("no/such/python3 cannot be started: "), "{fault}");
     }
 
     #[test]
     fn every_package_is_pinned_and_the_probe_asks_for_the_same_versions() {
-        let versions: Vec<&str> =
-            PACKAGES.iter().map(|package| package.split_once("==").expect(package).1).collect();
-        assert_eq!(PROBE_SAYS, versions[..3].join(" "));
+        for environment in [SOCKEYE, PYTORCH] {
+            let versions: Vec<&str> = environment
+                .packages
+                .iter()
+                .map(|package| package.split_once("==").expect(package).1)
+                .collect();
+            let asked = environment.probe_says.split(' ').count();
+            assert_eq!(environment.probe_says, versions[..asked].join(" "));
+        }
+    }
+
+    #[test]
+    fn what_is_not_set_up_is_refused_with_the_command() {
+        let error = PYTORCH.ready(Path::new("no/such/target")).unwrap_err().to_string();
+        assert!(error.contains("`cargo xtask peers setup pytorch`"), "{error}");
     }
 }
