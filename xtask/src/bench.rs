@@ -6,6 +6,7 @@ use std::{env, fs, thread};
 
 use anyhow::{Result, bail};
 
+use crate::ci::python;
 use crate::workspace::{Package, Workspace, cargo, command_line, run as run_command};
 
 /// A benchmark that can be asked for by name.
@@ -21,6 +22,7 @@ const BENCHES: &[Bench] = &[
     Bench { name: "prepare", package: "kokanee-data", target: "prepare", what: "text to RecordIO, pairs/s" },
     Bench { name: "train", package: "kokanee-train", target: "training", what: "training, sentences/s" },
     Bench { name: "decode", package: "kokanee-nn", target: "decoding", what: "beam search, sentences/s" },
+    Bench { name: "scaling", package: "kokanee", target: "scaling", what: "how cost grows, with pictures" },
     Bench { name: "quality", package: "kokanee", target: "quality", what: "a whole training, BLEU and PER" },
 ];
 
@@ -37,6 +39,12 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     let mut command = cargo(&workspace.root);
     command.args(["bench", "--package", bench.package, "--bench", bench.target, "--"]).args(rest);
     println!("{}", command_line(&command));
+    if bench.name == "prepare" && rest.contains(&"--peers") {
+        // Without one the comparison cannot be made, so it is as much a fault as in CI.
+        if let Some(interpreter) = python::with_protobuf(&workspace.target_dir, true)? {
+            command.env(python::VARIABLE, interpreter);
+        }
+    }
     run_command(&mut command)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kokanee_contract::special_ids::EOS;
+use kokanee_contract::special_ids::{EOS, PAD};
 use kokanee_kernels::Team;
 use kokanee_nn::decode::{Decoding, Request, Search};
 use kokanee_nn::{LengthStatistics, Model};
@@ -23,7 +23,7 @@ const BATCHES: [usize; 2] = [1, 64];
 const BASE_BEAM: usize = 5;
 const LENGTHS: [usize; 5] = [5, 10, 20, 40, 80];
 const BEAMS: [usize; 5] = [1, 2, 5, 10, 20];
-/// Far below any logit, so that `</s>` is never said and every answer has as many words as asked for.
+/// Far below any logit, so that the words that end an answer are never said, and each has as many words as asked for.
 const NEVER: f32 = -1e4;
 
 const UNIT: Unit = Unit { name: "time for a sentence in ms", of_a_second: 1e3, column: "ms a sentence" };
@@ -104,14 +104,15 @@ fn bytes_a_value(format: &str) -> f64 {
     }
 }
 
-/// The base model with first parameters, but for the bias of `</s>`.
+/// The base model with first parameters, but for the biases of `</s>` and `<pad>`, which end an answer.
 fn model_that_never_ends(team: &Team) -> Model {
     let h = BASE.hyperparameters(LENGTHS[LENGTHS.len() - 1], &[]).expect("hyperparameters that are built");
     let mut model = BASE.model(&h, team);
     let biases =
         model.parameters_mut().iter_mut().filter(|parameter| parameter.name.ends_with("output_bias"));
     for bias in biases {
-        Arc::make_mut(&mut bias.value).data_mut()[EOS as usize] = NEVER;
+        let bias = Arc::make_mut(&mut bias.value).data_mut();
+        (bias[EOS as usize], bias[PAD as usize]) = (NEVER, NEVER);
     }
     model
 }

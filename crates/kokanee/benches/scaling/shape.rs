@@ -41,11 +41,12 @@ impl Shape {
     }
 
     /// Multiply-adds for one target token that looks at `source` tokens: the first layer, which is fed the attentional vector,
-    /// the layers above, the attention's query, scores and context, the attentional vector, the output layer.
+    /// the layers above, which see the context, the attention's query, scores and context, the attentional vector, the output
+    /// layer.
     pub(crate) fn for_target_token(&self, source: usize) -> f64 {
         let (h, e) = (self.hidden, self.embedding);
         let first = GATES * h * (e + h + h);
-        let upper = (self.layers - 1) * GATES * h * 2 * h;
+        let upper = (self.layers - 1) * GATES * h * 3 * h;
         let attention = h * h + source * 2 * h;
         (first + upper + attention + 2 * h * h + h * self.target_vocabulary) as f64
     }
