@@ -34,8 +34,16 @@ struct Work {
     threads: usize,
 }
 
-/// What a curve varies: its file, title, axis, values, and how a value changes the work.
-type Sweep = (&'static str, &'static str, &'static str, Axes, Vec<usize>, fn(&mut Work, usize));
+/// What a curve varies.
+struct Sweep {
+    file: &'static str,
+    title: &'static str,
+    x_label: &'static str,
+    axes: Axes,
+    values: Vec<usize>,
+    /// How a value changes the work.
+    change: fn(&mut Work, usize),
+}
 
 /// Measures all curves in every precision that is built.
 ///
@@ -50,61 +58,101 @@ pub(crate) fn study(options: &Options, machine: &Machine) -> Result<Study, Strin
     if is_built.is_empty() {
         return Err("no precision is left to train in".to_owned());
     }
-    let threads: Vec<usize> = (1..=options.threads).filter(|n| n.is_power_of_two()).collect();
-    let sweeps: Vec<Sweep> = vec![
-        (
-            "training-hidden",
-            "Hidden units",
-            "hidden units",
-            Axes::Logarithmic,
-            vec![128, 256, 512, 1024],
-            |w, x| {
-                w.shape.hidden = x;
-            },
-        ),
-        (
-            "training-vocabulary",
-            "Target vocabulary",
-            "target words",
-            Axes::FromZero,
-            vec![2000, 10_000, 20_000, 50_000],
-            |w, x| w.shape.target_vocabulary = x,
-        ),
-        (
-            "training-layers",
-            "Layers",
-            "layers of the encoder, and of the decoder",
-            Axes::FromZero,
-            vec![1, 2, 4, 8],
-            |w, x| w.shape.layers = x,
-        ),
-        (
-            "training-length",
-            "Length of sentences",
-            "tokens of a sentence, each side",
-            Axes::FromZero,
-            vec![5, 10, 20, 40, 80],
-            |w, x| w.length = x,
-        ),
-        (
-            "training-batch",
-            "Sentences in a batch",
-            "sentences in a batch",
-            Axes::Logarithmic,
-            vec![8, 16, 32, 64, 128, 256],
-            |w, x| w.batch = x,
-        ),
-        ("training-threads", "Threads", "threads", Axes::FromZero, threads, |w, x| w.threads = x),
-    ];
     let mut curves: Vec<Curve> = Vec::new();
-    for (file, title, x_label, axes, values, change) in sweeps {
-        let mut curve = Curve::new(file, title, x_label, axes, UNIT);
-        for &precision in &is_built {
-            for x in options.points_of(&values) {
+    for sweep in sweeps() {
+        curves.push(sweep.measure(base, &is_built, options, machine)?);
+    }
+    let mut by_threads = threads(options).measure(base, &is_built, options, machine)?;
+    let mut laws = Vec::new();
+    for precision in is_built {
+        let points = curves.iter_mut().flat_map(|curve| &mut curve.points);
+        let mut points: Vec<&mut Point> = points.filter(|point| point.series == *precision).collect();
+        let measured: Vec<_> = points.iter().map(|point| (point.cost, point.seconds.median)).collect();
+        let law = Law::fitted(&measured);
+        points.iter_mut().for_each(|point| point.expected = law.expects(point.cost));
+        laws.push((precision.clone(), law, machine.training_peak(precision)));
+        // Threads share the work: the law goes through the first point.
+        let points = by_threads.points.iter_mut().filter(|point| point.series == *precision);
+        let mut first = None;
+        points.for_each(|p| p.expected = *first.get_or_insert(p.seconds.median * p.x) / p.x);
+    }
+    curves.push(by_threads);
+    Ok(Study { curves, laws })
+}
+
+/// The curves of one law.
+fn sweeps() -> [Sweep; 5] {
+    [
+        Sweep {
+            file: "training-hidden",
+            title: "Hidden units",
+            x_label: "hidden units",
+            axes: Axes::Logarithmic,
+            values: vec![128, 256, 512, 1024],
+            change: |work, x| work.shape.hidden = x,
+        },
+        Sweep {
+            file: "training-vocabulary",
+            title: "Target vocabulary",
+            x_label: "target words",
+            axes: Axes::FromZero,
+            values: vec![2000, 10_000, 20_000, 50_000],
+            change: |work, x| work.shape.target_vocabulary = x,
+        },
+        Sweep {
+            file: "training-layers",
+            title: "Layers",
+            x_label: "layers of the encoder, and of the decoder",
+            axes: Axes::FromZero,
+            values: vec![1, 2, 4, 8],
+            change: |work, x| work.shape.layers = x,
+        },
+        Sweep {
+            file: "training-length",
+            title: "Length of sentences",
+            x_label: "tokens of a sentence, each side",
+            axes: Axes::FromZero,
+            values: vec![5, 10, 20, 40, 80],
+            change: |work, x| work.length = x,
+        },
+        Sweep {
+            file: "training-batch",
+            title: "Sentences in a batch",
+            x_label: "sentences in a batch",
+            axes: Axes::Logarithmic,
+            values: vec![8, 16, 32, 64, 128, 256],
+            change: |work, x| work.batch = x,
+        },
+    ]
+}
+
+fn threads(options: &Options) -> Sweep {
+    Sweep {
+        file: "training-threads",
+        title: "Threads",
+        x_label: "threads",
+        axes: Axes::FromZero,
+        values: (1..=options.threads).filter(|count| count.is_power_of_two()).collect(),
+        change: |work, x| work.threads = x,
+    }
+}
+
+impl Sweep {
+    /// The points in each precision; what is expected of them is not known yet.
+    fn measure(
+        &self,
+        base: Work,
+        precisions: &[&String],
+        options: &Options,
+        machine: &Machine,
+    ) -> Result<Curve, String> {
+        let mut curve = Curve::new(self.file, self.title, self.x_label, self.axes, UNIT);
+        for &precision in precisions {
+            for x in options.points_of(&self.values) {
                 let mut work = base;
-                change(&mut work, x);
+                (self.change)(&mut work, x);
                 let seconds = work.measure(precision, options.windows)?;
-                println!("{file} {precision} {x}: {:.1} µs a token", seconds.median * 1e6);
+                println!("{} {precision} {x}: {:.1} µs a token", self.file, seconds.median * 1e6);
                 curve.points.push(Point {
                     series: precision.clone(),
                     x: x as f64,
@@ -115,24 +163,8 @@ pub(crate) fn study(options: &Options, machine: &Machine) -> Result<Study, Strin
                 });
             }
         }
-        curves.push(curve);
+        Ok(curve)
     }
-    let (by_threads, by_shape) = curves.split_last_mut().expect("six curves");
-    let mut laws = Vec::new();
-    for &precision in &is_built {
-        let mut points: Vec<&mut Point> = by_shape.iter_mut().flat_map(|curve| &mut curve.points).collect();
-        points.retain(|point| point.series == *precision);
-        let law =
-            Law::fitted(&points.iter().map(|point| (point.cost, point.seconds.median)).collect::<Vec<_>>());
-        points.into_iter().for_each(|point| point.expected = law.expects(point.cost));
-        laws.push((precision.clone(), law, machine.training_peak(precision)));
-        // Threads share the work: the law goes through the first point.
-        let of_threads = || by_threads.points.iter().filter(|point| point.series == *precision);
-        let first = of_threads().next().map_or(f64::NAN, |point| point.seconds.median * point.x);
-        let of_threads = by_threads.points.iter_mut().filter(|point| point.series == *precision);
-        of_threads.for_each(|point| point.expected = first / point.x);
-    }
-    Ok(Study { curves, laws })
 }
 
 impl Work {
