@@ -11,7 +11,7 @@ use crate::windows::Windows;
 /// How a curve is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Axes {
-    /// A line through the origin is proportional.
+    /// Heights compare as the times do, and a straight line is linear.
     FromZero,
     /// Powers are straight lines.
     Logarithmic,
