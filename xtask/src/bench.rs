@@ -13,6 +13,7 @@ use std::{env, fs, thread};
 
 use anyhow::{Result, bail};
 
+use crate::ci::python;
 use crate::workspace::{Package, Workspace, cargo, command_line, run as run_command};
 
 /// A benchmark that can be asked for by name.
@@ -29,6 +30,7 @@ const BENCHES: &[Bench] = &[
     Bench { name: "train", package: "kokanee-train", target: "training", what: "training, sentences/s" },
     Bench { name: "decode", package: "kokanee-nn", target: "decoding", what: "beam search, sentences/s" },
     Bench { name: "start", package: "kokanee", target: "start", what: "waits for a first result, s" },
+    Bench { name: "scaling", package: "kokanee", target: "scaling", what: "how cost grows, with pictures" },
     Bench { name: "quality", package: "kokanee", target: "quality", what: "a whole training, BLEU and PER" },
 ];
 
@@ -50,12 +52,17 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     println!("{machine}");
     let mut command = cargo(&workspace.root);
     command.args(["bench", "--package", bench.package, "--bench", bench.target, "--"]);
-    if rest.contains(&"--peers") {
-        return match bench.name {
-            "train" => side_by_side::run(rest, &workspace, &machine),
-            "decode" => decode::run(rest, &workspace, &mut command),
-            name => bail!("bench {name} has no peers; train and decode have"),
-        };
+    match (bench.name, rest.contains(&"--peers")) {
+        (_, false) => {}
+        ("train", true) => return side_by_side::run(rest, &workspace, &machine),
+        ("decode", true) => return decode::run(rest, &workspace, &mut command),
+        ("prepare", true) => {
+            // Without one the comparison cannot be made, so it is as much a fault as in CI.
+            if let Some(interpreter) = python::with_protobuf(&workspace.target_dir, true)? {
+                command.env(python::VARIABLE, interpreter);
+            }
+        }
+        (name, true) => bail!("bench {name} has no peers; train, decode and prepare have"),
     }
     command.args(rest);
     println!("{}", command_line(&command));

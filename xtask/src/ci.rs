@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: the gate, the same at home and in CI, cheapest step first.
 
-mod python;
+pub(crate) mod python;
 mod totals;
 
 use std::io::{BufRead, BufReader, Write};

@@ -34,6 +34,7 @@ pub(crate) fn draw(metrics: &Path, picture: &Path, labels: Labels) -> Result<()>
             .iter()
             .filter_map(|checkpoint| Some((checkpoint.samples as f64 / 1000.0, value(checkpoint)?)))
             .collect(),
+        expected: Vec::new(),
     };
     let chart = Chart {
         title: labels.title,
@@ -44,6 +45,7 @@ pub(crate) fn draw(metrics: &Path, picture: &Path, labels: Labels) -> Result<()>
             series("training", |checkpoint| checkpoint.train.perplexity),
             series("validation", |checkpoint| checkpoint.validation.perplexity),
         ],
+        ..Chart::default()
     };
     write_file(picture, &curve(&chart))
 }

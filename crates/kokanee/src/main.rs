@@ -11,11 +11,12 @@ mod exit;
 mod learning_curve;
 mod output_file;
 mod process;
-mod render;
 mod terminal;
 mod text_input;
 
 use std::process::ExitCode;
+
+use kokanee::render;
 
 fn main() -> ExitCode {
     exit::report(exit::guarded(|| commands::run(cli::parse(std::env::args_os()))))

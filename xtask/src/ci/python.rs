@@ -1,4 +1,5 @@
-//! A Python that can `import google.protobuf`, for the test that reads our files with somebody else's reader.
+//! A Python that can `import google.protobuf`, for the test that reads our files with somebody else's reader, and for the peer of
+//! the benchmark `prepare`.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use crate::venv;
 
 /// Where the interoperability test looks for its Python.
-pub(super) const VARIABLE: &str = "KOKANEE_PYTHON";
+pub(crate) const VARIABLE: &str = "KOKANEE_PYTHON";
 
 /// Pinned, so that the test means the same thing next year; its wheels run on every Python 3.9 or later.
 const PROTOBUF: &str = "protobuf==6.33.0";
@@ -20,7 +21,7 @@ const PROTOBUF: &str = "protobuf==6.33.0";
 ///
 /// `Ok(None)`, with a warning, when there is none; in CI that is an error, since a gate that skips what it
 /// cannot do proves nothing.
-pub(super) fn with_protobuf(target_dir: &Path, is_ci: bool) -> Result<Option<OsString>> {
+pub(crate) fn with_protobuf(target_dir: &Path, is_ci: bool) -> Result<Option<OsString>> {
     if let Some(python) = env::var_os(VARIABLE) {
         if !has_protobuf(Path::new(&python)) {
             bail!(

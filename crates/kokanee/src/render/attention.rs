@@ -6,7 +6,7 @@ use super::label;
 
 /// Which weight gets the last colour of the scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Scale {
+pub enum Scale {
     /// 1, so that pictures of several sentences compare. A row of attention weights sums to 1.
     #[default]
     One,
@@ -17,11 +17,11 @@ pub(crate) enum Scale {
 /// Attention of T target tokens (rows) over S source tokens (columns), checked and with labels
 /// that are safe to show.
 #[derive(Debug, Clone)]
-pub(crate) struct Attention<'a> {
+pub struct Attention<'a> {
     /// T labels.
-    pub(crate) target: Vec<String>,
+    pub target: Vec<String>,
     /// S labels.
-    pub(crate) source: Vec<String>,
+    pub source: Vec<String>,
     weights: &'a [Vec<f32>],
     top: f32,
 }
@@ -31,7 +31,7 @@ impl<'a> Attention<'a> {
     ///
     /// # Errors
     /// If the weights are not one row per target token and one number per source token.
-    pub(crate) fn new(
+    pub fn new(
         target: &[impl AsRef<str>],
         source: &[impl AsRef<str>],
         weights: &'a [Vec<f32>],
@@ -64,18 +64,18 @@ impl<'a> Attention<'a> {
     }
 
     /// The weight itself.
-    pub(crate) fn weight(&self, row: usize, column: usize) -> f32 {
+    pub fn weight(&self, row: usize, column: usize) -> f32 {
         self.weights[row][column]
     }
 
     /// Where the weight lies on the scale, 0 to 1; `None` if it is no finite number.
-    pub(crate) fn level(&self, row: usize, column: usize) -> Option<f32> {
+    pub fn level(&self, row: usize, column: usize) -> Option<f32> {
         let weight = self.weight(row, column);
         weight.is_finite().then(|| (weight / self.top).clamp(0.0, 1.0))
     }
 
     /// The weight at the end of the scale.
-    pub(crate) fn top(&self) -> f32 {
+    pub fn top(&self) -> f32 {
         self.top
     }
 }

@@ -20,7 +20,7 @@ const LEGEND_STEPS: usize = 16;
 
 /// What the terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ColorMode {
+pub enum ColorMode {
     /// 256 colours by ANSI escapes.
     Ansi256,
     /// Characters only: five shades.
@@ -29,7 +29,7 @@ pub(crate) enum ColorMode {
 
 /// Draws the matrix: a line per target token, a block per source token, a legend below. Ends with
 /// a line break. A matrix wider than `width` columns is cut into parts drawn one below the other.
-pub(crate) fn heatmap(attention: &Attention<'_>, color: ColorMode, width: usize) -> String {
+pub fn heatmap(attention: &Attention<'_>, color: ColorMode, width: usize) -> String {
     if attention.target.is_empty() || attention.source.is_empty() {
         return "(nothing to draw: no token on one side)\n".to_owned();
     }

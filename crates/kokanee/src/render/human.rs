@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Bytes in units of 1024: `17 B`, `1.5 KiB`, `2.0 GiB`.
-pub(crate) fn bytes(count: u64) -> String {
+pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if count < 1024 {
         return format!("{count} B");
@@ -19,7 +19,7 @@ pub(crate) fn bytes(count: u64) -> String {
 }
 
 /// A count with its thousands separated: `1,234,567`.
-pub(crate) fn count(count: u64) -> String {
+pub fn count(count: u64) -> String {
     let digits = count.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -33,7 +33,7 @@ pub(crate) fn count(count: u64) -> String {
 
 /// A time span in its two largest units: `12.3s`, `3m05s`, `1h02m`, `2d03h`. Rounded to the
 /// smaller unit before it is cut into two, so `60.0s` never appears.
-pub(crate) fn duration(span: Duration) -> String {
+pub fn duration(span: Duration) -> String {
     let tenths = (span.as_millis() + 50) / 100;
     if tenths < 600 {
         return format!("{}.{}s", tenths / 10, tenths % 10);
@@ -55,7 +55,7 @@ pub(crate) fn duration(span: Duration) -> String {
 }
 
 /// A share of 1 in per cent with one decimal: `14.9%`.
-pub(crate) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     format!("{:.1}%", 100.0 * share)
 }
 

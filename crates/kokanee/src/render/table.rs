@@ -12,8 +12,8 @@ enum Align {
 }
 
 /// A table with a head line, a rule, and rows; columns are two blanks apart.
-#[derive(Debug, Clone)]
-pub(crate) struct Table {
+#[derive(Debug, Clone, Default)]
+pub struct Table {
     head: Vec<String>,
     align: Vec<Align>,
     rows: Vec<Vec<String>>,
@@ -21,19 +21,19 @@ pub(crate) struct Table {
 
 impl Table {
     /// Starts a table without columns.
-    pub(crate) fn new() -> Self {
-        Self { head: Vec::new(), align: Vec::new(), rows: Vec::new() }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Adds a column of words.
     #[must_use]
-    pub(crate) fn words(self, name: &str) -> Self {
+    pub fn words(self, name: &str) -> Self {
         self.column(name, Align::Left)
     }
 
     /// Adds a column of numbers.
     #[must_use]
-    pub(crate) fn numbers(self, name: &str) -> Self {
+    pub fn numbers(self, name: &str) -> Self {
         self.column(name, Align::Right)
     }
 
@@ -46,7 +46,7 @@ impl Table {
     /// Adds a row. Cells that are missing stay blank; a cell too many is a fault of the caller and
     /// is shown in a column without a name. Line breaks and other control characters are made
     /// visible.
-    pub(crate) fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
+    pub fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
         self.rows.push(cells.into_iter().map(|cell| shown(cell.as_ref())).collect());
     }
 }

@@ -22,7 +22,7 @@ const SLANT: f64 = 50.0;
 
 /// Draws the matrix: rows are target tokens, columns source tokens, dark is 0. Each cell tells its
 /// weight in a tooltip.
-pub(crate) fn attention(attention: &Attention<'_>, title: &str) -> String {
+pub fn attention(attention: &Attention<'_>, title: &str) -> String {
     let (rows, columns) = (attention.target.len(), attention.source.len());
     let cell = (GRID / rows.max(columns).max(1) as f64).clamp(CELL.0, CELL.1).floor();
     let size = (cell * 0.5).clamp(8.0, 13.0);

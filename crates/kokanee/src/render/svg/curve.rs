@@ -19,38 +19,56 @@ const LONGEST_NAME: usize = 30;
 /// Most points of a line that are marked one by one.
 const MOST_MARKS: usize = 60;
 
+/// What the legend says of dashed lines.
+const EXPECTED: &str = "expected";
+
 /// One named line.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Series {
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Series {
     /// What the legend calls it.
-    pub(crate) name: String,
+    pub name: String,
     /// (x, y) in the order they are joined. A point that is not finite, or not above 0 on a
     /// logarithmic axis, interrupts the line.
-    pub(crate) points: Vec<(f64, f64)>,
+    pub points: Vec<(f64, f64)>,
+    /// What was expected in place of the points: dashed, without marks, in the same colour; may be
+    /// empty.
+    pub expected: Vec<(f64, f64)>,
 }
 
 /// A chart to be drawn.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Chart {
+pub struct Chart {
     /// Head line.
-    pub(crate) title: String,
+    pub title: String,
     /// What x is, with its unit.
-    pub(crate) x_label: String,
+    pub x_label: String,
     /// What y is, with its unit.
-    pub(crate) y_label: String,
+    pub y_label: String,
+    /// Whether x is drawn on a logarithmic scale.
+    pub log_x: bool,
     /// Whether y is drawn on a logarithmic scale.
-    pub(crate) log_y: bool,
+    pub log_y: bool,
+    /// Whether y begins at 0, for amounts that are compared by their height; not on a logarithmic
+    /// scale.
+    pub y_from_zero: bool,
+    /// The numbers written along x, where round ones would not do; those that lie outside are left
+    /// out.
+    pub x_ticks: Vec<f64>,
     /// The lines, in the order of the legend.
-    pub(crate) series: Vec<Series>,
+    pub series: Vec<Series>,
 }
 
 /// Draws the chart: lines, axes with round ticks, a legend at the right. Points tell their values
-/// in tooltips.
-pub(crate) fn curve(chart: &Chart) -> String {
-    let visible = |&(x, y): &(f64, f64)| axis::drawable(x, false) && axis::drawable(y, chart.log_y);
-    let points = || chart.series.iter().flat_map(|series| &series.points).filter(|point| visible(point));
-    let x_axis = Axis::around(points().map(|point| point.0), false, 8);
-    let y_axis = Axis::around(points().map(|point| point.1), chart.log_y, 6).widened();
+/// in tooltips; what was expected of them is dashed.
+pub fn curve(chart: &Chart) -> String {
+    let visible = |&(x, y): &(f64, f64)| axis::drawable(x, chart.log_x) && axis::drawable(y, chart.log_y);
+    let of_series =
+        |series: &'_ Series| series.points.iter().chain(&series.expected).copied().collect::<Vec<_>>();
+    let points: Vec<(f64, f64)> = chart.series.iter().flat_map(of_series).filter(visible).collect();
+    let x_axis = Axis::around(points.iter().map(|point| point.0), chart.log_x, 8);
+    let zero = (chart.y_from_zero && !chart.log_y && !points.is_empty()).then_some(0.0);
+    let y_axis = Axis::around(points.iter().map(|point| point.1).chain(zero), chart.log_y, 6).widened();
+    let x_ticks = if chart.x_ticks.is_empty() { x_axis.ticks() } else { chart.x_ticks.clone() };
 
     let tick_width = y_axis.ticks().iter().map(|&y| text_width(&number(y), SIZE)).fold(0.0, f64::max);
     let left = MARGIN + SIZE + 10.0 + tick_width + 8.0;
@@ -67,19 +85,22 @@ pub(crate) fn curve(chart: &Chart) -> String {
         let place = (left - 8.0, y + SIZE * 0.36);
         text(&mut body, place, SIZE, r#"class="k-faint" text-anchor="end""#, &number(tick));
     }
-    for tick in x_axis.ticks() {
+    let inside =
+        |tick: &f64| axis::drawable(*tick, chart.log_x) && (0.0..=1.0).contains(&x_axis.share(*tick));
+    for tick in x_ticks.into_iter().filter(inside) {
         let x = left + x_axis.share(tick) * AREA.0;
         let _ = writeln!(body, r#"<path class="k-axis" d="M{} {}v5"/>"#, px(x), px(bottom));
         text(&mut body, (x, bottom + 18.0), SIZE, r#"class="k-faint" text-anchor="middle""#, &number(tick));
     }
     let _ = writeln!(body, r#"<path class="k-axis" d="M{} {}H{}"/>"#, px(left), px(bottom), px(right));
     let middle = r#"class="k-ink" text-anchor="middle""#;
-    text(&mut body, (left + AREA.0 / 2.0, bottom + 38.0), 12.0, middle, &chart.x_label);
+    let scale = |log: bool| if log { " (log scale)" } else { "" };
+    let x_label = format!("{}{}", chart.x_label, scale(chart.log_x));
+    text(&mut body, (left + AREA.0 / 2.0, bottom + 38.0), 12.0, middle, &x_label);
     let (x, y) = (MARGIN + SIZE, top + AREA.1 / 2.0);
     let turned = format!(r#"{middle} transform="rotate(-90 {} {})""#, px(x), px(y));
-    let scale = if chart.log_y { " (log scale)" } else { "" };
-    text(&mut body, (x, y), 12.0, &turned, &format!("{}{scale}", chart.y_label));
-    if points().next().is_none() {
+    text(&mut body, (x, y), 12.0, &turned, &format!("{}{}", chart.y_label, scale(chart.log_y)));
+    if points.is_empty() {
         text(&mut body, (left + AREA.0 / 2.0, top + AREA.1 / 2.0), 13.0, middle, "no values to draw");
     }
     for (index, series) in chart.series.iter().enumerate() {
@@ -88,7 +109,8 @@ pub(crate) fn curve(chart: &Chart) -> String {
     let legend_width = legend(&mut body, &chart.series, (right + 22.0, top + 6.0));
 
     let width = (right + 22.0 + legend_width).max(MARGIN + text_width(&chart.title, 15.0) * 1.08) + MARGIN;
-    let legend_bottom = top + 20.0 * chart.series.len() as f64;
+    let entries = chart.series.len() + usize::from(has_expected(&chart.series));
+    let legend_bottom = top + 20.0 * entries as f64;
     let height = (bottom + 38.0 + 6.0).max(legend_bottom) + MARGIN;
     let names: Vec<&str> = chart.series.iter().map(|series| series.name.as_str()).collect();
     let description = format!("{} over {}: {}.", chart.y_label, chart.x_label, names.join(", "));
@@ -103,19 +125,23 @@ fn line(
     visible: &dyn Fn(&(f64, f64)) -> bool,
     at: &dyn Fn((f64, f64)) -> (f64, f64),
 ) {
-    let stroke = stroke(index);
-    let mut path = String::new();
-    for run in series.points.split(|point| !visible(point)) {
-        for (step, &point) in run.iter().enumerate() {
-            let (x, y) = at(point);
-            let _ = write!(path, "{}{} {}", if step == 0 { 'M' } else { 'L' }, px(x), px(y));
+    let path = |points: &[(f64, f64)]| {
+        let mut path = String::new();
+        for run in points.split(|point| !visible(point)) {
+            for (step, &point) in run.iter().enumerate() {
+                let (x, y) = at(point);
+                let _ = write!(path, "{}{} {}", if step == 0 { 'M' } else { 'L' }, px(x), px(y));
+            }
+            if run.len() == 1 {
+                path.push_str("h0");
+            }
         }
-        if run.len() == 1 {
-            path.push_str("h0");
+        path
+    };
+    for (path, stroke) in [(path(&series.expected), expected(index)), (path(&series.points), stroke(index))] {
+        if !path.is_empty() {
+            let _ = writeln!(body, r#"<path class="k-line" {stroke} d="{path}"/>"#);
         }
-    }
-    if !path.is_empty() {
-        let _ = writeln!(body, r#"<path class="k-line" {stroke} d="{path}"/>"#);
     }
     if series.points.len() > MOST_MARKS {
         return;
@@ -145,7 +171,24 @@ fn legend(body: &mut String, series: &[Series], (x, y): (f64, f64)) -> f64 {
         text(body, (x + 31.0, y + 4.0), 12.0, r#"class="k-ink""#, &name);
         widest = f64::max(widest, 31.0 + text_width(&name, 12.0));
     }
+    if has_expected(series) {
+        let y = y + 20.0 * series.len() as f64;
+        let stroke = r#"class="k-axis" stroke-dasharray="5 4""#;
+        let _ = writeln!(body, r#"<path {stroke} d="M{} {}h24"/>"#, px(x), px(y));
+        text(body, (x + 31.0, y + 4.0), 12.0, r#"class="k-faint""#, EXPECTED);
+        widest = f64::max(widest, 31.0 + text_width(EXPECTED, 12.0));
+    }
     widest
+}
+
+fn has_expected(series: &[Series]) -> bool {
+    series.iter().any(|series| !series.expected.is_empty())
+}
+
+/// How a line that was expected is drawn.
+fn expected(index: usize) -> String {
+    let (hue, _) = palette::line(index);
+    format!(r#"stroke="{hue}" stroke-width="1.4" stroke-opacity="0.8" stroke-dasharray="5 4""#)
 }
 
 fn stroke(index: usize) -> String {

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use super::label;
 
-pub(crate) mod attention;
-pub(crate) mod curve;
+pub mod attention;
+pub mod curve;
 
 /// Width of a text column in units of the font size: a guess that fits usual sans-serif fonts.
 const COLUMN_WIDTH: f64 = 0.62;

@@ -41,7 +41,12 @@ fn chart(points: &[(f64, f64)], log_y: bool) -> Chart {
         x_label: "epoch".to_owned(),
         y_label: "perplexity".to_owned(),
         log_y,
-        series: vec![Series { name: "<valid & true>".to_owned(), points: points.to_vec() }],
+        series: vec![Series {
+            name: "<valid & true>".to_owned(),
+            points: points.to_vec(),
+            ..Series::default()
+        }],
+        ..Chart::default()
     }
 }
 
@@ -104,17 +109,50 @@ fn a_line_is_interrupted_where_there_is_no_value() {
 #[test]
 fn places_follow_the_axes() {
     let svg = curve(&chart(&[(0.0, 0.0), (5.0, 5.0), (10.0, 10.0)], false));
-    let mut xs = Vec::new();
-    let mut ys = Vec::new();
-    for circle in svg.lines().filter(|line| line.starts_with("<circle")) {
-        let value = |name: &str| -> f64 {
-            circle.split(name).nth(1).unwrap().split('"').nth(1).unwrap().parse().unwrap()
-        };
-        xs.push(value("cx="));
-        ys.push(value("cy="));
-    }
+    let (xs, ys): (Vec<f64>, Vec<f64>) = marks(&svg).into_iter().unzip();
     assert!((xs[1] - xs[0] - 310.0).abs() < 0.2 && (xs[2] - xs[1] - 310.0).abs() < 0.2, "{xs:?}");
     assert!((ys[0] - ys[1] - 170.0).abs() < 0.2 && (ys[1] - ys[2] - 170.0).abs() < 0.2, "{ys:?}");
+}
+
+/// Places of the marks of a drawing: (x, y) in pixels.
+fn marks(svg: &str) -> Vec<(f64, f64)> {
+    let value = |line: &str, name: &str| -> f64 {
+        line.split(name).nth(1).unwrap().split('"').nth(1).unwrap().parse().unwrap()
+    };
+    let circles = svg.lines().filter(|line| line.starts_with("<circle"));
+    circles.map(|line| (value(line, "cx="), value(line, "cy="))).collect()
+}
+
+#[test]
+fn doubling_is_the_same_distance_on_logarithmic_axes_and_ticks_are_those_given() {
+    let points = [(128.0, 1.0), (256.0, 2.0), (512.0, 4.0)];
+    let chart = Chart { log_x: true, x_ticks: vec![64.0, 128.0, 512.0], ..chart(&points, true) };
+    let svg = curve(&chart);
+    let texts = check_well_formed(&svg);
+    let written = |tick: &str| texts.iter().any(|text| text == tick);
+    assert!(written("128") && written("512") && !written("64") && !written("200"), "{texts:?}");
+    assert!(written("epoch (log scale)"));
+    let [a, b, c] = marks(&svg).try_into().expect("three marks");
+    assert!((b.0 - a.0 - 310.0).abs() < 0.2 && (c.0 - b.0 - 310.0).abs() < 0.2, "{a:?} {b:?} {c:?}");
+    assert!(((a.1 - b.1) - (b.1 - c.1)).abs() < 0.2, "{a:?} {b:?} {c:?}");
+}
+
+#[test]
+fn what_is_expected_is_dashed_unmarked_and_within_the_axes() {
+    let mut chart = chart(&[(1.0, 4.0), (2.0, 6.0)], false);
+    chart.y_from_zero = true;
+    let before = marks(&curve(&chart));
+    assert!(!curve(&chart).contains("expected"));
+    chart.series[0].expected = vec![(1.0, 5.0), (2.0, 20.0)];
+    let svg = curve(&chart);
+    assert!(check_well_formed(&svg).iter().any(|text| text == "expected"));
+    assert_eq!(svg.matches("<circle").count(), 2);
+    assert_eq!(svg.matches(r#"stroke-dasharray="5 4""#).count(), 2, "the line and its piece in the legend");
+    // From 0 both heights stand to each other as the values do; the axis then makes room for 20.
+    let height = |marks: &[(f64, f64)], which: usize| 392.0 - marks[which].1;
+    assert!((height(&before, 0) / height(&before, 1) - 4.0 / 6.0).abs() < 0.01, "{before:?}");
+    let after = marks(&svg);
+    assert!((height(&after, 1) / 340.0 - 6.0 / 20.0).abs() < 0.01, "{after:?}");
 }
 
 #[test]

@@ -1,0 +1,37 @@
+//! Times of one thing, measured several times over.
+
+use std::time::Instant;
+
+/// A median with its spread, in seconds for one unit of work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Windows {
+    pub(crate) median: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+}
+
+impl Windows {
+    /// Runs `work`, which says how many units it did, for `count` windows of at least `seconds` each, after one run that does
+    /// not count.
+    pub(crate) fn measure(count: usize, seconds: f64, work: &mut dyn FnMut() -> usize) -> Windows {
+        work();
+        let mut times: Vec<f64> = (0..count)
+            .map(|_| {
+                let started = Instant::now();
+                let mut units = 0;
+                loop {
+                    units += work();
+                    let elapsed = started.elapsed().as_secs_f64();
+                    if elapsed >= seconds {
+                        return elapsed / units as f64;
+                    }
+                }
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        let middle = times.len() / 2;
+        let median =
+            if times.len() % 2 == 1 { times[middle] } else { (times[middle - 1] + times[middle]) / 2.0 };
+        Windows { median, low: times[0], high: times[times.len() - 1] }
+    }
+}
