@@ -119,16 +119,10 @@ impl<'a> Product<'a> {
     }
 
     /// Lays out some rows of A.
-    fn lay_out_rows(
-        &self,
-        rows: Range<usize>,
-        depth: &Range<usize>,
-        words: &mut [u32],
-        scratch: &mut layout::Scratch,
-    ) {
+    fn lay_out_rows(&self, rows: Range<usize>, depth: &Range<usize>, words: &mut [u32]) {
         match self.a {
-            Left::Plain(a) => layout::rows(self.format, a, rows, depth.clone(), words, scratch),
-            Left::Rounded(a) => layout::rows_of_rounded(a, rows, depth.clone(), words, scratch),
+            Left::Plain(a) => layout::rows(self.format, a, rows, depth.clone(), words),
+            Left::Rounded(a) => layout::rows_of_rounded(a, rows, depth.clone(), words),
         }
     }
 
@@ -155,7 +149,7 @@ impl<'a> Product<'a> {
             split(team, m, PANEL, |rows| {
                 // SAFETY: `split` gives each thread rows of its own.
                 let words = unsafe { target.slice(rows.start * groups..rows.end * groups) };
-                with_own(|own| self.lay_out_rows(rows, &depth, words, &mut own.scratch));
+                self.lay_out_rows(rows, &depth, words);
             });
             Rows { words, stride: groups }
         });
@@ -165,7 +159,8 @@ impl<'a> Product<'a> {
                 for first in panels.clone().step_by(block) {
                     let count = block.min(panels.end - first);
                     let entries = room(&mut own.panels, count * groups, [Line::ZERO; LINES]);
-                    self.lay_out_panels(first..first + count, &depth, entries, &mut own.scratch);
+                    let some = first..first + count;
+                    layout::panels(self.format, self.b, depth.clone(), some, entries, &mut own.scratch);
                     let part = self.part(x, Panels { entries, groups }, start);
                     Part { first_panel: first, ..part }.multiply(0..count, 0..m);
                 }
@@ -183,7 +178,9 @@ impl<'a> Product<'a> {
         split(team, panels, 1, |panels| {
             // SAFETY: `split` gives each thread panels of its own.
             let entries = unsafe { target.slice(panels.start * groups..panels.end * groups) };
-            with_own(|own| self.lay_out_panels(panels, &depth, entries, &mut own.scratch));
+            with_own(|own| {
+                layout::panels(self.format, self.b, depth.clone(), panels, entries, &mut own.scratch);
+            });
         });
         let laid_out = Panels { entries, groups };
         let direct = self.direct_rows(&depth);
@@ -200,7 +197,7 @@ impl<'a> Product<'a> {
                         Some(x) => self.part(x, laid_out, start).multiply(0..panels, block),
                         None => {
                             let words = room(&mut own.words, block.len() * groups, 0);
-                            self.lay_out_rows(block.clone(), &depth, words, &mut own.scratch);
+                            self.lay_out_rows(block.clone(), &depth, words);
                             let part = self.part(Rows { words, stride: groups }, laid_out, start);
                             Part { first_row: block.start, ..part }.multiply(0..panels, 0..block.len());
                         }
@@ -208,20 +205,6 @@ impl<'a> Product<'a> {
                 }
             });
         });
-    }
-
-    fn lay_out_panels(
-        &self,
-        panels: Range<usize>,
-        depth: &Range<usize>,
-        entries: &mut [Entry],
-        scratch: &mut layout::Scratch,
-    ) {
-        let groups = self.format.groups(depth.len());
-        for (panel, entries) in panels.zip(entries.chunks_exact_mut(groups.max(1))) {
-            let cols = panel * PANEL..((panel + 1) * PANEL).min(self.b.cols);
-            layout::panel(self.format, self.b, depth.clone(), cols, entries, scratch);
-        }
     }
 }
 

@@ -20,11 +20,10 @@ pub(super) type Entry = [Line; LINES];
 #[derive(Default)]
 pub(super) struct Scratch {
     words: Vec<u32>,
-    panel: Vec<Entry>,
 }
 
 impl Scratch {
-    pub(super) const EMPTY: Scratch = Scratch { words: Vec::new(), panel: Vec::new() };
+    pub(super) const EMPTY: Scratch = Scratch { words: Vec::new() };
 }
 
 impl Format {
@@ -43,24 +42,46 @@ impl Format {
     }
 }
 
-/// The panel of the columns `cols` (at most a panel's) of `b` (inputs x outputs), of the inputs in `depth`: one entry a group.
-/// Lanes beyond the columns become zero.
-pub(super) fn panel(
+/// Some panels of `b` (inputs x outputs), of the inputs in `depth`, one after the other with one entry a group each. Lanes beyond
+/// the last column become zero.
+pub(super) fn panels(
     format: Format,
     b: Mat<'_>,
     depth: Range<usize>,
-    cols: Range<usize>,
-    panel: &mut [Entry],
+    panels: Range<usize>,
+    entries: &mut [Entry],
     scratch: &mut Scratch,
 ) {
     let groups = format.groups(depth.len());
-    assert!(panel.len() == groups && cols.len() <= PANEL);
+    assert_eq!(entries.len(), panels.len() * groups, "one entry a panel and group");
+    let cols = |panel: usize| panel * PANEL..((panel + 1) * PANEL).min(b.cols);
     if b.col_stride == 1 {
-        return across(format, b, depth, cols, panel);
+        // Memory is read in its order, which is across the panels.
+        for (group, first) in depth.clone().step_by(format.group()).enumerate() {
+            let inputs = first..depth.end.min(first + format.group());
+            for (index, panel) in panels.clone().enumerate() {
+                entry_across(format, b, inputs.clone(), cols(panel), &mut entries[index * groups + group]);
+            }
+        }
+        return;
     }
-    let outputs = b.t();
-    for (line, first) in cols.clone().step_by(LANES).enumerate() {
-        let rows = first..cols.end.min(first + LANES);
+    for (entries, panel) in entries.chunks_exact_mut(groups.max(1)).zip(panels) {
+        panel_along(format, b.t(), cols(panel), depth.clone(), entries, scratch);
+    }
+}
+
+/// The panel of some outputs (at most a panel's) of a matrix outputs x inputs whose memory runs along the inputs.
+fn panel_along(
+    format: Format,
+    outputs: Mat<'_>,
+    rows: Range<usize>,
+    depth: Range<usize>,
+    panel: &mut [Entry],
+    scratch: &mut Scratch,
+) {
+    let groups = panel.len();
+    for (line, first) in rows.clone().step_by(LANES).enumerate() {
+        let rows = first..rows.end.min(first + LANES);
         match format {
             Format::F32 => {
                 lines_of_rows(rows.map(|row| f32::words(outputs.row(row, depth.clone()))), panel, line);
@@ -74,19 +95,32 @@ pub(super) fn panel(
             }
         }
     }
-    let used = cols.len().div_ceil(LANES);
+    let used = rows.len().div_ceil(LANES);
     panel.iter_mut().for_each(|entry| entry[used..].fill(Line::ZERO));
 }
 
+/// One entry of a panel, of a matrix inputs x outputs whose memory runs along the outputs: of one group of inputs.
+fn entry_across(format: Format, b: Mat<'_>, inputs: Range<usize>, cols: Range<usize>, entry: &mut Entry) {
+    let row = |input: usize| b.row(input, cols.clone());
+    match format {
+        Format::F32 => {
+            let (whole, rest) = f32::words(row(inputs.start)).as_chunks::<LANES>();
+            entry.iter_mut().zip(whole).for_each(|(line, words)| line.0 = *words);
+            if whole.len() < LINES {
+                entry[whole.len()..].fill(Line::ZERO);
+                entry[whole.len()].0[..rest.len()].copy_from_slice(rest);
+            }
+        }
+        Format::Bf16 => {
+            let second: &[f32] = if inputs.len() > 1 { row(inputs.start + 1) } else { &[] };
+            bf16::interleave(row(inputs.start), second, entry);
+        }
+        Format::Int8 => unreachable!("outputs of int8 have a scale each"),
+    }
+}
+
 /// The words of the rows `rows` of `a` (rows x inputs), of the inputs in `depth`: one row after the other.
-pub(super) fn rows(
-    format: Format,
-    a: Mat<'_>,
-    rows: Range<usize>,
-    depth: Range<usize>,
-    words: &mut [u32],
-    scratch: &mut Scratch,
-) {
+pub(super) fn rows(format: Format, a: Mat<'_>, rows: Range<usize>, depth: Range<usize>, words: &mut [u32]) {
     let groups = format.groups(depth.len());
     assert_eq!(words.len(), rows.len() * groups, "one word a group");
     if a.col_stride == 1 {
@@ -95,62 +129,53 @@ pub(super) fn rows(
         }
         return;
     }
-    scratch.panel.resize(groups, [Line::ZERO; LINES]);
-    for (words, first) in words.chunks_mut((groups * PANEL).max(1)).zip(rows.clone().step_by(PANEL)) {
-        across(format, a.t(), depth.clone(), first..rows.end.min(first + PANEL), &mut scratch.panel);
-        for (line, words) in words.chunks_mut((groups * LANES).max(1)).enumerate() {
-            rows_of_lines(&scratch.panel, line, words);
-        }
-    }
+    let entry = |inputs: Range<usize>, rows: Range<usize>, entry: &mut Entry| {
+        entry_across(format, a.t(), inputs, rows, entry);
+    };
+    rows_across(format, rows, depth, words, entry);
 }
 
 /// As [`rows`], for a transposed matrix of bf16 numbers; `rows` and `depth` begin at even numbers.
-pub(super) fn rows_of_rounded(
-    a: Rounded<'_>,
+pub(super) fn rows_of_rounded(a: Rounded<'_>, rows: Range<usize>, depth: Range<usize>, words: &mut [u32]) {
+    assert!(a.transposed && rows.start.is_multiple_of(2) && depth.start.is_multiple_of(2));
+    rows_across(Format::Bf16, rows, depth, words, |inputs, rows, entry| {
+        let second = if inputs.len() > 1 { a.words_of(inputs.start + 1, rows.clone()) } else { &[] };
+        bf16::pair(a.words_of(inputs.start, rows), second, entry);
+    });
+}
+
+/// The words of rows whose memory runs across the inputs; `entry` makes an entry of a panel of one group of inputs and at most
+/// a panel's rows.
+fn rows_across(
+    format: Format,
     rows: Range<usize>,
     depth: Range<usize>,
     words: &mut [u32],
-    scratch: &mut Scratch,
+    entry: impl Fn(Range<usize>, Range<usize>, &mut Entry),
 ) {
-    assert!(a.transposed && rows.start.is_multiple_of(2) && depth.start.is_multiple_of(2));
-    let groups = Format::Bf16.groups(depth.len());
-    assert_eq!(words.len(), rows.len() * groups, "one word a group");
-    scratch.panel.resize(groups, [Line::ZERO; LINES]);
-    for (words, first) in words.chunks_mut((groups * PANEL).max(1)).zip(rows.clone().step_by(PANEL)) {
-        let cols = first..rows.end.min(first + PANEL);
-        for (entry, first) in scratch.panel.iter_mut().zip(depth.clone().step_by(2)) {
-            let second = first + 1;
-            let second = if second < depth.end { a.words_of(second, cols.clone()) } else { &[] };
-            bf16::pair(a.words_of(first, cols.clone()), second, entry);
-        }
-        for (line, words) in words.chunks_mut((groups * LANES).max(1)).enumerate() {
-            rows_of_lines(&scratch.panel, line, words);
-        }
-    }
-}
-
-/// The panel of `b` whose rows lie along the outputs.
-fn across(format: Format, b: Mat<'_>, depth: Range<usize>, cols: Range<usize>, panel: &mut [Entry]) {
-    let row = |input: usize| b.row(input, cols.clone());
-    match format {
-        Format::F32 => {
-            for (entry, input) in panel.iter_mut().zip(depth) {
-                let (whole, rest) = f32::words(row(input)).as_chunks::<LANES>();
-                entry.iter_mut().zip(whole).for_each(|(line, words)| line.0 = *words);
-                if whole.len() < LINES {
-                    entry[whole.len()..].fill(Line::ZERO);
-                    entry[whole.len()].0[..rest.len()].copy_from_slice(rest);
+    let groups = format.groups(depth.len());
+    let mut entries = [[Line::ZERO; LINES]; LANES];
+    let mut square = [Line::ZERO; LANES];
+    // A square of groups at a time: the memory of its inputs is read along the rows, and stays in the first cache.
+    for (block, first_input) in depth.clone().step_by(LANES * format.group()).enumerate() {
+        let count = LANES.min(groups - block * LANES);
+        for (strip, first_row) in rows.clone().step_by(PANEL).enumerate() {
+            let strip_rows = first_row..rows.end.min(first_row + PANEL);
+            for (group, to) in entries[..count].iter_mut().enumerate() {
+                let input = first_input + group * format.group();
+                entry(input..depth.end.min(input + format.group()), strip_rows.clone(), to);
+            }
+            let words = &mut words[strip * PANEL * groups..];
+            for line in 0..strip_rows.len().div_ceil(LANES) {
+                square.iter_mut().zip(&entries).for_each(|(words, entry)| *words = entry[line]);
+                transpose(&mut square);
+                let lanes = LANES.min(strip_rows.len() - line * LANES);
+                for (lane, from) in square[..lanes].iter().enumerate() {
+                    let start = (line * LANES + lane) * groups + block * LANES;
+                    words[start..start + count].copy_from_slice(&from.0[..count]);
                 }
             }
         }
-        Format::Bf16 => {
-            for (entry, first) in panel.iter_mut().zip(depth.clone().step_by(2)) {
-                let second = first + 1;
-                let second = (second < depth.end).then(|| row(second));
-                bf16::interleave(row(first), second.unwrap_or(&[]), entry);
-            }
-        }
-        Format::Int8 => unreachable!("outputs of int8 have a scale each"),
     }
 }
 
@@ -173,23 +198,6 @@ pub(super) fn lines_of_rows<'a>(
         square[rows.clone().count().min(LANES)..].fill(Line::ZERO);
         transpose(&mut square);
         entries.iter_mut().zip(&square).for_each(|(entry, words)| entry[line] = *words);
-    }
-}
-
-/// Makes the lanes of line `line` of a panel rows of words, as many as there is room for.
-fn rows_of_lines(panel: &[Entry], line: usize, words: &mut [u32]) {
-    let groups = panel.len();
-    let mut square = [Line::ZERO; LANES];
-    for (block, entries) in panel.chunks(LANES).enumerate() {
-        square.iter_mut().zip(entries).for_each(|(words, entry)| *words = entry[line]);
-        transpose(&mut square);
-        for (row, from) in words.chunks_exact_mut(groups).zip(&square) {
-            let row = &mut row[block * LANES..];
-            match row.first_chunk_mut() {
-                Some(row) => *row = from.0,
-                None => row.copy_from_slice(&from.0[..entries.len()]),
-            }
-        }
     }
 }
 
@@ -299,15 +307,16 @@ mod tests {
             for (which, view) in views.into_iter().enumerate() {
                 let context = format!("{format:?} {count} x {inputs}, inputs {depth:?}, view {which}");
                 let mut words = vec![u32::MAX; count * groups];
-                rows(format, view, 0..count, depth.clone(), &mut words, &mut scratch);
+                rows(format, view, 0..count, depth.clone(), &mut words);
                 assert!(words == expected, "{context}: rows");
 
-                let mut entries = vec![[Line([u32::MAX; LANES]); LINES]; groups];
-                let cols = 0..count.min(PANEL);
-                panel(format, view.t(), depth.clone(), cols, &mut entries, &mut scratch);
-                for (group, entry) in entries.iter().enumerate() {
-                    for output in 0..PANEL {
-                        let word = entry[output / LANES].0[output % LANES];
+                let all = count.div_ceil(PANEL);
+                let mut entries = vec![[Line([u32::MAX; LANES]); LINES]; all * groups];
+                panels(format, view.t(), depth.clone(), 0..all, &mut entries, &mut scratch);
+                for output in 0..all * PANEL {
+                    let (panel, lane) = (output / PANEL, output % PANEL);
+                    for group in 0..groups {
+                        let word = entries[panel * groups + group][lane / LANES].0[lane % LANES];
                         let want = if output < count { expected[output * groups + group] } else { 0 };
                         assert_eq!(word, want, "{context}: output {output}, group {group}");
                     }

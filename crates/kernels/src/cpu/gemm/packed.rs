@@ -112,17 +112,17 @@ impl PackedMatrix {
         let quantised = SharedMut::new(&mut packed.quantised);
         team.split(outputs.div_ceil(PANEL), 1, |range| {
             let mut scratch = SCRATCH.take();
-            for index in range {
-                // SAFETY: `split` gives each thread panels of its own.
-                let panel = unsafe { panels.slice(index * groups..(index + 1) * groups) };
-                let rows = index * PANEL..((index + 1) * PANEL).min(outputs);
-                if format == Format::Int8 {
+            // SAFETY: `split` gives each thread panels of its own.
+            let panels = unsafe { panels.slice(range.start * groups..range.end * groups) };
+            if format == Format::Int8 {
+                for (panel, index) in panels.chunks_exact_mut(groups.max(1)).zip(range) {
+                    let rows = index * PANEL..((index + 1) * PANEL).min(outputs);
                     // SAFETY: as above: the outputs of this thread's panels.
                     let scales = unsafe { quantised.slice(index * LINES..(index + 1) * LINES) };
                     quantise(weight, rows, panel, scales);
-                } else {
-                    layout::panel(format, weight.t(), 0..inputs, rows, panel, &mut scratch.layout);
                 }
+            } else {
+                layout::panels(format, weight.t(), 0..inputs, range, panels, &mut scratch.layout);
             }
             SCRATCH.set(scratch);
         });
