@@ -12,4 +12,6 @@ pub mod cpu;
 pub use cpu::gemm::{Mat, MatMut, Precision, Rounded, gemm, gemm_rounded, packed, peak};
 pub use cpu::isa::Isa;
 pub use cpu::threads::Team;
-pub use cpu::{attention, conv, dropout, elementwise, gather, optimizer, reduce, rnn_cell, softmax, work};
+pub use cpu::{
+    attention, conv, dropout, elementwise, gather, optimizer, pages, reduce, rnn_cell, softmax, work,
+};

@@ -41,7 +41,12 @@ impl Buffer {
             pool.bytes -= capacity * size_of::<f32>();
             Some(memory)
         });
-        let mut buffer = Buffer { memory: reused.unwrap_or_else(|| vec![0.0; capacity]), len };
+        let fresh = || {
+            let mut memory = vec![0.0; capacity];
+            kokanee_kernels::pages::prefer_large(&mut memory);
+            memory
+        };
+        let mut buffer = Buffer { memory: reused.unwrap_or_else(fresh), len };
         if cfg!(debug_assertions) {
             // Whoever reads before writing shall notice.
             buffer.fill(f32::NAN);

@@ -6,6 +6,9 @@ use std::ops::Range;
 use super::math;
 use super::threads::{SharedMut, Team};
 
+/// Elements that one thread transposes at least.
+const SWAP_GRAIN: usize = 1 << 15;
+
 /// What a convolution sees of its sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -35,6 +38,50 @@ impl Window {
         let from = first.max(start);
         let to = (first + self.width as i64).min(end).max(from);
         (from as usize..to as usize, (from - first) as usize)
+    }
+}
+
+/// Transposes each matrix outer x inner of `x`, which holds one after the other. With filters C x H x width, `outer` H and `inner`
+/// width, `out` has them as windows are laid out, C x width x H; and back again with both exchanged.
+pub fn swap_inner(team: &Team, out: &mut [f32], x: &[f32], outer: usize, inner: usize) {
+    let size = outer * inner;
+    assert!(out.len() == x.len() && (size == 0 || x.len().is_multiple_of(size)), "whole matrices");
+    if size == 0 {
+        return;
+    }
+    let shared = SharedMut::new(out);
+    team.split(x.len() / size, SWAP_GRAIN.div_ceil(size), |range| {
+        let elements = range.start * size..range.end * size;
+        // SAFETY: `split` gives each thread matrices of its own.
+        let out = unsafe { shared.slice(elements.clone()) };
+        for (out, x) in out.chunks_exact_mut(size).zip(x[elements].chunks_exact(size)) {
+            // The short side inside, so that the long one is walked in order on both sides.
+            if inner <= outer {
+                split_columns(out, x, inner);
+            } else {
+                join_columns(out, x, outer);
+            }
+        }
+    });
+}
+
+multiversion! {
+    /// From rows of a few columns, one column after the other.
+    fn split_columns(out: &mut [f32], x: &[f32], columns: usize) {
+        let rows = x.len() / columns;
+        for (column, out) in out.chunks_exact_mut(rows).enumerate() {
+            out.iter_mut().zip(x.chunks_exact(columns)).for_each(|(out, row)| *out = row[column]);
+        }
+    }
+}
+
+multiversion! {
+    /// From a few columns, one after the other, rows.
+    fn join_columns(out: &mut [f32], x: &[f32], columns: usize) {
+        let rows = x.len() / columns;
+        for (column, x) in x.chunks_exact(rows).enumerate() {
+            out.chunks_exact_mut(columns).zip(x).for_each(|(row, &x)| row[column] = x);
+        }
     }
 }
 

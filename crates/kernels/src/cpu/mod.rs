@@ -12,6 +12,7 @@ pub mod gemm;
 mod independence;
 pub mod math;
 pub mod optimizer;
+pub mod pages;
 pub mod reduce;
 pub mod rnn_cell;
 pub mod softmax;

@@ -63,8 +63,7 @@ pub fn cross_entropy_gradients(
         for (logits, label, loss) in rows {
             // Ranges of rows are told apart by where they begin.
             first.get_or_insert(logits.as_ptr() as usize);
-            *loss = cross_entropy_row(logits, bias, label, Some(gradient));
-            add_assign(&mut sum, logits);
+            *loss = cross_entropy_row(logits, bias, label, Some((gradient, &mut sum)));
             if precision == Precision::Bf16 {
                 round_row(logits);
             }
@@ -103,17 +102,25 @@ fn split_rows(
 }
 
 multiversion! {
-    fn cross_entropy_row(logits: &mut [f32], bias: &[f32], label: usize, gradient: Option<LossGradient>) -> TokenLoss {
+    /// With a `gradient` the row becomes it, and is added to the sum beside it.
+    fn cross_entropy_row(
+        logits: &mut [f32], bias: &[f32], label: usize, gradient: Option<(LossGradient, &mut [f32])>,
+    ) -> TokenLoss {
         assert!(logits.len() == bias.len() && label < bias.len(), "one logit a word, of which the label is one");
         let max = add_and_max(logits, bias);
         let label_logit = logits[label];
         let correct = label_logit >= max && !logits[..label].contains(&max);
         let sum = exp_and_sum::<FMA>(logits, max);
-        if let Some(LossGradient { scale, smoothing }) = gradient {
+        if let Some((LossGradient { scale, smoothing }, sums)) = gradient {
             let factor = scale / sum;
             let others = scale * smoothing / (logits.len().max(2) - 1) as f32;
-            logits.iter_mut().for_each(|x| *x = *x * factor - others);
-            logits[label] -= scale * (1.0 - smoothing) - others;
+            for (x, sum) in logits.iter_mut().zip(&mut *sums) {
+                *x = *x * factor - others;
+                *sum += *x;
+            }
+            let target = scale * (1.0 - smoothing) - others;
+            logits[label] -= target;
+            sums[label] -= target;
         }
         TokenLoss { nll: sum.ln() + max - label_logit, correct }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kokanee_kernels::conv::{self, Activation, Window};
 use kokanee_kernels::packed::PackedMatrix;
-use kokanee_kernels::{Team, elementwise, gather, gemm, reduce};
+use kokanee_kernels::{Team, elementwise, gemm, reduce};
 
 use crate::{Tape, Tensor, Var};
 
@@ -35,7 +35,7 @@ impl Filters {
         assert_eq!(width, window.width, "filters as wide as their window");
         let lay_out = || {
             let mut laid_out = Tensor::scratch([outputs, width * units]);
-            swap_inner(tape.team(), laid_out.data_mut(), weight.value().data(), units, width);
+            conv::swap_inner(tape.team(), laid_out.data_mut(), weight.value().data(), units, width);
             laid_out
         };
         let inputs = width * units;
@@ -65,14 +65,6 @@ impl Filters {
             Layout::Packed(packed) => packed.multiply(tape.team(), windows.data(), y.data_mut(), 1.0),
         }
         y
-    }
-}
-
-/// For each of the outermost rows: `out` (inner x outer) = transpose of `x` (outer x inner).
-fn swap_inner(team: &Team, out: &mut [f32], x: &[f32], outer: usize, inner: usize) {
-    let size = outer * inner;
-    for (out, x) in out.chunks_exact_mut(size.max(1)).zip(x.chunks_exact(size.max(1))) {
-        gather::transpose(team, out, x, outer, inner, inner);
     }
 }
 
@@ -107,7 +99,7 @@ pub fn convolution(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Fi
                 let mut d_laid_out = Tensor::scratch(laid_out.shape().clone());
                 gemm(&team, precision, d_laid_out.mat_mut(), 0.0, d.mat().t(), windows.mat());
                 let mut d_weight = Tensor::scratch(weight.value().shape().clone());
-                swap_inner(&team, d_weight.data_mut(), d_laid_out.data(), window.width, units);
+                conv::swap_inner(&team, d_weight.data_mut(), d_laid_out.data(), window.width, units);
                 gradients.add(&weight, d_weight);
             }
             if x.wants_gradient() {

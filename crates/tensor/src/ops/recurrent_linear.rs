@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use kokanee_kernels::gather;
-use kokanee_kernels::packed::PackedMatrix;
+use kokanee_kernels::packed::{self, PackedMatrix};
 
 use super::linear::{Weight, add_weight_gradient};
 use crate::{Rows, Tape, Tensor, Var};
@@ -96,11 +96,9 @@ pub fn recurrent_linear(
         gather::gather_rows(tape.team(), y.data_mut(), addend.value().data(), outputs, rows);
         beta = 1.0;
     }
-    for (x, weight) in terms {
-        assert_eq!(x.value().rows(), count, "rows of a recurrent product");
-        weight.packed.multiply(tape.team(), x.value().data(), y.data_mut(), beta);
-        beta = 1.0;
-    }
+    let products: Vec<(&PackedMatrix, &[f32])> =
+        terms.iter().map(|(x, weight)| (&*weight.packed, x.value().data())).collect();
+    packed::multiply_sum(tape.team(), &products, y.data_mut(), beta);
     let inputs = terms.iter().flat_map(|(x, w)| [x.slot(), w.weight.var.slot()]);
     let y = tape.result(y, addend.iter().map(|(addend, _)| addend.slot()).chain(inputs));
     if y.wants_gradient() {

@@ -30,10 +30,11 @@ pub(super) fn round(x: f32) -> u32 {
     if x.is_nan() { bits & 0xFFFF_0000 | 0x0040_0000 } else { nearest }
 }
 
-/// What a sum begins with for `y`.
-#[inline(always)]
-pub(super) fn start(y: f32) -> f32 {
-    f32::from_bits(at_least(y, SMALLEST_START))
+multiversion! {
+    /// Makes `y` what sums begin with.
+    pub(super) fn start(y: &mut [f32]) {
+        y.iter_mut().for_each(|y| *y = f32::from_bits(at_least(*y, SMALLEST_START)));
+    }
 }
 
 /// The words of a row; an input that is missing at its end counts as zero.

@@ -14,11 +14,10 @@ pub(super) fn words(x: &[f32]) -> &[u32] {
 }
 
 /// Sums begin with `start` of `y`.
-#[inline(always)]
-pub(super) fn begin(sums: &mut [Line; LINES], y: &[f32], start: impl Fn(f32) -> f32) {
+pub(super) fn begin(sums: &mut [Line; LINES], y: &[f32]) {
     *sums = [Line::ZERO; LINES];
-    for (line, y) in sums.iter_mut().zip(y.chunks(LANES)) {
-        line.0.iter_mut().zip(y).for_each(|(sum, &y)| *sum = start(y).to_bits());
+    for (line, y) in sums.iter_mut().zip(words(y).chunks(LANES)) {
+        line.0[..y.len()].copy_from_slice(y);
     }
 }
 

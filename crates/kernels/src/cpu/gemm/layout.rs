@@ -22,10 +22,6 @@ pub(super) struct Scratch {
     words: Vec<u32>,
 }
 
-impl Scratch {
-    pub(super) const EMPTY: Scratch = Scratch { words: Vec::new() };
-}
-
 impl Format {
     /// Words of so many inputs.
     pub(super) fn groups(self, inputs: usize) -> usize {

@@ -6,6 +6,7 @@ use std::ops::{Deref, DerefMut};
 
 use super::kernel::{LINES, Line};
 use super::layout::Entry;
+use crate::cpu::pages::prefer_large;
 
 /// Buffers that a thread keeps at most; a model has two for each weight of its recurrences.
 const MOST_KEPT: usize = 64;
@@ -26,7 +27,9 @@ pub(super) struct Entries {
 impl Entries {
     /// Entries of zeros.
     pub(super) fn zeros(len: usize) -> Entries {
-        Entries { memory: vec![[Line::ZERO; LINES]; len], len }
+        let mut memory = vec![[Line::ZERO; LINES]; len];
+        prefer_large(&mut memory);
+        Entries { memory, len }
     }
 
     /// Entries of any content.

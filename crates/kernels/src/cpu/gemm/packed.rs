@@ -94,6 +94,8 @@ pub struct PackedMatrix {
 const SMALL: usize = 1 << 18;
 /// Elements of `x` that one thread converts at least: in the time that it takes to call for another.
 const CONVERSION_GRAIN: usize = 1 << 16;
+/// Terms of a sum at most: what a step of a recurrence adds up.
+pub const MOST_TERMS: usize = 4;
 /// From this many panels a thread on, whole panels split evenly enough.
 const MANY_PANELS: usize = 16;
 
@@ -111,7 +113,7 @@ impl PackedMatrix {
         let panels = SharedMut::new(&mut packed.panels);
         let quantised = SharedMut::new(&mut packed.quantised);
         team.split(outputs.div_ceil(PANEL), 1, |range| {
-            let mut scratch = SCRATCH.take();
+            let mut scratch = layout::Scratch::default();
             // SAFETY: `split` gives each thread panels of its own.
             let panels = unsafe { panels.slice(range.start * groups..range.end * groups) };
             if format == Format::Int8 {
@@ -122,9 +124,8 @@ impl PackedMatrix {
                     quantise(weight, rows, panel, scales);
                 }
             } else {
-                layout::panels(format, weight.t(), 0..inputs, range, panels, &mut scratch.layout);
+                layout::panels(format, weight.t(), 0..inputs, range, panels, &mut scratch);
             }
-            SCRATCH.set(scratch);
         });
         packed
     }
@@ -199,25 +200,42 @@ impl PackedMatrix {
     /// `y = beta y + x W'`: `y` (m x outputs) and `x` (m x inputs) are row-major and dense; `beta` is 0 (`y` is overwritten,
     /// whatever it held) or 1.
     pub fn multiply(&self, team: &Team, x: &[f32], y: &mut [f32], beta: f32) {
-        super::super::work::count_product(y.len(), self.inputs);
-        self.multiply_by(self.kernel, team, x, y, beta);
+        multiply_sum(team, &[(self, x)], y, beta);
     }
 
+    #[cfg(test)]
     fn multiply_by(&self, kernel: Kernel, team: &Team, x: &[f32], y: &mut [f32], beta: f32) {
-        assert!(beta == 0.0 || beta == 1.0, "beta is 0 or 1");
-        if y.is_empty() {
-            return;
-        }
-        assert!(self.outputs > 0 && y.len().is_multiple_of(self.outputs), "y has whole rows");
-        let rows = y.len() / self.outputs;
-        assert_eq!(x.len(), rows * self.inputs, "x has as many rows as y");
-        let mut scratch = SCRATCH.take();
-        let y = SharedMut::new(y);
-        let product =
-            Product { matrix: self, kernel, x: scratch.convert(self, team, x, rows), y, add: beta != 0.0 };
-        product.run(team, rows);
-        SCRATCH.set(scratch);
+        sum_by(Some(kernel), team, &[(self, x)], y, beta);
     }
+}
+
+/// `y = beta y + sum over the terms of x W'`, bit for bit as [`PackedMatrix::multiply`] gives it for one term after the other,
+/// but with one meeting of the threads. All matrices have the same outputs; at most [`MOST_TERMS`] terms.
+pub fn multiply_sum(team: &Team, terms: &[(&PackedMatrix, &[f32])], y: &mut [f32], beta: f32) {
+    sum_by(None, team, terms, y, beta);
+}
+
+/// The sum by a certain kernel, or by that of each matrix.
+fn sum_by(kernel: Option<Kernel>, team: &Team, terms: &[(&PackedMatrix, &[f32])], y: &mut [f32], beta: f32) {
+    assert!(beta == 0.0 || beta == 1.0, "beta is 0 or 1");
+    assert!(terms.len() <= MOST_TERMS, "{} terms", terms.len());
+    terms.iter().for_each(|(matrix, _)| super::super::work::count_product(y.len(), matrix.inputs));
+    let Some(&(first, _)) = terms.first().filter(|_| !y.is_empty()) else { return };
+    let outputs = first.outputs;
+    assert!(outputs > 0 && y.len().is_multiple_of(outputs), "y has whole rows");
+    let rows = y.len() / outputs;
+    let y = SharedMut::new(y);
+    let mut scratch = [const { Scratch::EMPTY }; MOST_TERMS];
+    SCRATCH.with(|kept| scratch.iter_mut().zip(kept).for_each(|(slot, room)| *slot = room.take()));
+    let mut products = [const { None }; MOST_TERMS];
+    for (number, (&(matrix, x), scratch)) in terms.iter().zip(&mut scratch).enumerate() {
+        assert_eq!(matrix.outputs, outputs, "terms of a sum have the same outputs");
+        assert_eq!(x.len(), rows * matrix.inputs, "x has as many rows as y");
+        let (kernel, x) = (kernel.unwrap_or(matrix.kernel), scratch.convert(matrix, team, x, rows));
+        products[number] = Some(Product { matrix, kernel, x, y, add: beta != 0.0 || number > 0 });
+    }
+    run(team, &products, outputs.div_ceil(PANEL), rows);
+    SCRATCH.with(|kept| kept.iter().zip(scratch).for_each(|(room, slot)| room.set(slot)));
 }
 
 /// Line and lane of an output in its panel.
@@ -227,9 +245,7 @@ fn place(output: usize) -> (usize, usize) {
 
 thread_local! {
     /// Kept between products, of which decoding makes thousands a second.
-    static SCRATCH: Cell<Scratch> = const {
-        Cell::new(Scratch { words: Vec::new(), scales: Vec::new(), layout: layout::Scratch::EMPTY })
-    };
+    static SCRATCH: [Cell<Scratch>; MOST_TERMS] = const { [const { Cell::new(Scratch::EMPTY) }; MOST_TERMS] };
 }
 
 /// Room for the rows of `x` in the format of the weights.
@@ -237,7 +253,6 @@ thread_local! {
 struct Scratch {
     words: Vec<u32>,
     scales: Vec<f32>,
-    layout: layout::Scratch,
 }
 
 /// Lays out the panel of the outputs `rows` in int8, each with a scale of its own.
@@ -268,6 +283,8 @@ struct Input<'a> {
 }
 
 impl Scratch {
+    const EMPTY: Scratch = Scratch { words: Vec::new(), scales: Vec::new() };
+
     fn convert<'a>(&'a mut self, matrix: &PackedMatrix, team: &Team, x: &'a [f32], rows: usize) -> Input<'a> {
         if matrix.format == Format::F32 {
             return Input { words: f32::words(x), scales: &[] };
@@ -304,20 +321,22 @@ struct Product<'a> {
     add: bool,
 }
 
-impl Product<'_> {
-    /// Shares the work: by panels, or by rows where there are too few panels to split evenly.
-    fn run(&self, team: &Team, rows: usize) {
-        let panels = self.matrix.outputs.div_ceil(PANEL);
-        let steps = rows * self.matrix.groups() * panels * PANEL;
-        if steps < SMALL || team.size() == 1 {
-            self.part(0..panels, 0..rows);
-        } else if panels >= MANY_PANELS * team.size() || rows < 2 * ROWS * team.size() {
-            team.split(panels, 1, |panels| self.part(panels, 0..rows));
-        } else {
-            team.split(rows, ROWS, |rows| self.part(0..panels, rows));
-        }
+/// Shares the work: by panels, or by rows where there are too few panels to split evenly.
+fn run(team: &Team, products: &[Option<Product<'_>>], panels: usize, rows: usize) {
+    let part = |panels: Range<usize>, rows: Range<usize>| {
+        products.iter().flatten().for_each(|product| product.part(panels.clone(), rows.clone()));
+    };
+    let groups: usize = products.iter().flatten().map(|product| product.matrix.groups()).sum();
+    if rows * groups * panels * PANEL < SMALL || team.size() == 1 {
+        part(0..panels, 0..rows);
+    } else if panels >= MANY_PANELS * team.size() || rows < 2 * ROWS * team.size() {
+        team.split(panels, 1, |panels| part(panels, 0..rows));
+    } else {
+        team.split(rows, ROWS, |rows| part(0..panels, rows));
     }
+}
 
+impl Product<'_> {
     /// The product of some panels with some rows.
     fn part(&self, panels: Range<usize>, rows: Range<usize>) {
         let matrix = self.matrix;

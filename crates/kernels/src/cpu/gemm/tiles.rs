@@ -113,8 +113,11 @@ impl Part<'_> {
             }
             return;
         }
+        if start == Start::OutputFlushed {
+            rows.clone().for_each(|row| bf16::start(self.outputs(panel, row)));
+        }
         let whole = (self.first_panel + panel + 1) * PANEL <= self.output.cols;
-        if whole && start != Start::OutputFlushed {
+        if whole {
             let mut sums = self.sums(panel, rows.clone());
             return self.kernel.run(
                 entries,
@@ -127,11 +130,7 @@ impl Part<'_> {
         }
         if start != Start::Zero {
             for (sums, row) in tile.rows.iter_mut().zip(rows.clone()) {
-                let y = self.outputs(panel, row);
-                match start {
-                    Start::OutputFlushed => f32::begin(sums, y, bf16::start),
-                    _ => f32::begin(sums, y, |y| y),
-                }
+                f32::begin(sums, self.outputs(panel, row));
             }
         }
         self.kernel.run(entries, words, self.x.stride, rows.len(), start != Start::Zero, &mut Sums::of(tile));

@@ -110,6 +110,33 @@ fn check_rows_are_independent(format: Format, outputs: usize, inputs: usize, bet
 }
 
 #[test]
+fn a_sum_has_the_bits_of_its_terms_added_one_by_one() {
+    let (rows, outputs) = (33, 200);
+    let widths = [64, 37, 130];
+    let inputs: Vec<Vec<f32>> = widths.iter().map(|k| numbers(rows * k, 11)).collect();
+    for format in FORMATS {
+        for threads in [1, 2] {
+            let team = Team::new(threads);
+            let pack = |k: &usize| {
+                PackedMatrix::pack(&team, format, Mat::new(&numbers(outputs * k, 12), outputs, *k))
+            };
+            let matrices: Vec<PackedMatrix> = widths.iter().map(pack).collect();
+            for beta in [0.0, 1.0] {
+                let mut want = numbers(rows * outputs, 13);
+                let mut got = want.clone();
+                for (number, (matrix, x)) in matrices.iter().zip(&inputs).enumerate() {
+                    matrix.multiply(&team, x, &mut want, if number == 0 { beta } else { 1.0 });
+                }
+                let terms: Vec<(&PackedMatrix, &[f32])> =
+                    matrices.iter().zip(&inputs).map(|(matrix, x)| (matrix, &x[..])).collect();
+                multiply_sum(&team, &terms, &mut got, beta);
+                assert!(bits(&got) == bits(&want), "{format:?}, {threads} threads, beta {beta}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_transposed_weight_gives_the_same_bits() {
     let (rows, outputs, inputs) = (7, 150, 77);
     let team = Team::new(2);
