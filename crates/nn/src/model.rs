@@ -153,7 +153,7 @@ impl Model {
         };
         let mut table = (*self.parameters.get(id).value).clone();
         let width = table.cols();
-        gather::scatter_rows(table.data_mut(), vectors, width, ids);
+        gather::scatter_rows(&Team::new(1), table.data_mut(), vectors, width, ids);
         self.parameters.set(id, table);
     }
 

@@ -238,7 +238,8 @@ impl RowGradient {
     /// The same gradient with its zeros.
     pub fn to_dense(&self) -> Tensor {
         let mut dense = Tensor::zeros(self.shape.clone());
-        gather::scatter_rows(dense.data_mut(), self.values.data(), self.values.cols(), &self.rows);
+        let (values, width) = (self.values.data(), self.values.cols());
+        gather::scatter_rows(&Team::new(1), dense.data_mut(), values, width, &self.rows);
         dense
     }
 }
@@ -283,7 +284,8 @@ impl Gradients {
             }
             Some(Gradient::Rows(rows)) => {
                 let mut sum = gradient;
-                gather::scatter_add_rows(sum.data_mut(), rows.values.data(), rows.values.cols(), &rows.rows);
+                let (values, width) = (rows.values.data(), rows.values.cols());
+                gather::scatter_add_rows(&self.team, sum.data_mut(), values, width, &rows.rows);
                 self.slots[slot] = Some(Gradient::Dense(sum));
             }
             empty @ None => *empty = Some(Gradient::Dense(gradient)),
@@ -326,7 +328,7 @@ impl Gradients {
     ) {
         self.accumulate(to, shape, |team, sum, beta| {
             if beta == 0.0 {
-                sum.data_mut().fill(0.0);
+                elementwise::fill(team, sum.data_mut(), 0.0);
             }
             add(team, sum);
         });
@@ -336,7 +338,7 @@ impl Gradients {
     pub fn add_rows(&mut self, to: impl Into<Slot>, shape: &Shape, rows: &[u32], values: &Tensor) {
         let Some(slot) = to.into().0 else { return };
         if let Some(Gradient::Dense(sum)) = &mut self.slots[slot] {
-            gather::scatter_add_rows(sum.data_mut(), values.data(), values.cols(), rows);
+            gather::scatter_add_rows(&self.team, sum.data_mut(), values.data(), values.cols(), rows);
             return;
         }
         let mut sources: Vec<(u32, &[f32])> = (0..rows.len()).map(|i| (rows[i], values.row(i))).collect();

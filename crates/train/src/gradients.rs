@@ -69,7 +69,8 @@ fn added(team: &Team, sum: Gradient, gradient: Gradient, factor: f32) -> Gradien
         }
         (Gradient::Dense(mut sum), rows @ Gradient::Rows(_)) => {
             if let Gradient::Rows(rows) = scaled(team, rows, factor) {
-                gather::scatter_add_rows(sum.data_mut(), rows.values.data(), rows.values.cols(), &rows.rows);
+                let (values, width) = (rows.values.data(), rows.values.cols());
+                gather::scatter_add_rows(team, sum.data_mut(), values, width, &rows.rows);
             }
             Gradient::Dense(sum)
         }

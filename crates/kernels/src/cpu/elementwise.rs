@@ -16,6 +16,15 @@ fn split2(team: &Team, y: &mut [f32], x: &[f32], kernel: impl Fn(&mut [f32], &[f
     });
 }
 
+/// `y = value`.
+pub fn fill(team: &Team, y: &mut [f32], value: f32) {
+    let shared = SharedMut::new(y);
+    team.split(shared.len(), GRAIN, |range| {
+        // SAFETY: `split` gives each thread a range of its own.
+        unsafe { shared.slice(range) }.fill(value);
+    });
+}
+
 /// `y += x`.
 pub fn add_assign(team: &Team, y: &mut [f32], x: &[f32]) {
     split2(team, y, x, add_part);

@@ -19,20 +19,58 @@ pub fn gather_rows(team: &Team, out: &mut [f32], table: &[f32], width: usize, in
 }
 
 /// Row `indices[i]` of `table` = row `i` of `x`. Where an index comes twice, the last row stays.
-pub fn scatter_rows(table: &mut [f32], x: &[f32], width: usize, indices: &[u32]) {
-    assert_eq!(x.len(), indices.len() * width, "one row of input an index");
-    for (row, &index) in x.chunks_exact(width.max(1)).zip(indices) {
-        table[index as usize * width..][..width].copy_from_slice(row);
-    }
+pub fn scatter_rows(team: &Team, table: &mut [f32], x: &[f32], width: usize, indices: &[u32]) {
+    scatter(team, table, x, width, indices, <[f32]>::copy_from_slice);
 }
 
 /// Row `indices[i]` of `table` += row `i` of `x`, in the order of `i`.
-pub fn scatter_add_rows(table: &mut [f32], x: &[f32], width: usize, indices: &[u32]) {
-    assert_eq!(x.len(), indices.len() * width, "one row of input an index");
-    for (row, &index) in x.chunks_exact(width.max(1)).zip(indices) {
-        let sum = &mut table[index as usize * width..][..width];
-        sum.iter_mut().zip(row).for_each(|(s, x)| *s += x);
+pub fn scatter_add_rows(team: &Team, table: &mut [f32], x: &[f32], width: usize, indices: &[u32]) {
+    scatter(team, table, x, width, indices, add_row);
+}
+
+multiversion! {
+    fn add_row(sum: &mut [f32], row: &[f32]) {
+        sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
     }
+}
+
+/// Brings each row of `x` to its row of `table`; threads share the columns, so that rows may meet.
+fn scatter(
+    team: &Team,
+    table: &mut [f32],
+    x: &[f32],
+    width: usize,
+    indices: &[u32],
+    bring: impl Fn(&mut [f32], &[f32]) + Sync,
+) {
+    assert_eq!(x.len(), indices.len() * width, "one row of input an index");
+    let shared = SharedMut::new(table);
+    team.split(width, GRAIN / indices.len().max(1) + 1, |columns| {
+        for (row, &index) in x.chunks_exact(width).zip(indices) {
+            let start = index as usize * width;
+            // SAFETY: `split` gives each thread columns of its own, and the slice of one row is dropped before the next.
+            let to = unsafe { shared.slice(start + columns.start..start + columns.end) };
+            bring(to, &row[columns.clone()]);
+        }
+    });
+}
+
+/// `out` = the parts one after the other.
+pub fn concat(team: &Team, out: &mut [f32], parts: &[&[f32]]) {
+    assert_eq!(out.len(), parts.iter().map(|part| part.len()).sum::<usize>(), "parts fill the output");
+    let shared = SharedMut::new(out);
+    team.split(shared.len(), GRAIN, |range| {
+        let mut start = 0;
+        for part in parts {
+            let from = range.start.clamp(start, start + part.len());
+            let to = range.end.clamp(start, start + part.len());
+            if from < to {
+                // SAFETY: `split` gives each thread a range of its own.
+                unsafe { shared.slice(from..to) }.copy_from_slice(&part[from - start..to - start]);
+            }
+            start += part.len();
+        }
+    });
 }
 
 /// `out` (cols x rows) = the transpose of `x` (rows x cols, rows starting `stride` elements apart).

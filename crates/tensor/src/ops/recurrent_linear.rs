@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use kokanee_kernels::gather;
 use kokanee_kernels::packed::{self, PackedMatrix};
+use kokanee_kernels::{Team, gather};
 
 use super::linear::{Weight, add_weight_gradient};
 use crate::{Rows, Tape, Tensor, Var};
@@ -49,8 +49,9 @@ impl RecurrentWeight {
                 if steps.is_empty() {
                     return;
                 }
-                let x = concat_rows(steps.iter().map(|s| &*s.x), inputs);
-                let dy = concat_rows(steps.iter().map(|s| &*s.dy), outputs);
+                let team = gradients.team();
+                let x = concat_rows(&team, steps.iter().map(|s| &*s.x), inputs);
+                let dy = concat_rows(&team, steps.iter().map(|s| &*s.dy), outputs);
                 add_weight_gradient(gradients, &weight, &dy, &x);
             });
         }
@@ -64,15 +65,11 @@ impl Backwards {
     }
 }
 
-fn concat_rows<'a>(parts: impl Iterator<Item = &'a Tensor> + Clone, width: usize) -> Tensor {
-    let rows = parts.clone().map(Tensor::rows).sum();
-    let mut all = Tensor::scratch([rows, width]);
-    let mut rest = all.data_mut();
-    for part in parts {
-        let (target, tail) = rest.split_at_mut(part.data().len());
-        target.copy_from_slice(part.data());
-        rest = tail;
-    }
+fn concat_rows<'a>(team: &Team, parts: impl Iterator<Item = &'a Tensor>, width: usize) -> Tensor {
+    let parts: Vec<&[f32]> = parts.map(Tensor::data).collect();
+    let size: usize = parts.iter().map(|part| part.len()).sum();
+    let mut all = Tensor::scratch([size / width.max(1), width]);
+    gather::concat(team, all.data_mut(), &parts);
     all
 }
 
@@ -110,8 +107,8 @@ pub fn recurrent_linear(
         tape.record(move |gradients| {
             let Some(d) = gradients.take(dy) else { return };
             if let Some((addend, shape, rows)) = &addend {
-                gradients.accumulate_part(*addend, shape, |_, sum| {
-                    gather::scatter_add_rows(sum.data_mut(), d.data(), outputs, rows);
+                gradients.accumulate_part(*addend, shape, |team, sum| {
+                    gather::scatter_add_rows(team, sum.data_mut(), d.data(), outputs, rows);
                 });
             }
             let d = Arc::new(d);

@@ -14,8 +14,8 @@ pub fn gather_rows(tape: &Tape, x: &Var, rows: Rows) -> Var {
         let (dy, dx, shape) = (y.slot(), x.slot(), x.value().shape().clone());
         tape.record(move |gradients| {
             let Some(d) = gradients.take(dy) else { return };
-            gradients.accumulate_part(dx, &shape, |_, sum| {
-                gather::scatter_add_rows(sum.data_mut(), d.data(), width, &rows);
+            gradients.accumulate_part(dx, &shape, |team, sum| {
+                gather::scatter_add_rows(team, sum.data_mut(), d.data(), width, &rows);
             });
         });
     }
@@ -49,7 +49,7 @@ pub fn stack_rows(tape: &Tape, parts: Vec<(Var, Rows)>, total: usize) -> Var {
     assert_eq!(parts.iter().map(|(_, rows)| rows.len()).sum::<usize>(), total, "parts fill all rows");
     let mut y = Tensor::scratch([total, width]);
     for (x, rows) in &parts {
-        gather::scatter_rows(y.data_mut(), x.value().data(), width, rows);
+        gather::scatter_rows(tape.team(), y.data_mut(), x.value().data(), width, rows);
     }
     let y = tape.result(y, parts.iter().map(|(x, _)| x.slot()));
     if y.wants_gradient() {
