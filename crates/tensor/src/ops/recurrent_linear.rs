@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use kokanee_kernels::packed::{self, PackedMatrix};
+use kokanee_kernels::packed::{self, MOST_TERMS, PackedMatrix};
 use kokanee_kernels::{Team, gather};
 
 use super::linear::{Weight, add_weight_gradient};
@@ -93,9 +93,14 @@ pub fn recurrent_linear(
         gather::gather_rows(tape.team(), y.data_mut(), addend.value().data(), outputs, rows);
         beta = 1.0;
     }
-    let products: Vec<(&PackedMatrix, &[f32])> =
-        terms.iter().map(|(x, weight)| (&*weight.packed, x.value().data())).collect();
-    packed::multiply_sum(tape.team(), &products, y.data_mut(), beta);
+    if let Some((_, first)) = terms.first() {
+        assert!(terms.len() <= MOST_TERMS, "{} terms of a recurrent product", terms.len());
+        let mut products = [(&*first.packed, &[][..]); MOST_TERMS];
+        for (product, (x, weight)) in products.iter_mut().zip(terms) {
+            *product = (&*weight.packed, x.value().data());
+        }
+        packed::multiply_sum(tape.team(), &products[..terms.len()], y.data_mut(), beta);
+    }
     let inputs = terms.iter().flat_map(|(x, w)| [x.slot(), w.weight.var.slot()]);
     let y = tape.result(y, addend.iter().map(|(addend, _)| addend.slot()).chain(inputs));
     if y.wants_gradient() {

@@ -36,8 +36,8 @@ struct Allocated {
     bytes: u64,
 }
 
-/// Limits are what was measured and 2% of its count, a quarter of its bytes: room for another standard library and for
-/// another instruction set, whose products lay more or less of their operands out; not for one allocation more in each product of
+/// Limits are what was measured and 2% of its count, a quarter of its bytes, of the instruction set that takes most (without
+/// AVX-512 the products of an update go through a crate with buffers of its own), with room for another standard library; not for one allocation more in each product of
 /// a recurrence.
 const CASES: &[Case] = &[
     Case {

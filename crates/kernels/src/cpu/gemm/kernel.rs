@@ -166,9 +166,9 @@ macro_rules! avx512_kernel {
                 if add {
                     for r in 0..R {
                         for line in 0..LINES {
+                            let from = target.row(r).wrapping_add(line * LANES).cast();
                             // SAFETY: a row of sums has `LINES` lines of `LANES` words.
-                            sums[r][line] =
-                                unsafe { _mm512_loadu_si512(target.row(r).add(line * LANES).cast()) };
+                            sums[r][line] = unsafe { _mm512_loadu_si512(from) };
                         }
                     }
                 }

@@ -1,11 +1,14 @@
 //! Whole trainings on real data, through the program as a user runs it: prepare, train, evaluate, draw.
 //!
-//! `cargo xtask bench quality WORK [--set NAME=VALUE …]`; without a name it lists the works.
+//! `cargo xtask bench quality WORK [--set NAME=VALUE …]`; without a name it lists the works. `cargo xtask bench quality precision
+//! [WORK …]` trains some of them in f32 and in bf16, with three seeds each.
 //!
 //! Files stay under `target/quality/WORK`; a run that was interrupted goes on from its last checkpoint.
 
 // What a benchmark prints is its result.
 #![allow(clippy::print_stdout)]
+
+mod precision;
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -166,6 +169,25 @@ const WORKS: &[Work] = &[
         sockeye: &[],
     },
     Work {
+        name: "cmudict-short",
+        what: "the same with a tenth of the time, for comparisons",
+        data: &CMUDICT,
+        settings: &[
+            "rnn_num_hidden=512",
+            "num_embed_source=128",
+            "num_embed_target=128",
+            "bucket_width=50",
+            "learning_rate=0.001",
+            "lr_scheduler_type=fixed_rate_inv_t",
+            "fixed_rate_lr_half_life=1",
+            "clip_gradient=0.01",
+            "checkpoint_frequency_num_batches=500",
+            "checkpoint_threshold=6",
+            "max_num_batches=2500",
+        ],
+        sockeye: &[],
+    },
+    Work {
         name: "cmudict-deep",
         what: "pronunciation without stress: two LSTM layers, with what Kokanee has beyond SageMaker",
         data: &CMUDICT_WITHOUT_STRESS,
@@ -223,12 +245,13 @@ const WORKS: &[Work] = &[
 fn main() {
     // Cargo adds `--bench`.
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    let work = args.first().and_then(|name| WORKS.iter().find(|work| work.name == *name));
-    let result = match work {
-        Some(work) => run(work, &args[1..]),
+    let name = args.first().map_or("", String::as_str);
+    let result = match WORKS.iter().find(|work| work.name == name) {
+        Some(work) => run(work, work.name, &args[1..]),
+        None if name == "precision" => precision::compare(&args[1..]),
         None => {
             let list: Vec<String> = WORKS.iter().map(|w| format!("  {:<14} {}", w.name, w.what)).collect();
-            Err(format!("name a work:\n{}", list.join("\n")))
+            Err(format!("name a work, or `precision`:\n{}", list.join("\n")))
         }
     };
     if let Err(message) = result {
@@ -237,12 +260,18 @@ fn main() {
     }
 }
 
-fn run(work: &Work, args: &[String]) -> Result<(), String> {
-    let shared = kokanee_testkit::shared_dir().ok_or("the shared data is not there")?;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/quality").join(work.name);
+/// The folder of a training, made where it is missing.
+fn folder_of(label: &str) -> Result<PathBuf, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/quality").join(label);
     let cannot = |e: std::io::Error| format!("{}: {e}", folder.display());
     std::fs::create_dir_all(&folder).map_err(cannot)?;
-    let folder = folder.canonicalize().map_err(cannot)?;
+    folder.canonicalize().map_err(cannot)
+}
+
+/// Does a work, in the folder called `label`.
+fn run(work: &Work, label: &str, args: &[String]) -> Result<(), String> {
+    let shared = kokanee_testkit::shared_dir().ok_or("the shared data is not there")?;
+    let folder = folder_of(label)?;
     let (records, model) = (folder.join("records"), folder.join("model"));
     let data = shared.join(work.data.folder);
     let files = work.data.train.iter().chain(&work.data.validation).chain(&work.data.test);
@@ -283,8 +312,8 @@ fn run(work: &Work, args: &[String]) -> Result<(), String> {
     let picture = folder.join("learning-curve.svg");
     let mut inspect = kokanee("inspect");
     // The picture is named after the model's path: a short one says the same everywhere.
-    inspect.0.current_dir(folder.join(".."));
-    inspect.arg(Path::new(work.name).join("model")).arg("--curve").arg(&picture).finish()?;
+    inspect.0.current_dir(folder_of("")?);
+    inspect.arg(Path::new(label).join("model")).arg("--curve").arg(&picture).finish()?;
     for (number, options) in work.data.evaluations.iter().enumerate() {
         let mut evaluate = kokanee("evaluate");
         let [source, target] = work.data.test;
