@@ -49,16 +49,8 @@ pub(super) fn words(row: &[f32], words: &mut [u32]) {
 
 /// The words of two rows, the first and the second input of each of up to 64 outputs; what is missing counts as zero.
 pub(super) fn interleave(first: &[f32], second: &[f32], entry: &mut [Line; LINES]) {
-    let mut padded = [[0f32; PANEL]; 2];
-    let pair = |row| <&[f32; PANEL]>::try_from(row).ok();
-    let (first, second) = match (pair(first), pair(second)) {
-        (Some(first), Some(second)) => (first, second),
-        _ => {
-            padded[0][..first.len()].copy_from_slice(first);
-            padded[1][..second.len()].copy_from_slice(second);
-            (&padded[0], &padded[1])
-        }
-    };
+    let mut room = [[0f32; PANEL]; 2];
+    let [first, second] = filled([first, second], &mut room);
     #[cfg(target_arch = "x86_64")]
     if Isa::has_avx512_bf16() {
         // SAFETY: the machine has the features.
@@ -86,16 +78,8 @@ pub(in crate::cpu) fn round_row(row: &mut [f32]) {
 /// From the words of two rows, of pairs of outputs, those of pairs of inputs: the first of each of up to 64 outputs from
 /// `first`, the second from `second`; what is missing is zero.
 pub(super) fn pair(first: &[u32], second: &[u32], entry: &mut [Line; LINES]) {
-    let mut padded = [[0u32; PANEL / 2]; 2];
-    let whole = |words| <&[u32; PANEL / 2]>::try_from(words).ok();
-    let (first, second) = match (whole(first), whole(second)) {
-        (Some(first), Some(second)) => (first, second),
-        _ => {
-            padded[0][..first.len()].copy_from_slice(first);
-            padded[1][..second.len()].copy_from_slice(second);
-            (&padded[0], &padded[1])
-        }
-    };
+    let mut room = [[0u32; PANEL / 2]; 2];
+    let [first, second] = filled([first, second], &mut room);
     #[cfg(target_arch = "x86_64")]
     if Isa::detect() >= Isa::Avx512 {
         // SAFETY: the machine has the features.
@@ -136,6 +120,18 @@ fn pair_avx512(first: &[u32; PANEL / 2], second: &[u32; PANEL / 2], entry: &mut 
             unsafe { _mm512_store_si512((&raw mut entry[2 * half + upper]).cast(), paired) };
         }
     }
+}
+
+/// Both rows in their full length: as they are, or copied to `room`, which holds zeros.
+#[inline(always)]
+fn filled<'a, T: Copy, const N: usize>(rows: [&'a [T]; 2], room: &'a mut [[T; N]; 2]) -> [&'a [T; N]; 2] {
+    if let [Ok(first), Ok(second)] = rows.map(<&[T; N]>::try_from) {
+        return [first, second];
+    }
+    for (row, room) in rows.into_iter().zip(&mut *room) {
+        room[..row.len()].copy_from_slice(row);
+    }
+    [&room[0], &room[1]]
 }
 
 multiversion! {

@@ -175,7 +175,7 @@ pub fn gemm(team: &Team, precision: Precision, c: MatMut<'_>, beta: f32, a: Mat<
     }
 }
 
-/// As [`gemm`] in bf16, with a left side that is rounded already.
+/// As [`gemm()`] in bf16, with a left side that is rounded already.
 pub fn gemm_rounded(team: &Team, c: MatMut<'_>, beta: f32, a: Rounded<'_>, b: Mat<'_>) {
     assert!(beta == 0.0 || beta == 1.0, "beta is 0 or 1");
     let (rows, inputs) = a.shape();
