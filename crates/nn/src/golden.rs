@@ -85,10 +85,12 @@ impl Golden {
         }
     }
 
-    fn check_gradients(&self, failures: &mut Vec<String>) {
+    /// Sockeye's gradient of every parameter: in `f32` to four digits of its largest element; in bf16, whose factors have 8 bits,
+    /// within 8% of its length as a vector (the farthest stand behind a relu, which flips where its input is near zero).
+    fn check_gradients(&self, precision: Precision, failures: &mut Vec<String>) {
         let pairs = self.pairs("batch");
         let batch = self.model.batch(pairs.iter().map(|(s, t)| (&s[..], &t[..])));
-        let loss = self.model.loss_and_gradients(&self.team, Precision::F32, &batch, 1);
+        let loss = self.model.loss_and_gradients(&self.team, precision, &batch, 1);
         let after = read_mxnet_parameters(&self.folder.join("sgd1.mxnet")).unwrap();
         for (parameter, gradient) in self.model.parameters().iter().zip(loss.gradients) {
             let name = &parameter.name;
@@ -102,6 +104,16 @@ impl Golden {
             };
             let want: Vec<f32> =
                 parameter.value.data().iter().zip(after[name].data()).map(|(w, after)| w - after).collect();
+            if precision == Precision::Bf16 {
+                let norm =
+                    |x: &mut dyn Iterator<Item = f32>| x.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+                let error = norm(&mut got.data().iter().zip(&want).map(|(g, w)| g - w));
+                let length = norm(&mut want.iter().copied());
+                if error.is_nan() || error > 0.08 * length {
+                    failures.push(format!("bf16 gradient of {name}: off by {error:e} of {length:e}"));
+                }
+                continue;
+            }
             let largest = want.iter().fold(0f32, |m, x| m.max(x.abs()));
             let tolerance = if largest < 1e-3 { 5e-4 } else { 1e-4 } * largest;
             let error = got.data().iter().zip(&want).fold(0f32, |m, (g, w)| m.max((g - w).abs()));
@@ -350,7 +362,8 @@ fn golden_cases_agree() {
         let before = failures.len();
         golden.check_scores("test", "scores.txt", &mut failures);
         golden.check_scores("batch", "batch_scores.txt", &mut failures);
-        golden.check_gradients(&mut failures);
+        golden.check_gradients(Precision::F32, &mut failures);
+        golden.check_gradients(Precision::Bf16, &mut failures);
         golden.check_greedy(&mut failures);
         golden.check_beam(&mut failures);
         golden.check_attention(&mut failures);

@@ -43,7 +43,7 @@ impl Observer for Teacher {
 }
 
 /// Every encoder, decoder, cell, attention and state initialisation, by what it differs in from the default.
-const KINDS: [&[(&str, &str)]; 11] = [
+const KINDS: [&[(&str, &str)]; 13] = [
     &[],
     &[("rnn_cell_type", "gru")],
     &[("rnn_attention_type", "dot")],
@@ -66,6 +66,14 @@ const KINDS: [&[(&str, &str)]; 11] = [
     ],
     &[("encoder_type", "cnn"), ("num_layers_encoder", "3")],
     &[("decoder_type", "cnn"), ("num_layers_decoder", "3")],
+    &[("precision", "bf16")],
+    &[
+        ("precision", "bf16"),
+        ("encoder_type", "cnn"),
+        ("decoder_type", "cnn"),
+        ("num_layers_encoder", "3"),
+        ("num_layers_decoder", "3"),
+    ],
 ];
 
 fn hyperparameters(seed: u64, kind: &[(&str, &str)]) -> Hyperparameters {

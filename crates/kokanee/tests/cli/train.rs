@@ -230,10 +230,7 @@ fn bad_hyperparameters_are_refused_all_at_once() {
             "expected an even integer from 2",
         ],
     );
-    check_refused(
-        "--set precision=bf16",
-        &["is a valid value, but this version of Kokanee trains only in f32"],
-    );
+    check_refused("--set precision=f16", &["`precision`=\"f16\" is not valid: expected one of f32, bf16"]);
     check_refused("--set momentum=0.9", &["`momentum`=\"0.9\" cannot be used"]);
     check_refused("--set batch_size=1 --set batch_size=2", &["--set batch_size is given twice"]);
     check_refused("--hyperparameters h.json", &["h.json: line 2, column", "value of \"batch_size\""]);
