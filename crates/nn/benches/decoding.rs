@@ -39,6 +39,9 @@ struct Measured {
     answers: BTreeMap<u64, Vec<u32>>,
 }
 
+/// The repository, where relative paths begin: cargo runs a benchmark in the folder of its package.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
 fn main() {
     let Some(options) = Options::parse() else {
         println!("decode: nothing to do: name a trained model with --model and a text with --text");
@@ -185,8 +188,8 @@ impl Options {
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Some(Options {
-            model: value("--model")?.into(),
-            text: value("--text")?.into(),
+            model: Path::new(ROOT).join(value("--model")?),
+            text: Path::new(ROOT).join(value("--text")?),
             batches: value("--batch")
                 .unwrap_or("1,64")
                 .split(',')
