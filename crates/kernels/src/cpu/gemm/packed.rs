@@ -200,35 +200,47 @@ impl PackedMatrix {
     /// `y = beta y + x W'`: `y` (m x outputs) and `x` (m x inputs) are row-major and dense; `beta` is 0 (`y` is overwritten,
     /// whatever it held) or 1.
     pub fn multiply(&self, team: &Team, x: &[f32], y: &mut [f32], beta: f32) {
-        multiply_sum(team, &[(self, x)], y, beta);
+        sum_by(None, team, [(self, x)], y, beta);
     }
 
     #[cfg(test)]
     fn multiply_by(&self, kernel: Kernel, team: &Team, x: &[f32], y: &mut [f32], beta: f32) {
-        sum_by(Some(kernel), team, &[(self, x)], y, beta);
+        sum_by(Some(kernel), team, [(self, x)], y, beta);
     }
 }
 
 /// `y = beta y + sum over the terms of x W'`, bit for bit as [`PackedMatrix::multiply`] gives it for one term after the other,
 /// but with one meeting of the threads. All matrices have the same outputs; at most [`MOST_TERMS`] terms.
 pub fn multiply_sum(team: &Team, terms: &[(&PackedMatrix, &[f32])], y: &mut [f32], beta: f32) {
-    sum_by(None, team, terms, y, beta);
+    match *terms {
+        [] => {}
+        [a] => sum_by(None, team, [a], y, beta),
+        [a, b] => sum_by(None, team, [a, b], y, beta),
+        [a, b, c] => sum_by(None, team, [a, b, c], y, beta),
+        [a, b, c, d] => sum_by(None, team, [a, b, c, d], y, beta),
+        _ => panic!("{} terms, of which there may be {MOST_TERMS}", terms.len()),
+    }
 }
 
 /// The sum by a certain kernel, or by that of each matrix.
-fn sum_by(kernel: Option<Kernel>, team: &Team, terms: &[(&PackedMatrix, &[f32])], y: &mut [f32], beta: f32) {
+fn sum_by<const N: usize>(
+    kernel: Option<Kernel>,
+    team: &Team,
+    terms: [(&PackedMatrix, &[f32]); N],
+    y: &mut [f32],
+    beta: f32,
+) {
     assert!(beta == 0.0 || beta == 1.0, "beta is 0 or 1");
-    assert!(terms.len() <= MOST_TERMS, "{} terms", terms.len());
     terms.iter().for_each(|(matrix, _)| super::super::work::count_product(y.len(), matrix.inputs));
     let Some(&(first, _)) = terms.first().filter(|_| !y.is_empty()) else { return };
     let outputs = first.outputs;
     assert!(outputs > 0 && y.len().is_multiple_of(outputs), "y has whole rows");
     let rows = y.len() / outputs;
     let y = SharedMut::new(y);
-    let mut scratch = [const { Scratch::EMPTY }; MOST_TERMS];
+    let mut scratch = [const { Scratch::EMPTY }; N];
     SCRATCH.with(|kept| scratch.iter_mut().zip(kept).for_each(|(slot, room)| *slot = room.take()));
-    let mut products = [const { None }; MOST_TERMS];
-    for (number, (&(matrix, x), scratch)) in terms.iter().zip(&mut scratch).enumerate() {
+    let mut products = [const { None }; N];
+    for (number, ((matrix, x), scratch)) in terms.into_iter().zip(&mut scratch).enumerate() {
         assert_eq!(matrix.outputs, outputs, "terms of a sum have the same outputs");
         assert_eq!(x.len(), rows * matrix.inputs, "x has as many rows as y");
         let (kernel, x) = (kernel.unwrap_or(matrix.kernel), scratch.convert(matrix, team, x, rows));
