@@ -21,7 +21,7 @@ pub mod metrics;
 pub mod model_folder;
 pub mod observer;
 pub mod optim;
-mod precision;
+pub mod precision;
 pub mod report;
 mod stop;
 pub mod summary;

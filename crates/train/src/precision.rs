@@ -4,13 +4,13 @@ use kokanee_contract::{Hyperparameters, Precision as Wanted};
 use kokanee_kernels::Precision;
 
 /// What the hyperparameter `precision` asks for, or `f32` where this machine has no instructions for it.
-pub(crate) fn usable(h: &Hyperparameters) -> Precision {
+pub fn usable(h: &Hyperparameters) -> Precision {
     let wanted = wanted(h);
     if wanted.is_native() { wanted } else { Precision::F32 }
 }
 
 /// What to tell the user where the two differ.
-pub(crate) fn warning(h: &Hyperparameters) -> Option<String> {
+pub fn warning(h: &Hyperparameters) -> Option<String> {
     (usable(h) != wanted(h)).then(|| {
         "precision=bf16: this CPU has no AVX-512 BF16 instructions, which is what makes it fast; training in f32 instead"
             .to_owned()

@@ -31,7 +31,8 @@ pub fn add_assign(team: &Team, y: &mut [f32], x: &[f32]) {
 }
 
 multiversion! {
-    fn add_part(y: &mut [f32], x: &[f32]) {
+    /// `y += x`, by the calling thread alone.
+    pub(crate) fn add_part(y: &mut [f32], x: &[f32]) {
         y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
     }
 }

@@ -1,5 +1,6 @@
 //! Copies of whole rows by index.
 
+use super::elementwise::add_part;
 use super::threads::{SharedMut, Team};
 
 /// Elements that one thread handles at least.
@@ -25,13 +26,7 @@ pub fn scatter_rows(team: &Team, table: &mut [f32], x: &[f32], width: usize, ind
 
 /// Row `indices[i]` of `table` += row `i` of `x`, in the order of `i`.
 pub fn scatter_add_rows(team: &Team, table: &mut [f32], x: &[f32], width: usize, indices: &[u32]) {
-    scatter(team, table, x, width, indices, add_row);
-}
-
-multiversion! {
-    fn add_row(sum: &mut [f32], row: &[f32]) {
-        sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
-    }
+    scatter(team, table, x, width, indices, add_part);
 }
 
 /// Brings each row of `x` to its row of `table`; threads share the columns, so that rows may meet.
@@ -69,27 +64,6 @@ pub fn concat(team: &Team, out: &mut [f32], parts: &[&[f32]]) {
                 unsafe { shared.slice(from..to) }.copy_from_slice(&part[from - start..to - start]);
             }
             start += part.len();
-        }
-    });
-}
-
-/// `out` (cols x rows) = the transpose of `x` (rows x cols, rows starting `stride` elements apart).
-pub fn transpose(team: &Team, out: &mut [f32], x: &[f32], rows: usize, cols: usize, stride: usize) {
-    /// Side of the squares copied at a time: their lines stay in the first cache.
-    const TILE: usize = 16;
-    assert!(out.len() == rows * cols && (rows == 0 || (rows - 1) * stride + cols <= x.len()));
-    let shared = SharedMut::new(out);
-    team.split(cols, TILE, |range| {
-        // SAFETY: `split` gives each thread rows of the output of its own.
-        let out = unsafe { shared.slice(range.start * rows..range.end * rows) };
-        for row in (0..rows).step_by(TILE) {
-            for col in range.clone().step_by(TILE) {
-                for c in col..(col + TILE).min(range.end) {
-                    for r in row..(row + TILE).min(rows) {
-                        out[(c - range.start) * rows + r] = x[r * stride + c];
-                    }
-                }
-            }
         }
     });
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::elementwise::add_part;
 use super::gemm::{Precision, round_row};
 use super::reduce::{max_lanes, sum_lanes};
 use super::threads::{SharedMut, Team};
@@ -35,9 +36,8 @@ pub fn cross_entropy(
     labels: &[u32],
     losses: &mut [TokenLoss],
 ) {
-    let row = |logits: &mut [f32], label| cross_entropy_row(logits, bias, label, None);
-    split_rows(team, logits, labels, losses, |rows| {
-        rows.for_each(|(logits, label, loss)| *loss = row(logits, label))
+    split_rows(team, logits, labels, losses, |_, rows| {
+        rows.for_each(|(logits, label, loss)| *loss = cross_entropy_row(logits, bias, label, None));
     });
 }
 
@@ -57,12 +57,9 @@ pub fn cross_entropy_gradients(
 ) {
     assert_eq!(d_bias.len(), bias.len(), "one gradient a bias");
     let sums = Mutex::new(Vec::new());
-    split_rows(team, logits, labels, losses, |rows| {
+    split_rows(team, logits, labels, losses, |first, rows| {
         let mut sum = vec![0.0; bias.len()];
-        let mut first = None;
         for (logits, label, loss) in rows {
-            // Ranges of rows are told apart by where they begin.
-            first.get_or_insert(logits.as_ptr() as usize);
             *loss = cross_entropy_row(logits, bias, label, Some((gradient, &mut sum)));
             if precision == Precision::Bf16 {
                 round_row(logits);
@@ -73,16 +70,17 @@ pub fn cross_entropy_gradients(
     let mut sums = sums.into_inner().unwrap_or_else(PoisonError::into_inner);
     // In the order of the rows, whoever came first.
     sums.sort_by_key(|(first, _)| *first);
-    sums.iter().for_each(|(_, sum)| add_assign(d_bias, sum));
+    sums.iter().for_each(|(_, sum)| add_part(d_bias, sum));
 }
 
-/// Calls `part` with rows of logits, their labels and losses, on each thread with some of them.
+/// Calls `part` with the number of a row, and from there on rows of logits with their labels and losses: on each thread with
+/// some of them.
 fn split_rows(
     team: &Team,
     logits: &mut [f32],
     labels: &[u32],
     losses: &mut [TokenLoss],
-    part: impl Fn(&mut dyn Iterator<Item = (&mut [f32], usize, &mut TokenLoss)>) + Sync,
+    part: impl Fn(usize, &mut dyn Iterator<Item = (&mut [f32], usize, &mut TokenLoss)>) + Sync,
 ) {
     assert_eq!(losses.len(), labels.len(), "one loss a label");
     if labels.is_empty() {
@@ -96,8 +94,8 @@ fn split_rows(
         let (logits, losses) = unsafe {
             (logits.slice(range.start * vocabulary..range.end * vocabulary), losses.slice(range.clone()))
         };
-        let rows = logits.chunks_exact_mut(vocabulary).zip(&labels[range]).zip(losses);
-        part(&mut rows.map(|((logits, &label), loss)| (logits, label as usize, loss)));
+        let rows = logits.chunks_exact_mut(vocabulary).zip(&labels[range.clone()]).zip(losses);
+        part(range.start, &mut rows.map(|((logits, &label), loss)| (logits, label as usize, loss)));
     });
 }
 
@@ -123,12 +121,6 @@ multiversion! {
             sums[label] -= target;
         }
         TokenLoss { nll: sum.ln() + max - label_logit, correct }
-    }
-}
-
-multiversion! {
-    fn add_assign(sums: &mut [f32], x: &[f32]) {
-        sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += x);
     }
 }
 

@@ -24,10 +24,8 @@ pub struct RecurrentWeight {
 struct Backwards {
     /// The transposed weight, laid out by the first step that comes back.
     transposed: OnceLock<PackedMatrix>,
-    steps: Steps,
+    steps: Mutex<Vec<Step>>,
 }
-
-type Steps = Mutex<Vec<Step>>;
 
 struct Step {
     x: Arc<Tensor>,

@@ -27,7 +27,7 @@ use kokanee_nn::init::Initialisation;
 use kokanee_nn::{Model, ModelConfig};
 use kokanee_testkit::shared_dir;
 use kokanee_train::summary::MemoryEstimate;
-use kokanee_train::{TrainError, Trainer};
+use kokanee_train::{TrainError, Trainer, precision};
 
 use options::Options;
 use report::{Report, Window};
@@ -46,13 +46,10 @@ fn main() -> ExitCode {
 fn run(options: &Options, shared: &std::path::Path) -> Result<(), String> {
     let say = |error: &dyn std::fmt::Display| error.to_string();
     let h = options.work.hyperparameters(&options.precision)?;
-    let precision = match h.precision {
-        kokanee_contract::Precision::F32 => kokanee_kernels::Precision::F32,
-        kokanee_contract::Precision::Bf16 => kokanee_kernels::Precision::Bf16,
-    };
-    if !precision.is_native() {
-        return Err("this machine has no instructions for bf16; training would use f32".to_owned());
+    if let Some(warning) = precision::warning(&h) {
+        return Err(warning);
     }
+    let precision = precision::usable(&h);
     let team = Arc::new(Team::new(options.threads));
     let isa = kokanee_kernels::Isa::detect();
     println!("{} in {}, {} threads, isa {isa:?}", options.work.name, options.precision, team.size());

@@ -49,8 +49,8 @@ pub(super) fn words(row: &[f32], words: &mut [u32]) {
 
 /// The words of two rows, the first and the second input of each of up to 64 outputs; what is missing counts as zero.
 pub(super) fn interleave(first: &[f32], second: &[f32], entry: &mut [Line; LINES]) {
-    let mut room = [[0f32; PANEL]; 2];
-    let [first, second] = filled([first, second], &mut room);
+    let mut room = None;
+    let [first, second]: [&[f32; PANEL]; 2] = filled([first, second], &mut room);
     #[cfg(target_arch = "x86_64")]
     if Isa::has_avx512_bf16() {
         // SAFETY: the machine has the features.
@@ -78,8 +78,8 @@ pub(in crate::cpu) fn round_row(row: &mut [f32]) {
 /// From the words of two rows, of pairs of outputs, those of pairs of inputs: the first of each of up to 64 outputs from
 /// `first`, the second from `second`; what is missing is zero.
 pub(super) fn pair(first: &[u32], second: &[u32], entry: &mut [Line; LINES]) {
-    let mut room = [[0u32; PANEL / 2]; 2];
-    let [first, second] = filled([first, second], &mut room);
+    let mut room = None;
+    let [first, second]: [&[u32; PANEL / 2]; 2] = filled([first, second], &mut room);
     #[cfg(target_arch = "x86_64")]
     if Isa::detect() >= Isa::Avx512 {
         // SAFETY: the machine has the features.
@@ -122,12 +122,16 @@ fn pair_avx512(first: &[u32; PANEL / 2], second: &[u32; PANEL / 2], entry: &mut 
     }
 }
 
-/// Both rows in their full length: as they are, or copied to `room`, which holds zeros.
+/// Both rows in their full length: as they are, or copied to `room` and filled up with zeros.
 #[inline(always)]
-fn filled<'a, T: Copy, const N: usize>(rows: [&'a [T]; 2], room: &'a mut [[T; N]; 2]) -> [&'a [T; N]; 2] {
+fn filled<'a, T: Copy + Default, const N: usize>(
+    rows: [&'a [T]; 2],
+    room: &'a mut Option<[[T; N]; 2]>,
+) -> [&'a [T; N]; 2] {
     if let [Ok(first), Ok(second)] = rows.map(<&[T; N]>::try_from) {
         return [first, second];
     }
+    let room = room.insert([[T::default(); N]; 2]);
     for (row, room) in rows.into_iter().zip(&mut *room) {
         room[..row.len()].copy_from_slice(row);
     }

@@ -9,19 +9,15 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use super::super::threads::{SharedMut, Team, share};
-use super::kernel::{LINES, Line, PANEL, ROWS};
+use super::kernel::{Kernel, LINES, Line, PANEL, ROWS};
 use super::layout::{self, Entry};
 use super::packed::Format;
-use super::tiles::{DEPTH, Output, Panels, Part, Rows, Start};
+use super::tiles::{DEPTH, Output, Panels, Part, Rows, SMALL, Start, panels_in_cache};
 use super::{Mat, MatMut, Rounded, f32};
 
-/// Products with fewer steps (words of one side times outputs) than this stay on the calling thread: about 3 microseconds.
-const SMALL: usize = 1 << 18;
 /// Rows that are laid out together: of 512 words, a third of the smallest second cache of today's servers, and whole tiles and
 /// panels.
 const ROW_BLOCK: usize = 3 * PANEL;
-/// Bytes of panels that are laid out together: a quarter of that cache.
-const PANEL_BLOCK_BYTES: usize = 1 << 18;
 /// The longer side is not the one that is shared where sharing the other wastes less than this share of the work.
 const WASTE: f64 = 0.04;
 
@@ -37,17 +33,18 @@ pub(super) enum Left<'a> {
 pub(super) fn multiply(team: &Team, format: Format, c: MatMut<'_>, beta: f32, a: Left<'_>, b: Mat<'_>) {
     let (m, n, k) = (c.rows, c.cols, b.rows);
     let output = Output { stride: c.row_stride, cols: n, data: SharedMut::new(c.data) };
-    let product = Product { format, rows: m, a, b, output };
+    let product = Product { format, kernel: format.kernel(), rows: m, a, b, output };
     let team = (m * n * format.groups(k) >= SMALL && team.size() > 1).then_some(team);
     let mut shared = SHARED.take();
     // Parts of the depth of nearly the same length, borders between whole groups.
     let groups = format.groups(k);
     let depths = groups.div_ceil(DEPTH).max(1);
+    let by_columns = shares_columns(m, n, team.map_or(1, Team::size));
     for number in 0..depths {
         let depth = share(groups, depths, number);
         let depth = depth.start * format.group()..(depth.end * format.group()).min(k);
         let start = if beta == 0.0 && number == 0 { Start::Zero } else { Start::Output };
-        if shares_columns(m, n, team.map_or(1, Team::size)) {
+        if by_columns {
             product.by_columns(team, depth, start, &mut shared);
         } else {
             product.by_rows(team, depth, start, &mut shared);
@@ -97,6 +94,7 @@ fn with_own<R>(work: impl FnOnce(&mut Own) -> R) -> R {
 
 struct Product<'a> {
     format: Format,
+    kernel: Kernel,
     rows: usize,
     a: Left<'a>,
     b: Mat<'a>,
@@ -128,7 +126,7 @@ impl<'a> Product<'a> {
 
     fn part<'p>(&self, x: Rows<'p>, panels: Panels<'p>, start: Start) -> Part<'p> {
         Part {
-            kernel: self.format.kernel(),
+            kernel: self.kernel,
             x,
             panels,
             output: self.output,
@@ -153,7 +151,7 @@ impl<'a> Product<'a> {
             });
             Rows { words, stride: groups }
         });
-        let block = (PANEL_BLOCK_BYTES / (groups * size_of::<Entry>()).max(1)).max(1);
+        let block = panels_in_cache(groups);
         split(team, n.div_ceil(PANEL), 1, |panels| {
             with_own(|own| {
                 for first in panels.clone().step_by(block) {

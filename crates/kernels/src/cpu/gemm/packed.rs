@@ -38,7 +38,7 @@ use super::int8::Quantised;
 use super::kernel::{Kernel, LANES, LINES, Line, PANEL, ROWS};
 use super::layout::{self, Entry};
 use super::memory::Entries;
-use super::tiles::{Output, Panels, Part, Rows, Scales, Start};
+use super::tiles::{Output, Panels, Part, Rows, SMALL, Scales, Start};
 use super::{Mat, bf16, f32, int8};
 
 /// Number format of packed weights.
@@ -90,8 +90,6 @@ pub struct PackedMatrix {
     quantised: Vec<Quantised>,
 }
 
-/// Products with fewer steps (words of weights times rows) than this stay on the calling thread: about 3 microseconds.
-const SMALL: usize = 1 << 18;
 /// Elements of `x` that one thread converts at least: in the time that it takes to call for another.
 const CONVERSION_GRAIN: usize = 1 << 16;
 /// Terms of a sum at most: what a step of a recurrence adds up.

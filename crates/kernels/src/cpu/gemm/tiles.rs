@@ -8,11 +8,18 @@ use super::kernel::{Kernel, LANES, LINES, PANEL, ROWS, Sums, Tile, prefetch};
 use super::layout::Entry;
 use super::{bf16, f32, int8};
 
+/// Products with fewer steps (words of one side times outputs) than this stay on the calling thread: about 3 microseconds.
+pub(super) const SMALL: usize = 1 << 18;
 /// Panels that stay in the second cache: a quarter of the smallest of today's server cores.
 const PANELS_BYTES: usize = 1 << 18;
 /// Groups of inputs that a tile sums over before it goes back to memory: a tile's rows of words then stay in the first cache
 /// while panels go by, and a panel's part in the second.
 pub(super) const DEPTH: usize = 512;
+
+/// Panels of so many groups that stay in the second cache together, at least one.
+pub(super) fn panels_in_cache(groups: usize) -> usize {
+    (PANELS_BYTES / (groups * size_of::<Entry>()).max(1)).max(1)
+}
 
 /// The left side: rows of words, `stride` words apart.
 #[derive(Clone, Copy)]
@@ -79,8 +86,7 @@ impl Part<'_> {
         let mut tile = Tile::ZERO;
         // Parts of the depth of the same length, so that none is short; integers are scaled when they are all summed up.
         let depths = if self.scales.is_some() { 1 } else { self.panels.groups.div_ceil(DEPTH).max(1) };
-        let depth_bytes = self.panels.groups.div_ceil(depths) * size_of::<Entry>();
-        let block = (PANELS_BYTES / depth_bytes.max(1)).max(1);
+        let block = panels_in_cache(self.panels.groups.div_ceil(depths));
         for first in panels.clone().step_by(block) {
             for number in 0..depths {
                 let depth = share(self.panels.groups, depths, number);
@@ -160,6 +166,3 @@ impl Part<'_> {
         unsafe { output.data.slice(start + cols..start + output.cols.min(cols + PANEL)) }
     }
 }
-
-/// Bytes of a panel's entry.
-const _: () = assert!(size_of::<Entry>() == LINES * LANES * 4);
