@@ -79,6 +79,11 @@ impl Sequences {
     }
 
     /// All ids in token order.
+    pub fn words(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// The same, shared.
     pub fn ids(&self) -> Rows {
         self.ids.as_slice().into()
     }

@@ -162,6 +162,15 @@ impl Model {
         Batch::new(pairs, self.config.source_with_eos)
     }
 
+    /// Numbers of the parameters of which `batch` reads some rows only, with those rows in any order: the embeddings, but for
+    /// one that is the output layer's weight too. A number may come twice.
+    pub fn rows_read<'b>(&self, batch: &'b Batch) -> Vec<(usize, &'b [u32])> {
+        let layers = &self.layers;
+        let sides = [(layers.source_embedding, &batch.source), (layers.target_embedding, &batch.target)];
+        let tables = sides.into_iter().filter(|(table, _)| *table != layers.output_weight);
+        tables.map(|(table, words)| (table.0, words.words())).collect()
+    }
+
     /// The loss of a batch.
     pub fn loss(&self, team: &Arc<Team>, batch: &Batch) -> BatchLoss {
         let tape = Tape::forgetting(Arc::clone(team));

@@ -206,9 +206,15 @@ impl Trainer {
         self.batches_per_epoch.div_ceil(self.batches_per_update)
     }
 
-    /// The model as it is now.
+    /// The model, as it was at the beginning or the end of [`Trainer::run`], or when [`Trainer::settle`] was called last: between
+    /// updates, rows of embeddings that no batch has read lag behind.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// Brings every parameter up to date after updates that were made one by one.
+    pub fn settle(&mut self) {
+        self.optimizer.settle(&self.team, self.model.parameters_mut());
     }
 
     /// Where the run stands.
@@ -258,6 +264,8 @@ impl Trainer {
         let first = index * self.batches_per_update;
         let last = (first + self.batches_per_update).min(self.batches_per_epoch) - 1;
         let batches = self.batches(epoch, first as usize..last as usize + 1);
+        let read: Vec<_> = batches.iter().flat_map(|batch| self.model.rows_read(batch)).collect();
+        self.optimizer.catch_up(&self.team, self.model.parameters_mut(), &read);
         let mut loss = self.loss(update, &batches);
         let pairs = batches.iter().map(Batch::len).sum::<usize>();
         let mean = loss.nll_sum() / loss.tokens.len().max(1) as f64;

@@ -70,6 +70,8 @@ fn differences(name: &str, h: &Hyperparameters) -> Vec<String> {
     let mut differences = Vec::new();
     for (update, want) in (1..).zip(&updates) {
         let batch = model.batch(want.pairs.iter().map(|(source, target)| (&source[..], &target[..])));
+        let read = model.rows_read(&batch);
+        optimizer.catch_up(&team, model.parameters_mut(), &read);
         let loss = model.loss_and_gradients(&team, Precision::F32, &batch, update);
         let got = loss.nll_sum() / loss.tokens.len() as f64;
         let step = Step { update, learning_rate: h.learning_rate };

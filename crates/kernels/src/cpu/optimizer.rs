@@ -61,12 +61,24 @@ pub struct SparseRows<'a> {
     pub width: usize,
 }
 
+/// Rows of a matrix whose gradients were zero for some updates that have not been made yet.
+#[derive(Clone, Copy, Debug)]
+pub struct StaleRows<'a> {
+    /// Number of each row, strictly ascending, and how many of the updates it has had.
+    pub rows: &'a [(u32, u32)],
+    /// Columns of the matrix.
+    pub width: usize,
+}
+
+/// Elements that a row is replayed for at a time: few enough for them and their states to stay in registers.
+const REPLAYED: usize = 64;
+
 /// The kernels of one rule: what it does to one weight with its state and gradient, applied to a dense gradient (or none,
-/// which is zero) and to a gradient of some rows.
+/// which is zero), to a gradient of some rows, and to rows again and again with gradients of zero.
 macro_rules! update_rule {
     (
-        $rule:ident, [$($state:ident),*], $element:ident, $with:ident, $without:ident,
-        $(#[$dense_doc:meta])+ $dense:ident, $(#[$rows_doc:meta])+ $rows:ident
+        $rule:ident, [$($state:ident),*], $element:ident, $with:ident, $without:ident, $again:ident,
+        $(#[$dense_doc:meta])+ $dense:ident, $(#[$rows_doc:meta])+ $rows:ident, $(#[$replay_doc:meta])+ $replay:ident
     ) => {
         multiversion! {
             fn $with(rule: $rule, weights: &mut [f32], $($state: &mut [f32],)* gradients: &[f32]) {
@@ -85,6 +97,28 @@ macro_rules! update_rule {
                 $( let $state = &mut $state[..len]; )*
                 for i in 0..len {
                     $element(rule, &mut weights[i], $(&mut $state[i],)* 0.0);
+                }
+            }
+        }
+
+        multiversion! {
+            fn $again(rules: &[$rule], weights: &mut [f32], $($state: &mut [f32],)*) {
+                let decays = rules.iter().any(|rule| rule.weight_decay != 0.0);
+                let mut start = 0;
+                while start < weights.len() {
+                    let part = start..weights.len().min(start + REPLAYED);
+                    start = part.end;
+                    let weights = &mut weights[part.clone()];
+                    $( let $state = &mut $state[part.clone()]; )*
+                    // Where all states are zero, a gradient of zero changes nothing.
+                    if !decays $( && $state.iter().all(|&x| x == 0.0) )* {
+                        continue;
+                    }
+                    for &rule in rules {
+                        for i in 0..weights.len() {
+                            $element(rule, &mut weights[i], $(&mut $state[i],)* 0.0);
+                        }
+                    }
                 }
             }
         }
@@ -127,71 +161,104 @@ macro_rules! update_rule {
             let SparseRows { rows, values, width } = gradient;
             gradient.check(weights.len());
             $( assert!($state.len() == weights.len(), "one {} a weight", stringify!($state)); )*
-            let height = weights.len() / width;
             let weights = SharedMut::new(weights);
             $( let $state = SharedMut::new($state); )*
-            team.split(height, (GRAIN / width).max(1), |part| {
-                let elements = part.start * width..part.end * width;
-                // SAFETY: `split` gives each thread rows of its own.
-                let weights = unsafe { weights.slice(elements.clone()) };
-                $(
-                    // SAFETY: as above.
-                    let $state = unsafe { $state.slice(elements.clone()) };
-                )*
-                let below = |row: usize| rows.partition_point(|&r| (r as usize) < row);
-                // The first element that is still to be done.
-                let mut next = 0;
-                for touched in below(part.start)..below(part.end) {
-                    let row = (rows[touched] as usize - part.start) * width;
-                    let (run, row, values) = (next..row, row..row + width, &values[touched * width..][..width]);
-                    next = row.end;
-                    $without(rule, &mut weights[run.clone()], $(&mut $state[run.clone()],)*);
-                    $with(rule, &mut weights[row.clone()], $(&mut $state[row.clone()],)* values);
+            team.split(rows.len(), (GRAIN / width).max(1), |part| {
+                for index in part {
+                    let row = rows[index] as usize * width..(rows[index] as usize + 1) * width;
+                    // SAFETY: `split` gives each thread rows of its own, and each row comes once, as was checked.
+                    let weights = unsafe { weights.slice(row.clone()) };
+                    $(
+                        // SAFETY: as above.
+                        let $state = unsafe { $state.slice(row.clone()) };
+                    )*
+                    $with(rule, weights, $($state,)* &values[index * width..(index + 1) * width]);
                 }
-                $without(rule, &mut weights[next..], $(&mut $state[next..],)*);
             });
+        }
+
+        $(#[$replay_doc])+
+        pub fn $replay(
+            team: &Team,
+            rules: &[$rule],
+            weights: &mut [f32],
+            $($state: &mut [f32],)*
+            stale: StaleRows<'_>,
+        ) {
+            let StaleRows { rows, width } = stale;
+            $( assert!($state.len() == weights.len(), "one {} a weight", stringify!($state)); )*
+            stale.check(weights.len());
+            let weights = SharedMut::new(weights);
+            $( let $state = SharedMut::new($state); )*
+            // Neighbours, which are about as stale, go to different threads.
+            let threads = if rows.len() * width > GRAIN { team.size() } else { 1 };
+            let part = |first: usize| {
+                for &(row, had) in rows.iter().skip(first).step_by(threads) {
+                    let row = row as usize * width..(row as usize + 1) * width;
+                    // SAFETY: each thread has rows of its own, and each row comes once, as was checked.
+                    let weights = unsafe { weights.slice(row.clone()) };
+                    $(
+                        // SAFETY: as above.
+                        let $state = unsafe { $state.slice(row.clone()) };
+                    )*
+                    $again(&rules[had as usize..], weights, $($state,)*);
+                }
+            };
+            if threads == 1 { part(0) } else { team.run(part) }
         }
     };
 }
 
 update_rule! {
-    Adam, [m, v], adam_element, adam_with, adam_without,
+    Adam, [m, v], adam_element, adam_with, adam_without, adam_again,
     /// One Adam update of `weights` with moments `m` and `v`; without `gradients` the gradient is zero.
     ///
     /// `g = clip(gradient + decay w)`, `m = b1 m + (1-b1) g`, `v = b2 v + (1-b2) g^2`, `w -= rate m / (sqrt(v) + eps)`.
     adam,
-    /// As [`adam`] with a gradient that is zero but for some rows; bit for bit what the dense gradient would give.
-    adam_rows
+    /// As [`adam`], for some rows alone: those that the gradient has.
+    adam_rows,
+    /// The updates that `rules` say, with gradients of zero, of rows that have had the first of them: bit for bit what [`adam`]
+    /// would have given update by update.
+    adam_replay
 }
 
 update_rule! {
-    Sgd, [], sgd_element, sgd_with, sgd_without,
+    Sgd, [], sgd_element, sgd_with, sgd_without, sgd_again,
     /// One update of `weights` by gradient descent without momentum; without `gradients` the gradient is zero.
     ///
     /// `w = (1 - rate decay) w - rate clip(gradient)`.
     sgd,
-    /// As [`sgd`] with a gradient that is zero but for some rows; bit for bit what the dense gradient would give.
-    sgd_rows
+    /// As [`sgd`], for some rows alone: those that the gradient has.
+    sgd_rows,
+    /// The updates that `rules` say, with gradients of zero, of rows that have had the first of them: bit for bit what [`sgd`]
+    /// would have given update by update.
+    sgd_replay
 }
 
 update_rule! {
-    Sgd, [b], momentum_element, momentum_with, momentum_without,
+    Sgd, [b], momentum_element, momentum_with, momentum_without, momentum_again,
     /// One update of `weights` by gradient descent with the last update `b`; without `gradients` the gradient is zero.
     ///
     /// `b = momentum b - rate decay w - rate clip(gradient)`, `w += b`.
     momentum,
-    /// As [`momentum`] with a gradient that is zero but for some rows; bit for bit what the dense gradient would give.
-    momentum_rows
+    /// As [`momentum`], for some rows alone: those that the gradient has.
+    momentum_rows,
+    /// The updates that `rules` say, with gradients of zero, of rows that have had the first of them: bit for bit what [`momentum`]
+    /// would have given update by update.
+    momentum_replay
 }
 
 update_rule! {
-    RmsProp, [n], rmsprop_element, rmsprop_with, rmsprop_without,
+    RmsProp, [n], rmsprop_element, rmsprop_with, rmsprop_without, rmsprop_again,
     /// One RMSProp update of `weights` with mean square `n`; without `gradients` the gradient is zero.
     ///
     /// `g = clip(gradient + decay w)`, `n = decay n + (1 - decay) g^2`, `w -= rate g / sqrt(n + eps)`.
     rmsprop,
-    /// As [`rmsprop`] with a gradient that is zero but for some rows; bit for bit what the dense gradient would give.
-    rmsprop_rows
+    /// As [`rmsprop`], for some rows alone: those that the gradient has.
+    rmsprop_rows,
+    /// The updates that `rules` say, with gradients of zero, of rows that have had the first of them: bit for bit what [`rmsprop`]
+    /// would have given update by update.
+    rmsprop_replay
 }
 
 impl SparseRows<'_> {
@@ -199,10 +266,23 @@ impl SparseRows<'_> {
     fn check(&self, len: usize) {
         let SparseRows { rows, values, width } = *self;
         assert!(values.len() == rows.len() * width, "one row of values a row");
-        assert!(width > 0 && len.is_multiple_of(width), "rows of {width} do not fill {len} elements");
         assert!(rows.is_sorted_by(|a, b| a < b), "rows ascend, each once");
-        assert!(rows.last().is_none_or(|&row| (row as usize) < len / width), "a row beyond the matrix");
+        check_rows(rows.last().copied(), width, len);
     }
+}
+
+impl StaleRows<'_> {
+    /// Whether these can be rows of a matrix of `len` elements.
+    fn check(&self, len: usize) {
+        assert!(self.rows.is_sorted_by(|(a, _), (b, _)| a < b), "rows ascend, each once");
+        check_rows(self.rows.last().map(|&(row, _)| row), self.width, len);
+    }
+}
+
+/// Whether a matrix of `len` elements has rows of `width`, `last` among them.
+fn check_rows(last: Option<u32>, width: usize, len: usize) {
+    assert!(width > 0 && len.is_multiple_of(width), "rows of {width} do not fill {len} elements");
+    assert!(last.is_none_or(|row| (row as usize) < len / width), "a row beyond the matrix");
 }
 
 #[inline(always)]
@@ -308,48 +388,84 @@ mod tests {
     /// Weights and up to two states.
     type Arrays = [Vec<f32>; 3];
 
-    /// A rule's two kernels: the gradient is dense, or of some rows.
-    type Kernel = fn(&Team, &mut Arrays, Result<&[f32], SparseRows<'_>>);
+    /// What a rule is applied to.
+    enum Work<'a> {
+        Dense(&'a [f32]),
+        Rows(SparseRows<'a>),
+        /// So many updates without a gradient.
+        Replay(usize, StaleRows<'a>),
+    }
 
-    const KERNELS: [(&str, Kernel); 4] = [
-        ("adam", |team, [w, m, v], gradient| match gradient {
-            Ok(dense) => adam(team, ADAM, w, m, v, Some(dense)),
-            Err(rows) => adam_rows(team, ADAM, w, m, v, rows),
+    /// A rule's kernels.
+    type Kernel = fn(&Team, &mut Arrays, Work<'_>);
+
+    const KERNELS: [(&str, Kernel); 6] = [
+        ("adam", |team, arrays, work| apply_adam(team, Adam { weight_decay: 0.0, ..ADAM }, arrays, work)),
+        ("adam with decay", |team, arrays, work| apply_adam(team, ADAM, arrays, work)),
+        ("sgd", |team, [w, _, _], work| match work {
+            Work::Dense(dense) => sgd(team, SGD, w, Some(dense)),
+            Work::Rows(rows) => sgd_rows(team, SGD, w, rows),
+            Work::Replay(updates, rows) => sgd_replay(team, &vec![SGD; updates], w, rows),
         }),
-        ("sgd", |team, [w, _, _], gradient| match gradient {
-            Ok(dense) => sgd(team, SGD, w, Some(dense)),
-            Err(rows) => sgd_rows(team, SGD, w, rows),
+        ("momentum", |team, [w, b, _], work| match work {
+            Work::Dense(dense) => momentum(team, SGD, w, b, Some(dense)),
+            Work::Rows(rows) => momentum_rows(team, SGD, w, b, rows),
+            Work::Replay(updates, rows) => momentum_replay(team, &vec![SGD; updates], w, b, rows),
         }),
-        ("momentum", |team, [w, b, _], gradient| match gradient {
-            Ok(dense) => momentum(team, SGD, w, b, Some(dense)),
-            Err(rows) => momentum_rows(team, SGD, w, b, rows),
+        ("rmsprop", |team, [w, n, _], work| match work {
+            Work::Dense(dense) => rmsprop(team, RMSPROP, w, n, Some(dense)),
+            Work::Rows(rows) => rmsprop_rows(team, RMSPROP, w, n, rows),
+            Work::Replay(updates, rows) => rmsprop_replay(team, &vec![RMSPROP; updates], w, n, rows),
         }),
-        ("rmsprop", |team, [w, n, _], gradient| match gradient {
-            Ok(dense) => rmsprop(team, RMSPROP, w, n, Some(dense)),
-            Err(rows) => rmsprop_rows(team, RMSPROP, w, n, rows),
+        ("rmsprop without decay", |team, [w, n, _], work| {
+            let rule = RmsProp { weight_decay: 0.0, ..RMSPROP };
+            match work {
+                Work::Dense(dense) => rmsprop(team, rule, w, n, Some(dense)),
+                Work::Rows(rows) => rmsprop_rows(team, rule, w, n, rows),
+                Work::Replay(updates, rows) => rmsprop_replay(team, &vec![rule; updates], w, n, rows),
+            }
         }),
     ];
+
+    fn apply_adam(team: &Team, rule: Adam, [w, m, v]: &mut Arrays, work: Work<'_>) {
+        match work {
+            Work::Dense(dense) => adam(team, rule, w, m, v, Some(dense)),
+            Work::Rows(rows) => adam_rows(team, rule, w, m, v, rows),
+            Work::Replay(updates, rows) => adam_replay(team, &vec![rule; updates], w, m, v, rows),
+        }
+    }
 
     fn value(i: usize) -> f32 {
         ((i * 2_654_435_761) % 1000) as f32 / 500.0 - 1.0
     }
 
-    /// Runs some updates with sparse gradients and with the same ones dense, and compares every bit.
+    /// Runs updates with gradients of some rows, dense and as rows with everything else replayed at the end, and compares every
+    /// bit.
     fn check(threads: usize, height: usize, width: usize, touched: &[&[u32]]) {
         let team = Team::new(threads);
         for (rule, kernel) in KERNELS {
             let weights: Vec<f32> = (0..height * width).map(value).collect();
             let mut dense: Arrays = [weights.clone(), vec![0.0; weights.len()], vec![0.0; weights.len()]];
             let mut sparse = dense.clone();
-            for rows in touched {
+            // Updates that each row has had.
+            let mut had = vec![0; height];
+            let mut replay = |sparse: &mut Arrays, updates: usize, rows: &[u32]| {
+                let stale: Vec<(u32, u32)> = rows.iter().map(|&row| (row, had[row as usize])).collect();
+                kernel(&team, sparse, Work::Replay(updates, StaleRows { rows: &stale, width }));
+                rows.iter().for_each(|&row| had[row as usize] = updates as u32 + 1);
+            };
+            for (update, rows) in touched.iter().enumerate() {
                 let values: Vec<f32> = (0..rows.len() * width).map(|i| value(i + 7)).collect();
                 let mut whole = vec![0.0; weights.len()];
                 for (row, values) in rows.iter().zip(values.chunks_exact(width)) {
                     whole[*row as usize * width..][..width].copy_from_slice(values);
                 }
-                kernel(&team, &mut dense, Ok(&whole));
-                kernel(&team, &mut sparse, Err(SparseRows { rows, values: &values, width }));
+                kernel(&team, &mut dense, Work::Dense(&whole));
+                replay(&mut sparse, update, rows);
+                kernel(&team, &mut sparse, Work::Rows(SparseRows { rows, values: &values, width }));
             }
+            let all: Vec<u32> = (0..height as u32).collect();
+            replay(&mut sparse, touched.len(), &all);
             let bits = |arrays: &Arrays| arrays.concat().iter().map(|x| x.to_bits()).collect::<Vec<_>>();
             assert!(
                 bits(&dense) == bits(&sparse),
@@ -360,11 +476,18 @@ mod tests {
     }
 
     #[test]
-    fn sparse_rows_update_as_their_dense_gradient_does() {
+    fn rows_that_catch_up_are_as_if_they_had_been_updated_every_time() {
         for threads in [1, 2, 3] {
             check(threads, 5, 3, &[&[0, 4], &[], &[2], &[0, 1, 2, 3, 4]]);
-            check(threads, 500, 128, &[&[0, 7, 8, 255, 256, 499], &[3], &[250, 251]]);
+            check(threads, 5, 3, &[&[0, 4], &[2], &[], &[]]);
+            check(threads, 500, 128, &[&[0, 7, 8, 255, 256, 499], &[3], &[250, 251], &[7]]);
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "rows ascend, each once")]
+    fn a_row_cannot_be_replayed_twice_at_once() {
+        sgd_replay(&Team::new(2), &[SGD], &mut [0.0; 4], StaleRows { rows: &[(0, 0), (1, 0), (1, 0)], width: 2 });
     }
 
     #[test]

@@ -20,7 +20,7 @@ const SECOND: &str = "v";
 /// `w -= lr sqrt(1 - .999^t) / (1 - .9^t) m / (sqrt(v) + 1e-8)`: the decay is inside the clip, the epsilon outside the root and
 /// not corrected for bias.
 #[derive(Clone, Debug)]
-pub struct Adam {
+pub(super) struct Adam {
     weight_decay: f32,
     clip: f32,
     first: Vec<Tensor>,
@@ -37,23 +37,21 @@ impl Adam {
         }
     }
 
-    pub(super) fn update(&mut self, team: &Team, weight: Weight<'_>, step: Step) {
-        // Powers beyond this are zero in any precision.
-        let t = step.update.min(1 << 30) as i32;
-        let correction = (1.0 - BETA2.powi(t)).sqrt() / (1.0 - BETA1.powi(t));
-        let rule = optimizer::Adam {
-            rate: (step.learning_rate * correction) as f32,
-            beta1: BETA1 as f32,
-            beta2: BETA2 as f32,
-            epsilon: EPSILON,
-            weight_decay: if weight.decays { self.weight_decay } else { 0.0 },
-            clip: self.clip,
-        };
+    pub(super) fn apply(&mut self, team: &Team, weight: Weight<'_>, slope: Slope<'_>) {
+        let weight_decay = if weight.decays { self.weight_decay } else { 0.0 };
+        let clip = self.clip;
+        let rule = |step: &Step| rule(step, weight_decay, clip);
         let m = self.first[weight.index].data_mut();
         let v = self.second[weight.index].data_mut();
-        match weight.slope {
-            Slope::Dense(gradient) => optimizer::adam(team, rule, weight.values, m, v, gradient),
-            Slope::Rows(gradient) => optimizer::adam_rows(team, rule, weight.values, m, v, gradient),
+        match slope {
+            Slope::Dense(step, gradient) => optimizer::adam(team, rule(&step), weight.values, m, v, gradient),
+            Slope::Rows(step, gradient) => {
+                optimizer::adam_rows(team, rule(&step), weight.values, m, v, gradient);
+            }
+            Slope::Stale(steps, rows) => {
+                let rules: Vec<_> = steps.iter().map(rule).collect();
+                optimizer::adam_replay(team, &rules, weight.values, m, v, rows);
+            }
         }
     }
 
@@ -67,5 +65,19 @@ impl Adam {
             SECOND => Some(&mut self.second),
             _ => None,
         }
+    }
+}
+
+fn rule(step: &Step, weight_decay: f32, clip: f32) -> optimizer::Adam {
+    // Powers beyond this are zero in any precision.
+    let t = step.update.min(1 << 30) as i32;
+    let correction = (1.0 - BETA2.powi(t)).sqrt() / (1.0 - BETA1.powi(t));
+    optimizer::Adam {
+        rate: (step.learning_rate * correction) as f32,
+        beta1: BETA1 as f32,
+        beta2: BETA2 as f32,
+        epsilon: EPSILON,
+        weight_decay,
+        clip,
     }
 }

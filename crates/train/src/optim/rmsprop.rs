@@ -17,7 +17,7 @@ const MEAN_SQUARE: &str = "n";
 /// `g = clip(gradient + wd w)`, `n = .9 n + .1 g^2`, `w -= lr g / sqrt(n + 1e-8)`: the decay is inside the clip, the epsilon
 /// inside the root.
 #[derive(Clone, Debug)]
-pub struct RmsProp {
+pub(super) struct RmsProp {
     weight_decay: f32,
     clip: f32,
     mean_square: Vec<Tensor>,
@@ -32,18 +32,27 @@ impl RmsProp {
         }
     }
 
-    pub(super) fn update(&mut self, team: &Team, weight: Weight<'_>, step: Step) {
-        let rule = optimizer::RmsProp {
-            rate: step.learning_rate as f32,
+    pub(super) fn apply(&mut self, team: &Team, weight: Weight<'_>, slope: Slope<'_>) {
+        let constants = optimizer::RmsProp {
+            rate: 0.0,
             decay: DECAY,
             epsilon: EPSILON,
             weight_decay: if weight.decays { self.weight_decay } else { 0.0 },
             clip: self.clip,
         };
+        let rule = |step: &Step| optimizer::RmsProp { rate: step.learning_rate as f32, ..constants };
         let n = self.mean_square[weight.index].data_mut();
-        match weight.slope {
-            Slope::Dense(gradient) => optimizer::rmsprop(team, rule, weight.values, n, gradient),
-            Slope::Rows(gradient) => optimizer::rmsprop_rows(team, rule, weight.values, n, gradient),
+        match slope {
+            Slope::Dense(step, gradient) => {
+                optimizer::rmsprop(team, rule(&step), weight.values, n, gradient);
+            }
+            Slope::Rows(step, gradient) => {
+                optimizer::rmsprop_rows(team, rule(&step), weight.values, n, gradient);
+            }
+            Slope::Stale(steps, rows) => {
+                let rules: Vec<_> = steps.iter().map(rule).collect();
+                optimizer::rmsprop_replay(team, &rules, weight.values, n, rows);
+            }
         }
     }
 

@@ -15,7 +15,7 @@ const LAST: &str = "b";
 /// Without momentum `w = (1 - lr wd) w - lr clip(gradient)`; with it `b = momentum b - lr wd w - lr clip(gradient)`, `w += b`:
 /// the decay is outside the clip.
 #[derive(Clone, Debug)]
-pub struct Sgd {
+pub(super) struct Sgd {
     weight_decay: f32,
     clip: f32,
     momentum: Option<Momentum>,
@@ -42,22 +42,30 @@ impl Sgd {
         }
     }
 
-    pub(super) fn update(&mut self, team: &Team, weight: Weight<'_>, step: Step) {
-        let rule = optimizer::Sgd {
-            rate: step.learning_rate as f32,
+    pub(super) fn apply(&mut self, team: &Team, weight: Weight<'_>, slope: Slope<'_>) {
+        let constants = optimizer::Sgd {
+            rate: 0.0,
             momentum: self.momentum.as_ref().map_or(0.0, |m| m.momentum),
             weight_decay: if weight.decays { self.weight_decay } else { 0.0 },
             clip: self.clip,
         };
+        let rule = |step: &Step| optimizer::Sgd { rate: step.learning_rate as f32, ..constants };
+        let w = weight.values;
         let last = self.momentum.as_mut().map(|m| m.last[weight.index].data_mut());
-        match (weight.slope, last) {
+        match (slope, last) {
             // Without decay, and where no gradient came, weights stay as they are.
-            (Slope::Dense(None), None) if rule.weight_decay == 0.0 => {}
-            (Slope::Dense(gradient), None) => optimizer::sgd(team, rule, weight.values, gradient),
-            (Slope::Rows(gradient), None) => optimizer::sgd_rows(team, rule, weight.values, gradient),
-            (Slope::Dense(gradient), Some(b)) => optimizer::momentum(team, rule, weight.values, b, gradient),
-            (Slope::Rows(gradient), Some(b)) => {
-                optimizer::momentum_rows(team, rule, weight.values, b, gradient);
+            (Slope::Dense(_, None) | Slope::Stale(..), None) if constants.weight_decay == 0.0 => {}
+            (Slope::Dense(step, gradient), None) => optimizer::sgd(team, rule(&step), w, gradient),
+            (Slope::Rows(step, gradient), None) => optimizer::sgd_rows(team, rule(&step), w, gradient),
+            (Slope::Stale(steps, rows), None) => {
+                optimizer::sgd_replay(team, &steps.iter().map(rule).collect::<Vec<_>>(), w, rows);
+            }
+            (Slope::Dense(step, gradient), Some(b)) => optimizer::momentum(team, rule(&step), w, b, gradient),
+            (Slope::Rows(step, gradient), Some(b)) => {
+                optimizer::momentum_rows(team, rule(&step), w, b, gradient);
+            }
+            (Slope::Stale(steps, rows), Some(b)) => {
+                optimizer::momentum_replay(team, &steps.iter().map(rule).collect::<Vec<_>>(), w, b, rows);
             }
         }
     }

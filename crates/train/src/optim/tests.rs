@@ -20,16 +20,19 @@ fn parameters(h: &Hyperparameters, team: &Team) -> Parameters {
     Model::new(config, &Initialisation::from(h), team).unwrap().parameters().clone()
 }
 
-/// A gradient for each parameter: of some rows for the first, none for the last, dense for the others.
-fn gradients(parameters: &Parameters, rng: &mut Rng) -> Vec<Option<Gradient>> {
+/// A gradient for each parameter: none for the last, dense for the others; for the first, an embedding of 7 words, of other rows
+/// in every update, and once dense and once none.
+fn gradients(parameters: &Parameters, rng: &mut Rng, update: u64) -> Vec<Option<Gradient>> {
     let last = parameters.len() - 1;
+    let rows: &[u32] = [&[1, 2, 5][..], &[2], &[0, 1, 2, 3, 4, 5, 6], &[], &[6]][update as usize % 5];
     let gradient = |(index, parameter): (usize, &kokanee_nn::Parameter)| {
         let shape = parameter.value.shape().clone();
         let mut drawn = |len| rng.uniform_vec(len, -3.0, 3.0);
         match index {
-            0 => Some(Gradient::Rows(RowGradient {
-                rows: vec![1, 2, 5],
-                values: Tensor::from_vec([3, shape.cols()], drawn(3 * shape.cols())),
+            0 if update == 8 => None,
+            0 if update != 6 => Some(Gradient::Rows(RowGradient {
+                rows: rows.to_vec(),
+                values: Tensor::from_vec([rows.len(), shape.cols()], drawn(rows.len() * shape.cols())),
                 shape,
             })),
             index if index == last => None,
@@ -110,8 +113,8 @@ fn check_rule(h: &Hyperparameters, rule: Rule) {
     let clips = h.clip_gradient >= 0.0 && h.gradient_clipping_type == GradientClippingType::Abs;
     let limit = if clips { h.clip_gradient } else { f64::INFINITY };
     let mut rng = Rng::new(8);
-    for update in 1..=6 {
-        let gradients = gradients(&parameters, &mut rng);
+    for update in 1..=12 {
+        let gradients = gradients(&parameters, &mut rng, update);
         let learning_rate = 0.1 / update as f64;
         for ((parameter, gradient), expected) in parameters.iter().zip(&gradients).zip(&mut expected) {
             let dense = match gradient {
@@ -127,6 +130,7 @@ fn check_rule(h: &Hyperparameters, rule: Rule) {
         }
         optimizer.update(&team, &mut parameters, &gradients, Step { update, learning_rate });
     }
+    optimizer.settle(&team, &mut parameters);
     for (index, (parameter, expected)) in parameters.iter().zip(&expected).enumerate() {
         let column = |c: usize| expected.iter().map(|number| number[c] as f32).collect::<Vec<_>>();
         let name = format!("{} of {}", parameter.name, h.optimizer_type);
@@ -154,12 +158,48 @@ fn optimizers_equal_their_formulas() {
     check(|h| h.gradient_clipping_type = GradientClippingType::None);
 }
 
+/// Whether rows catch up after every update, when they are read, or at the end: the same bits, and what is read is up to date.
+#[test]
+fn rows_that_catch_up_late_end_as_those_that_never_lag() {
+    let team = Team::new(2);
+    for (optimizer_type, momentum, _) in RULES {
+        let h = Hyperparameters { optimizer_type, momentum, ..hyperparameters() };
+        let start = parameters(&h, &team);
+        let mut runs = [0, 1, 2].map(|_| (start.clone(), Optimizer::new(&h, &start)));
+        let mut rng = Rng::new(8);
+        for update in 1..=2 * LONGEST_HISTORY as u64 + 30 {
+            let gradients = gradients(&start, &mut rng, update);
+            let step = Step { update, learning_rate: 0.1 / (1.0 + 0.01 * update as f64) };
+            for (parameters, optimizer) in &mut runs {
+                optimizer.update(&team, parameters, &gradients, step);
+            }
+            let [(whole, first), (read, second), _] = &mut runs;
+            first.settle(&team, whole);
+            let rows = [(update % 7) as u32, (update % 3) as u32];
+            second.catch_up(&team, read, &[(0, &rows[..1]), (0, &rows)]);
+            let tables = [&*whole, &*read].map(|parameters| parameters.iter().next().unwrap().value.clone());
+            for row in rows {
+                let [a, b] = [&tables[0], &tables[1]].map(|table| table.row(row as usize));
+                assert_eq!(a, b, "{optimizer_type}, row {row} after update {update}");
+            }
+        }
+        let ends = runs.map(|(mut parameters, mut optimizer)| {
+            optimizer.settle(&team, &mut parameters);
+            let tensors = parameters.iter().map(|p| &*p.value);
+            let state = optimizer.state();
+            let all = tensors.chain(state.iter().flat_map(|(_, tensors)| tensors.iter()));
+            all.flat_map(|tensor| tensor.data().iter().map(|x| x.to_bits())).collect::<Vec<u32>>()
+        });
+        assert!(ends[0] == ends[1] && ends[0] == ends[2], "{optimizer_type}");
+    }
+}
+
 #[test]
 fn state_is_taken_over_by_name_or_refused() {
     let (h, team) = (hyperparameters(), Team::new(1));
     let mut parameters = parameters(&h, &team);
     let mut optimizer = Optimizer::new(&h, &parameters);
-    let gradients = gradients(&parameters, &mut Rng::new(3));
+    let gradients = gradients(&parameters, &mut Rng::new(3), 1);
     optimizer.update(&team, &mut parameters, &gradients, Step { update: 1, learning_rate: 0.1 });
     let named = |kind: usize| -> HashMap<String, Tensor> {
         let tensors = optimizer.state()[kind].1.iter().cloned();

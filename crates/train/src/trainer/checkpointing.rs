@@ -65,6 +65,7 @@ impl Trainer {
         observer: &mut dyn Observer,
         stop: &StopFlag,
     ) -> Result<bool, TrainError> {
+        self.settle();
         let go_on = || !stop.is_requested();
         let before = self.state.scheduler.base_rate();
         let Some(report) = self.checkpoint(validation, Extent::Full, &go_on, keep, observer)? else {
@@ -89,6 +90,7 @@ impl Trainer {
         observer: &mut dyn Observer,
         stop: &StopFlag,
     ) -> Result<Outcome, TrainError> {
+        self.settle();
         if self.state.updates > 0 && self.saved != Some(self.state.updates) {
             self.save_state(keep)?;
         }
