@@ -146,6 +146,21 @@ impl Team {
             }
         });
     }
+
+    /// Calls `part` for every one of `0..count`, each thread taking the next that nobody has begun: for parts of which each is
+    /// much work. A thread that is held up, or has the slower core, does fewer.
+    pub fn take_turns<F: Fn(usize) + Sync>(&self, count: usize, part: F) {
+        let next = AtomicUsize::new(0);
+        self.run(|_| {
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= count {
+                    break;
+                }
+                part(index);
+            }
+        });
+    }
 }
 
 /// The `index`-th of `parts` nearly equal ranges of `0..len`.
@@ -295,6 +310,17 @@ mod tests {
                 });
                 assert!(hits.iter().all(|h| h.load(Ordering::Relaxed) == 1), "len {len} grain {grain}");
             }
+        }
+    }
+
+    #[test]
+    fn every_turn_is_taken_once() {
+        for (threads, count) in [(1, 5), (2, 0), (2, 1), (3, 100)] {
+            let hits: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+            Team::new(threads).take_turns(count, |i| {
+                hits[i].fetch_add(1, Ordering::Relaxed);
+            });
+            assert!(hits.iter().all(|h| h.load(Ordering::Relaxed) == 1), "{threads} threads, {count} turns");
         }
     }
 

@@ -151,17 +151,14 @@ impl<'a> Product<'a> {
             });
             Rows { words, stride: groups }
         });
-        let block = panels_in_cache(groups);
-        split(team, n.div_ceil(PANEL), 1, |panels| {
+        let (all, block) = (n.div_ceil(PANEL), panels_in_cache(groups));
+        take_turns(team, all.div_ceil(block), |number| {
             with_own(|own| {
-                for first in panels.clone().step_by(block) {
-                    let count = block.min(panels.end - first);
-                    let entries = room(&mut own.panels, count * groups, [Line::ZERO; LINES]);
-                    let some = first..first + count;
-                    layout::panels(self.format, self.b, depth.clone(), some, entries, &mut own.scratch);
-                    let part = self.part(x, Panels { entries, groups }, start);
-                    Part { first_panel: first, ..part }.multiply(0..count, 0..m);
-                }
+                let some = number * block..all.min((number + 1) * block);
+                let entries = room(&mut own.panels, some.len() * groups, [Line::ZERO; LINES]);
+                layout::panels(self.format, self.b, depth.clone(), some.clone(), entries, &mut own.scratch);
+                let part = self.part(x, Panels { entries, groups }, start);
+                Part { first_panel: some.start, ..part }.multiply(0..some.len(), 0..m);
             });
         });
     }
@@ -182,26 +179,22 @@ impl<'a> Product<'a> {
         });
         let laid_out = Panels { entries, groups };
         let direct = self.direct_rows(&depth);
-        split(team, m, ROWS, |rows| {
-            with_own(|own| {
-                // Blocks of nearly the same size, so that none is short, and of whole tiles.
-                let tiles = rows.len().div_ceil(ROWS);
-                let blocks = rows.len().div_ceil(ROW_BLOCK);
-                for number in 0..blocks {
-                    let block = share(tiles, blocks, number);
-                    let end = rows.end.min(rows.start + block.end * ROWS);
-                    let block = rows.start + block.start * ROWS..end;
-                    match direct {
-                        Some(x) => self.part(x, laid_out, start).multiply(0..panels, block),
-                        None => {
-                            let words = room(&mut own.words, block.len() * groups, 0);
-                            self.lay_out_rows(block.clone(), &depth, words);
-                            let part = self.part(Rows { words, stride: groups }, laid_out, start);
-                            Part { first_row: block.start, ..part }.multiply(0..panels, 0..block.len());
-                        }
-                    }
-                }
-            });
+        // Blocks of nearly the same size and of whole tiles, as many for each thread as for any other.
+        let tiles = m.div_ceil(ROWS);
+        let threads = team.map_or(1, Team::size);
+        let blocks = (m.div_ceil(ROW_BLOCK).next_multiple_of(threads)).min(tiles);
+        take_turns(team, blocks, |number| {
+            let tiles = share(tiles, blocks, number);
+            let block = tiles.start * ROWS..m.min(tiles.end * ROWS);
+            match direct {
+                Some(x) => self.part(x, laid_out, start).multiply(0..panels, block),
+                None => with_own(|own| {
+                    let words = room(&mut own.words, block.len() * groups, 0);
+                    self.lay_out_rows(block.clone(), &depth, words);
+                    let part = self.part(Rows { words, stride: groups }, laid_out, start);
+                    Part { first_row: block.start, ..part }.multiply(0..panels, 0..block.len());
+                }),
+            }
         });
     }
 }
@@ -211,6 +204,14 @@ fn split(team: Option<&Team>, len: usize, grain: usize, part: impl Fn(Range<usiz
     match team {
         Some(team) => team.split(len, grain, part),
         None => part(0..len),
+    }
+}
+
+/// Shares parts as [`Team::take_turns`] does, or keeps them on this thread.
+fn take_turns(team: Option<&Team>, count: usize, part: impl Fn(usize) + Sync) {
+    match team {
+        Some(team) => team.take_turns(count, part),
+        None => (0..count).for_each(part),
     }
 }
 
