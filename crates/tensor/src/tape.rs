@@ -319,6 +319,14 @@ impl Gradients {
         }
     }
 
+    /// Takes the sum so far, or a fresh one of any content, and beta: for operations that compute `sum = beta sum + ...` of several
+    /// gradients at once, and then give each back by [`Gradients::add`]. None where no gradient is wanted.
+    pub fn take_sum(&mut self, of: impl Into<Slot>, shape: &Shape) -> Option<(Tensor, f32)> {
+        let slot = of.into();
+        slot.0?;
+        Some(self.take(slot).map_or_else(|| (Tensor::scratch(shape.clone()), 0.0), |sum| (sum, 1.0)))
+    }
+
     /// As [`Gradients::accumulate`], for operations that touch parts of the sum only: it starts as zeros.
     pub fn accumulate_part(
         &mut self,

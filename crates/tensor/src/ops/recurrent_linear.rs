@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use kokanee_kernels::packed::{self, MOST_TERMS, PackedMatrix};
-use kokanee_kernels::{Team, gather};
+use kokanee_kernels::{Precision, Team, gather};
 
 use super::linear::{Weight, add_weight_gradient};
 use crate::{Rows, Tape, Tensor, Var};
@@ -58,6 +58,10 @@ impl RecurrentWeight {
 }
 
 impl Backwards {
+    fn transposed(&self, team: &Team, precision: Precision, weight: &Weight) -> &PackedMatrix {
+        self.transposed.get_or_init(|| PackedMatrix::pack(team, precision.into(), weight.mat().t()))
+    }
+
     fn steps(&self) -> MutexGuard<'_, Vec<Step>> {
         self.steps.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -115,14 +119,19 @@ pub fn recurrent_linear(
                 });
             }
             let d = Arc::new(d);
-            let precision = gradients.precision();
-            for (x, weight, backwards) in terms {
-                gradients.accumulate(&x, x.value().shape(), |team, sum, beta| {
-                    let transposed = backwards
-                        .transposed
-                        .get_or_init(|| PackedMatrix::pack(team, precision.into(), weight.mat().t()));
-                    transposed.multiply(team, d.data(), sum.data_mut(), beta);
-                });
+            let (team, precision) = (gradients.team(), gradients.precision());
+            let mut sums: Vec<(usize, Tensor, f32)> = Vec::with_capacity(terms.len());
+            for (number, (x, _, _)) in terms.iter().enumerate() {
+                let sum = gradients.take_sum(x, x.value().shape());
+                sums.extend(sum.map(|(sum, beta)| (number, sum, beta)));
+            }
+            let products = sums.iter_mut().map(|(number, sum, beta)| {
+                let (_, weight, backwards) = &terms[*number];
+                (backwards.transposed(&team, precision, weight), sum.data_mut(), *beta)
+            });
+            packed::multiply_each(&team, d.data(), &mut products.collect::<Vec<_>>());
+            sums.into_iter().for_each(|(number, sum, _)| gradients.add(&terms[number].0, sum));
+            for (x, weight, backwards) in &terms {
                 if weight.var.wants_gradient() {
                     backwards.steps().push(Step { x: x.shared(), dy: Arc::clone(&d) });
                 }

@@ -27,19 +27,19 @@
 
 #[cfg(test)]
 mod reference;
+mod run;
 #[cfg(test)]
 mod tests;
 
-use std::cell::Cell;
 use std::ops::Range;
 
 use super::super::threads::{SharedMut, Team};
 use super::int8::Quantised;
-use super::kernel::{Kernel, LANES, LINES, Line, PANEL, ROWS};
+use super::kernel::{Kernel, LANES, LINES, Line, PANEL};
 use super::layout::{self, Entry};
 use super::memory::Entries;
-use super::tiles::{Output, Panels, Part, Rows, SMALL, Scales, Start};
 use super::{Mat, bf16, f32, int8};
+use run::{Factor, Product};
 
 /// Number format of packed weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,13 +90,8 @@ pub struct PackedMatrix {
     quantised: Vec<Quantised>,
 }
 
-/// Elements of `x` that one thread converts at least: in the time that it takes to call for another.
-const CONVERSION_GRAIN: usize = 1 << 16;
 /// Terms of a sum at most: what a step of a recurrence adds up.
 pub const MOST_TERMS: usize = 4;
-/// From this many panels a thread on, whole panels split evenly enough.
-const MANY_PANELS: usize = 16;
-
 impl PackedMatrix {
     /// Lays out `weight`: outputs x inputs, as model weights are stored, or a transposed view of inputs x outputs.
     pub fn pack(team: &Team, format: Format, weight: Mat<'_>) -> PackedMatrix {
@@ -198,71 +193,83 @@ impl PackedMatrix {
     /// `y = beta y + x W'`: `y` (m x outputs) and `x` (m x inputs) are row-major and dense; `beta` is 0 (`y` is overwritten,
     /// whatever it held) or 1.
     pub fn multiply(&self, team: &Team, x: &[f32], y: &mut [f32], beta: f32) {
-        sum_by(None, team, [(self, x)], y, beta);
+        sum_by(None, team, &[(self, x)], y, beta);
+    }
+
+    /// `x`, of so many rows, as what this is multiplied by.
+    fn factor<'a>(&self, x: &'a [f32], rows: usize) -> Factor<'a> {
+        assert_eq!(x.len(), rows * self.inputs, "x has as many rows as y");
+        Factor { x, inputs: self.inputs, format: self.format }
+    }
+
+    /// A product with the first factor, by a certain kernel or by this matrix's own.
+    fn product(&self, kernel: Option<Kernel>, y: SharedMut<f32>, add: bool) -> Product<'_> {
+        Product { matrix: self, kernel: kernel.unwrap_or(self.kernel), factor: 0, y, add }
     }
 
     #[cfg(test)]
     fn multiply_by(&self, kernel: Kernel, team: &Team, x: &[f32], y: &mut [f32], beta: f32) {
-        sum_by(Some(kernel), team, [(self, x)], y, beta);
+        sum_by(Some(kernel), team, &[(self, x)], y, beta);
     }
 }
 
 /// `y = beta y + sum over the terms of x W'`, bit for bit as [`PackedMatrix::multiply`] gives it for one term after the other,
 /// but with one meeting of the threads. All matrices have the same outputs; at most [`MOST_TERMS`] terms.
 pub fn multiply_sum(team: &Team, terms: &[(&PackedMatrix, &[f32])], y: &mut [f32], beta: f32) {
-    match *terms {
-        [] => {}
-        [a] => sum_by(None, team, [a], y, beta),
-        [a, b] => sum_by(None, team, [a, b], y, beta),
-        [a, b, c] => sum_by(None, team, [a, b, c], y, beta),
-        [a, b, c, d] => sum_by(None, team, [a, b, c, d], y, beta),
-        _ => panic!("{} terms, of which there may be {MOST_TERMS}", terms.len()),
-    }
+    sum_by(None, team, terms, y, beta);
 }
 
 /// The sum by a certain kernel, or by that of each matrix.
-fn sum_by<const N: usize>(
+fn sum_by(
     kernel: Option<Kernel>,
     team: &Team,
-    terms: [(&PackedMatrix, &[f32]); N],
+    terms: &[(&PackedMatrix, &[f32])],
     y: &mut [f32],
     beta: f32,
 ) {
     assert!(beta == 0.0 || beta == 1.0, "beta is 0 or 1");
+    assert!(terms.len() <= MOST_TERMS, "{} terms, of which there may be {MOST_TERMS}", terms.len());
     terms.iter().for_each(|(matrix, _)| super::super::work::count_product(y.len(), matrix.inputs));
-    let Some(&(first, _)) = terms.first().filter(|_| !y.is_empty()) else { return };
+    let Some(&(first, x)) = terms.first().filter(|_| !y.is_empty()) else { return };
     let outputs = first.outputs;
     assert!(outputs > 0 && y.len().is_multiple_of(outputs), "y has whole rows");
     let rows = y.len() / outputs;
     let y = SharedMut::new(y);
-    let mut scratch = [const { Scratch::EMPTY }; N];
-    SCRATCH.with(|kept| scratch.iter_mut().zip(kept).for_each(|(slot, room)| *slot = room.take()));
-    let mut products = [const { None }; N];
-    for (number, ((matrix, x), scratch)) in terms.into_iter().zip(&mut scratch).enumerate() {
+    let mut factors = [first.factor(x, rows); MOST_TERMS];
+    let mut products = [first.product(kernel, y, beta != 0.0); MOST_TERMS];
+    for (number, &(matrix, x)) in terms.iter().enumerate() {
         assert_eq!(matrix.outputs, outputs, "terms of a sum have the same outputs");
-        assert_eq!(x.len(), rows * matrix.inputs, "x has as many rows as y");
-        let (kernel, x) = (kernel.unwrap_or(matrix.kernel), scratch.convert(matrix, team, x, rows));
-        products[number] = Some(Product { matrix, kernel, x, y, add: beta != 0.0 || number > 0 });
+        factors[number] = matrix.factor(x, rows);
+        let product = matrix.product(kernel, y, beta != 0.0 || number > 0);
+        products[number] = Product { factor: number, ..product };
     }
-    run(team, &products, outputs.div_ceil(PANEL), rows);
-    SCRATCH.with(|kept| kept.iter().zip(scratch).for_each(|(room, slot)| room.set(slot)));
+    run::run(team, &factors[..terms.len()], &products[..terms.len()], rows);
+}
+
+/// `y = beta y + x W'` for several weights and one `x`, bit for bit as [`PackedMatrix::multiply`] gives each of them, but with
+/// one meeting of the threads. All matrices have the same inputs and format; at most [`MOST_TERMS`] products.
+pub fn multiply_each(team: &Team, x: &[f32], products: &mut [(&PackedMatrix, &mut [f32], f32)]) {
+    let count = products.len();
+    assert!(count <= MOST_TERMS, "{count} products, of which there may be {MOST_TERMS}");
+    let Some((first, y, _)) = products.first_mut() else { return };
+    let (first, inputs, format) = (*first, first.inputs, first.format);
+    assert!(inputs > 0 && x.len().is_multiple_of(inputs), "x has whole rows");
+    let rows = x.len() / inputs;
+    let factor = first.factor(x, rows);
+    let mut all = [first.product(None, SharedMut::new(y), false); MOST_TERMS];
+    for (slot, (matrix, y, beta)) in all.iter_mut().zip(products) {
+        assert!(*beta == 0.0 || *beta == 1.0, "beta is 0 or 1");
+        assert!(matrix.inputs == inputs && matrix.format == format, "products of one x have the same inputs");
+        assert_eq!(y.len(), rows * matrix.outputs, "y has as many rows as x");
+        super::super::work::count_product(y.len(), inputs);
+        *slot = matrix.product(None, SharedMut::new(y), *beta != 0.0);
+    }
+    run::run(team, &[factor], &all[..count], rows);
 }
 
 /// Line and lane of an output in its panel.
 fn place(output: usize) -> (usize, usize) {
     (output % PANEL / LANES, output % LANES)
-}
-
-thread_local! {
-    /// Kept between products, of which decoding makes thousands a second.
-    static SCRATCH: [Cell<Scratch>; MOST_TERMS] = const { [const { Cell::new(Scratch::EMPTY) }; MOST_TERMS] };
-}
-
-/// Room for the rows of `x` in the format of the weights.
-#[derive(Default)]
-struct Scratch {
-    words: Vec<u32>,
-    scales: Vec<f32>,
 }
 
 /// Lays out the panel of the outputs `rows` in int8, each with a scale of its own.
@@ -282,89 +289,4 @@ fn quantise(weight: Mat<'_>, rows: Range<usize>, panel: &mut [Entry], scales: &m
     }
     let used = rows.len().div_ceil(LANES);
     panel.iter_mut().for_each(|entry| entry[used..].fill(Line::ZERO));
-}
-
-/// The rows of `x` in the format of the weights: `groups` words each.
-#[derive(Clone, Copy)]
-struct Input<'a> {
-    words: &'a [u32],
-    /// For int8, the value of the integer 1 in each row.
-    scales: &'a [f32],
-}
-
-impl Scratch {
-    const EMPTY: Scratch = Scratch { words: Vec::new(), scales: Vec::new() };
-
-    fn convert<'a>(&'a mut self, matrix: &PackedMatrix, team: &Team, x: &'a [f32], rows: usize) -> Input<'a> {
-        if matrix.format == Format::F32 {
-            return Input { words: f32::words(x), scales: &[] };
-        }
-        let (groups, inputs) = (matrix.groups(), matrix.inputs);
-        self.words.resize((rows * groups).max(self.words.len()), 0);
-        self.scales.resize(rows.max(self.scales.len()), 0.0);
-        let (words, scales) = (&mut self.words[..rows * groups], &mut self.scales[..rows]);
-        let (shared_words, shared_scales) = (SharedMut::new(words), SharedMut::new(scales));
-        team.split(rows, (CONVERSION_GRAIN / inputs.max(1)).max(1), |range| {
-            for row in range {
-                // SAFETY: `split` gives each thread rows of its own.
-                let (words, scale) = unsafe {
-                    (shared_words.slice(row * groups..(row + 1) * groups), shared_scales.slice(row..row + 1))
-                };
-                let x = &x[row * inputs..(row + 1) * inputs];
-                match matrix.format {
-                    Format::Int8 => scale[0] = int8::words(x, int8::INPUT, words),
-                    _ => bf16::words(x, words),
-                }
-            }
-        });
-        Input { words, scales }
-    }
-}
-
-/// One product under way.
-struct Product<'a> {
-    matrix: &'a PackedMatrix,
-    kernel: Kernel,
-    x: Input<'a>,
-    y: SharedMut<f32>,
-    /// Whether the product is added to `y`.
-    add: bool,
-}
-
-/// Shares the work: by panels, or by rows where there are too few panels to split evenly.
-fn run(team: &Team, products: &[Option<Product<'_>>], panels: usize, rows: usize) {
-    let part = |panels: Range<usize>, rows: Range<usize>| {
-        products.iter().flatten().for_each(|product| product.part(panels.clone(), rows.clone()));
-    };
-    let groups: usize = products.iter().flatten().map(|product| product.matrix.groups()).sum();
-    if rows * groups * panels * PANEL < SMALL || team.size() == 1 {
-        part(0..panels, 0..rows);
-    } else if panels >= MANY_PANELS * team.size() || rows < 2 * ROWS * team.size() {
-        team.split(panels, 1, |panels| part(panels, 0..rows));
-    } else {
-        team.split(rows, ROWS, |rows| part(0..panels, rows));
-    }
-}
-
-impl Product<'_> {
-    /// The product of some panels with some rows.
-    fn part(&self, panels: Range<usize>, rows: Range<usize>) {
-        let matrix = self.matrix;
-        let scales = || Scales { outputs: &matrix.quantised, rows: self.x.scales };
-        let part = Part {
-            kernel: self.kernel,
-            x: Rows { words: self.x.words, stride: matrix.groups() },
-            panels: Panels { entries: &matrix.panels, groups: matrix.groups() },
-            output: Output { data: self.y, stride: matrix.outputs, cols: matrix.outputs },
-            first_row: 0,
-            first_panel: 0,
-            start: match (self.add, matrix.format) {
-                (false, _) => Start::Zero,
-                (true, Format::Bf16) => Start::OutputFlushed,
-                (true, _) => Start::Output,
-            },
-            scales: (matrix.format == Format::Int8).then(scales),
-        };
-        part.multiply(panels, rows);
-    }
 }

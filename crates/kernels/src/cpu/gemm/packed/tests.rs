@@ -137,6 +137,33 @@ fn a_sum_has_the_bits_of_its_terms_added_one_by_one() {
 }
 
 #[test]
+fn products_of_one_x_have_the_bits_that_each_has_alone() {
+    let inputs = 130;
+    // Alone, each shares its work in another way.
+    for (rows, widths) in [(33, [64, 37, 200]), (5, [64, 1, 300]), (64, [2048, 2049, 2100])] {
+        let x = numbers(rows * inputs, 11);
+        for (format, threads) in FORMATS.into_iter().flat_map(|format| [1, 2, 3].map(|n| (format, n))) {
+            let team = Team::new(threads);
+            let pack =
+                |n: usize| PackedMatrix::pack(&team, format, Mat::new(&numbers(n * inputs, 12), n, inputs));
+            let matrices = widths.map(pack);
+            let mut got = widths.map(|n| numbers(rows * n, 13));
+            let mut want = got.clone();
+            let betas = [0.0, 1.0, 0.0];
+            for ((matrix, y), beta) in matrices.iter().zip(&mut want).zip(betas) {
+                matrix.multiply(&team, &x, y, beta);
+            }
+            let products = matrices.iter().zip(&mut got).zip(betas);
+            let mut products: Vec<_> = products.map(|((matrix, y), beta)| (matrix, &mut y[..], beta)).collect();
+            multiply_each(&team, &x, &mut products);
+            for (got, want) in got.iter().zip(&want) {
+                assert!(bits(got) == bits(want), "{format:?}, {rows} rows, {threads} threads");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_transposed_weight_gives_the_same_bits() {
     let (rows, outputs, inputs) = (7, 150, 77);
     let team = Team::new(2);
