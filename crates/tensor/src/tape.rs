@@ -356,18 +356,11 @@ impl Gradients {
         }
         // A stable sort keeps the order of additions fixed.
         sources.sort_by_key(|(row, _)| *row);
-        let mut unique: Vec<u32> = sources.iter().map(|(row, _)| *row).collect();
-        unique.dedup();
+        let runs: Vec<&[(u32, &[f32])]> = sources.chunk_by(|(a, _), (b, _)| a == b).collect();
+        let unique = runs.iter().map(|run| run[0].0).collect();
         let width = values.cols();
-        let mut sum = Tensor::zeros([unique.len(), width]);
-        let mut at = 0;
-        for (row, source) in sources {
-            while unique[at] != row {
-                at += 1;
-            }
-            let target = &mut sum.data_mut()[at * width..(at + 1) * width];
-            target.iter_mut().zip(source).for_each(|(t, s)| *t += s);
-        }
+        let mut sum = Tensor::scratch([runs.len(), width]);
+        gather::sum_runs(&self.team, sum.data_mut(), width, &runs);
         self.slots[slot] =
             Some(Gradient::Rows(RowGradient { rows: unique, values: sum, shape: shape.clone() }));
     }

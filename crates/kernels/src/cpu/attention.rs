@@ -117,50 +117,53 @@ pub fn mlp_backward(
             let span = row * units..(row + 1) * units;
             // SAFETY: `split` gives each thread rows of its own.
             let (d_query, d_v) = unsafe { (d_queries.slice(span.clone()), d_v_shared.slice(span.clone())) };
-            d_query.fill(0.0);
-            for (&ds, s) in d_scores[offsets[row]..offsets[row + 1]].iter().zip(rows(&spans[row])) {
-                let key = s * units..(s + 1) * units;
-                // SAFETY: the spans of different groups are disjoint, so this row of the keys belongs to this thread.
-                let d_key = unsafe { d_keys.slice(key.clone()) };
-                mlp_backward_position(&keys[key], &queries[span.clone()], v, ds, d_key, d_query, d_v);
-            }
+            let positions = rows(&spans[row]);
+            let keyed = positions.start * units..positions.end * units;
+            // SAFETY: the spans of different groups are disjoint, so these rows of the keys belong to this thread.
+            let d_keys = unsafe { d_keys.slice(keyed.clone()) };
+            let d_scores = &d_scores[offsets[row]..offsets[row + 1]];
+            mlp_backward_row(&keys[keyed], &queries[span], v, d_scores, d_keys, d_query, d_v);
         }
     });
     super::reduce::column_sums(team, d_v, 1.0, &d_v_rows);
 }
 
 multiversion! {
-    fn mlp_backward_position(
-        key: &[f32], query: &[f32], v: &[f32], ds: f32, d_key: &mut [f32], d_query: &mut [f32], d_v: &mut [f32],
+    /// One query and its positions; `d_keys` and `d_v` are added to, `d_query` is overwritten.
+    fn mlp_backward_row(
+        keys: &[f32], query: &[f32], v: &[f32], d_scores: &[f32],
+        d_keys: &mut [f32], d_query: &mut [f32], d_v: &mut [f32],
     ) {
+        /// Some units of all positions: what belongs to the query stays in registers.
         #[inline(always)]
         fn block<const FMA: bool, const N: usize>(
-            key: &[f32; N], query: &[f32; N], v: &[f32; N], ds: f32,
-            d_key: &mut [f32; N], d_query: &mut [f32; N], d_v: &mut [f32; N],
+            first: usize, keys: &[f32], query: &[f32], v: &[f32], d_scores: &[f32],
+            d_keys: &mut [f32], d_query: &mut [f32], d_v: &mut [f32],
         ) {
-            let mut u = [0f32; N];
-            for n in 0..N { u[n] = math::tanh::<FMA>(key[n] + query[n]); }
-            for n in 0..N { d_v[n] += ds * u[n]; }
-            for n in 0..N { u[n] = ds * v[n] * (1.0 - u[n] * u[n]); }
-            for n in 0..N { d_key[n] += u[n]; }
-            for n in 0..N { d_query[n] += u[n]; }
+            let units = query.len();
+            let some = |x: &[f32]| -> [f32; N] { x[first..].first_chunk().copied().expect("units as said") };
+            let (query, v, mut dv, mut dq) = (some(query), some(v), some(d_v), [0f32; N]);
+            let positions = keys.chunks_exact(units).zip(d_keys.chunks_exact_mut(units));
+            for (&ds, (key, d_key)) in d_scores.iter().zip(positions) {
+                let key: &[f32; N] = key[first..].first_chunk().expect("units as said");
+                let d_key: &mut [f32; N] = d_key[first..].first_chunk_mut().expect("units as said");
+                let mut u = [0f32; N];
+                for n in 0..N { u[n] = math::tanh::<FMA>(key[n] + query[n]); }
+                for n in 0..N { dv[n] += ds * u[n]; }
+                for n in 0..N { u[n] = ds * v[n] * (1.0 - u[n] * u[n]); }
+                for n in 0..N { d_key[n] += u[n]; }
+                for n in 0..N { dq[n] += u[n]; }
+            }
+            d_query[first..first + N].copy_from_slice(&dq);
+            d_v[first..first + N].copy_from_slice(&dv);
         }
-        let (keys, key_rest) = key.as_chunks::<LANES>();
-        let (queries, query_rest) = query.as_chunks::<LANES>();
-        let (vs, v_rest) = v.as_chunks::<LANES>();
-        let (d_keys, d_key_rest) = d_key.as_chunks_mut::<LANES>();
-        let (d_queries, d_query_rest) = d_query.as_chunks_mut::<LANES>();
-        let (d_vs, d_v_rest) = d_v.as_chunks_mut::<LANES>();
-        for i in 0..keys.len() {
-            block::<FMA, LANES>(&keys[i], &queries[i], &vs[i], ds, &mut d_keys[i], &mut d_queries[i], &mut d_vs[i]);
+        let units = query.len();
+        let whole = units - units % LANES;
+        for first in (0..whole).step_by(LANES) {
+            block::<FMA, LANES>(first, keys, query, v, d_scores, d_keys, d_query, d_v);
         }
-        for i in 0..key_rest.len() {
-            block::<FMA, 1>(
-                &[key_rest[i]], &[query_rest[i]], &[v_rest[i]], ds,
-                std::array::from_mut(&mut d_key_rest[i]),
-                std::array::from_mut(&mut d_query_rest[i]),
-                std::array::from_mut(&mut d_v_rest[i]),
-            );
+        for first in whole..units {
+            block::<FMA, 1>(first, keys, query, v, d_scores, d_keys, d_query, d_v);
         }
     }
 }

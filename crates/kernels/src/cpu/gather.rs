@@ -67,3 +67,22 @@ pub fn concat(team: &Team, out: &mut [f32], parts: &[&[f32]]) {
         }
     });
 }
+
+/// Row `i` of `sums` (R x `width`) becomes the sum of the i-th of `runs`, in its order: rows with a number each, which does not
+/// matter here.
+pub fn sum_runs(team: &Team, sums: &mut [f32], width: usize, runs: &[&[(u32, &[f32])]]) {
+    assert_eq!(sums.len(), runs.len() * width, "one row a run");
+    let sums = SharedMut::new(sums);
+    team.split(runs.len(), (GRAIN / width.max(1)).max(1), |range| {
+        for index in range {
+            // SAFETY: `split` gives each thread rows of its own.
+            let sum = unsafe { sums.slice(index * width..(index + 1) * width) };
+            let mut rows = runs[index].iter().map(|(_, row)| *row);
+            match rows.next() {
+                Some(first) => sum.copy_from_slice(first),
+                None => sum.fill(0.0),
+            }
+            rows.for_each(|row| add_part(sum, row));
+        }
+    });
+}

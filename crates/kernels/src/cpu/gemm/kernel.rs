@@ -52,6 +52,14 @@ impl<'a> Sums<'a> {
         Sums { first: first.cast(), stride, rows, borrowed: PhantomData }
     }
 
+    /// Fetches all of them into the first cache.
+    pub(super) fn fetch(&self) {
+        for row in 0..self.rows {
+            let row = self.first.wrapping_add(row * self.stride);
+            (0..LINES).for_each(|line| prefetch(row.wrapping_add(line * LANES)));
+        }
+    }
+
     /// The address of [`PANEL`] words of a row.
     #[inline(always)]
     pub(super) fn row(&mut self, row: usize) -> *mut u32 {

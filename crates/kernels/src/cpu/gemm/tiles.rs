@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::threads::{SharedMut, share};
 use super::int8::Quantised;
-use super::kernel::{Kernel, LANES, LINES, PANEL, ROWS, Sums, Tile, prefetch};
+use super::kernel::{Kernel, LINES, PANEL, ROWS, Sums, Tile};
 use super::layout::Entry;
 use super::{bf16, f32, int8};
 
@@ -104,10 +104,6 @@ impl Part<'_> {
 
     /// The product of one panel with at most [`ROWS`] rows, over some groups of inputs.
     fn tile(&self, panel: usize, rows: Range<usize>, depth: Range<usize>, start: Start, tile: &mut Tile) {
-        for row in rows.clone() {
-            // Written at the end; without this the stores would wait for what lies there.
-            self.outputs(panel, row).chunks(LANES).for_each(|line| prefetch(line.as_ptr()));
-        }
         let words = &self.x.words[rows.start * self.x.stride + depth.start..];
         let entries = &self.panels.entries[panel * self.panels.groups..][depth];
         if let Some(scales) = self.scales {
@@ -122,24 +118,20 @@ impl Part<'_> {
         if start == Start::OutputFlushed {
             rows.clone().for_each(|row| bf16::start(self.outputs(panel, row)));
         }
+        let (count, add) = (rows.len(), start != Start::Zero);
         let whole = (self.first_panel + panel + 1) * PANEL <= self.output.cols;
         if whole {
-            let mut sums = self.sums(panel, rows.clone());
-            return self.kernel.run(
-                entries,
-                words,
-                self.x.stride,
-                rows.len(),
-                start != Start::Zero,
-                &mut sums,
-            );
+            let mut sums = self.sums(panel, rows);
+            // Written at the end; without this the stores would wait for what lies there.
+            sums.fetch();
+            return self.kernel.run(entries, words, self.x.stride, count, add, &mut sums);
         }
-        if start != Start::Zero {
+        if add {
             for (sums, row) in tile.rows.iter_mut().zip(rows.clone()) {
                 f32::begin(sums, self.outputs(panel, row));
             }
         }
-        self.kernel.run(entries, words, self.x.stride, rows.len(), start != Start::Zero, &mut Sums::of(tile));
+        self.kernel.run(entries, words, self.x.stride, count, add, &mut Sums::of(tile));
         for (sums, row) in tile.rows.iter().zip(rows) {
             f32::finish(sums, self.outputs(panel, row));
         }
