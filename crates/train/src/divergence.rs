@@ -13,7 +13,7 @@ const MOST_NAMED: usize = 4;
 /// A loss or a gradient that is no number, with what is known about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Divergence {
-    /// The update that was not made, from 1; of what was seen in validation, the last that was made.
+    /// The update that failed, from 1; of what was seen in validation, the last that was made.
     pub update: u64,
     /// Its learning rate.
     pub learning_rate: f64,

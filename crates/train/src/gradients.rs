@@ -18,7 +18,7 @@ fn values_mut(gradient: &mut Gradient) -> &mut Tensor {
 }
 
 /// Length of all gradients as one vector: not finite exactly when an element is not.
-pub fn norm(team: &Team, gradients: &[Option<Gradient>]) -> f64 {
+fn norm(team: &Team, gradients: &[Option<Gradient>]) -> f64 {
     let squares = gradients.iter().flatten().map(|g| optimizer::sum_of_squares(team, values(g).data()));
     squares.sum::<f64>().sqrt()
 }
@@ -29,10 +29,11 @@ pub(crate) fn norm_limit(h: &Hyperparameters) -> Option<f64> {
     by_norm.then_some(h.clip_gradient)
 }
 
-/// Shrinks gradients of length `norm` to `limit` where they are longer (Sockeye 1.18, section "Optimizers, clipping, weight
-/// decay" of its semantics).
-pub(crate) fn clip_to_norm(team: &Team, gradients: &mut [Option<Gradient>], norm: f64, limit: f64) {
-    if norm > limit {
+/// Shrinks gradients to `limit` where they are longer (Sockeye 1.18, section "Optimizers, clipping, weight decay" of its
+/// semantics). Those of which an element is no number stay as they are.
+pub(crate) fn clip_to_norm(team: &Team, gradients: &mut [Option<Gradient>], limit: f64) {
+    let norm = norm(team, gradients);
+    if norm > limit && norm.is_finite() {
         let factor = (limit / norm) as f32;
         for gradient in gradients.iter_mut().flatten() {
             elementwise::scale(team, values_mut(gradient).data_mut(), factor);
@@ -154,11 +155,10 @@ mod tests {
         let team = Team::new(1);
         let mut gradients =
             vec![dense(&[3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]), None, rows(&[1], &[0.0, 4.0])];
-        let length = norm(&team, &gradients);
-        assert_eq!(length, 5.0);
-        clip_to_norm(&team, &mut gradients, length, 5.0);
+        assert_eq!(norm(&team, &gradients), 5.0);
+        clip_to_norm(&team, &mut gradients, 5.0);
         assert_eq!(norm(&team, &gradients), 5.0, "not longer than the limit");
-        clip_to_norm(&team, &mut gradients, length, 1.0);
+        clip_to_norm(&team, &mut gradients, 1.0);
         assert!((norm(&team, &gradients) - 1.0).abs() < 1e-6);
         assert!((whole(&gradients[2])[3] - 0.8).abs() < 1e-6);
     }

@@ -12,7 +12,7 @@ pub mod checkpoint;
 pub mod divergence;
 pub mod early_stopping;
 mod error;
-pub mod gradients;
+mod gradients;
 pub mod initial;
 pub mod job;
 pub mod log;

@@ -254,7 +254,7 @@ impl Trainer {
     /// One update.
     ///
     /// # Errors
-    /// When the loss or a gradient is no number: then the update is not made.
+    /// When the loss or a gradient is no number: then there is no going on from here.
     pub fn update(&mut self) -> Result<Progress, TrainError> {
         let started = Instant::now();
         let update = self.state.updates + 1;
@@ -269,17 +269,18 @@ impl Trainer {
         let mut loss = self.loss(update, &batches);
         let pairs = batches.iter().map(Batch::len).sum::<usize>();
         let mean = loss.nll_sum() / loss.tokens.len().max(1) as f64;
-        let norm = gradients::norm(&self.team, &loss.gradients);
-        if !mean.is_finite() || !norm.is_finite() {
+        let step = Step { update, learning_rate };
+        let updated = mean.is_finite() && {
+            if let Some(limit) = self.norm_limit {
+                gradients::clip_to_norm(&self.team, &mut loss.gradients, limit);
+            }
+            self.optimizer.update(&self.team, self.model.parameters_mut(), &loss.gradients, step).is_ok()
+        };
+        if !updated {
             let gradients = Magnitudes::of_gradients(self.model.parameters(), &loss.gradients);
             let place = Place::Update { pairs, target_tokens: loss.tokens.len(), gradients };
             return Err(self.diverged(update, mean, place));
         }
-        if let Some(limit) = self.norm_limit {
-            gradients::clip_to_norm(&self.team, &mut loss.gradients, norm, limit);
-        }
-        let step = Step { update, learning_rate };
-        self.optimizer.update(&self.team, self.model.parameters_mut(), &loss.gradients, step);
 
         let work = Throughput {
             sentences: pairs as u64,

@@ -75,7 +75,7 @@ fn differences(name: &str, h: &Hyperparameters) -> Vec<String> {
         let loss = model.loss_and_gradients(&team, Precision::F32, &batch, update);
         let got = loss.nll_sum() / loss.tokens.len() as f64;
         let step = Step { update, learning_rate: h.learning_rate };
-        optimizer.update(&team, model.parameters_mut(), &loss.gradients, step);
+        optimizer.update(&team, model.parameters_mut(), &loss.gradients, step).unwrap();
         let off = (got / want.loss - 1.0).abs();
         if off.is_nan() || off > TOLERANCE {
             differences

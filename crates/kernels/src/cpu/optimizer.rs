@@ -1,4 +1,9 @@
 //! Parameter updates, one pass over memory each.
+//!
+//! An update tells whether all gradients were numbers. Where one was infinite or none, the weights are spoilt: to know it before
+//! would take another pass.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::threads::{SharedMut, Team};
 
@@ -70,6 +75,12 @@ pub struct StaleRows<'a> {
     pub width: usize,
 }
 
+/// The bits of |x|, which grow with it; infinity's are the least of those of no number.
+#[inline(always)]
+fn magnitude(x: f32) -> u32 {
+    x.abs().to_bits()
+}
+
 /// Elements that a row is replayed for at a time: few enough for them and their states to stay in registers.
 const REPLAYED: usize = 64;
 
@@ -81,13 +92,16 @@ macro_rules! update_rule {
         $(#[$dense_doc:meta])+ $dense:ident, $(#[$rows_doc:meta])+ $rows:ident, $(#[$replay_doc:meta])+ $replay:ident
     ) => {
         multiversion! {
-            fn $with(rule: $rule, weights: &mut [f32], $($state: &mut [f32],)* gradients: &[f32]) {
+            fn $with(rule: $rule, weights: &mut [f32], $($state: &mut [f32],)* gradients: &[f32]) -> bool {
                 let len = weights.len();
                 $( let $state = &mut $state[..len]; )*
                 let gradients = &gradients[..len];
+                let mut largest = 0;
                 for i in 0..len {
+                    largest = magnitude(gradients[i]).max(largest);
                     $element(rule, &mut weights[i], $(&mut $state[i],)* gradients[i]);
                 }
+                largest < magnitude(f32::INFINITY)
             }
         }
 
@@ -130,12 +144,13 @@ macro_rules! update_rule {
             weights: &mut [f32],
             $($state: &mut [f32],)*
             gradients: Option<&[f32]>,
-        ) {
+        ) -> bool {
             let len = weights.len();
             assert!(gradients.is_none_or(|g| g.len() == len), "one gradient a weight");
             $( assert!($state.len() == len, "one {} a weight", stringify!($state)); )*
             let weights = SharedMut::new(weights);
             $( let $state = SharedMut::new($state); )*
+            let finite = AtomicBool::new(true);
             team.split(len, GRAIN, |range| {
                 // SAFETY: `split` gives each thread a range of its own.
                 let weights = unsafe { weights.slice(range.clone()) };
@@ -144,10 +159,14 @@ macro_rules! update_rule {
                     let $state = unsafe { $state.slice(range.clone()) };
                 )*
                 match gradients {
-                    Some(gradients) => $with(rule, weights, $($state,)* &gradients[range]),
+                    Some(gradients) => {
+                        let numbers = $with(rule, weights, $($state,)* &gradients[range]);
+                        finite.fetch_and(numbers, Ordering::Relaxed);
+                    }
                     None => $without(rule, weights, $($state,)*),
                 }
             });
+            finite.into_inner()
         }
 
         $(#[$rows_doc])+
@@ -157,12 +176,13 @@ macro_rules! update_rule {
             weights: &mut [f32],
             $($state: &mut [f32],)*
             gradient: SparseRows<'_>,
-        ) {
+        ) -> bool {
             let SparseRows { rows, values, width } = gradient;
             gradient.check(weights.len());
             $( assert!($state.len() == weights.len(), "one {} a weight", stringify!($state)); )*
             let weights = SharedMut::new(weights);
             $( let $state = SharedMut::new($state); )*
+            let finite = AtomicBool::new(true);
             team.split(rows.len(), (GRAIN / width).max(1), |part| {
                 for index in part {
                     let row = rows[index] as usize * width..(rows[index] as usize + 1) * width;
@@ -172,9 +192,11 @@ macro_rules! update_rule {
                         // SAFETY: as above.
                         let $state = unsafe { $state.slice(row.clone()) };
                     )*
-                    $with(rule, weights, $($state,)* &values[index * width..(index + 1) * width]);
+                    let numbers = $with(rule, weights, $($state,)* &values[index * width..(index + 1) * width]);
+                    finite.fetch_and(numbers, Ordering::Relaxed);
                 }
             });
+            finite.into_inner()
         }
 
         $(#[$replay_doc])+
@@ -397,7 +419,7 @@ mod tests {
     }
 
     /// A rule's kernels.
-    type Kernel = fn(&Team, &mut Arrays, Work<'_>);
+    type Kernel = fn(&Team, &mut Arrays, Work<'_>) -> bool;
 
     const KERNELS: [(&str, Kernel); 6] = [
         ("adam", |team, arrays, work| apply_adam(team, Adam { weight_decay: 0.0, ..ADAM }, arrays, work)),
@@ -405,33 +427,48 @@ mod tests {
         ("sgd", |team, [w, _, _], work| match work {
             Work::Dense(dense) => sgd(team, SGD, w, Some(dense)),
             Work::Rows(rows) => sgd_rows(team, SGD, w, rows),
-            Work::Replay(updates, rows) => sgd_replay(team, &vec![SGD; updates], w, rows),
+            Work::Replay(updates, rows) => {
+                sgd_replay(team, &vec![SGD; updates], w, rows);
+                true
+            }
         }),
         ("momentum", |team, [w, b, _], work| match work {
             Work::Dense(dense) => momentum(team, SGD, w, b, Some(dense)),
             Work::Rows(rows) => momentum_rows(team, SGD, w, b, rows),
-            Work::Replay(updates, rows) => momentum_replay(team, &vec![SGD; updates], w, b, rows),
+            Work::Replay(updates, rows) => {
+                momentum_replay(team, &vec![SGD; updates], w, b, rows);
+                true
+            }
         }),
         ("rmsprop", |team, [w, n, _], work| match work {
             Work::Dense(dense) => rmsprop(team, RMSPROP, w, n, Some(dense)),
             Work::Rows(rows) => rmsprop_rows(team, RMSPROP, w, n, rows),
-            Work::Replay(updates, rows) => rmsprop_replay(team, &vec![RMSPROP; updates], w, n, rows),
+            Work::Replay(updates, rows) => {
+                rmsprop_replay(team, &vec![RMSPROP; updates], w, n, rows);
+                true
+            }
         }),
         ("rmsprop without decay", |team, [w, n, _], work| {
             let rule = RmsProp { weight_decay: 0.0, ..RMSPROP };
             match work {
                 Work::Dense(dense) => rmsprop(team, rule, w, n, Some(dense)),
                 Work::Rows(rows) => rmsprop_rows(team, rule, w, n, rows),
-                Work::Replay(updates, rows) => rmsprop_replay(team, &vec![rule; updates], w, n, rows),
+                Work::Replay(updates, rows) => {
+                    rmsprop_replay(team, &vec![rule; updates], w, n, rows);
+                    true
+                }
             }
         }),
     ];
 
-    fn apply_adam(team: &Team, rule: Adam, [w, m, v]: &mut Arrays, work: Work<'_>) {
+    fn apply_adam(team: &Team, rule: Adam, [w, m, v]: &mut Arrays, work: Work<'_>) -> bool {
         match work {
             Work::Dense(dense) => adam(team, rule, w, m, v, Some(dense)),
             Work::Rows(rows) => adam_rows(team, rule, w, m, v, rows),
-            Work::Replay(updates, rows) => adam_replay(team, &vec![rule; updates], w, m, v, rows),
+            Work::Replay(updates, rows) => {
+                adam_replay(team, &vec![rule; updates], w, m, v, rows);
+                true
+            }
         }
     }
 
@@ -451,7 +488,7 @@ mod tests {
             let mut had = vec![0; height];
             let mut replay = |sparse: &mut Arrays, updates: usize, rows: &[u32]| {
                 let stale: Vec<(u32, u32)> = rows.iter().map(|&row| (row, had[row as usize])).collect();
-                kernel(&team, sparse, Work::Replay(updates, StaleRows { rows: &stale, width }));
+                assert!(kernel(&team, sparse, Work::Replay(updates, StaleRows { rows: &stale, width })));
                 rows.iter().for_each(|&row| had[row as usize] = updates as u32 + 1);
             };
             for (update, rows) in touched.iter().enumerate() {
@@ -460,9 +497,9 @@ mod tests {
                 for (row, values) in rows.iter().zip(values.chunks_exact(width)) {
                     whole[*row as usize * width..][..width].copy_from_slice(values);
                 }
-                kernel(&team, &mut dense, Work::Dense(&whole));
+                assert!(kernel(&team, &mut dense, Work::Dense(&whole)));
                 replay(&mut sparse, update, rows);
-                kernel(&team, &mut sparse, Work::Rows(SparseRows { rows, values: &values, width }));
+                assert!(kernel(&team, &mut sparse, Work::Rows(SparseRows { rows, values: &values, width })));
             }
             let all: Vec<u32> = (0..height as u32).collect();
             replay(&mut sparse, touched.len(), &all);
@@ -485,9 +522,36 @@ mod tests {
     }
 
     #[test]
+    fn a_gradient_that_is_no_number_is_told() {
+        let team = Team::new(2);
+        for (rule, kernel) in KERNELS {
+            for (at, odd) in
+                [(0, f32::NAN), (2 * GRAIN + 4, f32::INFINITY), (17, f32::NEG_INFINITY), (5, f32::MAX)]
+            {
+                let mut gradient = vec![1.0; 2 * GRAIN + 5];
+                gradient[at] = odd;
+                let mut arrays = [0; 3].map(|_| vec![0.0; gradient.len()]);
+                let numbers = kernel(&team, &mut arrays, Work::Dense(&gradient));
+                assert_eq!(numbers, odd == f32::MAX, "{rule}: {odd} at {at}");
+                let rows = SparseRows { rows: &[0], values: &gradient, width: gradient.len() };
+                assert_eq!(
+                    kernel(&team, &mut arrays, Work::Rows(rows)),
+                    odd == f32::MAX,
+                    "{rule}: {odd} at {at}"
+                );
+            }
+        }
+    }
+
+    #[test]
     #[should_panic(expected = "rows ascend, each once")]
     fn a_row_cannot_be_replayed_twice_at_once() {
-        sgd_replay(&Team::new(2), &[SGD], &mut [0.0; 4], StaleRows { rows: &[(0, 0), (1, 0), (1, 0)], width: 2 });
+        sgd_replay(
+            &Team::new(2),
+            &[SGD],
+            &mut [0.0; 4],
+            StaleRows { rows: &[(0, 0), (1, 0), (1, 0)], width: 2 },
+        );
     }
 
     #[test]

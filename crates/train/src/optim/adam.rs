@@ -37,7 +37,7 @@ impl Adam {
         }
     }
 
-    pub(super) fn apply(&mut self, team: &Team, weight: Weight<'_>, slope: Slope<'_>) {
+    pub(super) fn apply(&mut self, team: &Team, weight: Weight<'_>, slope: Slope<'_>) -> bool {
         let weight_decay = if weight.decays { self.weight_decay } else { 0.0 };
         let clip = self.clip;
         let rule = |step: &Step| rule(step, weight_decay, clip);
@@ -46,11 +46,12 @@ impl Adam {
         match slope {
             Slope::Dense(step, gradient) => optimizer::adam(team, rule(&step), weight.values, m, v, gradient),
             Slope::Rows(step, gradient) => {
-                optimizer::adam_rows(team, rule(&step), weight.values, m, v, gradient);
+                optimizer::adam_rows(team, rule(&step), weight.values, m, v, gradient)
             }
             Slope::Stale(steps, rows) => {
                 let rules: Vec<_> = steps.iter().map(rule).collect();
                 optimizer::adam_replay(team, &rules, weight.values, m, v, rows);
+                true
             }
         }
     }

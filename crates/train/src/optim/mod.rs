@@ -53,6 +53,11 @@ pub struct Step {
     pub learning_rate: f64,
 }
 
+/// An element of a gradient is infinite or not a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an element of a gradient is infinite or not a number")]
+pub struct NotFinite;
+
 /// Updates that rows may miss, so that the history stays short.
 const LONGEST_HISTORY: usize = 1024;
 
@@ -69,13 +74,16 @@ impl Optimizer {
 
     /// Updates every parameter, but for rows of tables that are left to [`Optimizer::catch_up`]. `gradients` come in the order
     /// of `parameters`; where there is none it is zero.
+    ///
+    /// # Errors
+    /// When an element of a gradient is infinite or not a number. The parameters are of no use then.
     pub fn update(
         &mut self,
         team: &Team,
         parameters: &mut Parameters,
         gradients: &[Option<Gradient>],
         step: Step,
-    ) {
+    ) -> Result<(), NotFinite> {
         assert_eq!(gradients.len(), parameters.len(), "one gradient a parameter");
         if self.history.len() >= LONGEST_HISTORY {
             self.settle(team, parameters);
@@ -89,6 +97,7 @@ impl Optimizer {
         }
         self.history.push(step);
         let now = self.history.len() as u32;
+        let mut finite = true;
         for (index, (parameter, gradient)) in parameters.iter_mut().zip(gradients).enumerate() {
             let slope = match gradient {
                 // A table's zeros wait.
@@ -103,8 +112,9 @@ impl Optimizer {
                     Slope::Rows(step, SparseRows { rows, values, width: gradient.shape.cols() })
                 }
             };
-            self.rule.apply(team, Weight::of(parameter, index), slope);
+            finite &= self.rule.apply(team, Weight::of(parameter, index), slope);
         }
+        if finite { Ok(()) } else { Err(NotFinite) }
     }
 
     /// Makes up for the updates that rows have missed, before they are read: `read` has numbers of parameters, each with rows in
@@ -187,7 +197,8 @@ impl Optimizer {
 }
 
 impl Rule {
-    fn apply(&mut self, team: &Team, weight: Weight<'_>, slope: Slope<'_>) {
+    /// Whether all gradients were numbers.
+    fn apply(&mut self, team: &Team, weight: Weight<'_>, slope: Slope<'_>) -> bool {
         match self {
             Rule::Adam(adam) => adam.apply(team, weight, slope),
             Rule::Sgd(sgd) => sgd.apply(team, weight, slope),

@@ -32,7 +32,7 @@ impl RmsProp {
         }
     }
 
-    pub(super) fn apply(&mut self, team: &Team, weight: Weight<'_>, slope: Slope<'_>) {
+    pub(super) fn apply(&mut self, team: &Team, weight: Weight<'_>, slope: Slope<'_>) -> bool {
         let constants = optimizer::RmsProp {
             rate: 0.0,
             decay: DECAY,
@@ -43,15 +43,14 @@ impl RmsProp {
         let rule = |step: &Step| optimizer::RmsProp { rate: step.learning_rate as f32, ..constants };
         let n = self.mean_square[weight.index].data_mut();
         match slope {
-            Slope::Dense(step, gradient) => {
-                optimizer::rmsprop(team, rule(&step), weight.values, n, gradient);
-            }
+            Slope::Dense(step, gradient) => optimizer::rmsprop(team, rule(&step), weight.values, n, gradient),
             Slope::Rows(step, gradient) => {
-                optimizer::rmsprop_rows(team, rule(&step), weight.values, n, gradient);
+                optimizer::rmsprop_rows(team, rule(&step), weight.values, n, gradient)
             }
             Slope::Stale(steps, rows) => {
                 let rules: Vec<_> = steps.iter().map(rule).collect();
                 optimizer::rmsprop_replay(team, &rules, weight.values, n, rows);
+                true
             }
         }
     }

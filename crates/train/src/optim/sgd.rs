@@ -42,7 +42,7 @@ impl Sgd {
         }
     }
 
-    pub(super) fn apply(&mut self, team: &Team, weight: Weight<'_>, slope: Slope<'_>) {
+    pub(super) fn apply(&mut self, team: &Team, weight: Weight<'_>, slope: Slope<'_>) -> bool {
         let constants = optimizer::Sgd {
             rate: 0.0,
             momentum: self.momentum.as_ref().map_or(0.0, |m| m.momentum),
@@ -54,18 +54,20 @@ impl Sgd {
         let last = self.momentum.as_mut().map(|m| m.last[weight.index].data_mut());
         match (slope, last) {
             // Without decay, and where no gradient came, weights stay as they are.
-            (Slope::Dense(_, None) | Slope::Stale(..), None) if constants.weight_decay == 0.0 => {}
+            (Slope::Dense(_, None) | Slope::Stale(..), None) if constants.weight_decay == 0.0 => true,
             (Slope::Dense(step, gradient), None) => optimizer::sgd(team, rule(&step), w, gradient),
             (Slope::Rows(step, gradient), None) => optimizer::sgd_rows(team, rule(&step), w, gradient),
             (Slope::Stale(steps, rows), None) => {
                 optimizer::sgd_replay(team, &steps.iter().map(rule).collect::<Vec<_>>(), w, rows);
+                true
             }
             (Slope::Dense(step, gradient), Some(b)) => optimizer::momentum(team, rule(&step), w, b, gradient),
             (Slope::Rows(step, gradient), Some(b)) => {
-                optimizer::momentum_rows(team, rule(&step), w, b, gradient);
+                optimizer::momentum_rows(team, rule(&step), w, b, gradient)
             }
             (Slope::Stale(steps, rows), Some(b)) => {
                 optimizer::momentum_replay(team, &steps.iter().map(rule).collect::<Vec<_>>(), w, b, rows);
+                true
             }
         }
     }

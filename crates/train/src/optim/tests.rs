@@ -128,7 +128,7 @@ fn check_rule(h: &Hyperparameters, rule: Rule) {
                 rule(number, f64::from(g), decay, &clip, update as i32, learning_rate);
             }
         }
-        optimizer.update(&team, &mut parameters, &gradients, Step { update, learning_rate });
+        optimizer.update(&team, &mut parameters, &gradients, Step { update, learning_rate }).unwrap();
     }
     optimizer.settle(&team, &mut parameters);
     for (index, (parameter, expected)) in parameters.iter().zip(&expected).enumerate() {
@@ -171,7 +171,7 @@ fn rows_that_catch_up_late_end_as_those_that_never_lag() {
             let gradients = gradients(&start, &mut rng, update);
             let step = Step { update, learning_rate: 0.1 / (1.0 + 0.01 * update as f64) };
             for (parameters, optimizer) in &mut runs {
-                optimizer.update(&team, parameters, &gradients, step);
+                optimizer.update(&team, parameters, &gradients, step).unwrap();
             }
             let [(whole, first), (read, second), _] = &mut runs;
             first.settle(&team, whole);
@@ -200,7 +200,7 @@ fn state_is_taken_over_by_name_or_refused() {
     let mut parameters = parameters(&h, &team);
     let mut optimizer = Optimizer::new(&h, &parameters);
     let gradients = gradients(&parameters, &mut Rng::new(3), 1);
-    optimizer.update(&team, &mut parameters, &gradients, Step { update: 1, learning_rate: 0.1 });
+    optimizer.update(&team, &mut parameters, &gradients, Step { update: 1, learning_rate: 0.1 }).unwrap();
     let named = |kind: usize| -> HashMap<String, Tensor> {
         let tensors = optimizer.state()[kind].1.iter().cloned();
         parameters.iter().map(|p| p.name.clone()).zip(tensors).collect()

@@ -220,13 +220,7 @@ pub fn multiply_sum(team: &Team, terms: &[(&PackedMatrix, &[f32])], y: &mut [f32
 }
 
 /// The sum by a certain kernel, or by that of each matrix.
-fn sum_by(
-    kernel: Option<Kernel>,
-    team: &Team,
-    terms: &[(&PackedMatrix, &[f32])],
-    y: &mut [f32],
-    beta: f32,
-) {
+fn sum_by(kernel: Option<Kernel>, team: &Team, terms: &[(&PackedMatrix, &[f32])], y: &mut [f32], beta: f32) {
     assert!(beta == 0.0 || beta == 1.0, "beta is 0 or 1");
     assert!(terms.len() <= MOST_TERMS, "{} terms, of which there may be {MOST_TERMS}", terms.len());
     terms.iter().for_each(|(matrix, _)| super::super::work::count_product(y.len(), matrix.inputs));

@@ -154,7 +154,8 @@ fn products_of_one_x_have_the_bits_that_each_has_alone() {
                 matrix.multiply(&team, &x, y, beta);
             }
             let products = matrices.iter().zip(&mut got).zip(betas);
-            let mut products: Vec<_> = products.map(|((matrix, y), beta)| (matrix, &mut y[..], beta)).collect();
+            let mut products: Vec<_> =
+                products.map(|((matrix, y), beta)| (matrix, &mut y[..], beta)).collect();
             multiply_each(&team, &x, &mut products);
             for (got, want) in got.iter().zip(&want) {
                 assert!(bits(got) == bits(want), "{format:?}, {rows} rows, {threads} threads");
