@@ -50,24 +50,6 @@ fn scatter(
     });
 }
 
-/// `out` = the parts one after the other.
-pub fn concat(team: &Team, out: &mut [f32], parts: &[&[f32]]) {
-    assert_eq!(out.len(), parts.iter().map(|part| part.len()).sum::<usize>(), "parts fill the output");
-    let shared = SharedMut::new(out);
-    team.split(shared.len(), GRAIN, |range| {
-        let mut start = 0;
-        for part in parts {
-            let from = range.start.clamp(start, start + part.len());
-            let to = range.end.clamp(start, start + part.len());
-            if from < to {
-                // SAFETY: `split` gives each thread a range of its own.
-                unsafe { shared.slice(from..to) }.copy_from_slice(&part[from - start..to - start]);
-            }
-            start += part.len();
-        }
-    });
-}
-
 /// Row `i` of `sums` (R x `width`) becomes the sum of the i-th of `runs`, in its order: rows with a number each, which does not
 /// matter here.
 pub fn sum_runs(team: &Team, sums: &mut [f32], width: usize, runs: &[&[(u32, &[f32])]]) {

@@ -83,7 +83,7 @@ pub fn linear(tape: &Tape, x: &Var, weight: &Weight, biases: &[&Var]) -> Var {
                 });
             }
             if weight.var.wants_gradient() {
-                add_weight_gradient(gradients, &weight, &d, x.value());
+                add_weight_gradient(gradients, &weight, d.mat(), x.value().mat());
             }
             let precision = gradients.precision();
             gradients.accumulate(&x, x.value().shape(), |team, sum, beta| {
@@ -98,18 +98,18 @@ pub fn linear(tape: &Tape, x: &Var, weight: &Weight, biases: &[&Var]) -> Var {
 pub(crate) fn add_weight_gradient(
     gradients: &mut crate::Gradients,
     weight: &Weight,
-    dy: &Tensor,
-    x: &Tensor,
+    dy: Mat<'_>,
+    x: Mat<'_>,
 ) {
     let (shape, precision) = (weight.var.value().shape(), gradients.precision());
     if weight.columns.len() == weight.var.value().cols() {
         gradients.accumulate(&weight.var, shape, |team, sum, beta| {
-            gemm(team, precision, sum.mat_mut(), beta, dy.mat().t(), x.mat());
+            gemm(team, precision, sum.mat_mut(), beta, dy.t(), x);
         });
     } else {
         gradients.accumulate_part(&weight.var, shape, |team, sum| {
             let sum = sum.mat_columns_mut(weight.columns.clone());
-            gemm(team, precision, sum, 1.0, dy.mat().t(), x.mat());
+            gemm(team, precision, sum, 1.0, dy.t(), x);
         });
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use kokanee_kernels::packed::{self, MOST_TERMS, PackedMatrix};
-use kokanee_kernels::{Precision, Team, gather};
+use kokanee_kernels::{Mat, Precision, Team, gather};
 
 use super::linear::{Weight, add_weight_gradient};
 use crate::{Rows, Tape, Tensor, Var};
@@ -47,10 +47,11 @@ impl RecurrentWeight {
                 if steps.is_empty() {
                     return;
                 }
-                let team = gradients.team();
-                let x = concat_rows(&team, steps.iter().map(|s| &*s.x), inputs);
-                let dy = concat_rows(&team, steps.iter().map(|s| &*s.dy), outputs);
-                add_weight_gradient(gradients, &weight, &dy, &x);
+                let rows = |of: fn(&Step) -> &Tensor| -> Vec<&[f32]> {
+                    steps.iter().flat_map(|step| of(step).data().chunks_exact(of(step).cols())).collect()
+                };
+                let (dy, x) = (rows(|step| &step.dy), rows(|step| &step.x));
+                add_weight_gradient(gradients, &weight, Mat::of_rows(&dy, outputs), Mat::of_rows(&x, inputs));
             });
         }
         RecurrentWeight { weight, packed, backwards }
@@ -65,14 +66,6 @@ impl Backwards {
     fn steps(&self) -> MutexGuard<'_, Vec<Step>> {
         self.steps.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn concat_rows<'a>(team: &Team, parts: impl Iterator<Item = &'a Tensor>, width: usize) -> Tensor {
-    let parts: Vec<&[f32]> = parts.map(Tensor::data).collect();
-    let size: usize = parts.iter().map(|part| part.len()).sum();
-    let mut all = Tensor::scratch([size / width.max(1), width]);
-    gather::concat(team, all.data_mut(), &parts);
-    all
 }
 
 /// `addend[rows] + sum over the terms of x W'`: B x N from inputs B x K; `rows` names the addend's row of each of the B rows.

@@ -105,10 +105,10 @@ impl<'a> Product<'a> {
     /// Rows of A as words where they need no layout.
     fn direct_rows(&self, depth: &Range<usize>) -> Option<Rows<'a>> {
         match self.a {
-            Left::Plain(a) if self.format == Format::F32 && a.col_stride == 1 => Some(Rows {
-                words: &f32::words(a.data)[depth.start.min(a.data.len())..],
-                stride: a.row_stride,
-            }),
+            Left::Plain(a) if self.format == Format::F32 && a.col_stride == 1 && a.table.is_empty() => {
+                let words = &f32::words(a.data)[depth.start.min(a.data.len())..];
+                Some(Rows { words, stride: a.row_stride })
+            }
             Left::Rounded(a) if !a.transposed => {
                 Some(Rows { words: &a.words[(depth.start / 2).min(a.words.len())..], stride: a.cols })
             }

@@ -54,10 +54,12 @@ impl From<Precision> for Format {
     }
 }
 
-/// A view of a matrix in a slice; strides count elements.
+/// A view of a matrix in a slice, or of rows that lie anywhere; strides count elements.
 #[derive(Clone, Copy)]
 pub struct Mat<'a> {
     data: &'a [f32],
+    /// The rows in memory, or none where they lie in `data`.
+    table: &'a [&'a [f32]],
     rows: usize,
     cols: usize,
     row_stride: usize,
@@ -73,29 +75,55 @@ impl<'a> Mat<'a> {
     /// A row-major matrix whose rows start `row_stride` elements apart.
     pub fn strided(data: &'a [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
         assert!(fits(data.len(), rows, cols, row_stride), "a {rows} x {cols} matrix does not fit its slice");
-        Mat { data, rows, cols, row_stride, col_stride: 1 }
+        Mat { data, table: &[], rows, cols, row_stride, col_stride: 1 }
+    }
+
+    /// A matrix of these rows.
+    pub fn of_rows(table: &'a [&'a [f32]], cols: usize) -> Self {
+        assert!(table.iter().all(|row| row.len() == cols), "rows of {cols} elements");
+        // Without a meaning, but never that of elements that lie together.
+        let row_stride = cols.max(2);
+        Mat { data: &[], table, rows: table.len(), cols, row_stride, col_stride: 1 }
     }
 
     /// The transposed view of the same data.
     pub fn t(self) -> Self {
         Mat {
-            data: self.data,
             rows: self.cols,
             cols: self.rows,
             row_stride: self.col_stride,
             col_stride: self.row_stride,
+            ..self
         }
     }
 
     /// Some elements of a row, of a matrix whose rows lie together.
     fn row(&self, row: usize, cols: Range<usize>) -> &'a [f32] {
         debug_assert!(self.col_stride == 1 && row < self.rows && cols.end <= self.cols);
+        if let Some(row) = self.table.get(row) {
+            return &row[cols];
+        }
         let start = row * self.row_stride;
         &self.data[start + cols.start..start + cols.end]
     }
 
     fn get(&self, row: usize, col: usize) -> f32 {
-        self.data[row * self.row_stride + col * self.col_stride]
+        if self.table.is_empty() {
+            return self.data[row * self.row_stride + col * self.col_stride];
+        }
+        if self.col_stride == 1 { self.table[row][col] } else { self.table[col][row] }
+    }
+
+    /// The same matrix in one slice, which `room` is for where it lies anywhere.
+    fn in_one(self, room: &'a mut Vec<f32>) -> Mat<'a> {
+        if self.table.is_empty() {
+            return self;
+        }
+        let transposed = self.col_stride != 1;
+        *room = self.table.concat();
+        let (rows, cols) = if transposed { (self.cols, self.rows) } else { (self.rows, self.cols) };
+        let copied = Mat::new(room, rows, cols);
+        if transposed { copied.t() } else { copied }
     }
 }
 
@@ -169,7 +197,9 @@ pub fn gemm(team: &Team, precision: Precision, c: MatMut<'_>, beta: f32, a: Mat<
     }
     // Our own kernels are made for wide registers; those of the crate `gemm` are the faster ones elsewhere.
     if precision == Precision::F32 && Isa::detect() < Isa::Avx512 {
-        elsewhere(team, c, beta, a, b);
+        let mut room = [Vec::new(), Vec::new()];
+        let [a_room, b_room] = &mut room;
+        elsewhere(team, c, beta, a.in_one(a_room), b.in_one(b_room));
     } else {
         blocked::multiply(team, precision.into(), c, beta, blocked::Left::Plain(a), b);
     }

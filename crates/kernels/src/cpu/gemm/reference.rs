@@ -12,8 +12,8 @@ pub(super) fn gemm(c: MatMut<'_>, beta: f32, a: Mat<'_>, b: Mat<'_>, precision: 
         for j in 0..c.cols {
             let sum: f64 = (0..a.cols)
                 .map(|l| {
-                    let x = a.data[i * a.row_stride + l * a.col_stride];
-                    let y = b.data[l * b.row_stride + j * b.col_stride];
+                    let x = a.get(i, l);
+                    let y = b.get(l, j);
                     round(x) * round(y)
                 })
                 .sum();

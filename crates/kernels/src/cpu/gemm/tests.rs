@@ -8,6 +8,11 @@ fn numbers(len: usize, seed: usize) -> Vec<f32> {
 fn check(team: &Team, m: usize, n: usize, k: usize) {
     let (a, b) = (numbers(m * k, 0), numbers(k * n, 77));
     for (ta, tb, beta) in [(false, false, 0.0), (true, false, 1.0), (false, true, 0.0), (true, true, 1.0)] {
+        let (a_cols, b_cols) = (if ta { m } else { k }, if tb { k } else { n });
+        let rows =
+            |x: &'_ [f32], cols: usize| x.chunks_exact(cols.max(1)).map(<[f32]>::to_vec).collect::<Vec<_>>();
+        let (a_rows, b_rows) = (rows(&a, a_cols), rows(&b, b_cols));
+        let tables = [&a_rows, &b_rows].map(|rows| rows.iter().map(|row| &row[..]).collect::<Vec<_>>());
         let a = if ta { Mat::new(&a, k, m).t() } else { Mat::new(&a, m, k) };
         let b = if tb { Mat::new(&b, n, k).t() } else { Mat::new(&b, k, n) };
         let stride = n + 3;
@@ -28,6 +33,15 @@ fn check(team: &Team, m: usize, n: usize, k: usize) {
                 }
             };
             compare("gemm", &|c| gemm(team, precision, c, beta, a, b));
+            if m * n * k > 0 {
+                let (a, b) = (Mat::of_rows(&tables[0], a_cols), Mat::of_rows(&tables[1], b_cols));
+                let (a, b) = (if ta { a.t() } else { a }, if tb { b.t() } else { b });
+                compare("gemm of rows", &|c| gemm(team, precision, c, beta, a, b));
+                let mut room = [Vec::new(), Vec::new()];
+                let [a_room, b_room] = &mut room;
+                let (a, b) = (a.in_one(a_room), b.in_one(b_room));
+                compare("gemm of rows in one", &|c| gemm(team, precision, c, beta, a, b));
+            }
             if m * n > 0 {
                 compare("blocked", &|c| {
                     blocked::multiply(team, precision.into(), c, beta, blocked::Left::Plain(a), b)
