@@ -55,17 +55,21 @@ fn score_and_softmax(
     let offsets = offsets(spans);
     assert!(queries.len() == spans.len() * units && probabilities.len() == offsets[spans.len()]);
     let shared = SharedMut::new(probabilities);
-    team.split(spans.len(), 1, |range| {
-        for row in range {
-            // SAFETY: `split` gives each thread rows of its own, whose probabilities do not overlap.
-            let p = unsafe { shared.slice(offsets[row]..offsets[row + 1]) };
-            let query = &queries[row * units..(row + 1) * units];
-            for (p, s) in p.iter_mut().zip(rows(&spans[row])) {
-                *p = score(&keys[s * units..(s + 1) * units], query);
+    team.split_by_weight(
+        spans.len(),
+        |row| offsets[row],
+        |range| {
+            for row in range {
+                // SAFETY: `split` gives each thread rows of its own, whose probabilities do not overlap.
+                let p = unsafe { shared.slice(offsets[row]..offsets[row + 1]) };
+                let query = &queries[row * units..(row + 1) * units];
+                for (p, s) in p.iter_mut().zip(rows(&spans[row])) {
+                    *p = score(&keys[s * units..(s + 1) * units], query);
+                }
+                softmax_row(p);
             }
-            softmax_row(p);
-        }
-    });
+        },
+    );
 }
 
 multiversion! {
@@ -112,7 +116,7 @@ pub fn mlp_backward(
     let mut d_v_rows = vec![0f32; spans.len() * units];
     let (d_keys, d_queries, d_v_shared) =
         (SharedMut::new(d_keys), SharedMut::new(d_queries), SharedMut::new(&mut d_v_rows));
-    team.split(groups.len(), 1, |range| {
+    team.split_by_weight(groups.len(), before(&groups, &offsets), |range| {
         for row in groups[range].iter().cloned().flatten() {
             let span = row * units..(row + 1) * units;
             // SAFETY: `split` gives each thread rows of its own.
@@ -180,16 +184,20 @@ pub fn contexts(
     let offsets = offsets(spans);
     assert!(probabilities.len() == offsets[spans.len()] && contexts.len() == spans.len() * width);
     let shared = SharedMut::new(contexts);
-    team.split(spans.len(), 1, |range| {
-        for row in range {
-            // SAFETY: `split` gives each thread rows of its own.
-            let context = unsafe { shared.slice(row * width..(row + 1) * width) };
-            context.fill(0.0);
-            for (&p, s) in probabilities[offsets[row]..offsets[row + 1]].iter().zip(rows(&spans[row])) {
-                axpy(context, p, &values[s * width..(s + 1) * width]);
+    team.split_by_weight(
+        spans.len(),
+        |row| offsets[row],
+        |range| {
+            for row in range {
+                // SAFETY: `split` gives each thread rows of its own.
+                let context = unsafe { shared.slice(row * width..(row + 1) * width) };
+                context.fill(0.0);
+                for (&p, s) in probabilities[offsets[row]..offsets[row + 1]].iter().zip(rows(&spans[row])) {
+                    axpy(context, p, &values[s * width..(s + 1) * width]);
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 multiversion! {
@@ -217,7 +225,7 @@ pub fn contexts_backward(
     assert!(d_contexts.len() == spans.len() * width && d_values.len() == values.len());
     let groups = groups(spans);
     let (d_values, d_scores) = (SharedMut::new(d_values), SharedMut::new(d_scores));
-    team.split(groups.len(), 1, |range| {
+    team.split_by_weight(groups.len(), before(&groups, &offsets), |range| {
         for row in groups[range].iter().cloned().flatten() {
             let flat = offsets[row]..offsets[row + 1];
             // SAFETY: `split` gives each thread rows of its own, and the spans of different groups are disjoint.
@@ -241,6 +249,11 @@ multiversion! {
         d_value.iter_mut().zip(d_context).for_each(|(d, dc)| *d += p * dc);
         dot_lanes(value, d_context)
     }
+}
+
+/// Positions of all rows before a group, by its number.
+fn before<'a>(groups: &'a [Range<usize>], offsets: &'a [usize]) -> impl Fn(usize) -> usize {
+    |group| offsets[groups.get(group).map_or(offsets.len() - 1, |group| group.start)]
 }
 
 /// Rows that share a span, as ranges: the unit of work of a thread that adds to gradients of the span.
@@ -291,7 +304,7 @@ pub fn dot_backward(
     assert!(d_scores.len() == offsets[spans.len()] && d_keys.len() == keys.len());
     let groups = groups(spans);
     let (d_keys, d_queries) = (SharedMut::new(d_keys), SharedMut::new(d_queries));
-    team.split(groups.len(), 1, |range| {
+    team.split_by_weight(groups.len(), before(&groups, &offsets), |range| {
         for row in groups[range].iter().cloned().flatten() {
             let span = row * units..(row + 1) * units;
             // SAFETY: `split` gives each thread rows of its own.

@@ -147,6 +147,37 @@ impl Team {
         });
     }
 
+    /// As [`Team::split`], into ranges of about the same weight: `before(i)` is that of all elements before number `i`, and
+    /// `before(len)` that of all.
+    pub(crate) fn split_by_weight<F: Fn(Range<usize>) + Sync>(
+        &self,
+        len: usize,
+        before: impl Fn(usize) -> usize + Sync,
+        part: F,
+    ) {
+        let all = before(len);
+        if all == 0 || len <= 1 || self.size() == 1 {
+            return self.split(len, 1, part);
+        }
+        // The first element before which lies this part of the weight.
+        let border = |index: usize| {
+            let (mut low, mut high) = (0, len);
+            while low < high {
+                let middle = (low + high) / 2;
+                let below = before(middle) * self.size() < all * index;
+                (low, high) = if below { (middle + 1, high) } else { (low, middle) };
+            }
+            low
+        };
+        self.run(|index| {
+            let end = if index + 1 == self.size() { len } else { border(index + 1) };
+            let range = border(index)..end;
+            if !range.is_empty() {
+                part(range);
+            }
+        });
+    }
+
     /// Calls `part` for every one of `0..count`, each thread taking the next that nobody has begun: for parts of which each is
     /// much work. A thread that is held up, or has the slower core, does fewer.
     pub fn take_turns<F: Fn(usize) + Sync>(&self, count: usize, part: F) {
@@ -309,6 +340,31 @@ mod tests {
                     });
                 });
                 assert!(hits.iter().all(|h| h.load(Ordering::Relaxed) == 1), "len {len} grain {grain}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_split_by_weight_covers_the_range_once_and_evenly() {
+        let cases: [&[usize]; 6] =
+            [&[], &[0, 0], &[4], &[1, 1, 1, 97], &[10, 0, 10, 0, 10], &[3, 3, 2, 1, 1, 1, 0]];
+        for threads in [1, 2, 3] {
+            let team = Team::new(threads);
+            for weights in cases {
+                let hits: Vec<AtomicUsize> = weights.iter().map(|_| AtomicUsize::new(0)).collect();
+                let (all, heaviest) = (weights.iter().sum::<usize>(), weights.iter().max().copied());
+                let before = |i: usize| weights[..i].iter().sum();
+                team.split_by_weight(weights.len(), before, |range| {
+                    let weight = weights[range.clone()].iter().sum::<usize>();
+                    assert!(weight <= all / threads + heaviest.unwrap_or(0) + 1, "{weights:?}: {range:?}");
+                    range.for_each(|i| {
+                        hits[i].fetch_add(1, Ordering::Relaxed);
+                    });
+                });
+                assert!(
+                    hits.iter().all(|h| h.load(Ordering::Relaxed) == 1),
+                    "{threads} threads, {weights:?}"
+                );
             }
         }
     }
