@@ -1,9 +1,11 @@
 //! `cargo xtask bench <name> [args]`: one table from the names of benchmarks to their bench targets.
 //!
-//! `bench train --peers …` and `bench decode --peers …` measure the peers too, see [`side_by_side`] and [`decode`].
+//! `bench train --peers …` and `bench decode --peers …` measure the peers too, see [`side_by_side`] and [`decode`]; `bench train
+//! --where …` tells where the time goes, see [`profile`].
 
 mod decode;
 mod load;
+mod profile;
 mod side_by_side;
 mod table;
 
@@ -40,9 +42,10 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let Some((name, rest)) = args.split_first() else {
         println!(
-            "usage: cargo xtask bench <name> [args]\n\n{}\n\n{}\n\n{}",
+            "usage: cargo xtask bench <name> [args]\n\n{}\n\n{}\n\n{}\n\n{}",
             listing(&workspace.packages),
             side_by_side::USAGE,
+            profile::USAGE,
             decode::USAGE
         );
         return Ok(ExitCode::SUCCESS);
@@ -53,6 +56,7 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     let mut command = cargo(&workspace.root);
     command.args(["bench", "--package", bench.package, "--bench", bench.target, "--"]);
     match (bench.name, rest.contains(&"--peers")) {
+        ("train", false) if rest.contains(&"--where") => return profile::run(rest, &workspace),
         (_, false) => {}
         ("train", true) => return side_by_side::run(rest, &workspace, &machine),
         ("decode", true) => return decode::run(rest, &workspace, &mut command),
