@@ -8,7 +8,7 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::kernel::{LANES, LINES, Line, PANEL};
+use super::kernel::{LANES, LINES, Line, PANEL, prefetch};
 use super::{Format, Mat, Rounded, bf16, f32};
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::isa::Isa;
@@ -128,16 +128,18 @@ pub(super) fn rows(format: Format, a: Mat<'_>, rows: Range<usize>, depth: Range<
     let entry = |inputs: Range<usize>, rows: Range<usize>, entry: &mut Entry| {
         entry_across(format, a.t(), inputs, rows, entry);
     };
-    rows_across(format, rows, depth, words, entry);
+    let fetch = |input: usize, rows: Range<usize>| fetch(a.t().row(input, rows));
+    rows_across(format, rows, depth, words, entry, fetch);
 }
 
 /// As [`rows`], for a transposed matrix of bf16 numbers; `rows` and `depth` begin at even numbers.
 pub(super) fn rows_of_rounded(a: Rounded<'_>, rows: Range<usize>, depth: Range<usize>, words: &mut [u32]) {
     assert!(a.transposed && rows.start.is_multiple_of(2) && depth.start.is_multiple_of(2));
-    rows_across(Format::Bf16, rows, depth, words, |inputs, rows, entry| {
+    let entry = |inputs: Range<usize>, rows: Range<usize>, entry: &mut Entry| {
         let second = if inputs.len() > 1 { a.words_of(inputs.start + 1, rows.clone()) } else { &[] };
         bf16::pair(a.words_of(inputs.start, rows), second, entry);
-    });
+    };
+    rows_across(Format::Bf16, rows, depth, words, entry, |input, rows| fetch(a.words_of(input, rows)));
 }
 
 /// The words of rows whose memory runs across the inputs; `entry` makes an entry of a panel of one group of inputs and at most
@@ -148,6 +150,7 @@ fn rows_across(
     depth: Range<usize>,
     words: &mut [u32],
     entry: impl Fn(Range<usize>, Range<usize>, &mut Entry),
+    fetch: impl Fn(usize, Range<usize>),
 ) {
     let groups = format.groups(depth.len());
     let mut entries = [[Line::ZERO; LINES]; LANES];
@@ -157,6 +160,10 @@ fn rows_across(
         let count = LANES.min(groups - block * LANES);
         for (strip, first_row) in rows.clone().step_by(PANEL).enumerate() {
             let strip_rows = first_row..rows.end.min(first_row + PANEL);
+            let next = first_input + LANES * format.group();
+            for input in next..depth.end.min(next + LANES * format.group()) {
+                fetch(input, strip_rows.clone());
+            }
             for (group, to) in entries[..count].iter_mut().enumerate() {
                 let input = first_input + group * format.group();
                 entry(input..depth.end.min(input + format.group()), strip_rows.clone(), to);
@@ -173,6 +180,11 @@ fn rows_across(
             }
         }
     }
+}
+
+/// Fetches what lies in the slice into the first cache.
+fn fetch<T>(slice: &[T]) {
+    slice.chunks(64 / size_of::<T>()).for_each(|line| prefetch(line.as_ptr()));
 }
 
 /// Makes up to sixteen rows of words the lanes of line `line` of a panel.
