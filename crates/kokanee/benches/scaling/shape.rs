@@ -57,10 +57,15 @@ impl Shape {
     }
 
     /// All parameters in number: weights, embeddings, first states of the decoder; biases are left out.
-    pub(crate) fn parameters(&self) -> f64 {
+    fn parameters(&self) -> f64 {
         let embeddings = self.embedding * (self.source_vocabulary + self.target_vocabulary);
+        embeddings as f64 + self.dense_parameters()
+    }
+
+    /// Those that every update changes: all but embeddings, of which it changes the rows of its batch.
+    pub(crate) fn dense_parameters(&self) -> f64 {
         let first_states = 2 * self.layers * self.hidden * self.hidden;
-        (embeddings + first_states) as f64 + self.for_source_token() + self.for_target_token(0)
+        first_states as f64 + self.for_source_token() + self.for_target_token(0)
     }
 
     /// The hyperparameters, with further settings.

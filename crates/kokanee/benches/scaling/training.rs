@@ -180,7 +180,7 @@ impl Work {
         let forward = self.shape.for_target_token(self.length) + self.shape.for_source_token() * source_share;
         Cost {
             multiply_adds: FORWARD_AND_BACKWARD * forward,
-            bytes: BYTES_A_PARAMETER * self.shape.parameters() / (self.batch as f64 * target),
+            bytes: BYTES_A_PARAMETER * self.shape.dense_parameters() / (self.batch as f64 * target),
         }
     }
 

@@ -123,6 +123,8 @@ impl Meter {
             window.loss += progress.loss * progress.work.target_tokens as f64;
             batches.push((progress.epoch, progress.batch as usize));
         }
+        // What was put off belongs to these updates.
+        self.trainer.settle();
         window.seconds = started.elapsed().as_secs_f64();
         window.multiply_adds = work::multiply_adds().wrapping_sub(multiply_adds);
         window.loss /= window.target_tokens.max(1) as f64;
