@@ -3,6 +3,7 @@
 //! Shapes: R query rows, S source tokens of all sentences one after the other, A attention units, H encoder width. Row r
 //! looks at the `spans[r]` rows of the S-row matrices; padding does not exist here.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use super::reduce::{dot, dot_lanes, sum_lanes};
@@ -113,7 +114,9 @@ pub fn mlp_backward(
     assert!(d_scores.len() == offsets[spans.len()] && d_v.len() == units && d_keys.len() == keys.len());
     let groups = groups(spans);
     // One partial sum of dv for each row keeps the order of additions free of the number of threads.
-    let mut d_v_rows = vec![0f32; spans.len() * units];
+    let mut d_v_rows = D_V_ROWS.take();
+    d_v_rows.clear();
+    d_v_rows.resize(spans.len() * units, 0.0);
     let (d_keys, d_queries, d_v_shared) =
         (SharedMut::new(d_keys), SharedMut::new(d_queries), SharedMut::new(&mut d_v_rows));
     team.split_by_weight(groups.len(), before(&groups, &offsets), |range| {
@@ -130,6 +133,12 @@ pub fn mlp_backward(
         }
     });
     super::reduce::column_sums(team, d_v, 1.0, &d_v_rows);
+    D_V_ROWS.set(d_v_rows);
+}
+
+thread_local! {
+    /// Room of [`mlp_backward`], kept between the steps of a decoder: fresh pages cost more than the sums.
+    static D_V_ROWS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
 multiversion! {

@@ -3,29 +3,40 @@
 use super::LANES;
 use super::threads::{SharedMut, Team};
 
+/// Rows that [`column_sums`] adds up in one part.
+const ROWS: usize = 64;
+
 /// `sums = beta sums + sum over the rows of x` (rows x `sums.len()`), with `beta` 0 or 1.
+///
+/// Rows are added up in parts of [`ROWS`], each read as it lies in memory, and then the parts.
 pub fn column_sums(team: &Team, sums: &mut [f32], beta: f32, x: &[f32]) {
     let width = sums.len();
     if width == 0 {
         return;
     }
     assert!(x.len().is_multiple_of(width), "rows of {width} do not fill {} elements", x.len());
-    let grain = if x.len() < 1 << 15 { width } else { 64 };
-    let shared = SharedMut::new(sums);
-    team.split(width, grain, |range| {
-        // SAFETY: `split` gives each thread columns of its own.
-        let sums = unsafe { shared.slice(range.clone()) };
-        if beta == 0.0 {
-            sums.fill(0.0);
+    if beta == 0.0 {
+        sums.fill(0.0);
+    }
+    let parts = x.len().div_ceil(ROWS * width);
+    if parts <= 1 {
+        return column_sums_part(sums, x);
+    }
+    let mut part_sums = vec![0.0; parts * width];
+    let shared = SharedMut::new(&mut part_sums);
+    team.split(parts, 1, |range| {
+        for part in range {
+            // SAFETY: `split` gives each thread parts of its own.
+            let sums = unsafe { shared.slice(part * width..(part + 1) * width) };
+            column_sums_part(sums, &x[part * ROWS * width..x.len().min((part + 1) * ROWS * width)]);
         }
-        column_sums_part(sums, x, width, range.start);
     });
+    column_sums_part(sums, &part_sums);
 }
 
 multiversion! {
-    fn column_sums_part(sums: &mut [f32], x: &[f32], width: usize, start: usize) {
-        for row in x.chunks_exact(width) {
-            let row = &row[start..start + sums.len()];
+    fn column_sums_part(sums: &mut [f32], x: &[f32]) {
+        for row in x.chunks_exact(sums.len()) {
             sums.iter_mut().zip(row).for_each(|(s, x)| *s += x);
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::elementwise::add_part;
-use super::gemm::{Precision, round_row};
+use super::gemm::{Precision, prefetch, round_row};
 use super::reduce::{max_lanes, sum_lanes};
 use super::threads::{SharedMut, Team};
 use super::{LANES, math};
@@ -144,12 +144,15 @@ fn add_and_max(x: &mut [f32], bias: &[f32]) -> f32 {
     largest
 }
 
-/// `x = e^(x - max)`; returns the sum.
+/// `x = e^(x - max)`; returns the sum. What follows `x` in memory, the next row, is fetched meanwhile: arithmetic has the time that
+/// memory needs.
 #[inline(always)]
 fn exp_and_sum<const FMA: bool>(x: &mut [f32], max: f32) -> f32 {
     let mut sums = [0f32; LANES];
+    let row = x.len();
     let (blocks, rest) = x.as_chunks_mut::<LANES>();
     for x in blocks {
+        prefetch(x.as_ptr().wrapping_add(row));
         for lane in 0..LANES {
             x[lane] = math::exp::<FMA>(x[lane] - max);
             sums[lane] += x[lane];

@@ -31,6 +31,17 @@ pub fn cross_entropy(
     labels: &[u32],
     gradient: LossGradient,
 ) -> CrossEntropy {
+    in_tiles(tape, [hidden, weight, bias], labels, gradient, TILE)
+}
+
+/// As [`cross_entropy`], with so many floats of logits at a time.
+fn in_tiles(
+    tape: &Tape,
+    [hidden, weight, bias]: [&Var; 3],
+    labels: &[u32],
+    gradient: LossGradient,
+    tile: usize,
+) -> CrossEntropy {
     let scale = gradient.scale;
     let (rows, width) = (hidden.value().rows(), hidden.value().cols());
     let vocabulary = weight.value().rows();
@@ -44,7 +55,7 @@ pub fn cross_entropy(
     let mut d_weight = Tensor::scratch(if wanted { [vocabulary, width] } else { [0, width] });
     let mut d_bias = Tensor::zeros(if wanted { [vocabulary] } else { [0] });
 
-    let tile = (TILE / vocabulary.max(1)).clamp(1, rows.max(1));
+    let tile = (tile / vocabulary.max(1)).clamp(1, rows.max(1));
     let mut logits = Tensor::scratch([tile, vocabulary]);
     for start in (0..rows).step_by(tile) {
         let end = (start + tile).min(rows);
@@ -93,4 +104,45 @@ pub fn cross_entropy(
         });
     }
     CrossEntropy { loss, tokens }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use kokanee_kernels::Team;
+    use kokanee_testkit::{Rng, assert_close};
+
+    use super::*;
+
+    /// Losses and gradients do not depend on how many rows of logits there are at a time.
+    #[test]
+    fn tiles_add_up_to_the_whole() {
+        let (rows, width, vocabulary) = (11, 6, 70);
+        let mut rng = Rng::new(5);
+        let mut drawn = |shape: [usize; 2]| {
+            Arc::new(Tensor::from_vec(shape, rng.uniform_vec(shape[0] * shape[1], -1.0, 1.0)))
+        };
+        let values = [[rows, width], [vocabulary, width], [1, vocabulary]].map(&mut drawn);
+        let labels: Vec<u32> = (0..rows as u32).map(|row| row * 5 % vocabulary as u32).collect();
+        for precision in [Precision::F32, Precision::Bf16] {
+            let run = |tile_rows: usize| {
+                let tape = Tape::recording(Arc::new(Team::new(2))).in_precision(precision);
+                let vars = values.each_ref().map(|value| tape.parameter(Arc::clone(value)));
+                let gradient = LossGradient { scale: 0.25, smoothing: 0.1 };
+                let loss = in_tiles(&tape, vars.each_ref(), &labels, gradient, tile_rows * vocabulary);
+                let mut gradients = tape.backward(&loss.loss);
+                let gradients = vars.each_ref().map(|var| gradients.take(var).expect("a gradient"));
+                (loss.tokens, gradients)
+            };
+            let (tokens, whole) = run(rows);
+            for tile_rows in [1, 4, 10] {
+                let (tokens_of_tiles, tiled) = run(tile_rows);
+                assert_eq!(tokens_of_tiles, tokens, "{precision:?}, {tile_rows} rows at a time");
+                for (tiled, whole) in tiled.iter().zip(&whole) {
+                    assert_close(tiled.data(), whole.data(), 1e-5, 1e-6, "gradient");
+                }
+            }
+        }
+    }
 }

@@ -117,7 +117,7 @@ impl Kernel {
 
 /// Fetches the line at `address` into the first cache, whoever's it is.
 #[inline(always)]
-pub(super) fn prefetch<T>(address: *const T) {
+pub(in crate::cpu) fn prefetch<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

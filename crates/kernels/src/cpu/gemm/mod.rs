@@ -20,6 +20,7 @@ mod tiles;
 use std::ops::Range;
 
 pub(super) use self::bf16::round_row;
+pub(super) use self::kernel::prefetch;
 use self::packed::Format;
 pub use self::peak::peak;
 use super::isa::Isa;
