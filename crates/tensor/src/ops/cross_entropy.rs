@@ -34,7 +34,8 @@ pub fn cross_entropy(
     in_tiles(tape, [hidden, weight, bias], labels, gradient, TILE)
 }
 
-/// As [`cross_entropy`], with so many floats of logits at a time.
+/// As [`cross_entropy`], with so many floats of logits at a time. Not inlined, so that profiles have its name.
+#[inline(never)]
 fn in_tiles(
     tape: &Tape,
     [hidden, weight, bias]: [&Var; 3],
