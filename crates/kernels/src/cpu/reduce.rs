@@ -8,7 +8,7 @@ const ROWS: usize = 64;
 
 /// `sums = beta sums + sum over the rows of x` (rows x `sums.len()`), with `beta` 0 or 1.
 ///
-/// Rows are added up in parts of [`ROWS`], each read as it lies in memory, and then the parts.
+/// Rows are added up in parts of 64, each read as it lies in memory, and then the parts.
 pub fn column_sums(team: &Team, sums: &mut [f32], beta: f32, x: &[f32]) {
     let width = sums.len();
     if width == 0 {
