@@ -56,21 +56,18 @@ fn score_and_softmax(
     let offsets = offsets(spans);
     assert!(queries.len() == spans.len() * units && probabilities.len() == offsets[spans.len()]);
     let shared = SharedMut::new(probabilities);
-    team.split_by_weight(
-        spans.len(),
-        |row| offsets[row],
-        |range| {
-            for row in range {
-                // SAFETY: `split` gives each thread rows of its own, whose probabilities do not overlap.
-                let p = unsafe { shared.slice(offsets[row]..offsets[row + 1]) };
-                let query = &queries[row * units..(row + 1) * units];
-                for (p, s) in p.iter_mut().zip(rows(&spans[row])) {
-                    *p = score(&keys[s * units..(s + 1) * units], query);
-                }
-                softmax_row(p);
+    let before = |row: usize| offsets[row];
+    team.split_by_weight(spans.len(), before, |range| {
+        for row in range {
+            // SAFETY: `split` gives each thread rows of its own, whose probabilities do not overlap.
+            let p = unsafe { shared.slice(offsets[row]..offsets[row + 1]) };
+            let query = &queries[row * units..(row + 1) * units];
+            for (p, s) in p.iter_mut().zip(rows(&spans[row])) {
+                *p = score(&keys[s * units..(s + 1) * units], query);
             }
-        },
-    );
+            softmax_row(p);
+        }
+    });
 }
 
 multiversion! {
@@ -193,20 +190,17 @@ pub fn contexts(
     let offsets = offsets(spans);
     assert!(probabilities.len() == offsets[spans.len()] && contexts.len() == spans.len() * width);
     let shared = SharedMut::new(contexts);
-    team.split_by_weight(
-        spans.len(),
-        |row| offsets[row],
-        |range| {
-            for row in range {
-                // SAFETY: `split` gives each thread rows of its own.
-                let context = unsafe { shared.slice(row * width..(row + 1) * width) };
-                context.fill(0.0);
-                for (&p, s) in probabilities[offsets[row]..offsets[row + 1]].iter().zip(rows(&spans[row])) {
-                    axpy(context, p, &values[s * width..(s + 1) * width]);
-                }
+    let before = |row: usize| offsets[row];
+    team.split_by_weight(spans.len(), before, |range| {
+        for row in range {
+            // SAFETY: `split` gives each thread rows of its own.
+            let context = unsafe { shared.slice(row * width..(row + 1) * width) };
+            context.fill(0.0);
+            for (&p, s) in probabilities[offsets[row]..offsets[row + 1]].iter().zip(rows(&spans[row])) {
+                axpy(context, p, &values[s * width..(s + 1) * width]);
             }
-        },
-    );
+        }
+    });
 }
 
 multiversion! {
