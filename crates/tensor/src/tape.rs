@@ -300,23 +300,10 @@ impl Gradients {
         shape: &Shape,
         write: impl FnOnce(&Team, &mut Tensor, f32),
     ) {
-        let Some(slot) = to.into().0 else { return };
-        match self.slots[slot].take() {
-            None => {
-                let mut sum = Tensor::scratch(shape.clone());
-                write(&self.team, &mut sum, 0.0);
-                self.slots[slot] = Some(Gradient::Dense(sum));
-            }
-            Some(Gradient::Dense(mut sum)) => {
-                write(&self.team, &mut sum, 1.0);
-                self.slots[slot] = Some(Gradient::Dense(sum));
-            }
-            Some(Gradient::Rows(rows)) => {
-                let mut sum = rows.to_dense();
-                write(&self.team, &mut sum, 1.0);
-                self.slots[slot] = Some(Gradient::Dense(sum));
-            }
-        }
+        let to = to.into();
+        let Some((mut sum, beta)) = self.take_sum(to, shape) else { return };
+        write(&self.team, &mut sum, beta);
+        self.add(to, sum);
     }
 
     /// Takes the sum so far, or a fresh one of any content, and beta: for operations that compute `sum = beta sum + ...` of several
