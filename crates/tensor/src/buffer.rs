@@ -6,12 +6,17 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
+use kokanee_kernels::pages::Block;
+
 /// Bytes that one thread's pool keeps at most.
 const POOL_LIMIT_BYTES: usize = 1 << 30;
 
+/// Elements of given values that are more likely those of a parameter than of something made and dropped at every step.
+const LARGE: usize = 1 << 16;
+
 #[derive(Default)]
 struct Pool {
-    free: HashMap<usize, Vec<Vec<f32>>>,
+    free: HashMap<usize, Vec<Block<f32>>>,
     bytes: usize,
 }
 
@@ -28,7 +33,7 @@ fn class(len: usize) -> usize {
 /// `len` initialised floats that return to the pool when dropped.
 pub(crate) struct Buffer {
     /// As long as its class; always initialised.
-    memory: Vec<f32>,
+    memory: Block<f32>,
     len: usize,
 }
 
@@ -41,12 +46,8 @@ impl Buffer {
             pool.bytes -= capacity * size_of::<f32>();
             Some(memory)
         });
-        let fresh = || {
-            let mut memory = vec![0.0; capacity];
-            kokanee_kernels::pages::prefer_large(&mut memory);
-            memory
-        };
-        let mut buffer = Buffer { memory: reused.unwrap_or_else(fresh), len };
+        let memory = reused.unwrap_or_else(|| Block::zeros(capacity));
+        let mut buffer = Buffer { memory, len };
         if cfg!(debug_assertions) {
             // Whoever reads before writing shall notice.
             buffer.fill(f32::NAN);
@@ -69,9 +70,15 @@ impl std::ops::DerefMut for Buffer {
 }
 
 impl From<Vec<f32>> for Buffer {
-    fn from(memory: Vec<f32>) -> Self {
-        let len = memory.len();
-        Buffer { memory, len }
+    fn from(values: Vec<f32>) -> Self {
+        let len = values.len();
+        if len >= LARGE {
+            // As long as its values: where that is no class, its memory goes back to the system when it is dropped.
+            return Buffer { memory: Block::from(&values[..]), len };
+        }
+        let mut buffer = Buffer::scratch(len);
+        buffer.copy_from_slice(&values);
+        buffer
     }
 }
 

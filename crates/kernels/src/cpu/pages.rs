@@ -1,26 +1,201 @@
-//! Pages of memory: large ones for what is large.
+//! Memory in large pages.
+//!
+//! Second caches are indexed by physical addresses. Pages of 4 KiB lie anywhere, so by chance some sets of the cache get more lines of
+//! a block than they hold and others fewer; in a page of 2 MiB what lies together lands in different sets. Large pages also need
+//! fewer translations of addresses. Training is some 2% faster with all its blocks there (Zen 4, `bench train`).
 
-/// Smaller regions gain nothing from large pages.
-const LEAST_BYTES: usize = 4 << 20;
+use std::alloc::{Layout, handle_alloc_error};
+use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::sync::Arc;
 
-/// Asks the system to back the memory of `values` with large pages (2 MiB instead of 4 KiB on x86-64), where it offers them and the
-/// region is large enough: passes over parameters and gradients then wait less for translations of addresses. Without effect on
-/// the values, and best before they are first written.
-pub fn prefer_large<T>(values: &mut [T]) {
-    #[cfg(target_os = "linux")]
-    if size_of_val(values) >= LEAST_BYTES {
-        /// Whole pages of any size that Linux has.
-        const PAGE: usize = 1 << 16;
-        let range = values.as_mut_ptr_range();
-        let (start, end) = ((range.start as usize).next_multiple_of(PAGE), range.end as usize / PAGE * PAGE);
-        if start < end {
-            // SAFETY: the range lies inside the slice; the advice changes how memory is backed, not what it holds. Where the
-            // system refuses it, nothing has changed.
-            unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE) };
-        }
+/// Bytes of a large page, on x86-64 and most others.
+const PAGE_BYTES: usize = 2 << 20;
+/// Bytes of a region that blocks are cut from.
+const REGION_BYTES: usize = 8 * PAGE_BYTES;
+/// A block of more than this has a region of its own.
+const LARGE_BYTES: usize = REGION_BYTES / 4;
+/// Bytes of the pages that the system gives otherwise: whole ones on every system that there is.
+const SMALL_PAGE_BYTES: usize = 1 << 16;
+/// Blocks begin at cache lines.
+const LINE_BYTES: usize = 64;
+
+#[repr(align(64))]
+struct Line;
+
+/// Types that any bits are a value of.
+///
+/// # Safety
+/// Zero bits must be a value, and none may need to be dropped or be aligned to more than a cache line.
+pub unsafe trait Plain: Copy + Send + Sync + 'static {}
+
+// SAFETY: all bits are numbers.
+unsafe impl Plain for f32 {}
+// SAFETY: as above.
+unsafe impl Plain for u32 {}
+
+/// A slice in large pages, where the system offers them.
+pub struct Block<T: Plain> {
+    first: NonNull<T>,
+    len: usize,
+    /// Kept as long as a block lies in it.
+    _region: Option<Arc<Region>>,
+}
+
+impl<T: Plain> Block<T> {
+    /// `len` elements, all bits zero. Its memory goes back to the system with the last of its neighbours: who needs many blocks for
+    /// a short time keeps them for the next use.
+    pub fn zeros(len: usize) -> Block<T> {
+        const { assert!(align_of::<T>() <= LINE_BYTES) };
+        let layout = Layout::array::<T>(len).expect("a block that fits the address space");
+        let (start, region) = cut(layout.size());
+        Block { first: start.cast(), len, _region: region }
     }
-    #[cfg(not(target_os = "linux"))]
-    let _ = values;
+}
+
+impl<T: Plain> Default for Block<T> {
+    fn default() -> Self {
+        Block::zeros(0)
+    }
+}
+
+impl<T: Plain> From<&[T]> for Block<T> {
+    fn from(values: &[T]) -> Self {
+        let mut block = Block::zeros(values.len());
+        block.copy_from_slice(values);
+        block
+    }
+}
+
+impl<T: Plain> Deref for Block<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        // SAFETY: `cut` gave these bytes of a live region to this block alone, zeroed and aligned; any bits are a `T`.
+        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len) }
+    }
+}
+
+impl<T: Plain> DerefMut for Block<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.first.as_ptr(), self.len) }
+    }
+}
+
+// SAFETY: a block owns its elements, which may be sent and shared.
+unsafe impl<T: Plain> Send for Block<T> {}
+// SAFETY: as above.
+unsafe impl<T: Plain> Sync for Block<T> {}
+
+thread_local! {
+    /// The region that this thread cuts small blocks from, and how many of its bytes are taken.
+    static CURRENT: RefCell<Option<(Arc<Region>, usize)>> = const { RefCell::new(None) };
+}
+
+/// Zeroed bytes that nobody else has, and the region that they lie in; none where there are no bytes.
+fn cut(bytes: usize) -> (NonNull<u8>, Option<Arc<Region>>) {
+    if bytes == 0 {
+        return (NonNull::<Line>::dangling().cast(), None);
+    }
+    let alone = || {
+        let region = Arc::new(Region::new(bytes));
+        (region.start, Some(region))
+    };
+    if bytes > LARGE_BYTES {
+        return alone();
+    }
+    let from_current = CURRENT.try_with(|current| {
+        let current = &mut *current.borrow_mut();
+        let (region, taken) = match current {
+            Some((region, taken)) if region.bytes - *taken >= bytes => (region, taken),
+            full => {
+                let (region, taken) = full.insert((Arc::new(Region::new(REGION_BYTES)), 0));
+                (region, taken)
+            }
+        };
+        // SAFETY: `taken` bytes and those asked for lie inside the region, as was just seen to.
+        let start = unsafe { region.start.add(*taken) };
+        *taken = (*taken + bytes).next_multiple_of(LINE_BYTES).min(region.bytes);
+        (start, Some(Arc::clone(region)))
+    });
+    // A thread that ends has no current region any more.
+    from_current.unwrap_or_else(|_| alone())
+}
+
+/// Memory from the system, zeroed, from the beginning of a large page.
+struct Region {
+    start: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: a region is only an address and a size; who may use which of its bytes is decided by `cut`.
+unsafe impl Send for Region {}
+// SAFETY: as above.
+unsafe impl Sync for Region {}
+
+#[cfg(unix)]
+impl Region {
+    fn new(bytes: usize) -> Region {
+        // The system gives small pages at any address; what lies before and after the large ones goes back.
+        let bytes = bytes.next_multiple_of(SMALL_PAGE_BYTES);
+        let asked = bytes + PAGE_BYTES;
+        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
+        // SAFETY: a new mapping of zeros, which touches nothing that exists.
+        let address = unsafe { libc::mmap(std::ptr::null_mut(), asked, access, kind, -1, 0) };
+        if address == libc::MAP_FAILED {
+            handle_alloc_error(Layout::from_size_align(bytes, 1).expect("a size that memory can have"));
+        }
+        let before = (address as usize).next_multiple_of(PAGE_BYTES) - address as usize;
+        // SAFETY: both offsets lie inside the mapping; its ends are unmapped before anybody has them, in whole small pages.
+        let start = unsafe {
+            let start = address.byte_add(before);
+            for (address, bytes) in [(address, before), (start.byte_add(bytes), PAGE_BYTES - before)] {
+                if bytes > 0 {
+                    libc::munmap(address, bytes);
+                }
+            }
+            start
+        };
+        #[cfg(target_os = "linux")]
+        {
+            // A last page of which little is used stays in small ones.
+            let large = (bytes + PAGE_BYTES / 2) / PAGE_BYTES * PAGE_BYTES;
+            // SAFETY: advice on how our own memory is backed; where the system refuses it, nothing has changed.
+            unsafe { libc::madvise(start, large.min(bytes), libc::MADV_HUGEPAGE) };
+        }
+        Region { start: NonNull::new(start.cast()).expect("mappings do not begin at zero"), bytes }
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Region {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this region's, and no block lies in it any more.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+    }
+}
+
+#[cfg(not(unix))]
+impl Region {
+    fn layout(bytes: usize) -> Layout {
+        Layout::from_size_align(bytes, SMALL_PAGE_BYTES).expect("a size that memory can have")
+    }
+
+    fn new(bytes: usize) -> Region {
+        // SAFETY: regions are not empty.
+        let start = unsafe { std::alloc::alloc_zeroed(Region::layout(bytes)) };
+        let start = NonNull::new(start).unwrap_or_else(|| handle_alloc_error(Region::layout(bytes)));
+        Region { start, bytes }
+    }
+}
+
+#[cfg(not(unix))]
+impl Drop for Region {
+    fn drop(&mut self) {
+        // SAFETY: the memory was allocated with this layout, and no block lies in it any more.
+        unsafe { std::alloc::dealloc(self.start.as_ptr(), Region::layout(self.bytes)) };
+    }
 }
 
 #[cfg(test)]
@@ -28,11 +203,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_stay_as_they_are() {
-        for len in [0, 1, 3 << 20, 5 << 20] {
-            let mut values: Vec<u8> = (0..len).map(|i| i as u8).collect();
-            prefer_large(&mut values);
-            assert!(values.iter().enumerate().all(|(i, &x)| x == i as u8));
+    fn blocks_are_zeroed_and_their_own() {
+        let lengths = [0, 1, 15, 16, 17, 1000, 300_000, LARGE_BYTES / 4, LARGE_BYTES / 4 + 1, 3 << 20];
+        let mut blocks: Vec<Block<u32>> = Vec::new();
+        for round in 0..3u32 {
+            for (number, &len) in lengths.iter().enumerate() {
+                let mut block = Block::<u32>::zeros(len);
+                assert!(block.len() == len && block.iter().all(|&x| x == 0), "{len} elements");
+                assert!((block.as_ptr() as usize).is_multiple_of(LINE_BYTES));
+                block.fill(round << 8 | number as u32);
+                blocks.push(block);
+            }
         }
+        for (index, block) in blocks.iter().enumerate() {
+            let (round, number) = (index / lengths.len(), index % lengths.len());
+            assert!(block.iter().all(|&x| x == (round << 8 | number) as u32), "block {index}");
+        }
+    }
+
+    #[test]
+    fn a_block_outlives_its_thread_and_its_neighbours() {
+        let cut =
+            || -> Vec<Block<f32>> { (0..100).map(|i| Block::from(&vec![i as f32; 50_000][..])).collect() };
+        let mut blocks = std::thread::spawn(cut).join().expect("a thread that allocates");
+        let last = blocks.pop().expect("a hundred blocks");
+        drop(blocks);
+        assert!(last.iter().all(|&x| x == 99.0));
     }
 }

@@ -8,8 +8,9 @@
 use std::cell::Cell;
 use std::ops::Range;
 
+use super::super::pages::{Block, Plain};
 use super::super::threads::{SharedMut, Team, share};
-use super::kernel::{Kernel, LINES, Line, PANEL, ROWS};
+use super::kernel::{Kernel, PANEL, ROWS};
 use super::layout::{self, Entry};
 use super::packed::Format;
 use super::tiles::{DEPTH, Output, Panels, Part, Rows, SMALL, Start, panels_in_cache};
@@ -35,7 +36,7 @@ pub(super) fn multiply(team: &Team, format: Format, c: MatMut<'_>, beta: f32, a:
     let output = Output { stride: c.row_stride, cols: n, data: SharedMut::new(c.data) };
     let product = Product { format, kernel: format.kernel(), rows: m, a, b, output };
     let team = (m * n * format.groups(k) >= SMALL && team.size() > 1).then_some(team);
-    let mut shared = SHARED.take();
+    let mut shared = SHARED.take().unwrap_or_default();
     // Parts of the depth of nearly the same length, borders between whole groups.
     let groups = format.groups(k);
     let depths = groups.div_ceil(DEPTH).max(1);
@@ -50,7 +51,7 @@ pub(super) fn multiply(team: &Team, format: Format, c: MatMut<'_>, beta: f32, a:
             product.by_rows(team, depth, start, &mut shared);
         }
     }
-    SHARED.set(shared);
+    SHARED.set(Some(shared));
 }
 
 /// Whether the columns of an m x n result are shared between threads, and not its rows.
@@ -66,21 +67,21 @@ fn shares_columns(m: usize, n: usize, threads: usize) -> bool {
 
 thread_local! {
     /// What all threads of a product read, kept by the thread that calls for it.
-    static SHARED: Cell<Shared> = const { Cell::new(Shared { words: Vec::new(), panels: Vec::new() }) };
+    static SHARED: Cell<Option<Box<Shared>>> = const { Cell::new(None) };
     /// What each thread lays out for itself.
     static OWN: Cell<Option<Box<Own>>> = const { Cell::new(None) };
 }
 
 #[derive(Default)]
 struct Shared {
-    words: Vec<u32>,
-    panels: Vec<Entry>,
+    words: Block<u32>,
+    panels: Block<Entry>,
 }
 
 #[derive(Default)]
 struct Own {
-    words: Vec<u32>,
-    panels: Vec<Entry>,
+    words: Block<u32>,
+    panels: Block<Entry>,
     scratch: layout::Scratch,
 }
 
@@ -142,7 +143,7 @@ impl<'a> Product<'a> {
         let (m, n) = (self.rows, self.b.cols);
         let groups = self.format.groups(depth.len());
         let x = self.direct_rows(&depth).unwrap_or_else(|| {
-            let words = room(&mut shared.words, m * groups, 0);
+            let words = room(&mut shared.words, m * groups);
             let target = SharedMut::new(words);
             split(team, m, PANEL, |rows| {
                 // SAFETY: `split` gives each thread rows of its own.
@@ -155,7 +156,7 @@ impl<'a> Product<'a> {
         take_turns(team, all.div_ceil(block), |number| {
             with_own(|own| {
                 let some = number * block..all.min((number + 1) * block);
-                let entries = room(&mut own.panels, some.len() * groups, [Line::ZERO; LINES]);
+                let entries = room(&mut own.panels, some.len() * groups);
                 layout::panels(self.format, self.b, depth.clone(), some.clone(), entries, &mut own.scratch);
                 let part = self.part(x, Panels { entries, groups }, start);
                 Part { first_panel: some.start, ..part }.multiply(0..some.len(), 0..m);
@@ -168,7 +169,7 @@ impl<'a> Product<'a> {
         let (m, n) = (self.rows, self.b.cols);
         let groups = self.format.groups(depth.len());
         let panels = n.div_ceil(PANEL);
-        let entries = room(&mut shared.panels, panels * groups, [Line::ZERO; LINES]);
+        let entries = room(&mut shared.panels, panels * groups);
         let target = SharedMut::new(entries);
         split(team, panels, 1, |panels| {
             // SAFETY: `split` gives each thread panels of its own.
@@ -189,7 +190,7 @@ impl<'a> Product<'a> {
             match direct {
                 Some(x) => self.part(x, laid_out, start).multiply(0..panels, block),
                 None => with_own(|own| {
-                    let words = room(&mut own.words, block.len() * groups, 0);
+                    let words = room(&mut own.words, block.len() * groups);
                     self.lay_out_rows(block.clone(), &depth, words);
                     let part = self.part(Rows { words, stride: groups }, laid_out, start);
                     Part { first_row: block.start, ..part }.multiply(0..panels, 0..block.len());
@@ -215,10 +216,11 @@ fn take_turns(team: Option<&Team>, count: usize, part: impl Fn(usize) + Sync) {
     }
 }
 
-/// The first `len` elements of a buffer that only grows.
-fn room<T: Copy>(buffer: &mut Vec<T>, len: usize, empty: T) -> &mut [T] {
+/// The first `len` elements of a buffer that only grows; of any content.
+fn room<T: Plain>(buffer: &mut Block<T>, len: usize) -> &mut [T] {
     if buffer.len() < len {
-        buffer.resize(len, empty);
+        // Somewhat more, so that slightly larger products do not ask for memory again.
+        *buffer = Block::zeros(len + len / 4);
     }
     &mut buffer[..len]
 }

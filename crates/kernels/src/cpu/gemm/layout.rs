@@ -13,6 +13,9 @@ use super::{Format, Mat, Rounded, bf16, f32};
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::isa::Isa;
 
+/// Groups of inputs that are fetched ahead of their use.
+const FETCH_AHEAD: usize = 8;
+
 /// One group of inputs of a panel.
 pub(super) type Entry = [Line; LINES];
 
@@ -55,6 +58,10 @@ pub(super) fn panels(
         // Memory is read in its order, which is across the panels.
         for (group, first) in depth.clone().step_by(format.group()).enumerate() {
             let inputs = first..depth.end.min(first + format.group());
+            let ahead = first + FETCH_AHEAD * format.group();
+            for input in ahead..depth.end.min(ahead + format.group()) {
+                fetch(b.row(input, cols(panels.start).start..cols(panels.end - 1).end));
+            }
             for (index, panel) in panels.clone().enumerate() {
                 entry_across(format, b, inputs.clone(), cols(panel), &mut entries[index * groups + group]);
             }

@@ -4,38 +4,38 @@
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
-use super::kernel::{LINES, Line};
 use super::layout::Entry;
-use crate::cpu::pages::prefer_large;
+use crate::cpu::pages::{Block, Plain};
 
 /// Buffers that a thread keeps at most; a model has two for each weight of its recurrences.
 const MOST_KEPT: usize = 64;
 /// A buffer is used again for something at least this share of its size.
 const LEAST_SHARE: usize = 2;
 
+// SAFETY: words, of which any bits are a value.
+unsafe impl Plain for Entry {}
+
 thread_local! {
-    static KEPT: RefCell<Vec<Vec<Entry>>> = const { RefCell::new(Vec::new()) };
+    static KEPT: RefCell<Vec<Block<Entry>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Entries of panels, that go back to their thread when dropped.
 pub(super) struct Entries {
     /// As long as when it was made; always initialised.
-    memory: Vec<Entry>,
+    memory: Block<Entry>,
     len: usize,
 }
 
 impl Entries {
     /// Entries of zeros.
     pub(super) fn zeros(len: usize) -> Entries {
-        let mut memory = vec![[Line::ZERO; LINES]; len];
-        prefer_large(&mut memory);
-        Entries { memory, len }
+        Entries { memory: Block::zeros(len), len }
     }
 
     /// Entries of any content.
     pub(super) fn scratch(len: usize) -> Entries {
         let kept = KEPT.with_borrow_mut(|kept| {
-            let fits = |memory: &Vec<Entry>| memory.len() >= len && memory.len() <= len * LEAST_SHARE;
+            let fits = |memory: &Block<Entry>| memory.len() >= len && memory.len() <= len * LEAST_SHARE;
             let smallest = (0..kept.len()).filter(|&i| fits(&kept[i])).min_by_key(|&i| kept[i].len());
             smallest.map(|index| kept.swap_remove(index))
         });
