@@ -13,5 +13,6 @@ pub use cpu::gemm::{Mat, MatMut, Precision, Rounded, gemm, gemm_rounded, packed,
 pub use cpu::isa::Isa;
 pub use cpu::threads::Team;
 pub use cpu::{
-    attention, conv, dropout, elementwise, gather, optimizer, pages, reduce, rnn_cell, softmax, work,
+    attention, conv, cross_entropy, dropout, elementwise, gather, optimizer, pages, reduce, rnn_cell,
+    softmax, work,
 };

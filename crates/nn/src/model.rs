@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kokanee_kernels::softmax::{LossGradient, TokenLoss};
+use kokanee_kernels::cross_entropy::{LossGradient, TokenLoss};
 use kokanee_kernels::{Precision, Team, gather};
 use kokanee_tensor::{Gradient, Tape, Tensor, Var, ops};
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use kokanee_kernels::conv::{Activation, Window};
-use kokanee_kernels::softmax::LossGradient;
+use kokanee_kernels::cross_entropy::LossGradient;
 use kokanee_kernels::{Precision, Team};
 use kokanee_tensor::{Gradient, Rows, Tape, Tensor, Var, ops};
 

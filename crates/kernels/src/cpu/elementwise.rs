@@ -47,6 +47,20 @@ pub fn scale(team: &Team, y: &mut [f32], factor: f32) {
     });
 }
 
+/// Multiplies each row of `y`, `factors.len()` of them, by its factor.
+pub fn scale_rows(team: &Team, y: &mut [f32], factors: &[f32]) {
+    let width = y.len() / factors.len().max(1);
+    assert_eq!(y.len(), width * factors.len(), "one factor a row");
+    let shared = SharedMut::new(y);
+    team.split(factors.len(), (GRAIN / width.max(1)).max(1), |range| {
+        for row in range {
+            // SAFETY: `split` gives each thread rows of its own.
+            let row_of_y = unsafe { shared.slice(row * width..(row + 1) * width) };
+            row_of_y.iter_mut().for_each(|y| *y *= factors[row]);
+        }
+    });
+}
+
 /// `y = tanh y`.
 pub fn tanh(team: &Team, y: &mut [f32]) {
     let len = y.len();

@@ -4,6 +4,7 @@
 pub mod isa;
 pub mod attention;
 pub mod conv;
+pub mod cross_entropy;
 pub mod dropout;
 pub mod elementwise;
 pub mod gather;

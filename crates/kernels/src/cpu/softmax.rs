@@ -1,158 +1,15 @@
-//! Softmax over a vocabulary: the loss with its gradient, and the best words of a row.
+//! Softmax over a vocabulary: the best words of a row, and what a word costs.
 
-use std::sync::{Mutex, PoisonError};
-
-use super::elementwise::add_part;
-use super::gemm::{Precision, prefetch, round_row};
-use super::reduce::{max_lanes, sum_lanes};
+use super::reduce::sum_lanes;
 use super::threads::{SharedMut, Team};
 use super::{LANES, math};
 
-/// What the loss of one row says.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct TokenLoss {
-    /// Negative natural logarithm of the probability of the label.
-    pub nll: f32,
-    /// Whether the label is the most probable word (the first of equals).
-    pub correct: bool,
-}
-
-/// How the gradient of a loss is taken.
-#[derive(Clone, Copy, Debug)]
-pub struct LossGradient {
-    /// Factor of every gradient.
-    pub scale: f32,
-    /// Share of the target distribution that is spread evenly over the words other than the label (Szegedy et al. 2016, as
-    /// MXNet computes it), in [0, 1).
-    pub smoothing: f32,
-}
-
-/// Cross-entropy of every row of `logits` (rows x V, V = `bias.len()`), to which `bias` is added first. The losses are those of
-/// the label alone. The content of `logits` is undefined afterwards.
-pub fn cross_entropy(
-    team: &Team,
-    logits: &mut [f32],
-    bias: &[f32],
-    labels: &[u32],
-    losses: &mut [TokenLoss],
-) {
-    split_rows(team, logits, labels, losses, |_, rows| {
-        rows.for_each(|(logits, label, loss)| *loss = cross_entropy_row(logits, bias, label, None));
-    });
-}
-
-/// As [`cross_entropy`], with gradients: each row of `logits` becomes `(softmax - target) * scale`, where the target is
-/// 1 - smoothing for the label and smoothing / (V - 1) for every other word, and the sum of the rows is added to `d_bias`.
-///
-/// In bf16 the rows are rounded as [`Rounded`](super::gemm::Rounded) has them; their sum is not.
-pub fn cross_entropy_gradients(
-    team: &Team,
-    precision: Precision,
-    logits: &mut [f32],
-    bias: &[f32],
-    labels: &[u32],
-    gradient: LossGradient,
-    losses: &mut [TokenLoss],
-    d_bias: &mut [f32],
-) {
-    assert_eq!(d_bias.len(), bias.len(), "one gradient a bias");
-    let sums = Mutex::new(Vec::new());
-    split_rows(team, logits, labels, losses, |first, rows| {
-        let mut sum = vec![0.0; bias.len()];
-        for (logits, label, loss) in rows {
-            *loss = cross_entropy_row(logits, bias, label, Some((gradient, &mut sum)));
-            if precision == Precision::Bf16 {
-                round_row(logits);
-            }
-        }
-        sums.lock().unwrap_or_else(PoisonError::into_inner).push((first, sum));
-    });
-    let mut sums = sums.into_inner().unwrap_or_else(PoisonError::into_inner);
-    // In the order of the rows, whoever came first.
-    sums.sort_by_key(|(first, _)| *first);
-    sums.iter().for_each(|(_, sum)| add_part(d_bias, sum));
-}
-
-/// Calls `part` with the number of a row, and from there on rows of logits with their labels and losses: on each thread with
-/// some of them.
-fn split_rows(
-    team: &Team,
-    logits: &mut [f32],
-    labels: &[u32],
-    losses: &mut [TokenLoss],
-    part: impl Fn(usize, &mut dyn Iterator<Item = (&mut [f32], usize, &mut TokenLoss)>) + Sync,
-) {
-    assert_eq!(losses.len(), labels.len(), "one loss a label");
-    if labels.is_empty() {
-        return;
-    }
-    let vocabulary = logits.len() / labels.len();
-    assert_eq!(logits.len(), labels.len() * vocabulary, "one row of logits a label");
-    let (logits, losses) = (SharedMut::new(logits), SharedMut::new(losses));
-    team.split(labels.len(), 1, |range| {
-        // SAFETY: `split` gives each thread rows of its own.
-        let (logits, losses) = unsafe {
-            (logits.slice(range.start * vocabulary..range.end * vocabulary), losses.slice(range.clone()))
-        };
-        let rows = logits.chunks_exact_mut(vocabulary).zip(&labels[range.clone()]).zip(losses);
-        part(range.start, &mut rows.map(|((logits, &label), loss)| (logits, label as usize, loss)));
-    });
-}
-
-multiversion! {
-    /// With a `gradient` the row becomes it, and is added to the sum beside it.
-    fn cross_entropy_row(
-        logits: &mut [f32], bias: &[f32], label: usize, gradient: Option<(LossGradient, &mut [f32])>,
-    ) -> TokenLoss {
-        assert!(logits.len() == bias.len() && label < bias.len(), "one logit a word, of which the label is one");
-        let max = add_and_max(logits, bias);
-        let label_logit = logits[label];
-        let correct = label_logit >= max && !logits[..label].contains(&max);
-        let sum = exp_and_sum::<FMA>(logits, max);
-        if let Some((LossGradient { scale, smoothing }, sums)) = gradient {
-            let factor = scale / sum;
-            let others = scale * smoothing / (logits.len().max(2) - 1) as f32;
-            for (x, sum) in logits.iter_mut().zip(&mut *sums) {
-                *x = *x * factor - others;
-                *sum += *x;
-            }
-            let target = scale * (1.0 - smoothing) - others;
-            logits[label] -= target;
-            sums[label] -= target;
-        }
-        TokenLoss { nll: sum.ln() + max - label_logit, correct }
-    }
-}
-
-/// `x += bias`; returns the largest value.
-#[inline(always)]
-fn add_and_max(x: &mut [f32], bias: &[f32]) -> f32 {
-    let mut max = [f32::NEG_INFINITY; LANES];
-    let (blocks, rest) = x.as_chunks_mut::<LANES>();
-    let (bias_blocks, bias_rest) = bias.as_chunks::<LANES>();
-    for (x, b) in blocks.iter_mut().zip(bias_blocks) {
-        for lane in 0..LANES {
-            x[lane] += b[lane];
-            max[lane] = if x[lane] > max[lane] { x[lane] } else { max[lane] };
-        }
-    }
-    let mut largest = max_lanes(max);
-    for (x, b) in rest.iter_mut().zip(bias_rest) {
-        *x += b;
-        largest = largest.max(*x);
-    }
-    largest
-}
-
-/// `x = e^(x - max)`; returns the sum. What follows `x` in memory, the next row, is fetched meanwhile: arithmetic has the time that
-/// memory needs.
+/// `x = e^(x - max)`; returns the sum.
 #[inline(always)]
 fn exp_and_sum<const FMA: bool>(x: &mut [f32], max: f32) -> f32 {
     let mut sums = [0f32; LANES];
-    let row = x.len();
     let (blocks, rest) = x.as_chunks_mut::<LANES>();
     for x in blocks {
-        prefetch(x.as_ptr().wrapping_add(row));
         for lane in 0..LANES {
             x[lane] = math::exp::<FMA>(x[lane] - max);
             sums[lane] += x[lane];
@@ -195,6 +52,18 @@ pub struct WordCost {
     pub word: u32,
     /// -ln p.
     pub cost: f32,
+}
+
+multiversion! {
+    /// What one word of a row of `logits` (V) costs, to which `bias` is added first. The content of `logits` is undefined
+    /// afterwards.
+    pub fn word_cost(logits: &mut [f32], bias: &[f32], word: u32) -> WordCost {
+        assert!(logits.len() == bias.len() && (word as usize) < bias.len(), "one logit a word, of which this is one");
+        logits.iter_mut().zip(bias).for_each(|(x, b)| *x += b);
+        let max = logits.iter().fold(f32::NEG_INFINITY, |m, &x| if x > m { x } else { m });
+        let logit = logits[word as usize];
+        WordCost { word, cost: exp_and_sum::<FMA>(logits, max).ln() + max - logit }
+    }
 }
 
 /// The `k` most probable words of each row of `logits` (rows x V), to which `bias` is added first; cheapest first, equals in
@@ -291,57 +160,6 @@ mod tests {
     }
 
     #[test]
-    fn cross_entropy_equals_its_definition() {
-        for vocabulary in [1, 5, 16, 37, 300] {
-            let team = Team::new(2);
-            let rows = 7;
-            let bias: Vec<f32> = (0..vocabulary).map(|i| (i % 5) as f32 / 3.0).collect();
-            let labels: Vec<u32> = (0..rows).map(|r| (r * 31 % vocabulary) as u32).collect();
-            let x = logits(rows, vocabulary);
-            let mut got = x.clone();
-            let mut losses = vec![TokenLoss::default(); rows];
-            cross_entropy(&team, &mut x.clone(), &bias, &labels, &mut losses);
-            let losses_alone = std::mem::replace(&mut losses, vec![TokenLoss::default(); rows]);
-            let smoothing = if vocabulary > 1 { 0.1 } else { 0.0 };
-            let gradient = LossGradient { scale: 0.5, smoothing };
-            let mut d_bias = vec![0.0; vocabulary];
-            let gradients = |precision, logits: &mut [f32], losses: &mut [TokenLoss], d_bias: &mut [f32]| {
-                cross_entropy_gradients(&team, precision, logits, &bias, &labels, gradient, losses, d_bias);
-            };
-            gradients(Precision::F32, &mut got, &mut losses, &mut d_bias);
-            assert_eq!(losses, losses_alone);
-            for (word, sum) in d_bias.iter().enumerate() {
-                let want: f32 = (0..rows).map(|row| got[row * vocabulary + word]).sum();
-                assert!((sum - want).abs() < 1e-6, "bias {word}: {sum} {want}");
-            }
-            let (mut rounded, mut d_bias_rounded) = (x.clone(), vec![0.0; vocabulary]);
-            gradients(Precision::Bf16, &mut rounded, &mut losses, &mut d_bias_rounded);
-            assert_eq!(d_bias_rounded, d_bias);
-            for (rounded, got) in rounded.chunks(vocabulary).zip(got.chunks(vocabulary)) {
-                let mut want = got.to_vec();
-                round_row(&mut want);
-                let words = vocabulary.div_ceil(2);
-                assert!((0..words).all(|i| rounded[i].to_bits() == want[i].to_bits()));
-            }
-            for row in 0..rows {
-                let span = row * vocabulary..(row + 1) * vocabulary;
-                let want = costs(&x[span.clone()], &bias);
-                let label = labels[row] as usize;
-                assert!((f64::from(losses[row].nll) - want[label]).abs() < 1e-5);
-                let first_best = (0..vocabulary).min_by(|&a, &b| want[a].total_cmp(&want[b])).unwrap();
-                assert_eq!(losses[row].correct, first_best == label);
-                for (word, got) in got[span].iter().enumerate() {
-                    let smoothing = f64::from(smoothing);
-                    let others = smoothing / (vocabulary.max(2) - 1) as f64;
-                    let target = if word == label { 1.0 - smoothing } else { others };
-                    let gradient = 0.5 * ((-want[word]).exp() - target);
-                    assert!((f64::from(*got) - gradient).abs() < 1e-6);
-                }
-            }
-        }
-    }
-
-    #[test]
     fn best_words_are_the_sorted_costs() {
         for (vocabulary, k) in [(1, 3), (5, 5), (37, 5), (300, 1), (601, 12)] {
             let team = Team::new(2);
@@ -359,6 +177,19 @@ mod tests {
                     assert_eq!(got.word as usize, want_word);
                     assert!((f64::from(got.cost) - want[want_word]).abs() < 1e-5);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_costs_what_its_definition_says() {
+        for vocabulary in [1, 5, 37, 300] {
+            let bias: Vec<f32> = (0..vocabulary).map(|i| (i % 5) as f32 / 3.0).collect();
+            let x = logits(1, vocabulary);
+            let want = costs(&x, &bias);
+            for word in 0..vocabulary {
+                let got = word_cost(&mut x.clone(), &bias, word as u32);
+                assert!(got.word as usize == word && (f64::from(got.cost) - want[word]).abs() < 1e-5);
             }
         }
     }

@@ -296,6 +296,16 @@ impl<T> SharedMut<T> {
         self.data
     }
 
+    /// Sets one element.
+    ///
+    /// # Safety
+    /// As for [`SharedMut::slice`], of this element alone.
+    pub(crate) unsafe fn set(&self, index: usize, value: T) {
+        // SAFETY: the caller's promise.
+        let element = unsafe { self.slice(index..index + 1) };
+        element[0] = value;
+    }
+
     /// The elements of `range`.
     ///
     /// # Safety

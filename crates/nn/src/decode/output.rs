@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kokanee_contract::special_ids::EOS;
 use kokanee_kernels::packed::PackedMatrix;
-use kokanee_kernels::softmax::{self, TokenLoss, WordCost};
+use kokanee_kernels::softmax::{self, WordCost};
 use kokanee_kernels::{Team, gather};
 use kokanee_tensor::Tensor;
 
@@ -144,10 +144,9 @@ impl OutputLayer {
         let most = rows.iter().map(count).max().unwrap_or(0);
         for (&row, logits) in rows.iter().zip(logits.chunks_exact_mut(vocabulary)) {
             if let Some(forced) = wanted[row as usize].forced {
-                let mut loss = [TokenLoss::default()];
-                softmax::cross_entropy(team, logits, bias, &[word(forced)], &mut loss);
+                let cost = softmax::word_cost(logits, bias, word(forced)).cost;
                 self.places[row as usize] = self.best.len()..self.best.len() + 1;
-                self.best.push(WordCost { word: forced, cost: loss[0].nll });
+                self.best.push(WordCost { word: forced, cost });
             }
         }
         if most == 0 {

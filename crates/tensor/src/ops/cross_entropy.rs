@@ -1,12 +1,12 @@
 //! The output layer and the loss as one operation.
 
-use kokanee_kernels::softmax::{self, LossGradient, TokenLoss};
-use kokanee_kernels::{Mat, MatMut, Precision, Rounded, gemm, gemm_rounded};
+use kokanee_kernels::cross_entropy::{self as kernel, LogitGradients, LossGradient, OutputLayer, TokenLoss};
+use kokanee_kernels::{Mat, MatMut, Precision, Rounded, elementwise, gemm, gemm_rounded};
 
 use crate::{Tape, Tensor, Var};
 
-/// Floats of logits held at a time: 64 MiB, about twice the last cache of the machines this was measured on. Smaller tiles
-/// read and write the weight's gradient more often than they save.
+/// Gradients of logits held at a time: 64 MiB in `f32`, about twice the last cache of the machines this was measured on. Smaller
+/// tiles read and write the weight's gradient more often than they save.
 const TILE: usize = 16 << 20;
 
 /// The loss of a batch.
@@ -20,9 +20,10 @@ pub struct CrossEntropy {
 /// Softmax cross-entropy of `hidden W' + bias` with `labels`, times `gradient.scale`. With smoothing the gradient is that of the
 /// smoothed loss, while the loss that is told is the plain one (so Sockeye and MXNet have it).
 ///
-/// `hidden` T x H, `weight` V x H, `bias` V, one label a row. The logits exist a tile at a time and become their own gradient
-/// in the same pass: `dlogits = scale (softmax - target)`, `dhidden = dlogits W`, `dW = dlogits' hidden`, `db = column sums`.
-/// So when gradients are recorded they are ready when the loss is.
+/// `hidden` T x H, `weight` V x H, `bias` V, one label a row. `dlogits = scale (softmax - target)`, `dhidden = dlogits W`,
+/// `dW = dlogits' hidden`, `db = column sums`. The kernel makes `dlogits` while it multiplies, a tile of rows at a time, but for a
+/// factor of each row: `dlogits = F G` with a diagonal F, so `dhidden = F (G W)` and `dW = G' (F hidden)`. So when gradients are
+/// recorded they are ready when the loss is.
 pub fn cross_entropy(
     tape: &Tape,
     hidden: &Var,
@@ -34,7 +35,7 @@ pub fn cross_entropy(
     in_tiles(tape, [hidden, weight, bias], labels, gradient, TILE)
 }
 
-/// As [`cross_entropy`], with so many floats of logits at a time. Not inlined, so that profiles have its name.
+/// As [`cross_entropy`], with gradients of so many logits at a time. Not inlined, so that profiles have its name.
 #[inline(never)]
 fn in_tiles(
     tape: &Tape,
@@ -43,67 +44,84 @@ fn in_tiles(
     gradient: LossGradient,
     tile: usize,
 ) -> CrossEntropy {
-    let scale = gradient.scale;
     let (rows, width) = (hidden.value().rows(), hidden.value().cols());
     let vocabulary = weight.value().rows();
     assert!(
         rows == labels.len() && width == weight.value().cols() && vocabulary == bias.value().data().len()
     );
-    let (team, precision) = (tape.team(), tape.precision());
-    let wanted = [hidden, weight, bias].iter().any(|v| v.wants_gradient());
     let mut tokens = vec![TokenLoss::default(); rows];
-    let mut d_hidden = Tensor::scratch(if wanted { [rows, width] } else { [0, width] });
-    let mut d_weight = Tensor::scratch(if wanted { [vocabulary, width] } else { [0, width] });
-    let mut d_bias = Tensor::zeros(if wanted { [vocabulary] } else { [0] });
+    let wanted = [hidden, weight, bias].iter().any(|v| v.wants_gradient());
+    let loss = |tokens: &[TokenLoss]| {
+        let sum: f64 = tokens.iter().map(|t| f64::from(t.nll)).sum();
+        let loss = Tensor::from_vec([1], vec![(sum * f64::from(gradient.scale)) as f32]);
+        tape.result(loss, [hidden.slot(), weight.slot(), bias.slot()])
+    };
+    let (values, bias_values) = (hidden.value().data(), bias.value().data());
+    let layer = OutputLayer { hidden: values, weight: weight.value().data(), bias: bias_values };
+    if !wanted || rows == 0 {
+        kernel::losses(tape.team(), tape.precision(), layer, labels, &mut tokens);
+        return CrossEntropy { loss: loss(&tokens), tokens };
+    }
 
-    let tile = (tile / vocabulary.max(1)).clamp(1, rows.max(1));
-    let mut logits = Tensor::scratch([tile, vocabulary]);
+    let (team, precision) = (tape.team(), tape.precision());
+    let mut d_hidden = Tensor::scratch([rows, width]);
+    let mut d_weight = Tensor::scratch([vocabulary, width]);
+    let mut d_bias = Tensor::zeros([vocabulary]);
+    let tile = (tile / vocabulary.max(1)).clamp(1, rows);
+    let gradient_width = kernel::gradient_width(precision, vocabulary);
+    let mut gradients = Tensor::scratch([tile, gradient_width]);
+    let mut scaled = Tensor::scratch([tile, width]);
+    let mut factors = vec![0.0; tile];
     for start in (0..rows).step_by(tile) {
         let end = (start + tile).min(rows);
         let count = end - start;
-        let input = Mat::new(&hidden.value().data()[start * width..end * width], count, width);
-        let logits = &mut logits.data_mut()[..count * vocabulary];
-        let product = MatMut::new(logits, count, vocabulary);
-        gemm(team, precision, product, 0.0, input, weight.value().mat().t());
-        let (bias, labels, tokens) = (bias.value().data(), &labels[start..end], &mut tokens[start..end]);
-        if !wanted {
-            softmax::cross_entropy(team, logits, bias, labels, tokens);
-            continue;
-        }
-        let d_bias = d_bias.data_mut();
-        softmax::cross_entropy_gradients(team, precision, logits, bias, labels, gradient, tokens, d_bias);
+        let input = start * width..end * width;
+        let gradients = &mut gradients.data_mut()[..count * gradient_width];
+        let factors = &mut factors[..count];
+        kernel::gradients(
+            team,
+            precision,
+            OutputLayer { hidden: &values[input.clone()], ..layer },
+            &labels[start..end],
+            gradient,
+            &mut tokens[start..end],
+            LogitGradients { rows: gradients, factors },
+            d_bias.data_mut(),
+        );
+        let scaled = &mut scaled.data_mut()[..count * width];
+        scaled.copy_from_slice(&values[input.clone()]);
+        elementwise::scale_rows(team, scaled, factors);
+        let scaled = Mat::new(scaled, count, width);
         let beta = if start == 0 { 0.0 } else { 1.0 };
-        let d_input = MatMut::new(&mut d_hidden.data_mut()[start * width..end * width], count, width);
+        let d_input = &mut d_hidden.data_mut()[input];
+        let (to_input, to_weight) = (MatMut::new(d_input, count, width), d_weight.mat_mut());
         match precision {
             Precision::F32 => {
-                let d_logits = Mat::new(logits, count, vocabulary);
-                gemm(team, precision, d_input, 0.0, d_logits, weight.value().mat());
-                gemm(team, precision, d_weight.mat_mut(), beta, d_logits.t(), input);
+                let gradients = Mat::new(gradients, count, vocabulary);
+                gemm(team, precision, to_input, 0.0, gradients, weight.value().mat());
+                gemm(team, precision, to_weight, beta, gradients.t(), scaled);
             }
             Precision::Bf16 => {
-                let d_logits = Rounded::new(logits, count, vocabulary);
-                gemm_rounded(team, d_input, 0.0, d_logits, weight.value().mat());
-                gemm_rounded(team, d_weight.mat_mut(), beta, d_logits.t(), input);
+                let gradients = Rounded::new(gradients, count, vocabulary);
+                gemm_rounded(team, to_input, 0.0, gradients, weight.value().mat());
+                gemm_rounded(team, to_weight, beta, gradients.t(), scaled);
             }
         }
+        elementwise::scale_rows(team, d_input, factors);
     }
 
-    let sum: f64 = tokens.iter().map(|t| f64::from(t.nll)).sum();
-    let loss = Tensor::from_vec([1], vec![(sum * f64::from(scale)) as f32]);
-    let loss = tape.result(loss, [hidden.slot(), weight.slot(), bias.slot()]);
-    if loss.wants_gradient() && rows > 0 {
-        let (d_loss, hidden, weight, bias) = (loss.slot(), hidden.slot(), weight.slot(), bias.slot());
-        tape.record(move |gradients| {
-            let Some(d_loss) = gradients.take(d_loss) else { return };
-            let factor = d_loss.data()[0];
-            for (slot, mut gradient) in [(hidden, d_hidden), (weight, d_weight), (bias, d_bias)] {
-                if factor != 1.0 {
-                    kokanee_kernels::elementwise::scale(&gradients.team(), gradient.data_mut(), factor);
-                }
-                gradients.add(slot, gradient);
+    let loss = loss(&tokens);
+    let (d_loss, hidden, weight, bias) = (loss.slot(), hidden.slot(), weight.slot(), bias.slot());
+    tape.record(move |gradients| {
+        let Some(d_loss) = gradients.take(d_loss) else { return };
+        let factor = d_loss.data()[0];
+        for (slot, mut gradient) in [(hidden, d_hidden), (weight, d_weight), (bias, d_bias)] {
+            if factor != 1.0 {
+                elementwise::scale(&gradients.team(), gradient.data_mut(), factor);
             }
-        });
-    }
+            gradients.add(slot, gradient);
+        }
+    });
     CrossEntropy { loss, tokens }
 }
 

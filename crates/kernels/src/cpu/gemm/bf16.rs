@@ -38,7 +38,7 @@ multiversion! {
 }
 
 /// The words of a row; an input that is missing at its end counts as zero.
-pub(super) fn words(row: &[f32], words: &mut [u32]) {
+pub(in crate::cpu) fn words(row: &[f32], words: &mut [u32]) {
     #[cfg(target_arch = "x86_64")]
     if Isa::has_avx512_bf16() {
         // SAFETY: the machine has the features.
@@ -57,22 +57,6 @@ pub(super) fn interleave(first: &[f32], second: &[f32], entry: &mut [Line; LINES
         return unsafe { interleave_avx512_bf16(first, second, entry) };
     }
     interleave_anywhere(first, second, entry);
-}
-
-/// Rounds a row in place: its words then stand in the first half of its memory, what is missing in the last one is zero, and
-/// the other half holds anything.
-pub(in crate::cpu) fn round_row(row: &mut [f32]) {
-    /// Elements that are read before their words are written.
-    const BLOCK: usize = 64;
-    let mut words = [0; BLOCK / 2];
-    for start in (0..row.len()).step_by(BLOCK) {
-        let end = row.len().min(start + BLOCK);
-        let count = (end - start).div_ceil(2);
-        self::words(&row[start..end], &mut words[..count]);
-        for (x, &word) in row[start / 2..][..count].iter_mut().zip(&words) {
-            *x = f32::from_bits(word);
-        }
-    }
 }
 
 /// From the words of two rows, of pairs of outputs, those of pairs of inputs: the first of each of up to 64 outputs from
@@ -219,7 +203,7 @@ fn interleave_avx512_bf16(first: &[f32; PANEL], second: &[f32; PANEL], entry: &m
 
 /// The two inputs of a word, first and second.
 #[inline(always)]
-pub(super) fn parts(word: u32) -> (f32, f32) {
+pub(in crate::cpu) fn parts(word: u32) -> (f32, f32) {
     (f32::from_bits(word << 16), f32::from_bits(word & 0xFFFF_0000))
 }
 

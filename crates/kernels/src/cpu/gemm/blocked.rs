@@ -14,7 +14,7 @@ use super::kernel::{Kernel, PANEL, ROWS};
 use super::layout::{self, Entry};
 use super::packed::Format;
 use super::tiles::{DEPTH, Output, Panels, Part, Rows, SMALL, Start, panels_in_cache};
-use super::{Mat, MatMut, Rounded, f32};
+use super::{Mat, MatMut, Piece, Rounded, f32};
 
 /// Rows that are laid out together: of 512 words, a third of the smallest second cache of today's servers, and whole tiles and
 /// panels.
@@ -30,28 +30,56 @@ pub(super) enum Left<'a> {
     Rounded(Rounded<'a>),
 }
 
+impl Left<'_> {
+    fn rows(&self) -> usize {
+        match self {
+            Left::Plain(a) => a.rows,
+            Left::Rounded(a) => a.shape().0,
+        }
+    }
+}
+
+/// Where the sums of a product go.
+#[derive(Clone, Copy)]
+enum Target<'a> {
+    /// Into the result, beginning with what it holds or with zero.
+    Output(Output, Start),
+    /// To this, a piece at a time.
+    Taken(&'a (dyn Fn(Piece<'_>) + Sync)),
+}
+
 /// `C = beta C + A B` in `format`, f32 or bf16.
 pub(super) fn multiply(team: &Team, format: Format, c: MatMut<'_>, beta: f32, a: Left<'_>, b: Mat<'_>) {
     let (m, n, k) = (c.rows, c.cols, b.rows);
     let output = Output { stride: c.row_stride, cols: n, data: SharedMut::new(c.data) };
-    let product = Product { format, kernel: format.kernel(), rows: m, a, b, output };
-    let team = (m * n * format.groups(k) >= SMALL && team.size() > 1).then_some(team);
-    let mut shared = SHARED.take().unwrap_or_default();
     // Parts of the depth of nearly the same length, borders between whole groups.
     let groups = format.groups(k);
     let depths = groups.div_ceil(DEPTH).max(1);
-    let by_columns = shares_columns(m, n, team.map_or(1, Team::size));
     for number in 0..depths {
         let depth = share(groups, depths, number);
         let depth = depth.start * format.group()..(depth.end * format.group()).min(k);
         let start = if beta == 0.0 && number == 0 { Start::Zero } else { Start::Output };
-        if by_columns {
-            product.by_columns(team, depth, start, &mut shared);
-        } else {
-            product.by_rows(team, depth, start, &mut shared);
-        }
+        let target = Target::Output(output, start);
+        Product { format, kernel: format.kernel(), rows: m, a, b, depth, target }.compute(team);
     }
-    SHARED.set(Some(shared));
+}
+
+/// `A B` in `format`, f32 or bf16, a piece at a time.
+pub(super) fn multiply_into(
+    team: &Team,
+    format: Format,
+    a: Mat<'_>,
+    b: Mat<'_>,
+    take: &(dyn Fn(Piece<'_>) + Sync),
+) {
+    let (a, target) = (Left::Plain(a), Target::Taken(take));
+    let (rows, depth) = (a.rows(), 0..b.rows);
+    Product { format, kernel: format.kernel(), rows, a, b, depth, target }.compute(team);
+}
+
+/// Panels of one part of the columns of a product whose sums are taken, with `depth` terms each.
+pub(super) fn part_panels(format: Format, depth: usize) -> usize {
+    panels_in_cache(format.groups(depth))
 }
 
 /// Whether the columns of an m x n result are shared between threads, and not its rows.
@@ -82,6 +110,7 @@ struct Shared {
 struct Own {
     words: Block<u32>,
     panels: Block<Entry>,
+    sums: Block<f32>,
     scratch: layout::Scratch,
 }
 
@@ -93,62 +122,71 @@ fn with_own<R>(work: impl FnOnce(&mut Own) -> R) -> R {
     result
 }
 
+/// A product over a part of its depth (the dimension summed over).
 struct Product<'a> {
     format: Format,
     kernel: Kernel,
     rows: usize,
     a: Left<'a>,
     b: Mat<'a>,
-    output: Output,
+    depth: Range<usize>,
+    target: Target<'a>,
 }
 
 impl<'a> Product<'a> {
+    fn compute(&self, team: &Team) {
+        let (m, n) = (self.rows, self.b.cols);
+        let team = (m * n * self.groups() >= SMALL && team.size() > 1).then_some(team);
+        let mut shared = SHARED.take().unwrap_or_default();
+        if shares_columns(m, n, team.map_or(1, Team::size)) {
+            self.by_columns(team, &mut shared);
+        } else {
+            self.by_rows(team, &mut shared);
+        }
+        SHARED.set(Some(shared));
+    }
+
+    fn groups(&self) -> usize {
+        self.format.groups(self.depth.len())
+    }
+
     /// Rows of A as words where they need no layout.
-    fn direct_rows(&self, depth: &Range<usize>) -> Option<Rows<'a>> {
+    fn direct_rows(&self) -> Option<Rows<'a>> {
+        let start = self.depth.start / self.format.group();
         match self.a {
             Left::Plain(a) if self.format == Format::F32 && a.col_stride == 1 && a.table.is_empty() => {
-                let words = &f32::words(a.data)[depth.start.min(a.data.len())..];
-                Some(Rows { words, stride: a.row_stride })
+                Some(Rows { words: &f32::words(a.data)[start.min(a.data.len())..], stride: a.row_stride })
             }
             Left::Rounded(a) if !a.transposed => {
-                Some(Rows { words: &a.words[(depth.start / 2).min(a.words.len())..], stride: a.cols })
+                Some(Rows { words: &a.words[start.min(a.words.len())..], stride: a.stride() })
             }
             _ => None,
         }
     }
 
     /// Lays out some rows of A.
-    fn lay_out_rows(&self, rows: Range<usize>, depth: &Range<usize>, words: &mut [u32]) {
+    fn lay_out_rows(&self, rows: Range<usize>, words: &mut [u32]) {
         match self.a {
-            Left::Plain(a) => layout::rows(self.format, a, rows, depth.clone(), words),
-            Left::Rounded(a) => layout::rows_of_rounded(a, rows, depth.clone(), words),
+            Left::Plain(a) => layout::rows(self.format, a, rows, self.depth.clone(), words),
+            Left::Rounded(a) => layout::rows_of_rounded(a, rows, self.depth.clone(), words),
         }
     }
 
-    fn part<'p>(&self, x: Rows<'p>, panels: Panels<'p>, start: Start) -> Part<'p> {
-        Part {
-            kernel: self.kernel,
-            x,
-            panels,
-            output: self.output,
-            first_row: 0,
-            first_panel: 0,
-            start,
-            scales: None,
-        }
+    /// Lays out some panels of B.
+    fn lay_out_panels(&self, panels: Range<usize>, entries: &mut [Entry], scratch: &mut layout::Scratch) {
+        layout::panels(self.format, self.b, self.depth.clone(), panels, entries, scratch);
     }
 
     /// Threads share the columns: rows of A are laid out by all, panels of B by their thread.
-    fn by_columns(&self, team: Option<&Team>, depth: Range<usize>, start: Start, shared: &mut Shared) {
-        let (m, n) = (self.rows, self.b.cols);
-        let groups = self.format.groups(depth.len());
-        let x = self.direct_rows(&depth).unwrap_or_else(|| {
+    fn by_columns(&self, team: Option<&Team>, shared: &mut Shared) {
+        let (m, n, groups) = (self.rows, self.b.cols, self.groups());
+        let x = self.direct_rows().unwrap_or_else(|| {
             let words = room(&mut shared.words, m * groups);
             let target = SharedMut::new(words);
             split(team, m, PANEL, |rows| {
                 // SAFETY: `split` gives each thread rows of its own.
                 let words = unsafe { target.slice(rows.start * groups..rows.end * groups) };
-                self.lay_out_rows(rows, &depth, words);
+                self.lay_out_rows(rows, words);
             });
             Rows { words, stride: groups }
         });
@@ -157,46 +195,95 @@ impl<'a> Product<'a> {
             with_own(|own| {
                 let some = number * block..all.min((number + 1) * block);
                 let entries = room(&mut own.panels, some.len() * groups);
-                layout::panels(self.format, self.b, depth.clone(), some.clone(), entries, &mut own.scratch);
-                let part = self.part(x, Panels { entries, groups }, start);
-                Part { first_panel: some.start, ..part }.multiply(0..some.len(), 0..m);
+                self.lay_out_panels(some.clone(), entries, &mut own.scratch);
+                self.multiply(x, 0..m, Panels { entries, groups }, some, &mut own.sums);
             });
         });
     }
 
     /// Threads share the rows: panels of B are laid out by all, rows of A by their thread.
-    fn by_rows(&self, team: Option<&Team>, depth: Range<usize>, start: Start, shared: &mut Shared) {
-        let (m, n) = (self.rows, self.b.cols);
-        let groups = self.format.groups(depth.len());
+    fn by_rows(&self, team: Option<&Team>, shared: &mut Shared) {
+        let (m, n, groups) = (self.rows, self.b.cols, self.groups());
         let panels = n.div_ceil(PANEL);
         let entries = room(&mut shared.panels, panels * groups);
         let target = SharedMut::new(entries);
         split(team, panels, 1, |panels| {
             // SAFETY: `split` gives each thread panels of its own.
             let entries = unsafe { target.slice(panels.start * groups..panels.end * groups) };
-            with_own(|own| {
-                layout::panels(self.format, self.b, depth.clone(), panels, entries, &mut own.scratch);
-            });
+            with_own(|own| self.lay_out_panels(panels, entries, &mut own.scratch));
         });
         let laid_out = Panels { entries, groups };
-        let direct = self.direct_rows(&depth);
+        let direct = self.direct_rows();
         // Blocks of nearly the same size and of whole tiles, as many for each thread as for any other.
         let tiles = m.div_ceil(ROWS);
         let threads = team.map_or(1, Team::size);
         let blocks = (m.div_ceil(ROW_BLOCK).next_multiple_of(threads)).min(tiles);
         take_turns(team, blocks, |number| {
-            let tiles = share(tiles, blocks, number);
-            let block = tiles.start * ROWS..m.min(tiles.end * ROWS);
-            match direct {
-                Some(x) => self.part(x, laid_out, start).multiply(0..panels, block),
-                None => with_own(|own| {
-                    let words = room(&mut own.words, block.len() * groups);
-                    self.lay_out_rows(block.clone(), &depth, words);
-                    let part = self.part(Rows { words, stride: groups }, laid_out, start);
-                    Part { first_row: block.start, ..part }.multiply(0..panels, 0..block.len());
-                }),
-            }
+            with_own(|own| {
+                let tiles = share(tiles, blocks, number);
+                let block = tiles.start * ROWS..m.min(tiles.end * ROWS);
+                let x = match direct {
+                    Some(x) => Rows { words: &x.words[block.start * x.stride..], stride: x.stride },
+                    None => {
+                        let words = room(&mut own.words, block.len() * groups);
+                        self.lay_out_rows(block.clone(), words);
+                        Rows { words, stride: groups }
+                    }
+                };
+                self.multiply(x, block, laid_out, 0..panels, &mut own.sums);
+            });
         });
+    }
+
+    /// Multiplies what is laid out: `rows` and `panels` are the numbers of what `x` and `laid_out` begin with.
+    fn multiply(
+        &self,
+        x: Rows<'_>,
+        rows: Range<usize>,
+        laid_out: Panels<'_>,
+        panels: Range<usize>,
+        sums: &mut Block<f32>,
+    ) {
+        let part = |x, panels, output, start| Part {
+            kernel: self.kernel,
+            x,
+            panels,
+            output,
+            first_row: 0,
+            first_panel: 0,
+            start,
+            scales: None,
+        };
+        let take = match self.target {
+            Target::Output(output, start) => {
+                let part = part(x, laid_out, output, start);
+                let part = Part { first_row: rows.start, first_panel: panels.start, ..part };
+                return part.multiply(0..panels.len(), 0..rows.len());
+            }
+            Target::Taken(take) => take,
+        };
+        let (groups, tiles) = (laid_out.groups, rows.len().div_ceil(ROWS));
+        let block = panels_in_cache(groups);
+        for first in panels.clone().step_by(block) {
+            let some = first..panels.end.min(first + block);
+            let entries = &laid_out.entries[(some.start - panels.start) * groups..];
+            let stride = some.len() * PANEL;
+            let sums = room(sums, ROWS * stride);
+            for index in 0..tiles {
+                let tile = share(rows.len(), tiles, index);
+                let output = Output { data: SharedMut::new(sums), stride, cols: stride };
+                let x = Rows { words: &x.words[tile.start * x.stride..], stride: x.stride };
+                part(x, Panels { entries, groups }, output, Start::Zero)
+                    .multiply(0..some.len(), 0..tile.len());
+                take(Piece {
+                    part: first / block,
+                    rows: rows.start + tile.start..rows.start + tile.end,
+                    cols: first * PANEL..self.b.cols.min(some.end * PANEL),
+                    sums: &mut sums[..tile.len() * stride],
+                    stride,
+                });
+            }
+        }
     }
 }
 

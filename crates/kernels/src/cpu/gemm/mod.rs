@@ -19,8 +19,8 @@ mod tiles;
 
 use std::ops::Range;
 
-pub(super) use self::bf16::round_row;
-pub(super) use self::kernel::prefetch;
+pub(super) use self::bf16::{parts as parts_of_word, words as rounded_words};
+pub(super) use self::f32::words_mut;
 use self::packed::Format;
 pub use self::peak::peak;
 use super::isa::Isa;
@@ -128,8 +128,8 @@ impl<'a> Mat<'a> {
     }
 }
 
-/// A view of a matrix of bf16 numbers, two a word, in the memory of an `f32` matrix of the same shape: each row fills the first
-/// half of its own ([`softmax::cross_entropy_gradients`](super::softmax::cross_entropy_gradients) leaves such a matrix).
+/// A view of a row-major matrix of bf16 numbers, two in the bits of an `f32`, the first in the lower half; a row of an odd number
+/// of them ends with a zero ([`cross_entropy::gradients`](super::cross_entropy::gradients) leaves such a matrix).
 #[derive(Clone, Copy)]
 pub struct Rounded<'a> {
     words: &'a [u32],
@@ -140,10 +140,15 @@ pub struct Rounded<'a> {
 }
 
 impl<'a> Rounded<'a> {
-    /// The matrix in the memory of a dense row-major one.
+    /// The matrix in a slice that it fills.
     pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
-        assert_eq!(data.len(), rows * cols, "a {rows} x {cols} matrix does not fill its slice");
+        assert_eq!(data.len(), rows * cols.div_ceil(2), "a {rows} x {cols} matrix does not fill its slice");
         Rounded { words: f32::words(data), rows, cols, transposed: false }
+    }
+
+    /// Words from one row in memory to the next.
+    fn stride(&self) -> usize {
+        self.cols.div_ceil(2)
     }
 
     /// The transposed view of the same data.
@@ -158,7 +163,7 @@ impl<'a> Rounded<'a> {
 
     /// The words of some columns of a row in memory, of which the first is even.
     fn words_of(&self, row: usize, cols: Range<usize>) -> &'a [u32] {
-        let start = row * self.cols;
+        let start = row * self.stride();
         &self.words[start + cols.start / 2..start + cols.end.div_ceil(2)]
     }
 }
@@ -196,8 +201,7 @@ pub fn gemm(team: &Team, precision: Precision, c: MatMut<'_>, beta: f32, a: Mat<
     if c.rows == 0 || c.cols == 0 {
         return;
     }
-    // Our own kernels are made for wide registers; those of the crate `gemm` are the faster ones elsewhere.
-    if precision == Precision::F32 && Isa::detect() < Isa::Avx512 {
+    if made_elsewhere(precision) {
         let mut room = [Vec::new(), Vec::new()];
         let [a_room, b_room] = &mut room;
         elsewhere(team, c, beta, a.in_one(a_room), b.in_one(b_room));
@@ -217,6 +221,60 @@ pub fn gemm_rounded(team: &Team, c: MatMut<'_>, beta: f32, a: Rounded<'_>, b: Ma
     }
 }
 
+/// Some sums of a product, which nobody else has.
+pub(super) struct Piece<'a> {
+    /// Number of the part of the product's columns that these are; see [`parts`].
+    pub(super) part: usize,
+    pub(super) rows: Range<usize>,
+    pub(super) cols: Range<usize>,
+    sums: &'a mut [f32],
+    /// Sums from one row to the next.
+    stride: usize,
+}
+
+impl Piece<'_> {
+    /// The sums of each row.
+    pub(super) fn by_rows(&mut self) -> impl Iterator<Item = (usize, &mut [f32])> {
+        let cols = self.cols.len();
+        let rows = self.sums.chunks_mut(self.stride).map(move |row| &mut row[..cols]);
+        self.rows.clone().zip(rows)
+    }
+}
+
+/// In how many parts [`gemm_into`] gives `cols` columns of sums with `depth` terms each.
+pub(super) fn parts(precision: Precision, depth: usize, cols: usize) -> usize {
+    cols.div_ceil(blocked::part_panels(precision.into(), depth) * kernel::PANEL)
+}
+
+/// `A B`, a piece at a time to `take`, on any of the threads: a few rows of one part of the columns, while they lie in the first
+/// cache. So what is made of a product that no cache holds needs no way through memory.
+pub(super) fn gemm_into(
+    team: &Team,
+    precision: Precision,
+    a: Mat<'_>,
+    b: Mat<'_>,
+    take: &(dyn Fn(Piece<'_>) + Sync),
+) {
+    assert_eq!(a.cols, b.rows, "shapes of a product");
+    super::work::count_product(a.rows * b.cols, a.cols);
+    if a.rows == 0 || b.cols == 0 {
+        return;
+    }
+    if made_elsewhere(precision) {
+        let mut room = [Vec::new(), Vec::new()];
+        let [a_room, b_room] = &mut room;
+        elsewhere_into(team, a.in_one(a_room), b.in_one(b_room), take);
+    } else {
+        blocked::multiply_into(team, precision.into(), a, b, take);
+    }
+}
+
+/// Whether products are left to the crate `gemm`: our own kernels are made for wide registers, and its are the faster ones
+/// elsewhere.
+fn made_elsewhere(precision: Precision) -> bool {
+    precision == Precision::F32 && Isa::detect() < Isa::Avx512
+}
+
 /// Products smaller than this many multiply-adds stay on the calling thread.
 const SMALL: usize = 64 * 64 * 64;
 /// Borders between the threads' parts fall on multiples of this: a whole number of the micro-kernel's registers.
@@ -231,34 +289,19 @@ fn elsewhere(team: &Team, c: MatMut<'_>, beta: f32, a: Mat<'_>, b: Mat<'_>) {
         if rows.is_empty() || cols.is_empty() {
             return;
         }
-        let data = shared.as_mut_ptr();
-        let a_start = rows.start * a.row_stride;
-        let b_start = cols.start * b.col_stride;
-        // SAFETY: every address lies inside the slices, as the constructors of the views checked; the parts of C that the
-        // threads write are disjoint.
+        // SAFETY: the part lies inside the slice, as the constructor of the view checked; the parts that the threads write are
+        // disjoint.
         unsafe {
-            gemm::gemm(
-                rows.len(),
-                cols.len(),
-                k,
-                data.add(rows.start * stride + cols.start),
-                1,
-                stride as isize,
-                beta != 0.0,
-                a.data.as_ptr().add(a_start.min(a.data.len())),
-                a.col_stride as isize,
-                a.row_stride as isize,
-                b.data.as_ptr().add(b_start.min(b.data.len())),
-                b.col_stride as isize,
-                b.row_stride as isize,
+            by_crate(
+                shared.as_mut_ptr().add(rows.start * stride + cols.start),
+                stride,
                 beta,
-                1.0,
-                false,
-                false,
-                false,
-                gemm::Parallelism::None,
-            );
-        }
+                a,
+                rows,
+                b,
+                cols,
+            )
+        };
     };
     if m * n * k < SMALL {
         part(0..m, 0..n);
@@ -266,5 +309,60 @@ fn elsewhere(team: &Team, c: MatMut<'_>, beta: f32, a: Mat<'_>, b: Mat<'_>) {
         team.split(n, GRAIN, |cols| part(0..m, cols));
     } else {
         team.split(m, GRAIN, |rows| part(rows, 0..n));
+    }
+}
+
+/// The same, a part of the columns at a time to `take`.
+fn elsewhere_into(team: &Team, a: Mat<'_>, b: Mat<'_>, take: &(dyn Fn(Piece<'_>) + Sync)) {
+    let (m, n) = (a.rows, b.cols);
+    let width = blocked::part_panels(Format::F32, a.cols) * kernel::PANEL;
+    team.take_turns(n.div_ceil(width), |part| {
+        let cols = part * width..n.min((part + 1) * width);
+        let stride = cols.len();
+        let mut sums = vec![0.0; m * stride];
+        // SAFETY: the slice has a row of the part's columns for each row of A.
+        unsafe { by_crate(sums.as_mut_ptr(), stride, 0.0, a, 0..m, b, cols.clone()) };
+        take(Piece { part, rows: 0..m, cols, sums: &mut sums, stride });
+    });
+}
+
+/// A part of a product by the crate `gemm`, neither side of it empty.
+///
+/// # Safety
+/// At `first` must begin as many rows of as many elements as the part has, `stride` apart, that nobody else uses meanwhile.
+unsafe fn by_crate(
+    first: *mut f32,
+    stride: usize,
+    beta: f32,
+    a: Mat<'_>,
+    rows: Range<usize>,
+    b: Mat<'_>,
+    cols: Range<usize>,
+) {
+    let (a_start, b_start) = (rows.start * a.row_stride, cols.start * b.col_stride);
+    // SAFETY: all addresses in A and B lie inside their slices, as the constructors of the views checked, and those in the
+    // result belong to the caller.
+    unsafe {
+        gemm::gemm(
+            rows.len(),
+            cols.len(),
+            a.cols,
+            first,
+            1,
+            stride as isize,
+            beta != 0.0,
+            a.data.as_ptr().add(a_start.min(a.data.len())),
+            a.col_stride as isize,
+            a.row_stride as isize,
+            b.data.as_ptr().add(b_start.min(b.data.len())),
+            b.col_stride as isize,
+            b.row_stride as isize,
+            beta,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
     }
 }

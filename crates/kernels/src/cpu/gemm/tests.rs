@@ -48,9 +48,13 @@ fn check(team: &Team, m: usize, n: usize, k: usize) {
                 });
             }
             if precision == Precision::Bf16 {
-                let (mut data, rows, cols) =
-                    if ta { (a.t().data.to_vec(), k, m) } else { (a.data.to_vec(), m, k) };
-                data.chunks_exact_mut(cols.max(1)).for_each(bf16::round_row);
+                let (rows, cols) = if ta { (k, m) } else { (m, k) };
+                let width = cols.div_ceil(2);
+                let mut data = vec![0.0; rows * width];
+                for (words, row) in data.chunks_exact_mut(width.max(1)).zip(a.data.chunks_exact(cols.max(1)))
+                {
+                    bf16::words(row, f32::words_mut(words));
+                }
                 let rounded = Rounded::new(&data, rows, cols);
                 compare("rounded", &|c| {
                     gemm_rounded(team, c, beta, if ta { rounded.t() } else { rounded }, b);
@@ -59,6 +63,26 @@ fn check(team: &Team, m: usize, n: usize, k: usize) {
             if m * n > 0 && precision == Precision::F32 {
                 compare("elsewhere", &|c| elsewhere(team, c, beta, a, b));
             }
+            if beta == 0.0 {
+                compare("in pieces", &|c| {
+                    blocked::multiply_into(team, precision.into(), a, b, &pieces_to(c));
+                });
+                if precision == Precision::F32 {
+                    compare("in pieces elsewhere", &|c| elsewhere_into(team, a, b, &pieces_to(c)));
+                }
+            }
+        }
+    }
+}
+
+/// Puts pieces where they belong, each into its part.
+fn pieces_to(c: MatMut<'_>) -> impl Fn(Piece<'_>) + Sync {
+    let (data, stride) = (SharedMut::new(c.data), c.row_stride);
+    move |mut piece| {
+        let cols = piece.cols.clone();
+        for (row, sums) in piece.by_rows() {
+            // SAFETY: no two pieces have an element in common, and the matrix is borrowed as long as they come.
+            unsafe { data.slice(row * stride + cols.start..row * stride + cols.end) }.copy_from_slice(sums);
         }
     }
 }

@@ -1,0 +1,368 @@
+//! The output layer and its loss: softmax cross-entropy of `hidden W' + bias`, whose logits never exist as a whole.
+//!
+//! A product hands over its sums a piece at a time, while they lie in the first cache ([`gemm_into`]). What is kept of a logit is
+//! `e = exp(logit - shift)`, where the shift of a row is about its label's logit, known beforehand from one inner product. Once
+//! all pieces were there, the sum of a row's `e` says the rest: its softmax is `e / sum`, and its gradient with respect to the
+//! logits is `(e - sum target) * (scale / sum)`. The factor in brackets at the end is left to products that follow, so that only
+//! the label's element changes after it was written.
+
+use super::gemm::{Mat, Piece, Precision, gemm_into, parts, parts_of_word, rounded_words, words_mut};
+use super::reduce::{dot, max_lanes, sum_lanes};
+use super::threads::{SharedMut, Team};
+use super::{LANES, math};
+
+#[cfg(test)]
+mod tests;
+
+/// What the loss of one row says.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TokenLoss {
+    /// Negative natural logarithm of the probability of the label.
+    pub nll: f32,
+    /// Whether the label is the most probable word (the first of equals).
+    pub correct: bool,
+}
+
+/// How the gradient of a loss is taken.
+#[derive(Clone, Copy, Debug)]
+pub struct LossGradient {
+    /// Factor of every gradient.
+    pub scale: f32,
+    /// Share of the target distribution that is spread evenly over the words other than the label (Szegedy et al. 2016, as
+    /// MXNet computes it), in [0, 1).
+    pub smoothing: f32,
+}
+
+/// An output layer and what goes into it: T rows of H, for V words.
+#[derive(Clone, Copy)]
+pub struct OutputLayer<'a> {
+    /// T x H.
+    pub hidden: &'a [f32],
+    /// V x H.
+    pub weight: &'a [f32],
+    /// V.
+    pub bias: &'a [f32],
+}
+
+/// Gradients with respect to the logits (T x V), to be written: row t is `rows[t] * factors[t]`, so that a product with them is
+/// one with `rows` on whose other side, or result, the factors are multiplied.
+pub struct LogitGradients<'a> {
+    /// In `f32` T x V; in bf16 what [`Rounded`](super::gemm::Rounded) reads, T x V / 2 rounded up.
+    pub rows: &'a mut [f32],
+    /// T.
+    pub factors: &'a mut [f32],
+}
+
+/// Elements of a row of [`LogitGradients::rows`] for so many words.
+pub fn gradient_width(precision: Precision, vocabulary: usize) -> usize {
+    match precision {
+        Precision::F32 => vocabulary,
+        Precision::Bf16 => vocabulary.div_ceil(2),
+    }
+}
+
+/// Losses of the labels, one a row of `hidden`.
+pub fn losses(
+    team: &Team,
+    precision: Precision,
+    layer: OutputLayer<'_>,
+    labels: &[u32],
+    losses: &mut [TokenLoss],
+) {
+    let sums = RowSums::of(team, precision, layer, labels, None);
+    sums.split_rows(team, losses, |row, loss| *loss = sums.loss(row).0);
+}
+
+/// As [`losses`], with gradients: with respect to a row of logits `(softmax - target) * scale`, where the target is
+/// 1 - smoothing for the label and smoothing / (V - 1) for every other word. Their sum over the rows is added to `d_bias`.
+///
+/// In bf16 they are rounded, but for the factors.
+pub fn gradients(
+    team: &Team,
+    precision: Precision,
+    layer: OutputLayer<'_>,
+    labels: &[u32],
+    gradient: LossGradient,
+    losses: &mut [TokenLoss],
+    to: LogitGradients<'_>,
+    d_bias: &mut [f32],
+) {
+    let (rows, vocabulary) = (labels.len(), layer.bias.len());
+    let width = gradient_width(precision, vocabulary);
+    let LogitGradients { rows: gradients, factors } = to;
+    assert!(gradients.len() == rows * width && factors.len() == rows && d_bias.len() == vocabulary);
+    let shared = SharedMut::new(gradients);
+    let sums = RowSums::of(team, precision, layer, labels, Some(shared));
+    let factors_shared = SharedMut::new(factors);
+    let others = gradient.smoothing / (vocabulary.max(2) - 1) as f32;
+    sums.split_rows(team, losses, |row, loss| {
+        let (own, total) = sums.loss(row);
+        *loss = own;
+        // SAFETY: `split_rows` gives each thread rows of its own.
+        let (factor, gradients) =
+            unsafe { (factors_shared.slice(row..row + 1), shared.slice(row * width..(row + 1) * width)) };
+        factor[0] = gradient.scale / total;
+        if others != 0.0 {
+            match precision {
+                Precision::F32 => gradients.iter_mut().for_each(|x| *x -= total * others),
+                Precision::Bf16 => subtract_rounded(words_mut(gradients), vocabulary, total * others),
+            }
+        }
+        let (label, exp) = (labels[row] as usize, sums.label_exp(row));
+        let value = exp - total * (1.0 - gradient.smoothing);
+        match precision {
+            Precision::F32 => gradients[label] = value,
+            Precision::Bf16 => set_rounded(&mut words_mut(gradients)[label / 2], label % 2, value),
+        }
+    });
+    let d_bias = SharedMut::new(d_bias);
+    team.split(vocabulary.div_ceil(COLUMNS), 1, |range| {
+        for block in range {
+            let cols = block * COLUMNS..vocabulary.min((block + 1) * COLUMNS);
+            // SAFETY: `split` gives each thread blocks of its own.
+            let d_bias = unsafe { d_bias.slice(cols.clone()) };
+            for (gradients, &factor) in gradients.chunks_exact(width).zip(&*factors) {
+                match precision {
+                    Precision::F32 => add_scaled(d_bias, factor, &gradients[cols.clone()]),
+                    Precision::Bf16 => {
+                        add_scaled_rounded(d_bias, factor, &gradients[cols.start / 2..cols.end.div_ceil(2)]);
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Columns whose sums over all rows stay in the first cache; even.
+const COLUMNS: usize = 2048;
+/// Above this a sum of a row's exponentials may have left the range of its numbers: the label is e^69 times less probable than
+/// the best word.
+const LARGEST_TOTAL: f32 = 1e30;
+
+/// What was found out about each row while its logits came by.
+struct RowSums {
+    rows: usize,
+    parts: usize,
+    /// Subtracted from a row's logits before exponentials are taken.
+    shifts: Vec<f32>,
+    /// Sum of the exponentials of each part of each row (parts x rows), so that the threads' turns do not decide its order.
+    totals: Vec<f32>,
+    /// Largest logits, of the same shape.
+    maxima: Vec<f32>,
+    labels: Vec<LabelLogit>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct LabelLogit {
+    logit: f32,
+    /// The part that it stands in.
+    part: usize,
+    /// Whether it is the largest of its part, and the first of equals.
+    leads: bool,
+}
+
+impl RowSums {
+    /// Computes all logits; their exponentials go to `exps` in the form of [`LogitGradients::rows`].
+    fn of(
+        team: &Team,
+        precision: Precision,
+        layer: OutputLayer<'_>,
+        labels: &[u32],
+        exps: Option<SharedMut<f32>>,
+    ) -> RowSums {
+        let (rows, vocabulary) = (labels.len(), layer.bias.len());
+        let depth = layer.weight.len() / vocabulary.max(1);
+        assert!(layer.hidden.len() == rows * depth && layer.weight.len() == vocabulary * depth);
+        assert!(labels.iter().all(|&label| (label as usize) < vocabulary), "labels are words");
+        let parts = parts(precision, depth, vocabulary);
+        let shift = |(hidden, &label): (&[f32], &u32)| {
+            let label = label as usize;
+            dot(hidden, &layer.weight[label * depth..(label + 1) * depth]) + layer.bias[label]
+        };
+        let mut sums = RowSums {
+            rows,
+            parts,
+            shifts: layer.hidden.chunks(depth.max(1)).zip(labels).map(shift).collect(),
+            totals: vec![0.0; parts * rows],
+            maxima: vec![f32::NEG_INFINITY; parts * rows],
+            labels: vec![LabelLogit::default(); rows],
+        };
+        sums.compute(team, precision, layer, labels, exps);
+        // Where a label is next to impossible, once more with the largest logit instead of its own.
+        let mut out_of_range = false;
+        for row in 0..rows {
+            if sums.total(row) > LARGEST_TOTAL {
+                sums.shifts[row] = sums.largest(row);
+                out_of_range = true;
+            }
+        }
+        if out_of_range {
+            sums.compute(team, precision, layer, labels, exps);
+        }
+        sums
+    }
+
+    fn compute(
+        &mut self,
+        team: &Team,
+        precision: Precision,
+        layer: OutputLayer<'_>,
+        labels: &[u32],
+        exps: Option<SharedMut<f32>>,
+    ) {
+        let (rows, vocabulary, shifts) = (self.rows, layer.bias.len(), &self.shifts);
+        let depth = layer.weight.len() / vocabulary.max(1);
+        let width = gradient_width(precision, vocabulary);
+        let totals = SharedMut::new(&mut self.totals);
+        let maxima = SharedMut::new(&mut self.maxima);
+        let found = SharedMut::new(&mut self.labels);
+        let (a, b) = (Mat::new(layer.hidden, rows, depth), Mat::new(layer.weight, vocabulary, depth).t());
+        gemm_into(team, precision, a, b, &|mut piece: Piece<'_>| {
+            let (part, cols) = (piece.part, piece.cols.clone());
+            let bias = &layer.bias[cols.clone()];
+            for (row, logits) in piece.by_rows() {
+                let label = labels[row] as usize;
+                if cols.contains(&label) {
+                    let label = label - cols.start;
+                    let (logit, leads) = label_among(logits, bias, label);
+                    // SAFETY: each row has its label in one part alone, and pieces have no rows of a part in common.
+                    unsafe { found.set(row, LabelLogit { logit, part, leads }) };
+                }
+                let (largest, total) = exponentials(logits, bias, shifts[row]);
+                let at = part * rows + row;
+                // SAFETY: pieces have no rows of a part in common.
+                unsafe {
+                    totals.set(at, total);
+                    maxima.set(at, largest);
+                }
+                let Some(exps) = exps else { continue };
+                let start = row * width;
+                match precision {
+                    Precision::F32 => {
+                        // SAFETY: as above.
+                        unsafe { exps.slice(start + cols.start..start + cols.end) }.copy_from_slice(logits);
+                    }
+                    Precision::Bf16 => {
+                        let words = start + cols.start / 2..start + cols.end.div_ceil(2);
+                        // SAFETY: as above; parts begin at whole panels, so that no word belongs to two.
+                        rounded_words(logits, words_mut(unsafe { exps.slice(words) }));
+                    }
+                }
+            }
+        });
+    }
+
+    /// The sum of a row's exponentials.
+    fn total(&self, row: usize) -> f32 {
+        (0..self.parts).map(|part| self.totals[part * self.rows + row]).sum()
+    }
+
+    /// The largest logit of a row.
+    fn largest(&self, row: usize) -> f32 {
+        (0..self.parts).map(|part| self.maxima[part * self.rows + row]).fold(f32::NEG_INFINITY, f32::max)
+    }
+
+    /// The exponential of a row's label, with the bits that [`exponentials`] has for it.
+    fn label_exp(&self, row: usize) -> f32 {
+        let mut logit = [self.labels[row].logit];
+        exponentials(&mut logit, &[0.0], self.shifts[row]).1
+    }
+
+    /// The loss of a row, and [`RowSums::total`].
+    fn loss(&self, row: usize) -> (TokenLoss, f32) {
+        let LabelLogit { logit, part: own, leads } = self.labels[row];
+        let largest = |part: usize| self.maxima[part * self.rows + row];
+        let correct = leads
+            && (0..own).all(|p| largest(p) < logit)
+            && (own + 1..self.parts).all(|p| largest(p) <= logit);
+        let total = self.total(row);
+        (TokenLoss { nll: total.ln() + (self.shifts[row] - logit), correct }, total)
+    }
+
+    /// Calls `each` with every row and its loss, which is to be set, on all threads.
+    fn split_rows(&self, team: &Team, losses: &mut [TokenLoss], each: impl Fn(usize, &mut TokenLoss) + Sync) {
+        assert_eq!(losses.len(), self.rows, "one loss a label");
+        let losses = SharedMut::new(losses);
+        team.split(self.rows, ROWS, |range| {
+            // SAFETY: `split` gives each thread rows of its own.
+            let losses = unsafe { losses.slice(range.clone()) };
+            range.zip(losses).for_each(|(row, loss)| each(row, loss));
+        });
+    }
+}
+
+/// Rows that are finished by one thread at least.
+const ROWS: usize = 16;
+
+multiversion! {
+    /// The logit of the label, and whether it is the largest, and the first of equals.
+    fn label_among(sums: &[f32], bias: &[f32], label: usize) -> (f32, bool) {
+        let own = sums[label] + bias[label];
+        let mut logits = sums.iter().zip(bias).map(|(sum, bias)| sum + bias);
+        let before = logits.by_ref().take(label).all(|logit| logit < own);
+        (own, before && logits.all(|logit| logit <= own))
+    }
+}
+
+multiversion! {
+    /// `sums = exp(sums + bias - shift)`. Returns the largest of `sums + bias` and the sum of the exponentials.
+    fn exponentials(sums: &mut [f32], bias: &[f32], shift: f32) -> (f32, f32) {
+        let mut largest = [f32::NEG_INFINITY; LANES];
+        let mut totals = [0f32; LANES];
+        let (blocks, rest) = sums.as_chunks_mut::<LANES>();
+        let (bias_blocks, bias_rest) = bias.as_chunks::<LANES>();
+        for (x, b) in blocks.iter_mut().zip(bias_blocks) {
+            for lane in 0..LANES {
+                let logit = x[lane] + b[lane];
+                largest[lane] = if logit > largest[lane] { logit } else { largest[lane] };
+                x[lane] = math::exp::<FMA>(logit - shift);
+                totals[lane] += x[lane];
+            }
+        }
+        let (mut most, mut total) = (max_lanes(largest), sum_lanes(totals));
+        for (x, b) in rest.iter_mut().zip(bias_rest) {
+            let logit = *x + b;
+            most = most.max(logit);
+            *x = math::exp::<FMA>(logit - shift);
+            total += *x;
+        }
+        (most, total)
+    }
+}
+
+multiversion! {
+    fn add_scaled(y: &mut [f32], factor: f32, x: &[f32]) {
+        y.iter_mut().zip(x).for_each(|(y, x)| *y += factor * x);
+    }
+}
+
+multiversion! {
+    /// `y += factor x`, for `x` in bf16.
+    fn add_scaled_rounded(y: &mut [f32], factor: f32, x: &[f32]) {
+        let (pairs, last) = y.as_chunks_mut::<2>();
+        for (y, x) in pairs.iter_mut().zip(x) {
+            let (first, second) = parts_of_word(x.to_bits());
+            *y = [y[0] + factor * first, y[1] + factor * second];
+        }
+        if let ([y], Some(x)) = (last, x.last()) {
+            *y += factor * parts_of_word(x.to_bits()).0;
+        }
+    }
+}
+
+/// Subtracts `x` from each of `count` bf16 numbers.
+fn subtract_rounded(words: &mut [u32], count: usize, x: f32) {
+    for (index, word) in words.iter_mut().enumerate() {
+        let (first, second) = parts_of_word(*word);
+        let pair = [first - x, second - x];
+        rounded_words(&pair[..(count - 2 * index).min(2)], std::slice::from_mut(word));
+    }
+}
+
+/// Sets one of the two bf16 numbers of a word.
+fn set_rounded(word: &mut u32, which: usize, value: f32) {
+    let (first, second) = parts_of_word(*word);
+    let mut pair = [first, second];
+    pair[which] = value;
+    rounded_words(&pair, std::slice::from_mut(word));
+}
