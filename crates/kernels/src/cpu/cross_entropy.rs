@@ -6,7 +6,12 @@
 //! logits is `(e - sum target) * (scale / sum)`. The factor in brackets at the end is left to products that follow, so that only
 //! the label's element changes after it was written.
 
-use super::gemm::{Mat, Piece, Precision, gemm_into, parts, parts_of_word, rounded_words, words_mut};
+use std::cell::Cell;
+
+use super::gemm::{
+    Mat, Piece, Precision, TILE_ROWS, gemm_into, parts, parts_of_word, prefetch, rounded_words, words_mut,
+};
+use super::pages::Block;
 use super::reduce::{dot, max_lanes, sum_lanes};
 use super::threads::{SharedMut, Team};
 use super::{LANES, math};
@@ -115,17 +120,34 @@ pub fn gradients(
             Precision::Bf16 => set_rounded(&mut words_mut(gradients)[label / 2], label % 2, value),
         }
     });
+    add_to_bias(team, precision, gradients, factors, d_bias);
+}
+
+/// Adds the gradients of all rows up.
+fn add_to_bias(team: &Team, precision: Precision, gradients: &[f32], factors: &[f32], d_bias: &mut [f32]) {
+    let (vocabulary, width) = (d_bias.len(), gradient_width(precision, d_bias.len()));
     let d_bias = SharedMut::new(d_bias);
     team.split(vocabulary.div_ceil(COLUMNS), 1, |range| {
+        let mut sums = [[0.0; COLUMNS]; 2];
         for block in range {
             let cols = block * COLUMNS..vocabulary.min((block + 1) * COLUMNS);
             // SAFETY: `split` gives each thread blocks of its own.
             let d_bias = unsafe { d_bias.slice(cols.clone()) };
-            for (gradients, &factor) in gradients.chunks_exact(width).zip(&*factors) {
-                match precision {
-                    Precision::F32 => add_scaled(d_bias, factor, &gradients[cols.clone()]),
-                    Precision::Bf16 => {
-                        add_scaled_rounded(d_bias, factor, &gradients[cols.start / 2..cols.end.div_ceil(2)]);
+            let rows = gradients.chunks_exact(width).zip(factors);
+            match precision {
+                Precision::F32 => {
+                    rows.for_each(|(row, &factor)| add_scaled(d_bias, factor, &row[cols.clone()]));
+                }
+                Precision::Bf16 => {
+                    let words = cols.start / 2..cols.end.div_ceil(2);
+                    let [first, second] = sums.each_mut().map(|sums| &mut sums[..words.len()]);
+                    first.fill(0.0);
+                    second.fill(0.0);
+                    rows.for_each(|(row, &factor)| {
+                        add_scaled_parts(first, second, factor, &row[words.clone()])
+                    });
+                    for (pair, (first, second)) in d_bias.chunks_mut(2).zip(first.iter().zip(second)) {
+                        pair.iter_mut().zip([*first, *second]).for_each(|(y, x)| *y += x);
                     }
                 }
             }
@@ -145,11 +167,24 @@ struct RowSums {
     parts: usize,
     /// Subtracted from a row's logits before exponentials are taken.
     shifts: Vec<f32>,
-    /// Sum of the exponentials of each part of each row (parts x rows), so that the threads' turns do not decide its order.
+    of_parts: PartSums,
+    /// Sum of each row's exponentials.
     totals: Vec<f32>,
-    /// Largest logits, of the same shape.
-    maxima: Vec<f32>,
     labels: Vec<LabelLogit>,
+}
+
+/// Sums of the parts of each row (parts x rows), so that the threads' turns do not decide their order.
+#[derive(Default)]
+struct PartSums {
+    /// Of exponentials.
+    totals: Block<f32>,
+    /// Largest logits.
+    maxima: Block<f32>,
+}
+
+thread_local! {
+    /// Memory that each thread keeps for the next loss.
+    static PART_SUMS: Cell<Option<PartSums>> = const { Cell::new(None) };
 }
 
 #[derive(Clone, Copy, Default)]
@@ -175,23 +210,31 @@ impl RowSums {
         assert!(layer.hidden.len() == rows * depth && layer.weight.len() == vocabulary * depth);
         assert!(labels.iter().all(|&label| (label as usize) < vocabulary), "labels are words");
         let parts = parts(precision, depth, vocabulary);
-        let shift = |(hidden, &label): (&[f32], &u32)| {
-            let label = label as usize;
+        let shift = |row: usize| {
+            let (hidden, label) = (&layer.hidden[row * depth..(row + 1) * depth], labels[row] as usize);
             dot(hidden, &layer.weight[label * depth..(label + 1) * depth]) + layer.bias[label]
         };
+        let mut shifts = vec![0.0; rows];
+        let shared = SharedMut::new(&mut shifts);
+        team.split(rows, ROWS, |range| {
+            for row in range {
+                // SAFETY: `split` gives each thread rows of its own.
+                unsafe { shared.set(row, shift(row)) };
+            }
+        });
         let mut sums = RowSums {
             rows,
             parts,
-            shifts: layer.hidden.chunks(depth.max(1)).zip(labels).map(shift).collect(),
-            totals: vec![0.0; parts * rows],
-            maxima: vec![f32::NEG_INFINITY; parts * rows],
+            shifts,
+            of_parts: PART_SUMS.take().unwrap_or_default(),
+            totals: vec![0.0; rows],
             labels: vec![LabelLogit::default(); rows],
         };
         sums.compute(team, precision, layer, labels, exps);
         // Where a label is next to impossible, once more with the largest logit instead of its own.
         let mut out_of_range = false;
         for row in 0..rows {
-            if sums.total(row) > LARGEST_TOTAL {
+            if sums.totals[row] > LARGEST_TOTAL {
                 sums.shifts[row] = sums.largest(row);
                 out_of_range = true;
             }
@@ -213,8 +256,8 @@ impl RowSums {
         let (rows, vocabulary, shifts) = (self.rows, layer.bias.len(), &self.shifts);
         let depth = layer.weight.len() / vocabulary.max(1);
         let width = gradient_width(precision, vocabulary);
-        let totals = SharedMut::new(&mut self.totals);
-        let maxima = SharedMut::new(&mut self.maxima);
+        let totals = SharedMut::new(self.of_parts.totals.room(self.parts * rows));
+        let maxima = SharedMut::new(self.of_parts.maxima.room(self.parts * rows));
         let found = SharedMut::new(&mut self.labels);
         let (a, b) = (Mat::new(layer.hidden, rows, depth), Mat::new(layer.weight, vocabulary, depth).t());
         gemm_into(team, precision, a, b, &|mut piece: Piece<'_>| {
@@ -236,30 +279,33 @@ impl RowSums {
                     maxima.set(at, largest);
                 }
                 let Some(exps) = exps else { continue };
-                let start = row * width;
+                let columns = match precision {
+                    Precision::F32 => cols.clone(),
+                    Precision::Bf16 => cols.start / 2..cols.end.div_ceil(2),
+                };
+                let start = row * width + columns.start;
+                // SAFETY: as above; parts begin at whole panels, so that no word of two numbers belongs to two parts.
+                let to = unsafe { exps.slice(start..start + columns.len()) };
                 match precision {
-                    Precision::F32 => {
-                        // SAFETY: as above.
-                        unsafe { exps.slice(start + cols.start..start + cols.end) }.copy_from_slice(logits);
-                    }
-                    Precision::Bf16 => {
-                        let words = start + cols.start / 2..start + cols.end.div_ceil(2);
-                        // SAFETY: as above; parts begin at whole panels, so that no word belongs to two.
-                        rounded_words(logits, words_mut(unsafe { exps.slice(words) }));
-                    }
+                    Precision::F32 => to.copy_from_slice(logits),
+                    Precision::Bf16 => rounded_words(logits, words_mut(to)),
                 }
+                // Where the next tile's go, so that they need not wait for memory.
+                let next = to.as_ptr().wrapping_add(TILE_ROWS * width);
+                (0..to.len()).step_by(LANES).for_each(|at| prefetch(next.wrapping_add(at)));
             }
         });
-    }
-
-    /// The sum of a row's exponentials.
-    fn total(&self, row: usize) -> f32 {
-        (0..self.parts).map(|part| self.totals[part * self.rows + row]).sum()
+        self.totals.fill(0.0);
+        for part in self.of_parts.totals[..self.parts * rows].chunks_exact(rows.max(1)) {
+            self.totals.iter_mut().zip(part).for_each(|(total, part)| *total += part);
+        }
     }
 
     /// The largest logit of a row.
     fn largest(&self, row: usize) -> f32 {
-        (0..self.parts).map(|part| self.maxima[part * self.rows + row]).fold(f32::NEG_INFINITY, f32::max)
+        (0..self.parts)
+            .map(|part| self.of_parts.maxima[part * self.rows + row])
+            .fold(f32::NEG_INFINITY, f32::max)
     }
 
     /// The exponential of a row's label, with the bits that [`exponentials`] has for it.
@@ -268,14 +314,14 @@ impl RowSums {
         exponentials(&mut logit, &[0.0], self.shifts[row]).1
     }
 
-    /// The loss of a row, and [`RowSums::total`].
+    /// The loss of a row, and the sum of its exponentials.
     fn loss(&self, row: usize) -> (TokenLoss, f32) {
         let LabelLogit { logit, part: own, leads } = self.labels[row];
-        let largest = |part: usize| self.maxima[part * self.rows + row];
+        let largest = |part: usize| self.of_parts.maxima[part * self.rows + row];
         let correct = leads
             && (0..own).all(|p| largest(p) < logit)
             && (own + 1..self.parts).all(|p| largest(p) <= logit);
-        let total = self.total(row);
+        let total = self.totals[row];
         (TokenLoss { nll: total.ln() + (self.shifts[row] - logit), correct }, total)
     }
 
@@ -288,6 +334,13 @@ impl RowSums {
             let losses = unsafe { losses.slice(range.clone()) };
             range.zip(losses).for_each(|(row, loss)| each(row, loss));
         });
+    }
+}
+
+impl Drop for RowSums {
+    fn drop(&mut self) {
+        // A thread that ends keeps nothing.
+        let _ = PART_SUMS.try_with(|kept| kept.set(Some(std::mem::take(&mut self.of_parts))));
     }
 }
 
@@ -337,15 +390,12 @@ multiversion! {
 }
 
 multiversion! {
-    /// `y += factor x`, for `x` in bf16.
-    fn add_scaled_rounded(y: &mut [f32], factor: f32, x: &[f32]) {
-        let (pairs, last) = y.as_chunks_mut::<2>();
-        for (y, x) in pairs.iter_mut().zip(x) {
-            let (first, second) = parts_of_word(x.to_bits());
-            *y = [y[0] + factor * first, y[1] + factor * second];
-        }
-        if let ([y], Some(x)) = (last, x.last()) {
-            *y += factor * parts_of_word(x.to_bits()).0;
+    /// Adds `factor x`, for pairs `x` of bf16 numbers.
+    fn add_scaled_parts(first: &mut [f32], second: &mut [f32], factor: f32, x: &[f32]) {
+        for ((first, second), x) in first.iter_mut().zip(second).zip(x) {
+            let (x_first, x_second) = parts_of_word(x.to_bits());
+            *first += factor * x_first;
+            *second += factor * x_second;
         }
     }
 }

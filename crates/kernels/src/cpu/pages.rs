@@ -54,6 +54,17 @@ impl<T: Plain> Block<T> {
     }
 }
 
+impl<T: Plain> Block<T> {
+    /// The first `len` elements, of any content, of a block that grows where it is too small: for what is needed again and again.
+    pub fn room(&mut self, len: usize) -> &mut [T] {
+        if self.len < len {
+            // Somewhat more, so that it does not grow again for a little.
+            *self = Block::zeros(len + len / 4);
+        }
+        &mut self[..len]
+    }
+}
+
 impl<T: Plain> Default for Block<T> {
     fn default() -> Self {
         Block::zeros(0)

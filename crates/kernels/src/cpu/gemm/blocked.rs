@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use super::super::pages::{Block, Plain};
+use super::super::pages::Block;
 use super::super::threads::{SharedMut, Team, share};
 use super::kernel::{Kernel, PANEL, ROWS};
 use super::layout::{self, Entry};
@@ -30,15 +30,6 @@ pub(super) enum Left<'a> {
     Rounded(Rounded<'a>),
 }
 
-impl Left<'_> {
-    fn rows(&self) -> usize {
-        match self {
-            Left::Plain(a) => a.rows,
-            Left::Rounded(a) => a.shape().0,
-        }
-    }
-}
-
 /// Where the sums of a product go.
 #[derive(Clone, Copy)]
 enum Target<'a> {
@@ -50,18 +41,9 @@ enum Target<'a> {
 
 /// `C = beta C + A B` in `format`, f32 or bf16.
 pub(super) fn multiply(team: &Team, format: Format, c: MatMut<'_>, beta: f32, a: Left<'_>, b: Mat<'_>) {
-    let (m, n, k) = (c.rows, c.cols, b.rows);
-    let output = Output { stride: c.row_stride, cols: n, data: SharedMut::new(c.data) };
-    // Parts of the depth of nearly the same length, borders between whole groups.
-    let groups = format.groups(k);
-    let depths = groups.div_ceil(DEPTH).max(1);
-    for number in 0..depths {
-        let depth = share(groups, depths, number);
-        let depth = depth.start * format.group()..(depth.end * format.group()).min(k);
-        let start = if beta == 0.0 && number == 0 { Start::Zero } else { Start::Output };
-        let target = Target::Output(output, start);
-        Product { format, kernel: format.kernel(), rows: m, a, b, depth, target }.compute(team);
-    }
+    let output = Output { stride: c.row_stride, cols: c.cols, data: SharedMut::new(c.data) };
+    let target = Target::Output(output, if beta == 0.0 { Start::Zero } else { Start::Output });
+    Product { format, kernel: format.kernel(), rows: c.rows, a, b, target }.compute(team);
 }
 
 /// `A B` in `format`, f32 or bf16, a piece at a time.
@@ -72,9 +54,9 @@ pub(super) fn multiply_into(
     b: Mat<'_>,
     take: &(dyn Fn(Piece<'_>) + Sync),
 ) {
-    let (a, target) = (Left::Plain(a), Target::Taken(take));
-    let (rows, depth) = (a.rows(), 0..b.rows);
-    Product { format, kernel: format.kernel(), rows, a, b, depth, target }.compute(team);
+    let target = Target::Taken(take);
+    let product = Product { format, kernel: format.kernel(), rows: a.rows, a: Left::Plain(a), b, target };
+    product.compute(team);
 }
 
 /// Panels of one part of the columns of a product whose sums are taken, with `depth` terms each.
@@ -122,16 +104,17 @@ fn with_own<R>(work: impl FnOnce(&mut Own) -> R) -> R {
     result
 }
 
-/// A product over a part of its depth (the dimension summed over).
 struct Product<'a> {
     format: Format,
     kernel: Kernel,
     rows: usize,
     a: Left<'a>,
     b: Mat<'a>,
-    depth: Range<usize>,
     target: Target<'a>,
 }
+
+/// Groups of inputs, some of all that a product sums over.
+type Groups = Range<usize>;
 
 impl<'a> Product<'a> {
     fn compute(&self, team: &Team) {
@@ -146,102 +129,143 @@ impl<'a> Product<'a> {
         SHARED.set(Some(shared));
     }
 
+    /// Groups of the whole depth (the dimension summed over).
     fn groups(&self) -> usize {
-        self.format.groups(self.depth.len())
+        self.format.groups(self.b.rows)
+    }
+
+    /// In how many parts the depth is summed over. Sums that are taken must be whole.
+    fn depths(&self) -> usize {
+        match self.target {
+            Target::Output(..) => self.groups().div_ceil(DEPTH).max(1),
+            Target::Taken(_) => 1,
+        }
+    }
+
+    /// The parts of the depth, of nearly the same length.
+    fn parts_of_depth(&self) -> impl Iterator<Item = Groups> {
+        let (groups, depths) = (self.groups(), self.depths());
+        (0..depths).map(move |number| share(groups, depths, number))
+    }
+
+    /// The inputs of some groups.
+    fn inputs(&self, groups: &Groups) -> Range<usize> {
+        groups.start * self.format.group()..(groups.end * self.format.group()).min(self.b.rows)
     }
 
     /// Rows of A as words where they need no layout.
     fn direct_rows(&self) -> Option<Rows<'a>> {
-        let start = self.depth.start / self.format.group();
         match self.a {
             Left::Plain(a) if self.format == Format::F32 && a.col_stride == 1 && a.table.is_empty() => {
-                Some(Rows { words: &f32::words(a.data)[start.min(a.data.len())..], stride: a.row_stride })
+                Some(Rows { words: f32::words(a.data), stride: a.row_stride })
             }
-            Left::Rounded(a) if !a.transposed => {
-                Some(Rows { words: &a.words[start.min(a.words.len())..], stride: a.stride() })
-            }
+            Left::Rounded(a) if !a.transposed => Some(Rows { words: a.words, stride: a.stride() }),
             _ => None,
         }
     }
 
     /// Lays out some rows of A.
-    fn lay_out_rows(&self, rows: Range<usize>, words: &mut [u32]) {
+    fn lay_out_rows(&self, rows: Range<usize>, groups: &Groups, words: &mut [u32]) {
+        let depth = self.inputs(groups);
         match self.a {
-            Left::Plain(a) => layout::rows(self.format, a, rows, self.depth.clone(), words),
-            Left::Rounded(a) => layout::rows_of_rounded(a, rows, self.depth.clone(), words),
+            Left::Plain(a) => layout::rows(self.format, a, rows, depth, words),
+            Left::Rounded(a) => layout::rows_of_rounded(a, rows, depth, words),
         }
     }
 
     /// Lays out some panels of B.
-    fn lay_out_panels(&self, panels: Range<usize>, entries: &mut [Entry], scratch: &mut layout::Scratch) {
-        layout::panels(self.format, self.b, self.depth.clone(), panels, entries, scratch);
+    fn lay_out_panels(
+        &self,
+        panels: Range<usize>,
+        groups: &Groups,
+        entries: &mut [Entry],
+        scratch: &mut layout::Scratch,
+    ) {
+        layout::panels(self.format, self.b, self.inputs(groups), panels, entries, scratch);
     }
 
-    /// Threads share the columns: rows of A are laid out by all, panels of B by their thread.
+    /// Threads share the columns: rows of A are laid out by all, panels of B by their thread, which goes through the whole
+    /// depth alone.
     fn by_columns(&self, team: Option<&Team>, shared: &mut Shared) {
-        let (m, n, groups) = (self.rows, self.b.cols, self.groups());
+        let (m, n, all_groups) = (self.rows, self.b.cols, self.groups());
         let x = self.direct_rows().unwrap_or_else(|| {
-            let words = room(&mut shared.words, m * groups);
+            let words = shared.words.room(m * all_groups);
             let target = SharedMut::new(words);
             split(team, m, PANEL, |rows| {
                 // SAFETY: `split` gives each thread rows of its own.
-                let words = unsafe { target.slice(rows.start * groups..rows.end * groups) };
-                self.lay_out_rows(rows, words);
+                let words = unsafe { target.slice(rows.start * all_groups..rows.end * all_groups) };
+                self.lay_out_rows(rows, &(0..all_groups), words);
             });
-            Rows { words, stride: groups }
+            Rows { words, stride: all_groups }
         });
-        let (all, block) = (n.div_ceil(PANEL), panels_in_cache(groups));
+        let (all, block) = (n.div_ceil(PANEL), panels_in_cache(all_groups.div_ceil(self.depths())));
         take_turns(team, all.div_ceil(block), |number| {
             with_own(|own| {
                 let some = number * block..all.min((number + 1) * block);
-                let entries = room(&mut own.panels, some.len() * groups);
-                self.lay_out_panels(some.clone(), entries, &mut own.scratch);
-                self.multiply(x, 0..m, Panels { entries, groups }, some, &mut own.sums);
+                for groups in self.parts_of_depth() {
+                    let entries = own.panels.room(some.len() * groups.len());
+                    self.lay_out_panels(some.clone(), &groups, entries, &mut own.scratch);
+                    let laid_out = Panels { entries, groups: groups.len() };
+                    self.multiply(
+                        x.from(0, groups.start),
+                        0..m,
+                        laid_out,
+                        some.clone(),
+                        groups.start,
+                        &mut own.sums,
+                    );
+                }
             });
         });
     }
 
-    /// Threads share the rows: panels of B are laid out by all, rows of A by their thread.
+    /// Threads share the rows: panels of B are laid out by all, for one part of the depth after the other, rows of A by their
+    /// thread.
     fn by_rows(&self, team: Option<&Team>, shared: &mut Shared) {
-        let (m, n, groups) = (self.rows, self.b.cols, self.groups());
+        let (m, n) = (self.rows, self.b.cols);
         let panels = n.div_ceil(PANEL);
-        let entries = room(&mut shared.panels, panels * groups);
-        let target = SharedMut::new(entries);
-        split(team, panels, 1, |panels| {
-            // SAFETY: `split` gives each thread panels of its own.
-            let entries = unsafe { target.slice(panels.start * groups..panels.end * groups) };
-            with_own(|own| self.lay_out_panels(panels, entries, &mut own.scratch));
-        });
-        let laid_out = Panels { entries, groups };
         let direct = self.direct_rows();
         // Blocks of nearly the same size and of whole tiles, as many for each thread as for any other.
         let tiles = m.div_ceil(ROWS);
         let threads = team.map_or(1, Team::size);
         let blocks = (m.div_ceil(ROW_BLOCK).next_multiple_of(threads)).min(tiles);
-        take_turns(team, blocks, |number| {
-            with_own(|own| {
-                let tiles = share(tiles, blocks, number);
-                let block = tiles.start * ROWS..m.min(tiles.end * ROWS);
-                let x = match direct {
-                    Some(x) => Rows { words: &x.words[block.start * x.stride..], stride: x.stride },
-                    None => {
-                        let words = room(&mut own.words, block.len() * groups);
-                        self.lay_out_rows(block.clone(), words);
-                        Rows { words, stride: groups }
-                    }
-                };
-                self.multiply(x, block, laid_out, 0..panels, &mut own.sums);
+        for groups in self.parts_of_depth() {
+            let count = groups.len();
+            let entries = shared.panels.room(panels * count);
+            let target = SharedMut::new(entries);
+            split(team, panels, 1, |panels| {
+                // SAFETY: `split` gives each thread panels of its own.
+                let entries = unsafe { target.slice(panels.start * count..panels.end * count) };
+                with_own(|own| self.lay_out_panels(panels, &groups, entries, &mut own.scratch));
             });
-        });
+            let laid_out = Panels { entries, groups: count };
+            take_turns(team, blocks, |number| {
+                with_own(|own| {
+                    let tiles = share(tiles, blocks, number);
+                    let block = tiles.start * ROWS..m.min(tiles.end * ROWS);
+                    let x = match direct {
+                        Some(x) => x.from(block.start, groups.start),
+                        None => {
+                            let words = own.words.room(block.len() * count);
+                            self.lay_out_rows(block.clone(), &groups, words);
+                            Rows { words, stride: count }
+                        }
+                    };
+                    self.multiply(x, block, laid_out, 0..panels, groups.start, &mut own.sums);
+                });
+            });
+        }
     }
 
-    /// Multiplies what is laid out: `rows` and `panels` are the numbers of what `x` and `laid_out` begin with.
+    /// Multiplies what is laid out: `rows` and `panels` are the numbers of what `x` and `laid_out` hold, `first_group` that of
+    /// the first input group of both.
     fn multiply(
         &self,
         x: Rows<'_>,
         rows: Range<usize>,
         laid_out: Panels<'_>,
         panels: Range<usize>,
+        first_group: usize,
         sums: &mut Block<f32>,
     ) {
         let part = |x, panels, output, start| Part {
@@ -256,6 +280,7 @@ impl<'a> Product<'a> {
         };
         let take = match self.target {
             Target::Output(output, start) => {
+                let start = if first_group == 0 { start } else { Start::Output };
                 let part = part(x, laid_out, output, start);
                 let part = Part { first_row: rows.start, first_panel: panels.start, ..part };
                 return part.multiply(0..panels.len(), 0..rows.len());
@@ -268,11 +293,11 @@ impl<'a> Product<'a> {
             let some = first..panels.end.min(first + block);
             let entries = &laid_out.entries[(some.start - panels.start) * groups..];
             let stride = some.len() * PANEL;
-            let sums = room(sums, ROWS * stride);
+            let sums = sums.room(ROWS * stride);
             for index in 0..tiles {
                 let tile = share(rows.len(), tiles, index);
                 let output = Output { data: SharedMut::new(sums), stride, cols: stride };
-                let x = Rows { words: &x.words[tile.start * x.stride..], stride: x.stride };
+                let x = x.from(tile.start, 0);
                 part(x, Panels { entries, groups }, output, Start::Zero)
                     .multiply(0..some.len(), 0..tile.len());
                 take(Piece {
@@ -301,13 +326,4 @@ fn take_turns(team: Option<&Team>, count: usize, part: impl Fn(usize) + Sync) {
         Some(team) => team.take_turns(count, part),
         None => (0..count).for_each(part),
     }
-}
-
-/// The first `len` elements of a buffer that only grows; of any content.
-fn room<T: Plain>(buffer: &mut Block<T>, len: usize) -> &mut [T] {
-    if buffer.len() < len {
-        // Somewhat more, so that slightly larger products do not ask for memory again.
-        *buffer = Block::zeros(len + len / 4);
-    }
-    &mut buffer[..len]
 }

@@ -10,7 +10,7 @@ pub(super) const LINES: usize = 4;
 pub(super) const PANEL: usize = LANES * LINES;
 /// Rows that a kernel takes at once: with [`LINES`] they make 24 sums, enough to keep two multipliers of latency 4 busy, and
 /// leave registers for the operands.
-pub(super) const ROWS: usize = 6;
+pub(in crate::cpu) const ROWS: usize = 6;
 
 /// One register and one cache line: 32-bit words, in kernels read as what the format says.
 #[derive(Clone, Copy)]

@@ -21,6 +21,7 @@ use std::ops::Range;
 
 pub(super) use self::bf16::{parts as parts_of_word, words as rounded_words};
 pub(super) use self::f32::words_mut;
+pub(super) use self::kernel::{ROWS as TILE_ROWS, prefetch};
 use self::packed::Format;
 pub use self::peak::peak;
 use super::isa::Isa;

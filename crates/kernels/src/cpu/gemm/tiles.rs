@@ -28,6 +28,14 @@ pub(super) struct Rows<'a> {
     pub(super) stride: usize,
 }
 
+impl<'a> Rows<'a> {
+    /// The same from a row and a word of each on; nothing where there is none.
+    pub(super) fn from(self, row: usize, word: usize) -> Rows<'a> {
+        let start = (row * self.stride + word).min(self.words.len());
+        Rows { words: &self.words[start..], stride: self.stride }
+    }
+}
+
 /// The right side: panels of `groups` entries each, one after the other.
 #[derive(Clone, Copy)]
 pub(super) struct Panels<'a> {
@@ -83,7 +91,8 @@ impl Part<'_> {
             return;
         }
         let tiles = rows.len().div_ceil(ROWS);
-        let mut tile = Tile::ZERO;
+        // Made where it is needed: a tile of few inputs is multiplied in not much more time.
+        let mut tile = None;
         // Parts of the depth of the same length, so that none is short; integers are scaled when they are all summed up.
         let depths = if self.scales.is_some() { 1 } else { self.panels.groups.div_ceil(DEPTH).max(1) };
         let block = panels_in_cache(self.panels.groups.div_ceil(depths));
@@ -103,10 +112,18 @@ impl Part<'_> {
     }
 
     /// The product of one panel with at most [`ROWS`] rows, over some groups of inputs.
-    fn tile(&self, panel: usize, rows: Range<usize>, depth: Range<usize>, start: Start, tile: &mut Tile) {
+    fn tile(
+        &self,
+        panel: usize,
+        rows: Range<usize>,
+        depth: Range<usize>,
+        start: Start,
+        tile: &mut Option<Tile>,
+    ) {
         let words = &self.x.words[rows.start * self.x.stride + depth.start..];
         let entries = &self.panels.entries[panel * self.panels.groups..][depth];
         if let Some(scales) = self.scales {
+            let tile = tile.get_or_insert(Tile::ZERO);
             self.kernel.run(entries, words, self.x.stride, rows.len(), false, &mut Sums::of(tile));
             let outputs = &scales.outputs[panel * LINES..(panel + 1) * LINES];
             for (sums, row) in tile.rows.iter().zip(rows) {
@@ -126,6 +143,7 @@ impl Part<'_> {
             sums.fetch();
             return self.kernel.run(entries, words, self.x.stride, count, add, &mut sums);
         }
+        let tile = tile.get_or_insert(Tile::ZERO);
         if add {
             for (sums, row) in tile.rows.iter_mut().zip(rows.clone()) {
                 f32::begin(sums, self.outputs(panel, row));
