@@ -244,7 +244,7 @@ impl Golden {
     fn first_row_attention(&self, source: &[u32], steps: usize) -> Vec<Vec<f32>> {
         const BEAM: usize = 5;
         let tape = Tape::forgetting(Arc::clone(&self.team));
-        let graph = Graph::new(&tape, self.model.parameters());
+        let graph = Graph::packed(&tape, self.model.parameters());
         let layers = &self.model.layers;
         let batch = self.model.batch([(source, &[][..])]);
         let encoded = layers.encode(&graph, &batch.source);
@@ -315,7 +315,7 @@ impl Golden {
 
     fn forced_attention(&self, source: &[u32], target: &[u32]) -> Vec<Vec<f32>> {
         let tape = Tape::forgetting(Arc::clone(&self.team));
-        let graph = Graph::new(&tape, self.model.parameters());
+        let graph = Graph::packed(&tape, self.model.parameters());
         let layers = &self.model.layers;
         let batch = self.model.batch([(source, target)]);
         let encoded = layers.encode(&graph, &batch.source);

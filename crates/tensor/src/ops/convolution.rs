@@ -1,15 +1,17 @@
-//! Convolution over sentences, as one product, and the activation after it.
+//! Convolution over sentences, and the activation after it.
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use kokanee_kernels::conv::minimal::{self, Chunks, PRODUCTS};
 use kokanee_kernels::conv::{self, Activation, Window};
 use kokanee_kernels::packed::PackedMatrix;
 use kokanee_kernels::{Team, elementwise, gemm, reduce};
 
+use super::{Weight, linear};
 use crate::{Tape, Tensor, Var};
 
-/// The filters of a convolution, laid out so that a window of neighbouring rows meets them in one product.
+/// The filters of a convolution, laid out for its products.
 pub struct Filters {
     /// C x H x width, as on disk.
     weight: Var,
@@ -19,12 +21,17 @@ pub struct Filters {
     units: usize,
 }
 
-/// Filters as a matrix C x (width H).
 enum Layout {
-    Plain(Arc<Tensor>),
-    /// Of a weight that is kept laid out.
+    /// Of one tap: a matrix C x H as they are.
+    OneTap,
+    /// For the products of minimal filtering.
+    Transformed(Arc<Operands>),
+    /// As a matrix C x (width H) that meets windows of neighbouring rows; of a weight that is kept laid out.
     Packed(Arc<PackedMatrix>),
 }
+
+/// A matrix for each product, of which the last may be empty.
+type Operands = [Tensor; PRODUCTS];
 
 impl Filters {
     /// `weight` C x H x width (outputs, inputs, positions; cross-correlation, no flip), `bias` C.
@@ -33,85 +40,163 @@ impl Filters {
             panic!("filters have three extents, not {}", weight.value().shape())
         };
         assert_eq!(width, window.width, "filters as wide as their window");
-        let lay_out = || {
-            let mut laid_out = Tensor::scratch([outputs, width * units]);
-            conv::swap_inner(tape.team(), laid_out.data_mut(), weight.value().data(), units, width);
-            laid_out
-        };
-        let inputs = width * units;
+        let (team, taps) = (tape.team(), weight.value());
         let layout = match weight.packed() {
-            None => Layout::Plain(Arc::new(lay_out())),
-            Some(packed) => Layout::Packed(
-                packed.columns(0..inputs, |format| PackedMatrix::pack(tape.team(), format, lay_out().mat())),
-            ),
+            Some(packed) => Layout::Packed(packed.columns(0..width * units, |format| {
+                let mut laid_out = Tensor::scratch([outputs, width * units]);
+                conv::window_filters(team, laid_out.data_mut(), taps.data(), units, width);
+                PackedMatrix::pack(team, format, laid_out.mat())
+            })),
+            None if width == 1 => Layout::OneTap,
+            None => {
+                let mut transformed = operands(outputs, window, units);
+                minimal::filters(team, width, units, taps.data(), all_mut(&mut transformed));
+                Layout::Transformed(Arc::new(transformed))
+            }
         };
         Filters { weight: weight.clone(), bias: bias.clone(), layout, window, units }
     }
 
-    /// Pre-activations B x C of windows B x (width H) that are at hand: one step of a decoder. Not recorded.
+    /// Pre-activations B x C of windows B x (width H) that are at hand: one step of a decoder, whose weights are packed. Not
+    /// recorded.
     pub fn step(&self, tape: &Tape, windows: &Tensor) -> Tensor {
-        assert!(!self.weight.wants_gradient(), "steps are for decoding");
-        self.multiply(tape, windows)
-    }
-
-    /// `X W' + b`.
-    fn multiply(&self, tape: &Tape, windows: &Tensor) -> Tensor {
+        let Layout::Packed(packed) = &self.layout else { panic!("steps are for weights that are packed") };
         let mut y = Tensor::scratch([windows.rows(), self.weight.value().rows()]);
         elementwise::fill_rows(tape.team(), y.data_mut(), &[self.bias.value().data()]);
-        match &self.layout {
-            Layout::Plain(w) => {
-                gemm(tape.team(), tape.precision(), y.mat_mut(), 1.0, windows.mat(), w.mat().t());
-            }
-            Layout::Packed(packed) => packed.multiply(tape.team(), windows.data(), y.data_mut(), 1.0),
-        }
+        packed.multiply(tape.team(), windows.data(), y.data_mut(), 1.0);
         y
     }
 }
 
 /// Convolution of `x` (T x H) within the sentences `spans`: T x C. Positions beyond a sentence count as zeros.
-///
-/// With X the windows laid side by side, T x (width H): `y = X W' + b`; so `dX = dy W`, which the tokens of each window share
-/// out, `dW = dy' X`, `db = column sums`. X is laid out again for backward rather than kept: it is `width` times as large as x.
 pub fn convolution(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Filters) -> Var {
     let (rows, units, window) = (x.value().rows(), filters.units, filters.window);
     assert_eq!(x.value().cols(), units, "inputs of a convolution");
+    match &filters.layout {
+        Layout::OneTap => linear(tape, x, &Weight::whole(&filters.weight), &[&filters.bias]),
+        Layout::Transformed(transformed) => filtered_in_pairs(tape, spans, x, filters, transformed),
+        Layout::Packed(_) => {
+            let mut windows = Tensor::scratch([rows, window.width * units]);
+            conv::windows(tape.team(), spans, window, units, x.value().data(), windows.data_mut());
+            tape.constant(filters.step(tape, &windows))
+        }
+    }
+}
+
+/// Convolution by minimal filtering.
+///
+/// Two neighbouring outputs of three taps g see four inputs d: `y0 = d0 g0 + d1 g1 + d2 g2`, `y1 = d1 g0 + d2 g1 + d3 g2`. Put
+/// `s = (d1 + d2) (g0+g1+g2)/2` and `q = (d2 - d1) (g0-g1+g2)/2`. Their sum is `d1 g1 + d2 (g0+g2)`, which is what y0 wants of d1
+/// and d2 but for `d2 g0`; their difference `s - q = d1 (g0+g2) + d2 g1` is what y1 wants but for `d1 g2`. So
+/// `y0 = (d0 - d2) g0 + s + q` and `y1 = (d3 - d1) g2 + s - q`: four multiplications for six. With two taps `s = d1 (g0+g1)`,
+/// `y0 = (d0 - d1) g0 + s`, `y1 = (d2 - d1) g1 + s`: three for four. (Winograd 1980; Lavin & Gray 2016.) Wider filters are sums of
+/// such chunks, and what enters the outputs in one way is one product over all units of all chunks, for all P pairs of the batch:
+///
+/// ```text
+/// M_i = D_i G_i'        P x C from P x n_i H and C x n_i H, i = first, second, both, opposed
+/// y0 = M_first + M_both + M_opposed + b        y1 = M_second + M_both - M_opposed + b
+/// ```
+///
+/// D is linear in x and G in the filters, so gradients go back through the same products and the transposed transforms:
+/// `dM_first = dy0`, `dM_second = dy1`, `dM_both = dy0 + dy1`, `dM_opposed = dy0 - dy1` (dy1 = 0 where there is no second output);
+/// `dD_i = dM_i G_i`, `dG_i = dM_i' D_i`; each token gets what the pairs that saw it got,
+///
+/// ```text
+/// three taps:  dd0 += dD_first   dd1 += dD_both - dD_opposed - dD_second   dd2 += dD_both + dD_opposed - dD_first   dd3 += dD_second
+///              dg0 = dG_first + h   dg1 = (dG_both - dG_opposed)/2   dg2 = dG_second + h,   h = (dG_both + dG_opposed)/2
+/// two taps:    dd0 += dD_first   dd1 += dD_both - dD_first - dD_second   dd2 += dD_second
+///              dg0 = dG_first + dG_both   dg1 = dG_second + dG_both
+/// ```
+///
+/// and `db = column sums of dy`, which are those of dM_both. D is laid out again for backward rather than kept: it is some times as
+/// large as x.
+fn filtered_in_pairs(
+    tape: &Tape,
+    spans: &Arc<[Range<u32>]>,
+    x: &Var,
+    filters: &Filters,
+    transformed: &Arc<Operands>,
+) -> Var {
+    let (units, window, wide) = (filters.units, filters.window, filters.weight.value().rows());
+    let (rows, pairs) = (x.value().rows(), minimal::pairs(spans));
     let lay_out = move |team: &Team, spans: &[Range<u32>], x: &Tensor| {
-        let mut windows = Tensor::scratch([rows, window.width * units]);
-        conv::windows(team, spans, window, units, x.data(), windows.data_mut());
-        windows
+        let mut d = operands(pairs, window, units);
+        minimal::inputs(team, spans, window, units, x.data(), all_mut(&mut d));
+        d
     };
-    let y = filters.multiply(tape, &lay_out(tape.team(), spans, x.value()));
+    // Of no pairs where a product is empty.
+    let products = move || terms(window).map(|terms| Tensor::scratch([if terms == 0 { 0 } else { pairs }, wide]));
+
+    let mut m = products();
+    let d = lay_out(tape.team(), spans, x.value());
+    for ((m, d), g) in m.iter_mut().zip(&d).zip(transformed.iter()) {
+        if m.rows() > 0 {
+            gemm(tape.team(), tape.precision(), m.mat_mut(), 0.0, d.mat(), g.mat().t());
+        }
+    }
+    drop(d);
+    let mut y = Tensor::scratch([rows, wide]);
+    minimal::outputs(tape.team(), spans, filters.bias.value().data(), all(&m), y.data_mut());
+    drop(m);
     let y = tape.result(y, [x.slot(), filters.weight.slot(), filters.bias.slot()]);
     if y.wants_gradient() {
         let (dy, x, weight, bias) = (y.slot(), x.clone(), filters.weight.clone(), filters.bias.clone());
-        let Layout::Plain(laid_out) = &filters.layout else {
-            panic!("a packed weight gets no gradient, and nothing flows back through it");
-        };
-        let (spans, laid_out) = (Arc::clone(spans), Arc::clone(laid_out));
+        let (spans, transformed) = (Arc::clone(spans), Arc::clone(transformed));
         tape.record(move |gradients| {
-            let Some(d) = gradients.take(dy) else { return };
+            let Some(dy) = gradients.take(dy) else { return };
             let (team, precision) = (gradients.team(), gradients.precision());
+            let mut dm = products();
+            minimal::outputs_backward(&team, &spans, wide, dy.data(), all_mut(&mut dm));
+            drop(dy);
             gradients.accumulate(&bias, bias.value().shape(), |team, sum, beta| {
-                reduce::column_sums(team, sum.data_mut(), beta, d.data());
+                let [_, _, both, _] = &dm;
+                reduce::column_sums(team, sum.data_mut(), beta, both.data());
             });
             if weight.wants_gradient() {
-                let windows = lay_out(&team, &spans, x.value());
-                let mut d_laid_out = Tensor::scratch(laid_out.shape().clone());
-                gemm(&team, precision, d_laid_out.mat_mut(), 0.0, d.mat().t(), windows.mat());
+                let d = lay_out(&team, &spans, x.value());
+                let mut dg = operands(wide, window, units);
+                for ((dg, dm), d) in dg.iter_mut().zip(&dm).zip(&d) {
+                    if dg.cols() > 0 {
+                        gemm(&team, precision, dg.mat_mut(), 0.0, dm.mat().t(), d.mat());
+                    }
+                }
+                drop(d);
                 let mut d_weight = Tensor::scratch(weight.value().shape().clone());
-                conv::swap_inner(&team, d_weight.data_mut(), d_laid_out.data(), window.width, units);
+                minimal::filters_backward(&team, window.width, units, all(&dg), d_weight.data_mut());
                 gradients.add(&weight, d_weight);
             }
             if x.wants_gradient() {
-                let mut d_windows = Tensor::scratch([rows, window.width * units]);
-                gemm(&team, precision, d_windows.mat_mut(), 0.0, d.mat(), laid_out.mat());
+                let mut dd = operands(pairs, window, units);
+                for ((dd, dm), g) in dd.iter_mut().zip(&dm).zip(transformed.iter()) {
+                    if dd.cols() > 0 {
+                        gemm(&team, precision, dd.mat_mut(), 0.0, dm.mat(), g.mat());
+                    }
+                }
                 let mut dx = Tensor::scratch([rows, units]);
-                conv::windows_backward(&team, &spans, window, units, d_windows.data(), dx.data_mut());
+                minimal::inputs_backward(&team, &spans, window, units, all(&dd), dx.data_mut());
                 gradients.add(&x, dx);
             }
         });
     }
     y
+}
+
+/// Chunks that each product has inputs of.
+fn terms(window: Window) -> [usize; PRODUCTS] {
+    Chunks::of(window.width).terms()
+}
+
+/// Room for inputs or filters of the products: `rows` x n_i H.
+fn operands(rows: usize, window: Window, units: usize) -> Operands {
+    terms(window).map(|terms| Tensor::scratch([rows, terms * units]))
+}
+
+fn all(operands: &Operands) -> [&[f32]; PRODUCTS] {
+    operands.each_ref().map(Tensor::data)
+}
+
+fn all_mut(operands: &mut Operands) -> [&mut [f32]; PRODUCTS] {
+    operands.each_mut().map(Tensor::data_mut)
 }
 
 /// The activation: T x H from T x H, or from T x 2H for glu.
