@@ -11,26 +11,18 @@ use kokanee_kernels::{Team, elementwise, gemm, reduce};
 use super::{Weight, linear};
 use crate::{Tape, Tensor, Var};
 
-/// The filters of a convolution, laid out for its products.
+/// The filters of a convolution.
 pub struct Filters {
     /// C x H x width, as on disk.
     weight: Var,
     bias: Var,
-    layout: Layout,
+    /// As a matrix C x (width H) that meets windows of neighbouring rows; of a weight that is kept laid out.
+    packed: Option<Arc<PackedMatrix>>,
     window: Window,
     units: usize,
 }
 
-enum Layout {
-    /// Of one tap: a matrix C x H as they are.
-    OneTap,
-    /// For the products of minimal filtering.
-    Transformed(Arc<Operands>),
-    /// As a matrix C x (width H) that meets windows of neighbouring rows; of a weight that is kept laid out.
-    Packed(Arc<PackedMatrix>),
-}
-
-/// A matrix for each product, of which the last may be empty.
+/// A matrix for each product of minimal filtering, of which the last may be empty.
 type Operands = [Tensor; PRODUCTS];
 
 impl Filters {
@@ -40,27 +32,19 @@ impl Filters {
             panic!("filters have three extents, not {}", weight.value().shape())
         };
         assert_eq!(width, window.width, "filters as wide as their window");
-        let (team, taps) = (tape.team(), weight.value());
-        let layout = match weight.packed() {
-            Some(packed) => Layout::Packed(packed.columns(0..width * units, |format| {
-                let mut laid_out = Tensor::scratch([outputs, width * units]);
-                conv::window_filters(team, laid_out.data_mut(), taps.data(), units, width);
-                PackedMatrix::pack(team, format, laid_out.mat())
-            })),
-            None if width == 1 => Layout::OneTap,
-            None => {
-                let mut transformed = operands(outputs, window, units);
-                minimal::filters(team, width, units, taps.data(), all_mut(&mut transformed));
-                Layout::Transformed(Arc::new(transformed))
-            }
+        let lay_out = |format| {
+            let mut laid_out = Tensor::scratch([outputs, width * units]);
+            conv::window_filters(tape.team(), laid_out.data_mut(), weight.value().data(), units, width);
+            PackedMatrix::pack(tape.team(), format, laid_out.mat())
         };
-        Filters { weight: weight.clone(), bias: bias.clone(), layout, window, units }
+        let packed = weight.packed().map(|packed| packed.columns(0..width * units, lay_out));
+        Filters { weight: weight.clone(), bias: bias.clone(), packed, window, units }
     }
 
     /// Pre-activations B x C of windows B x (width H) that are at hand: one step of a decoder, whose weights are packed. Not
     /// recorded.
     pub fn step(&self, tape: &Tape, windows: &Tensor) -> Tensor {
-        let Layout::Packed(packed) = &self.layout else { panic!("steps are for weights that are packed") };
+        let packed = self.packed.as_ref().expect("steps are for weights that are packed");
         let mut y = Tensor::scratch([windows.rows(), self.weight.value().rows()]);
         elementwise::fill_rows(tape.team(), y.data_mut(), &[self.bias.value().data()]);
         packed.multiply(tape.team(), windows.data(), y.data_mut(), 1.0);
@@ -69,17 +53,20 @@ impl Filters {
 }
 
 /// Convolution of `x` (T x H) within the sentences `spans`: T x C. Positions beyond a sentence count as zeros.
+///
+/// By minimal filtering, which saves three multiplications of ten (`filtered_in_pairs`); but for filters of one tap, which are a
+/// linear layer, and for weights that are packed, where an output may depend on its own window alone and is one row of a product.
 pub fn convolution(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Filters) -> Var {
     let (rows, units, window) = (x.value().rows(), filters.units, filters.window);
     assert_eq!(x.value().cols(), units, "inputs of a convolution");
-    match &filters.layout {
-        Layout::OneTap => linear(tape, x, &Weight::whole(&filters.weight), &[&filters.bias]),
-        Layout::Transformed(transformed) => filtered_in_pairs(tape, spans, x, filters, transformed),
-        Layout::Packed(_) => {
-            let mut windows = Tensor::scratch([rows, window.width * units]);
-            conv::windows(tape.team(), spans, window, units, x.value().data(), windows.data_mut());
-            tape.constant(filters.step(tape, &windows))
-        }
+    if filters.packed.is_some() {
+        let mut windows = Tensor::scratch([rows, window.width * units]);
+        conv::windows(tape.team(), spans, window, units, x.value().data(), windows.data_mut());
+        return tape.constant(filters.step(tape, &windows));
+    }
+    match window.width {
+        1 => linear(tape, x, &Weight::whole(&filters.weight), &[&filters.bias]),
+        _ => filtered_in_pairs(tape, spans, x, filters),
     }
 }
 
@@ -108,15 +95,9 @@ pub fn convolution(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Fi
 ///              dg0 = dG_first + dG_both   dg1 = dG_second + dG_both
 /// ```
 ///
-/// and `db = column sums of dy`, which are those of dM_both. D is laid out again for backward rather than kept: it is some times as
-/// large as x.
-fn filtered_in_pairs(
-    tape: &Tape,
-    spans: &Arc<[Range<u32>]>,
-    x: &Var,
-    filters: &Filters,
-    transformed: &Arc<Operands>,
-) -> Var {
+/// and `db = column sums of dy`, which are those of dM_both. D and G are made again for backward rather than kept: they are larger
+/// than x and the filters, and while their products are made they are in cache.
+fn filtered_in_pairs(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Filters) -> Var {
     let (units, window, wide) = (filters.units, filters.window, filters.weight.value().rows());
     let (rows, pairs) = (x.value().rows(), minimal::pairs(spans));
     let lay_out = move |team: &Team, spans: &[Range<u32>], x: &Tensor| {
@@ -124,24 +105,28 @@ fn filtered_in_pairs(
         minimal::inputs(team, spans, window, units, x.data(), all_mut(&mut d));
         d
     };
+    let transform = move |team: &Team, weight: &Var| {
+        let mut g = operands(wide, window, units);
+        minimal::filters(team, window.width, units, weight.value().data(), all_mut(&mut g));
+        g
+    };
     // Of no pairs where a product is empty.
     let products = move || terms(window).map(|terms| Tensor::scratch([if terms == 0 { 0 } else { pairs }, wide]));
 
+    let (d, g) = (lay_out(tape.team(), spans, x.value()), transform(tape.team(), &filters.weight));
     let mut m = products();
-    let d = lay_out(tape.team(), spans, x.value());
-    for ((m, d), g) in m.iter_mut().zip(&d).zip(transformed.iter()) {
+    for ((m, d), g) in m.iter_mut().zip(d).zip(g) {
         if m.rows() > 0 {
             gemm(tape.team(), tape.precision(), m.mat_mut(), 0.0, d.mat(), g.mat().t());
         }
     }
-    drop(d);
     let mut y = Tensor::scratch([rows, wide]);
     minimal::outputs(tape.team(), spans, filters.bias.value().data(), all(&m), y.data_mut());
     drop(m);
     let y = tape.result(y, [x.slot(), filters.weight.slot(), filters.bias.slot()]);
     if y.wants_gradient() {
         let (dy, x, weight, bias) = (y.slot(), x.clone(), filters.weight.clone(), filters.bias.clone());
-        let (spans, transformed) = (Arc::clone(spans), Arc::clone(transformed));
+        let spans = Arc::clone(spans);
         tape.record(move |gradients| {
             let Some(dy) = gradients.take(dy) else { return };
             let (team, precision) = (gradients.team(), gradients.precision());
@@ -155,19 +140,20 @@ fn filtered_in_pairs(
             if weight.wants_gradient() {
                 let d = lay_out(&team, &spans, x.value());
                 let mut dg = operands(wide, window, units);
-                for ((dg, dm), d) in dg.iter_mut().zip(&dm).zip(&d) {
+                for ((dg, dm), d) in dg.iter_mut().zip(&dm).zip(d) {
                     if dg.cols() > 0 {
                         gemm(&team, precision, dg.mat_mut(), 0.0, dm.mat().t(), d.mat());
                     }
                 }
-                drop(d);
                 let mut d_weight = Tensor::scratch(weight.value().shape().clone());
                 minimal::filters_backward(&team, window.width, units, all(&dg), d_weight.data_mut());
+                drop(dg);
                 gradients.add(&weight, d_weight);
             }
             if x.wants_gradient() {
+                let g = transform(&team, &weight);
                 let mut dd = operands(pairs, window, units);
-                for ((dd, dm), g) in dd.iter_mut().zip(&dm).zip(transformed.iter()) {
+                for ((dd, dm), g) in dd.iter_mut().zip(&dm).zip(g) {
                     if dd.cols() > 0 {
                         gemm(&team, precision, dd.mat_mut(), 0.0, dm.mat(), g.mat());
                     }

@@ -21,11 +21,12 @@
 //! Here stand the transforms on both sides of the products, and their transposes, which gradients go back through. Each is one
 //! pass over memory. No result depends on the number of threads.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use super::super::elementwise::add_part;
 use super::super::threads::{SharedMut, Team};
-use super::{FILTER_GRAIN, Window};
+use super::{FILTER_GRAIN, Window, taps};
 
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,17 @@ struct Chunk {
     /// The first of its taps.
     tap: usize,
     taps: usize,
+}
+
+impl Chunk {
+    /// Its taps of a filter width x H.
+    fn of(self, filter: &[f32], units: usize) -> &[f32] {
+        &filter[self.tap * units..(self.tap + self.taps) * units]
+    }
+
+    fn of_mut(self, filter: &mut [f32], units: usize) -> &mut [f32] {
+        &mut filter[self.tap * units..(self.tap + self.taps) * units]
+    }
 }
 
 impl Chunks {
@@ -93,17 +105,25 @@ pub fn filters(
     assert_eq!(weight.len(), outputs * size, "whole filters");
     let shared = transformed.map(SharedMut::new);
     team.split(outputs, FILTER_GRAIN.div_ceil(size.max(1)), |range| {
-        for output in range {
-            let filter = &weight[output * size..(output + 1) * size];
-            // SAFETY: `split` gives each thread outputs of its own.
-            let rows = unsafe { rows(&shared, widths, output) };
-            for (chunk, [first, second, both, opposed]) in split_chunks(chunks, units, rows) {
-                match chunk.taps {
-                    3 => filter_of_three(filter, width, chunk.tap, first, second, both, opposed),
-                    _ => filter_of_two(filter, width, chunk.tap, first, second, both),
+        with_taps(size, |taps| {
+            for output in range {
+                taps::split(taps, &weight[output * size..(output + 1) * size], width);
+                // SAFETY: `split` gives each thread outputs of its own.
+                let rows = unsafe { rows(&shared, widths, output) };
+                for (chunk, [first, second, both, opposed]) in split_chunks(chunks, units, rows) {
+                    let (g0, rest) = chunk.of(taps, units).split_at(units);
+                    let (g1, g2) = rest.split_at(units);
+                    first.copy_from_slice(g0);
+                    if chunk.taps == 3 {
+                        second.copy_from_slice(g2);
+                        filter_of_three(g0, g1, g2, both, opposed);
+                    } else {
+                        second.copy_from_slice(g1);
+                        sum(both, g0, g1);
+                    }
                 }
             }
-        }
+        });
     });
 }
 
@@ -122,17 +142,23 @@ pub fn filters_backward(
     assert_eq!(d_weight.len(), outputs * size, "whole filters");
     let shared = SharedMut::new(d_weight);
     team.split(outputs, FILTER_GRAIN.div_ceil(size.max(1)), |range| {
-        for output in range {
-            // SAFETY: `split` gives each thread outputs of its own.
-            let filter = unsafe { shared.slice(output * size..(output + 1) * size) };
-            for chunk in chunks.iter() {
-                let [first, second, both, opposed] = parts(d_transformed, widths, output, chunk, units);
-                match chunk.taps {
-                    3 => filter_of_three_backward(filter, width, chunk.tap, first, second, both, opposed),
-                    _ => filter_of_two_backward(filter, width, chunk.tap, first, second, both),
+        with_taps(size, |taps| {
+            for output in range {
+                for chunk in chunks.iter() {
+                    let [first, second, both, opposed] = parts(d_transformed, widths, output, chunk, units);
+                    let (g0, rest) = chunk.of_mut(taps, units).split_at_mut(units);
+                    let (g1, g2) = rest.split_at_mut(units);
+                    if chunk.taps == 3 {
+                        filter_of_three_backward(g0, g1, g2, first, second, both, opposed);
+                    } else {
+                        sum(g0, first, both);
+                        sum(g1, second, both);
+                    }
                 }
+                // SAFETY: `split` gives each thread outputs of its own.
+                taps::join(unsafe { shared.slice(output * size..(output + 1) * size) }, taps, width);
             }
-        }
+        });
     });
 }
 
@@ -274,6 +300,19 @@ pub fn outputs_backward(
     });
 }
 
+thread_local! {
+    /// A filter, width x H, that a thread works on.
+    static TAPS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
+/// Calls `work` with room of this thread for a filter of `len` elements.
+fn with_taps(len: usize, work: impl FnOnce(&mut [f32])) {
+    let mut room = TAPS.take();
+    room.resize(len.max(room.len()), 0.0);
+    work(&mut room[..len]);
+    TAPS.set(room);
+}
+
 /// What inputs beyond a sentence are read from, part by part.
 static ZEROS: [f32; 1024] = [0.0; 1024];
 
@@ -404,21 +443,10 @@ multiversion! {
 }
 
 multiversion! {
-    fn filter_of_three(
-        filter: &[f32],
-        width: usize,
-        tap: usize,
-        first: &mut [f32],
-        second: &mut [f32],
-        both: &mut [f32],
-        opposed: &mut [f32],
-    ) {
-        let results = first.iter_mut().zip(second).zip(both).zip(opposed);
-        for ((((first, second), both), opposed), taps) in results.zip(filter.chunks_exact(width)) {
-            let [g0, g1, g2] = [taps[tap], taps[tap + 1], taps[tap + 2]];
+    fn filter_of_three(g0: &[f32], g1: &[f32], g2: &[f32], both: &mut [f32], opposed: &mut [f32]) {
+        let taps = g0.iter().zip(g1).zip(g2);
+        for ((both, opposed), ((g0, g1), g2)) in both.iter_mut().zip(opposed).zip(taps) {
             let (outer, middle) = (0.5 * (g0 + g2), 0.5 * g1);
-            *first = g0;
-            *second = g2;
             *both = outer + middle;
             *opposed = outer - middle;
         }
@@ -426,43 +454,23 @@ multiversion! {
 }
 
 multiversion! {
-    fn filter_of_two(filter: &[f32], width: usize, tap: usize, first: &mut [f32], second: &mut [f32], both: &mut [f32]) {
-        let results = first.iter_mut().zip(second).zip(both);
-        for (((first, second), both), taps) in results.zip(filter.chunks_exact(width)) {
-            let [g0, g1] = [taps[tap], taps[tap + 1]];
-            *first = g0;
-            *second = g1;
-            *both = g0 + g1;
-        }
-    }
-}
-
-multiversion! {
     fn filter_of_three_backward(
-        filter: &mut [f32],
-        width: usize,
-        tap: usize,
+        g0: &mut [f32],
+        g1: &mut [f32],
+        g2: &mut [f32],
         first: &[f32],
         second: &[f32],
         both: &[f32],
         opposed: &[f32],
     ) {
         let gradients = first.iter().zip(second).zip(both).zip(opposed);
-        for (taps, (((first, second), both), opposed)) in filter.chunks_exact_mut(width).zip(gradients) {
+        for (((g0, g1), g2), (((first, second), both), opposed)) in
+            g0.iter_mut().zip(g1).zip(g2).zip(gradients)
+        {
             let outer = 0.5 * (both + opposed);
-            taps[tap] = first + outer;
-            taps[tap + 1] = 0.5 * (both - opposed);
-            taps[tap + 2] = second + outer;
-        }
-    }
-}
-
-multiversion! {
-    fn filter_of_two_backward(filter: &mut [f32], width: usize, tap: usize, first: &[f32], second: &[f32], both: &[f32]) {
-        let gradients = first.iter().zip(second).zip(both);
-        for (taps, ((first, second), both)) in filter.chunks_exact_mut(width).zip(gradients) {
-            taps[tap] = first + both;
-            taps[tap + 1] = second + both;
+            *g0 = first + outer;
+            *g1 = 0.5 * (both - opposed);
+            *g2 = second + outer;
         }
     }
 }

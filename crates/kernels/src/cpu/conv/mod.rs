@@ -4,6 +4,7 @@
 
 mod activation;
 pub mod minimal;
+mod taps;
 
 use std::ops::Range;
 
@@ -58,19 +59,9 @@ pub fn window_filters(team: &Team, out: &mut [f32], x: &[f32], units: usize, wid
         // SAFETY: `split` gives each thread filters of its own.
         let out = unsafe { shared.slice(elements.clone()) };
         for (out, x) in out.chunks_exact_mut(size).zip(x[elements].chunks_exact(size)) {
-            split_columns(out, x, width);
+            taps::split(out, x, width);
         }
     });
-}
-
-multiversion! {
-    /// From rows of a few columns, one column after the other.
-    fn split_columns(out: &mut [f32], x: &[f32], columns: usize) {
-        let rows = x.len() / columns;
-        for (column, out) in out.chunks_exact_mut(rows).enumerate() {
-            out.iter_mut().zip(x.chunks_exact(columns)).for_each(|(out, row)| *out = row[column]);
-        }
-    }
 }
 
 /// Row t of `windows` (T x width H) = the tokens of `x` (T x H) that position t sees, side by side; zeros beyond its sentence.
