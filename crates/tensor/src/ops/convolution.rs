@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kokanee_kernels::conv::minimal::{self, Chunks, PRODUCTS};
 use kokanee_kernels::conv::{self, Activation, Window};
 use kokanee_kernels::packed::PackedMatrix;
-use kokanee_kernels::{Team, elementwise, gemm, reduce};
+use kokanee_kernels::{Mat, MatMut, Team, elementwise, gemm, reduce};
 
 use super::{Weight, linear};
 use crate::{Tape, Tensor, Var};
@@ -21,9 +21,6 @@ pub struct Filters {
     window: Window,
     units: usize,
 }
-
-/// A matrix for each product of minimal filtering, of which the last may be empty.
-type Operands = [Tensor; PRODUCTS];
 
 impl Filters {
     /// `weight` C x H x width (outputs, inputs, positions; cross-correlation, no flip), `bias` C.
@@ -100,28 +97,27 @@ pub fn convolution(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Fi
 fn filtered_in_pairs(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Filters) -> Var {
     let (units, window, wide) = (filters.units, filters.window, filters.weight.value().rows());
     let (rows, pairs) = (x.value().rows(), minimal::pairs(spans));
-    let lay_out = move |team: &Team, spans: &[Range<u32>], x: &Tensor| {
-        let mut d = operands(pairs, window, units);
-        minimal::inputs(team, spans, window, units, x.data(), all_mut(&mut d));
+    let inputs = Chunks::of(window.width).terms().map(|terms| terms * units);
+    let outputs = inputs.map(|inputs| if inputs > 0 { wide } else { 0 });
+    let transform_inputs = move |team: &Team, spans: &[Range<u32>], x: &Tensor| {
+        let mut d = Matrices::scratch(pairs, inputs);
+        minimal::inputs(team, spans, window, units, x.data(), d.all_mut());
         d
     };
-    let transform = move |team: &Team, weight: &Var| {
-        let mut g = operands(wide, window, units);
-        minimal::filters(team, window.width, units, weight.value().data(), all_mut(&mut g));
+    let transform_filters = move |team: &Team, weight: &Var| {
+        let mut g = Matrices::scratch(wide, inputs);
+        minimal::filters(team, window.width, units, weight.value().data(), g.all_mut());
         g
     };
-    // Of no pairs where a product is empty.
-    let products = move || terms(window).map(|terms| Tensor::scratch([if terms == 0 { 0 } else { pairs }, wide]));
 
-    let (d, g) = (lay_out(tape.team(), spans, x.value()), transform(tape.team(), &filters.weight));
-    let mut m = products();
-    for ((m, d), g) in m.iter_mut().zip(d).zip(g) {
-        if m.rows() > 0 {
-            gemm(tape.team(), tape.precision(), m.mat_mut(), 0.0, d.mat(), g.mat().t());
-        }
-    }
+    let (team, precision) = (tape.team(), tape.precision());
+    let d = transform_inputs(team, spans, x.value());
+    let g = transform_filters(team, &filters.weight);
+    let mut m = Matrices::scratch(pairs, outputs);
+    m.multiply(|m, i| gemm(team, precision, m, 0.0, d.mat(i), g.mat(i).t()));
+    drop((d, g));
     let mut y = Tensor::scratch([rows, wide]);
-    minimal::outputs(tape.team(), spans, filters.bias.value().data(), all(&m), y.data_mut());
+    minimal::outputs(team, spans, filters.bias.value().data(), m.all(), y.data_mut());
     drop(m);
     let y = tape.result(y, [x.slot(), filters.weight.slot(), filters.bias.slot()]);
     if y.wants_gradient() {
@@ -130,36 +126,29 @@ fn filtered_in_pairs(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &
         tape.record(move |gradients| {
             let Some(dy) = gradients.take(dy) else { return };
             let (team, precision) = (gradients.team(), gradients.precision());
-            let mut dm = products();
-            minimal::outputs_backward(&team, &spans, wide, dy.data(), all_mut(&mut dm));
+            let mut dm = Matrices::scratch(pairs, outputs);
+            minimal::outputs_backward(&team, &spans, wide, dy.data(), dm.all_mut());
             drop(dy);
             gradients.accumulate(&bias, bias.value().shape(), |team, sum, beta| {
-                let [_, _, both, _] = &dm;
-                reduce::column_sums(team, sum.data_mut(), beta, both.data());
+                let [_, _, both, _] = dm.all();
+                reduce::column_sums(team, sum.data_mut(), beta, both);
             });
             if weight.wants_gradient() {
-                let d = lay_out(&team, &spans, x.value());
-                let mut dg = operands(wide, window, units);
-                for ((dg, dm), d) in dg.iter_mut().zip(&dm).zip(d) {
-                    if dg.cols() > 0 {
-                        gemm(&team, precision, dg.mat_mut(), 0.0, dm.mat().t(), d.mat());
-                    }
-                }
+                let d = transform_inputs(&team, &spans, x.value());
+                let mut dg = Matrices::scratch(wide, inputs);
+                dg.multiply(|dg, i| gemm(&team, precision, dg, 0.0, dm.mat(i).t(), d.mat(i)));
+                drop(d);
                 let mut d_weight = Tensor::scratch(weight.value().shape().clone());
-                minimal::filters_backward(&team, window.width, units, all(&dg), d_weight.data_mut());
-                drop(dg);
+                minimal::filters_backward(&team, window.width, units, dg.all(), d_weight.data_mut());
                 gradients.add(&weight, d_weight);
             }
             if x.wants_gradient() {
-                let g = transform(&team, &weight);
-                let mut dd = operands(pairs, window, units);
-                for ((dd, dm), g) in dd.iter_mut().zip(&dm).zip(g) {
-                    if dd.cols() > 0 {
-                        gemm(&team, precision, dd.mat_mut(), 0.0, dm.mat(), g.mat());
-                    }
-                }
+                let g = transform_filters(&team, &weight);
+                let mut dd = Matrices::scratch(pairs, inputs);
+                dd.multiply(|dd, i| gemm(&team, precision, dd, 0.0, dm.mat(i), g.mat(i)));
+                drop(g);
                 let mut dx = Tensor::scratch([rows, units]);
-                minimal::inputs_backward(&team, &spans, window, units, all(&dd), dx.data_mut());
+                minimal::inputs_backward(&team, &spans, window, units, dd.all(), dx.data_mut());
                 gradients.add(&x, dx);
             }
         });
@@ -167,22 +156,50 @@ fn filtered_in_pairs(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &
     y
 }
 
-/// Chunks that each product has inputs of.
-fn terms(window: Window) -> [usize; PRODUCTS] {
-    Chunks::of(window.width).terms()
+/// One matrix for each product of minimal filtering, all of so many rows, one after the other in memory. The last may be empty.
+struct Matrices {
+    elements: Tensor,
+    rows: usize,
+    cols: [usize; PRODUCTS],
 }
 
-/// Room for inputs or filters of the products: `rows` x n_i H.
-fn operands(rows: usize, window: Window, units: usize) -> Operands {
-    terms(window).map(|terms| Tensor::scratch([rows, terms * units]))
-}
+impl Matrices {
+    /// Of any value.
+    fn scratch(rows: usize, cols: [usize; PRODUCTS]) -> Matrices {
+        Matrices { elements: Tensor::scratch([rows * cols.iter().sum::<usize>()]), rows, cols }
+    }
 
-fn all(operands: &Operands) -> [&[f32]; PRODUCTS] {
-    operands.each_ref().map(Tensor::data)
-}
+    fn all(&self) -> [&[f32]; PRODUCTS] {
+        let mut rest = self.elements.data();
+        self.cols.map(|cols| {
+            let (matrix, after) = rest.split_at(self.rows * cols);
+            rest = after;
+            matrix
+        })
+    }
 
-fn all_mut(operands: &mut Operands) -> [&mut [f32]; PRODUCTS] {
-    operands.each_mut().map(Tensor::data_mut)
+    fn all_mut(&mut self) -> [&mut [f32]; PRODUCTS] {
+        let mut rest = self.elements.data_mut();
+        self.cols.map(|cols| {
+            let (matrix, after) = std::mem::take(&mut rest).split_at_mut(self.rows * cols);
+            rest = after;
+            matrix
+        })
+    }
+
+    fn mat(&self, product: usize) -> Mat<'_> {
+        Mat::new(self.all()[product], self.rows, self.cols[product])
+    }
+
+    /// Has each matrix written that is not empty, as the result of its product.
+    fn multiply(&mut self, write: impl Fn(MatMut<'_>, usize)) {
+        let (rows, cols) = (self.rows, self.cols);
+        for (product, matrix) in self.all_mut().into_iter().enumerate() {
+            if !matrix.is_empty() {
+                write(MatMut::new(matrix, rows, cols[product]), product);
+            }
+        }
+    }
 }
 
 /// The activation: T x H from T x H, or from T x 2H for glu.

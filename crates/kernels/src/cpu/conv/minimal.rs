@@ -91,13 +91,7 @@ pub fn pairs(spans: &[Range<u32>]) -> usize {
 }
 
 /// The transformed filters of each product, from `weight` C x H x width.
-pub fn filters(
-    team: &Team,
-    width: usize,
-    units: usize,
-    weight: &[f32],
-    transformed: [&mut [f32]; PRODUCTS],
-) {
+pub fn filters(team: &Team, width: usize, units: usize, weight: &[f32], transformed: [&mut [f32]; PRODUCTS]) {
     let chunks = Chunks::of(width);
     let size = width * units;
     let outputs = weight.len() / size.max(1);
@@ -182,10 +176,11 @@ pub fn inputs(
             for (chunk, [first, second, both, opposed]) in split_chunks(chunks, units, rows) {
                 for part in (0..units).step_by(ZEROS.len()) {
                     let part = part..units.min(part + ZEROS.len());
-                    let d: [&[f32]; 4] = std::array::from_fn(|i| match seen(window, &sentence, at, chunk, i) {
-                        Some(token) => &x[token * units + part.start..token * units + part.end],
-                        None => &ZEROS[..part.len()],
-                    });
+                    let d: [&[f32]; 4] =
+                        std::array::from_fn(|i| match seen(window, &sentence, at, chunk, i) {
+                            Some(token) => &x[token * units + part.start..token * units + part.end],
+                            None => &ZEROS[..part.len()],
+                        });
                     if chunk.taps == 3 {
                         difference(&mut first[part.clone()], d[0], d[2]);
                         difference(&mut second[part.clone()], d[3], d[1]);
@@ -241,13 +236,7 @@ pub fn inputs_backward(
 }
 
 /// The outputs `y` T x C of the products P x C: `y0 = first + both + opposed + bias`, `y1 = second + both - opposed + bias`.
-pub fn outputs(
-    team: &Team,
-    spans: &[Range<u32>],
-    bias: &[f32],
-    products: [&[f32]; PRODUCTS],
-    y: &mut [f32],
-) {
+pub fn outputs(team: &Team, spans: &[Range<u32>], bias: &[f32], products: [&[f32]; PRODUCTS], y: &mut [f32]) {
     let (wide, len) = (bias.len(), y.len());
     check_products(products.map(<[f32]>::len), pairs(spans) * wide);
     let shared = SharedMut::new(y);
@@ -363,21 +352,22 @@ fn check_products([first, second, both, opposed]: [usize; PRODUCTS], len: usize)
 ///
 /// # Safety
 /// As [`SharedMut::slice`]: no other thread may hold the same row, nor may this one hold it twice.
-unsafe fn rows<'a>(
-    shared: &'a [SharedMut<f32>; PRODUCTS],
+#[allow(clippy::mut_from_ref)]
+unsafe fn rows(
+    shared: &[SharedMut<f32>; PRODUCTS],
     widths: [usize; PRODUCTS],
     row: usize,
-) -> [&'a mut [f32]; PRODUCTS] {
+) -> [&mut [f32]; PRODUCTS] {
     // SAFETY: the matrices are different slices; the rest is promised by the caller.
     std::array::from_fn(|i| unsafe { shared[i].slice(row * widths[i]..(row + 1) * widths[i]) })
 }
 
 /// The part of each row that belongs to each chunk; nothing of the last one to a chunk of two.
-fn split_chunks<'a>(
+fn split_chunks(
     chunks: Chunks,
     units: usize,
-    rows: [&'a mut [f32]; PRODUCTS],
-) -> impl Iterator<Item = (Chunk, [&'a mut [f32]; PRODUCTS])> {
+    rows: [&mut [f32]; PRODUCTS],
+) -> impl Iterator<Item = (Chunk, [&mut [f32]; PRODUCTS])> {
     let mut rest = rows;
     chunks.iter().map(move |chunk| {
         let part = rest.each_mut().map(|row| {
@@ -389,13 +379,13 @@ fn split_chunks<'a>(
 }
 
 /// The part of row `row` of each matrix that belongs to a chunk.
-fn parts<'a>(
-    matrices: [&'a [f32]; PRODUCTS],
+fn parts(
+    matrices: [&[f32]; PRODUCTS],
     widths: [usize; PRODUCTS],
     row: usize,
     chunk: Chunk,
     units: usize,
-) -> [&'a [f32]; PRODUCTS] {
+) -> [&[f32]; PRODUCTS] {
     std::array::from_fn(|i| {
         let start = chunk.number * units;
         let row = &matrices[i][row * widths[i]..(row + 1) * widths[i]];

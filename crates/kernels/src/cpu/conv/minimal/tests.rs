@@ -11,7 +11,8 @@ fn numbers(len: usize, seed: usize) -> Vec<f32> {
 
 /// `A B'`, of `a` m x k and `b` n x k.
 fn product(a: &[f32], b: &[f32], [m, n, k]: [usize; 3]) -> Vec<f32> {
-    let dot = |i: usize, j: usize| (0..k).map(|l| f64::from(a[i * k + l]) * f64::from(b[j * k + l])).sum::<f64>();
+    let dot =
+        |i: usize, j: usize| (0..k).map(|l| f64::from(a[i * k + l]) * f64::from(b[j * k + l])).sum::<f64>();
     (0..m * n).map(|at| dot(at / n, at % n) as f32).collect()
 }
 
@@ -61,7 +62,9 @@ impl Case {
                 if !(span.start as usize..span.end as usize).contains(&token) {
                     continue;
                 }
-                for (output, unit) in (0..outputs).flat_map(|output| (0..units).map(move |unit| (output, unit))) {
+                for (output, unit) in
+                    (0..outputs).flat_map(|output| (0..units).map(move |unit| (output, unit)))
+                {
                     let (out, input) = (at * outputs + output, token * units + unit);
                     let filter = (output * units + unit) * width + tap;
                     y[out] += f64::from(x[input]) * f64::from(weight[filter]);
@@ -116,7 +119,8 @@ impl Case {
                 assert!((got - want).abs() <= tolerance, "{}: {got}, not {want}", place());
             }
         }
-        let bits = |results: &Results| -> Vec<u32> { results.iter().flatten().map(|x| x.to_bits()).collect() };
+        let bits =
+            |results: &Results| -> Vec<u32> { results.iter().flatten().map(|x| x.to_bits()).collect() };
         assert!(bits(&one) == bits(&two) && bits(&one) == bits(&three), "{:?}: threads differ", self.window);
     }
 }
