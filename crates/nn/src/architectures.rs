@@ -122,6 +122,7 @@ fn steps_say_what_teacher_forcing_says() {
         let encoded = layers.encode(&graph, &batch.source);
         let forced =
             decoder.decode(&graph, &encoded, &batch.target, layers.embed_target(&graph, &batch.target));
+        let graph = Graph::packed(&tape, model.parameters());
         let steps = decoder.prepare(&graph);
         let memory = decoder.memory(&graph, &encoded);
         for sentence in 0..batch.len() {

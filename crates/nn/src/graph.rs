@@ -15,6 +15,14 @@ impl<'t> Graph<'t> {
         Graph { tape, parameters: parameters.iter().map(|p| tape.parameter(p.value.clone())).collect() }
     }
 
+    /// As a decoder computes in `f32`: weights are laid out for products.
+    #[cfg(test)]
+    pub(crate) fn packed(tape: &'t Tape, parameters: &Parameters) -> Self {
+        use kokanee_kernels::packed::Format;
+        let packed = |value| Var::packed_weight(value, Format::F32);
+        Graph { tape, parameters: parameters.iter().map(|p| packed(p.value.clone())).collect() }
+    }
+
     /// Where a decoder computes with parameters that it keeps.
     pub(crate) fn of_vars(tape: &'t Tape, parameters: &[Var]) -> Self {
         Graph { tape, parameters: parameters.to_vec() }

@@ -15,6 +15,9 @@ const ATTENTION: u64 = 14;
 const CNN_UNITS: u64 = 18;
 const ENCODER_WIDTH: u64 = 3;
 const DECODER_WIDTH: u64 = 5;
+/// Multiplications that two neighbouring outputs share: four for three taps, and for two taps three.
+const ENCODER_PRODUCTS: u64 = 4;
+const DECODER_PRODUCTS: u64 = 4 + 3;
 
 /// A model of these sizes.
 pub(crate) enum Network {
@@ -31,11 +34,16 @@ pub(crate) struct Tokens {
     source: u64,
     /// With `</s>`.
     target: u64,
+    /// Pairs of neighbouring words of one sentence, the last of an odd number alone.
+    source_neighbours: u64,
+    target_neighbours: u64,
 }
 
 impl Tokens {
     pub(crate) fn of_pair(source: &[u32], target: &[u32]) -> Tokens {
-        Tokens { pairs: 1, source: source.len() as u64, target: target.len() as u64 + 1 }
+        let (source, target) = (source.len() as u64, target.len() as u64 + 1);
+        let [source_neighbours, target_neighbours] = [source, target].map(|words| words.div_ceil(2));
+        Tokens { pairs: 1, source, target, source_neighbours, target_neighbours }
     }
 }
 
@@ -44,19 +52,29 @@ impl std::ops::AddAssign for Tokens {
         self.pairs += more.pairs;
         self.source += more.source;
         self.target += more.target;
+        self.source_neighbours += more.source_neighbours;
+        self.target_neighbours += more.target_neighbours;
     }
 }
 
 impl Network {
     /// Updates on these pairs. Backwards, every product `y = x W'` is followed by `dx = dy W` and `dW = dy' x`, each as large.
     pub(crate) fn update(&self, tokens: Tokens) -> u64 {
-        // No attentional vector is fed before the first word. Decoding has zeros there, since hypotheses of different ages share
-        // a product.
-        let unfed = match self {
+        let spared = match *self {
+            // No attentional vector is fed before the first word. Decoding has zeros there, since hypotheses of different ages
+            // share a product.
             Network::Recurrent { gates, .. } => tokens.pairs * gates * UNITS * UNITS,
-            Network::Convolutional { .. } => 0,
+            // Minimal filtering; the gradients of its products are as large as they are. Decoding goes word by word, and has
+            // no neighbours to share products with.
+            Network::Convolutional { encoder_layers, decoder_layers } => {
+                let source = tokens.source * convolution(ENCODER_WIDTH)
+                    - tokens.source_neighbours * convolution(ENCODER_PRODUCTS);
+                let target = tokens.target * convolution(DECODER_WIDTH)
+                    - tokens.target_neighbours * convolution(DECODER_PRODUCTS);
+                encoder_layers * source + decoder_layers * target
+            }
         };
-        3 * (self.read(tokens) + tokens.target * self.say() - unfed)
+        3 * (self.read(tokens) + tokens.target * self.say() - spared)
     }
 
     /// Sentences that are decoded, with so many hypotheses extended over all steps.
@@ -140,9 +158,10 @@ impl Network {
     }
 }
 
-/// One layer's product at one position, with a window that is whole: what of it lies beyond a sentence is zeros.
-fn convolution(width: u64) -> u64 {
-    2 * CNN_UNITS * width * CNN_UNITS
+/// One layer's products at one position with `factors` inputs of each unit: a window that is whole (what of it lies beyond a
+/// sentence is zeros), or what stands for those of two neighbours.
+fn convolution(factors: u64) -> u64 {
+    2 * CNN_UNITS * factors * CNN_UNITS
 }
 
 impl fmt::Display for Network {
