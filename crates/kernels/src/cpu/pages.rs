@@ -49,6 +49,9 @@ impl<T: Plain> Block<T> {
     pub fn zeros(len: usize) -> Block<T> {
         const { assert!(align_of::<T>() <= LINE_BYTES) };
         let layout = Layout::array::<T>(len).expect("a block that fits the address space");
+        if len > 0 {
+            super::work::count_block();
+        }
         let (start, region) = cut(layout.size());
         Block { first: start.cast(), len, _region: region }
     }

@@ -1,9 +1,22 @@
-//! How much work was asked for: a count of multiply-adds, which is the same on every machine and in every run, as a clock is not.
+//! How much work was asked for: counts of multiply-adds and of blocks of memory, which are the same on every machine and in every
+//! run, as a clock is not.
 
 use std::cell::Cell;
 
 thread_local! {
     static MULTIPLY_ADDS: Cell<u64> = const { Cell::new(0) };
+    static BLOCKS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Blocks of memory (those of [`pages`](super::pages), where tensors and operands of products lie) that the calling thread has had
+/// made since it began. What is used again is not counted: once training or decoding has got going, there should be no more.
+pub fn blocks() -> u64 {
+    BLOCKS.get()
+}
+
+/// Counts a block.
+pub(crate) fn count_block() {
+    BLOCKS.set(BLOCKS.get().wrapping_add(1));
 }
 
 /// Multiply-adds of all matrix products that the calling thread has asked for since it began; it wraps around at 2^64.

@@ -157,7 +157,10 @@ mod tests {
             let (tokens, whole) = run(rows);
             for tile_rows in [1, 4, 10] {
                 let (tokens_of_tiles, tiled) = run(tile_rows);
-                assert_eq!(tokens_of_tiles, tokens, "{precision:?}, {tile_rows} rows at a time");
+                // The kernel for other shapes may add up a logit in another order.
+                let nll = |tokens: &[TokenLoss]| tokens.iter().map(|token| token.nll).collect::<Vec<f32>>();
+                let context = format!("{precision:?}, {tile_rows} rows at a time");
+                assert_close(&nll(&tokens_of_tiles), &nll(&tokens), 1e-6, 1e-6, &context);
                 for (tiled, whole) in tiled.iter().zip(&whole) {
                     assert_close(tiled.data(), whole.data(), 1e-5, 1e-6, "gradient");
                 }

@@ -32,6 +32,7 @@ mod run;
 mod tests;
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use super::super::threads::{SharedMut, Team};
 use super::int8::Quantised;
@@ -64,8 +65,9 @@ impl Format {
 
     /// The best kernel for this machine.
     pub(super) fn kernel(self) -> Kernel {
-        let kernels = self.kernels();
-        *kernels.last().expect("there is always the portable kernel")
+        static BEST: [OnceLock<Kernel>; 3] = [const { OnceLock::new() }; 3];
+        let best = || *self.kernels().last().expect("there is always the portable kernel");
+        *BEST[self as usize].get_or_init(best)
     }
 
     /// The kernels that this machine can run, best last.
