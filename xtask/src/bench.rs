@@ -28,6 +28,12 @@ struct Bench {
 
 const BENCHES: &[Bench] = &[
     Bench { name: "gemm", package: "kokanee-kernels", target: "gemm", what: "matrix products, GFLOP/s" },
+    Bench {
+        name: "laboratory",
+        package: "kokanee-kernels",
+        target: "laboratory",
+        what: "kernels beside ways that lost, ms",
+    },
     Bench { name: "prepare", package: "kokanee-data", target: "prepare", what: "text to RecordIO, pairs/s" },
     Bench { name: "train", package: "kokanee-train", target: "training", what: "training, sentences/s" },
     Bench { name: "decode", package: "kokanee-nn", target: "decoding", what: "beam search, sentences/s" },
@@ -99,7 +105,7 @@ fn listing(packages: &[Package]) -> String {
     let mut text = String::from("benchmarks:");
     for bench in BENCHES {
         let state = if exists(bench, packages) { "" } else { " (not built yet)" };
-        text.push_str(&format!("\n  {:<8} {}{state}", bench.name, bench.what));
+        text.push_str(&format!("\n  {:<10} {}{state}", bench.name, bench.what));
     }
     text
 }

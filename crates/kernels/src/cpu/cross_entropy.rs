@@ -104,9 +104,10 @@ pub fn gradients(
         let (own, total) = sums.loss(row);
         *loss = own;
         // SAFETY: `split_rows` gives each thread rows of its own.
-        let (factor, gradients) =
-            unsafe { (factors_shared.slice(row..row + 1), shared.slice(row * width..(row + 1) * width)) };
-        factor[0] = gradient.scale / total;
+        let gradients = unsafe {
+            factors_shared.set(row, gradient.scale / total);
+            shared.slice(row * width..(row + 1) * width)
+        };
         if others != 0.0 {
             match precision {
                 Precision::F32 => gradients.iter_mut().for_each(|x| *x -= total * others),
@@ -128,7 +129,7 @@ fn add_to_bias(team: &Team, precision: Precision, gradients: &[f32], factors: &[
     let (vocabulary, width) = (d_bias.len(), gradient_width(precision, d_bias.len()));
     let d_bias = SharedMut::new(d_bias);
     team.split(vocabulary.div_ceil(COLUMNS), 1, |range| {
-        let mut sums = [[0.0; COLUMNS]; 2];
+        let mut sums = [[0.0; COLUMNS / 2]; 2];
         for block in range {
             let cols = block * COLUMNS..vocabulary.min((block + 1) * COLUMNS);
             // SAFETY: `split` gives each thread blocks of its own.
