@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use kokanee_kernels::conv::minimal::{self, Chunks, PRODUCTS};
 use kokanee_kernels::conv::{self, Window};
+use kokanee_kernels::pages::Block;
 use kokanee_kernels::{Mat, MatMut, Precision, Team, elementwise, gemm};
 
 use crate::{Experiment, PRECISIONS, Way, numbers};
@@ -20,6 +21,16 @@ struct Layer {
     x: Vec<f32>,
     weight: Vec<f32>,
     bias: Vec<f32>,
+    /// What lies between, made once: training uses its memory again.
+    room: Vec<Block<f32>>,
+}
+
+impl Layer {
+    /// `N` matrices of so many elements, of any content, from `room`.
+    fn matrices<const N: usize>(room: &mut [Block<f32>], sizes: [usize; N]) -> [&mut [f32]; N] {
+        let mut room = room.iter_mut();
+        sizes.map(|size| room.next().expect("room for each matrix").room(size))
+    }
 }
 
 pub(crate) fn experiments(team: &Team) -> Vec<Experiment<'_>> {
@@ -29,22 +40,23 @@ pub(crate) fn experiments(team: &Team) -> Vec<Experiment<'_>> {
         x: numbers((SENTENCES * LENGTH) as usize * UNITS, 1),
         weight: numbers(OUTPUTS * UNITS * window.width, 2),
         bias: numbers(OUTPUTS, 3),
+        room: std::iter::repeat_with(Block::default).take(3 * PRODUCTS + 1).collect(),
     };
     let mut experiments = Vec::new();
     for window in [Window::centred(3), Window::causal(5)] {
         for (name, precision) in PRECISIONS {
-            let (shipped, direct) = (layer(window), layer(window));
+            let (mut shipped, mut direct) = (layer(window), layer(window));
             experiments.push(Experiment {
                 name: format!("convolution of width {}, forwards, in {name}", window.width),
                 ways: vec![
                     Way {
                         name: "minimal filtering, pairs of outputs",
-                        run: Box::new(move || in_pairs(team, precision, &shipped)),
+                        run: Box::new(move || in_pairs(team, precision, &mut shipped)),
                         tolerance: 0.0,
                     },
                     Way {
                         name: "windows side by side, one product",
-                        run: Box::new(move || windows(team, precision, &direct)),
+                        run: Box::new(move || windows(team, precision, &mut direct)),
                         tolerance: if precision == Precision::F32 { 1e-5 } else { 0.02 },
                     },
                 ],
@@ -54,34 +66,35 @@ pub(crate) fn experiments(team: &Team) -> Vec<Experiment<'_>> {
     experiments
 }
 
-fn in_pairs(team: &Team, precision: Precision, layer: &Layer) -> Vec<f32> {
-    let Layer { spans, window, x, weight, bias } = layer;
+fn in_pairs(team: &Team, precision: Precision, layer: &mut Layer) -> Vec<f32> {
+    let Layer { spans, window, x, weight, bias, room } = layer;
     let (pairs, terms) = (minimal::pairs(spans), Chunks::of(window.width).terms());
-    let matrices = |rows: usize, cols: [usize; PRODUCTS]| cols.map(|cols| vec![0.0; rows * cols]);
     let inputs = terms.map(|terms| terms * UNITS);
-    let (mut d, mut g) = (matrices(pairs, inputs), matrices(OUTPUTS, inputs));
-    let mut m = matrices(pairs, terms.map(|terms| if terms > 0 { OUTPUTS } else { 0 }));
-    minimal::inputs(team, spans, *window, UNITS, x, d.each_mut().map(|x| &mut x[..]));
-    minimal::filters(team, window.width, UNITS, weight, g.each_mut().map(|x| &mut x[..]));
+    let (y, room) = room.split_first_mut().expect("room for the result");
+    let (for_d, room) = room.split_at_mut(PRODUCTS);
+    let (for_g, for_m) = room.split_at_mut(PRODUCTS);
+    let mut d = Layer::matrices(for_d, inputs.map(|inputs| pairs * inputs));
+    let mut g = Layer::matrices(for_g, inputs.map(|inputs| OUTPUTS * inputs));
+    let mut m = Layer::matrices(for_m, terms.map(|terms| if terms > 0 { pairs * OUTPUTS } else { 0 }));
+    minimal::inputs(team, spans, *window, UNITS, x, d.each_mut().map(|x| &mut **x));
+    minimal::filters(team, window.width, UNITS, weight, g.each_mut().map(|x| &mut **x));
     for (((m, d), g), depth) in m.iter_mut().zip(&d).zip(&g).zip(inputs).filter(|(_, depth)| *depth > 0) {
         let (a, b) = (Mat::new(d, pairs, depth), Mat::new(g, OUTPUTS, depth).t());
         gemm(team, precision, MatMut::new(m, pairs, OUTPUTS), 0.0, a, b);
     }
-    let mut y = vec![0.0; x.len() / UNITS * OUTPUTS];
-    minimal::outputs(team, spans, bias, m.each_ref().map(|x| &x[..]), &mut y);
-    y
+    let y = y.room(x.len() / UNITS * OUTPUTS);
+    minimal::outputs(team, spans, bias, m.map(|x| &*x), y);
+    y[..OUTPUTS].to_vec()
 }
 
-fn windows(team: &Team, precision: Precision, layer: &Layer) -> Vec<f32> {
-    let Layer { spans, window, x, weight, bias } = layer;
+fn windows(team: &Team, precision: Precision, layer: &mut Layer) -> Vec<f32> {
+    let Layer { spans, window, x, weight, bias, room } = layer;
     let (rows, depth) = (x.len() / UNITS, window.width * UNITS);
-    let mut laid_out = vec![0.0; rows * depth];
-    conv::windows(team, spans, *window, UNITS, x, &mut laid_out);
-    let mut filters = vec![0.0; weight.len()];
-    conv::window_filters(team, &mut filters, weight, UNITS, window.width);
-    let mut y = vec![0.0; rows * OUTPUTS];
-    elementwise::fill_rows(team, &mut y, &[bias]);
-    let (a, b) = (Mat::new(&laid_out, rows, depth), Mat::new(&filters, OUTPUTS, depth).t());
-    gemm(team, precision, MatMut::new(&mut y, rows, OUTPUTS), 1.0, a, b);
-    y
+    let [laid_out, filters, y] = Layer::matrices(room, [rows * depth, weight.len(), rows * OUTPUTS]);
+    conv::windows(team, spans, *window, UNITS, x, laid_out);
+    conv::window_filters(team, filters, weight, UNITS, window.width);
+    elementwise::fill_rows(team, y, &[bias]);
+    let (a, b) = (Mat::new(laid_out, rows, depth), Mat::new(filters, OUTPUTS, depth).t());
+    gemm(team, precision, MatMut::new(y, rows, OUTPUTS), 1.0, a, b);
+    y[..OUTPUTS].to_vec()
 }
