@@ -1,6 +1,6 @@
 //! The output layer and its loss: softmax cross-entropy of `hidden W' + bias`, whose logits never exist as a whole.
 //!
-//! A product hands over its sums a piece at a time, while they lie in the first cache ([`gemm_into`]). What is kept of a logit is
+//! A product hands over its sums a piece at a time, while they lie in the first cache (`gemm_into`). What is kept of a logit is
 //! `e = exp(logit - shift)`, where the shift of a row is about its label's logit, known beforehand from one inner product. Once
 //! all pieces were there, the sum of a row's `e` says the rest: its softmax is `e / sum`, and its gradient with respect to the
 //! logits is `(e - sum target) * (scale / sum)`. The factor in brackets at the end is left to products that follow, so that only
