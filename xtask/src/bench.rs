@@ -175,7 +175,10 @@ mod tests {
         assert_eq!(find("gemm", &packages).unwrap().target, "gemm");
         let check = |name: &str, part: &str| {
             let message = find(name, &packages).err().unwrap().to_string();
-            assert!(message.contains(part) && message.contains("\n  gemm     matrix products"), "{message}");
+            assert!(
+                message.contains(part) && message.contains("\n  gemm       matrix products"),
+                "{message}"
+            );
         };
         check("gem", "no benchmark is called \"gem\"");
         check("train", "package kokanee-train has no bench target `training`");
