@@ -11,6 +11,7 @@ use std::cell::Cell;
 use super::gemm::{
     Mat, Piece, Precision, TILE_ROWS, gemm_into, parts, parts_of_word, prefetch, rounded_words, words_mut,
 };
+use super::optimizer::add_scaled_part;
 use super::pages::Block;
 use super::reduce::{dot, max_lanes, sum_lanes};
 use super::threads::{SharedMut, Team};
@@ -137,7 +138,7 @@ fn add_to_bias(team: &Team, precision: Precision, gradients: &[f32], factors: &[
             let rows = gradients.chunks_exact(width).zip(factors);
             match precision {
                 Precision::F32 => {
-                    rows.for_each(|(row, &factor)| add_scaled(d_bias, factor, &row[cols.clone()]));
+                    rows.for_each(|(row, &factor)| add_scaled_part(d_bias, factor, &row[cols.clone()]));
                 }
                 Precision::Bf16 => {
                     let words = cols.start / 2..cols.end.div_ceil(2);
@@ -381,12 +382,6 @@ multiversion! {
             total += *x;
         }
         (most, total)
-    }
-}
-
-multiversion! {
-    fn add_scaled(y: &mut [f32], factor: f32, x: &[f32]) {
-        y.iter_mut().zip(x).for_each(|(y, x)| *y += factor * x);
     }
 }
 

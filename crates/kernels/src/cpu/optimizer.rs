@@ -391,7 +391,8 @@ pub fn add_scaled(team: &Team, y: &mut [f32], factor: f32, x: &[f32]) {
 }
 
 multiversion! {
-    fn add_scaled_part(y: &mut [f32], factor: f32, x: &[f32]) {
+    /// `y += factor x`, by the calling thread alone.
+    pub(crate) fn add_scaled_part(y: &mut [f32], factor: f32, x: &[f32]) {
         for (y, &x) in y.iter_mut().zip(x) {
             *y += factor * x;
         }

@@ -1,9 +1,9 @@
 //! Products of two matrices that both change: laid out in blocks that stay in the second cache, by the thread that uses them.
 //!
 //! The longer side of the result is shared between the threads. What belongs to the other side is laid out first, by all of
-//! them, once for each part of the depth (the dimension summed over); each thread then lays out its own side block by block and
-//! multiplies a block while it is in its cache. So everything is laid out once, and the larger operand, whose layout would not
-//! stay in any cache, is read from memory once and never written.
+//! them: rows at once, panels once for each part of the depth (the dimension summed over). Each thread then lays out its own side
+//! block by block and multiplies a block while it is in its cache. So everything is laid out once, and the larger operand, whose
+//! layout would not stay in any cache, is read from memory once and never written.
 
 use std::cell::Cell;
 use std::ops::Range;
