@@ -9,7 +9,7 @@
 
 pub mod cpu;
 
-pub use cpu::gemm::{Mat, MatMut, Precision, Rounded, gemm, gemm_rounded, packed, peak};
+pub use cpu::gemm::{Mat, MatMut, Precision, Side, gemm, packed, peak};
 pub use cpu::isa::Isa;
 pub use cpu::threads::Team;
 pub use cpu::{

@@ -6,7 +6,7 @@ use std::ops::Range;
 use kokanee_kernels::conv::minimal::{self, Chunks, PRODUCTS};
 use kokanee_kernels::conv::{self, Window};
 use kokanee_kernels::pages::Block;
-use kokanee_kernels::{Mat, MatMut, Precision, Team, elementwise, gemm};
+use kokanee_kernels::{Mat, MatMut, Precision, Side, Team, elementwise, gemm};
 
 use crate::{Experiment, PRECISIONS, Way, numbers};
 
@@ -73,13 +73,14 @@ fn in_pairs(team: &Team, precision: Precision, layer: &mut Layer) -> Vec<f32> {
     let (y, room) = room.split_first_mut().expect("room for the result");
     let (for_d, room) = room.split_at_mut(PRODUCTS);
     let (for_g, for_m) = room.split_at_mut(PRODUCTS);
-    let mut d = Layer::matrices(for_d, inputs.map(|inputs| pairs * inputs));
-    let mut g = Layer::matrices(for_g, inputs.map(|inputs| OUTPUTS * inputs));
+    let mut d = Layer::matrices(for_d, inputs.map(|inputs| pairs * precision.stored(inputs)));
+    let mut g = Layer::matrices(for_g, inputs.map(|inputs| OUTPUTS * precision.stored(inputs)));
     let mut m = Layer::matrices(for_m, terms.map(|terms| if terms > 0 { pairs * OUTPUTS } else { 0 }));
-    minimal::inputs(team, spans, *window, UNITS, x, d.each_mut().map(|x| &mut **x));
-    minimal::filters(team, window.width, UNITS, weight, g.each_mut().map(|x| &mut **x));
+    minimal::inputs(team, precision, spans, *window, UNITS, x, d.each_mut().map(|x| &mut **x));
+    minimal::filters(team, precision, window.width, UNITS, weight, g.each_mut().map(|x| &mut **x));
     for (((m, d), g), depth) in m.iter_mut().zip(&d).zip(&g).zip(inputs).filter(|(_, depth)| *depth > 0) {
-        let (a, b) = (Mat::new(d, pairs, depth), Mat::new(g, OUTPUTS, depth).t());
+        let (a, b) =
+            (Side::stored(precision, d, pairs, depth), Side::stored(precision, g, OUTPUTS, depth).t());
         gemm(team, precision, MatMut::new(m, pairs, OUTPUTS), 0.0, a, b);
     }
     let y = y.room(x.len() / UNITS * OUTPUTS);

@@ -53,18 +53,10 @@ pub struct OutputLayer<'a> {
 /// Gradients with respect to the logits (T x V), to be written: row t is `rows[t] * factors[t]`, so that a product with them is
 /// one with `rows` on whose other side, or result, the factors are multiplied.
 pub struct LogitGradients<'a> {
-    /// In `f32` T x V; in bf16 what [`Rounded`](super::gemm::Rounded) reads, T x V / 2 rounded up.
+    /// T x V, as [`Side::stored`](super::gemm::Side::stored) reads them.
     pub rows: &'a mut [f32],
     /// T.
     pub factors: &'a mut [f32],
-}
-
-/// Elements of a row of [`LogitGradients::rows`] for so many words.
-pub fn gradient_width(precision: Precision, vocabulary: usize) -> usize {
-    match precision {
-        Precision::F32 => vocabulary,
-        Precision::Bf16 => vocabulary.div_ceil(2),
-    }
 }
 
 /// Losses of the labels, one a row of `hidden`.
@@ -94,7 +86,7 @@ pub fn gradients(
     d_bias: &mut [f32],
 ) {
     let (rows, vocabulary) = (labels.len(), layer.bias.len());
-    let width = gradient_width(precision, vocabulary);
+    let width = precision.stored(vocabulary);
     let LogitGradients { rows: gradients, factors } = to;
     assert!(gradients.len() == rows * width && factors.len() == rows && d_bias.len() == vocabulary);
     let shared = SharedMut::new(gradients);
@@ -127,7 +119,7 @@ pub fn gradients(
 
 /// Adds the gradients of all rows up.
 fn add_to_bias(team: &Team, precision: Precision, gradients: &[f32], factors: &[f32], d_bias: &mut [f32]) {
-    let (vocabulary, width) = (d_bias.len(), gradient_width(precision, d_bias.len()));
+    let (vocabulary, width) = (d_bias.len(), precision.stored(d_bias.len()));
     let d_bias = SharedMut::new(d_bias);
     team.split(vocabulary.div_ceil(COLUMNS), 1, |range| {
         let mut sums = [[0.0; COLUMNS / 2]; 2];
@@ -257,7 +249,7 @@ impl RowSums {
     ) {
         let (rows, vocabulary, shifts) = (self.rows, layer.bias.len(), &self.shifts);
         let depth = layer.weight.len() / vocabulary.max(1);
-        let width = gradient_width(precision, vocabulary);
+        let width = precision.stored(vocabulary);
         let totals = SharedMut::new(self.of_parts.totals.room(self.parts * rows));
         let maxima = SharedMut::new(self.of_parts.maxima.room(self.parts * rows));
         let found = SharedMut::new(&mut self.labels);
@@ -281,17 +273,10 @@ impl RowSums {
                     maxima.set(at, largest);
                 }
                 let Some(exps) = exps else { continue };
-                let columns = match precision {
-                    Precision::F32 => cols.clone(),
-                    Precision::Bf16 => cols.start / 2..cols.end.div_ceil(2),
-                };
-                let start = row * width + columns.start;
+                let start = row * width + precision.stored(cols.start);
                 // SAFETY: as above; parts begin at whole panels, so that no word of two numbers belongs to two parts.
-                let to = unsafe { exps.slice(start..start + columns.len()) };
-                match precision {
-                    Precision::F32 => to.copy_from_slice(logits),
-                    Precision::Bf16 => rounded_words(logits, words_mut(to)),
-                }
+                let to = unsafe { exps.slice(start..start + precision.stored(cols.len())) };
+                precision.store(logits, to);
                 // Where the next tile's go, so that they need not wait for memory.
                 let next = to.as_ptr().wrapping_add(TILE_ROWS * width);
                 (0..to.len()).step_by(LANES).for_each(|at| prefetch(next.wrapping_add(at)));

@@ -141,6 +141,31 @@ const WORKS: &[Work] = &[
         sockeye: &[],
     },
     Work {
+        name: "multi30k-cnn-short",
+        what: "the same in five epochs, for comparisons",
+        data: &MULTI30K_FREQUENT,
+        settings: &[
+            "encoder_type=cnn",
+            "decoder_type=cnn",
+            "num_layers_encoder=4",
+            "num_layers_decoder=3",
+            "cnn_num_hidden=256",
+            "cnn_kernel_width_decoder=3",
+            "num_embed_source=256",
+            "num_embed_target=256",
+            "max_seq_len_source=60",
+            "max_seq_len_target=60",
+            "learning_rate=0.0005",
+            "lr_scheduler_type=fixed_rate_inv_t",
+            "fixed_rate_lr_half_life=2",
+            "clip_gradient=0.1",
+            "checkpoint_frequency_num_batches=456",
+            "checkpoint_threshold=6",
+            "max_num_batches=2280",
+        ],
+        sockeye: &[],
+    },
+    Work {
         name: "cmudict-aws",
         what: "pronunciation with the settings of AWS's sample: hidden 512, embeddings 512, batches of 64",
         data: &CMUDICT,
@@ -240,6 +265,31 @@ const WORKS: &[Work] = &[
         ],
         sockeye: &[],
     },
+    Work {
+        name: "cmudict-cnn-short",
+        what: "the same in a sixth of the time, for comparisons",
+        data: &CMUDICT,
+        settings: &[
+            "encoder_type=cnn",
+            "decoder_type=cnn",
+            "num_layers_encoder=5",
+            "num_layers_decoder=4",
+            "cnn_num_hidden=256",
+            "num_embed_source=128",
+            "num_embed_target=128",
+            "max_seq_len_source=40",
+            "max_seq_len_target=40",
+            "bucket_width=50",
+            "learning_rate=0.001",
+            "lr_scheduler_type=fixed_rate_inv_t",
+            "fixed_rate_lr_half_life=1",
+            "clip_gradient=0.01",
+            "checkpoint_frequency_num_batches=500",
+            "checkpoint_threshold=6",
+            "max_num_batches=2500",
+        ],
+        sockeye: &[],
+    },
 ];
 
 fn main() {
@@ -250,7 +300,7 @@ fn main() {
         Some(work) => run(work, work.name, &args[1..]),
         None if name == "precision" => precision::compare(&args[1..]),
         None => {
-            let list: Vec<String> = WORKS.iter().map(|w| format!("  {:<14} {}", w.name, w.what)).collect();
+            let list: Vec<String> = WORKS.iter().map(|w| format!("  {:<18} {}", w.name, w.what)).collect();
             Err(format!("name a work, or `precision`:\n{}", list.join("\n")))
         }
     };

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{WORKS, folder_of, read_json, run};
 
 /// Works that are compared, short enough to be trained six times.
-const COMPARED: [&str; 2] = ["multi30k", "cmudict-short"];
+const COMPARED: [&str; 4] = ["multi30k", "cmudict-short", "multi30k-cnn-short", "cmudict-cnn-short"];
 const PRECISIONS: [&str; 2] = ["f32", "bf16"];
 const SEEDS: [&str; 3] = ["13", "14", "15"];
 

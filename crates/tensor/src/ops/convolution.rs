@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kokanee_kernels::conv::minimal::{self, Chunks, PRODUCTS};
 use kokanee_kernels::conv::{self, Activation, Window};
 use kokanee_kernels::packed::PackedMatrix;
-use kokanee_kernels::{Mat, MatMut, Team, elementwise, gemm, reduce};
+use kokanee_kernels::{MatMut, Precision, Side, Team, elementwise, gemm, reduce};
 
 use super::{Weight, linear};
 use crate::{Tape, Tensor, Var};
@@ -92,29 +92,31 @@ pub fn convolution(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Fi
 ///              dg0 = dG_first + dG_both   dg1 = dG_second + dG_both
 /// ```
 ///
-/// and `db = column sums of dy`, which are those of dM_both. D and G are made again for backward rather than kept: they are larger
+/// and `db = column sums of dy`. D and G are made again for backward rather than kept: they are larger
 /// than x and the filters, and while their products are made they are in cache.
 fn filtered_in_pairs(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Filters) -> Var {
     let (units, window, wide) = (filters.units, filters.window, filters.weight.value().rows());
     let (rows, pairs) = (x.value().rows(), minimal::pairs(spans));
     let inputs = Chunks::of(window.width).terms().map(|terms| terms * units);
     let outputs = inputs.map(|inputs| if inputs > 0 { wide } else { 0 });
+    let (team, precision) = (tape.team(), tape.precision());
+    // What products alone read is stored as they read it, where chunks begin at whole words.
+    let stored = if units.is_multiple_of(2) { precision } else { Precision::F32 };
     let transform_inputs = move |team: &Team, spans: &[Range<u32>], x: &Tensor| {
-        let mut d = Matrices::scratch(pairs, inputs);
-        minimal::inputs(team, spans, window, units, x.data(), d.all_mut());
+        let mut d = Matrices::scratch(stored, pairs, inputs);
+        minimal::inputs(team, stored, spans, window, units, x.data(), d.all_mut());
         d
     };
     let transform_filters = move |team: &Team, weight: &Var| {
-        let mut g = Matrices::scratch(wide, inputs);
-        minimal::filters(team, window.width, units, weight.value().data(), g.all_mut());
+        let mut g = Matrices::scratch(stored, wide, inputs);
+        minimal::filters(team, stored, window.width, units, weight.value().data(), g.all_mut());
         g
     };
 
-    let (team, precision) = (tape.team(), tape.precision());
     let d = transform_inputs(team, spans, x.value());
     let g = transform_filters(team, &filters.weight);
-    let mut m = Matrices::scratch(pairs, outputs);
-    m.multiply(|m, i| gemm(team, precision, m, 0.0, d.mat(i), g.mat(i).t()));
+    let mut m = Matrices::scratch(Precision::F32, pairs, outputs);
+    m.multiply(|m, i| gemm(team, precision, m, 0.0, d.side(i), g.side(i).t()));
     drop((d, g));
     let mut y = Tensor::scratch([rows, wide]);
     minimal::outputs(team, spans, filters.bias.value().data(), m.all(), y.data_mut());
@@ -126,17 +128,16 @@ fn filtered_in_pairs(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &
         tape.record(move |gradients| {
             let Some(dy) = gradients.take(dy) else { return };
             let (team, precision) = (gradients.team(), gradients.precision());
-            let mut dm = Matrices::scratch(pairs, outputs);
-            minimal::outputs_backward(&team, &spans, wide, dy.data(), dm.all_mut());
-            drop(dy);
+            let mut dm = Matrices::scratch(stored, pairs, outputs);
+            minimal::outputs_backward(&team, stored, &spans, wide, dy.data(), dm.all_mut());
             gradients.accumulate(&bias, bias.value().shape(), |team, sum, beta| {
-                let [_, _, both, _] = dm.all();
-                reduce::column_sums(team, sum.data_mut(), beta, both);
+                reduce::column_sums(team, sum.data_mut(), beta, dy.data());
             });
+            drop(dy);
             if weight.wants_gradient() {
                 let d = transform_inputs(&team, &spans, x.value());
-                let mut dg = Matrices::scratch(wide, inputs);
-                dg.multiply(|dg, i| gemm(&team, precision, dg, 0.0, dm.mat(i).t(), d.mat(i)));
+                let mut dg = Matrices::scratch(Precision::F32, wide, inputs);
+                dg.multiply(|dg, i| gemm(&team, precision, dg, 0.0, dm.side(i).t(), d.side(i)));
                 drop(d);
                 let mut d_weight = Tensor::scratch(weight.value().shape().clone());
                 minimal::filters_backward(&team, window.width, units, dg.all(), d_weight.data_mut());
@@ -144,8 +145,8 @@ fn filtered_in_pairs(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &
             }
             if x.wants_gradient() {
                 let g = transform_filters(&team, &weight);
-                let mut dd = Matrices::scratch(pairs, inputs);
-                dd.multiply(|dd, i| gemm(&team, precision, dd, 0.0, dm.mat(i), g.mat(i)));
+                let mut dd = Matrices::scratch(Precision::F32, pairs, inputs);
+                dd.multiply(|dd, i| gemm(&team, precision, dd, 0.0, dm.side(i), g.side(i)));
                 drop(g);
                 let mut dx = Tensor::scratch([rows, units]);
                 minimal::inputs_backward(&team, &spans, window, units, dd.all(), dx.data_mut());
@@ -159,36 +160,37 @@ fn filtered_in_pairs(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &
 /// One matrix for each product of minimal filtering, all of so many rows, one after the other in memory. The last may be empty.
 struct Matrices {
     elements: Tensor,
+    /// What products they are stored for: what products leave is f32.
+    stored: Precision,
     rows: usize,
     cols: [usize; PRODUCTS],
 }
 
 impl Matrices {
     /// Of any value.
-    fn scratch(rows: usize, cols: [usize; PRODUCTS]) -> Matrices {
-        Matrices { elements: Tensor::scratch([rows * cols.iter().sum::<usize>()]), rows, cols }
+    fn scratch(stored: Precision, rows: usize, cols: [usize; PRODUCTS]) -> Matrices {
+        let width = cols.iter().map(|&cols| stored.stored(cols)).sum::<usize>();
+        Matrices { elements: Tensor::scratch([rows * width]), stored, rows, cols }
+    }
+
+    /// Elements of each matrix in memory.
+    fn lens(&self) -> [usize; PRODUCTS] {
+        self.cols.map(|cols| self.rows * self.stored.stored(cols))
     }
 
     fn all(&self) -> [&[f32]; PRODUCTS] {
         let mut rest = self.elements.data();
-        self.cols.map(|cols| {
-            let (matrix, after) = rest.split_at(self.rows * cols);
-            rest = after;
-            matrix
-        })
+        self.lens().map(|len| rest.split_off(..len).expect("room for all of them"))
     }
 
     fn all_mut(&mut self) -> [&mut [f32]; PRODUCTS] {
+        let lens = self.lens();
         let mut rest = self.elements.data_mut();
-        self.cols.map(|cols| {
-            let (matrix, after) = std::mem::take(&mut rest).split_at_mut(self.rows * cols);
-            rest = after;
-            matrix
-        })
+        lens.map(|len| rest.split_off_mut(..len).expect("room for all of them"))
     }
 
-    fn mat(&self, product: usize) -> Mat<'_> {
-        Mat::new(self.all()[product], self.rows, self.cols[product])
+    fn side(&self, product: usize) -> Side<'_> {
+        Side::stored(self.stored, self.all()[product], self.rows, self.cols[product])
     }
 
     /// Has each matrix written that is not empty, as the result of its product.

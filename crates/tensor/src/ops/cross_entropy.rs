@@ -1,7 +1,7 @@
 //! The output layer and the loss as one operation.
 
 use kokanee_kernels::cross_entropy::{self as kernel, LogitGradients, LossGradient, OutputLayer, TokenLoss};
-use kokanee_kernels::{Mat, MatMut, Precision, Rounded, elementwise, gemm, gemm_rounded};
+use kokanee_kernels::{Mat, MatMut, Side, elementwise, gemm};
 
 use crate::{Tape, Tensor, Var};
 
@@ -68,7 +68,7 @@ fn in_tiles(
     let mut d_weight = Tensor::scratch([vocabulary, width]);
     let mut d_bias = Tensor::zeros([vocabulary]);
     let tile = (tile / vocabulary.max(1)).clamp(1, rows);
-    let gradient_width = kernel::gradient_width(precision, vocabulary);
+    let gradient_width = precision.stored(vocabulary);
     let mut gradients = Tensor::scratch([tile, gradient_width]);
     let mut scaled = Tensor::scratch([tile, width]);
     let mut factors = vec![0.0; tile];
@@ -95,18 +95,9 @@ fn in_tiles(
         let beta = if start == 0 { 0.0 } else { 1.0 };
         let d_input = &mut d_hidden.data_mut()[input];
         let (to_input, to_weight) = (MatMut::new(d_input, count, width), d_weight.mat_mut());
-        match precision {
-            Precision::F32 => {
-                let gradients = Mat::new(gradients, count, vocabulary);
-                gemm(team, precision, to_input, 0.0, gradients, weight.value().mat());
-                gemm(team, precision, to_weight, beta, gradients.t(), scaled);
-            }
-            Precision::Bf16 => {
-                let gradients = Rounded::new(gradients, count, vocabulary);
-                gemm_rounded(team, to_input, 0.0, gradients, weight.value().mat());
-                gemm_rounded(team, to_weight, beta, gradients.t(), scaled);
-            }
-        }
+        let gradients = Side::stored(precision, gradients, count, vocabulary);
+        gemm(team, precision, to_input, 0.0, gradients, weight.value().mat());
+        gemm(team, precision, to_weight, beta, gradients.t(), scaled);
         elementwise::scale_rows(team, d_input, factors);
     }
 
@@ -129,7 +120,7 @@ fn in_tiles(
 mod tests {
     use std::sync::Arc;
 
-    use kokanee_kernels::Team;
+    use kokanee_kernels::{Precision, Team};
     use kokanee_testkit::{Rng, assert_close};
 
     use super::*;

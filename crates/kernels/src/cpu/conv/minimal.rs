@@ -19,12 +19,16 @@
 //! P x n_i H by transformed filters C x n_i H, with the n_i of [`Chunks::terms`].
 //!
 //! Here stand the transforms on both sides of the products, and their transposes, which gradients go back through. Each is one
-//! pass over memory. No result depends on the number of threads.
+//! pass over memory. What only products read is stored as products in a precision read it ([`Side::stored`]); where there is more
+//! than one chunk, in bf16, the number of units must be even. No result depends on the number of threads.
+//!
+//! [`Side::stored`]: crate::Side::stored
 
 use std::cell::Cell;
 use std::ops::Range;
 
 use super::super::elementwise::add_part;
+use super::super::gemm::Precision;
 use super::super::threads::{SharedMut, Team};
 use super::{FILTER_GRAIN, Window, taps};
 
@@ -90,30 +94,43 @@ pub fn pairs(spans: &[Range<u32>]) -> usize {
     spans.iter().map(|span| span.len().div_ceil(2)).sum()
 }
 
-/// The transformed filters of each product, from `weight` C x H x width.
-pub fn filters(team: &Team, width: usize, units: usize, weight: &[f32], transformed: [&mut [f32]; PRODUCTS]) {
+/// The transformed filters of each product, C x n_i H stored for products in `precision`, from `weight` C x H x width.
+pub fn filters(
+    team: &Team,
+    precision: Precision,
+    width: usize,
+    units: usize,
+    weight: &[f32],
+    transformed: [&mut [f32]; PRODUCTS],
+) {
     let chunks = Chunks::of(width);
     let size = width * units;
     let outputs = weight.len() / size.max(1);
-    let widths = widths(chunks, units, outputs, transformed.each_ref().map(|x| x.len()));
+    let stored = stored(chunks, precision, units);
+    let widths = widths(chunks, stored, outputs, transformed.each_ref().map(|x| x.len()));
     assert_eq!(weight.len(), outputs * size, "whole filters");
     let shared = transformed.map(SharedMut::new);
     team.split(outputs, FILTER_GRAIN.div_ceil(size.max(1)), |range| {
+        let mut store = Store::new(precision);
         with_taps(size, |taps| {
             for output in range {
                 taps::split(taps, &weight[output * size..(output + 1) * size], width);
                 // SAFETY: `split` gives each thread outputs of its own.
                 let rows = unsafe { rows(&shared, widths, output) };
-                for (chunk, [first, second, both, opposed]) in split_chunks(chunks, units, rows) {
+                for (chunk, [first, second, both, opposed]) in split_chunks(chunks, stored, rows) {
                     let (g0, rest) = chunk.of(taps, units).split_at(units);
                     let (g1, g2) = rest.split_at(units);
-                    first.copy_from_slice(g0);
-                    if chunk.taps == 3 {
-                        second.copy_from_slice(g2);
-                        filter_of_three(g0, g1, g2, both, opposed);
-                    } else {
-                        second.copy_from_slice(g1);
-                        sum(both, g0, g1);
+                    let last = if chunk.taps == 3 { g2 } else { g1 };
+                    precision.store(g0, first);
+                    precision.store(last, second);
+                    for part in cut(units) {
+                        let [g0, g1, last] = [g0, g1, last].map(|tap| &tap[part.clone()]);
+                        if chunk.taps == 3 {
+                            store.write(both, &part, |y| filter_of_three(y, g0, 0.5, g1, last));
+                            store.write(opposed, &part, |y| filter_of_three(y, g0, -0.5, g1, last));
+                        } else {
+                            store.write(both, &part, |y| sum(y, g0, g1));
+                        }
                     }
                 }
             }
@@ -156,10 +173,11 @@ pub fn filters_backward(
     });
 }
 
-/// The transformed inputs of each product, P x n_i H, from `x` T x H. Positions beyond a sentence count as zeros. `spans` are the
-/// sentences, which together are all T tokens in order.
+/// The transformed inputs of each product, P x n_i H stored for products in `precision`, from `x` T x H. Positions beyond a sentence
+/// count as zeros. `spans` are the sentences, which together are all T tokens in order.
 pub fn inputs(
     team: &Team,
+    precision: Precision,
     spans: &[Range<u32>],
     window: Window,
     units: usize,
@@ -167,29 +185,30 @@ pub fn inputs(
     transformed: [&mut [f32]; PRODUCTS],
 ) {
     let chunks = Chunks::of(window.width);
-    let widths = widths(chunks, units, pairs(spans), transformed.each_ref().map(|x| x.len()));
+    let stored = stored(chunks, precision, units);
+    let widths = widths(chunks, stored, pairs(spans), transformed.each_ref().map(|x| x.len()));
     let shared = transformed.map(SharedMut::new);
     split_sentences(team, spans, x.len(), units, |sentence, pairs| {
+        let mut store = Store::new(precision);
         for (pair, at) in pairs.zip(sentence.clone().step_by(2)) {
             // SAFETY: `split_sentences` gives each thread pairs of its own.
             let rows = unsafe { rows(&shared, widths, pair) };
-            for (chunk, [first, second, both, opposed]) in split_chunks(chunks, units, rows) {
-                for part in (0..units).step_by(ZEROS.len()) {
-                    let part = part..units.min(part + ZEROS.len());
+            for (chunk, [first, second, both, opposed]) in split_chunks(chunks, stored, rows) {
+                for part in cut(units) {
                     let d: [&[f32]; 4] =
                         std::array::from_fn(|i| match seen(window, &sentence, at, chunk, i) {
                             Some(token) => &x[token * units + part.start..token * units + part.end],
                             None => &ZEROS[..part.len()],
                         });
                     if chunk.taps == 3 {
-                        difference(&mut first[part.clone()], d[0], d[2]);
-                        difference(&mut second[part.clone()], d[3], d[1]);
-                        sum(&mut both[part.clone()], d[1], d[2]);
-                        difference(&mut opposed[part], d[2], d[1]);
+                        store.write(first, &part, |y| difference(y, d[0], d[2]));
+                        store.write(second, &part, |y| difference(y, d[3], d[1]));
+                        store.write(both, &part, |y| sum(y, d[1], d[2]));
+                        store.write(opposed, &part, |y| difference(y, d[2], d[1]));
                     } else {
-                        difference(&mut first[part.clone()], d[0], d[1]);
-                        difference(&mut second[part.clone()], d[2], d[1]);
-                        both[part].copy_from_slice(d[1]);
+                        store.write(first, &part, |y| difference(y, d[0], d[1]));
+                        store.write(second, &part, |y| difference(y, d[2], d[1]));
+                        store.copy(both, &part, d[1]);
                     }
                 }
             }
@@ -259,31 +278,40 @@ pub fn outputs(team: &Team, spans: &[Range<u32>], bias: &[f32], products: [&[f32
     });
 }
 
-/// Gradients through [`outputs`], P x C for each product, from `dy` T x C. A second output that does not exist has none.
+/// Gradients through [`outputs`], P x C for each product, stored for products in `precision`, from `dy` T x C. A second output that
+/// does not exist has none.
 pub fn outputs_backward(
     team: &Team,
+    precision: Precision,
     spans: &[Range<u32>],
     wide: usize,
     dy: &[f32],
     d_products: [&mut [f32]; PRODUCTS],
 ) {
-    check_products(d_products.each_ref().map(|x| x.len()), pairs(spans) * wide);
-    let widths = d_products.each_ref().map(|x| if x.is_empty() { 0 } else { wide });
+    let stored = precision.stored(wide);
+    check_products(d_products.each_ref().map(|x| x.len()), pairs(spans) * stored);
+    let widths = d_products.each_ref().map(|x| if x.is_empty() { 0 } else { stored });
     let shared = d_products.map(SharedMut::new);
     split_sentences(team, spans, dy.len(), wide, |sentence, pairs| {
+        let mut store = Store::new(precision);
         for (pair, at) in pairs.zip(sentence.clone().step_by(2)) {
             // SAFETY: `split_sentences` gives each thread pairs of its own.
             let [first, second, both, opposed] = unsafe { rows(&shared, widths, pair) };
             let (dy0, dy1) = dy[at * wide..sentence.end.min(at + 2) * wide].split_at(wide);
-            first.copy_from_slice(dy0);
+            precision.store(dy0, first);
             if dy1.is_empty() {
                 second.fill(0.0);
-                both.copy_from_slice(dy0);
-                opposed.copy_from_slice(&dy0[..opposed.len()]);
-            } else {
-                second.copy_from_slice(dy1);
-                sum(both, dy0, dy1);
-                difference(opposed, dy0, dy1);
+                precision.store(dy0, both);
+                opposed.copy_from_slice(&first[..opposed.len()]);
+                continue;
+            }
+            precision.store(dy1, second);
+            for part in cut(wide) {
+                let [dy0, dy1] = [dy0, dy1].map(|dy| &dy[part.clone()]);
+                store.write(both, &part, |y| sum(y, dy0, dy1));
+                if !opposed.is_empty() {
+                    store.write(opposed, &part, |y| difference(y, dy0, dy1));
+                }
             }
         }
     });
@@ -302,8 +330,61 @@ fn with_taps(len: usize, work: impl FnOnce(&mut [f32])) {
     TAPS.set(room);
 }
 
+/// Numbers of a row that are transformed and stored together: with what they come from, a part of the first cache.
+const PART: usize = 1024;
+
 /// What inputs beyond a sentence are read from, part by part.
-static ZEROS: [f32; 1024] = [0.0; 1024];
+static ZEROS: [f32; PART] = [0.0; PART];
+
+/// The parts of so many numbers; they begin at whole words of any precision.
+fn cut(len: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..len).step_by(PART).map(move |start| start..len.min(start + PART))
+}
+
+/// Elements of memory of each chunk's part of a row.
+fn stored(chunks: Chunks, precision: Precision, units: usize) -> usize {
+    let stored = precision.stored(units);
+    for terms in chunks.terms() {
+        assert_eq!(terms * stored, precision.stored(terms * units), "chunks begin at whole words");
+    }
+    stored
+}
+
+/// Puts numbers where products in a precision read them.
+struct Store {
+    precision: Precision,
+    /// Where they are computed if they are rounded.
+    room: [f32; PART],
+}
+
+impl Store {
+    fn new(precision: Precision) -> Store {
+        Store { precision, room: [0.0; PART] }
+    }
+
+    /// The place of a part of a row in memory.
+    fn place<'a>(&self, row: &'a mut [f32], part: &Range<usize>) -> &'a mut [f32] {
+        let start = self.precision.stored(part.start);
+        &mut row[start..start + self.precision.stored(part.len())]
+    }
+
+    fn copy(&self, row: &mut [f32], part: &Range<usize>, numbers: &[f32]) {
+        self.precision.store(numbers, self.place(row, part));
+    }
+
+    /// Stores what `compute` makes of the room that it is given.
+    fn write(&mut self, row: &mut [f32], part: &Range<usize>, compute: impl FnOnce(&mut [f32])) {
+        let place = self.place(row, part);
+        match self.precision {
+            Precision::F32 => compute(place),
+            Precision::Bf16 => {
+                let numbers = &mut self.room[..part.len()];
+                compute(numbers);
+                self.precision.store(numbers, place);
+            }
+        }
+    }
+}
 
 /// The token that is input `i` of a chunk for the pair that begins at `at`, if it is in the sentence.
 fn seen(window: Window, sentence: &Range<usize>, at: usize, chunk: Chunk, i: usize) -> Option<usize> {
@@ -336,7 +417,7 @@ fn split_sentences(
     });
 }
 
-/// Elements in a row of each transformed operand, which has `count` rows and is `lens` long.
+/// Elements in a row of each transformed operand, of so many units a chunk; it has `count` rows and is `lens` long.
 fn widths(chunks: Chunks, units: usize, count: usize, lens: [usize; PRODUCTS]) -> [usize; PRODUCTS] {
     let widths = chunks.terms().map(|terms| terms * units);
     assert_eq!(widths.map(|width| count * width), lens, "operands of the products");
@@ -433,12 +514,10 @@ multiversion! {
 }
 
 multiversion! {
-    fn filter_of_three(g0: &[f32], g1: &[f32], g2: &[f32], both: &mut [f32], opposed: &mut [f32]) {
-        let taps = g0.iter().zip(g1).zip(g2);
-        for ((both, opposed), ((g0, g1), g2)) in both.iter_mut().zip(opposed).zip(taps) {
-            let (outer, middle) = (0.5 * (g0 + g2), 0.5 * g1);
-            *both = outer + middle;
-            *opposed = outer - middle;
+    /// `y = (g0 + g2) / 2 + inner g1`.
+    fn filter_of_three(y: &mut [f32], g0: &[f32], inner: f32, g1: &[f32], g2: &[f32]) {
+        for (((y, g0), g1), g2) in y.iter_mut().zip(g0).zip(g1).zip(g2) {
+            *y = 0.5 * (g0 + g2) + inner * g1;
         }
     }
 }

@@ -1,4 +1,4 @@
-use super::super::gemm::Rounded;
+use super::super::gemm::Side;
 use super::*;
 use crate::MatMut;
 use crate::gemm;
@@ -36,15 +36,12 @@ fn check(case: &Case) {
             let mut tokens = vec![TokenLoss::default(); rows];
             losses(&team, precision, layer, &labels, &mut tokens);
             let alone = std::mem::replace(&mut tokens, vec![TokenLoss::default(); rows]);
-            let mut got = vec![f32::NAN; rows * gradient_width(precision, vocabulary)];
+            let mut got = vec![f32::NAN; rows * precision.stored(vocabulary)];
             let (mut factors, mut d_bias) = (vec![0.0; rows], vec![1.0; vocabulary]);
             let to = LogitGradients { rows: &mut got, factors: &mut factors };
             gradients(&team, precision, layer, &labels, gradient, &mut tokens, to, &mut d_bias);
             assert_eq!(tokens, alone, "{precision:?}");
-            let got: Vec<f32> = match precision {
-                Precision::F32 => got,
-                Precision::Bf16 => unrounded(Rounded::new(&got, rows, vocabulary), rows, vocabulary),
-            };
+            let got = numbers_of(precision, &got, rows, vocabulary);
             results.push((tokens, got, factors, d_bias));
         }
         assert!(results.iter().all(|result| *result == results[0]), "as many threads as there are");
@@ -89,12 +86,19 @@ fn check(case: &Case) {
     }
 }
 
-/// The numbers of a matrix in bf16.
-fn unrounded(matrix: Rounded<'_>, rows: usize, cols: usize) -> Vec<f32> {
+/// The numbers of a matrix that is stored for products.
+fn numbers_of(precision: Precision, stored: &[f32], rows: usize, cols: usize) -> Vec<f32> {
     let ones: Vec<f32> = (0..cols * cols).map(|i| if i % (cols + 1) == 0 { 1.0 } else { 0.0 }).collect();
     let mut out = vec![0.0; rows * cols];
-    let team = Team::new(1);
-    crate::gemm_rounded(&team, MatMut::new(&mut out, rows, cols), 0.0, matrix, Mat::new(&ones, cols, cols));
+    let matrix = Side::stored(precision, stored, rows, cols);
+    gemm(
+        &Team::new(1),
+        precision,
+        MatMut::new(&mut out, rows, cols),
+        0.0,
+        matrix,
+        Mat::new(&ones, cols, cols),
+    );
     out
 }
 

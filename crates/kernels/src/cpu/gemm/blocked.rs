@@ -12,23 +12,16 @@ use super::super::pages::Block;
 use super::super::threads::{SharedMut, Team, share};
 use super::kernel::{Kernel, PANEL, ROWS};
 use super::layout::{self, Entry};
+use super::matrix::Numbers;
 use super::packed::Format;
 use super::tiles::{DEPTH, Output, Panels, Part, Rows, SMALL, Start, panels_in_cache};
-use super::{Mat, MatMut, Piece, Rounded, f32};
+use super::{MatMut, Piece, Side, f32};
 
 /// Rows that are laid out together: of 512 words, a third of the smallest second cache of today's servers, and whole tiles and
 /// panels.
 const ROW_BLOCK: usize = 3 * PANEL;
 /// The longer side is not the one that is shared where sharing the other wastes less than this share of the work.
 const WASTE: f64 = 0.04;
-
-/// The left side of a product.
-#[derive(Clone, Copy)]
-pub(super) enum Left<'a> {
-    Plain(Mat<'a>),
-    /// In bf16.
-    Rounded(Rounded<'a>),
-}
 
 /// Where the sums of a product go.
 #[derive(Clone, Copy)]
@@ -40,23 +33,21 @@ enum Target<'a> {
 }
 
 /// `C = beta C + A B` in `format`, f32 or bf16.
-pub(super) fn multiply(team: &Team, format: Format, c: MatMut<'_>, beta: f32, a: Left<'_>, b: Mat<'_>) {
+pub(super) fn multiply(team: &Team, format: Format, c: MatMut<'_>, beta: f32, a: Side<'_>, b: Side<'_>) {
     let output = Output { stride: c.row_stride, cols: c.cols, data: SharedMut::new(c.data) };
-    let target = Target::Output(output, if beta == 0.0 { Start::Zero } else { Start::Output });
-    Product { format, kernel: format.kernel(), rows: c.rows, a, b, target }.compute(team);
+    let start = if beta == 0.0 { Start::Zero } else { Start::Output };
+    Product::new(format, a, b, Target::Output(output, start)).compute(team);
 }
 
 /// `A B` in `format`, f32 or bf16, a piece at a time.
 pub(super) fn multiply_into(
     team: &Team,
     format: Format,
-    a: Mat<'_>,
-    b: Mat<'_>,
+    a: Side<'_>,
+    b: Side<'_>,
     take: &(dyn Fn(Piece<'_>) + Sync),
 ) {
-    let target = Target::Taken(take);
-    let product = Product { format, kernel: format.kernel(), rows: a.rows, a: Left::Plain(a), b, target };
-    product.compute(team);
+    Product::new(format, a, b, Target::Taken(take)).compute(team);
 }
 
 /// Panels of one part of the columns of a product whose sums are taken, with `depth` terms each.
@@ -107,9 +98,12 @@ fn with_own<R>(work: impl FnOnce(&mut Own) -> R) -> R {
 struct Product<'a> {
     format: Format,
     kernel: Kernel,
+    a: Side<'a>,
+    b: Side<'a>,
     rows: usize,
-    a: Left<'a>,
-    b: Mat<'a>,
+    cols: usize,
+    /// The depth: what is summed over.
+    inputs: usize,
     target: Target<'a>,
 }
 
@@ -117,8 +111,13 @@ struct Product<'a> {
 type Groups = Range<usize>;
 
 impl<'a> Product<'a> {
+    fn new(format: Format, a: Side<'a>, b: Side<'a>, target: Target<'a>) -> Self {
+        let ((rows, inputs), cols) = (a.shape(), b.shape().1);
+        Product { format, kernel: format.kernel(), a, b, rows, cols, inputs, target }
+    }
+
     fn compute(&self, team: &Team) {
-        let (m, n) = (self.rows, self.b.cols);
+        let (m, n) = (self.rows, self.cols);
         let team = (m * n * self.groups() >= SMALL && team.size() > 1).then_some(team);
         let mut shared = SHARED.take().unwrap_or_default();
         if shares_columns(m, n, team.map_or(1, Team::size)) {
@@ -131,7 +130,7 @@ impl<'a> Product<'a> {
 
     /// Groups of the whole depth (the dimension summed over).
     fn groups(&self) -> usize {
-        self.format.groups(self.b.rows)
+        self.format.groups(self.inputs)
     }
 
     /// In how many parts the depth is summed over. Sums that are taken must be whole.
@@ -149,28 +148,24 @@ impl<'a> Product<'a> {
     }
 
     /// The inputs of some groups.
-    fn inputs(&self, groups: &Groups) -> Range<usize> {
-        groups.start * self.format.group()..(groups.end * self.format.group()).min(self.b.rows)
+    fn inputs_of(&self, groups: &Groups) -> Range<usize> {
+        groups.start * self.format.group()..(groups.end * self.format.group()).min(self.inputs)
     }
 
     /// Rows of A as words where they need no layout.
     fn direct_rows(&self) -> Option<Rows<'a>> {
-        match self.a {
-            Left::Plain(a) if self.format == Format::F32 && a.col_stride == 1 && a.table.is_empty() => {
+        match self.a.0 {
+            Numbers::Plain(a) if self.format == Format::F32 && a.col_stride == 1 && a.table.is_empty() => {
                 Some(Rows { words: f32::words(a.data), stride: a.row_stride })
             }
-            Left::Rounded(a) if !a.transposed => Some(Rows { words: a.words, stride: a.stride() }),
+            Numbers::Rounded(a) if !a.transposed => Some(Rows { words: a.words, stride: a.stride() }),
             _ => None,
         }
     }
 
     /// Lays out some rows of A.
     fn lay_out_rows(&self, rows: Range<usize>, groups: &Groups, words: &mut [u32]) {
-        let depth = self.inputs(groups);
-        match self.a {
-            Left::Plain(a) => layout::rows(self.format, a, rows, depth, words),
-            Left::Rounded(a) => layout::rows_of_rounded(a, rows, depth, words),
-        }
+        layout::rows(self.format, self.a, rows, self.inputs_of(groups), words);
     }
 
     /// Lays out some panels of B.
@@ -181,13 +176,13 @@ impl<'a> Product<'a> {
         entries: &mut [Entry],
         scratch: &mut layout::Scratch,
     ) {
-        layout::panels(self.format, self.b, self.inputs(groups), panels, entries, scratch);
+        layout::panels(self.format, self.b, self.inputs_of(groups), panels, entries, scratch);
     }
 
     /// Threads share the columns: rows of A are laid out by all, panels of B by their thread, which goes through the whole
     /// depth alone.
     fn by_columns(&self, team: Option<&Team>, shared: &mut Shared) {
-        let (m, n, all_groups) = (self.rows, self.b.cols, self.groups());
+        let (m, n, all_groups) = (self.rows, self.cols, self.groups());
         let x = self.direct_rows().unwrap_or_else(|| {
             let words = shared.words.room(m * all_groups);
             let target = SharedMut::new(words);
@@ -222,7 +217,7 @@ impl<'a> Product<'a> {
     /// Threads share the rows: panels of B are laid out by all, for one part of the depth after the other, rows of A by their
     /// thread.
     fn by_rows(&self, team: Option<&Team>, shared: &mut Shared) {
-        let (m, n) = (self.rows, self.b.cols);
+        let (m, n) = (self.rows, self.cols);
         let panels = n.div_ceil(PANEL);
         let direct = self.direct_rows();
         // Blocks of nearly the same size and of whole tiles, as many for each thread as for any other.
@@ -303,7 +298,7 @@ impl<'a> Product<'a> {
                 take(Piece {
                     part: first / block,
                     rows: rows.start + tile.start..rows.start + tile.end,
-                    cols: first * PANEL..self.b.cols.min(some.end * PANEL),
+                    cols: first * PANEL..self.cols.min(some.end * PANEL),
                     sums: &mut sums[..tile.len() * stride],
                     stride,
                 });

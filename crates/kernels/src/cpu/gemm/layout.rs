@@ -9,7 +9,8 @@ use std::arch::x86_64::*;
 use std::ops::Range;
 
 use super::kernel::{LANES, LINES, Line, PANEL, prefetch};
-use super::{Format, Mat, Rounded, bf16, f32};
+use super::matrix::{Numbers, Rounded};
+use super::{Format, Mat, Side, bf16, f32};
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::isa::Isa;
 
@@ -45,31 +46,63 @@ impl Format {
 /// the last column become zero.
 pub(super) fn panels(
     format: Format,
-    b: Mat<'_>,
+    b: Side<'_>,
     depth: Range<usize>,
     panels: Range<usize>,
     entries: &mut [Entry],
     scratch: &mut Scratch,
 ) {
-    let groups = format.groups(depth.len());
+    let (groups, all) = (format.groups(depth.len()), b.shape().1);
     assert_eq!(entries.len(), panels.len() * groups, "one entry a panel and group");
-    let cols = |panel: usize| panel * PANEL..((panel + 1) * PANEL).min(b.cols);
-    if b.col_stride == 1 {
-        // Memory is read in its order, which is across the panels.
-        for (group, first) in depth.clone().step_by(format.group()).enumerate() {
-            let inputs = first..depth.end.min(first + format.group());
-            let ahead = first + FETCH_AHEAD * format.group();
-            for input in ahead..depth.end.min(ahead + format.group()) {
-                fetch(b.row(input, cols(panels.start).start..cols(panels.end - 1).end));
-            }
-            for (index, panel) in panels.clone().enumerate() {
-                entry_across(format, b, inputs.clone(), cols(panel), &mut entries[index * groups + group]);
+    let cols = |panel: usize| panel * PANEL..((panel + 1) * PANEL).min(all);
+    match b.0 {
+        Numbers::Plain(b) if b.col_stride == 1 => {
+            let entry =
+                |inputs: Range<usize>, cols, entry: &mut Entry| entry_across(format, b, inputs, cols, entry);
+            panels_across(format, depth, panels, cols, entries, entry, |input, cols| {
+                fetch(b.row(input, cols))
+            });
+        }
+        Numbers::Rounded(b) if !b.transposed => {
+            let entry = |inputs: Range<usize>, cols, entry: &mut Entry| pair_across(b, inputs, cols, entry);
+            panels_across(format, depth, panels, cols, entries, entry, |input, cols| {
+                fetch(b.words_of(input, cols))
+            });
+        }
+        Numbers::Plain(b) => {
+            for (entries, panel) in entries.chunks_exact_mut(groups.max(1)).zip(panels) {
+                panel_along(format, b.t(), cols(panel), depth.clone(), entries, scratch);
             }
         }
-        return;
+        Numbers::Rounded(b) => {
+            for (entries, panel) in entries.chunks_exact_mut(groups.max(1)).zip(panels) {
+                panel_of_words(cols(panel), |output| b.words_of(output, depth.clone()), entries);
+            }
+        }
     }
-    for (entries, panel) in entries.chunks_exact_mut(groups.max(1)).zip(panels) {
-        panel_along(format, b.t(), cols(panel), depth.clone(), entries, scratch);
+}
+
+/// Some panels of a matrix whose memory runs across them; `entry` makes one of a group of inputs, `fetch` what it reads of one.
+fn panels_across(
+    format: Format,
+    depth: Range<usize>,
+    panels: Range<usize>,
+    cols: impl Fn(usize) -> Range<usize>,
+    entries: &mut [Entry],
+    entry: impl Fn(Range<usize>, Range<usize>, &mut Entry),
+    fetch: impl Fn(usize, Range<usize>),
+) {
+    let groups = format.groups(depth.len());
+    // Memory is read in its order.
+    for (group, first) in depth.clone().step_by(format.group()).enumerate() {
+        let inputs = first..depth.end.min(first + format.group());
+        let ahead = first + FETCH_AHEAD * format.group();
+        for input in ahead..depth.end.min(ahead + format.group()) {
+            fetch(input, cols(panels.start).start..cols(panels.end - 1).end);
+        }
+        for (index, panel) in panels.clone().enumerate() {
+            entry(inputs.clone(), cols(panel), &mut entries[index * groups + group]);
+        }
     }
 }
 
@@ -83,22 +116,31 @@ fn panel_along(
     scratch: &mut Scratch,
 ) {
     let groups = panel.len();
+    if format == Format::F32 {
+        return panel_of_words(rows, |row| f32::words(outputs.row(row, depth.clone())), panel);
+    }
     for (line, first) in rows.clone().step_by(LANES).enumerate() {
         let rows = first..rows.end.min(first + LANES);
-        match format {
-            Format::F32 => {
-                lines_of_rows(rows.map(|row| f32::words(outputs.row(row, depth.clone()))), panel, line);
-            }
-            _ => {
-                scratch.words.resize(LANES * groups, 0);
-                for (words, row) in scratch.words.chunks_exact_mut(groups.max(1)).zip(rows.clone()) {
-                    format.words(outputs.row(row, depth.clone()), words);
-                }
-                lines_of_rows(scratch.words.chunks_exact(groups.max(1)).take(rows.len()), panel, line);
-            }
+        scratch.words.resize(LANES * groups, 0);
+        for (words, row) in scratch.words.chunks_exact_mut(groups.max(1)).zip(rows.clone()) {
+            format.words(outputs.row(row, depth.clone()), words);
         }
+        lines_of_rows(scratch.words.chunks_exact(groups.max(1)).take(rows.len()), panel, line);
     }
     let used = rows.len().div_ceil(LANES);
+    panel.iter_mut().for_each(|entry| entry[used..].fill(Line::ZERO));
+}
+
+/// The panel of some outputs (at most a panel's) whose words lie together.
+fn panel_of_words<'a>(
+    outputs: Range<usize>,
+    words: impl Fn(usize) -> &'a [u32] + Clone,
+    panel: &mut [Entry],
+) {
+    for (line, first) in outputs.clone().step_by(LANES).enumerate() {
+        lines_of_rows((first..outputs.end.min(first + LANES)).map(words.clone()), panel, line);
+    }
+    let used = outputs.len().div_ceil(LANES);
     panel.iter_mut().for_each(|entry| entry[used..].fill(Line::ZERO));
 }
 
@@ -122,31 +164,37 @@ fn entry_across(format: Format, b: Mat<'_>, inputs: Range<usize>, cols: Range<us
     }
 }
 
-/// The words of the rows `rows` of `a` (rows x inputs), of the inputs in `depth`: one row after the other.
-pub(super) fn rows(format: Format, a: Mat<'_>, rows: Range<usize>, depth: Range<usize>, words: &mut [u32]) {
-    let groups = format.groups(depth.len());
-    assert_eq!(words.len(), rows.len() * groups, "one word a group");
-    if a.col_stride == 1 {
-        for (words, row) in words.chunks_exact_mut(groups.max(1)).zip(rows) {
-            format.words(a.row(row, depth.clone()), words);
-        }
-        return;
-    }
-    let entry = |inputs: Range<usize>, rows: Range<usize>, entry: &mut Entry| {
-        entry_across(format, a.t(), inputs, rows, entry);
-    };
-    let fetch = |input: usize, rows: Range<usize>| fetch(a.t().row(input, rows));
-    rows_across(format, rows, depth, words, entry, fetch);
+/// The same of rounded numbers; `inputs` and `cols` begin at even ones.
+fn pair_across(b: Rounded<'_>, inputs: Range<usize>, cols: Range<usize>, entry: &mut Entry) {
+    let second = if inputs.len() > 1 { b.words_of(inputs.start + 1, cols.clone()) } else { &[] };
+    bf16::pair(b.words_of(inputs.start, cols), second, entry);
 }
 
-/// As [`rows`], for a transposed matrix of bf16 numbers; `rows` and `depth` begin at even numbers.
-pub(super) fn rows_of_rounded(a: Rounded<'_>, rows: Range<usize>, depth: Range<usize>, words: &mut [u32]) {
-    assert!(a.transposed && rows.start.is_multiple_of(2) && depth.start.is_multiple_of(2));
-    let entry = |inputs: Range<usize>, rows: Range<usize>, entry: &mut Entry| {
-        let second = if inputs.len() > 1 { a.words_of(inputs.start + 1, rows.clone()) } else { &[] };
-        bf16::pair(a.words_of(inputs.start, rows), second, entry);
-    };
-    rows_across(Format::Bf16, rows, depth, words, entry, |input, rows| fetch(a.words_of(input, rows)));
+/// The words of the rows `rows` of `a` (rows x inputs), of the inputs in `depth`: one row after the other. Where numbers are
+/// rounded, `rows` and `depth` begin at even ones.
+pub(super) fn rows(format: Format, a: Side<'_>, rows: Range<usize>, depth: Range<usize>, words: &mut [u32]) {
+    let groups = format.groups(depth.len());
+    assert_eq!(words.len(), rows.len() * groups, "one word a group");
+    let each = words.chunks_exact_mut(groups.max(1)).zip(rows.clone());
+    match a.0 {
+        Numbers::Plain(a) if a.col_stride == 1 => {
+            each.for_each(|(words, row)| format.words(a.row(row, depth.clone()), words));
+        }
+        Numbers::Rounded(a) if !a.transposed => {
+            each.for_each(|(words, row)| words.copy_from_slice(a.words_of(row, depth.clone())));
+        }
+        Numbers::Plain(a) => {
+            let a = a.t();
+            let entry =
+                |inputs: Range<usize>, rows, entry: &mut Entry| entry_across(format, a, inputs, rows, entry);
+            rows_across(format, rows, depth, words, entry, |input, rows| fetch(a.row(input, rows)));
+        }
+        Numbers::Rounded(a) => {
+            let a = a.t();
+            let entry = |inputs: Range<usize>, rows, entry: &mut Entry| pair_across(a, inputs, rows, entry);
+            rows_across(format, rows, depth, words, entry, |input, rows| fetch(a.words_of(input, rows)));
+        }
+    }
 }
 
 /// The words of rows whose memory runs across the inputs; `entry` makes an entry of a panel of one group of inputs and at most
@@ -310,7 +358,8 @@ mod tests {
         let views = [
             Mat::strided(&along, count, inputs, stride),
             Mat::strided(&across, inputs, count, count + 2).t(),
-        ];
+        ]
+        .map(Side::from);
         let mut scratch = Scratch::default();
         for depth in [0..inputs, inputs / 4 * 2..inputs] {
             let groups = format.groups(depth.len());

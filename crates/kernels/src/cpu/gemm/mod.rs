@@ -8,6 +8,7 @@ mod blocked;
 mod f32;
 mod int8;
 mod layout;
+mod matrix;
 mod memory;
 pub mod packed;
 mod peak;
@@ -22,6 +23,7 @@ use std::ops::Range;
 pub(super) use self::bf16::{parts as parts_of_word, words as rounded_words};
 pub(super) use self::f32::words_mut;
 pub(super) use self::kernel::{ROWS as TILE_ROWS, prefetch};
+pub use self::matrix::{Mat, MatMut, Side};
 use self::packed::Format;
 pub use self::peak::peak;
 use super::isa::Isa;
@@ -47,6 +49,24 @@ impl Precision {
     }
 }
 
+impl Precision {
+    /// Elements of memory for `cols` numbers that only products in this precision read ([`Side::stored`]).
+    pub fn stored(self, cols: usize) -> usize {
+        match self {
+            Precision::F32 => cols,
+            Precision::Bf16 => cols.div_ceil(2),
+        }
+    }
+
+    /// Writes numbers as products in this precision read them; `stored` has room for them.
+    pub(super) fn store(self, numbers: &[f32], stored: &mut [f32]) {
+        match self {
+            Precision::F32 => stored.copy_from_slice(numbers),
+            Precision::Bf16 => rounded_words(numbers, words_mut(stored)),
+        }
+    }
+}
+
 impl From<Precision> for Format {
     fn from(precision: Precision) -> Format {
         match precision {
@@ -56,169 +76,32 @@ impl From<Precision> for Format {
     }
 }
 
-/// A view of a matrix in a slice, or of rows that lie anywhere; strides count elements.
-#[derive(Clone, Copy)]
-pub struct Mat<'a> {
-    data: &'a [f32],
-    /// The rows in memory, or none where they lie in `data`.
-    table: &'a [&'a [f32]],
-    rows: usize,
-    cols: usize,
-    row_stride: usize,
-    col_stride: usize,
-}
-
-impl<'a> Mat<'a> {
-    /// A row-major matrix that fills the slice.
-    pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
-        Self::strided(data, rows, cols, cols)
-    }
-
-    /// A row-major matrix whose rows start `row_stride` elements apart.
-    pub fn strided(data: &'a [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
-        assert!(fits(data.len(), rows, cols, row_stride), "a {rows} x {cols} matrix does not fit its slice");
-        Mat { data, table: &[], rows, cols, row_stride, col_stride: 1 }
-    }
-
-    /// A matrix of these rows.
-    pub fn of_rows(table: &'a [&'a [f32]], cols: usize) -> Self {
-        assert!(table.iter().all(|row| row.len() == cols), "rows of {cols} elements");
-        // Without a meaning, but never that of elements that lie together.
-        let row_stride = cols.max(2);
-        Mat { data: &[], table, rows: table.len(), cols, row_stride, col_stride: 1 }
-    }
-
-    /// The transposed view of the same data.
-    pub fn t(self) -> Self {
-        Mat {
-            rows: self.cols,
-            cols: self.rows,
-            row_stride: self.col_stride,
-            col_stride: self.row_stride,
-            ..self
-        }
-    }
-
-    /// Some elements of a row, of a matrix whose rows lie together.
-    fn row(&self, row: usize, cols: Range<usize>) -> &'a [f32] {
-        debug_assert!(self.col_stride == 1 && row < self.rows && cols.end <= self.cols);
-        if let Some(row) = self.table.get(row) {
-            return &row[cols];
-        }
-        let start = row * self.row_stride;
-        &self.data[start + cols.start..start + cols.end]
-    }
-
-    fn get(&self, row: usize, col: usize) -> f32 {
-        if self.table.is_empty() {
-            return self.data[row * self.row_stride + col * self.col_stride];
-        }
-        if self.col_stride == 1 { self.table[row][col] } else { self.table[col][row] }
-    }
-
-    /// The same matrix in one slice, which `room` is for where it lies anywhere.
-    fn in_one(self, room: &'a mut Vec<f32>) -> Mat<'a> {
-        if self.table.is_empty() {
-            return self;
-        }
-        let transposed = self.col_stride != 1;
-        *room = self.table.concat();
-        let (rows, cols) = if transposed { (self.cols, self.rows) } else { (self.rows, self.cols) };
-        let copied = Mat::new(room, rows, cols);
-        if transposed { copied.t() } else { copied }
-    }
-}
-
-/// A view of a row-major matrix of bf16 numbers, two in the bits of an `f32`, the first in the lower half; a row of an odd number
-/// of them ends with a zero ([`cross_entropy::gradients`](super::cross_entropy::gradients) leaves such a matrix).
-#[derive(Clone, Copy)]
-pub struct Rounded<'a> {
-    words: &'a [u32],
-    /// Rows and columns in memory.
-    rows: usize,
-    cols: usize,
-    transposed: bool,
-}
-
-impl<'a> Rounded<'a> {
-    /// The matrix in a slice that it fills.
-    pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
-        assert_eq!(data.len(), rows * cols.div_ceil(2), "a {rows} x {cols} matrix does not fill its slice");
-        Rounded { words: f32::words(data), rows, cols, transposed: false }
-    }
-
-    /// Words from one row in memory to the next.
-    fn stride(&self) -> usize {
-        self.cols.div_ceil(2)
-    }
-
-    /// The transposed view of the same data.
-    pub fn t(self) -> Self {
-        Rounded { transposed: !self.transposed, ..self }
-    }
-
-    /// Rows and columns of the view.
-    fn shape(&self) -> (usize, usize) {
-        if self.transposed { (self.cols, self.rows) } else { (self.rows, self.cols) }
-    }
-
-    /// The words of some columns of a row in memory, of which the first is even.
-    fn words_of(&self, row: usize, cols: Range<usize>) -> &'a [u32] {
-        let start = row * self.stride();
-        &self.words[start + cols.start / 2..start + cols.end.div_ceil(2)]
-    }
-}
-
-/// A mutable view of a row-major matrix.
-pub struct MatMut<'a> {
-    data: &'a mut [f32],
-    rows: usize,
-    cols: usize,
-    row_stride: usize,
-}
-
-impl<'a> MatMut<'a> {
-    /// A row-major matrix that fills the slice.
-    pub fn new(data: &'a mut [f32], rows: usize, cols: usize) -> Self {
-        Self::strided(data, rows, cols, cols)
-    }
-
-    /// A row-major matrix whose rows start `row_stride` elements apart.
-    pub fn strided(data: &'a mut [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
-        assert!(fits(data.len(), rows, cols, row_stride), "a {rows} x {cols} matrix does not fit its slice");
-        MatMut { data, rows, cols, row_stride }
-    }
-}
-
-fn fits(len: usize, rows: usize, cols: usize, row_stride: usize) -> bool {
-    row_stride >= cols && (rows == 0 || (rows - 1) * row_stride + cols <= len)
-}
-
 /// `C = beta C + A B`, with `beta` 0 (C is overwritten, whatever it held) or 1 (the product is added).
-pub fn gemm(team: &Team, precision: Precision, c: MatMut<'_>, beta: f32, a: Mat<'_>, b: Mat<'_>) {
+pub fn gemm<'a>(
+    team: &Team,
+    precision: Precision,
+    c: MatMut<'_>,
+    beta: f32,
+    a: impl Into<Side<'a>>,
+    b: impl Into<Side<'a>>,
+) {
+    multiply(team, precision, c, beta, a.into(), b.into());
+}
+
+fn multiply(team: &Team, precision: Precision, c: MatMut<'_>, beta: f32, a: Side<'_>, b: Side<'_>) {
     assert!(beta == 0.0 || beta == 1.0, "beta is 0 or 1");
-    assert_eq!((c.rows, c.cols, a.cols), (a.rows, b.cols, b.rows), "shapes of a product");
-    super::work::count_product(c.rows * c.cols, a.cols);
+    let inputs = a.shape().1;
+    assert_eq!(((c.rows, inputs), (inputs, c.cols)), (a.shape(), b.shape()), "shapes of a product");
+    super::work::count_product(c.rows * c.cols, inputs);
     if c.rows == 0 || c.cols == 0 {
         return;
     }
     if made_elsewhere(precision) {
         let mut room = [Vec::new(), Vec::new()];
         let [a_room, b_room] = &mut room;
-        elsewhere(team, c, beta, a.in_one(a_room), b.in_one(b_room));
+        elsewhere(team, c, beta, a.plain().in_one(a_room), b.plain().in_one(b_room));
     } else {
-        blocked::multiply(team, precision.into(), c, beta, blocked::Left::Plain(a), b);
-    }
-}
-
-/// As [`gemm()`] in bf16, with a left side that is rounded already.
-pub fn gemm_rounded(team: &Team, c: MatMut<'_>, beta: f32, a: Rounded<'_>, b: Mat<'_>) {
-    assert!(beta == 0.0 || beta == 1.0, "beta is 0 or 1");
-    let (rows, inputs) = a.shape();
-    assert_eq!((c.rows, c.cols, inputs), (rows, b.cols, b.rows), "shapes of a product");
-    super::work::count_product(c.rows * c.cols, inputs);
-    if c.rows > 0 && c.cols > 0 {
-        blocked::multiply(team, Format::Bf16, c, beta, blocked::Left::Rounded(a), b);
+        blocked::multiply(team, precision.into(), c, beta, a, b);
     }
 }
 
@@ -266,7 +149,7 @@ pub(super) fn gemm_into(
         let [a_room, b_room] = &mut room;
         elsewhere_into(team, a.in_one(a_room), b.in_one(b_room), take);
     } else {
-        blocked::multiply_into(team, precision.into(), a, b, take);
+        blocked::multiply_into(team, precision.into(), a.into(), b.into(), take);
     }
 }
 

@@ -119,7 +119,7 @@ impl PackedMatrix {
                     quantise(weight, rows, panel, scales);
                 }
             } else {
-                layout::panels(format, weight.t(), 0..inputs, range, panels, &mut scratch);
+                layout::panels(format, weight.t().into(), 0..inputs, range, panels, &mut scratch);
             }
         });
         packed

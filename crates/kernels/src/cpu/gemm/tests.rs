@@ -44,28 +44,31 @@ fn check(team: &Team, m: usize, n: usize, k: usize) {
             }
             if m * n > 0 {
                 compare("blocked", &|c| {
-                    blocked::multiply(team, precision.into(), c, beta, blocked::Left::Plain(a), b)
+                    blocked::multiply(team, precision.into(), c, beta, a.into(), b.into());
                 });
             }
-            if precision == Precision::Bf16 {
-                let (rows, cols) = if ta { (k, m) } else { (m, k) };
-                let width = cols.div_ceil(2);
-                let mut data = vec![0.0; rows * width];
-                for (words, row) in data.chunks_exact_mut(width.max(1)).zip(a.data.chunks_exact(cols.max(1)))
-                {
-                    bf16::words(row, f32::words_mut(words));
+            let stored = [(a, ta), (b, tb)].map(|(matrix, transposed)| {
+                let lying = if transposed { matrix.t() } else { matrix };
+                let width = precision.stored(lying.cols);
+                let mut data = vec![f32::NAN; lying.rows * width];
+                for (row, to) in data.chunks_exact_mut(width.max(1)).enumerate() {
+                    precision.store(lying.row(row, 0..lying.cols), to);
                 }
-                let rounded = Rounded::new(&data, rows, cols);
-                compare("rounded", &|c| {
-                    gemm_rounded(team, c, beta, if ta { rounded.t() } else { rounded }, b);
-                });
-            }
+                (data, lying.rows, lying.cols, transposed)
+            });
+            let [a_stored, b_stored] = stored.each_ref().map(|(data, rows, cols, transposed)| {
+                let side = Side::stored(precision, data, *rows, *cols);
+                if *transposed { side.t() } else { side }
+            });
+            compare("stored, left", &|c| gemm(team, precision, c, beta, a_stored, b));
+            compare("stored, right", &|c| gemm(team, precision, c, beta, a, b_stored));
+            compare("stored, both", &|c| gemm(team, precision, c, beta, a_stored, b_stored));
             if m * n > 0 && precision == Precision::F32 {
                 compare("elsewhere", &|c| elsewhere(team, c, beta, a, b));
             }
             if beta == 0.0 {
                 compare("in pieces", &|c| {
-                    blocked::multiply_into(team, precision.into(), a, b, &pieces_to(c));
+                    blocked::multiply_into(team, precision.into(), a.into(), b.into(), &pieces_to(c));
                 });
                 if precision == Precision::F32 {
                     compare("in pieces elsewhere", &|c| elsewhere_into(team, a, b, &pieces_to(c)));

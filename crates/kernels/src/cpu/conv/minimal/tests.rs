@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use super::*;
+use crate::{Mat, MatMut, Side, gemm};
 
-/// Multiples of 1/64 in [-2, 2).
+/// Multiples of 1/32 in [-1, 1): sums of three of them still are bf16 numbers.
 fn numbers(len: usize, seed: usize) -> Vec<f32> {
-    (0..len).map(|i| (((i + seed) * 2_654_435_761) % 65_521 % 256) as f32 / 64.0 - 2.0).collect()
+    (0..len).map(|i| (((i + seed) * 2_654_435_761) % 65_521 % 64) as f32 / 32.0 - 1.0).collect()
 }
 
 /// `A B'`, of `a` m x k and `b` n x k.
@@ -25,9 +26,26 @@ fn refs(x: &[Vec<f32>; PRODUCTS]) -> [&[f32]; PRODUCTS] {
     x.each_ref().map(Vec::as_slice)
 }
 
-/// Room that nothing may be read from, for operands of `count` rows.
-fn room(count: usize, widths: [usize; PRODUCTS]) -> [Vec<f32>; PRODUCTS] {
-    widths.map(|width| vec![f32::NAN; count * width])
+/// Room that nothing may be read from, for operands of `count` rows, stored for products in `precision`.
+fn room(precision: Precision, count: usize, widths: [usize; PRODUCTS]) -> [Vec<f32>; PRODUCTS] {
+    widths.map(|width| vec![f32::NAN; count * precision.stored(width)])
+}
+
+/// The numbers of operands of `count` rows.
+fn numbers_of(
+    precision: Precision,
+    stored: &[Vec<f32>; PRODUCTS],
+    count: usize,
+    widths: [usize; PRODUCTS],
+) -> [Vec<f32>; PRODUCTS] {
+    std::array::from_fn(|i| {
+        let (width, stored) = (widths[i], &stored[i]);
+        let one: Vec<f32> = (0..width * width).map(|at| f32::from(u8::from(at % (width + 1) == 0))).collect();
+        let mut numbers = vec![0.0; count * width];
+        let (to, one) = (MatMut::new(&mut numbers, count, width), Mat::new(&one, width, width));
+        gemm(&Team::new(1), precision, to, 0.0, Side::stored(precision, stored, count, width), one);
+        numbers
+    })
 }
 
 struct Case {
@@ -76,24 +94,27 @@ impl Case {
         [y, dx, d_weight].map(|x| x.into_iter().map(|x| x as f32).collect())
     }
 
-    fn minimal(&self, team: &Team) -> Results {
+    /// By minimal filtering, with operands stored for products in `precision`; the products themselves are exact.
+    fn minimal(&self, team: &Team, precision: Precision) -> Results {
         let &Case { window, ref spans, units, outputs: wide } = self;
         let [x, weight, bias, dy] = self.operands();
         let (count, chunks) = (pairs(spans), Chunks::of(window.width));
         let widths = chunks.terms().map(|terms| terms * units);
         let used = widths.map(|width| if width == 0 { 0 } else { wide });
 
-        let mut g = room(wide, widths);
-        filters(team, window.width, units, &weight, g.each_mut().map(|g| &mut g[..]));
-        let mut d = room(count, widths);
-        inputs(team, spans, window, units, &x, d.each_mut().map(|d| &mut d[..]));
+        let mut g = room(precision, wide, widths);
+        filters(team, precision, window.width, units, &weight, g.each_mut().map(|g| &mut g[..]));
+        let mut d = room(precision, count, widths);
+        inputs(team, precision, spans, window, units, &x, d.each_mut().map(|d| &mut d[..]));
+        let (g, d) = (numbers_of(precision, &g, wide, widths), numbers_of(precision, &d, count, widths));
         let products: [Vec<f32>; PRODUCTS] =
             std::array::from_fn(|i| product(&d[i], &g[i], [count, used[i], widths[i]]));
         let mut y = vec![f32::NAN; dy.len()];
         outputs(team, spans, &bias, refs(&products), &mut y);
 
-        let mut dm = room(count, used);
-        outputs_backward(team, spans, wide, &dy, dm.each_mut().map(|dm| &mut dm[..]));
+        let mut dm = room(precision, count, used);
+        outputs_backward(team, precision, spans, wide, &dy, dm.each_mut().map(|dm| &mut dm[..]));
+        let dm = numbers_of(precision, &dm, count, used);
         let dg: [Vec<f32>; PRODUCTS] = std::array::from_fn(|i| {
             let (dm, d) = (transposed(&dm[i], count, used[i]), transposed(&d[i], count, widths[i]));
             product(&dm, &d, [used[i], widths[i], count])
@@ -109,13 +130,21 @@ impl Case {
     }
 
     fn check(&self) {
+        self.check_in(Precision::F32);
+        if self.units.is_multiple_of(2) || self.window.width <= 3 {
+            self.check_in(Precision::Bf16);
+        }
+    }
+
+    fn check_in(&self, precision: Precision) {
         let want = self.plain();
-        let [one, two, three] = [1, 2, 3].map(|threads| self.minimal(&Team::new(threads)));
+        let [one, two, three] = [1, 2, 3].map(|threads| self.minimal(&Team::new(threads), precision));
         for ((name, got), want) in ["outputs", "dx", "d_weight"].iter().zip(&one).zip(&want) {
             assert_eq!(got.len(), want.len());
             for (at, (got, want)) in got.iter().zip(want).enumerate() {
                 let tolerance = 1e-5 * (10.0 + want.abs());
-                let place = || format!("{name} of {:?} over {:?} at {at}", self.window, self.spans);
+                let place =
+                    || format!("{precision:?} {name} of {:?} over {:?} at {at}", self.window, self.spans);
                 assert!((got - want).abs() <= tolerance, "{}: {got}, not {want}", place());
             }
         }
