@@ -9,7 +9,7 @@
 
 pub mod cpu;
 
-pub use cpu::gemm::{Mat, MatMut, Precision, Side, gemm, packed, peak};
+pub use cpu::gemm::{Mat, MatMut, Precision, Side, gemm, gemm_all, packed, peak};
 pub use cpu::isa::Isa;
 pub use cpu::threads::Team;
 pub use cpu::{

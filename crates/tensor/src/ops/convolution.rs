@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kokanee_kernels::conv::minimal::{self, Chunks, PRODUCTS};
 use kokanee_kernels::conv::{self, Activation, Window};
 use kokanee_kernels::packed::PackedMatrix;
-use kokanee_kernels::{MatMut, Precision, Side, Team, elementwise, gemm, reduce};
+use kokanee_kernels::{MatMut, Precision, Side, Team, elementwise, gemm_all, reduce};
 
 use super::{Weight, linear};
 use crate::{Tape, Tensor, Var};
@@ -116,7 +116,7 @@ fn filtered_in_pairs(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &
     let d = transform_inputs(team, spans, x.value());
     let g = transform_filters(team, &filters.weight);
     let mut m = Matrices::scratch(Precision::F32, pairs, outputs);
-    m.multiply(|m, i| gemm(team, precision, m, 0.0, d.side(i), g.side(i).t()));
+    gemm_all(team, precision, 0.0, m.of(|i| (d.side(i), g.side(i).t())));
     drop((d, g));
     let mut y = Tensor::scratch([rows, wide]);
     minimal::outputs(team, spans, filters.bias.value().data(), m.all(), y.data_mut());
@@ -137,7 +137,7 @@ fn filtered_in_pairs(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &
             if weight.wants_gradient() {
                 let d = transform_inputs(&team, &spans, x.value());
                 let mut dg = Matrices::scratch(Precision::F32, wide, inputs);
-                dg.multiply(|dg, i| gemm(&team, precision, dg, 0.0, dm.side(i).t(), d.side(i)));
+                gemm_all(&team, precision, 0.0, dg.of(|i| (dm.side(i).t(), d.side(i))));
                 drop(d);
                 let mut d_weight = Tensor::scratch(weight.value().shape().clone());
                 minimal::filters_backward(&team, window.width, units, dg.all(), d_weight.data_mut());
@@ -146,7 +146,7 @@ fn filtered_in_pairs(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &
             if x.wants_gradient() {
                 let g = transform_filters(&team, &weight);
                 let mut dd = Matrices::scratch(Precision::F32, pairs, inputs);
-                dd.multiply(|dd, i| gemm(&team, precision, dd, 0.0, dm.side(i), g.side(i)));
+                gemm_all(&team, precision, 0.0, dd.of(|i| (dm.side(i), g.side(i))));
                 drop(g);
                 let mut dx = Tensor::scratch([rows, units]);
                 minimal::inputs_backward(&team, &spans, window, units, dd.all(), dx.data_mut());
@@ -193,14 +193,21 @@ impl Matrices {
         Side::stored(self.stored, self.all()[product], self.rows, self.cols[product])
     }
 
-    /// Has each matrix written that is not empty, as the result of its product.
-    fn multiply(&mut self, write: impl Fn(MatMut<'_>, usize)) {
+    /// Each matrix that is not empty, beside the sides whose product it is to become.
+    fn of<'a>(
+        &'a mut self,
+        sides: impl Fn(usize) -> (Side<'a>, Side<'a>),
+    ) -> [Option<(MatMut<'a>, Side<'a>, Side<'a>)>; PRODUCTS] {
         let (rows, cols) = (self.rows, self.cols);
-        for (product, matrix) in self.all_mut().into_iter().enumerate() {
-            if !matrix.is_empty() {
-                write(MatMut::new(matrix, rows, cols[product]), product);
+        let mut matrices = self.all_mut();
+        std::array::from_fn(|i| {
+            let matrix = std::mem::take(&mut matrices[i]);
+            if matrix.is_empty() {
+                return None;
             }
-        }
+            let (a, b) = sides(i);
+            Some((MatMut::new(matrix, rows, cols[i]), a, b))
+        })
     }
 }
 

@@ -32,11 +32,19 @@ enum Target<'a> {
     Taken(&'a (dyn Fn(Piece<'_>) + Sync)),
 }
 
-/// `C = beta C + A B` in `format`, f32 or bf16.
-pub(super) fn multiply(team: &Team, format: Format, c: MatMut<'_>, beta: f32, a: Side<'_>, b: Side<'_>) {
-    let output = Output { stride: c.row_stride, cols: c.cols, data: SharedMut::new(c.data) };
+/// `C = beta C + A B` in `format`, f32 or bf16, for all products that there are.
+pub(super) fn multiply<const N: usize>(
+    team: &Team,
+    format: Format,
+    beta: f32,
+    products: [Option<(MatMut<'_>, Side<'_>, Side<'_>)>; N],
+) {
     let start = if beta == 0.0 { Start::Zero } else { Start::Output };
-    Product::new(format, a, b, Target::Output(output, start)).compute(team);
+    let product = |(c, a, b): (MatMut<'_>, _, _)| {
+        let output = Output { stride: c.row_stride, cols: c.cols, data: SharedMut::new(c.data) };
+        Product::new(format, a, b, Target::Output(output, start))
+    };
+    compute(team, products.map(|one| one.map(product)));
 }
 
 /// `A B` in `format`, f32 or bf16, a piece at a time.
@@ -47,7 +55,7 @@ pub(super) fn multiply_into(
     b: Side<'_>,
     take: &(dyn Fn(Piece<'_>) + Sync),
 ) {
-    Product::new(format, a, b, Target::Taken(take)).compute(team);
+    compute(team, [Some(Product::new(format, a, b, Target::Taken(take)))]);
 }
 
 /// Panels of one part of the columns of a product whose sums are taken, with `depth` terms each.
@@ -95,6 +103,204 @@ fn with_own<R>(work: impl FnOnce(&mut Own) -> R) -> R {
     result
 }
 
+/// Computes products together. There is a round for each part of the depth: what all threads read is laid out by all of them, then
+/// each takes the next block of any product.
+fn compute<const N: usize>(team: &Team, products: [Option<Product<'_>>; N]) {
+    let steps: usize =
+        products.iter().flatten().map(|product| product.rows * product.cols * product.groups()).sum();
+    let team = (steps >= SMALL && team.size() > 1).then_some(team);
+    let threads = team.map_or(1, Team::size);
+    let mut room = Room::default();
+    let plans = products.map(|product| product.map(|product| Plan::new(product, threads, &mut room)));
+    let plans = || plans.iter().flatten();
+    let mut shared = SHARED.take().unwrap_or_default();
+    let Shared { words, panels } = &mut *shared;
+    let (words, entries) = (words.room(room.words), panels.room(room.entries));
+    for round in 0..plans().map(Plan::rounds).max().unwrap_or(0) {
+        if plans().any(|plan| plan.reads_shared(round)) {
+            let (words, entries) = (SharedMut::new(words), SharedMut::new(entries));
+            let lay_out =
+                |thread| plans().for_each(|plan| plan.lay_out(round, thread, threads, words, entries));
+            match team {
+                Some(team) => team.run(lay_out),
+                None => lay_out(0),
+            }
+        }
+        let (words, entries) = (&*words, &*entries);
+        let block = |mut number: usize| {
+            for plan in plans() {
+                if number < plan.blocks(round) {
+                    return with_own(|own| plan.compute(round, number, words, entries, own));
+                }
+                number -= plan.blocks(round);
+            }
+        };
+        let blocks = plans().map(|plan| plan.blocks(round)).sum();
+        match team {
+            Some(team) => team.take_turns(blocks, block),
+            None => (0..blocks).for_each(block),
+        }
+    }
+    SHARED.set(Some(shared));
+}
+
+/// Room for what all threads read.
+#[derive(Default)]
+struct Room {
+    words: usize,
+    entries: usize,
+}
+
+/// How threads share a product.
+struct Plan<'a> {
+    product: Product<'a>,
+    /// Rows of A as words where they need no layout.
+    direct: Option<Rows<'a>>,
+    sharing: Sharing,
+    /// Where that begins which all threads read.
+    start: usize,
+}
+
+enum Sharing {
+    /// Threads share the columns in blocks of so many panels: rows of A are laid out by all, panels of B by their thread, which goes
+    /// through the whole depth alone.
+    Columns { block: usize },
+    /// Threads share the rows in so many blocks: panels of B are laid out by all, for one part of the depth after the other, rows of A
+    /// by their thread.
+    Rows { blocks: usize },
+}
+
+impl<'a> Plan<'a> {
+    fn new(product: Product<'a>, threads: usize, room: &mut Room) -> Self {
+        let (m, n, direct) = (product.rows, product.cols, product.direct_rows());
+        let deepest = product.groups().div_ceil(product.depths());
+        if shares_columns(m, n, threads) {
+            let start = room.words;
+            room.words += if direct.is_some() { 0 } else { m * product.groups() };
+            return Plan {
+                product,
+                direct,
+                sharing: Sharing::Columns { block: panels_in_cache(deepest) },
+                start,
+            };
+        }
+        let start = room.entries;
+        room.entries += n.div_ceil(PANEL) * deepest;
+        // Blocks of nearly the same size and of whole tiles, as many for each thread as for any other.
+        let blocks = m.div_ceil(ROW_BLOCK).next_multiple_of(threads).min(m.div_ceil(ROWS));
+        Plan { product, direct, sharing: Sharing::Rows { blocks }, start }
+    }
+
+    fn rounds(&self) -> usize {
+        match self.sharing {
+            Sharing::Columns { .. } => 1,
+            Sharing::Rows { .. } => self.product.depths(),
+        }
+    }
+
+    /// Whether there is something to be laid out that all threads read.
+    fn reads_shared(&self, round: usize) -> bool {
+        match self.sharing {
+            Sharing::Columns { .. } => round == 0 && self.direct.is_none(),
+            Sharing::Rows { .. } => round < self.rounds(),
+        }
+    }
+
+    /// Blocks of a round, each for one thread.
+    fn blocks(&self, round: usize) -> usize {
+        match self.sharing {
+            _ if round >= self.rounds() => 0,
+            Sharing::Columns { block } => self.panels().div_ceil(block),
+            Sharing::Rows { blocks } => blocks,
+        }
+    }
+
+    /// All panels of B.
+    fn panels(&self) -> usize {
+        self.product.cols.div_ceil(PANEL)
+    }
+
+    /// Lays out what falls to one of so many threads of what all of them read.
+    fn lay_out(
+        &self,
+        round: usize,
+        thread: usize,
+        threads: usize,
+        words: SharedMut<u32>,
+        entries: SharedMut<Entry>,
+    ) {
+        if !self.reads_shared(round) {
+            return;
+        }
+        let product = &self.product;
+        match self.sharing {
+            Sharing::Columns { .. } => {
+                let (m, groups) = (product.rows, product.groups());
+                let rows = share(m.div_ceil(PANEL), threads, thread);
+                let rows = (rows.start * PANEL).min(m)..(rows.end * PANEL).min(m);
+                // SAFETY: each thread has rows of its own.
+                let words =
+                    unsafe { words.slice(self.start + rows.start * groups..self.start + rows.end * groups) };
+                product.lay_out_rows(rows, &(0..groups), words);
+            }
+            Sharing::Rows { .. } => {
+                let (panels, groups) = (share(self.panels(), threads, thread), product.part_of_depth(round));
+                let count = groups.len();
+                if panels.is_empty() {
+                    return;
+                }
+                // SAFETY: each thread has panels of its own.
+                let entries = unsafe {
+                    entries.slice(self.start + panels.start * count..self.start + panels.end * count)
+                };
+                with_own(|own| product.lay_out_panels(panels, &groups, entries, &mut own.scratch));
+            }
+        }
+    }
+
+    /// Computes a block of a round.
+    fn compute(&self, round: usize, number: usize, words: &[u32], entries: &[Entry], own: &mut Own) {
+        let product = &self.product;
+        match self.sharing {
+            Sharing::Columns { block } => {
+                let all_groups = product.groups();
+                let x = self.direct.unwrap_or(Rows { words: &words[self.start..], stride: all_groups });
+                let panels = number * block..self.panels().min((number + 1) * block);
+                for part in 0..product.depths() {
+                    let groups = product.part_of_depth(part);
+                    let entries = own.panels.room(panels.len() * groups.len());
+                    product.lay_out_panels(panels.clone(), &groups, entries, &mut own.scratch);
+                    let laid_out = Panels { entries, groups: groups.len() };
+                    let x = x.from(0, groups.start);
+                    product.multiply(
+                        x,
+                        0..product.rows,
+                        laid_out,
+                        panels.clone(),
+                        groups.start,
+                        &mut own.sums,
+                    );
+                }
+            }
+            Sharing::Rows { blocks } => {
+                let groups = product.part_of_depth(round);
+                let tiles = share(product.rows.div_ceil(ROWS), blocks, number);
+                let rows = tiles.start * ROWS..product.rows.min(tiles.end * ROWS);
+                let x = match self.direct {
+                    Some(x) => x.from(rows.start, groups.start),
+                    None => {
+                        let words = own.words.room(rows.len() * groups.len());
+                        product.lay_out_rows(rows.clone(), &groups, words);
+                        Rows { words, stride: groups.len() }
+                    }
+                };
+                let laid_out = Panels { entries: &entries[self.start..], groups: groups.len() };
+                product.multiply(x, rows, laid_out, 0..self.panels(), groups.start, &mut own.sums);
+            }
+        }
+    }
+}
+
 struct Product<'a> {
     format: Format,
     kernel: Kernel,
@@ -116,18 +322,6 @@ impl<'a> Product<'a> {
         Product { format, kernel: format.kernel(), a, b, rows, cols, inputs, target }
     }
 
-    fn compute(&self, team: &Team) {
-        let (m, n) = (self.rows, self.cols);
-        let team = (m * n * self.groups() >= SMALL && team.size() > 1).then_some(team);
-        let mut shared = SHARED.take().unwrap_or_default();
-        if shares_columns(m, n, team.map_or(1, Team::size)) {
-            self.by_columns(team, &mut shared);
-        } else {
-            self.by_rows(team, &mut shared);
-        }
-        SHARED.set(Some(shared));
-    }
-
     /// Groups of the whole depth (the dimension summed over).
     fn groups(&self) -> usize {
         self.format.groups(self.inputs)
@@ -141,10 +335,9 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// The parts of the depth, of nearly the same length.
-    fn parts_of_depth(&self) -> impl Iterator<Item = Groups> {
-        let (groups, depths) = (self.groups(), self.depths());
-        (0..depths).map(move |number| share(groups, depths, number))
+    /// One part of the depth; all are of nearly the same length.
+    fn part_of_depth(&self, number: usize) -> Groups {
+        share(self.groups(), self.depths(), number)
     }
 
     /// The inputs of some groups.
@@ -177,79 +370,6 @@ impl<'a> Product<'a> {
         scratch: &mut layout::Scratch,
     ) {
         layout::panels(self.format, self.b, self.inputs_of(groups), panels, entries, scratch);
-    }
-
-    /// Threads share the columns: rows of A are laid out by all, panels of B by their thread, which goes through the whole
-    /// depth alone.
-    fn by_columns(&self, team: Option<&Team>, shared: &mut Shared) {
-        let (m, n, all_groups) = (self.rows, self.cols, self.groups());
-        let x = self.direct_rows().unwrap_or_else(|| {
-            let words = shared.words.room(m * all_groups);
-            let target = SharedMut::new(words);
-            split(team, m, PANEL, |rows| {
-                // SAFETY: `split` gives each thread rows of its own.
-                let words = unsafe { target.slice(rows.start * all_groups..rows.end * all_groups) };
-                self.lay_out_rows(rows, &(0..all_groups), words);
-            });
-            Rows { words, stride: all_groups }
-        });
-        let (all, block) = (n.div_ceil(PANEL), panels_in_cache(all_groups.div_ceil(self.depths())));
-        take_turns(team, all.div_ceil(block), |number| {
-            with_own(|own| {
-                let some = number * block..all.min((number + 1) * block);
-                for groups in self.parts_of_depth() {
-                    let entries = own.panels.room(some.len() * groups.len());
-                    self.lay_out_panels(some.clone(), &groups, entries, &mut own.scratch);
-                    let laid_out = Panels { entries, groups: groups.len() };
-                    self.multiply(
-                        x.from(0, groups.start),
-                        0..m,
-                        laid_out,
-                        some.clone(),
-                        groups.start,
-                        &mut own.sums,
-                    );
-                }
-            });
-        });
-    }
-
-    /// Threads share the rows: panels of B are laid out by all, for one part of the depth after the other, rows of A by their
-    /// thread.
-    fn by_rows(&self, team: Option<&Team>, shared: &mut Shared) {
-        let (m, n) = (self.rows, self.cols);
-        let panels = n.div_ceil(PANEL);
-        let direct = self.direct_rows();
-        // Blocks of nearly the same size and of whole tiles, as many for each thread as for any other.
-        let tiles = m.div_ceil(ROWS);
-        let threads = team.map_or(1, Team::size);
-        let blocks = (m.div_ceil(ROW_BLOCK).next_multiple_of(threads)).min(tiles);
-        for groups in self.parts_of_depth() {
-            let count = groups.len();
-            let entries = shared.panels.room(panels * count);
-            let target = SharedMut::new(entries);
-            split(team, panels, 1, |panels| {
-                // SAFETY: `split` gives each thread panels of its own.
-                let entries = unsafe { target.slice(panels.start * count..panels.end * count) };
-                with_own(|own| self.lay_out_panels(panels, &groups, entries, &mut own.scratch));
-            });
-            let laid_out = Panels { entries, groups: count };
-            take_turns(team, blocks, |number| {
-                with_own(|own| {
-                    let tiles = share(tiles, blocks, number);
-                    let block = tiles.start * ROWS..m.min(tiles.end * ROWS);
-                    let x = match direct {
-                        Some(x) => x.from(block.start, groups.start),
-                        None => {
-                            let words = own.words.room(block.len() * count);
-                            self.lay_out_rows(block.clone(), &groups, words);
-                            Rows { words, stride: count }
-                        }
-                    };
-                    self.multiply(x, block, laid_out, 0..panels, groups.start, &mut own.sums);
-                });
-            });
-        }
     }
 
     /// Multiplies what is laid out: `rows` and `panels` are the numbers of what `x` and `laid_out` hold, `first_group` that of
@@ -304,21 +424,5 @@ impl<'a> Product<'a> {
                 });
             }
         }
-    }
-}
-
-/// Shares a range as [`Team::split`] does, or keeps it on this thread.
-fn split(team: Option<&Team>, len: usize, grain: usize, part: impl Fn(Range<usize>) + Sync) {
-    match team {
-        Some(team) => team.split(len, grain, part),
-        None => part(0..len),
-    }
-}
-
-/// Shares parts as [`Team::take_turns`] does, or keeps them on this thread.
-fn take_turns(team: Option<&Team>, count: usize, part: impl Fn(usize) + Sync) {
-    match team {
-        Some(team) => team.take_turns(count, part),
-        None => (0..count).for_each(part),
     }
 }

@@ -85,23 +85,31 @@ pub fn gemm<'a>(
     a: impl Into<Side<'a>>,
     b: impl Into<Side<'a>>,
 ) {
-    multiply(team, precision, c, beta, a.into(), b.into());
+    gemm_all(team, precision, beta, [Some((c, a.into(), b.into()))]);
 }
 
-fn multiply(team: &Team, precision: Precision, c: MatMut<'_>, beta: f32, a: Side<'_>, b: Side<'_>) {
+/// As [`gemm()`], for each C, A and B that there is. The products share their waits: a thread that is done with its part of one goes
+/// on with the next.
+pub fn gemm_all<const N: usize>(
+    team: &Team,
+    precision: Precision,
+    beta: f32,
+    products: [Option<(MatMut<'_>, Side<'_>, Side<'_>)>; N],
+) {
     assert!(beta == 0.0 || beta == 1.0, "beta is 0 or 1");
-    let inputs = a.shape().1;
-    assert_eq!(((c.rows, inputs), (inputs, c.cols)), (a.shape(), b.shape()), "shapes of a product");
-    super::work::count_product(c.rows * c.cols, inputs);
-    if c.rows == 0 || c.cols == 0 {
-        return;
+    for (c, a, b) in products.iter().flatten() {
+        let inputs = a.shape().1;
+        assert_eq!(((c.rows, inputs), (inputs, c.cols)), (a.shape(), b.shape()), "shapes of a product");
+        super::work::count_product(c.rows * c.cols, inputs);
     }
-    if made_elsewhere(precision) {
+    let products = products.map(|one| one.filter(|(c, ..)| c.rows > 0 && c.cols > 0));
+    if !made_elsewhere(precision) {
+        return blocked::multiply(team, precision.into(), beta, products);
+    }
+    for (c, a, b) in products.into_iter().flatten() {
         let mut room = [Vec::new(), Vec::new()];
         let [a_room, b_room] = &mut room;
         elsewhere(team, c, beta, a.plain().in_one(a_room), b.plain().in_one(b_room));
-    } else {
-        blocked::multiply(team, precision.into(), c, beta, a, b);
     }
 }
 

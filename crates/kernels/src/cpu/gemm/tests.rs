@@ -44,7 +44,7 @@ fn check(team: &Team, m: usize, n: usize, k: usize) {
             }
             if m * n > 0 {
                 compare("blocked", &|c| {
-                    blocked::multiply(team, precision.into(), c, beta, a.into(), b.into());
+                    blocked::multiply(team, precision.into(), beta, [Some((c, a.into(), b.into()))]);
                 });
             }
             let stored = [(a, ta), (b, tb)].map(|(matrix, transposed)| {
