@@ -46,7 +46,8 @@ const BENCHES: &[Bench] = &[
 /// what machine, compiler and commit the figures belong to.
 pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
-    let Some((name, rest)) = args.split_first() else {
+    let asked_for = args.split_first().filter(|(name, _)| !["help", "--help", "-h"].contains(name));
+    let Some((name, rest)) = asked_for else {
         println!(
             "usage: cargo xtask bench <name> [args]\n\n{}\n\n{}\n\n{}\n\n{}",
             listing(&workspace.packages),
@@ -113,7 +114,7 @@ fn listing(packages: &[Package]) -> String {
 /// What a figure means nothing without: processor, cores, date, compiler, commit.
 fn machine_line() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let cpu = cpu_model(&cpuinfo).unwrap_or(env::consts::ARCH);
+    let cpu = cpu_model(&cpuinfo).unwrap_or_else(|| env::consts::ARCH.to_owned());
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let said_by = |program: &str, args: &[&str]| {
@@ -125,9 +126,14 @@ fn machine_line() -> String {
     format!("machine: {cpu}, {cores} cores; {}; {rustc}; {commit}", date(seconds / 86_400))
 }
 
-fn cpu_model(cpuinfo: &str) -> Option<&str> {
-    let line = cpuinfo.lines().find(|line| line.starts_with("model name"))?;
-    Some(line.split_once(':')?.1.trim())
+/// Its name, and its family where that is said: machines that are lent out often leave the rest of the name away.
+fn cpu_model(cpuinfo: &str) -> Option<String> {
+    let field = |name: &str| {
+        let (before, value) = cpuinfo.lines().find(|line| line.starts_with(name))?.split_once(':')?;
+        (before.trim() == name).then(|| value.trim())
+    };
+    let model = field("model name")?;
+    Some(field("cpu family").map_or(model.to_owned(), |family| format!("{model} (family {family})")))
 }
 
 /// The Gregorian date (UTC) of a day counted from 1970-01-01, as `YYYY-MM-DD`.
@@ -163,7 +169,10 @@ mod tests {
 
     #[test]
     fn the_processor_is_named() {
-        assert_eq!(cpu_model("processor\t: 0\nmodel name\t: AMD EPYC 9R45\n"), Some("AMD EPYC 9R45"));
+        let named = "processor\t: 0\nmodel name\t: AMD EPYC 9R45\n";
+        assert_eq!(cpu_model(named).as_deref(), Some("AMD EPYC 9R45"));
+        let with_family = format!("cpu family\t: 26\n{named}");
+        assert_eq!(cpu_model(&with_family).as_deref(), Some("AMD EPYC 9R45 (family 26)"));
         assert_eq!(cpu_model("processor\t: 0\n"), None);
     }
 
