@@ -3,34 +3,27 @@
 //! The longer side of the result is shared between the threads. What belongs to the other side is laid out first, by all of
 //! them: rows at once, panels once for each part of the depth (the dimension summed over). Each thread then lays out its own side
 //! block by block and multiplies a block while it is in its cache. So everything is laid out once, and the larger operand, whose
-//! layout would not stay in any cache, is read from memory once and never written.
+//! layout would not stay in any cache, is read from memory once and never written. Products that do not depend on each other go
+//! through these steps together.
+
+mod product;
 
 use std::cell::Cell;
-use std::ops::Range;
 
+use self::product::{Product, Target};
 use super::super::pages::Block;
 use super::super::threads::{SharedMut, Team, share};
-use super::kernel::{Kernel, PANEL, ROWS};
+use super::kernel::{PANEL, ROWS};
 use super::layout::{self, Entry};
-use super::matrix::Numbers;
 use super::packed::Format;
-use super::tiles::{DEPTH, Output, Panels, Part, Rows, SMALL, Start, panels_in_cache};
-use super::{MatMut, Piece, Side, f32};
+use super::tiles::{Output, Panels, Rows, SMALL, Start, panels_in_cache};
+use super::{MatMut, Piece, Side};
 
 /// Rows that are laid out together: of 512 words, a third of the smallest second cache of today's servers, and whole tiles and
 /// panels.
 const ROW_BLOCK: usize = 3 * PANEL;
 /// The longer side is not the one that is shared where sharing the other wastes less than this share of the work.
 const WASTE: f64 = 0.04;
-
-/// Where the sums of a product go.
-#[derive(Clone, Copy)]
-enum Target<'a> {
-    /// Into the result, beginning with what it holds or with zero.
-    Output(Output, Start),
-    /// To this, a piece at a time.
-    Taken(&'a (dyn Fn(Piece<'_>) + Sync)),
-}
 
 /// `C = beta C + A B` in `format`, f32 or bf16, for all products that there are.
 pub(super) fn multiply<const N: usize>(
@@ -296,132 +289,6 @@ impl<'a> Plan<'a> {
                 };
                 let laid_out = Panels { entries: &entries[self.start..], groups: groups.len() };
                 product.multiply(x, rows, laid_out, 0..self.panels(), groups.start, &mut own.sums);
-            }
-        }
-    }
-}
-
-struct Product<'a> {
-    format: Format,
-    kernel: Kernel,
-    a: Side<'a>,
-    b: Side<'a>,
-    rows: usize,
-    cols: usize,
-    /// The depth: what is summed over.
-    inputs: usize,
-    target: Target<'a>,
-}
-
-/// Groups of inputs, some of all that a product sums over.
-type Groups = Range<usize>;
-
-impl<'a> Product<'a> {
-    fn new(format: Format, a: Side<'a>, b: Side<'a>, target: Target<'a>) -> Self {
-        let ((rows, inputs), cols) = (a.shape(), b.shape().1);
-        Product { format, kernel: format.kernel(), a, b, rows, cols, inputs, target }
-    }
-
-    /// Groups of the whole depth (the dimension summed over).
-    fn groups(&self) -> usize {
-        self.format.groups(self.inputs)
-    }
-
-    /// In how many parts the depth is summed over. Sums that are taken must be whole.
-    fn depths(&self) -> usize {
-        match self.target {
-            Target::Output(..) => self.groups().div_ceil(DEPTH).max(1),
-            Target::Taken(_) => 1,
-        }
-    }
-
-    /// One part of the depth; all are of nearly the same length.
-    fn part_of_depth(&self, number: usize) -> Groups {
-        share(self.groups(), self.depths(), number)
-    }
-
-    /// The inputs of some groups.
-    fn inputs_of(&self, groups: &Groups) -> Range<usize> {
-        groups.start * self.format.group()..(groups.end * self.format.group()).min(self.inputs)
-    }
-
-    /// Rows of A as words where they need no layout.
-    fn direct_rows(&self) -> Option<Rows<'a>> {
-        match self.a.0 {
-            Numbers::Plain(a) if self.format == Format::F32 && a.col_stride == 1 && a.table.is_empty() => {
-                Some(Rows { words: f32::words(a.data), stride: a.row_stride })
-            }
-            Numbers::Rounded(a) if !a.transposed => Some(Rows { words: a.words, stride: a.stride() }),
-            _ => None,
-        }
-    }
-
-    /// Lays out some rows of A.
-    fn lay_out_rows(&self, rows: Range<usize>, groups: &Groups, words: &mut [u32]) {
-        layout::rows(self.format, self.a, rows, self.inputs_of(groups), words);
-    }
-
-    /// Lays out some panels of B.
-    fn lay_out_panels(
-        &self,
-        panels: Range<usize>,
-        groups: &Groups,
-        entries: &mut [Entry],
-        scratch: &mut layout::Scratch,
-    ) {
-        layout::panels(self.format, self.b, self.inputs_of(groups), panels, entries, scratch);
-    }
-
-    /// Multiplies what is laid out: `rows` and `panels` are the numbers of what `x` and `laid_out` hold, `first_group` that of
-    /// the first input group of both.
-    fn multiply(
-        &self,
-        x: Rows<'_>,
-        rows: Range<usize>,
-        laid_out: Panels<'_>,
-        panels: Range<usize>,
-        first_group: usize,
-        sums: &mut Block<f32>,
-    ) {
-        let part = |x, panels, output, start| Part {
-            kernel: self.kernel,
-            x,
-            panels,
-            output,
-            first_row: 0,
-            first_panel: 0,
-            start,
-            scales: None,
-        };
-        let take = match self.target {
-            Target::Output(output, start) => {
-                let start = if first_group == 0 { start } else { Start::Output };
-                let part = part(x, laid_out, output, start);
-                let part = Part { first_row: rows.start, first_panel: panels.start, ..part };
-                return part.multiply(0..panels.len(), 0..rows.len());
-            }
-            Target::Taken(take) => take,
-        };
-        let (groups, tiles) = (laid_out.groups, rows.len().div_ceil(ROWS));
-        let block = panels_in_cache(groups);
-        for first in panels.clone().step_by(block) {
-            let some = first..panels.end.min(first + block);
-            let entries = &laid_out.entries[(some.start - panels.start) * groups..];
-            let stride = some.len() * PANEL;
-            let sums = sums.room(ROWS * stride);
-            for index in 0..tiles {
-                let tile = share(rows.len(), tiles, index);
-                let output = Output { data: SharedMut::new(sums), stride, cols: stride };
-                let x = x.from(tile.start, 0);
-                part(x, Panels { entries, groups }, output, Start::Zero)
-                    .multiply(0..some.len(), 0..tile.len());
-                take(Piece {
-                    part: first / block,
-                    rows: rows.start + tile.start..rows.start + tile.end,
-                    cols: first * PANEL..self.cols.min(some.end * PANEL),
-                    sums: &mut sums[..tile.len() * stride],
-                    stride,
-                });
             }
         }
     }
