@@ -1,8 +1,11 @@
 //! A team of threads that work on one kernel at a time.
 //!
 //! A training step calls some hundreds of kernels of 5 to 500 microseconds, most of them split over the cores. Waking a
-//! sleeping thread costs as much as the shorter of them, so members spin for a while before they sleep. And the cores may not
-//! be ours alone: a part of the work that no member has begun is done by the caller, so that a member that the system has
+//! sleeping thread costs as much as the shorter of them, so members spin for a while before they sleep.
+//!
+//! Each part of the work has a thread of its own, the same from job to job, so that what a thread wrote in one kernel lies in its
+//! caches in the next: cores that do not share a cache pass lines to each other as slowly as memory does. But the cores may not be ours
+//! alone: a part that its thread has not begun is done by another that has nothing else to do, so that a thread that the system has
 //! stopped does not hold up the rest.
 
 use std::cell::UnsafeCell;
@@ -23,10 +26,10 @@ pub struct Team {
 }
 
 struct Shared {
-    /// Number of the current job (upper half) and of the next of its parts that nobody has begun (lower half).
-    ticket: AtomicU64,
-    /// Parts of a job.
-    parts: u32,
+    /// Number of the current job.
+    job_number: AtomicU64,
+    /// For each part of a job, the number of the last job of which somebody has begun it.
+    begun: Box<[Begun]>,
     /// Parts of the current job that are not done.
     pending: AtomicUsize,
     job: UnsafeCell<Job>,
@@ -38,15 +41,20 @@ struct Shared {
     wake: Condvar,
 }
 
+/// In a cache line of its own, since each part is begun by another thread.
+#[derive(Default)]
+#[repr(align(64))]
+struct Begun(AtomicU64);
+
 #[derive(Clone, Copy)]
 struct Job {
     call: unsafe fn(*const (), usize),
     data: *const (),
 }
 
-// SAFETY: `job` is written only by the thread that holds `busy`, while no part is pending, before the ticket of the new job is
-// issued (release); it is read only by a thread that has taken a part of that job (acquire), and the writer waits until all
-// parts are done before anybody may write again.
+// SAFETY: `job` is written only by the thread that holds `busy`, while no part is pending, before the number of the new job is
+// published (release); it is read only by a thread that has seen that number (acquire) and has then begun a part of that job, and
+// the writer waits until all parts are done before anybody may write again.
 unsafe impl Sync for Shared {}
 // SAFETY: the pointer in `job` is only used while `Team::run` keeps its target alive.
 unsafe impl Send for Shared {}
@@ -56,8 +64,8 @@ impl Team {
     pub fn new(size: usize) -> Team {
         unsafe fn nothing(_: *const (), _: usize) {}
         let shared = Arc::new(Shared {
-            ticket: AtomicU64::new(u64::from(u32::MAX)),
-            parts: u32::try_from(size.max(1)).expect("a number of threads"),
+            job_number: AtomicU64::new(0),
+            begun: (0..size.max(1)).map(|_| Begun::default()).collect(),
             pending: AtomicUsize::new(0),
             job: UnsafeCell::new(Job { call: nothing, data: std::ptr::null() }),
             busy: AtomicBool::new(false),
@@ -72,7 +80,7 @@ impl Team {
                 let shared = Arc::clone(&shared);
                 std::thread::Builder::new()
                     .name(format!("kokanee-{index}"))
-                    .spawn(move || shared.member())
+                    .spawn(move || shared.member(index))
                     .expect("the system refused to start a thread")
             })
             .collect();
@@ -89,8 +97,9 @@ impl Team {
         self.members.len() + 1
     }
 
-    /// Calls `part(i)` once for every `i` in `0..size()`, on as many threads as are free, and returns when all are done. A call
-    /// from inside a part, or from a second thread meanwhile, runs all parts on the calling thread.
+    /// Calls `part(i)` once for every `i` in `0..size()`, on as many threads as are free, each `i` on the same thread every time if
+    /// it is, and returns when all are done. A call from inside a part, or from a second thread meanwhile, runs all parts on the
+    /// calling thread.
     pub fn run<F: Fn(usize) + Sync>(&self, part: F) {
         unsafe fn call<F: Fn(usize) + Sync>(data: *const (), index: usize) {
             // SAFETY: `data` is the `&F` that `run` keeps alive until every part is done.
@@ -104,17 +113,14 @@ impl Team {
         // SAFETY: `busy` is ours and no part is pending, so nobody else touches the job.
         unsafe { *shared.job.get() = Job { call: call::<F>, data: (&raw const part).cast() } };
         shared.pending.store(self.size(), Ordering::Relaxed);
-        let job = (shared.ticket.load(Ordering::Relaxed) >> 32).wrapping_add(1);
-        shared.ticket.store(job << 32, Ordering::SeqCst);
-        // A member counts itself as sleeping before it looks at the ticket for the last time, so it is either seen here or
+        shared.job_number.fetch_add(1, Ordering::SeqCst);
+        // A member counts itself as sleeping before it looks at the number for the last time, so it is either seen here or
         // sees the new job.
         if shared.sleeping.load(Ordering::SeqCst) > 0 {
             let _guard = shared.bed.lock().expect("no thread panics while holding this lock");
             shared.wake.notify_all();
         }
-        while let Some(index) = shared.take_part() {
-            shared.do_part(index);
-        }
+        shared.work(0);
         let mut spins = 0u32;
         while shared.pending.load(Ordering::Acquire) != 0 {
             spins += 1;
@@ -178,17 +184,26 @@ impl Team {
         });
     }
 
-    /// Calls `part` for every one of `0..count`, each thread taking the next that nobody has begun: for parts of which each is
-    /// much work. A thread that is held up, or has the slower core, does fewer.
+    /// Calls `part` for every one of `0..count`: for parts of which each is much work. Every thread has a range of its own, the same
+    /// each time; one that is done, since another is held up or has the slower core, helps the next.
     pub fn take_turns<F: Fn(usize) + Sync>(&self, count: usize, part: F) {
-        let next = AtomicUsize::new(0);
-        self.run(|_| {
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= count {
-                    break;
+        /// Ranges at most: with more threads some share one.
+        const RANGES: usize = 16;
+        let ranges = self.size().min(RANGES);
+        let range = |number: usize| share(count, ranges, number);
+        let next: [AtomicUsize; RANGES] = std::array::from_fn(|number| {
+            AtomicUsize::new(if number < ranges { range(number).start } else { 0 })
+        });
+        self.run(|thread| {
+            let own = thread * ranges / self.size();
+            for number in (own..ranges).chain(0..own) {
+                loop {
+                    let index = next[number].fetch_add(1, Ordering::Relaxed);
+                    if index >= range(number).end {
+                        break;
+                    }
+                    part(index);
                 }
-                part(index);
             }
         });
     }
@@ -214,22 +229,22 @@ impl Drop for Team {
 }
 
 impl Shared {
-    /// Takes the next part that nobody has begun.
-    fn take_part(&self) -> Option<usize> {
-        let mut ticket = self.ticket.load(Ordering::Acquire);
-        loop {
-            let part = ticket as u32;
-            if part >= self.parts {
-                return None;
-            }
-            match self.ticket.compare_exchange_weak(ticket, ticket + 1, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Some(part as usize),
-                Err(now) => ticket = now,
+    /// Does the thread's own part of the current job, and others that nobody has begun. Returns the job's number.
+    fn work(&self, own: usize) -> u64 {
+        let number = self.job_number.load(Ordering::Acquire);
+        for index in (own..self.begun.len()).chain(0..own) {
+            // Every part of the job before was begun. If this job is over by now, so were all of its own.
+            let begun = &self.begun[index].0;
+            let is_mine = begun.load(Ordering::Relaxed) + 1 == number
+                && begun.compare_exchange(number - 1, number, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+            if is_mine {
+                self.do_part(index);
             }
         }
+        number
     }
 
-    /// Does a part that was taken.
+    /// Does a part that this thread has begun.
     fn do_part(&self, index: usize) {
         // SAFETY: a part of this job is ours and not done, so the job stays as it is.
         let job = unsafe { *self.job.get() };
@@ -241,17 +256,16 @@ impl Shared {
         self.pending.fetch_sub(1, Ordering::Release);
     }
 
-    fn member(&self) {
-        while self.wait_for_work() {
-            while let Some(index) = self.take_part() {
-                self.do_part(index);
-            }
+    fn member(&self, index: usize) {
+        let mut last_job = 0;
+        while self.wait_for_job_after(last_job) {
+            last_job = self.work(index);
         }
     }
 
-    /// Waits until there is a part to take; false when the team ends.
-    fn wait_for_work(&self) -> bool {
-        let has_work = || (self.ticket.load(Ordering::SeqCst) as u32) < self.parts;
+    /// Waits until there is another job; false when the team ends.
+    fn wait_for_job_after(&self, last: u64) -> bool {
+        let has_work = || self.job_number.load(Ordering::SeqCst) != last;
         let ends = || self.stop.load(Ordering::SeqCst);
         for spins in 0..SPINS_BEFORE_SLEEP {
             if has_work() || ends() {
