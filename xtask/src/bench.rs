@@ -4,6 +4,7 @@
 //! --where …` tells where the time goes, see [`profile`].
 
 mod decode;
+mod distance;
 mod load;
 mod profile;
 mod side_by_side;
@@ -111,7 +112,7 @@ fn listing(packages: &[Package]) -> String {
     text
 }
 
-/// What a figure means nothing without: processor, cores, date, compiler, commit.
+/// What a figure means nothing without: processor, cores and how far they are apart at the moment, date, compiler, commit.
 fn machine_line() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpu_model(&cpuinfo).unwrap_or_else(|| env::consts::ARCH.to_owned());
@@ -123,7 +124,8 @@ fn machine_line() -> String {
     };
     let rustc = said_by("rustc", &["--version"]).unwrap_or_else(|| "unknown rustc".into());
     let commit = said_by("git", &["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "no commit".into());
-    format!("machine: {cpu}, {cores} cores; {}; {rustc}; {commit}", date(seconds / 86_400))
+    let apart = distance::between_cores().map_or(String::new(), |ns| format!(" {ns:.0} ns apart"));
+    format!("machine: {cpu}, {cores} cores{apart}; {}; {rustc}; {commit}", date(seconds / 86_400))
 }
 
 /// Its name, and its family where that is said: machines that are lent out often leave the rest of the name away.

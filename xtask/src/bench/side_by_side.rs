@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::distance::between_cores;
 use super::load::CpuTime;
 use super::table::{Row, table};
 use crate::peers::speed::{Peer, Report, WORKS};
@@ -218,10 +219,11 @@ fn measure(plan: &Plan, workspace: &Workspace, work: &str, system: System, path:
         command.args(["--variant", &plan.pytorch_variant]);
     }
     println!("{}", command_line(&command));
-    let before = CpuTime::now();
+    let (before, apart_before) = (CpuTime::now(), between_cores());
     run_command(&mut command)?;
     let load_during = before.taken_by_others();
-    Ok(Row { report: Report::read(path, work, system.precision)?, load_before, load_during })
+    let apart = [apart_before, between_cores()];
+    Ok(Row { report: Report::read(path, work, system.precision)?, load_before, load_during, apart })
 }
 
 /// How long the rest takes if it goes on like this.
@@ -240,6 +242,7 @@ fn summary(machine: &str, rows: &[(&str, Row)]) -> String {
             serde_json::json!({
                 "other_load_before": row.load_before,
                 "other_load_during": row.load_during,
+                "ns_between_cores": row.apart,
                 "report": row.report,
             })
         })

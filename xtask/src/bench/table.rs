@@ -2,12 +2,13 @@
 
 use crate::peers::speed::{Report, Window};
 
-/// A run and the cores that other processes took meanwhile.
+/// A run, the cores that other processes took meanwhile, and the nanoseconds between two cores before and after.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) report: Report,
     pub(super) load_before: f64,
     pub(super) load_during: f64,
+    pub(super) apart: [Option<f64>; 2],
 }
 
 impl Row {
@@ -56,8 +57,8 @@ pub(super) fn table(work: &str, rows: &[&Row]) -> String {
     let mut text = format!(
         "### {work}\n\n\
          | system | precision | sentences/s | lowest to highest | target tokens/s | Kokanee f32 is | Kokanee bf16 is | \
-         peak memory, MiB | other load before, during |\n\
-         |---|---|---|---|---|---|---|---|---|\n"
+         peak memory, MiB | other load before, during | ns between cores |\n\
+         |---|---|---|---|---|---|---|---|---|---|\n"
     );
     for group in &groups {
         let sentences = group.speeds(|window| window.sentences);
@@ -66,8 +67,10 @@ pub(super) fn table(work: &str, rows: &[&Row]) -> String {
             ours.map(|ours| ours.map_or("-".to_owned(), |ours| format!("{:.2}x", ours / tokens)));
         let memory = group.rows.iter().map(|row| row.report.peak_memory_mib).max().unwrap_or(0);
         let loudest = |load: fn(&Row) -> f64| group.rows.iter().map(|row| load(row)).fold(0.0, f64::max);
+        let apart = group.rows.iter().flat_map(|row| row.apart);
+        let apart: Vec<String> = apart.map(|ns| ns.map_or("-".to_owned(), |ns| format!("{ns:.0}"))).collect();
         text += &format!(
-            "| {} | {} | {:.1} | {:.1} to {:.1} | {tokens:.0} | {f32} | {bf16} | {memory} | {:.2}, {:.2} |\n",
+            "| {} | {} | {:.1} | {:.1} to {:.1} | {tokens:.0} | {f32} | {bf16} | {memory} | {:.2}, {:.2} | {} |\n",
             group.system,
             group.precision,
             median(&sentences),
@@ -75,6 +78,7 @@ pub(super) fn table(work: &str, rows: &[&Row]) -> String {
             sentences[sentences.len() - 1],
             loudest(|row| row.load_before),
             loudest(|row| row.load_during),
+            apart.join(", "),
         );
     }
     text
@@ -111,7 +115,7 @@ mod tests {
             peak_memory_mib: sentences[0],
             detail: String::new(),
         };
-        Row { report, load_before: 0.0, load_during }
+        Row { report, load_before: 0.0, load_during, apart: [Some(60.4), Some(340.0)] }
     }
 
     #[test]
@@ -128,8 +132,8 @@ mod tests {
         assert_eq!(
             lines[4..],
             [
-                "| Kokanee | f32 | 300.0 | 290.0 to 310.0 | 3000 | 1.00x | - | 600 | 0.00, 0.40 |",
-                "| PyTorch 2.15 | f32 | 150.0 | 100.0 to 200.0 | 1500 | 2.00x | - | 400 | 0.00, 0.00 |",
+                "| Kokanee | f32 | 300.0 | 290.0 to 310.0 | 3000 | 1.00x | - | 600 | 0.00, 0.40 | 60, 340, 60, 340 |",
+                "| PyTorch 2.15 | f32 | 150.0 | 100.0 to 200.0 | 1500 | 2.00x | - | 400 | 0.00, 0.00 | 60, 340, 60, 340 |",
             ]
         );
         assert_eq!(rows[2].loudest(), 0.4);
