@@ -5,18 +5,22 @@
 //! block by block and multiplies a block while it is in its cache. So everything is laid out once, and the larger operand, whose
 //! layout would not stay in any cache, is read from memory once and never written. Products that do not depend on each other go
 //! through these steps together.
+//!
+//! A product whose depth is far longer than both sides of its result is shared by depth instead: each thread sums up a part alone, and
+//! reads nothing that another one laid out.
 
 mod product;
 
 use std::cell::Cell;
 
 use self::product::{Product, Target};
+use super::super::elementwise::add_part;
 use super::super::pages::Block;
 use super::super::threads::{SharedMut, Team, share};
 use super::kernel::{PANEL, ROWS};
 use super::layout::{self, Entry};
 use super::packed::Format;
-use super::tiles::{Output, Panels, Rows, SMALL, Start, panels_in_cache};
+use super::tiles::{DEPTH, Output, Panels, Rows, SMALL, Start, panels_in_cache};
 use super::{MatMut, Piece, Side};
 
 /// Rows that are laid out together: of 512 words, a third of the smallest second cache of today's servers, and whole tiles and
@@ -67,7 +71,13 @@ fn shares_columns(m: usize, n: usize, threads: usize) -> bool {
     if n >= m { by_columns <= by_rows + WASTE } else { by_columns + WASTE < by_rows }
 }
 
+/// Times that the depth of a product is longer than its result, in groups, where threads share the depth: adding up what they have
+/// summed is then a small part of the work.
+const DEEP: usize = 4;
+
 thread_local! {
+    /// What threads have summed up that share the depth, but for the first, kept by the thread that calls for it.
+    static PARTIAL: Cell<Option<Box<Block<f32>>>> = const { Cell::new(None) };
     /// What all threads of a product read, kept by the thread that calls for it.
     static SHARED: Cell<Option<Box<Shared>>> = const { Cell::new(None) };
     /// What each thread lays out for itself.
@@ -96,12 +106,57 @@ fn with_own<R>(work: impl FnOnce(&mut Own) -> R) -> R {
     result
 }
 
-/// Computes products together. There is a round for each part of the depth: what all threads read is laid out by all of them, then
-/// each takes the next block of any product.
 fn compute<const N: usize>(team: &Team, products: [Option<Product<'_>>; N]) {
     let steps: usize =
         products.iter().flatten().map(|product| product.rows * product.cols * product.groups()).sum();
     let team = (steps >= SMALL && team.size() > 1).then_some(team);
+    match (team, &products[..]) {
+        (Some(team), [Some(product)]) if is_deep(product, team.size()) => compute_by_depth(team, *product),
+        _ => compute_together(team, products),
+    }
+}
+
+/// Whether threads share the depth of a product.
+fn is_deep(product: &Product<'_>, threads: usize) -> bool {
+    let groups = product.groups();
+    matches!(product.target, Target::Output(..))
+        && groups >= DEEP * product.rows.max(product.cols)
+        && groups >= 2 * DEPTH * threads
+}
+
+/// Computes a product of which each thread sums up a part of the depth. The first goes to where the result belongs, and the others
+/// are added to it.
+fn compute_by_depth(team: &Team, product: Product<'_>) {
+    let Target::Output(output, _) = product.target else { unreachable!("sums that are taken are whole") };
+    let (cols, len, threads) = (product.cols, product.rows * product.cols, team.size());
+    let mut partial = PARTIAL.take().unwrap_or_default();
+    let others = SharedMut::new(partial.room((threads - 1) * len));
+    team.run(|thread| {
+        let target = match thread.checked_sub(1) {
+            None => product.target,
+            Some(other) => {
+                // SAFETY: each thread has sums of its own.
+                let sums = unsafe { others.slice(other * len..(other + 1) * len) };
+                Target::Output(Output { data: SharedMut::new(sums), stride: cols, cols }, Start::Zero)
+            }
+        };
+        compute_together(None, [Some(product.of_groups(share(product.groups(), threads, thread), target))]);
+    });
+    team.split(product.rows, ROWS, |rows| {
+        for (row, other) in rows.flat_map(|row| (0..threads - 1).map(move |other| (row, other))) {
+            let (start, from) = (row * output.stride, other * len + row * cols);
+            // SAFETY: `split` gives each thread rows of its own, and nobody writes the sums any more.
+            let (y, sums) =
+                unsafe { (output.data.slice(start..start + cols), others.slice(from..from + cols)) };
+            add_part(y, sums);
+        }
+    });
+    PARTIAL.set(Some(partial));
+}
+
+/// Computes products together. There is a round for each part of the depth: what all threads read is laid out by all of them, then
+/// each takes the next block of any product.
+fn compute_together<const N: usize>(team: Option<&Team>, products: [Option<Product<'_>>; N]) {
     let threads = team.map_or(1, Team::size);
     let mut room = Room::default();
     let plans = products.map(|product| product.map(|product| Plan::new(product, threads, &mut room)));

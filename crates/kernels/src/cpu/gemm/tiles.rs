@@ -100,11 +100,21 @@ impl Part<'_> {
             for number in 0..depths {
                 let depth = share(self.panels.groups, depths, number);
                 let start = if number == 0 { self.start } else { Start::Output };
-                for index in 0..tiles {
+                let last = panels.end.min(first + block);
+                let of_tile = |index| {
                     let part = share(rows.len(), tiles, index);
-                    for panel in first..panels.end.min(first + block) {
-                        let rows = rows.start + part.start..rows.start + part.end;
-                        self.tile(panel, rows, depth.clone(), start, &mut tile);
+                    rows.start + part.start..rows.start + part.end
+                };
+                for index in 0..tiles {
+                    for panel in first..last {
+                        if start != Start::Zero {
+                            // What the next sums begin with, while this tile is computed.
+                            let next = if panel + 1 < last { (panel + 1, index) } else { (first, index + 1) };
+                            if next.1 < tiles && self.is_whole(next.0) {
+                                self.sums(next.0, of_tile(next.1)).fetch();
+                            }
+                        }
+                        self.tile(panel, of_tile(index), depth.clone(), start, &mut tile);
                     }
                 }
             }
@@ -136,8 +146,7 @@ impl Part<'_> {
             rows.clone().for_each(|row| bf16::start(self.outputs(panel, row)));
         }
         let (count, add) = (rows.len(), start != Start::Zero);
-        let whole = (self.first_panel + panel + 1) * PANEL <= self.output.cols;
-        if whole {
+        if self.is_whole(panel) {
             let mut sums = self.sums(panel, rows);
             // Written at the end; without this the stores would wait for what lies there.
             sums.fetch();
@@ -153,6 +162,11 @@ impl Part<'_> {
         for (sums, row) in tile.rows.iter().zip(rows) {
             f32::finish(sums, self.outputs(panel, row));
         }
+    }
+
+    /// Whether there are as many outputs as a panel has.
+    fn is_whole(&self, panel: usize) -> bool {
+        (self.first_panel + panel + 1) * PANEL <= self.output.cols
     }
 
     /// The result itself as sums, of a panel all of whose outputs there are.

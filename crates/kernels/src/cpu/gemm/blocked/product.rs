@@ -21,6 +21,7 @@ pub(super) enum Target<'a> {
 }
 
 /// A product to be computed.
+#[derive(Clone, Copy)]
 pub(super) struct Product<'a> {
     format: Format,
     kernel: Kernel,
@@ -28,9 +29,10 @@ pub(super) struct Product<'a> {
     b: Side<'a>,
     pub(super) rows: usize,
     pub(super) cols: usize,
-    /// The depth: what is summed over.
+    /// What is summed over: the groups from this one on, up to so many inputs.
+    first_group: usize,
     inputs: usize,
-    target: Target<'a>,
+    pub(super) target: Target<'a>,
 }
 
 /// Groups of inputs, some of all that a product sums over.
@@ -39,12 +41,22 @@ pub(super) type Groups = Range<usize>;
 impl<'a> Product<'a> {
     pub(super) fn new(format: Format, a: Side<'a>, b: Side<'a>, target: Target<'a>) -> Self {
         let ((rows, inputs), cols) = (a.shape(), b.shape().1);
-        Product { format, kernel: format.kernel(), a, b, rows, cols, inputs, target }
+        Product { format, kernel: format.kernel(), a, b, rows, cols, first_group: 0, inputs, target }
+    }
+
+    /// The product over some groups alone.
+    pub(super) fn of_groups(&self, groups: Groups, target: Target<'a>) -> Self {
+        Product {
+            first_group: self.first_group + groups.start,
+            inputs: self.inputs_of(&groups).end,
+            target,
+            ..*self
+        }
     }
 
     /// Groups of the whole depth (the dimension summed over).
     pub(super) fn groups(&self) -> usize {
-        self.format.groups(self.inputs)
+        self.format.groups(self.inputs) - self.first_group
     }
 
     /// In how many parts the depth is summed over. Sums that are taken must be whole.
@@ -62,18 +74,20 @@ impl<'a> Product<'a> {
 
     /// The inputs of some groups.
     fn inputs_of(&self, groups: &Groups) -> Range<usize> {
-        groups.start * self.format.group()..(groups.end * self.format.group()).min(self.inputs)
+        let input = |group: usize| (self.first_group + group) * self.format.group();
+        input(groups.start)..input(groups.end).min(self.inputs)
     }
 
     /// Rows of A as words where they need no layout.
     pub(super) fn direct_rows(&self) -> Option<Rows<'a>> {
-        match self.a.0 {
+        let rows = match self.a.0 {
             Numbers::Plain(a) if self.format == Format::F32 && a.col_stride == 1 && a.table.is_empty() => {
-                Some(Rows { words: f32::words(a.data), stride: a.row_stride })
+                Rows { words: f32::words(a.data), stride: a.row_stride }
             }
-            Numbers::Rounded(a) if !a.transposed => Some(Rows { words: a.words, stride: a.stride() }),
-            _ => None,
-        }
+            Numbers::Rounded(a) if !a.transposed => Rows { words: a.words, stride: a.stride() },
+            _ => return None,
+        };
+        Some(rows.from(0, self.first_group))
     }
 
     /// Lays out some rows of A.
