@@ -116,6 +116,38 @@ fn products_equal_the_reference() {
 }
 
 #[test]
+fn products_that_share_their_waits_are_those_that_each_is_alone() {
+    let shapes = [(90, 200, 130), (200, 60, 33), (3, 0, 5), (450, 65, 1300), (1, 1, 1)];
+    for precision in [Precision::F32, Precision::Bf16] {
+        for threads in [1, 2, 3] {
+            let team = Team::new(threads);
+            let operands = shapes.map(|(m, n, k)| (numbers(m * k, m), numbers(k * n, n)));
+            let sides = |i: usize| {
+                let ((m, n, k), (a, b)) = (shapes[i], &operands[i]);
+                // Every second one transposed.
+                let b = if i.is_multiple_of(2) { Mat::new(b, k, n) } else { Mat::new(b, n, k).t() };
+                (Side::from(Mat::new(a, m, k)), Side::from(b))
+            };
+            let mut alone = shapes.map(|(m, n, _)| vec![0.5; m * n]);
+            let mut together = alone.clone();
+            for (i, c) in alone.iter_mut().enumerate() {
+                let ((m, n, _), (a, b)) = (shapes[i], sides(i));
+                gemm(&team, precision, MatMut::new(c, m, n), 1.0, a, b);
+            }
+            let mut products = together.iter_mut().enumerate().map(|(i, c)| {
+                let ((m, n, _), (a, b)) = (shapes[i], sides(i));
+                (MatMut::new(c, m, n), a, b)
+            });
+            // One place has no product.
+            let products: [_; 6] =
+                std::array::from_fn(|place| if place == 2 { None } else { products.next() });
+            gemm_all(&team, precision, 1.0, products);
+            assert!(together == alone, "{precision:?}, {threads} threads");
+        }
+    }
+}
+
+#[test]
 fn what_is_not_a_number_stays_in_its_row_and_column() {
     let (m, n, k) = (130, 70, 40);
     let (mut a, mut b) = (numbers(m * k, 1), numbers(k * n, 2));
