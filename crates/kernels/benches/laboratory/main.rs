@@ -19,6 +19,8 @@ mod update;
 
 use std::time::Instant;
 
+use kokanee_kernels::optimizer::Adam;
+use kokanee_kernels::pages::Block;
 use kokanee_kernels::{Precision, Team};
 
 /// A question, and the ways that answer it. The first is the shipped one.
@@ -43,6 +45,15 @@ pub(crate) const PRECISIONS: [(&str, Precision); 2] = [("f32", Precision::F32), 
 pub(crate) fn numbers(count: usize, seed: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 7919 + seed * 104_729 + 13) % 2003) as f32 / 1001.0 - 1.0).collect()
 }
+
+/// The same in large pages, as tensors have them.
+pub(crate) fn block(count: usize, seed: usize) -> Block<f32> {
+    Block::from(&numbers(count, seed)[..])
+}
+
+/// The optimizer of the works.
+pub(crate) const RULE: Adam =
+    Adam { rate: 3e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, clip: 1.0 };
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();

@@ -1,19 +1,17 @@
 //! Are large pages worth a way of our own to memory? A product and a pass of Adam on operands in large pages, as tensors have them,
 //! and in those that the system gives by itself.
 
-use kokanee_kernels::optimizer::{Adam, adam};
+use kokanee_kernels::optimizer::adam;
 use kokanee_kernels::pages::Block;
 use kokanee_kernels::{Mat, MatMut, Precision, Team, gemm};
 
-use crate::{Experiment, Way, numbers};
+use crate::{Experiment, RULE, Way, block, numbers};
 
 const ROWS: usize = 860;
 const DEPTH: usize = 512;
 const COLS: usize = 18_726;
-const RULE: Adam = Adam { rate: 3e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, clip: 1.0 };
 
 pub(crate) fn experiments(team: &Team) -> Vec<Experiment<'_>> {
-    let block = |count: usize, seed: usize| Block::from(&numbers(count, seed)[..]);
     vec![
         Experiment {
             name: "product of the output layer in bf16".to_owned(),

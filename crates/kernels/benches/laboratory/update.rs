@@ -7,16 +7,15 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use kokanee_kernels::optimizer::{Adam, adam};
+use kokanee_kernels::optimizer::adam;
 use kokanee_kernels::pages::Block;
 use kokanee_kernels::{Mat, MatMut, Precision, Team, gemm};
 
-use crate::{Experiment, PRECISIONS, Way, numbers};
+use crate::{Experiment, PRECISIONS, RULE, Way, block};
 
 const ROWS: usize = 18_726;
 const WIDTH: usize = 512;
 const TOKENS: usize = 860;
-const RULE: Adam = Adam { rate: 3e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, clip: 1.0 };
 
 /// A weight with its moments, and what its gradient is a product of: d logits T x V, hidden T x H.
 struct Training {
@@ -29,7 +28,6 @@ struct Training {
 }
 
 pub(crate) fn experiments(team: &Team) -> Vec<Experiment<'_>> {
-    let block = |count: usize, seed: usize| Block::from(&numbers(count, seed)[..]);
     let training = Rc::new(RefCell::new(Training {
         weight: Block::zeros(ROWS * WIDTH),
         m: Block::zeros(ROWS * WIDTH),

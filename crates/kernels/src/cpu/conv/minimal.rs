@@ -301,7 +301,7 @@ pub fn outputs_backward(
             precision.store(dy0, first);
             if dy1.is_empty() {
                 second.fill(0.0);
-                precision.store(dy0, both);
+                both.copy_from_slice(first);
                 opposed.copy_from_slice(&first[..opposed.len()]);
                 continue;
             }

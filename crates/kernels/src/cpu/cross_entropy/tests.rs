@@ -1,4 +1,4 @@
-use super::super::gemm::Side;
+use super::super::gemm::stored_numbers;
 use super::*;
 use crate::MatMut;
 use crate::gemm;
@@ -41,7 +41,7 @@ fn check(case: &Case) {
             let to = LogitGradients { rows: &mut got, factors: &mut factors };
             gradients(&team, precision, layer, &labels, gradient, &mut tokens, to, &mut d_bias);
             assert_eq!(tokens, alone, "{precision:?}");
-            let got = numbers_of(precision, &got, rows, vocabulary);
+            let got = stored_numbers(precision, &got, rows, vocabulary);
             results.push((tokens, got, factors, d_bias));
         }
         assert!(results.iter().all(|result| *result == results[0]), "as many threads as there are");
@@ -84,22 +84,6 @@ fn check(case: &Case) {
             assert!((got - want).abs() < 1e-5 * rows as f32, "{precision:?}, bias {word}: {got}, not {want}");
         }
     }
-}
-
-/// The numbers of a matrix that is stored for products.
-fn numbers_of(precision: Precision, stored: &[f32], rows: usize, cols: usize) -> Vec<f32> {
-    let ones: Vec<f32> = (0..cols * cols).map(|i| if i % (cols + 1) == 0 { 1.0 } else { 0.0 }).collect();
-    let mut out = vec![0.0; rows * cols];
-    let matrix = Side::stored(precision, stored, rows, cols);
-    gemm(
-        &Team::new(1),
-        precision,
-        MatMut::new(&mut out, rows, cols),
-        0.0,
-        matrix,
-        Mat::new(&ones, cols, cols),
-    );
-    out
 }
 
 #[test]

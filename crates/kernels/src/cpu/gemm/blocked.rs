@@ -106,6 +106,7 @@ fn with_own<R>(work: impl FnOnce(&mut Own) -> R) -> R {
     result
 }
 
+/// Computes products in the way that their shapes ask for, on this thread alone where they are small.
 fn compute<const N: usize>(team: &Team, products: [Option<Product<'_>>; N]) {
     let steps: usize =
         products.iter().flatten().map(|product| product.rows * product.cols * product.groups()).sum();

@@ -26,6 +26,8 @@ pub(super) use self::kernel::{ROWS as TILE_ROWS, prefetch};
 pub use self::matrix::{Mat, MatMut, Side};
 use self::packed::Format;
 pub use self::peak::peak;
+#[cfg(test)]
+pub(super) use self::reference::stored_numbers;
 use super::isa::Isa;
 use super::threads::{SharedMut, Team};
 
@@ -47,9 +49,7 @@ impl Precision {
             Precision::Bf16 => Isa::has_avx512_bf16(),
         }
     }
-}
 
-impl Precision {
     /// Elements of memory for `cols` numbers that only products in this precision read ([`Side::stored`]).
     pub fn stored(self, cols: usize) -> usize {
         match self {

@@ -22,3 +22,25 @@ pub(super) fn gemm(c: MatMut<'_>, beta: f32, a: Mat<'_>, b: Mat<'_>, precision: 
         }
     }
 }
+
+/// The numbers of a row-major matrix that is stored as [`Side::stored`](super::Side::stored) says.
+pub(in crate::cpu) fn stored_numbers(
+    precision: Precision,
+    stored: &[f32],
+    rows: usize,
+    cols: usize,
+) -> Vec<f32> {
+    let width = precision.stored(cols);
+    assert_eq!(stored.len(), rows * width);
+    let number = |at: usize| {
+        let (row, col) = (at / cols, at % cols);
+        match precision {
+            Precision::F32 => stored[at],
+            Precision::Bf16 => {
+                let (first, second) = bf16::parts(stored[row * width + col / 2].to_bits());
+                if col % 2 == 0 { first } else { second }
+            }
+        }
+    };
+    (0..rows * cols).map(number).collect()
+}

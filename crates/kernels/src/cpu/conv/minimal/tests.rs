@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::*;
-use crate::{Mat, MatMut, Side, gemm};
+use crate::cpu::gemm::stored_numbers;
 
 /// Multiples of 1/32 in [-1, 1): sums of three of them still are bf16 numbers.
 fn numbers(len: usize, seed: usize) -> Vec<f32> {
@@ -38,14 +38,7 @@ fn numbers_of(
     count: usize,
     widths: [usize; PRODUCTS],
 ) -> [Vec<f32>; PRODUCTS] {
-    std::array::from_fn(|i| {
-        let (width, stored) = (widths[i], &stored[i]);
-        let one: Vec<f32> = (0..width * width).map(|at| f32::from(u8::from(at % (width + 1) == 0))).collect();
-        let mut numbers = vec![0.0; count * width];
-        let (to, one) = (MatMut::new(&mut numbers, count, width), Mat::new(&one, width, width));
-        gemm(&Team::new(1), precision, to, 0.0, Side::stored(precision, stored, count, width), one);
-        numbers
-    })
+    std::array::from_fn(|i| stored_numbers(precision, &stored[i], count, widths[i]))
 }
 
 struct Case {
