@@ -25,7 +25,8 @@ struct Work {
     name: &'static str,
     what: &'static str,
     data: &'static Data,
-    settings: &'static [&'static str],
+    /// Hyperparameters, those that works share first.
+    settings: &'static [&'static [&'static str]],
     /// Validation perplexity and accuracy of Sockeye 1.18.106 at the same checkpoints, where it was recorded (one seed).
     sockeye: &'static [(f64, f64)],
 }
@@ -72,26 +73,75 @@ const CMUDICT: Data = Data {
 
 const CMUDICT_WITHOUT_STRESS: Data = Data { strips_stress: true, evaluations: &[&[]], ..CMUDICT };
 
+/// Convolutions that translate.
+const MULTI30K_CNN: &[&str] = &[
+    "encoder_type=cnn",
+    "decoder_type=cnn",
+    "num_layers_encoder=4",
+    "num_layers_decoder=3",
+    "cnn_num_hidden=256",
+    "cnn_kernel_width_decoder=3",
+    "num_embed_source=256",
+    "num_embed_target=256",
+    "max_seq_len_source=60",
+    "max_seq_len_target=60",
+    "learning_rate=0.0005",
+    "lr_scheduler_type=fixed_rate_inv_t",
+    "clip_gradient=0.1",
+    "checkpoint_frequency_num_batches=456",
+    "checkpoint_threshold=6",
+];
+
+/// One LSTM layer that pronounces.
+const CMUDICT_RNN: &[&str] = &[
+    "rnn_num_hidden=512",
+    "num_embed_source=128",
+    "num_embed_target=128",
+    "bucket_width=50",
+    "learning_rate=0.001",
+    "lr_scheduler_type=fixed_rate_inv_t",
+    "clip_gradient=0.01",
+    "checkpoint_threshold=6",
+];
+
+/// Convolutions that pronounce.
+const CMUDICT_CNN: &[&str] = &[
+    "encoder_type=cnn",
+    "decoder_type=cnn",
+    "num_layers_encoder=5",
+    "num_layers_decoder=4",
+    "cnn_num_hidden=256",
+    "num_embed_source=128",
+    "num_embed_target=128",
+    "max_seq_len_source=40",
+    "max_seq_len_target=40",
+    "bucket_width=50",
+    "learning_rate=0.001",
+    "lr_scheduler_type=fixed_rate_inv_t",
+    "clip_gradient=0.01",
+    "checkpoint_threshold=6",
+];
+
 const WORKS: &[Work] = &[
     Work {
         name: "multi30k",
         what: "M30K-RNN512, five epochs, beside Sockeye's curve",
         data: &MULTI30K,
         // 456 updates are one epoch: 29,000 pairs in buckets of 10, batches of 64.
-        settings: &[
+        settings: &[&[
             "rnn_num_hidden=512",
             "max_seq_len_source=60",
             "max_seq_len_target=60",
             "checkpoint_frequency_num_batches=456",
             "max_num_epochs=5",
-        ],
+        ]],
         sockeye: &[(94.9, 0.286), (52.9, 0.359), (34.0, 0.428), (24.0, 0.478), (18.3, 0.521)],
     },
     Work {
         name: "multi30k-rnn",
         what: "English to German with what SageMaker offers: one layer of 512 units, dropout",
         data: &MULTI30K_FREQUENT,
-        settings: &[
+        settings: &[&[
             "rnn_num_hidden=512",
             "num_embed_source=256",
             "num_embed_target=256",
@@ -108,7 +158,7 @@ const WORKS: &[Work] = &[
             "checkpoint_frequency_num_batches=456",
             "checkpoint_threshold=6",
             "max_num_batches=7752",
-        ],
+        ]],
         sockeye: &[],
     },
     Work {
@@ -116,27 +166,15 @@ const WORKS: &[Work] = &[
         what: "the same with convolutions",
         data: &MULTI30K_FREQUENT,
         settings: &[
-            "encoder_type=cnn",
-            "decoder_type=cnn",
-            "num_layers_encoder=4",
-            "num_layers_decoder=3",
-            "cnn_num_hidden=256",
-            "cnn_kernel_width_decoder=3",
-            "num_embed_source=256",
-            "num_embed_target=256",
-            "max_seq_len_source=60",
-            "max_seq_len_target=60",
-            "embed_dropout_source=0.3",
-            "embed_dropout_target=0.3",
-            "cnn_hidden_dropout=0.3",
-            "learning_rate=0.0005",
-            "lr_scheduler_type=fixed_rate_inv_t",
-            "fixed_rate_lr_half_life=6",
-            "clip_gradient=0.1",
-            "optimized_metric=bleu",
-            "checkpoint_frequency_num_batches=456",
-            "checkpoint_threshold=6",
-            "max_num_batches=7752",
+            MULTI30K_CNN,
+            &[
+                "embed_dropout_source=0.3",
+                "embed_dropout_target=0.3",
+                "cnn_hidden_dropout=0.3",
+                "fixed_rate_lr_half_life=6",
+                "optimized_metric=bleu",
+                "max_num_batches=7752",
+            ],
         ],
         sockeye: &[],
     },
@@ -144,32 +182,14 @@ const WORKS: &[Work] = &[
         name: "multi30k-cnn-short",
         what: "the same in five epochs, for comparisons",
         data: &MULTI30K_FREQUENT,
-        settings: &[
-            "encoder_type=cnn",
-            "decoder_type=cnn",
-            "num_layers_encoder=4",
-            "num_layers_decoder=3",
-            "cnn_num_hidden=256",
-            "cnn_kernel_width_decoder=3",
-            "num_embed_source=256",
-            "num_embed_target=256",
-            "max_seq_len_source=60",
-            "max_seq_len_target=60",
-            "learning_rate=0.0005",
-            "lr_scheduler_type=fixed_rate_inv_t",
-            "fixed_rate_lr_half_life=2",
-            "clip_gradient=0.1",
-            "checkpoint_frequency_num_batches=456",
-            "checkpoint_threshold=6",
-            "max_num_batches=2280",
-        ],
+        settings: &[MULTI30K_CNN, &["fixed_rate_lr_half_life=2", "max_num_batches=2280"]],
         sockeye: &[],
     },
     Work {
         name: "cmudict-aws",
         what: "pronunciation with the settings of AWS's sample: hidden 512, embeddings 512, batches of 64",
         data: &CMUDICT,
-        settings: &["rnn_num_hidden=512", "checkpoint_threshold=3"],
+        settings: &[&["rnn_num_hidden=512", "checkpoint_threshold=3"]],
         sockeye: &[],
     },
     Work {
@@ -177,19 +197,14 @@ const WORKS: &[Work] = &[
         what: "pronunciation with one LSTM layer and dropout",
         data: &CMUDICT,
         settings: &[
-            "rnn_num_hidden=512",
-            "num_embed_source=128",
-            "num_embed_target=128",
-            "rnn_decoder_hidden_dropout=0.3",
-            "embed_dropout_source=0.1",
-            "embed_dropout_target=0.1",
-            "bucket_width=50",
-            "learning_rate=0.001",
-            "lr_scheduler_type=fixed_rate_inv_t",
-            "fixed_rate_lr_half_life=4",
-            "clip_gradient=0.01",
-            "checkpoint_threshold=6",
-            "max_num_batches=21000",
+            CMUDICT_RNN,
+            &[
+                "rnn_decoder_hidden_dropout=0.3",
+                "embed_dropout_source=0.1",
+                "embed_dropout_target=0.1",
+                "fixed_rate_lr_half_life=4",
+                "max_num_batches=21000",
+            ],
         ],
         sockeye: &[],
     },
@@ -198,17 +213,8 @@ const WORKS: &[Work] = &[
         what: "the same with a tenth of the time, for comparisons",
         data: &CMUDICT,
         settings: &[
-            "rnn_num_hidden=512",
-            "num_embed_source=128",
-            "num_embed_target=128",
-            "bucket_width=50",
-            "learning_rate=0.001",
-            "lr_scheduler_type=fixed_rate_inv_t",
-            "fixed_rate_lr_half_life=1",
-            "clip_gradient=0.01",
-            "checkpoint_frequency_num_batches=500",
-            "checkpoint_threshold=6",
-            "max_num_batches=2500",
+            CMUDICT_RNN,
+            &["fixed_rate_lr_half_life=1", "checkpoint_frequency_num_batches=500", "max_num_batches=2500"],
         ],
         sockeye: &[],
     },
@@ -216,7 +222,7 @@ const WORKS: &[Work] = &[
         name: "cmudict-deep",
         what: "pronunciation without stress: two LSTM layers, with what Kokanee has beyond SageMaker",
         data: &CMUDICT_WITHOUT_STRESS,
-        settings: &[
+        settings: &[&[
             "rnn_num_hidden=512",
             "num_layers_encoder=2",
             "num_layers_decoder=2",
@@ -235,7 +241,7 @@ const WORKS: &[Work] = &[
             "checkpoint_averaging=4",
             "checkpoint_threshold=6",
             "max_num_batches=16000",
-        ],
+        ]],
         sockeye: &[],
     },
     Work {
@@ -243,25 +249,14 @@ const WORKS: &[Work] = &[
         what: "the same with convolutions",
         data: &CMUDICT,
         settings: &[
-            "encoder_type=cnn",
-            "decoder_type=cnn",
-            "num_layers_encoder=5",
-            "num_layers_decoder=4",
-            "cnn_num_hidden=256",
-            "num_embed_source=128",
-            "num_embed_target=128",
-            "max_seq_len_source=40",
-            "max_seq_len_target=40",
-            "cnn_hidden_dropout=0.2",
-            "embed_dropout_source=0.1",
-            "embed_dropout_target=0.1",
-            "bucket_width=50",
-            "learning_rate=0.001",
-            "lr_scheduler_type=fixed_rate_inv_t",
-            "fixed_rate_lr_half_life=4",
-            "clip_gradient=0.01",
-            "checkpoint_threshold=6",
-            "max_num_batches=16000",
+            CMUDICT_CNN,
+            &[
+                "cnn_hidden_dropout=0.2",
+                "embed_dropout_source=0.1",
+                "embed_dropout_target=0.1",
+                "fixed_rate_lr_half_life=4",
+                "max_num_batches=16000",
+            ],
         ],
         sockeye: &[],
     },
@@ -270,23 +265,8 @@ const WORKS: &[Work] = &[
         what: "the same in a sixth of the time, for comparisons",
         data: &CMUDICT,
         settings: &[
-            "encoder_type=cnn",
-            "decoder_type=cnn",
-            "num_layers_encoder=5",
-            "num_layers_decoder=4",
-            "cnn_num_hidden=256",
-            "num_embed_source=128",
-            "num_embed_target=128",
-            "max_seq_len_source=40",
-            "max_seq_len_target=40",
-            "bucket_width=50",
-            "learning_rate=0.001",
-            "lr_scheduler_type=fixed_rate_inv_t",
-            "fixed_rate_lr_half_life=1",
-            "clip_gradient=0.01",
-            "checkpoint_frequency_num_batches=500",
-            "checkpoint_threshold=6",
-            "max_num_batches=2500",
+            CMUDICT_CNN,
+            &["fixed_rate_lr_half_life=1", "checkpoint_frequency_num_batches=500", "max_num_batches=2500"],
         ],
         sockeye: &[],
     },
@@ -347,7 +327,7 @@ fn run(work: &Work, label: &str, args: &[String]) -> Result<(), String> {
     if model.join("checkpoints/latest").exists() {
         train.arg("--resume");
     }
-    for setting in work.settings {
+    for setting in work.settings.iter().copied().flatten() {
         train.arg("--set").arg(setting);
     }
     args.iter().for_each(|arg| {
