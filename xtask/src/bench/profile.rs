@@ -18,7 +18,7 @@ usage: cargo xtask bench train --where [--work NAME] [--precision f32|bf16] [--u
 
 /// Samples a second, and bytes of the stack kept with each: enough for the deepest one to be unwound.
 const FREQUENCY: &str = "700";
-const STACK: &str = "dwarf,20000";
+const STACK: &str = "dwarf,28000";
 /// The function that training is measured in; samples outside it are of setting up.
 const MEASURED: &str = "Meter::window";
 /// Operations with a smaller share of the time stand together.

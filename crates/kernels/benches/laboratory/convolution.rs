@@ -3,10 +3,10 @@
 
 use std::ops::Range;
 
-use kokanee_kernels::conv::minimal::{self, Chunks, PRODUCTS};
+use kokanee_kernels::conv::minimal::{self, Filtering, PRODUCTS};
 use kokanee_kernels::conv::{self, Window};
 use kokanee_kernels::pages::Block;
-use kokanee_kernels::{Mat, MatMut, Precision, Side, Team, elementwise, gemm};
+use kokanee_kernels::{Mat, MatMut, Precision, Side, Team, elementwise, gemm, gemm_all};
 
 use crate::{Experiment, PRECISIONS, Way, numbers};
 
@@ -45,19 +45,29 @@ pub(crate) fn experiments(team: &Team) -> Vec<Experiment<'_>> {
     let mut experiments = Vec::new();
     for window in [Window::centred(3), Window::causal(5)] {
         for (name, precision) in PRECISIONS {
-            let (mut shipped, mut direct) = (layer(window), layer(window));
+            let [mut fast, mut careful, mut direct] = std::array::from_fn(|_| layer(window));
+            let tolerance = if precision == Precision::F32 { 1e-5 } else { 0.02 };
             experiments.push(Experiment {
                 name: format!("convolution of width {}, forwards, in {name}", window.width),
                 ways: vec![
                     Way {
-                        name: "minimal filtering, pairs of outputs",
-                        run: Box::new(move || in_pairs(team, precision, &mut shipped)),
+                        name: "minimal filtering, as few products as there can be",
+                        run: Box::new(move || {
+                            filtered(team, precision, Filtering::fast(window.width), &mut fast)
+                        }),
                         tolerance: 0.0,
+                    },
+                    Way {
+                        name: "minimal filtering, pairs of outputs and threes of taps",
+                        run: Box::new(move || {
+                            filtered(team, precision, Filtering::careful(window.width), &mut careful)
+                        }),
+                        tolerance,
                     },
                     Way {
                         name: "windows side by side, one product",
                         run: Box::new(move || windows(team, precision, &mut direct)),
-                        tolerance: if precision == Precision::F32 { 1e-5 } else { 0.02 },
+                        tolerance,
                     },
                 ],
             });
@@ -66,25 +76,32 @@ pub(crate) fn experiments(team: &Team) -> Vec<Experiment<'_>> {
     experiments
 }
 
-fn in_pairs(team: &Team, precision: Precision, layer: &mut Layer) -> Vec<f32> {
+fn filtered(team: &Team, precision: Precision, filtering: Filtering, layer: &mut Layer) -> Vec<f32> {
     let Layer { spans, window, x, weight, bias, room } = layer;
-    let (pairs, terms) = (minimal::pairs(spans), Chunks::of(window.width).terms());
+    let (rows, terms) = (filtering.rows(spans), filtering.terms());
     let inputs = terms.map(|terms| terms * UNITS);
     let (y, room) = room.split_first_mut().expect("room for the result");
     let (for_d, room) = room.split_at_mut(PRODUCTS);
     let (for_g, for_m) = room.split_at_mut(PRODUCTS);
-    let mut d = Layer::matrices(for_d, inputs.map(|inputs| pairs * precision.stored(inputs)));
-    let mut g = Layer::matrices(for_g, inputs.map(|inputs| OUTPUTS * precision.stored(inputs)));
-    let mut m = Layer::matrices(for_m, terms.map(|terms| if terms > 0 { pairs * OUTPUTS } else { 0 }));
-    minimal::inputs(team, precision, spans, *window, UNITS, x, d.each_mut().map(|x| &mut **x));
-    minimal::filters(team, precision, window.width, UNITS, weight, g.each_mut().map(|x| &mut **x));
-    for (((m, d), g), depth) in m.iter_mut().zip(&d).zip(&g).zip(inputs).filter(|(_, depth)| *depth > 0) {
-        let (a, b) =
-            (Side::stored(precision, d, pairs, depth), Side::stored(precision, g, OUTPUTS, depth).t());
-        gemm(team, precision, MatMut::new(m, pairs, OUTPUTS), 0.0, a, b);
-    }
+    let stored = |rows: [usize; PRODUCTS]| std::array::from_fn(|i| rows[i] * precision.stored(inputs[i]));
+    let m_len = std::array::from_fn(|i| if terms[i] > 0 { rows[i] * OUTPUTS } else { 0 });
+    let mut d = Layer::matrices(for_d, stored(rows));
+    let mut g = Layer::matrices(for_g, stored([OUTPUTS; PRODUCTS]));
+    let mut m = Layer::matrices(for_m, m_len);
+    minimal::inputs(team, precision, filtering, spans, *window, UNITS, x, d.each_mut().map(|x| &mut **x));
+    minimal::filters(team, precision, filtering, UNITS, weight, g.each_mut().map(|x| &mut **x));
+    let mut results = m.iter_mut();
+    let products: [_; PRODUCTS] = std::array::from_fn(|i| {
+        let m = results.next().expect("one result a product");
+        (!m.is_empty()).then(|| {
+            let a = Side::stored(precision, d[i], rows[i], inputs[i]);
+            let b = Side::stored(precision, g[i], OUTPUTS, inputs[i]).t();
+            (MatMut::new(m, rows[i], OUTPUTS), a, b)
+        })
+    });
+    gemm_all(team, precision, 0.0, products);
     let y = y.room(x.len() / UNITS * OUTPUTS);
-    minimal::outputs(team, spans, bias, m.map(|x| &*x), y);
+    minimal::outputs(team, filtering, spans, bias, m.map(|x| &*x), y);
     y[..OUTPUTS].to_vec()
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use kokanee_kernels::conv::minimal::{self, Chunks, PRODUCTS};
+use kokanee_kernels::conv::minimal::{self, Filtering, PRODUCTS};
 use kokanee_kernels::conv::{self, Activation, Window};
 use kokanee_kernels::packed::PackedMatrix;
 use kokanee_kernels::{MatMut, Precision, Side, Team, elementwise, gemm_all, reduce};
@@ -51,7 +51,7 @@ impl Filters {
 
 /// Convolution of `x` (T x H) within the sentences `spans`: T x C. Positions beyond a sentence count as zeros.
 ///
-/// By minimal filtering, which saves three multiplications of ten (`filtered_in_pairs`); but for filters of one tap, which are a
+/// By minimal filtering, which saves four multiplications of ten (`filtered_in_tiles`); but for filters of one tap, which are a
 /// linear layer, and for weights that are packed, where an output may depend on its own window alone and is one row of a product.
 pub fn convolution(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Filters) -> Var {
     let (rows, units, window) = (x.value().rows(), filters.units, filters.window);
@@ -63,63 +63,50 @@ pub fn convolution(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Fi
     }
     match window.width {
         1 => linear(tape, x, &Weight::whole(&filters.weight), &[&filters.bias]),
-        _ => filtered_in_pairs(tape, spans, x, filters),
+        _ => filtered_in_tiles(tape, spans, x, filters),
     }
 }
 
 /// Convolution by minimal filtering.
 ///
-/// Two neighbouring outputs of three taps g see four inputs d: `y0 = d0 g0 + d1 g1 + d2 g2`, `y1 = d1 g0 + d2 g1 + d3 g2`. Put
-/// `s = (d1 + d2) (g0+g1+g2)/2` and `q = (d2 - d1) (g0-g1+g2)/2`. Their sum is `d1 g1 + d2 (g0+g2)`, which is what y0 wants of d1
-/// and d2 but for `d2 g0`; their difference `s - q = d1 (g0+g2) + d2 g1` is what y1 wants but for `d1 g2`. So
-/// `y0 = (d0 - d2) g0 + s + q` and `y1 = (d3 - d1) g2 + s - q`: four multiplications for six. With two taps `s = d1 (g0+g1)`,
-/// `y0 = (d0 - d1) g0 + s`, `y1 = (d2 - d1) g1 + s`: three for four. (Winograd 1980; Lavin & Gray 2016.) Wider filters are sums of
-/// such chunks, and what enters the outputs in one way is one product over all units of all chunks, for all P pairs of the batch:
+/// Neighbouring outputs of a sentence are taken together in tiles of up to four. To a tile, three neighbouring taps of a filter are a
+/// product of polynomials, transposed, and such a product may be made by values at a few points: with constant matrices B, F
+/// and A that have a row for each point, outputs are `y = A' ((F g) (B d))` of the taps g and the inputs d that they see, where m outputs
+/// need m + 2 points (Toom 1963, Cook 1966; Winograd 1980; Lavin & Gray 2016; the matrices stand in `kokanee_kernels::conv::minimal`).
+/// Wider filters are sums of such chunks of taps, so the values at one point are one product over all units of all chunks, for all tiles of
+/// the batch that need the point:
 ///
 /// ```text
-/// M_i = D_i G_i'        P x C from P x n_i H and C x n_i H, i = first, second, both, opposed
-/// y0 = M_first + M_both + M_opposed + b        y1 = M_second + M_both - M_opposed + b
+/// M_i = D_i G_i'     R_i x C from R_i x n_i H and C x n_i H, for each point i
 /// ```
 ///
-/// D is linear in x and G in the filters, so gradients go back through the same products and the transposed transforms:
-/// `dM_first = dy0`, `dM_second = dy1`, `dM_both = dy0 + dy1`, `dM_opposed = dy0 - dy1` (dy1 = 0 where there is no second output);
-/// `dD_i = dM_i G_i`, `dG_i = dM_i' D_i`; each token gets what the pairs that saw it got,
-///
-/// ```text
-/// three taps:  dd0 += dD_first   dd1 += dD_both - dD_opposed - dD_second   dd2 += dD_both + dD_opposed - dD_first   dd3 += dD_second
-///              dg0 = dG_first + h   dg1 = (dG_both - dG_opposed)/2   dg2 = dG_second + h,   h = (dG_both + dG_opposed)/2
-/// two taps:    dd0 += dD_first   dd1 += dD_both - dD_first - dD_second   dd2 += dD_second
-///              dg0 = dG_first + dG_both   dg1 = dG_second + dG_both
-/// ```
-///
-/// and `db = column sums of dy`. D and G are made again for backward rather than kept: they are larger
-/// than x and the filters, and while their products are made they are in cache.
-fn filtered_in_pairs(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Filters) -> Var {
-    let (units, window, wide) = (filters.units, filters.window, filters.weight.value().rows());
-    let (rows, pairs) = (x.value().rows(), minimal::pairs(spans));
-    let inputs = Chunks::of(window.width).terms().map(|terms| terms * units);
-    let outputs = inputs.map(|inputs| if inputs > 0 { wide } else { 0 });
-    let (team, precision) = (tape.team(), tape.precision());
-    // What products alone read is stored as they read it, where chunks begin at whole words.
-    let stored = if units.is_multiple_of(2) { precision } else { Precision::F32 };
-    let transform_inputs = move |team: &Team, spans: &[Range<u32>], x: &Tensor| {
-        let mut d = Matrices::scratch(stored, pairs, inputs);
-        minimal::inputs(team, stored, spans, window, units, x.data(), d.all_mut());
-        d
+/// D = B d is linear in x, G = F g in the filters, and y = A' M + b in M, so gradients go back through the same products and the
+/// transposed transforms: `dM = A dy`; `dD_i = dM_i G_i`, `dG_i = dM_i' D_i`; each token gets B' dD of the tiles that saw it, each
+/// filter F' dG; and `db = column sums of dy`. D and G are made again for backward rather than kept: they are larger than x and the
+/// filters, and while their products are made they are in cache.
+fn filtered_in_tiles(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Filters) -> Var {
+    let (team, precision, width) = (tape.team(), tape.precision(), filters.window.width);
+    let (forwards, backwards) = match precision {
+        Precision::F32 => (Filtering::fast(width), Filtering::fast(width)),
+        // What rounding costs a layer's outputs is felt by the gates of all layers after it; gradients only add it up.
+        Precision::Bf16 => (Filtering::careful(width), Filtering::fast(width)),
     };
-    let transform_filters = move |team: &Team, weight: &Var| {
-        let mut g = Matrices::scratch(stored, wide, inputs);
-        minimal::filters(team, stored, window.width, units, weight.value().data(), g.all_mut());
-        g
-    };
+    let [forwards, backwards] = [forwards, backwards].map(|filtering| Transforms {
+        filtering,
+        window: filters.window,
+        units: filters.units,
+        outputs: filters.weight.value().rows(),
+        // What products alone read is stored as they read it, where chunks begin at whole words.
+        stored: if filters.units.is_multiple_of(2) { precision } else { Precision::F32 },
+    });
 
-    let d = transform_inputs(team, spans, x.value());
-    let g = transform_filters(team, &filters.weight);
-    let mut m = Matrices::scratch(Precision::F32, pairs, outputs);
+    let d = forwards.inputs(team, spans, x.value());
+    let g = forwards.filters(team, &filters.weight);
+    let mut m = forwards.for_products(Precision::F32, spans);
     gemm_all(team, precision, 0.0, m.of(|i| (d.side(i), g.side(i).t())));
     drop((d, g));
-    let mut y = Tensor::scratch([rows, wide]);
-    minimal::outputs(team, spans, filters.bias.value().data(), m.all(), y.data_mut());
+    let mut y = Tensor::scratch([x.value().rows(), forwards.outputs]);
+    minimal::outputs(team, forwards.filtering, spans, filters.bias.value().data(), m.all(), y.data_mut());
     drop(m);
     let y = tape.result(y, [x.slot(), filters.weight.slot(), filters.bias.slot()]);
     if y.wants_gradient() {
@@ -128,28 +115,28 @@ fn filtered_in_pairs(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &
         tape.record(move |gradients| {
             let Some(dy) = gradients.take(dy) else { return };
             let (team, precision) = (gradients.team(), gradients.precision());
-            let mut dm = Matrices::scratch(stored, pairs, outputs);
-            minimal::outputs_backward(&team, stored, &spans, wide, dy.data(), dm.all_mut());
+            let dm = backwards.outputs_backward(&team, &spans, &dy);
             gradients.accumulate(&bias, bias.value().shape(), |team, sum, beta| {
                 reduce::column_sums(team, sum.data_mut(), beta, dy.data());
             });
             drop(dy);
             if weight.wants_gradient() {
-                let d = transform_inputs(&team, &spans, x.value());
-                let mut dg = Matrices::scratch(Precision::F32, wide, inputs);
+                let d = backwards.inputs(&team, &spans, x.value());
+                let mut dg = backwards.for_filters(Precision::F32);
                 gemm_all(&team, precision, 0.0, dg.of(|i| (dm.side(i).t(), d.side(i))));
                 drop(d);
                 let mut d_weight = Tensor::scratch(weight.value().shape().clone());
-                minimal::filters_backward(&team, window.width, units, dg.all(), d_weight.data_mut());
+                let (filtering, units) = (backwards.filtering, backwards.units);
+                minimal::filters_backward(&team, filtering, units, dg.all(), d_weight.data_mut());
                 gradients.add(&weight, d_weight);
             }
             if x.wants_gradient() {
-                let g = transform_filters(&team, &weight);
-                let mut dd = Matrices::scratch(Precision::F32, pairs, inputs);
+                let g = backwards.filters(&team, &weight);
+                let mut dd = backwards.for_inputs(Precision::F32, &spans);
                 gemm_all(&team, precision, 0.0, dd.of(|i| (dm.side(i), g.side(i))));
                 drop(g);
-                let mut dx = Tensor::scratch([rows, units]);
-                minimal::inputs_backward(&team, &spans, window, units, dd.all(), dx.data_mut());
+                let mut dx = Tensor::scratch(x.value().shape().clone());
+                backwards.inputs_backward(&team, &spans, &dd, &mut dx);
                 gradients.add(&x, dx);
             }
         });
@@ -157,25 +144,80 @@ fn filtered_in_pairs(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &
     y
 }
 
-/// One matrix for each product of minimal filtering, all of so many rows, one after the other in memory. The last may be empty.
+/// What stands on both sides of the products of a convolution, of R_i x n_i H, C x n_i H and R_i x C elements.
+#[derive(Clone, Copy)]
+struct Transforms {
+    filtering: Filtering,
+    window: Window,
+    units: usize,
+    outputs: usize,
+    /// How that is stored which products alone read.
+    stored: Precision,
+}
+
+impl Transforms {
+    fn inputs(self, team: &Team, spans: &[Range<u32>], x: &Tensor) -> Matrices {
+        let mut d = self.for_inputs(self.stored, spans);
+        let Transforms { filtering, window, units, .. } = self;
+        minimal::inputs(team, self.stored, filtering, spans, window, units, x.data(), d.all_mut());
+        d
+    }
+
+    fn inputs_backward(self, team: &Team, spans: &[Range<u32>], dd: &Matrices, dx: &mut Tensor) {
+        let Transforms { filtering, window, units, .. } = self;
+        minimal::inputs_backward(team, filtering, spans, window, units, dd.all(), dx.data_mut());
+    }
+
+    fn filters(self, team: &Team, weight: &Var) -> Matrices {
+        let mut g = self.for_filters(self.stored);
+        let weight = weight.value().data();
+        minimal::filters(team, self.stored, self.filtering, self.units, weight, g.all_mut());
+        g
+    }
+
+    fn outputs_backward(self, team: &Team, spans: &[Range<u32>], dy: &Tensor) -> Matrices {
+        let mut dm = self.for_products(self.stored, spans);
+        let wide = self.outputs;
+        minimal::outputs_backward(team, self.stored, self.filtering, spans, wide, dy.data(), dm.all_mut());
+        dm
+    }
+
+    fn for_inputs(self, stored: Precision, spans: &[Range<u32>]) -> Matrices {
+        let terms = self.filtering.terms();
+        Matrices::scratch(stored, self.filtering.rows(spans), terms.map(|terms| terms * self.units))
+    }
+
+    fn for_filters(self, stored: Precision) -> Matrices {
+        let terms = self.filtering.terms();
+        Matrices::scratch(stored, [self.outputs; PRODUCTS], terms.map(|terms| terms * self.units))
+    }
+
+    fn for_products(self, stored: Precision, spans: &[Range<u32>]) -> Matrices {
+        let cols = self.filtering.terms().map(|terms| if terms > 0 { self.outputs } else { 0 });
+        Matrices::scratch(stored, self.filtering.rows(spans), cols)
+    }
+}
+
+/// One matrix for each product of minimal filtering, one after the other in memory. Some may be empty.
 struct Matrices {
     elements: Tensor,
     /// What products they are stored for: what products leave is f32.
     stored: Precision,
-    rows: usize,
+    rows: [usize; PRODUCTS],
     cols: [usize; PRODUCTS],
 }
 
 impl Matrices {
     /// Of any value.
-    fn scratch(stored: Precision, rows: usize, cols: [usize; PRODUCTS]) -> Matrices {
-        let width = cols.iter().map(|&cols| stored.stored(cols)).sum::<usize>();
-        Matrices { elements: Tensor::scratch([rows * width]), stored, rows, cols }
+    fn scratch(stored: Precision, rows: [usize; PRODUCTS], cols: [usize; PRODUCTS]) -> Matrices {
+        let mut matrices = Matrices { elements: Tensor::scratch([0]), stored, rows, cols };
+        matrices.elements = Tensor::scratch([matrices.lens().iter().sum::<usize>()]);
+        matrices
     }
 
     /// Elements of each matrix in memory.
     fn lens(&self) -> [usize; PRODUCTS] {
-        self.cols.map(|cols| self.rows * self.stored.stored(cols))
+        std::array::from_fn(|i| self.rows[i] * self.stored.stored(self.cols[i]))
     }
 
     fn all(&self) -> [&[f32]; PRODUCTS] {
@@ -190,7 +232,7 @@ impl Matrices {
     }
 
     fn side(&self, product: usize) -> Side<'_> {
-        Side::stored(self.stored, self.all()[product], self.rows, self.cols[product])
+        Side::stored(self.stored, self.all()[product], self.rows[product], self.cols[product])
     }
 
     /// Each matrix that is not empty, beside the sides whose product it is to become.
@@ -206,7 +248,7 @@ impl Matrices {
                 return None;
             }
             let (a, b) = sides(i);
-            Some((MatMut::new(matrix, rows, cols[i]), a, b))
+            Some((MatMut::new(matrix, rows[i], cols[i]), a, b))
         })
     }
 }

@@ -15,9 +15,6 @@ const ATTENTION: u64 = 14;
 const CNN_UNITS: u64 = 18;
 const ENCODER_WIDTH: u64 = 3;
 const DECODER_WIDTH: u64 = 5;
-/// Multiplications that two neighbouring outputs share: four for three taps, and for two taps three.
-const ENCODER_PRODUCTS: u64 = 4;
-const DECODER_PRODUCTS: u64 = 4 + 3;
 
 /// A model of these sizes.
 pub(crate) enum Network {
@@ -34,16 +31,16 @@ pub(crate) struct Tokens {
     source: u64,
     /// With `</s>`.
     target: u64,
-    /// Pairs of neighbouring words of one sentence, the last of an odd number alone.
-    source_neighbours: u64,
-    target_neighbours: u64,
+    /// Points at which minimal filtering multiplies.
+    source_points: u64,
+    target_points: u64,
 }
 
 impl Tokens {
     pub(crate) fn of_pair(source: &[u32], target: &[u32]) -> Tokens {
         let (source, target) = (source.len() as u64, target.len() as u64 + 1);
-        let [source_neighbours, target_neighbours] = [source, target].map(|words| words.div_ceil(2));
-        Tokens { pairs: 1, source, target, source_neighbours, target_neighbours }
+        let (source_points, target_points) = (points(source, ENCODER_WIDTH), points(target, DECODER_WIDTH));
+        Tokens { pairs: 1, source, target, source_points, target_points }
     }
 }
 
@@ -52,8 +49,8 @@ impl std::ops::AddAssign for Tokens {
         self.pairs += more.pairs;
         self.source += more.source;
         self.target += more.target;
-        self.source_neighbours += more.source_neighbours;
-        self.target_neighbours += more.target_neighbours;
+        self.source_points += more.source_points;
+        self.target_points += more.target_points;
     }
 }
 
@@ -67,10 +64,8 @@ impl Network {
             // Minimal filtering; the gradients of its products are as large as they are. Decoding goes word by word, and has
             // no neighbours to share products with.
             Network::Convolutional { encoder_layers, decoder_layers } => {
-                let source = tokens.source * convolution(ENCODER_WIDTH)
-                    - tokens.source_neighbours * convolution(ENCODER_PRODUCTS);
-                let target = tokens.target * convolution(DECODER_WIDTH)
-                    - tokens.target_neighbours * convolution(DECODER_PRODUCTS);
+                let source = convolution(tokens.source * ENCODER_WIDTH - tokens.source_points);
+                let target = convolution(tokens.target * DECODER_WIDTH - tokens.target_points);
                 encoder_layers * source + decoder_layers * target
             }
         };
@@ -158,8 +153,13 @@ impl Network {
     }
 }
 
-/// One layer's products at one position with `factors` inputs of each unit: a window that is whole (what of it lies beyond a
-/// sentence is zeros), or what stands for those of two neighbours.
+/// Words are taken in fours, and what is left of them: m of them with r taps at m + r - 1 points.
+fn points(words: u64, taps: u64) -> u64 {
+    words + (taps - 1) * words.div_ceil(4)
+}
+
+/// One layer's products with `factors` inputs of each unit: of one position the whole window (what of it lies beyond a sentence is
+/// zeros), of minimal filtering its points.
 fn convolution(factors: u64) -> u64 {
     2 * CNN_UNITS * factors * CNN_UNITS
 }

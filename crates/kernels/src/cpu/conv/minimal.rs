@@ -1,22 +1,13 @@
-//! Convolutions by minimal filtering (Winograd, *Arithmetic Complexity of Computations*, 1980; for convolutional networks Lavin
-//! & Gray 2016): two neighbouring outputs of a filter of three taps cost four multiplications instead of six, of two taps three
-//! instead of four.
+//! Convolutions by minimal filtering (Toom 1963 and Cook 1966; Winograd, *Arithmetic Complexity of Computations*, 1980; for
+//! convolutional networks Lavin & Gray 2016): m neighbouring outputs of a filter of r taps cost m + r - 1 multiplications instead of
+//! m r.
 //!
-//! Outputs are taken in pairs of neighbouring positions of a sentence; the last of an odd number has no second one. A filter is
-//! cut into *chunks* of three neighbouring taps, and of two where the width leaves a rest ([`Chunks`]). A pair sees four (three)
-//! inputs d through a chunk with the taps g, and its outputs `y0` and `y1` get
-//!
-//! ```text
-//! three taps:  y0 += (d0 - d2) g0 + (d1 + d2) (g0+g1+g2)/2 + (d2 - d1) (g0-g1+g2)/2
-//!              y1 += (d3 - d1) g2 + (d1 + d2) (g0+g1+g2)/2 - (d2 - d1) (g0-g1+g2)/2
-//! two taps:    y0 += (d0 - d1) g0 + d1 (g0+g1)
-//!              y1 += (d2 - d1) g1 + d1 (g0+g1)
-//! ```
-//!
-//! What enters the outputs in one way is one product, with the chunks side by side. So there are four, of P pairs with C outputs,
-//! always in this order: what only *first* outputs get, what only *second* ones get, what *both* get, and what is *opposed*, added
-//! to the first and taken from the second; the last only where a chunk has three taps. Product i multiplies transformed inputs
-//! P x n_i H by transformed filters C x n_i H, with the n_i of [`Chunks::terms`].
+//! The outputs of a sentence are taken in *tiles*; its last tile has what is left. A filter is cut into *chunks* of neighbouring taps
+//! ([`Filtering`]). What a tile sees through a chunk is a product of polynomials, transposed: inputs and taps are transformed into values
+//! at points ([`transform`]), values at the same point are multiplied and summed over units and chunks, and outputs are made of what
+//! comes of all points. So there is one product of matrices for each point, with the chunks side by side: transformed inputs,
+//! [`Filtering::rows`] x n H, by transformed filters, C x n H, with the n of [`Filtering::terms`]. There is a row for each tile that
+//! needs the point.
 //!
 //! Here stand the transforms on both sides of the products, and their transposes, which gradients go back through. Each is one
 //! pass over memory. What only products read is stored as products in a precision read it ([`Side::stored`]); where there is more
@@ -27,22 +18,43 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use super::super::elementwise::add_part;
+use self::transform::Level;
 use super::super::gemm::Precision;
 use super::super::threads::{SharedMut, Team};
 use super::{FILTER_GRAIN, Window, taps};
 
 #[cfg(test)]
 mod tests;
+mod transform;
 
-/// Number of products; the last is empty where no chunk has three taps.
-pub const PRODUCTS: usize = 4;
+/// Number of products, one for each point: zero, the nearest pair of opposite ones, the infinite one, and two pairs more. Some
+/// may be empty.
+pub const PRODUCTS: usize = 8;
+/// The product whose point is the infinite one: it is made of the last tap, and goes to the last output.
+const INFINITE: usize = 3;
 
-/// How a filter is cut: first into chunks of three taps, then of two.
+/// Outputs of a tile at most.
+const TILE: usize = 4;
+/// Taps of a chunk at most.
+const TAPS: usize = 5;
+/// Inputs that a tile sees through a chunk at most.
+const SEEN: usize = TILE + TAPS - 1;
+
+/// How many neighbouring outputs of a sentence, and how many taps of a filter, are taken together.
+///
+/// The more, the fewer multiplications, and the more is lost where operands are rounded: plain convolutions in bf16 are off by 0.24%
+/// of a result's length, those by pairs of outputs and three taps by 0.36%, by four outputs and three taps by 0.52%, by four outputs
+/// and five taps by 1.0%.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chunks {
-    threes: usize,
-    twos: usize,
+pub struct Filtering {
+    width: usize,
+    /// Outputs of a tile: two or four.
+    tile: usize,
+    /// Taps of a chunk: three or five.
+    taps: usize,
+    /// Chunks of so many taps, and of one less, in this order.
+    whole: usize,
+    lesser: usize,
 }
 
 /// Neighbouring taps of a filter.
@@ -54,84 +66,168 @@ struct Chunk {
     taps: usize,
 }
 
-impl Chunk {
-    /// Its taps of a filter width x H.
-    fn of(self, filter: &[f32], units: usize) -> &[f32] {
-        &filter[self.tap * units..(self.tap + self.taps) * units]
-    }
-
-    fn of_mut(self, filter: &mut [f32], units: usize) -> &mut [f32] {
-        &mut filter[self.tap * units..(self.tap + self.taps) * units]
-    }
+/// Neighbouring outputs of a sentence.
+#[derive(Clone)]
+struct Tile {
+    /// The first of them.
+    at: usize,
+    outputs: usize,
+    level: Level,
+    /// Its row of each product, if it needs the point.
+    rows: [Range<usize>; PRODUCTS],
 }
 
-impl Chunks {
-    /// As few as there can be, of a filter of at least two taps.
-    pub fn of(width: usize) -> Chunks {
+impl Filtering {
+    /// The fewest multiplications: tiles of four outputs, at six points for each three taps of a filter of so many, or at eight for five.
+    pub fn fast(width: usize) -> Filtering {
+        match width {
+            4 | 5 => Filtering { width, tile: 4, taps: 5, whole: width - 4, lesser: 5 - width },
+            _ => Filtering { tile: 4, ..Filtering::careful(width) },
+        }
+    }
+
+    /// Losing little: tiles of two outputs, at four points for each three taps.
+    pub fn careful(width: usize) -> Filtering {
         assert!(width >= 2, "nothing is saved with one tap");
         // A rest of one tap makes two chunks of two with the three before it.
-        let twos = (3 - width % 3) % 3;
-        Chunks { threes: (width - 2 * twos) / 3, twos }
+        let lesser = (3 - width % 3) % 3;
+        Filtering { width, tile: 2, taps: 3, whole: (width - 2 * lesser) / 3, lesser }
     }
 
     /// Inputs of each product, for one unit.
     pub fn terms(self) -> [usize; PRODUCTS] {
-        let all = self.threes + self.twos;
-        [all, all, all, self.threes]
+        let mut terms = self.needs(self.tile).map(|used| used * (self.whole + self.lesser));
+        terms[INFINITE] = self.whole;
+        terms
     }
 
-    fn iter(self) -> impl Iterator<Item = Chunk> {
-        (0..self.threes + self.twos).map(move |number| {
-            let twos_before = number.saturating_sub(self.threes);
-            let taps = if number < self.threes { 3 } else { 2 };
-            Chunk { number, tap: 3 * number - twos_before, taps }
+    /// Rows of each product, of the sentences `spans`: for a tile of m outputs and chunks of r taps m + r - 1 together.
+    pub fn rows(self, spans: &[Range<u32>]) -> [usize; PRODUCTS] {
+        spans.iter().fold([0; PRODUCTS], |rows, span| {
+            let (whole, rest) = (span.len() / self.tile, span.len() % self.tile);
+            let last = if rest > 0 { self.needs(rest) } else { [0; PRODUCTS] };
+            plus(rows, plus(self.needs(self.tile).map(|rows| rows * whole), last))
         })
+    }
+
+    /// How many rows a tile of so many outputs has of each product.
+    fn needs(self, outputs: usize) -> [usize; PRODUCTS] {
+        let points = outputs + self.taps - 1;
+        let [near, far, farthest] = [3, 5, 7].map(|with_pair| usize::from(points >= with_pair));
+        let infinite = usize::from(points.is_multiple_of(2));
+        [1, near, near, infinite, far, far, farthest, farthest]
+    }
+
+    fn level(self, outputs: usize) -> Level {
+        Level::of(self.taps, outputs)
+    }
+
+    fn chunks(self) -> impl Iterator<Item = Chunk> {
+        (0..self.whole + self.lesser).map(move |number| {
+            let lesser_before = number.saturating_sub(self.whole);
+            let taps = if number < self.whole { self.taps } else { self.taps - 1 };
+            Chunk { number, tap: self.taps * number - lesser_before, taps }
+        })
+    }
+
+    /// The tiles of a sentence, of which the first has the first rows after so many.
+    fn tiles(self, sentence: &Range<usize>, mut before: [usize; PRODUCTS]) -> impl Iterator<Item = Tile> {
+        let end = sentence.end;
+        sentence.clone().step_by(self.tile).map(move |at| {
+            let outputs = self.tile.min(end - at);
+            let after = plus(before, self.needs(outputs));
+            let rows = std::array::from_fn(|i| before[i]..after[i]);
+            before = after;
+            Tile { at, outputs, level: self.level(outputs), rows }
+        })
+    }
+
+    /// Elements of each chunk's part of a row, stored in a precision.
+    fn stored(self, precision: Precision, units: usize) -> usize {
+        let stored = precision.stored(units);
+        for terms in self.terms() {
+            assert_eq!(terms * stored, precision.stored(terms * units), "chunks begin at whole words");
+        }
+        stored
     }
 }
 
-/// Pairs of outputs of the sentences `spans`.
-pub fn pairs(spans: &[Range<u32>]) -> usize {
-    spans.iter().map(|span| span.len().div_ceil(2)).sum()
+impl Chunk {
+    /// Its taps of a filter width x H, as rows; the last is empty where it has but two.
+    fn rows(self, filter: &[f32], units: usize) -> [&[f32]; TAPS] {
+        let mut taps = filter[self.tap * units..(self.tap + self.taps) * units].chunks_exact(units.max(1));
+        std::array::from_fn(|_| taps.next().unwrap_or_default())
+    }
+
+    fn rows_mut(self, filter: &mut [f32], units: usize) -> [&mut [f32]; TAPS] {
+        let mut taps =
+            filter[self.tap * units..(self.tap + self.taps) * units].chunks_exact_mut(units.max(1));
+        std::array::from_fn(|_| taps.next().unwrap_or_default())
+    }
+
+    /// Its part of each product's row, empty where there is none.
+    fn parts(self, rows: [&[f32]; PRODUCTS], units: usize) -> [&[f32]; PRODUCTS] {
+        rows.map(|row| row.get(self.number * units..(self.number + 1) * units).unwrap_or_default())
+    }
+}
+
+impl Tile {
+    /// Its elements of each product's matrix of so many columns.
+    fn elements(&self, widths: [usize; PRODUCTS]) -> [Range<usize>; PRODUCTS] {
+        std::array::from_fn(|i| self.rows[i].start * widths[i]..self.rows[i].end * widths[i])
+    }
+
+    /// Its row of each product's matrix of so many columns, empty where there is none.
+    fn of<'a>(&self, matrices: [&'a [f32]; PRODUCTS], widths: [usize; PRODUCTS]) -> [&'a [f32]; PRODUCTS] {
+        let elements = self.elements(widths);
+        std::array::from_fn(|i| &matrices[i][elements[i].clone()])
+    }
+
+    /// The tokens that it sees of its sentence through a chunk, and the place of the first of them among the inputs.
+    fn seen(&self, window: Window, sentence: &Range<usize>, chunk: Chunk) -> (Range<usize>, usize) {
+        let first = (self.at + chunk.tap) as isize - window.before as isize;
+        let end = first + (self.outputs + chunk.taps - 1) as isize;
+        let within = |token: isize| token.clamp(sentence.start as isize, sentence.end as isize);
+        let tokens = within(first)..within(end);
+        (tokens.start as usize..tokens.end as usize, (tokens.start - first) as usize)
+    }
+}
+
+fn plus(a: [usize; PRODUCTS], b: [usize; PRODUCTS]) -> [usize; PRODUCTS] {
+    std::array::from_fn(|i| a[i] + b[i])
 }
 
 /// The transformed filters of each product, C x n_i H stored for products in `precision`, from `weight` C x H x width.
 pub fn filters(
     team: &Team,
     precision: Precision,
-    width: usize,
+    filtering: Filtering,
     units: usize,
     weight: &[f32],
     transformed: [&mut [f32]; PRODUCTS],
 ) {
-    let chunks = Chunks::of(width);
+    let (width, terms) = (filtering.width, filtering.terms());
     let size = width * units;
     let outputs = weight.len() / size.max(1);
-    let stored = stored(chunks, precision, units);
-    let widths = widths(chunks, stored, outputs, transformed.each_ref().map(|x| x.len()));
+    let stored = filtering.stored(precision, units);
+    let widths = terms.map(|terms| terms * stored);
     assert_eq!(weight.len(), outputs * size, "whole filters");
-    let shared = transformed.map(SharedMut::new);
+    assert_eq!(
+        transformed.each_ref().map(|x| x.len()),
+        widths.map(|width| outputs * width),
+        "one row a filter"
+    );
+    let (level, shared) = (filtering.level(filtering.tile), transformed.map(SharedMut::new));
     team.split(outputs, FILTER_GRAIN.div_ceil(size.max(1)), |range| {
-        let mut store = Store::new(precision);
-        with_taps(size, |taps| {
+        with_room(precision, size, |store, taps| {
             for output in range {
                 taps::split(taps, &weight[output * size..(output + 1) * size], width);
                 // SAFETY: `split` gives each thread outputs of its own.
-                let rows = unsafe { rows(&shared, widths, output) };
-                for (chunk, [first, second, both, opposed]) in split_chunks(chunks, stored, rows) {
-                    let (g0, rest) = chunk.of(taps, units).split_at(units);
-                    let (g1, g2) = rest.split_at(units);
-                    let last = if chunk.taps == 3 { g2 } else { g1 };
-                    precision.store(g0, first);
-                    precision.store(last, second);
-                    for part in cut(units) {
-                        let [g0, g1, last] = [g0, g1, last].map(|tap| &tap[part.clone()]);
-                        if chunk.taps == 3 {
-                            store.write(both, &part, |y| filter_of_three(y, g0, 0.5, g1, last));
-                            store.write(opposed, &part, |y| filter_of_three(y, g0, -0.5, g1, last));
-                        } else {
-                            store.write(both, &part, |y| sum(y, g0, g1));
-                        }
-                    }
+                let rows =
+                    unsafe { slices(&shared, widths.map(|width| output * width..(output + 1) * width)) };
+                for (chunk, rows) in split_chunks(filtering, stored, rows) {
+                    let taps = chunk.rows(taps, units);
+                    store.write(units, rows, |part, rows| transform::filters(level, read(taps, part), rows));
                 }
             }
         });
@@ -141,30 +237,28 @@ pub fn filters(
 /// Gradients through [`filters`]: `d_weight` C x H x width is overwritten.
 pub fn filters_backward(
     team: &Team,
-    width: usize,
+    filtering: Filtering,
     units: usize,
     d_transformed: [&[f32]; PRODUCTS],
     d_weight: &mut [f32],
 ) {
-    let chunks = Chunks::of(width);
+    let (width, terms) = (filtering.width, filtering.terms());
     let size = width * units;
     let outputs = d_weight.len() / size.max(1);
-    let widths = widths(chunks, units, outputs, d_transformed.map(<[f32]>::len));
+    let widths = terms.map(|terms| terms * units);
     assert_eq!(d_weight.len(), outputs * size, "whole filters");
-    let shared = SharedMut::new(d_weight);
+    assert_eq!(d_transformed.map(<[f32]>::len), widths.map(|width| outputs * width), "one row a filter");
+    let (level, shared) = (filtering.level(filtering.tile), SharedMut::new(d_weight));
     team.split(outputs, FILTER_GRAIN.div_ceil(size.max(1)), |range| {
-        with_taps(size, |taps| {
+        with_room(Precision::F32, size, |store, taps| {
             for output in range {
-                for chunk in chunks.iter() {
-                    let [first, second, both, opposed] = parts(d_transformed, widths, output, chunk, units);
-                    let (g0, rest) = chunk.of_mut(taps, units).split_at_mut(units);
-                    let (g1, g2) = rest.split_at_mut(units);
-                    if chunk.taps == 3 {
-                        filter_of_three_backward(g0, g1, g2, first, second, both, opposed);
-                    } else {
-                        sum(g0, first, both);
-                        sum(g1, second, both);
-                    }
+                let rows =
+                    std::array::from_fn(|i| &d_transformed[i][output * widths[i]..(output + 1) * widths[i]]);
+                for chunk in filtering.chunks() {
+                    let (rows, taps) = (chunk.parts(rows, units), chunk.rows_mut(taps, units));
+                    store.write(units, taps, |part, taps| {
+                        transform::filters_backward(level, read(rows, part), taps)
+                    });
                 }
                 // SAFETY: `split` gives each thread outputs of its own.
                 taps::join(unsafe { shared.slice(output * size..(output + 1) * size) }, taps, width);
@@ -173,232 +267,200 @@ pub fn filters_backward(
     });
 }
 
-/// The transformed inputs of each product, P x n_i H stored for products in `precision`, from `x` T x H. Positions beyond a sentence
-/// count as zeros. `spans` are the sentences, which together are all T tokens in order.
+/// The transformed inputs of each product, its rows x n_i H stored for products in `precision`, from `x` T x H. Positions beyond
+/// a sentence count as zeros. `spans` are the sentences, which together are all T tokens in order.
 pub fn inputs(
     team: &Team,
     precision: Precision,
+    filtering: Filtering,
     spans: &[Range<u32>],
     window: Window,
     units: usize,
     x: &[f32],
     transformed: [&mut [f32]; PRODUCTS],
 ) {
-    let chunks = Chunks::of(window.width);
-    let stored = stored(chunks, precision, units);
-    let widths = widths(chunks, stored, pairs(spans), transformed.each_ref().map(|x| x.len()));
+    let stored = filtering.stored(precision, units);
+    let widths = filtering.terms().map(|terms| terms * stored);
+    check_rows(filtering, spans, transformed.each_ref().map(|x| x.len()), widths);
     let shared = transformed.map(SharedMut::new);
-    split_sentences(team, spans, x.len(), units, |sentence, pairs| {
-        let mut store = Store::new(precision);
-        for (pair, at) in pairs.zip(sentence.clone().step_by(2)) {
-            // SAFETY: `split_sentences` gives each thread pairs of its own.
-            let rows = unsafe { rows(&shared, widths, pair) };
-            for (chunk, [first, second, both, opposed]) in split_chunks(chunks, stored, rows) {
-                for part in cut(units) {
-                    let d: [&[f32]; 4] =
-                        std::array::from_fn(|i| match seen(window, &sentence, at, chunk, i) {
-                            Some(token) => &x[token * units + part.start..token * units + part.end],
-                            None => &ZEROS[..part.len()],
-                        });
-                    if chunk.taps == 3 {
-                        store.write(first, &part, |y| difference(y, d[0], d[2]));
-                        store.write(second, &part, |y| difference(y, d[3], d[1]));
-                        store.write(both, &part, |y| sum(y, d[1], d[2]));
-                        store.write(opposed, &part, |y| difference(y, d[2], d[1]));
-                    } else {
-                        store.write(first, &part, |y| difference(y, d[0], d[1]));
-                        store.write(second, &part, |y| difference(y, d[2], d[1]));
-                        store.copy(both, &part, d[1]);
-                    }
-                }
-            }
+    split_tiles(team, precision, filtering, spans, x.len(), units, |sentence, tile, store| {
+        // SAFETY: `split_tiles` gives each thread tiles of its own.
+        let rows = unsafe { slices(&shared, tile.elements(widths)) };
+        for (chunk, rows) in split_chunks(filtering, stored, rows) {
+            let (tokens, offset) = tile.seen(window, sentence, chunk);
+            let mut seen = x[tokens.start * units..tokens.end * units].chunks_exact(units.max(1));
+            let d: [&[f32]; SEEN] =
+                std::array::from_fn(|i| if i < offset { &[] } else { seen.next().unwrap_or_default() });
+            store.write(units, rows, |part, rows| transform::inputs(tile.level, read(d, part), rows));
         }
     });
 }
 
-/// Gradients through [`inputs`]: each token gets what the pairs that saw it got. `dx` T x H is overwritten.
+/// Gradients through [`inputs`]: each token gets what the tiles that saw it got. `dx` T x H is overwritten.
 pub fn inputs_backward(
     team: &Team,
+    filtering: Filtering,
     spans: &[Range<u32>],
     window: Window,
     units: usize,
     d_transformed: [&[f32]; PRODUCTS],
     dx: &mut [f32],
 ) {
-    let chunks = Chunks::of(window.width);
-    let widths = widths(chunks, units, pairs(spans), d_transformed.map(<[f32]>::len));
+    let widths = filtering.terms().map(|terms| terms * units);
+    check_rows(filtering, spans, d_transformed.map(<[f32]>::len), widths);
     let len = dx.len();
     let shared = SharedMut::new(dx);
-    split_sentences(team, spans, len, units, |sentence, pairs| {
-        // SAFETY: `split_sentences` gives each thread sentences of its own.
+    split_tiles(team, Precision::F32, filtering, spans, len, units, |sentence, tile, store| {
+        // SAFETY: `split_tiles` gives each thread sentences of its own.
         let dx = unsafe { shared.slice(sentence.start * units..sentence.end * units) };
-        dx.fill(0.0);
-        for (pair, at) in pairs.zip(sentence.clone().step_by(2)) {
-            for chunk in chunks.iter() {
-                let [first, second, both, opposed] = parts(d_transformed, widths, pair, chunk, units);
-                // With two taps the middle input enters both others with a minus.
-                let (opposed, last) = if chunk.taps == 3 { (opposed, 3) } else { (first, 2) };
-                for i in 0..=last {
-                    let Some(token) = seen(window, &sentence, at, chunk, i) else { continue };
-                    let start = (token - sentence.start) * units;
-                    let dx = &mut dx[start..start + units];
-                    match i {
-                        0 => add_part(dx, first),
-                        1 => add_inner(dx, both, -1.0, opposed, second),
-                        2 if last == 3 => add_inner(dx, both, 1.0, opposed, first),
-                        _ => add_part(dx, second),
-                    }
-                }
-            }
+        if tile.at == sentence.start {
+            dx.fill(0.0);
+        }
+        let rows = tile.of(d_transformed, widths);
+        for chunk in filtering.chunks() {
+            let (tokens, offset) = tile.seen(window, sentence, chunk);
+            let tokens = tokens.start - sentence.start..tokens.end - sentence.start;
+            let mut seen = dx[tokens.start * units..tokens.end * units].chunks_exact_mut(units.max(1));
+            let dd: [&mut [f32]; SEEN] =
+                std::array::from_fn(|i| if i < offset { &mut [] } else { seen.next().unwrap_or_default() });
+            let rows = chunk.parts(rows, units);
+            store.write(units, dd, |part, dd| {
+                transform::add_inputs_backward(tile.level, read(rows, part), dd)
+            });
         }
     });
 }
 
-/// The outputs `y` T x C of the products P x C: `y0 = first + both + opposed + bias`, `y1 = second + both - opposed + bias`.
-pub fn outputs(team: &Team, spans: &[Range<u32>], bias: &[f32], products: [&[f32]; PRODUCTS], y: &mut [f32]) {
+/// The outputs `y` T x C of the products, each its rows x C, and the bias C.
+pub fn outputs(
+    team: &Team,
+    filtering: Filtering,
+    spans: &[Range<u32>],
+    bias: &[f32],
+    products: [&[f32]; PRODUCTS],
+    y: &mut [f32],
+) {
     let (wide, len) = (bias.len(), y.len());
-    check_products(products.map(<[f32]>::len), pairs(spans) * wide);
+    let widths = widths_of_products(filtering, spans, products.map(<[f32]>::len), wide);
     let shared = SharedMut::new(y);
-    split_sentences(team, spans, len, wide, |sentence, pairs| {
-        for (pair, at) in pairs.zip(sentence.clone().step_by(2)) {
-            let row = |product: &'_ [f32]| (!product.is_empty()).then_some(pair * wide..(pair + 1) * wide);
-            let [first, second, both, opposed] =
-                products.map(|product| row(product).map_or(&[][..], |row| &product[row]));
-            // SAFETY: `split_sentences` gives each thread sentences of its own.
-            let y = unsafe { shared.slice(at * wide..sentence.end.min(at + 2) * wide) };
-            let (y0, y1) = y.split_at_mut(wide);
-            for (y, own, sign) in [(y0, first, 1.0), (y1, second, -1.0)] {
-                match (y.is_empty(), opposed.is_empty()) {
-                    (true, _) => {}
-                    (false, true) => output_of_two(y, own, both, bias),
-                    (false, false) => output_of_three(y, own, both, sign, opposed, bias),
-                }
-            }
-        }
+    split_tiles(team, Precision::F32, filtering, spans, len, wide, |_, tile, store| {
+        // SAFETY: `split_tiles` gives each thread tiles of its own.
+        let y = unsafe { shared.slice(tile.at * wide..(tile.at + tile.outputs) * wide) };
+        let mut rows = y.chunks_exact_mut(wide.max(1));
+        let y: [&mut [f32]; TILE] = std::array::from_fn(|_| rows.next().unwrap_or_default());
+        let mut terms = [bias; PRODUCTS + 1];
+        terms[..PRODUCTS].copy_from_slice(&tile.of(products, widths));
+        store.write(wide, y, |part, y| transform::outputs(tile.level, read(terms, part), y));
     });
 }
 
-/// Gradients through [`outputs`], P x C for each product, stored for products in `precision`, from `dy` T x C. A second output that
-/// does not exist has none.
+/// Gradients through [`outputs`], for each product its rows x C, stored for products in `precision`, from `dy` T x C.
 pub fn outputs_backward(
     team: &Team,
     precision: Precision,
+    filtering: Filtering,
     spans: &[Range<u32>],
     wide: usize,
     dy: &[f32],
     d_products: [&mut [f32]; PRODUCTS],
 ) {
-    let stored = precision.stored(wide);
-    check_products(d_products.each_ref().map(|x| x.len()), pairs(spans) * stored);
-    let widths = d_products.each_ref().map(|x| if x.is_empty() { 0 } else { stored });
+    let widths =
+        widths_of_products(filtering, spans, d_products.each_ref().map(|x| x.len()), precision.stored(wide));
     let shared = d_products.map(SharedMut::new);
-    split_sentences(team, spans, dy.len(), wide, |sentence, pairs| {
-        let mut store = Store::new(precision);
-        for (pair, at) in pairs.zip(sentence.clone().step_by(2)) {
-            // SAFETY: `split_sentences` gives each thread pairs of its own.
-            let [first, second, both, opposed] = unsafe { rows(&shared, widths, pair) };
-            let (dy0, dy1) = dy[at * wide..sentence.end.min(at + 2) * wide].split_at(wide);
-            precision.store(dy0, first);
-            if dy1.is_empty() {
-                second.fill(0.0);
-                both.copy_from_slice(first);
-                opposed.copy_from_slice(&first[..opposed.len()]);
-                continue;
-            }
-            precision.store(dy1, second);
-            for part in cut(wide) {
-                let [dy0, dy1] = [dy0, dy1].map(|dy| &dy[part.clone()]);
-                store.write(both, &part, |y| sum(y, dy0, dy1));
-                if !opposed.is_empty() {
-                    store.write(opposed, &part, |y| difference(y, dy0, dy1));
-                }
-            }
-        }
+    split_tiles(team, precision, filtering, spans, dy.len(), wide, |_, tile, store| {
+        // SAFETY: `split_tiles` gives each thread tiles of its own.
+        let rows = unsafe { slices(&shared, tile.elements(widths)) };
+        let mut dy = dy[tile.at * wide..(tile.at + tile.outputs) * wide].chunks_exact(wide.max(1));
+        let dy: [&[f32]; TILE] = std::array::from_fn(|_| dy.next().unwrap_or_default());
+        store.write(wide, rows, |part, rows| transform::outputs_backward(tile.level, read(dy, part), rows));
     });
 }
 
 thread_local! {
-    /// A filter, width x H, that a thread works on.
-    static TAPS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    /// What a thread works with, on the heap: as often as it is inlined it would fill the stack.
+    static ROOM: Cell<Option<Box<Room>>> = const { Cell::new(None) };
 }
 
-/// Calls `work` with room of this thread for a filter of `len` elements.
-fn with_taps(len: usize, work: impl FnOnce(&mut [f32])) {
-    let mut room = TAPS.take();
-    room.resize(len.max(room.len()), 0.0);
-    work(&mut room[..len]);
-    TAPS.set(room);
+struct Room {
+    store: Store,
+    /// A filter, width x H, that is worked on.
+    taps: Vec<f32>,
+}
+
+/// Calls `work` with what this thread stores with, and with room for a filter of `len` elements.
+fn with_room(precision: Precision, len: usize, work: impl FnOnce(&mut Store, &mut [f32])) {
+    let new =
+        || Box::new(Room { store: Store { precision, room: [[0.0; PART]; PRODUCTS] }, taps: Vec::new() });
+    let mut room = ROOM.take().unwrap_or_else(new);
+    let Room { store, taps } = &mut *room;
+    store.precision = precision;
+    taps.resize(len.max(taps.len()), 0.0);
+    work(store, &mut taps[..len]);
+    ROOM.set(Some(room));
 }
 
 /// Numbers of a row that are transformed and stored together: with what they come from, a part of the first cache.
-const PART: usize = 1024;
+const PART: usize = 256;
 
-/// What inputs beyond a sentence are read from, part by part.
+/// What is read of rows that there are not.
 static ZEROS: [f32; PART] = [0.0; PART];
 
-/// The parts of so many numbers; they begin at whole words of any precision.
-fn cut(len: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..len).step_by(PART).map(move |start| start..len.min(start + PART))
-}
-
-/// Elements of memory of each chunk's part of a row.
-fn stored(chunks: Chunks, precision: Precision, units: usize) -> usize {
-    let stored = precision.stored(units);
-    for terms in chunks.terms() {
-        assert_eq!(terms * stored, precision.stored(terms * units), "chunks begin at whole words");
-    }
-    stored
+/// A part of each row; zeros of those that are empty.
+fn read<'a, const N: usize>(rows: [&'a [f32]; N], part: &Range<usize>) -> [&'a [f32]; N] {
+    rows.map(|row| if row.is_empty() { &ZEROS[..part.len()] } else { &row[part.clone()] })
 }
 
 /// Puts numbers where products in a precision read them.
 struct Store {
     precision: Precision,
-    /// Where they are computed if they are rounded.
-    room: [f32; PART],
+    /// Where those are computed that are rounded, and those that nobody wants.
+    room: [[f32; PART]; PRODUCTS],
 }
 
 impl Store {
-    fn new(precision: Precision) -> Store {
-        Store { precision, room: [0.0; PART] }
-    }
-
-    /// The place of a part of a row in memory.
-    fn place<'a>(&self, row: &'a mut [f32], part: &Range<usize>) -> &'a mut [f32] {
-        let start = self.precision.stored(part.start);
-        &mut row[start..start + self.precision.stored(part.len())]
-    }
-
-    fn copy(&self, row: &mut [f32], part: &Range<usize>, numbers: &[f32]) {
-        self.precision.store(numbers, self.place(row, part));
-    }
-
-    /// Stores what `compute` makes of the room that it is given.
-    fn write(&mut self, row: &mut [f32], part: &Range<usize>, compute: impl FnOnce(&mut [f32])) {
-        let place = self.place(row, part);
-        match self.precision {
-            Precision::F32 => compute(place),
-            Precision::Bf16 => {
-                let numbers = &mut self.room[..part.len()];
-                compute(numbers);
-                self.precision.store(numbers, place);
+    /// Writes rows of `len` numbers, those of them that are not empty, as `compute` makes them part by part.
+    fn write<const N: usize>(
+        &mut self,
+        len: usize,
+        mut rows: [&mut [f32]; N],
+        compute: impl Fn(&Range<usize>, [&mut [f32]; N]),
+    ) {
+        let precision = self.precision;
+        for start in (0..len).step_by(PART) {
+            let part = start..len.min(start + PART);
+            // Parts begin at whole words of any precision.
+            let place = precision.stored(start)..precision.stored(start) + precision.stored(part.len());
+            let mut places = rows.each_mut().map(|row| row.get_mut(place.clone()));
+            let mut room = self.room.iter_mut();
+            let targets = places.each_mut().map(|place| {
+                let room = &mut room.next().expect("no more rows than products")[..part.len()];
+                match place {
+                    Some(place) if precision == Precision::F32 => &mut **place,
+                    _ => room,
+                }
+            });
+            compute(&part, targets);
+            if precision != Precision::F32 {
+                for (place, numbers) in places.into_iter().zip(&self.room) {
+                    if let Some(place) = place {
+                        precision.store(&numbers[..part.len()], place);
+                    }
+                }
             }
         }
     }
 }
 
-/// The token that is input `i` of a chunk for the pair that begins at `at`, if it is in the sentence.
-fn seen(window: Window, sentence: &Range<usize>, at: usize, chunk: Chunk, i: usize) -> Option<usize> {
-    let token = (at + chunk.tap + i).checked_sub(window.before)?;
-    sentence.contains(&token).then_some(token)
-}
-
-/// Calls `work` with each sentence's tokens and pairs. The sentences must be all rows of `width` in `len` elements.
-fn split_sentences(
+/// Calls `work` with each tile, its sentence, and what a thread stores with. The sentences must be all rows of `width` in `len`
+/// elements. One thread gets all tiles of a sentence, in order.
+fn split_tiles(
     team: &Team,
+    precision: Precision,
+    filtering: Filtering,
     spans: &[Range<u32>],
     len: usize,
     width: usize,
-    work: impl Fn(Range<usize>, Range<usize>) + Sync,
+    work: impl Fn(&Range<usize>, Tile, &mut Store) + Sync,
 ) {
     let mut end = 0;
     for span in spans {
@@ -408,138 +470,67 @@ fn split_sentences(
     assert_eq!(end as usize * width, len, "sentences of all tokens");
     let tokens = |before: usize| spans.get(before).map_or(end, |span| span.start) as usize;
     team.split_by_weight(spans.len(), tokens, |range| {
-        let mut pair = pairs(&spans[..range.start]);
-        for span in &spans[range] {
-            let more = span.len().div_ceil(2);
-            work(span.start as usize..span.end as usize, pair..pair + more);
-            pair += more;
-        }
+        let mut before = filtering.rows(&spans[..range.start]);
+        with_room(precision, 0, |store, _| {
+            for span in &spans[range] {
+                let sentence = span.start as usize..span.end as usize;
+                for tile in filtering.tiles(&sentence, before) {
+                    before = tile.rows.each_ref().map(|rows| rows.end);
+                    work(&sentence, tile, store);
+                }
+            }
+        });
     });
 }
 
-/// Elements in a row of each transformed operand, of so many units a chunk; it has `count` rows and is `lens` long.
-fn widths(chunks: Chunks, units: usize, count: usize, lens: [usize; PRODUCTS]) -> [usize; PRODUCTS] {
-    let widths = chunks.terms().map(|terms| terms * units);
-    assert_eq!(widths.map(|width| count * width), lens, "operands of the products");
+/// Panics unless there are rows of so many columns.
+fn check_rows(
+    filtering: Filtering,
+    spans: &[Range<u32>],
+    lens: [usize; PRODUCTS],
+    widths: [usize; PRODUCTS],
+) {
+    let rows = filtering.rows(spans);
+    assert_eq!(lens, std::array::from_fn(|i| rows[i] * widths[i]), "operands of the products");
+}
+
+/// Columns of each product, of a convolution with so many outputs or elements for them; none of points that are not used.
+fn widths_of_products(
+    filtering: Filtering,
+    spans: &[Range<u32>],
+    lens: [usize; PRODUCTS],
+    wide: usize,
+) -> [usize; PRODUCTS] {
+    let widths = filtering.terms().map(|terms| if terms > 0 { wide } else { 0 });
+    check_rows(filtering, spans, lens, widths);
     widths
 }
 
-fn check_products([first, second, both, opposed]: [usize; PRODUCTS], len: usize) {
-    assert_eq!([first, second, both], [len; 3], "one row a pair");
-    assert!(opposed == len || opposed == 0, "one row a pair");
-}
-
-/// Row `row` of each matrix.
+/// These elements of each matrix.
 ///
 /// # Safety
-/// As [`SharedMut::slice`]: no other thread may hold the same row, nor may this one hold it twice.
+/// As [`SharedMut::slice`]: no other thread may hold the same elements, nor may this one hold them twice.
 #[allow(clippy::mut_from_ref)]
-unsafe fn rows(
+unsafe fn slices(
     shared: &[SharedMut<f32>; PRODUCTS],
-    widths: [usize; PRODUCTS],
-    row: usize,
+    elements: [Range<usize>; PRODUCTS],
 ) -> [&mut [f32]; PRODUCTS] {
     // SAFETY: the matrices are different slices; the rest is promised by the caller.
-    std::array::from_fn(|i| unsafe { shared[i].slice(row * widths[i]..(row + 1) * widths[i]) })
+    std::array::from_fn(|i| unsafe { shared[i].slice(elements[i].clone()) })
 }
 
-/// The part of each row that belongs to each chunk; nothing of the last one to a chunk of two.
+/// The part of each row that belongs to each chunk; nothing of an empty one, and of the infinite point's to a chunk of two.
 fn split_chunks(
-    chunks: Chunks,
+    filtering: Filtering,
     units: usize,
     rows: [&mut [f32]; PRODUCTS],
 ) -> impl Iterator<Item = (Chunk, [&mut [f32]; PRODUCTS])> {
     let mut rest = rows;
-    chunks.iter().map(move |chunk| {
+    filtering.chunks().map(move |chunk| {
         let part = rest.each_mut().map(|row| {
             let len = units.min(row.len());
             row.split_off_mut(..len).unwrap_or_default()
         });
         (chunk, part)
     })
-}
-
-/// The part of row `row` of each matrix that belongs to a chunk.
-fn parts(
-    matrices: [&[f32]; PRODUCTS],
-    widths: [usize; PRODUCTS],
-    row: usize,
-    chunk: Chunk,
-    units: usize,
-) -> [&[f32]; PRODUCTS] {
-    std::array::from_fn(|i| {
-        let start = chunk.number * units;
-        let row = &matrices[i][row * widths[i]..(row + 1) * widths[i]];
-        row.get(start..start + units).unwrap_or_default()
-    })
-}
-
-multiversion! {
-    /// `y = a + b`.
-    fn sum(y: &mut [f32], a: &[f32], b: &[f32]) {
-        y.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = a + b);
-    }
-}
-
-multiversion! {
-    /// `y = a - b`.
-    fn difference(y: &mut [f32], a: &[f32], b: &[f32]) {
-        y.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = a - b);
-    }
-}
-
-multiversion! {
-    /// `dx += both + sign opposed - minus`: the gradient of an input that is not at an end of its chunk.
-    fn add_inner(dx: &mut [f32], both: &[f32], sign: f32, opposed: &[f32], minus: &[f32]) {
-        for (((dx, both), opposed), minus) in dx.iter_mut().zip(both).zip(opposed).zip(minus) {
-            *dx += both + sign * opposed - minus;
-        }
-    }
-}
-
-multiversion! {
-    fn output_of_two(y: &mut [f32], own: &[f32], both: &[f32], bias: &[f32]) {
-        for (((y, own), both), bias) in y.iter_mut().zip(own).zip(both).zip(bias) {
-            *y = own + both + bias;
-        }
-    }
-}
-
-multiversion! {
-    fn output_of_three(y: &mut [f32], own: &[f32], both: &[f32], sign: f32, opposed: &[f32], bias: &[f32]) {
-        for ((((y, own), both), opposed), bias) in y.iter_mut().zip(own).zip(both).zip(opposed).zip(bias) {
-            *y = own + both + sign * opposed + bias;
-        }
-    }
-}
-
-multiversion! {
-    /// `y = (g0 + g2) / 2 + inner g1`.
-    fn filter_of_three(y: &mut [f32], g0: &[f32], inner: f32, g1: &[f32], g2: &[f32]) {
-        for (((y, g0), g1), g2) in y.iter_mut().zip(g0).zip(g1).zip(g2) {
-            *y = 0.5 * (g0 + g2) + inner * g1;
-        }
-    }
-}
-
-multiversion! {
-    fn filter_of_three_backward(
-        g0: &mut [f32],
-        g1: &mut [f32],
-        g2: &mut [f32],
-        first: &[f32],
-        second: &[f32],
-        both: &[f32],
-        opposed: &[f32],
-    ) {
-        let gradients = first.iter().zip(second).zip(both).zip(opposed);
-        for (((g0, g1), g2), (((first, second), both), opposed)) in
-            g0.iter_mut().zip(g1).zip(g2).zip(gradients)
-        {
-            let outer = 0.5 * (both + opposed);
-            *g0 = first + outer;
-            *g1 = 0.5 * (both - opposed);
-            *g2 = second + outer;
-        }
-    }
 }
