@@ -4,19 +4,23 @@
 //! each time costs page faults on every byte; so dropped buffers wait in a pool of their thread for the next of their size.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use kokanee_kernels::pages::Block;
 
 /// Bytes that one thread's pool keeps at most.
 const POOL_LIMIT_BYTES: usize = 1 << 30;
 
+/// A free buffer serves for what is smaller by up to a third: where no batch has the size of another, there would else be memory for
+/// each of their sizes.
+const EXCESS_DIVISOR: usize = 2;
+
 /// Elements of given values that are more likely those of a parameter than of something made and dropped at every step.
 const LARGE: usize = 1 << 16;
 
 #[derive(Default)]
 struct Pool {
-    free: HashMap<usize, Vec<Block<f32>>>,
+    free: BTreeMap<usize, Vec<Block<f32>>>,
     bytes: usize,
 }
 
@@ -42,8 +46,9 @@ impl Buffer {
     pub(crate) fn scratch(len: usize) -> Buffer {
         let capacity = class(len);
         let reused = POOL.with_borrow_mut(|pool| {
-            let memory = pool.free.get_mut(&capacity)?.pop()?;
-            pool.bytes -= capacity * size_of::<f32>();
+            let mut fitting = pool.free.range_mut(capacity..=capacity + capacity / EXCESS_DIVISOR);
+            let memory = fitting.find_map(|(_, blocks)| blocks.pop())?;
+            pool.bytes -= size_of_val(&memory[..]);
             Some(memory)
         });
         let memory = reused.unwrap_or_else(|| Block::zeros(capacity));
@@ -120,5 +125,8 @@ mod tests {
         let address = first.as_ptr();
         drop(first);
         assert_eq!(Buffer::scratch(4990).as_ptr(), address);
+        // For something smaller too, but not for what would waste most of it.
+        assert_eq!(Buffer::scratch(3600).as_ptr(), address);
+        assert_ne!(Buffer::scratch(3000).as_ptr(), address);
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn experiments(team: &Team) -> Vec<Experiment<'_>> {
     let mut experiments = Vec::new();
     for window in [Window::centred(3), Window::causal(5)] {
         for (name, precision) in PRECISIONS {
-            let [mut fast, mut careful, mut direct] = std::array::from_fn(|_| layer(window));
+            let [mut fewest, mut pairs, mut direct] = std::array::from_fn(|_| layer(window));
             let tolerance = if precision == Precision::F32 { 1e-5 } else { 0.02 };
             experiments.push(Experiment {
                 name: format!("convolution of width {}, forwards, in {name}", window.width),
@@ -53,14 +53,14 @@ pub(crate) fn experiments(team: &Team) -> Vec<Experiment<'_>> {
                     Way {
                         name: "minimal filtering, as few products as there can be",
                         run: Box::new(move || {
-                            filtered(team, precision, Filtering::fast(window.width), &mut fast)
+                            filtered(team, precision, Filtering::fewest(window.width), &mut fewest)
                         }),
                         tolerance: 0.0,
                     },
                     Way {
                         name: "minimal filtering, pairs of outputs and threes of taps",
                         run: Box::new(move || {
-                            filtered(team, precision, Filtering::careful(window.width), &mut careful)
+                            filtered(team, precision, Filtering::pairs(window.width), &mut pairs)
                         }),
                         tolerance,
                     },

@@ -87,9 +87,9 @@ pub fn convolution(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Fi
 fn filtered_in_tiles(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Filters) -> Var {
     let (team, precision, width) = (tape.team(), tape.precision(), filters.window.width);
     let (forwards, backwards) = match precision {
-        Precision::F32 => (Filtering::fast(width), Filtering::fast(width)),
+        Precision::F32 => (Filtering::fewest(width), Filtering::fewest(width)),
         // What rounding costs a layer's outputs is felt by the gates of all layers after it; gradients only add it up.
-        Precision::Bf16 => (Filtering::careful(width), Filtering::fast(width)),
+        Precision::Bf16 => (Filtering::pairs(width), Filtering::fours(width)),
     };
     let [forwards, backwards] = [forwards, backwards].map(|filtering| Transforms {
         filtering,
@@ -135,9 +135,9 @@ fn filtered_in_tiles(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &
                 let mut dd = backwards.for_inputs(Precision::F32, &spans);
                 gemm_all(&team, precision, 0.0, dd.of(|i| (dm.side(i), g.side(i))));
                 drop(g);
-                let mut dx = Tensor::scratch(x.value().shape().clone());
-                backwards.inputs_backward(&team, &spans, &dd, &mut dx);
-                gradients.add(&x, dx);
+                gradients.accumulate(&x, x.value().shape(), |team, sum, beta| {
+                    backwards.inputs_backward(team, &spans, &dd, beta, sum);
+                });
             }
         });
     }
@@ -163,9 +163,9 @@ impl Transforms {
         d
     }
 
-    fn inputs_backward(self, team: &Team, spans: &[Range<u32>], dd: &Matrices, dx: &mut Tensor) {
+    fn inputs_backward(self, team: &Team, spans: &[Range<u32>], dd: &Matrices, beta: f32, dx: &mut Tensor) {
         let Transforms { filtering, window, units, .. } = self;
-        minimal::inputs_backward(team, filtering, spans, window, units, dd.all(), dx.data_mut());
+        minimal::inputs_backward(team, filtering, spans, window, units, dd.all(), beta, dx.data_mut());
     }
 
     fn filters(self, team: &Team, weight: &Var) -> Matrices {

@@ -78,20 +78,25 @@ struct Tile {
 }
 
 impl Filtering {
-    /// The fewest multiplications: tiles of four outputs, at six points for each three taps of a filter of so many, or at eight for five.
-    pub fn fast(width: usize) -> Filtering {
-        match width {
-            4 | 5 => Filtering { width, tile: 4, taps: 5, whole: width - 4, lesser: 5 - width },
-            _ => Filtering { tile: 4, ..Filtering::careful(width) },
-        }
-    }
-
-    /// Losing little: tiles of two outputs, at four points for each three taps.
-    pub fn careful(width: usize) -> Filtering {
+    /// Tiles of two outputs and chunks of three taps, and of two where the width leaves a rest.
+    pub fn pairs(width: usize) -> Filtering {
         assert!(width >= 2, "nothing is saved with one tap");
         // A rest of one tap makes two chunks of two with the three before it.
         let lesser = (3 - width % 3) % 3;
         Filtering { width, tile: 2, taps: 3, whole: (width - 2 * lesser) / 3, lesser }
+    }
+
+    /// Tiles of four outputs and the same chunks.
+    pub fn fours(width: usize) -> Filtering {
+        Filtering { tile: 4, ..Filtering::pairs(width) }
+    }
+
+    /// The fewest multiplications: tiles of four outputs, and filters of four or five taps in one chunk.
+    pub fn fewest(width: usize) -> Filtering {
+        match width {
+            4 | 5 => Filtering { width, tile: 4, taps: 5, whole: width - 4, lesser: 5 - width },
+            _ => Filtering::fours(width),
+        }
     }
 
     /// Inputs of each product, for one unit.
@@ -296,7 +301,8 @@ pub fn inputs(
     });
 }
 
-/// Gradients through [`inputs`]: each token gets what the tiles that saw it got. `dx` T x H is overwritten.
+/// Gradients through [`inputs`]: each token gets what the tiles that saw it got. `dx` T x H is overwritten, or added to if `beta` is 1
+/// and not 0.
 pub fn inputs_backward(
     team: &Team,
     filtering: Filtering,
@@ -304,8 +310,10 @@ pub fn inputs_backward(
     window: Window,
     units: usize,
     d_transformed: [&[f32]; PRODUCTS],
+    beta: f32,
     dx: &mut [f32],
 ) {
+    assert!(beta == 0.0 || beta == 1.0, "beta is 0 or 1");
     let widths = filtering.terms().map(|terms| terms * units);
     check_rows(filtering, spans, d_transformed.map(<[f32]>::len), widths);
     let len = dx.len();
@@ -313,7 +321,7 @@ pub fn inputs_backward(
     split_tiles(team, Precision::F32, filtering, spans, len, units, |sentence, tile, store| {
         // SAFETY: `split_tiles` gives each thread sentences of its own.
         let dx = unsafe { shared.slice(sentence.start * units..sentence.end * units) };
-        if tile.at == sentence.start {
+        if beta == 0.0 && tile.at == sentence.start {
             dx.fill(0.0);
         }
         let rows = tile.of(d_transformed, widths);

@@ -41,8 +41,8 @@ fn numbers_of(
     std::array::from_fn(|i| stored_numbers(precision, &stored[i], counts[i], widths[i]))
 }
 
-fn filterings(width: usize) -> [Filtering; 2] {
-    [Filtering::careful(width), Filtering::fast(width)]
+fn filterings(width: usize) -> [Filtering; 3] {
+    [Filtering::pairs(width), Filtering::fours(width), Filtering::fewest(width)]
 }
 
 struct Case {
@@ -128,7 +128,12 @@ impl Case {
             product(&dm[i], &transposed(&g[i], used[i], widths[i]), [counts[i], widths[i], used[i]])
         });
         let mut dx = vec![f32::NAN; x.len()];
-        inputs_backward(team, filtering, spans, window, units, refs(&dd), &mut dx);
+        inputs_backward(team, filtering, spans, window, units, refs(&dd), 0.0, &mut dx);
+        let mut twice = dx.clone();
+        inputs_backward(team, filtering, spans, window, units, refs(&dd), 1.0, &mut twice);
+        let is_twice =
+            |(twice, once): (&f32, &f32)| (twice - 2.0 * once).abs() <= 1e-5 * (10.0 + twice.abs());
+        assert!(twice.iter().zip(&dx).all(is_twice), "{filtering:?} over {spans:?}: dx is added to");
         ([y, dx, d_weight], [g, d, dm])
     }
 
@@ -210,7 +215,7 @@ fn a_token_may_be_wider_than_the_zeros_at_hand() {
 #[test]
 fn little_is_lost_to_rounded_operands() {
     let lengths: [&[u32]; 2] = [&[16; 6], &[5, 7, 14, 9, 2, 11]];
-    for (width, bounds) in [(3, [0.005, 0.007]), (5, [0.005, 0.012])] {
+    for (width, bounds) in [(3, [0.005, 0.007, 0.007]), (5, [0.005, 0.007, 0.012])] {
         for (filtering, bound) in filterings(width).into_iter().zip(bounds) {
             for lengths in lengths {
                 let spans = sentences(lengths);
@@ -240,16 +245,17 @@ fn filters_are_cut_into_as_few_chunks_as_there_can_be() {
         &[(0, 3), (3, 2), (5, 2)],
     ];
     for (width, small) in (2..).zip(small) {
-        assert_eq!(cut(Filtering::careful(width)), small);
+        assert_eq!(cut(Filtering::pairs(width)), small);
+        assert_eq!(cut(Filtering::fours(width)), small);
         let one = [(0, width)];
-        assert_eq!(cut(Filtering::fast(width)), if matches!(width, 4 | 5) { &one } else { small });
+        assert_eq!(cut(Filtering::fewest(width)), if matches!(width, 4 | 5) { &one } else { small });
     }
 }
 
 #[test]
 fn a_tile_is_made_at_as_many_points_as_its_product_has_coefficients() {
     for (filtering, most, taps) in
-        [(Filtering::careful(5), 2, 3), (Filtering::fast(3), 4, 3), (Filtering::fast(5), 4, 5)]
+        [(Filtering::pairs(3), 2, 3), (Filtering::fours(3), 4, 3), (Filtering::fewest(5), 4, 5)]
     {
         for length in 1..=12u32 {
             let want = length + (taps - 1) * length.div_ceil(most);
