@@ -82,8 +82,8 @@ pub fn convolution(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Fi
 ///
 /// D = B d is linear in x, G = F g in the filters, and y = A' M + b in M, so gradients go back through the same products and the
 /// transposed transforms: `dM = A dy`; `dD_i = dM_i G_i`, `dG_i = dM_i' D_i`; each token gets B' dD of the tiles that saw it, each
-/// filter F' dG; and `db = column sums of dy`. D and G are made again for backward rather than kept: they are larger than x and the
-/// filters, and while their products are made they are in cache.
+/// filter F' dG; and `db = column sums of dy`. D is made again for backward rather than kept: it is larger than x, and while its
+/// products are made it is in cache. G is kept, since more time goes into making it than into reading it again.
 fn filtered_in_tiles(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Filters) -> Var {
     let (team, precision, width) = (tape.team(), tape.precision(), filters.window.width);
     let (forwards, backwards) = match precision {
@@ -101,10 +101,13 @@ fn filtered_in_tiles(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &
     });
 
     let d = forwards.inputs(team, spans, x.value());
-    let g = forwards.filters(team, &filters.weight);
+    // Those of the way back are the same, and some more; where there is none, the fewer will do.
+    let goes_back = x.wants_gradient();
+    let g = if goes_back { backwards } else { forwards }.filters(team, &filters.weight);
     let mut m = forwards.for_products(Precision::F32, spans);
     gemm_all(team, precision, 0.0, m.of(|i| (d.side(i), g.side(i).t())));
-    drop((d, g));
+    drop(d);
+    let kept = goes_back.then_some(g);
     let mut y = Tensor::scratch([x.value().rows(), forwards.outputs]);
     minimal::outputs(team, forwards.filtering, spans, filters.bias.value().data(), m.all(), y.data_mut());
     drop(m);
@@ -130,8 +133,7 @@ fn filtered_in_tiles(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &
                 minimal::filters_backward(&team, filtering, units, dg.all(), d_weight.data_mut());
                 gradients.add(&weight, d_weight);
             }
-            if x.wants_gradient() {
-                let g = backwards.filters(&team, &weight);
+            if let Some(g) = kept {
                 let mut dd = backwards.for_inputs(Precision::F32, &spans);
                 gemm_all(&team, precision, 0.0, dd.of(|i| (dm.side(i), g.side(i))));
                 drop(g);

@@ -86,7 +86,7 @@ impl Filtering {
         Filtering { width, tile: 2, taps: 3, whole: (width - 2 * lesser) / 3, lesser }
     }
 
-    /// Tiles of four outputs and the same chunks.
+    /// Tiles of four outputs and the same chunks: products read what those of pairs read of the filters, and two points more.
     pub fn fours(width: usize) -> Filtering {
         Filtering { tile: 4, ..Filtering::pairs(width) }
     }

@@ -233,6 +233,23 @@ fn little_is_lost_to_rounded_operands() {
 }
 
 #[test]
+fn pairs_read_of_filters_what_fours_read() {
+    let team = Team::new(1);
+    for width in 2..=7 {
+        let case = Case { window: Window::causal(width), spans: sentences(&[1]), units: 6, outputs: 3 };
+        let [_, weight, ..] = case.operands();
+        let [pairs, fours] = [Filtering::pairs(width), Filtering::fours(width)].map(|filtering| {
+            let mut g = room(Precision::Bf16, [3; PRODUCTS], filtering.terms().map(|terms| terms * 6));
+            filters(&team, Precision::Bf16, filtering, 6, &weight, g.each_mut().map(|g| &mut g[..]));
+            g
+        });
+        for (pair, four) in pairs.iter().zip(&fours).filter(|(pair, _)| !pair.is_empty()) {
+            assert!(pair.iter().map(|x| x.to_bits()).eq(four.iter().map(|x| x.to_bits())), "{width} taps");
+        }
+    }
+}
+
+#[test]
 fn filters_are_cut_into_as_few_chunks_as_there_can_be() {
     let cut =
         |filtering: Filtering| filtering.chunks().map(|chunk| (chunk.tap, chunk.taps)).collect::<Vec<_>>();
