@@ -15,192 +15,20 @@
 //!
 //! [`Side::stored`]: crate::Side::stored
 
-use std::cell::Cell;
-use std::ops::Range;
-
-use self::transform::Level;
-use super::super::gemm::Precision;
-use super::super::threads::{SharedMut, Team};
-use super::{FILTER_GRAIN, Window, taps};
-
+mod filtering;
+mod store;
 #[cfg(test)]
 mod tests;
 mod transform;
 
-/// Number of products, one for each point: zero, the nearest pair of opposite ones, the infinite one, and two pairs more. Some
-/// may be empty.
-pub const PRODUCTS: usize = 8;
-/// The product whose point is the infinite one: it is made of the last tap, and goes to the last output.
-const INFINITE: usize = 3;
+use std::ops::Range;
 
-/// Outputs of a tile at most.
-const TILE: usize = 4;
-/// Taps of a chunk at most.
-const TAPS: usize = 5;
-/// Inputs that a tile sees through a chunk at most.
-const SEEN: usize = TILE + TAPS - 1;
-
-/// How many neighbouring outputs of a sentence, and how many taps of a filter, are taken together.
-///
-/// The more, the fewer multiplications, and the more is lost where operands are rounded: plain convolutions in bf16 are off by 0.24%
-/// of a result's length, those by pairs of outputs and three taps by 0.36%, by four outputs and three taps by 0.52%, by four outputs
-/// and five taps by 1.0%.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Filtering {
-    width: usize,
-    /// Outputs of a tile: two or four.
-    tile: usize,
-    /// Taps of a chunk: three or five.
-    taps: usize,
-    /// Chunks of so many taps, and of one less, in this order.
-    whole: usize,
-    lesser: usize,
-}
-
-/// Neighbouring taps of a filter.
-#[derive(Clone, Copy)]
-struct Chunk {
-    number: usize,
-    /// The first of its taps.
-    tap: usize,
-    taps: usize,
-}
-
-/// Neighbouring outputs of a sentence.
-#[derive(Clone)]
-struct Tile {
-    /// The first of them.
-    at: usize,
-    outputs: usize,
-    level: Level,
-    /// Its row of each product, if it needs the point.
-    rows: [Range<usize>; PRODUCTS],
-}
-
-impl Filtering {
-    /// Tiles of two outputs and chunks of three taps, and of two where the width leaves a rest.
-    pub fn pairs(width: usize) -> Filtering {
-        assert!(width >= 2, "nothing is saved with one tap");
-        // A rest of one tap makes two chunks of two with the three before it.
-        let lesser = (3 - width % 3) % 3;
-        Filtering { width, tile: 2, taps: 3, whole: (width - 2 * lesser) / 3, lesser }
-    }
-
-    /// Tiles of four outputs and the same chunks: products read what those of pairs read of the filters, and two points more.
-    pub fn fours(width: usize) -> Filtering {
-        Filtering { tile: 4, ..Filtering::pairs(width) }
-    }
-
-    /// The fewest multiplications: tiles of four outputs, and filters of four or five taps in one chunk.
-    pub fn fewest(width: usize) -> Filtering {
-        match width {
-            4 | 5 => Filtering { width, tile: 4, taps: 5, whole: width - 4, lesser: 5 - width },
-            _ => Filtering::fours(width),
-        }
-    }
-
-    /// Inputs of each product, for one unit.
-    pub fn terms(self) -> [usize; PRODUCTS] {
-        let mut terms = self.needs(self.tile).map(|used| used * (self.whole + self.lesser));
-        terms[INFINITE] = self.whole;
-        terms
-    }
-
-    /// Rows of each product, of the sentences `spans`: for a tile of m outputs and chunks of r taps m + r - 1 together.
-    pub fn rows(self, spans: &[Range<u32>]) -> [usize; PRODUCTS] {
-        spans.iter().fold([0; PRODUCTS], |rows, span| {
-            let (whole, rest) = (span.len() / self.tile, span.len() % self.tile);
-            let last = if rest > 0 { self.needs(rest) } else { [0; PRODUCTS] };
-            plus(rows, plus(self.needs(self.tile).map(|rows| rows * whole), last))
-        })
-    }
-
-    /// How many rows a tile of so many outputs has of each product.
-    fn needs(self, outputs: usize) -> [usize; PRODUCTS] {
-        let points = outputs + self.taps - 1;
-        let [near, far, farthest] = [3, 5, 7].map(|with_pair| usize::from(points >= with_pair));
-        let infinite = usize::from(points.is_multiple_of(2));
-        [1, near, near, infinite, far, far, farthest, farthest]
-    }
-
-    fn level(self, outputs: usize) -> Level {
-        Level::of(self.taps, outputs)
-    }
-
-    fn chunks(self) -> impl Iterator<Item = Chunk> {
-        (0..self.whole + self.lesser).map(move |number| {
-            let lesser_before = number.saturating_sub(self.whole);
-            let taps = if number < self.whole { self.taps } else { self.taps - 1 };
-            Chunk { number, tap: self.taps * number - lesser_before, taps }
-        })
-    }
-
-    /// The tiles of a sentence, of which the first has the first rows after so many.
-    fn tiles(self, sentence: &Range<usize>, mut before: [usize; PRODUCTS]) -> impl Iterator<Item = Tile> {
-        let end = sentence.end;
-        sentence.clone().step_by(self.tile).map(move |at| {
-            let outputs = self.tile.min(end - at);
-            let after = plus(before, self.needs(outputs));
-            let rows = std::array::from_fn(|i| before[i]..after[i]);
-            before = after;
-            Tile { at, outputs, level: self.level(outputs), rows }
-        })
-    }
-
-    /// Elements of each chunk's part of a row, stored in a precision.
-    fn stored(self, precision: Precision, units: usize) -> usize {
-        let stored = precision.stored(units);
-        for terms in self.terms() {
-            assert_eq!(terms * stored, precision.stored(terms * units), "chunks begin at whole words");
-        }
-        stored
-    }
-}
-
-impl Chunk {
-    /// Its taps of a filter width x H, as rows; the last is empty where it has but two.
-    fn rows(self, filter: &[f32], units: usize) -> [&[f32]; TAPS] {
-        let mut taps = filter[self.tap * units..(self.tap + self.taps) * units].chunks_exact(units.max(1));
-        std::array::from_fn(|_| taps.next().unwrap_or_default())
-    }
-
-    fn rows_mut(self, filter: &mut [f32], units: usize) -> [&mut [f32]; TAPS] {
-        let mut taps =
-            filter[self.tap * units..(self.tap + self.taps) * units].chunks_exact_mut(units.max(1));
-        std::array::from_fn(|_| taps.next().unwrap_or_default())
-    }
-
-    /// Its part of each product's row, empty where there is none.
-    fn parts(self, rows: [&[f32]; PRODUCTS], units: usize) -> [&[f32]; PRODUCTS] {
-        rows.map(|row| row.get(self.number * units..(self.number + 1) * units).unwrap_or_default())
-    }
-}
-
-impl Tile {
-    /// Its elements of each product's matrix of so many columns.
-    fn elements(&self, widths: [usize; PRODUCTS]) -> [Range<usize>; PRODUCTS] {
-        std::array::from_fn(|i| self.rows[i].start * widths[i]..self.rows[i].end * widths[i])
-    }
-
-    /// Its row of each product's matrix of so many columns, empty where there is none.
-    fn of<'a>(&self, matrices: [&'a [f32]; PRODUCTS], widths: [usize; PRODUCTS]) -> [&'a [f32]; PRODUCTS] {
-        let elements = self.elements(widths);
-        std::array::from_fn(|i| &matrices[i][elements[i].clone()])
-    }
-
-    /// The tokens that it sees of its sentence through a chunk, and the place of the first of them among the inputs.
-    fn seen(&self, window: Window, sentence: &Range<usize>, chunk: Chunk) -> (Range<usize>, usize) {
-        let first = (self.at + chunk.tap) as isize - window.before as isize;
-        let end = first + (self.outputs + chunk.taps - 1) as isize;
-        let within = |token: isize| token.clamp(sentence.start as isize, sentence.end as isize);
-        let tokens = within(first)..within(end);
-        (tokens.start as usize..tokens.end as usize, (tokens.start - first) as usize)
-    }
-}
-
-fn plus(a: [usize; PRODUCTS], b: [usize; PRODUCTS]) -> [usize; PRODUCTS] {
-    std::array::from_fn(|i| a[i] + b[i])
-}
+use self::filtering::{Chunk, SEEN, TILE, Tile};
+pub use self::filtering::{Filtering, PRODUCTS};
+use self::store::{Store, read, with_room};
+use super::super::gemm::Precision;
+use super::super::threads::{SharedMut, Team};
+use super::{FILTER_GRAIN, Window, taps};
 
 /// The transformed filters of each product, C x n_i H stored for products in `precision`, from `weight` C x H x width.
 pub fn filters(
@@ -222,7 +50,7 @@ pub fn filters(
         widths.map(|width| outputs * width),
         "one row a filter"
     );
-    let (level, shared) = (filtering.level(filtering.tile), transformed.map(SharedMut::new));
+    let (level, shared) = (filtering.level(), transformed.map(SharedMut::new));
     team.split(outputs, FILTER_GRAIN.div_ceil(size.max(1)), |range| {
         with_room(precision, size, |store, taps| {
             for output in range {
@@ -253,7 +81,7 @@ pub fn filters_backward(
     let widths = terms.map(|terms| terms * units);
     assert_eq!(d_weight.len(), outputs * size, "whole filters");
     assert_eq!(d_transformed.map(<[f32]>::len), widths.map(|width| outputs * width), "one row a filter");
-    let (level, shared) = (filtering.level(filtering.tile), SharedMut::new(d_weight));
+    let (level, shared) = (filtering.level(), SharedMut::new(d_weight));
     team.split(outputs, FILTER_GRAIN.div_ceil(size.max(1)), |range| {
         with_room(Precision::F32, size, |store, taps| {
             for output in range {
@@ -384,81 +212,6 @@ pub fn outputs_backward(
     });
 }
 
-thread_local! {
-    /// What a thread works with, on the heap: as often as it is inlined it would fill the stack.
-    static ROOM: Cell<Option<Box<Room>>> = const { Cell::new(None) };
-}
-
-struct Room {
-    store: Store,
-    /// A filter, width x H, that is worked on.
-    taps: Vec<f32>,
-}
-
-/// Calls `work` with what this thread stores with, and with room for a filter of `len` elements.
-fn with_room(precision: Precision, len: usize, work: impl FnOnce(&mut Store, &mut [f32])) {
-    let new =
-        || Box::new(Room { store: Store { precision, room: [[0.0; PART]; PRODUCTS] }, taps: Vec::new() });
-    let mut room = ROOM.take().unwrap_or_else(new);
-    let Room { store, taps } = &mut *room;
-    store.precision = precision;
-    taps.resize(len.max(taps.len()), 0.0);
-    work(store, &mut taps[..len]);
-    ROOM.set(Some(room));
-}
-
-/// Numbers of a row that are transformed and stored together: with what they come from, a part of the first cache.
-const PART: usize = 256;
-
-/// What is read of rows that there are not.
-static ZEROS: [f32; PART] = [0.0; PART];
-
-/// A part of each row; zeros of those that are empty.
-fn read<'a, const N: usize>(rows: [&'a [f32]; N], part: &Range<usize>) -> [&'a [f32]; N] {
-    rows.map(|row| if row.is_empty() { &ZEROS[..part.len()] } else { &row[part.clone()] })
-}
-
-/// Puts numbers where products in a precision read them.
-struct Store {
-    precision: Precision,
-    /// Where those are computed that are rounded, and those that nobody wants.
-    room: [[f32; PART]; PRODUCTS],
-}
-
-impl Store {
-    /// Writes rows of `len` numbers, those of them that are not empty, as `compute` makes them part by part.
-    fn write<const N: usize>(
-        &mut self,
-        len: usize,
-        mut rows: [&mut [f32]; N],
-        compute: impl Fn(&Range<usize>, [&mut [f32]; N]),
-    ) {
-        let precision = self.precision;
-        for start in (0..len).step_by(PART) {
-            let part = start..len.min(start + PART);
-            // Parts begin at whole words of any precision.
-            let place = precision.stored(start)..precision.stored(start) + precision.stored(part.len());
-            let mut places = rows.each_mut().map(|row| row.get_mut(place.clone()));
-            let mut room = self.room.iter_mut();
-            let targets = places.each_mut().map(|place| {
-                let room = &mut room.next().expect("no more rows than products")[..part.len()];
-                match place {
-                    Some(place) if precision == Precision::F32 => &mut **place,
-                    _ => room,
-                }
-            });
-            compute(&part, targets);
-            if precision != Precision::F32 {
-                for (place, numbers) in places.into_iter().zip(&self.room) {
-                    if let Some(place) = place {
-                        precision.store(&numbers[..part.len()], place);
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// Calls `work` with each tile, its sentence, and what a thread stores with. The sentences must be all rows of `width` in `len`
 /// elements. One thread gets all tiles of a sentence, in order.
 fn split_tiles(
@@ -527,7 +280,8 @@ unsafe fn slices(
     std::array::from_fn(|i| unsafe { shared[i].slice(elements[i].clone()) })
 }
 
-/// The part of each row that belongs to each chunk; nothing of an empty one, and of the infinite point's to a chunk of two.
+/// The part of each row that belongs to each chunk; nothing of an empty one, and nothing of the infinite point's to a chunk of
+/// one tap less.
 fn split_chunks(
     filtering: Filtering,
     units: usize,

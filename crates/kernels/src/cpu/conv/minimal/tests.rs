@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::filtering::plus;
+use super::store::ZEROS;
 use super::*;
 use crate::cpu::gemm::stored_numbers;
 
