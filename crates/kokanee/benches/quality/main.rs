@@ -279,15 +279,21 @@ fn main() {
     let result = match WORKS.iter().find(|work| work.name == name) {
         Some(work) => run(work, work.name, &args[1..]),
         None if name == "precision" => precision::compare(&args[1..]),
-        None => {
-            let list: Vec<String> = WORKS.iter().map(|w| format!("  {:<18} {}", w.name, w.what)).collect();
-            Err(format!("name a work, or `precision`:\n{}", list.join("\n")))
+        None if matches!(name, "--help" | "-h") => {
+            println!("{}", usage());
+            Ok(())
         }
+        None => Err(usage()),
     };
     if let Err(message) = result {
         eprintln!("error: {message}");
         exit(1);
     }
+}
+
+fn usage() -> String {
+    let list: Vec<String> = WORKS.iter().map(|work| format!("  {:<18} {}", work.name, work.what)).collect();
+    format!("name a work, or `precision`:\n{}", list.join("\n"))
 }
 
 /// The folder of a training, made where it is missing.

@@ -4,7 +4,7 @@
 //!
 //! The outputs of a sentence are taken in *tiles*; its last tile has what is left. A filter is cut into *chunks* of neighbouring taps
 //! ([`Filtering`]). What a tile sees through a chunk is a product of polynomials, transposed: inputs and taps are transformed into values
-//! at points ([`transform`]), values at the same point are multiplied and summed over units and chunks, and outputs are made of what
+//! at points (`transform.rs`), values at the same point are multiplied and summed over units and chunks, and outputs are made of what
 //! comes of all points. So there is one product of matrices for each point, with the chunks side by side: transformed inputs,
 //! [`Filtering::rows`] x n H, by transformed filters, C x n H, with the n of [`Filtering::terms`]. There is a row for each tile that
 //! needs the point.
