@@ -189,3 +189,25 @@ fn what_is_not_a_number_stays_in_its_row_and_column() {
         }
     }
 }
+
+/// A convolution's point may be needed by no tile of a batch: its filters' gradient is a sum of nothing.
+#[test]
+fn a_product_of_no_terms_is_zero() {
+    let team = Team::new(2);
+    for precision in [Precision::F32, Precision::Bf16] {
+        for (m, n) in [(3, 5), (200, 130)] {
+            for (beta, want) in [(0.0, 0.0), (1.0, 7.0)] {
+                let mut c = vec![if beta == 0.0 { f32::NAN } else { 7.0 }; m * n];
+                gemm(
+                    &team,
+                    precision,
+                    MatMut::new(&mut c, m, n),
+                    beta,
+                    Mat::new(&[], 0, m).t(),
+                    Mat::new(&[], 0, n),
+                );
+                assert!(c.iter().all(|&c| c == want), "{precision:?} {m} x {n}, beta {beta}");
+            }
+        }
+    }
+}
