@@ -1,7 +1,7 @@
 //! Memory that is used again.
 //!
 //! A training step makes and drops some hundreds of tensors, most of them of a few megabytes. Asking the system for them
-//! each time costs page faults on every byte; so dropped buffers wait in a pool of their thread for the next of their size.
+//! each time costs page faults on every byte; so dropped buffers wait in a pool of their thread for the next of about their size.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -212,9 +212,8 @@ struct Matrices {
 impl Matrices {
     /// Of any value.
     fn scratch(stored: Precision, rows: [usize; PRODUCTS], cols: [usize; PRODUCTS]) -> Matrices {
-        let mut matrices = Matrices { elements: Tensor::scratch([0]), stored, rows, cols };
-        matrices.elements = Tensor::scratch([matrices.lens().iter().sum::<usize>()]);
-        matrices
+        let len: usize = rows.iter().zip(cols).map(|(&rows, cols)| rows * stored.stored(cols)).sum();
+        Matrices { elements: Tensor::scratch([len]), stored, rows, cols }
     }
 
     /// Elements of each matrix in memory.

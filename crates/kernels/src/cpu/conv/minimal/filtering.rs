@@ -46,7 +46,6 @@ pub(super) struct Chunk {
 }
 
 /// Neighbouring outputs of a sentence.
-#[derive(Clone)]
 pub(super) struct Tile {
     /// The first of them.
     pub(super) at: usize,
