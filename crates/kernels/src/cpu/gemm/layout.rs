@@ -230,7 +230,11 @@ fn rows_across(
                 let lanes = LANES.min(strip_rows.len() - line * LANES);
                 for (lane, from) in square[..lanes].iter().enumerate() {
                     let start = (line * LANES + lane) * groups + block * LANES;
-                    words[start..start + count].copy_from_slice(&from.0[..count]);
+                    let words = &mut words[start..start + count];
+                    match words.as_mut_array() {
+                        Some(words) => *words = from.0,
+                        None => words.copy_from_slice(&from.0[..count]),
+                    }
                 }
             }
         }
