@@ -25,22 +25,75 @@ struct Bench {
     package: &'static str,
     target: &'static str,
     what: &'static str,
+    /// What it can be told; nothing where it says so itself.
+    options: Option<&'static str>,
 }
 
 const BENCHES: &[Bench] = &[
-    Bench { name: "gemm", package: "kokanee-kernels", target: "gemm", what: "matrix products, GFLOP/s" },
+    Bench {
+        name: "gemm",
+        package: "kokanee-kernels",
+        target: "gemm",
+        what: "matrix products, GFLOP/s",
+        options: Some("[--threads N] [--only PART-OF-A-NAME]"),
+    },
     Bench {
         name: "laboratory",
         package: "kokanee-kernels",
         target: "laboratory",
         what: "kernels beside ways that lost, ms",
+        options: Some("[--threads N] [--rounds N] [--only PART-OF-A-NAME]"),
     },
-    Bench { name: "prepare", package: "kokanee-data", target: "prepare", what: "text to RecordIO, pairs/s" },
-    Bench { name: "train", package: "kokanee-train", target: "training", what: "training, sentences/s" },
-    Bench { name: "decode", package: "kokanee-nn", target: "decoding", what: "beam search, sentences/s" },
-    Bench { name: "start", package: "kokanee", target: "start", what: "waits for a first result, s" },
-    Bench { name: "scaling", package: "kokanee", target: "scaling", what: "how cost grows, with pictures" },
-    Bench { name: "quality", package: "kokanee", target: "quality", what: "a whole training, BLEU and PER" },
+    Bench {
+        name: "prepare",
+        package: "kokanee-data",
+        target: "prepare",
+        what: "text to RecordIO, pairs/s",
+        options: Some("[--peers] [--pairs N,N] [--runs N]"),
+    },
+    Bench {
+        name: "train",
+        package: "kokanee-train",
+        target: "training",
+        what: "training, sentences/s",
+        options: Some(
+            "[--work RNN512|RNN1024|GRU512|CNN1|CNN8] [--precision f32|bf16] [--updates N] [--windows N] \
+             [--threads N] [--profile] [--report FILE]",
+        ),
+    },
+    Bench {
+        name: "decode",
+        package: "kokanee-nn",
+        target: "decoding",
+        what: "beam search, sentences/s",
+        options: Some(
+            "--model FOLDER --text FILE[.gz] [--format f32,bf16,int8] [--batch N,N] [--beam N] [--threads N] \
+             [--sentences N] [--windows N]",
+        ),
+    },
+    Bench {
+        name: "start",
+        package: "kokanee",
+        target: "start",
+        what: "waits for a first result, s",
+        options: Some("[--repetitions N] [--threads N]"),
+    },
+    Bench {
+        name: "scaling",
+        package: "kokanee",
+        target: "scaling",
+        what: "how cost grows, with pictures",
+        options: Some(
+            "[training|decoding] [--points N] [--windows N] [--threads N] [--precision f32,bf16] [--docs]",
+        ),
+    },
+    Bench {
+        name: "quality",
+        package: "kokanee",
+        target: "quality",
+        what: "a whole training, BLEU and PER",
+        options: None,
+    },
 ];
 
 /// Runs the benchmark `args[0]` in the release profile with the rest of `args`, after a line that says
@@ -59,6 +112,12 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let bench = find(name, &workspace.packages)?;
+    if let Some(options) = bench.options
+        && rest.iter().any(|arg| ["--help", "-h"].contains(arg))
+    {
+        println!("{}", usage(bench, options));
+        return Ok(ExitCode::SUCCESS);
+    }
     let machine = machine_line();
     println!("{machine}");
     let mut command = cargo(&workspace.root);
@@ -80,6 +139,18 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     println!("{}", command_line(&command));
     run_command(&mut command)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a benchmark measures, and all ways to ask for it.
+fn usage(bench: &Bench, options: &str) -> String {
+    let mut text = format!("{}\n\nusage: cargo xtask bench {} {options}", bench.what, bench.name);
+    let others: &[&str] = match bench.name {
+        "train" => &[side_by_side::USAGE, profile::USAGE],
+        "decode" => &[decode::USAGE],
+        _ => &[],
+    };
+    others.iter().for_each(|other| text.push_str(&format!("\n\n{other}")));
+    text
 }
 
 fn find(name: &str, packages: &[Package]) -> Result<&'static Bench> {
