@@ -27,6 +27,8 @@ struct Bench {
     what: &'static str,
     /// What it can be told; nothing where it says so itself.
     options: Option<&'static str>,
+    /// How else it can be asked for, each in a text of its own.
+    others: &'static [&'static str],
 }
 
 const BENCHES: &[Bench] = &[
@@ -36,6 +38,7 @@ const BENCHES: &[Bench] = &[
         target: "gemm",
         what: "matrix products, GFLOP/s",
         options: Some("[--threads N] [--only PART-OF-A-NAME]"),
+        others: &[],
     },
     Bench {
         name: "laboratory",
@@ -43,6 +46,7 @@ const BENCHES: &[Bench] = &[
         target: "laboratory",
         what: "kernels beside ways that lost, ms",
         options: Some("[--threads N] [--rounds N] [--only PART-OF-A-NAME]"),
+        others: &[],
     },
     Bench {
         name: "prepare",
@@ -50,6 +54,7 @@ const BENCHES: &[Bench] = &[
         target: "prepare",
         what: "text to RecordIO, pairs/s",
         options: Some("[--peers] [--pairs N,N] [--runs N]"),
+        others: &[],
     },
     Bench {
         name: "train",
@@ -60,6 +65,7 @@ const BENCHES: &[Bench] = &[
             "[--work RNN512|RNN1024|GRU512|CNN1|CNN8] [--precision f32|bf16] [--updates N] [--windows N] \
              [--threads N] [--profile] [--report FILE]",
         ),
+        others: &[side_by_side::USAGE, profile::USAGE],
     },
     Bench {
         name: "decode",
@@ -70,6 +76,7 @@ const BENCHES: &[Bench] = &[
             "--model FOLDER --text FILE[.gz] [--format f32,bf16,int8] [--batch N,N] [--beam N] [--threads N] \
              [--sentences N] [--windows N]",
         ),
+        others: &[decode::USAGE],
     },
     Bench {
         name: "start",
@@ -77,6 +84,7 @@ const BENCHES: &[Bench] = &[
         target: "start",
         what: "waits for a first result, s",
         options: Some("[--repetitions N] [--threads N]"),
+        others: &[],
     },
     Bench {
         name: "scaling",
@@ -86,6 +94,7 @@ const BENCHES: &[Bench] = &[
         options: Some(
             "[training|decoding] [--points N] [--windows N] [--threads N] [--precision f32,bf16] [--docs]",
         ),
+        others: &[],
     },
     Bench {
         name: "quality",
@@ -93,6 +102,7 @@ const BENCHES: &[Bench] = &[
         target: "quality",
         what: "a whole training, BLEU and PER",
         options: None,
+        others: &[],
     },
 ];
 
@@ -102,13 +112,10 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let asked_for = args.split_first().filter(|(name, _)| !["help", "--help", "-h"].contains(name));
     let Some((name, rest)) = asked_for else {
-        println!(
-            "usage: cargo xtask bench <name> [args]\n\n{}\n\n{}\n\n{}\n\n{}",
-            listing(&workspace.packages),
-            side_by_side::USAGE,
-            profile::USAGE,
-            decode::USAGE
-        );
+        let listing = listing(&workspace.packages);
+        let others = BENCHES.iter().flat_map(|bench| bench.others).copied();
+        let parts = ["usage: cargo xtask bench <name> [args]", &listing].into_iter().chain(others);
+        println!("{}", parts.collect::<Vec<_>>().join("\n\n"));
         return Ok(ExitCode::SUCCESS);
     };
     let bench = find(name, &workspace.packages)?;
@@ -143,14 +150,9 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
 
 /// What a benchmark measures, and all ways to ask for it.
 fn usage(bench: &Bench, options: &str) -> String {
-    let mut text = format!("{}\n\nusage: cargo xtask bench {} {options}", bench.what, bench.name);
-    let others: &[&str] = match bench.name {
-        "train" => &[side_by_side::USAGE, profile::USAGE],
-        "decode" => &[decode::USAGE],
-        _ => &[],
-    };
-    others.iter().for_each(|other| text.push_str(&format!("\n\n{other}")));
-    text
+    let own = format!("usage: cargo xtask bench {} {options}", bench.name);
+    let parts = [bench.what, &own].into_iter().chain(bench.others.iter().copied());
+    parts.collect::<Vec<_>>().join("\n\n")
 }
 
 fn find(name: &str, packages: &[Package]) -> Result<&'static Bench> {

@@ -231,6 +231,7 @@ fn rows_across(
                 for (lane, from) in square[..lanes].iter().enumerate() {
                     let start = (line * LANES + lane) * groups + block * LANES;
                     let words = &mut words[start..start + count];
+                    // A whole line is one store; of another length it is a call.
                     match words.as_mut_array() {
                         Some(words) => *words = from.0,
                         None => words.copy_from_slice(&from.0[..count]),
