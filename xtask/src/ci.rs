@@ -35,11 +35,14 @@ struct Step {
     run: fn(&Workspace, &mut Totals) -> Result<()>,
 }
 
-/// Runs the steps, then prints the time of each and, as the very last line, the totals of the tests.
+/// Runs the steps, then prints the time of each, the tests that were skipped, and as the very last line the totals of the tests.
 pub(crate) fn run(on_failure: OnFailure) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let mut totals = Totals::default();
     let succeeded = run_steps(STEPS, on_failure, &workspace, &mut totals);
+    for test in &totals.skipped_tests {
+        println!("skipped: {test}");
+    }
     println!("{totals}");
     Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -127,6 +130,9 @@ fn tests(workspace: &Workspace, totals: &mut Totals) -> Result<()> {
     }
     if totals.passed == 0 {
         bail!("no test ran");
+    }
+    if is_ci && totals.skipped > 0 {
+        bail!("{} tests were skipped, and CI=true allows no skipping", totals.skipped);
     }
     Ok(())
 }

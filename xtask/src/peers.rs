@@ -38,7 +38,7 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
         ["record-losses"] => record_losses(&Workspace::load()?)?,
         ["sockeye-load", model] if !model.starts_with('-') => {
             let workspace = Workspace::load()?;
-            sockeye_load(&workspace, Path::new(model), &golden(&workspace)?.join("test.src"))?;
+            sockeye_load(&workspace, Path::new(model), &golden(&workspace).join("test.src"))?;
         }
         ["sockeye-load", model, "--source", source] | ["sockeye-load", "--source", source, model] => {
             sockeye_load(&Workspace::load()?, Path::new(model), Path::new(source))?;
@@ -83,7 +83,7 @@ fn train(peer: Peer, work: &str, options: &[&str]) -> Result<()> {
 
 /// Writes the files of the test `crates/train/tests/sockeye_losses.rs`.
 fn record_losses(workspace: &Workspace) -> Result<()> {
-    let golden = golden(workspace)?;
+    let golden = golden(workspace);
     let python = Peer::Sockeye.python(workspace)?;
     let output = workspace.root.join("crates/train/tests/sockeye");
     run_command(
@@ -145,16 +145,9 @@ fn sockeye(python: &Path) -> Command {
     command
 }
 
-/// The golden cases' folder in the shared material.
-fn golden(workspace: &Workspace) -> Result<PathBuf> {
-    let golden = speed::shared(workspace).join("golden");
-    ensure!(
-        golden.join("train.src").is_file(),
-        "the corpus of the golden cases is not in {}: set KOKANEE_SHARED to the folder of the shared material, or put \
-         that beside the repository as `shared`",
-        golden.display()
-    );
-    Ok(golden)
+/// The folder of the golden cases and of the corpus that they were trained on.
+fn golden(workspace: &Workspace) -> PathBuf {
+    workspace.root.join("crates/testkit/golden")
 }
 
 #[cfg(test)]

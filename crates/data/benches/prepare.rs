@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use flate2::read::GzDecoder;
 use kokanee_data::{PrepareOptions, Silent, prepare};
-use kokanee_testkit::shared_dir;
+use kokanee_testkit::corpora;
 
 /// Names the interpreter that can `import google.protobuf`; `cargo xtask bench prepare --peers` sets it.
 const PYTHON: &str = "KOKANEE_PYTHON";
@@ -71,14 +71,14 @@ fn main() {
         return one_run(source.as_ref(), target.as_ref(), folder.as_ref());
     }
     let options = Options::parse(&args);
-    let Some(shared) = shared_dir() else { return };
+    let corpora = corpora().unwrap_or_else(|error| panic!("{error}"));
     let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder for the texts");
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     println!("{cores} cores; {} runs each, medians\n", options.runs);
     println!("| program | pairs | seconds | pairs/s | Kokanee is faster | peak memory, MiB |");
     println!("|---|---|---|---|---|---|");
     for (number, &pairs) in options.pairs.iter().enumerate() {
-        let texts = write_texts(&shared.join("data/multi30k"), pairs, work.path());
+        let texts = write_texts(&corpora.join("multi30k"), pairs, work.path());
         let peers = if options.peers && number == 0 { &PEERS[..] } else { &[] };
         let programs: Vec<&Program> = [&OURS].into_iter().chain(peers).collect();
         let mut runs: Vec<Vec<Run>> = vec![Vec::new(); programs.len()];

@@ -66,8 +66,8 @@ fn run() -> Result<(), String> {
             _ => return Err(format!("unknown option {argument}; there are --repetitions and --threads")),
         }
     }
-    let Some(shared) = kokanee_testkit::shared_dir() else { return Ok(()) };
-    let files = Files::made(&shared.join("data/multi30k"), threads)?;
+    let corpora = kokanee_testkit::corpora()?;
+    let files = Files::made(&corpora.join("multi30k"), threads)?;
     println!("{:<28} {:>9} {:>9} {:>9} {:>9}", "seconds", "median", "least", "most", "aim");
     for Wait { what, aim, measure } in WAITS {
         measure(&files)?;

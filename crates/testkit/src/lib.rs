@@ -1,12 +1,15 @@
-//! Helpers for tests only: shared files, random data, comparisons, finite differences.
+//! Helpers for tests only: golden cases, random data, comparisons, finite differences, programs from outside.
 //!
 //! A dev-dependency of the other crates and of nothing else; it uses none of them, so that it can
 //! serve the lowest. Everything here panics on failure, as a test wants it.
 
+mod corpora;
+mod golden;
 mod numeric;
+pub mod outside;
 mod rng;
-mod shared;
 
+pub use corpora::corpora;
+pub use golden::{golden, golden_cases, golden_folder};
 pub use numeric::{assert_close, finite_difference};
 pub use rng::Rng;
-pub use shared::{golden, shared_dir};

@@ -8,6 +8,8 @@ pub(super) struct Totals {
     pub(super) passed: u64,
     pub(super) failed: u64,
     pub(super) skipped: u64,
+    /// The skipped tests, with the reason where one was given.
+    pub(super) skipped_tests: Vec<String>,
     /// A test binary has said `running N tests` and not yet given its result.
     is_open: bool,
 }
@@ -24,6 +26,8 @@ impl Totals {
         } else if is_start(line) {
             self.close();
             self.is_open = true;
+        } else if let Some(test) = skipped(line) {
+            self.skipped_tests.push(test);
         }
     }
 
@@ -38,6 +42,22 @@ impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
     }
+}
+
+/// The test of `test NAME ... ignored`, of `test NAME ... ignored, REASON`, and of `test [REASON] NAME ... ignored`, which is how
+/// tests appear that found no program from outside (`kokanee_testkit::outside`).
+fn skipped(line: &str) -> Option<String> {
+    let (test, reason) = line.strip_prefix("test ")?.rsplit_once(" ... ignored")?;
+    let (before, test) = match test.strip_prefix('[').and_then(|rest| rest.rsplit_once("] ")) {
+        Some((reason, test)) => (reason, test),
+        None => ("", test),
+    };
+    let reason = reason.strip_prefix(", ").unwrap_or(before);
+    Some(if reason.is_empty() {
+        test.trim_end().to_owned()
+    } else {
+        format!("{}: {reason}", test.trim_end())
+    })
 }
 
 /// `running 12 tests`
@@ -87,6 +107,25 @@ test d ... ok
 test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 12.50s
 ";
         check(output, "2 passed, 1 failed, 1 skipped");
+    }
+
+    #[test]
+    fn skipped_tests_are_named_with_their_reasons() {
+        let mut totals = Totals::default();
+        for line in [
+            "test a::b ... ignored",
+            "test c - d (line 3) ... ignored",
+            "test e ... ignored, needs a network",
+            "test [zsh: not found (os error [2]); install it] f   ... ignored",
+            "test g ... ok",
+            "testing ... ignored",
+        ] {
+            totals.read_line(line);
+        }
+        assert_eq!(
+            totals.skipped_tests,
+            ["a::b", "c - d (line 3)", "e: needs a network", "f: zsh: not found (os error [2]); install it",]
+        );
     }
 
     #[test]

@@ -69,8 +69,7 @@ impl Peer {
         let data = shared(workspace).join("data/multi30k");
         ensure!(
             data.join("train.en.gz").is_file(),
-            "Multi30k is not in {}: set KOKANEE_SHARED to the folder of the shared material, or put that beside the \
-             repository as `shared`",
+            "Multi30k is not in {}: set KOKANEE_SHARED to a folder that holds it in data/multi30k",
             data.display()
         );
         let mut command = Command::new(self.python(workspace)?);
@@ -83,8 +82,8 @@ impl Peer {
     }
 }
 
-/// The folder of the shared material, whether there or not.
-pub(super) fn shared(workspace: &Workspace) -> PathBuf {
+/// The folder that holds the corpora in `data`, whether there or not.
+fn shared(workspace: &Workspace) -> PathBuf {
     env::var_os("KOKANEE_SHARED").map_or_else(|| workspace.root.join("../shared"), PathBuf::from)
 }
 

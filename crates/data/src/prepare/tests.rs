@@ -318,19 +318,21 @@ fn progress_reaches_the_size_of_the_files() {
 }
 
 #[test]
-fn multi30k_has_the_known_vocabularies() {
-    let Some(shared) = kokanee_testkit::shared_dir() else { return };
-    let data = |name: &str| shared.join("data/multi30k").join(name);
+fn real_sentences_have_the_figures_that_python_counts() {
+    let text = |name: &str| kokanee_testkit::golden_folder().join(name);
     let folder = tempfile::tempdir().expect("a folder");
-    let mut options = PrepareOptions::new(data("train.en.gz"), data("train.de.gz"));
-    (options.val_source, options.val_target) = (Some(data("val.en.gz")), Some(data("val.de.gz")));
+    let mut options = PrepareOptions::new(text("train.src"), text("train.trg"));
+    (options.val_source, options.val_target) = (Some(text("val.src")), Some(text("val.trg")));
     options.output_dir = Some(folder.path().to_owned());
     let report = prepare(&options, &Silent).expect("prepares");
-    assert_eq!((report.source_vocabulary.entries, report.target_vocabulary.entries), (10_214, 18_726));
-    assert_eq!(report.train.pairs_kept, 29_000);
-    assert_eq!(report.train.source.unknown, 0);
-    let sizes = VocabularySizes { source: 10_214, target: 18_726 };
-    let corpus = Corpus::read(&folder.path().join("train.rec"), sizes).expect("reads");
+    // By Python's collections.Counter and statistics, of the same files.
+    assert_eq!((report.source_vocabulary.entries, report.target_vocabulary.entries), (84, 74));
+    assert_eq!(report.train.pairs_kept, 600);
+    assert_eq!((report.train.source.tokens, report.train.target.tokens), (5606, 5075));
+    assert!((report.train.length_ratio.mean - 1.041_953_677_722).abs() < 1e-9);
+    assert!((report.train.length_ratio.std - 0.243_372_402_652).abs() < 1e-9);
+    let corpus = Corpus::read(&folder.path().join("train.rec"), VocabularySizes { source: 84, target: 74 })
+        .expect("reads");
     let statistics = corpus.length_statistics();
     assert_eq!(statistics.source_tokens as u64, report.train.source.tokens);
     assert!((statistics.ratio_mean - report.train.length_ratio.mean).abs() < 1e-9);

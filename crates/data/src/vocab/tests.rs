@@ -66,8 +66,7 @@ fn a_file_is_written_and_read() {
 
 #[test]
 fn sockeye_files_are_read() {
-    let Some(shared) = kokanee_testkit::shared_dir() else { return };
-    let path = shared.join("golden/vocab.src.json");
+    let path = kokanee_testkit::golden_folder().join("vocab.src.json");
     let vocabulary = Vocabulary::read(&path).expect("reads");
     // One word a line between the braces.
     let lines = std::fs::read_to_string(&path).expect("reads").lines().count();

@@ -306,10 +306,10 @@ fn folder_of(label: &str) -> Result<PathBuf, String> {
 
 /// Does a work, in the folder called `label`.
 fn run(work: &Work, label: &str, args: &[String]) -> Result<(), String> {
-    let shared = kokanee_testkit::shared_dir().ok_or("the shared data is not there")?;
+    let corpora = kokanee_testkit::corpora()?;
     let folder = folder_of(label)?;
     let (records, model) = (folder.join("records"), folder.join("model"));
-    let data = shared.join(work.data.folder);
+    let data = corpora.join(work.data.folder);
     let files = work.data.train.iter().chain(&work.data.validation).chain(&work.data.test);
     let targets = |name: &&&str| work.data.strips_stress && name.contains("phonemes");
     for name in files.filter(targets) {

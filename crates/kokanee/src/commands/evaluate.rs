@@ -20,8 +20,10 @@ use crate::text_input::read_lines;
 const EXAMPLES: &str = "\
 Examples:
   kokanee evaluate --model model --source test.de --target test.en
-  kokanee evaluate --model model --source test.de --target test.en1 --target test.en2 --worst 20
-  kokanee evaluate --model model --source words.graphemes --target words.phonemes --group-duplicate-sources --strip-stress
+  kokanee evaluate --model model --source test.de --target test.en1 \\
+      --target test.en2 --worst 20
+  kokanee evaluate --model model --source words.graphemes \\
+      --target words.phonemes --group-duplicate-sources --strip-stress
 
 Perplexity and accuracy: how well the model expects the references, word by word, as in the validation of training. BLEU: how
 many n-grams its own answers share with the references, as sacrebleu with tokenize=none. PER: edits (insertions, deletions,

@@ -16,7 +16,7 @@ use crate::render::human;
 
 const EXAMPLES: &str = "\
 Examples:
-  kokanee import model.tar.gz --output model         an old SageMaker artefact
+  kokanee import sagemaker-model.tar.gz --output model
   kokanee import sockeye-model --output model --params params.00042
   kokanee translate --model model --input test.en
 

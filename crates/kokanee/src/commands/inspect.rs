@@ -24,7 +24,8 @@ use kind::Kind;
 const EXAMPLES: &str = "\
 Examples:
   kokanee inspect data/train.rec
-  kokanee inspect test.rec --vocab-source data/vocab.src.json --vocab-target data/vocab.trg.json --head 20
+  kokanee inspect test.rec --vocab-source data/vocab.src.json \\
+      --vocab-target data/vocab.trg.json --head 20
   kokanee inspect data/vocab.src.json
   kokanee inspect model
   kokanee inspect model --curve learning-curve.svg

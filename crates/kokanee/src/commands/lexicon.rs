@@ -20,8 +20,10 @@ const CHUNK_PAIRS: usize = 8192;
 const EXAMPLES: &str = "\
 Examples:
   kokanee lexicon --model model --train data/train.rec --output lexicon.bin
-  kokanee lexicon --source train.de --target train.en --vocab-source-json data/vocab.src.json \\
-      --vocab-target-json data/vocab.trg.json --output lexicon.bin --val-source val.de --val-target val.en
+  kokanee lexicon --source train.de --target train.en \\
+      --val-source val.de --val-target val.en --output lexicon.bin \\
+      --vocab-source-json data/vocab.src.json \\
+      --vocab-target-json data/vocab.trg.json
 
 With a lexicon a decoder looks only at the words that can come. How many of the right words are left is told where validation
 data is given.";

@@ -17,11 +17,15 @@ use crate::{process, terminal};
 
 const EXAMPLES: &str = "\
 Examples:
-  kokanee prepare --train-source train.de --train-target train.en --val-source val.de --val-target val.en
-  kokanee prepare -ts train.de.gz -tt train.en.gz -vs val.de.gz -vt val.en.gz --output-dir data
-  kokanee prepare -ts a.txt -tt b.txt -single-vocab --num-words-source 30000 --output-dir data
-  kokanee prepare -ts test.de -tt test.en -to test.rec --vocab-source-json data/vocab.src.json \\
-      --vocab-target-json data/vocab.trg.json --output-dir test-data
+  kokanee prepare --train-source train.de --train-target train.en \\
+      --val-source val.de --val-target val.en
+  kokanee prepare -ts train.de.gz -tt train.en.gz -vs val.de.gz -vt val.en.gz \\
+      --output-dir data
+  kokanee prepare -ts a.txt -tt b.txt -single-vocab --num-words-source 30000 \\
+      --output-dir data
+  kokanee prepare -ts test.de -tt test.en -to test.rec --output-dir test-data \\
+      --vocab-source-json data/vocab.src.json \\
+      --vocab-target-json data/vocab.trg.json
 
 Text is UTF-8, one sentence a line, tokens separated by whitespace, plain or gzip-compressed. Line N of the target must be
 the translation of line N of the source; pairs with a blank side are left out. The spellings of AWS's script are understood:

@@ -22,13 +22,15 @@ const CONNECTION_THREADS: usize = 2;
 
 const EXAMPLES: &str = "\
 Examples:
-  kokanee serve --model model                       http://127.0.0.1:8080/ is a page to try it
   kokanee serve --model model.tar.gz --precision int8 --port 9000
-  kokanee serve                                     as a SageMaker container: /opt/ml/model on 0.0.0.0:8080
-  kokanee serve --prefix job                        the same, with job/ in place of /opt/ml
-
+  kokanee serve
+      as a SageMaker container: /opt/ml/model on 0.0.0.0:8080
+  kokanee serve --prefix job
+      the same, with job/ in place of /opt/ml
+  kokanee serve --model model
+      http://127.0.0.1:8080/ is a page to try it
   curl -s localhost:8080/invocations -H 'Content-Type: application/json' \\
-      -d '{\"instances\": [{\"data\": \"ein hund läuft\", \"configuration\": {\"attention_matrix\": true}}]}'
+      -d '{\"instances\": [{\"data\": \"ein hund läuft\"}]}'
 
 It listens at once; GET /ping answers 200 as soon as the model is loaded. Ctrl-C or SIGTERM finishes what was begun, for at most
 30 seconds; a second one leaves at once. SAGEMAKER_MAX_PAYLOAD_IN_MB, SAGEMAKER_BATCH, SAGEMAKER_BATCH_STRATEGY and

@@ -20,13 +20,18 @@ use crate::exit::say;
 
 const EXAMPLES: &str = "\
 Examples:
-  kokanee train --train data/train.rec --validation data/val.rec --vocab data --output model
-  kokanee train --train data/train.rec --validation data/val.rec --vocab data --output model \\
-      --set rnn_num_hidden=512 --set checkpoint_threshold=8 --resume
-  kokanee train --train new/train.rec --validation new/val.rec --vocab new --output better \\
-      --init-from model
-  kokanee train --prefix job        as a SageMaker container, with job/ in place of /opt/ml
-  kokanee train                     as a SageMaker container
+  kokanee train --train data/train.rec --validation data/val.rec \\
+      --vocab data --output model --set rnn_num_hidden=512
+  kokanee train --train data/train.rec --validation data/val.rec \\
+      --vocab data --output model --set rnn_num_hidden=512 --resume
+      goes on where the first one was interrupted
+  kokanee train --train new/train.rec --validation new/val.rec \\
+      --vocab new --output better --set rnn_num_hidden=512 --init-from model
+      starts from the parameters of an earlier model
+  kokanee train --prefix job
+      as a SageMaker container, with job/ in place of /opt/ml
+  kokanee train
+      as a SageMaker container
 
 Ctrl-C or SIGTERM finishes the update at work, keeps the best model and a state to resume from; a second one leaves at once.
 `kokanee train --help` lists the hyperparameters.";

@@ -38,10 +38,12 @@ const MOST_CONCURRENT: u16 = 100;
 const EXAMPLES: &str = "\
 Examples:
   kokanee transform --model model --input sentences.jsonl --output answers
-  kokanee transform --model model.tar.gz --input texts --output answers --content-type text/plain
-  kokanee transform --model model --input records --output answers --compression-type Gzip --max-concurrent 2
-  kokanee transform --model model --input in.jsonl --output answers --join-source Input \\
-      --input-filter \"$['source']\" --output-filter \"$['id','SageMakerOutput']\"
+  kokanee transform --model model.tar.gz --input texts --output answers \\
+      --content-type text/plain
+  kokanee transform --model model --input records --output answers \\
+      --compression-type Gzip --max-concurrent 2
+  kokanee transform --model model --input in.jsonl --output answers \\
+      --join-source Input --output-filter '$[\"id\",\"SageMakerOutput\"]'
 
 NAME becomes NAME.out in the output folder, with the folders it lies in; answers stand in the order of the records. Names that
 begin with a dot are passed over. A file appears when all of it is answered, so after an interruption the same command goes on

@@ -20,8 +20,10 @@ const EXAMPLES: &str = "\
 Examples:
   echo 'ein hund läuft' | kokanee translate --model model
   kokanee translate --model model.tar.gz --input test.de --output test.en
-  kokanee translate --model model --input test.de --format json --nbest 3 --attention
-  kokanee translate --model model --input test.de --output test.en --plot attention.svg --plot-line 7
+  kokanee translate --model model --input test.de --format json --nbest 3 \\
+      --attention
+  kokanee translate --model model --input test.de --output test.en \\
+      --plot attention.svg --plot-line 7
 
 The output has a line for each line of the input, in the same order; an empty line gives an empty line. With --nbest in text
 format there are several: number of the input line, rank, score, target, separated by tabs.";

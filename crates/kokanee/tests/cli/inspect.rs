@@ -85,7 +85,7 @@ fn of_damaged_records_those_before_are_shown() {
 
 #[test]
 fn parameters_of_sockeye_are_listed() {
-    let Some(case) = kokanee_testkit::golden("rnn_lstm_mlp_last") else { return };
+    let case = kokanee_testkit::golden("rnn_lstm_mlp_last");
     let said = Workplace::new().run(&format!("inspect {}", case.join("params.mxnet").display())).well();
     for part in ["parameters (MXNet)", "target_output_weight", "decoder_rnn_att_e2h_weight", "norm"] {
         assert!(said.stdout.contains(part), "lacks {part:?}: {}", said.stdout);

@@ -154,14 +154,15 @@ pub(crate) fn trained() -> &'static Path {
         let line = "train --train data/train.rec --validation data/val.rec --vocab data --output model";
         work.run(&format!("{line} {TINY} {LENGTH}")).well();
         // One folder under cargo's own, so that test runs leave no more and more of them.
-        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-trained");
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(concat!(env!("CARGO_CRATE_NAME"), "-trained"));
         let _ = fs::remove_dir_all(&kept);
         copy(work.folder.path(), &kept);
         kept
     })
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder with everything in it.
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("lists") {
         let entry = entry.expect("an entry");

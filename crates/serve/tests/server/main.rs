@@ -7,7 +7,6 @@ mod guarantee;
 mod http;
 mod life;
 mod load;
-mod page;
 mod precision;
 mod streams;
 mod workplace;

@@ -25,7 +25,7 @@ use kokanee_data::{BatchPlan, Bucket, Corpus, OverlongPolicy, define_buckets};
 use kokanee_kernels::{Team, work};
 use kokanee_nn::init::Initialisation;
 use kokanee_nn::{Model, ModelConfig};
-use kokanee_testkit::shared_dir;
+use kokanee_testkit::corpora;
 use kokanee_train::summary::MemoryEstimate;
 use kokanee_train::{TrainError, Trainer, precision};
 
@@ -33,8 +33,7 @@ use options::Options;
 use report::{Report, Window};
 
 fn main() -> ExitCode {
-    let Some(shared) = shared_dir() else { return ExitCode::SUCCESS };
-    match Options::parse(std::env::args().skip(1)).and_then(|options| run(&options, &shared)) {
+    match Options::parse(std::env::args().skip(1)).and_then(|options| run(&options, &corpora()?)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("error: {message}");
@@ -43,7 +42,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options, shared: &std::path::Path) -> Result<(), String> {
+fn run(options: &Options, corpora: &std::path::Path) -> Result<(), String> {
     let say = |error: &dyn std::fmt::Display| error.to_string();
     let h = options.work.hyperparameters(&options.precision)?;
     if let Some(warning) = precision::warning(&h) {
@@ -54,7 +53,7 @@ fn run(options: &Options, shared: &std::path::Path) -> Result<(), String> {
     let isa = kokanee_kernels::Isa::detect();
     println!("{} in {}, {} threads, isa {isa:?}", options.work.name, options.precision, team.size());
 
-    let (corpus, [source, target]) = corpus::multi30k(&shared.join("data/multi30k"));
+    let (corpus, [source, target]) = corpus::multi30k(&corpora.join("multi30k"));
     let ratio = corpus.length_statistics().ratio_mean;
     let (corpus, _) =
         corpus.apply_limits(h.max_seq_len_source, h.max_seq_len_target, OverlongPolicy::Truncate);

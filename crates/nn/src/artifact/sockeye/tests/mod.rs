@@ -10,18 +10,13 @@ use std::path::{Path, PathBuf};
 
 use kokanee_contract::special_ids::SPECIAL_SYMBOLS;
 use kokanee_tensor::Tensor;
-use kokanee_testkit::{golden, shared_dir};
+use kokanee_testkit::golden;
 
 use super::*;
 
-/// The cases that Sockeye recorded: every folder that has a configuration.
+/// The cases that Sockeye recorded.
 fn golden_cases() -> Vec<PathBuf> {
-    let Some(shared) = shared_dir() else { return Vec::new() };
-    let folders = std::fs::read_dir(shared.join("golden")).unwrap().map(|entry| entry.unwrap().path());
-    let mut cases: Vec<PathBuf> = folders.filter(|path| path.join("config.yaml").is_file()).collect();
-    cases.sort();
-    assert!(cases.len() >= 11, "{cases:?}");
-    cases
+    kokanee_testkit::golden_cases().iter().map(|case| golden(case)).collect()
 }
 
 /// Golden cases have their vocabularies in the folder above.

@@ -198,7 +198,7 @@ fn sizes_that_are_missing_are_taken_from_the_parameters() {
 
 #[test]
 fn upper_attention_that_was_not_built_is_seen() {
-    let Some(case) = golden("rnn_gru_fixed_2") else { return };
+    let case = golden("rnn_gru_fixed_2");
     let claim = |mut config: Node| {
         let decoder = map(&mut config).get_mut("config_decoder").unwrap();
         set(decoder, &[("attention_in_upper_layers", Node::plain("true"))]);
@@ -209,7 +209,7 @@ fn upper_attention_that_was_not_built_is_seen() {
 
 #[test]
 fn unknown_fields_and_training_settings_are_noted() {
-    let Some(case) = golden("rnn_lstm_mlp_last") else { return };
+    let case = golden("rnn_lstm_mlp_last");
     let add = |mut config: Node| {
         set(&mut config, &[("new_feature", Node::plain("7")), ("other_feature", Node::plain("false"))]);
         config
@@ -219,7 +219,7 @@ fn unknown_fields_and_training_settings_are_noted() {
 
 #[test]
 fn a_model_is_found_in_an_archive_and_in_its_sub_folder() {
-    let Some(case) = golden("rnn_gru_mlp_avg") else { return };
+    let case = golden("rnn_gru_mlp_avg");
     let expected = import_golden(&case);
     let folder = tempdir().unwrap();
     let inner = folder.path().join("model");
@@ -239,7 +239,7 @@ fn a_model_is_found_in_an_archive_and_in_its_sub_folder() {
 
 #[test]
 fn the_parameter_file_is_the_best_the_newest_or_the_one_given() {
-    let Some(case) = golden("rnn_lstm_dot_zero") else { return };
+    let case = golden("rnn_lstm_dot_zero");
     let first = |folder: &Path, parameters: Option<&Path>| {
         let options = ImportOptions { vocabularies: case.parent(), parameters };
         let imported = import(folder, &options).unwrap();

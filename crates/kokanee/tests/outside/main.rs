@@ -1,0 +1,39 @@
+//! What needs programs from outside: documented commands in the shells that people paste them into, and the page in a browser.
+
+mod browser;
+mod documented;
+mod serving;
+#[allow(dead_code, reason = "the tests of the command line use the rest")]
+#[path = "../cli/workplace.rs"]
+mod workplace;
+
+use std::process::{Command, ExitCode, Stdio};
+
+use kokanee_testkit::outside::{self, OutsideTest};
+
+fn main() -> ExitCode {
+    // Trained before the tests run, since each would wait for it.
+    let shells = ["bash", "zsh"].map(|shell| (shell, found(&[shell])));
+    let browser = found(&["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]);
+    let mut tests = vec![OutsideTest::new(
+        "a_browser_types_a_sentence_and_sees_answers_and_attention",
+        &browser,
+        browser::types_a_sentence_and_sees_answers_and_attention,
+    )];
+    for (shell, program) in &shells {
+        let names = documented::tests(shell);
+        tests.extend(names.into_iter().map(|(name, run)| OutsideTest::new(name, program, run)));
+    }
+    outside::run(tests)
+}
+
+/// The first of these programs that can be started, or what to install.
+fn found(programs: &[&str]) -> Result<String, String> {
+    let answers = |name: &&&str| {
+        let mut command = Command::new(name);
+        command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    let program = programs.iter().find(answers);
+    program.map(|name| (*name).to_owned()).ok_or_else(|| format!("{} is not installed", programs[0]))
+}
