@@ -164,10 +164,13 @@ impl InputDataConfig {
     }
 
     fn missing(&self, name: &str, path: &Path) -> String {
-        let given =
-            self.unused().take(8).map(|name| format!("`{}`", shown(name))).collect::<Vec<_>>().join(", ");
+        /// Channels that the message lists.
+        const LISTED: usize = 8;
+        let listed: Vec<String> =
+            self.channels.keys().take(LISTED).map(|name| format!("`{}`", shown(name))).collect();
+        let more = if self.channels.len() > LISTED { ", …" } else { "" };
         let near = nearest(name, self.unused()).map(|near| format!(" (is `{}` meant?)", shown(near)));
-        let others = if given.is_empty() { "no other".to_owned() } else { given };
+        let others = if listed.is_empty() { "no channel".to_owned() } else { listed.join(", ") + more };
         let words = if name == VOCAB { format!("{NO_VOCAB}: the channel") } else { "it".to_owned() };
         format!(
             "{words} is missing from {}, which lists {others}{}; training needs the channels train, validation and vocab",

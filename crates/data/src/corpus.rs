@@ -1,11 +1,11 @@
 //! A parallel corpus in memory, and how it is read from a channel.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::channel::ChannelFiles;
 use crate::error::{ChannelFault, DataError, RecordFault};
 use crate::random::{combine, mix};
 use crate::record::{SOURCE, SequencePair, TARGET, TargetRule, decode_raw, located};
@@ -17,6 +17,16 @@ use crate::vocab::PAD_ID;
 pub struct Corpus {
     sources: Sequences,
     targets: Sequences,
+    skipped: SkippedInput,
+}
+
+/// What reading a channel left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SkippedInput {
+    /// Records with an empty source or target, which SageMaker's algorithm and Sockeye (from 1.18.3) skip too.
+    pub empty_sides: usize,
+    /// Files among the data files that are not RecordIO.
+    pub files: Vec<PathBuf>,
 }
 
 /// How many ids each side's vocabulary has.
@@ -79,24 +89,33 @@ impl Corpus {
 
     /// A corpus without pairs.
     pub fn new() -> Self {
-        Self { sources: Sequences::new(), targets: Sequences::new() }
+        Self { sources: Sequences::new(), targets: Sequences::new(), skipped: SkippedInput::default() }
     }
 
-    /// Reads all records of a channel: a RecordIO file, or a folder of them. In a folder every file counts, in
-    /// subfolders too, whose name begins with neither `.` nor `_`, in the order of their paths.
+    /// Reads all records of a channel: a RecordIO file, or a folder of them ([`ChannelFiles`]). Records with an empty
+    /// side are skipped and counted.
     ///
-    /// Ids beyond the vocabularies, and `<pad>`, are errors, as is a channel without records.
+    /// Ids beyond the vocabularies, and `<pad>`, are errors, as is a channel without a record that has two sides.
     pub fn read(channel: &Path, sizes: VocabularySizes) -> Result<Self, DataError> {
-        let files = channel_files(channel)?;
+        let ChannelFiles { files, foreign } = ChannelFiles::find(channel)?;
         let mut corpus = Self::new();
         for file in &files {
             corpus.read_file(file, sizes)?;
         }
         if corpus.is_empty() {
-            let fault = ChannelFault::NoRecords { files: files.len() };
+            let fault = match corpus.skipped.empty_sides {
+                0 => ChannelFault::NoRecords { files: files.len() },
+                records => ChannelFault::EmptySides { records },
+            };
             return Err(DataError::Channel { path: channel.to_owned(), fault });
         }
+        corpus.skipped.files = foreign;
         Ok(corpus)
+    }
+
+    /// What [`read`](Self::read) left out.
+    pub fn skipped(&self) -> &SkippedInput {
+        &self.skipped
     }
 
     /// How many pairs there are.
@@ -185,7 +204,7 @@ impl Corpus {
             return (self, report);
         }
         let policy = if max_source == 0 || target_room == 0 { OverlongPolicy::Drop } else { policy };
-        let mut kept = Self::new();
+        let mut kept = Self { skipped: self.skipped.clone(), ..Self::new() };
         for pair in 0..self.len() {
             let (source, target) = (self.source(pair), self.target(pair));
             match policy {
@@ -224,7 +243,10 @@ impl Corpus {
             }
             let pairs: Vec<_> = raw.par_iter().map(|raw| decode_checked(raw, path, sizes)).collect();
             for pair in pairs {
-                let pair = pair?;
+                let Some(pair) = pair? else {
+                    self.skipped.empty_sides += 1;
+                    continue;
+                };
                 if self.len() as u64 == Self::MAX_PAIRS {
                     let fault = ChannelFault::TooMany { limit: Self::MAX_PAIRS };
                     return Err(DataError::Channel { path: path.to_owned(), fault });
@@ -238,8 +260,16 @@ impl Corpus {
     }
 }
 
-fn decode_checked(raw: &RawRecord, path: &Path, sizes: VocabularySizes) -> Result<SequencePair, DataError> {
-    let pair = decode_raw(raw, path, TargetRule::Required)?;
+/// The pair of a record; none where a side is empty.
+fn decode_checked(
+    raw: &RawRecord,
+    path: &Path,
+    sizes: VocabularySizes,
+) -> Result<Option<SequencePair>, DataError> {
+    let pair = match decode_raw(raw, path, TargetRule::Required) {
+        Err(DataError::Record { fault: RecordFault::Empty { .. }, .. }) => return Ok(None),
+        pair => pair?,
+    };
     for (field, ids, size) in [(SOURCE, &pair.source, sizes.source), (TARGET, &pair.target, sizes.target)] {
         let outside = |id: u32| id == PAD_ID || id as usize >= size;
         if let Some(index) = ids.iter().position(|&id| outside(id)) {
@@ -255,59 +285,7 @@ fn decode_checked(raw: &RawRecord, path: &Path, sizes: VocabularySizes) -> Resul
             return Err(located(raw, path, fault));
         }
     }
-    Ok(pair)
-}
-
-/// The data files of a channel (see [`Corpus::read`]), in reading order; at least one.
-pub fn channel_files(channel: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let fail = |fault| DataError::Channel { path: channel.to_owned(), fault };
-    let metadata = match fs::metadata(channel) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(fail(ChannelFault::Absent)),
-        Err(error) => return Err(DataError::io(channel, "look at the channel")(error)),
-    };
-    if !metadata.is_dir() {
-        return Ok(vec![channel.to_owned()]);
-    }
-    let (mut files, mut skipped) = (Vec::new(), 0);
-    list_folder(channel, 0, &mut files, &mut skipped)?;
-    if files.is_empty() {
-        return Err(fail(ChannelFault::NoFiles { skipped }));
-    }
-    files.sort_unstable();
-    Ok(files)
-}
-
-fn list_folder(
-    folder: &Path,
-    depth: usize,
-    files: &mut Vec<PathBuf>,
-    skipped: &mut usize,
-) -> Result<(), DataError> {
-    /// SageMaker keeps the folders of the S3 keys; nobody nests them this deep.
-    const DEPTH_LIMIT: usize = 32;
-    if depth > DEPTH_LIMIT {
-        let fault = ChannelFault::TooDeep { limit: DEPTH_LIMIT };
-        return Err(DataError::Channel { path: folder.to_owned(), fault });
-    }
-    for entry in fs::read_dir(folder).map_err(DataError::io(folder, "list the folder"))? {
-        let entry = entry.map_err(DataError::io(folder, "list the folder"))?;
-        let path = entry.path();
-        if entry.file_name().as_encoded_bytes().starts_with(b".")
-            || entry.file_name().as_encoded_bytes().starts_with(b"_")
-        {
-            *skipped += 1;
-            continue;
-        }
-        // Links are followed: data is often mounted that way.
-        let metadata = fs::metadata(&path).map_err(DataError::io(&path, "look at the file"))?;
-        if metadata.is_dir() {
-            list_folder(&path, depth + 1, files, skipped)?;
-        } else if metadata.is_file() {
-            files.push(path);
-        }
-    }
-    Ok(())
+    Ok(Some(pair))
 }
 
 /// Sequences one after another.

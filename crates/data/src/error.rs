@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::lexicon::LexiconFault;
+use crate::packing::Packing;
 
 /// A fault in files or options given by the user.
 #[derive(Debug, Error)]
@@ -112,6 +113,17 @@ pub enum DataError {
         /// How many line pairs were read.
         lines: u64,
     },
+    /// A text that is read twice and is no file.
+    #[error(
+        "{path}: the training text is read twice, first to count its words, and a {kind} can be read once only: give a file \
+         (one that is compressed with gzip is read as it is), or both vocabularies"
+    )]
+    ReadTwice {
+        /// What was given.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
+    },
     /// An option that contradicts another one, or cannot be met.
     #[error("{option}: {problem}")]
     Options {
@@ -147,9 +159,9 @@ pub enum FrameFault {
         /// The four bytes found instead.
         got: [u8; 4],
     },
-    /// The file is gzip-compressed.
-    #[error("the file is gzip-compressed, but RecordIO is read as it is: decompress it first (gunzip)")]
-    Gzip,
+    /// The file is compressed or an archive.
+    #[error("the file is {0}, but RecordIO is read as it is: unpack it first ({undo})", undo = .0.undo())]
+    Packed(Packing),
     /// The file ends inside a frame.
     #[error(
         "the frame's {part} is cut short: expected {expected} bytes, got {got}; the file is incomplete, copy or write it again"
@@ -273,6 +285,14 @@ pub enum ChannelFault {
         /// How many files were read.
         files: usize,
     },
+    /// Records of which each has an empty side.
+    #[error(
+        "each of the {records} record(s) has an empty source or an empty target; nothing is left to train on"
+    )]
+    EmptySides {
+        /// How many there are.
+        records: usize,
+    },
     /// Folders too deep, most likely a link that leads back.
     #[error("folders are nested more than {limit} deep; does a link lead back to a folder above it?")]
     TooDeep {
@@ -300,6 +320,9 @@ pub enum VocabularyFault {
         /// The parser's words.
         problem: String,
     },
+    /// The file is compressed or an archive.
+    #[error("the file is {0}, but a vocabulary is read as it is: unpack it first ({undo})", undo = .0.undo())]
+    Packed(Packing),
     /// Not UTF-8.
     #[error("byte {byte} is not UTF-8; save the file as UTF-8")]
     NotUtf8 {
@@ -401,16 +424,62 @@ pub enum TextFault {
         /// Numbers it should have.
         expected: usize,
     },
+    /// A first line that promises word vectors of another width than the embedding.
+    #[error(
+        "the file's vectors have {got} numbers; expected {expected}, the width of the embedding: choose the embedding size \
+         of the file"
+    )]
+    FileWidth {
+        /// Numbers that a vector of the file has.
+        got: u64,
+        /// Numbers that it should have.
+        expected: usize,
+    },
+    /// A dictionary's word without sounds.
+    #[error("no sounds follow {word:?}; expected a word, white space, and its sounds")]
+    NoSounds {
+        /// The word.
+        word: String,
+    },
+    /// A dictionary's entry of several words.
+    #[error("{word:?} has a blank in it; a dictionary gives the sounds of single words")]
+    BlankInWord {
+        /// What stands before the sounds.
+        word: String,
+    },
+    /// A dictionary without an entry.
+    #[error("none of the {lines} lines has a word with its sounds")]
+    NoPronunciation {
+        /// Lines that were read.
+        lines: u64,
+    },
     /// A line without end.
     #[error("the line is longer than {limit} bytes; expected one sentence a line. Is this a text file?")]
     TooLong {
         /// Bytes allowed in a line.
         limit: u64,
     },
-    /// The stream broke off: mostly damaged gzip.
-    #[error("cannot read on: {problem}; a .gz file that ends early or is damaged must be copied again")]
+    /// The file is compressed or an archive, of a kind that is not read.
+    #[error(
+        "the file is {0}; text is read plain or compressed with gzip: unpack it first ({undo})", undo = .0.undo()
+    )]
+    Packed(Packing),
+    /// The file is compressed with gzip, and so is what comes out, or that is packed in another way.
+    #[error(
+        "the file is compressed with gzip, and what comes out of it is {0}; text is read plain or compressed with gzip once: \
+         unpack it first (gunzip, then {undo})", undo = .0.undo()
+    )]
+    PackedTwice(Packing),
+    /// The system refused to read on.
+    #[error("cannot read on: {problem}")]
     Unreadable {
-        /// The system's or decompressor's words.
+        /// The system's words.
+        problem: String,
+    },
+    /// The compressed data is damaged or ends early.
+    #[error("cannot decompress the rest: {problem}; the file is damaged or incomplete, copy it again")]
+    DamagedGzip {
+        /// The decompressor's words.
         problem: String,
     },
 }

@@ -10,10 +10,13 @@
 pub mod atomic_file;
 pub mod batches;
 pub mod buckets;
+pub mod channel;
 pub mod corpus;
 pub mod error;
 pub mod lexicon;
+pub mod packing;
 pub mod prepare;
+pub mod pronunciations;
 mod random;
 pub mod record;
 pub mod recordio;
@@ -24,9 +27,10 @@ mod word_table;
 
 pub use batches::{BatchPlan, LastBatch, sequential_batches};
 pub use buckets::{Bucket, assign, define_buckets};
-pub use corpus::{Corpus, LengthStatistics, LimitReport, OverlongPolicy, VocabularySizes};
+pub use corpus::{Corpus, LengthStatistics, LimitReport, OverlongPolicy, SkippedInput, VocabularySizes};
 pub use error::DataError;
 pub use lexicon::{Lexicon, LexiconOptions};
+pub use packing::Packing;
 pub use prepare::{PrepareOptions, PrepareReport, Progress, Silent, prepare};
 pub use record::{Record, SequencePair, SequenceReader, TargetRule};
 pub use recordio::{RawRecord, RecordReader, RecordWriter};

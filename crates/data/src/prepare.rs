@@ -214,6 +214,9 @@ fn count_both(
     chunk: ChunkSize,
 ) -> Result<(WordCounts, WordCounts), DataError> {
     let (source, target) = (options.train_source.as_path(), options.train_target.as_path());
+    for path in [source, target] {
+        check_can_be_read_twice(path)?;
+    }
     progress.begin("counting words", file_bytes([source, target]));
     let (source_counts, target_counts) = rayon::join(
         || count::count_words(source, progress, chunk),
@@ -223,6 +226,20 @@ fn count_both(
     progress.finish();
     encode::check_line_counts([source, target], [source_counts.lines, target_counts.lines])?;
     Ok((source_counts, target_counts))
+}
+
+/// A pipe would be found empty the second time. What is missing or a folder shows when it is opened.
+fn check_can_be_read_twice(path: &Path) -> Result<(), DataError> {
+    let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
+    if metadata.is_file() || metadata.is_dir() {
+        return Ok(());
+    }
+    #[cfg(unix)]
+    let is_pipe = std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type());
+    #[cfg(not(unix))]
+    let is_pipe = false;
+    let kind = if is_pipe { "pipe" } else { "device or socket" };
+    Err(DataError::ReadTwice { path: path.to_owned(), kind })
 }
 
 fn file_bytes<'a>(paths: impl IntoIterator<Item = &'a Path>) -> u64 {

@@ -173,7 +173,17 @@ impl<R: Read> Iterator for SequenceReader<R> {
 
 /// Decodes a record read from `path`, naming its place in errors.
 pub fn decode_raw(raw: &RawRecord, path: &Path, rule: TargetRule) -> Result<SequencePair, DataError> {
-    SequencePair::decode(&raw.payload, rule).map_err(|fault| located(raw, path, fault))
+    SequencePair::decode(&raw.payload, rule).map_err(|fault| match fault {
+        RecordFault::NotProtobuf { bytes, problem } if raw.parts > 1 => {
+            let parts = raw.parts;
+            let problem = format!(
+                "{problem} (the record is divided into {parts} parts, which were joined with the magic number between them, as \
+                 RecordIO demands; a writer that leaves it out must write whole records)"
+            );
+            located(raw, path, RecordFault::NotProtobuf { bytes, problem })
+        }
+        fault => located(raw, path, fault),
+    })
 }
 
 pub(crate) fn located(raw: &RawRecord, path: &Path, fault: RecordFault) -> DataError {
@@ -190,7 +200,8 @@ fn ids(value: &Value, field: &'static str) -> Result<Vec<u32>, RecordFault> {
         keys => Err(RecordFault::Sparse { field, keys }),
     };
     match &value.value {
-        None => Err(RecordFault::WrongKind { field, got: "no value at all" }),
+        // Protobuf libraries leave a tensor out that was given no values.
+        None => Ok(Vec::new()),
         Some(value::Value::Bytes(_)) => Err(RecordFault::WrongKind { field, got: "bytes" }),
         Some(value::Value::Int32Tensor(tensor)) => {
             dense(&tensor.keys)?;

@@ -6,10 +6,11 @@
 //! where its data held the magic number: the number itself is left out between two parts (as dmlc writes it).
 
 use std::fs::File;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{DataError, FrameFault};
+use crate::packing::Packing;
 
 /// First word of every frame.
 pub const MAGIC: u32 = 0xCED7_230A;
@@ -20,7 +21,6 @@ pub const MAX_RECORD_BYTES: usize = 64 << 20;
 
 const LENGTH_BITS: u32 = 29;
 const LENGTH_MASK: u32 = (1 << LENGTH_BITS) - 1;
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// One record as it lies in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct RawRecord {
     pub offset: u64,
     /// The data, parts joined, padding removed.
     pub payload: Vec<u8>,
+    /// How many parts it was divided into: 1 for a whole record.
+    pub parts: u64,
 }
 
 /// Reads records one after another; an iterator that ends after the first error.
@@ -47,7 +49,14 @@ impl RecordReader<BufReader<File>> {
     /// Opens a file.
     pub fn open(path: &Path) -> Result<Self, DataError> {
         let file = File::open(path).map_err(DataError::io(path, "open the file"))?;
-        Ok(Self::new(BufReader::with_capacity(1 << 18, file), path))
+        let mut input = BufReader::with_capacity(1 << 18, file);
+        // More than a frame's header is needed to know some of them. What cannot be read shows when records are.
+        let packing = input.fill_buf().ok().and_then(Packing::of);
+        let reader = Self::new(input, path);
+        match packing {
+            Some(packing) => Err(reader.fault(1, 0, FrameFault::Packed(packing))),
+            None => Ok(reader),
+        }
     }
 }
 
@@ -94,7 +103,7 @@ impl<R: Read> RecordReader<R> {
             }
         }
         self.number = number;
-        Ok(Some(RawRecord { number, offset, payload }))
+        Ok(Some(RawRecord { number, offset, payload, parts }))
     }
 
     /// Continuation flag and data length of the next frame; `None` at the end of the input.
@@ -105,8 +114,10 @@ impl<R: Read> RecordReader<R> {
         if got == 0 {
             return Ok(None);
         }
-        if at == 0 && got >= 2 && header[..2] == GZIP_MAGIC {
-            return Err(self.fault(number, offset, FrameFault::Gzip));
+        if at == 0
+            && let Some(packing) = Packing::of(&header[..got])
+        {
+            return Err(self.fault(number, offset, FrameFault::Packed(packing)));
         }
         let [m0, m1, m2, m3, l0, l1, l2, l3] = header;
         let magic = [m0, m1, m2, m3];

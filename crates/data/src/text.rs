@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flate2::bufread::MultiGzDecoder;
 
 use crate::error::{DataError, TextFault};
+use crate::packing::Packing;
 
 /// The tokens of a line: what lies between white space, as Python's `str.split()` sees it.
 pub fn tokens(line: &str) -> Tokens<'_> {
@@ -120,10 +121,9 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The most bytes a line may have. Far beyond any sentence; it keeps a file without line breaks out of memory.
-pub(crate) const MAX_LINE_BYTES: usize = 1 << 20;
+pub const MAX_LINE_BYTES: usize = 1 << 20;
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BUFFER_BYTES: usize = 1 << 18;
 
 /// How much text is taken at a time.
@@ -160,10 +160,78 @@ impl Chunk {
     }
 }
 
+/// The bytes of a text: those of the input, or what gzip makes of them. The first bytes decide, not the name.
+pub struct TextBytes {
+    input: Box<dyn BufRead + Send>,
+    is_gzip: bool,
+}
+
+impl TextBytes {
+    /// Looks at the first bytes of `input`.
+    ///
+    /// # Errors
+    /// When they cannot be read, or are those of another compression or of an archive.
+    pub fn new(input: impl Read + Send + 'static) -> Result<Self, TextFault> {
+        let unreadable = |error: io::Error| TextFault::Unreadable { problem: error.to_string() };
+        let mut raw = BufReader::with_capacity(BUFFER_BYTES, input);
+        match Packing::of(filled(&mut raw).map_err(unreadable)?) {
+            None => Ok(Self { input: Box::new(raw), is_gzip: false }),
+            Some(Packing::Gzip) => {
+                let mut inner = BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(raw));
+                // A fault in compressed data shows again, with its place, when lines are read.
+                match inner.fill_buf().ok().and_then(Packing::of) {
+                    None => Ok(Self { input: Box::new(inner), is_gzip: true }),
+                    Some(packing) => Err(TextFault::PackedTwice(packing)),
+                }
+            }
+            Some(packing) => Err(TextFault::Packed(packing)),
+        }
+    }
+
+    /// What it means that reading failed.
+    pub fn fault(&self, error: &io::Error) -> TextFault {
+        let problem = error.to_string();
+        // The decompressor's errors have no number of the system's.
+        if self.is_gzip && error.raw_os_error().is_none() {
+            TextFault::DamagedGzip { problem }
+        } else {
+            TextFault::Unreadable { problem }
+        }
+    }
+}
+
+impl Read for TextBytes {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.input.read(buffer)
+    }
+}
+
+impl BufRead for TextBytes {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.input.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.input.consume(amount);
+    }
+}
+
+/// As `fill_buf`, begun again where a signal interrupts it.
+fn filled(input: &mut impl BufRead) -> io::Result<&[u8]> {
+    loop {
+        match input.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+            Ok(_) => break,
+        }
+    }
+    input.fill_buf()
+}
+
 /// A text file being read line by line.
 pub(crate) struct TextFile {
     path: PathBuf,
-    input: Box<dyn BufRead + Send>,
+    input: TextBytes,
     lines: u64,
     consumed: Arc<AtomicU64>,
     reported: u64,
@@ -178,14 +246,12 @@ impl TextFile {
         }
         let consumed = Arc::new(AtomicU64::new(0));
         let counting = Counting { input: file, count: Arc::clone(&consumed) };
-        let mut raw = BufReader::with_capacity(BUFFER_BYTES, counting);
-        let is_gzip = raw.fill_buf().map_err(unreadable())?.starts_with(&GZIP_MAGIC);
-        let mut input: Box<dyn BufRead + Send> = if is_gzip {
-            Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(raw)))
-        } else {
-            Box::new(raw)
-        };
-        // A fault in compressed data shows again, with its place, when lines are read.
+        let mut input = TextBytes::new(counting).map_err(|fault| DataError::Text {
+            path: path.to_owned(),
+            line: 1,
+            byte: 1,
+            fault,
+        })?;
         if input.fill_buf().is_ok_and(|begin| begin.starts_with(&BYTE_ORDER_MARK)) {
             input.consume(BYTE_ORDER_MARK.len());
         }
@@ -226,7 +292,8 @@ impl TextFile {
                 Ok(available) => available,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    return Err(self.fault(partial + 1, TextFault::Unreadable { problem: error.to_string() }));
+                    let fault = self.input.fault(&error);
+                    return Err(self.fault(partial + 1, fault));
                 }
             };
             if available.is_empty() {

@@ -1,10 +1,13 @@
-//! Pretrained word vectors from text files, as fastText and GloVe write them: a word and its numbers on each line, white space
+//! Pretrained word vectors from text files, as fastText and GloVe write them: a word and its numbers on each line, blanks
 //! between; fastText puts a line with the number of words and the width first.
+//!
+//! Some words of such files have blanks in them (`. . .` in glove.840B.300d), or are nothing but white space. The last numbers of a line
+//! are the vector, and what stands before them is the word; no vocabulary has a word with blanks.
 
 use std::path::Path;
 
 use crate::error::{DataError, TextFault};
-use crate::text::{ChunkSize, TextFile, lines, tokens};
+use crate::text::{ChunkSize, TextFile, lines};
 use crate::vocab::Vocabulary;
 
 /// Vectors of those words of a vocabulary that a file has.
@@ -33,35 +36,30 @@ impl WordVectors {
         let mut found: Vec<Option<Vec<f32>>> = vec![None; vocabulary.len()];
         let mut words_in_file = 0;
         let mut line_number = 0;
+        // Whether a line has shown that the file's vectors have this width.
+        let mut is_width_seen = false;
         while let Some(chunk) = file.read_chunk(AT_A_TIME)? {
             for line in lines(chunk.text(path)?) {
                 line_number += 1;
-                let at_line =
+                let fault =
                     |fault| DataError::Text { path: path.to_owned(), line: line_number, byte: 1, fault };
-                let mut parts = tokens(line);
-                let Some(word) = parts.next() else { continue };
-                if line_number == 1 && is_header(line) {
+                let Some(word) = fields(line).next() else { continue };
+                if line_number == 1
+                    && let Some(header_width) = width_in_header(line)
+                {
+                    if header_width != width as u64 {
+                        return Err(fault(TextFault::FileWidth { got: header_width, expected: width }));
+                    }
+                    is_width_seen = true;
                     continue;
                 }
                 words_in_file += 1;
                 let Some(id) = vocabulary.get(word) else { continue };
-                let mut vector = Vec::with_capacity(width);
-                for part in parts {
-                    match part.parse::<f32>() {
-                        Ok(number) if number.is_finite() => vector.push(number),
-                        _ => {
-                            return Err(at_line(TextFault::NotANumber {
-                                word: word.to_owned(),
-                                got: part.to_owned(),
-                            }));
-                        }
-                    }
-                }
-                if vector.len() != width {
-                    let (word, got) = (word.to_owned(), vector.len());
-                    return Err(at_line(TextFault::VectorWidth { word, got, expected: width }));
-                }
-                found[id as usize].get_or_insert(vector);
+                match vector(line, word, width, is_width_seen).map_err(fault)? {
+                    Some(vector) => found[id as usize].get_or_insert(vector),
+                    None => continue,
+                };
+                is_width_seen = true;
             }
         }
         let mut vectors = WordVectors { width, ids: Vec::new(), values: Vec::new(), words_in_file };
@@ -75,11 +73,42 @@ impl WordVectors {
     }
 }
 
-/// Whether a first line is fastText's: two whole numbers.
-fn is_header(line: &str) -> bool {
-    let mut parts = tokens(line);
-    let mut number = || parts.next().is_some_and(|part| part.parse::<u64>().is_ok());
-    number() && number() && parts.next().is_none()
+/// What stands between blanks. Other white space, such as U+00A0, is a part of words.
+fn fields(line: &str) -> impl Iterator<Item = &str> {
+    line.split([' ', '\t', '\r']).filter(|field| !field.is_empty())
+}
+
+/// The vector on a line whose first field is `word`. None where the word goes on after it, since it has blanks in it. Where no line
+/// has shown yet that `width` is that of the file, too many numbers mean that it is not.
+fn vector(line: &str, word: &str, width: usize, is_width_seen: bool) -> Result<Option<Vec<f32>>, TextFault> {
+    let mut vector = Vec::with_capacity(width);
+    let mut not_a_number = None;
+    for field in fields(line).skip(1) {
+        match field.parse::<f32>() {
+            Ok(number) if number.is_finite() => vector.push(number),
+            _ => {
+                not_a_number.get_or_insert(field);
+                vector.push(f32::NAN);
+            }
+        }
+    }
+    let word = || word.to_owned();
+    match vector.len().checked_sub(width) {
+        Some(0) => match not_a_number {
+            None => Ok(Some(vector)),
+            Some(field) => Err(TextFault::NotANumber { word: word(), got: field.to_owned() }),
+        },
+        Some(more) if is_width_seen || vector[..more].iter().any(|number| number.is_nan()) => Ok(None),
+        _ => Err(TextFault::VectorWidth { word: word(), got: vector.len(), expected: width }),
+    }
+}
+
+/// The width in fastText's first line: two whole numbers, of which the second is the width.
+fn width_in_header(line: &str) -> Option<u64> {
+    let mut fields = fields(line);
+    let mut number = || fields.next()?.parse::<u64>().ok();
+    let (_words, width) = (number()?, number()?);
+    fields.next().is_none().then_some(width)
 }
 
 #[cfg(test)]
@@ -110,6 +139,16 @@ mod tests {
     }
 
     #[test]
+    fn words_with_blanks_in_them_are_passed_over() {
+        let text =
+            ". . . 9 9\ndog 1 -2.5\ncat name@domain.com 9 9\ncat 5 9 9\n\u{a0} 9 9\n 9 9\ncat 0.5 0.3\n";
+        let vectors = read(text.as_bytes(), 2).unwrap();
+        assert_eq!((vectors.ids, vectors.values), (vec![4, 5], vec![1.0, -2.5, 0.5, 0.3]));
+        // Words of numbers do not look like a wrong width where the header has said it.
+        assert_eq!(read(b"2 2\ncat 5 9 9\ndog 1 2\n", 2).unwrap().ids, [4]);
+    }
+
+    #[test]
     fn bad_lines_are_named() {
         for (content, expected) in [
             (
@@ -118,9 +157,14 @@ mod tests {
             ),
             ("cat 1 inf\n", "has \"inf\" where a finite number is expected"),
             (
-                "2 3\ndog 1 2 3\n",
-                ":2:1: the vector of \"dog\" has 3 numbers; expected 2, the width of the embedding",
+                "dog 1 2 3\n",
+                ":1:1: the vector of \"dog\" has 3 numbers; expected 2, the width of the embedding",
             ),
+            (
+                "2 3\ndog 1 2 3\n",
+                ":1:1: the file's vectors have 3 numbers; expected 2, the width of the embedding",
+            ),
+            ("dog 1 2\ncat 1\n", ":2:1: the vector of \"cat\" has 1 numbers"),
             ("cat\n", "the vector of \"cat\" has 0 numbers"),
         ] {
             let message = read(content.as_bytes(), 2).unwrap_err();

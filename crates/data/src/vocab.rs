@@ -11,6 +11,7 @@ use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
 use crate::atomic_file::write_atomically;
 use crate::error::{DataError, VocabularyFault};
+use crate::packing::Packing;
 use crate::record::MAX_WORD_ID;
 use crate::text::tokens;
 use crate::word_table::{Key, WordTable};
@@ -81,11 +82,12 @@ impl Vocabulary {
     /// Reads a vocabulary file: a JSON object of word to id, with any white space.
     pub fn read(path: &Path) -> Result<Self, DataError> {
         let bytes = fs::read(path).map_err(DataError::io(path, "read the vocabulary"))?;
-        let text = String::from_utf8(bytes).map_err(|error| DataError::Vocabulary {
-            path: path.to_owned(),
-            line: None,
-            fault: VocabularyFault::NotUtf8 { byte: error.utf8_error().valid_up_to() },
-        })?;
+        let fail = |fault| DataError::Vocabulary { path: path.to_owned(), line: None, fault };
+        if let Some(packing) = Packing::of(&bytes) {
+            return Err(fail(VocabularyFault::Packed(packing)));
+        }
+        let text = String::from_utf8(bytes)
+            .map_err(|error| fail(VocabularyFault::NotUtf8 { byte: error.utf8_error().valid_up_to() }))?;
         Self::parse(&text, path)
     }
 

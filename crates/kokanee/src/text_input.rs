@@ -5,19 +5,16 @@ use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use flate2::bufread::MultiGzDecoder;
 use kokanee_data::DataError;
 use kokanee_data::error::TextFault;
+use kokanee_data::text::{MAX_LINE_BYTES, TextBytes};
 
-/// Far beyond any sentence; it keeps a file without line breaks out of memory.
-const MAX_LINE_BYTES: u64 = 16 << 20;
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BUFFER_BYTES: usize = 1 << 17;
 
 /// Reads lines one after another. A byte order mark at the start and `\r` at a line's end are left out.
 pub(crate) struct TextInput {
     name: PathBuf,
-    input: BufReader<Box<dyn Read>>,
+    input: BufReader<TextBytes>,
     lines: u64,
 }
 
@@ -28,22 +25,21 @@ impl TextInput {
     /// When it cannot be opened.
     pub(crate) fn open(path: Option<&Path>) -> Result<Self> {
         match path.filter(|path| *path != Path::new("-")) {
-            None => Self::new("stdin", Box::new(io::stdin())),
+            None => Self::new("stdin", io::stdin()),
             Some(path) if path.is_dir() => bail!("{} is a folder; expected a text file", path.display()),
             Some(path) => {
                 let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-                Self::new(path, Box::new(file))
+                Self::new(path, file)
             }
         }
     }
 
-    fn new(name: impl Into<PathBuf>, input: Box<dyn Read>) -> Result<Self> {
+    fn new(name: impl Into<PathBuf>, input: impl Read + Send + 'static) -> Result<Self> {
         let name = name.into();
-        let mut raw = BufReader::with_capacity(BUFFER_BYTES, input);
-        let start = raw.fill_buf().with_context(|| format!("cannot read {}", name.display()))?;
-        let input: Box<dyn Read> =
-            if start.starts_with(&GZIP_MAGIC) { Box::new(MultiGzDecoder::new(raw)) } else { Box::new(raw) };
-        Ok(Self { name, input: BufReader::with_capacity(BUFFER_BYTES, input), lines: 0 })
+        match TextBytes::new(input) {
+            Ok(input) => Ok(Self { name, input: BufReader::with_capacity(BUFFER_BYTES, input), lines: 0 }),
+            Err(fault) => Err(DataError::Text { path: name, line: 1, byte: 1, fault }.into()),
+        }
     }
 
     /// What the input is called in messages.
@@ -62,19 +58,20 @@ impl TextInput {
     /// When it is not UTF-8, absurdly long, or cannot be read; the line and byte are named.
     pub(crate) fn next_line(&mut self) -> Result<Option<String>> {
         let mut bytes = Vec::new();
-        let result = (&mut self.input).take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut bytes);
+        let limit = MAX_LINE_BYTES as u64;
+        // The line's end comes on top.
+        let result = (&mut self.input).take(limit + 1).read_until(b'\n', &mut bytes);
         if let Err(error) = result {
-            return Err(
-                self.fault(bytes.len() as u64 + 1, TextFault::Unreadable { problem: error.to_string() })
-            );
+            let fault = self.input.get_ref().fault(&error);
+            return Err(self.fault(bytes.len() as u64 + 1, fault));
         }
         if bytes.is_empty() {
             return Ok(None);
         }
         if bytes.last() == Some(&b'\n') {
             bytes.pop();
-        } else if bytes.len() as u64 > MAX_LINE_BYTES {
-            return Err(self.fault(MAX_LINE_BYTES, TextFault::TooLong { limit: MAX_LINE_BYTES }));
+        } else if bytes.len() as u64 > limit {
+            return Err(self.fault(limit, TextFault::TooLong { limit }));
         }
         if bytes.last() == Some(&b'\r') {
             bytes.pop();
@@ -148,7 +145,7 @@ mod tests {
 
     #[track_caller]
     fn check(bytes: &[u8], expected: Result<&[&str], &str>) {
-        let input = TextInput::new("in", Box::new(io::Cursor::new(bytes.to_vec())));
+        let input = TextInput::new("in", io::Cursor::new(bytes.to_vec()));
         let lines = input.and_then(|mut input| {
             let mut lines = Vec::new();
             while let Some(line) = input.next_line()? {
@@ -172,9 +169,12 @@ mod tests {
         packed.write_all(b"x\ny\n").unwrap();
         let packed = packed.finish().unwrap();
         check(&packed, Ok(&["x", "y"]));
-        let cut = TextInput::new("in", Box::new(io::Cursor::new(packed[..packed.len() / 2].to_vec())));
+        let cut = TextInput::new("in", io::Cursor::new(packed[..packed.len() / 2].to_vec()));
         let error = cut.and_then(|mut input| input.next_line()).unwrap_err().to_string();
-        assert!(error.contains(": cannot read on: ") && error.contains("copied again"), "{error}");
+        assert!(
+            error.contains(": cannot decompress the rest: ") && error.contains("copy it again"),
+            "{error}"
+        );
         check(
             b"ok\nab\xffc\n",
             Err(
@@ -186,11 +186,11 @@ mod tests {
     #[test]
     fn a_chunk_takes_what_has_arrived_and_no_more() {
         let pipe = Pipe(vec![b"a\nb\nc", b"d\n", b"e\n", b"f"]);
-        let mut input = TextInput::new("pipe", Box::new(pipe)).unwrap();
+        let mut input = TextInput::new("pipe", pipe).unwrap();
         for expected in [&["a", "b"][..], &["cd"], &["e"], &["f"], &[]] {
             assert_eq!(input.next_chunk(10).unwrap(), expected);
         }
-        let mut input = TextInput::new("many", Box::new(io::Cursor::new(b"1\n2\n3\n".to_vec()))).unwrap();
+        let mut input = TextInput::new("many", io::Cursor::new(b"1\n2\n3\n".to_vec())).unwrap();
         assert_eq!(input.next_chunk(2).unwrap(), ["1", "2"]);
         assert_eq!(input.lines(), 2);
     }

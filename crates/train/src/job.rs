@@ -17,6 +17,7 @@ use crate::observer::{Level, Observer};
 use crate::summary::{DataSummary, MemoryEstimate, Summary, populate};
 use crate::trainer::{Keep, Outcome};
 use crate::validation::Validation;
+use crate::word_vectors::VectorsReport;
 use crate::{InitialModel, StopFlag, TrainError, Trainer, precision, word_vectors};
 
 /// Everything that is needed to train, checked and built.
@@ -171,6 +172,10 @@ impl TrainingJob {
         let mut trainer = Trainer::new(model, train, plan, h, team)?;
         let mut notes = Vec::new();
         let resumed_from = resumed(&mut trainer, &mut keep, resume, &mut notes)?;
+        let mut warnings: Vec<String> = warnings(h).into_iter().chain(precision::warning(h)).collect();
+        warnings.extend(train_summary.warnings("training data"));
+        warnings.extend(validation_summary.warnings("validation data"));
+        warnings.extend(vectors.iter().filter_map(VectorsReport::warning));
         let summary = Summary {
             train: train_summary,
             validation: validation_summary,
@@ -186,7 +191,7 @@ impl TrainingJob {
             resumed_from,
             initial,
             vectors,
-            warnings: warnings(h).into_iter().chain(precision::warning(h)).collect(),
+            warnings,
         };
         Ok(TrainingJob { trainer, validation, keep, summary, notes })
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use kokanee_contract::{Hyperparameters, special_ids};
-use kokanee_data::{Bucket, Corpus, LengthStatistics, LimitReport, assign};
+use kokanee_data::{Bucket, Corpus, LengthStatistics, LimitReport, SkippedInput, assign};
 use kokanee_nn::ModelConfig;
 
 use crate::initial::InitialReport;
@@ -46,7 +46,7 @@ pub struct Summary {
 }
 
 /// What a corpus looks like.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DataSummary {
     /// Lengths before the length limits.
     pub lengths: LengthStatistics,
@@ -54,6 +54,8 @@ pub struct DataSummary {
     pub limits: LimitReport,
     /// Pairs that are left.
     pub pairs: usize,
+    /// What was not read.
+    pub skipped: SkippedInput,
     /// Share of source and of target tokens that are unknown words, 0 to 1.
     pub unknown: [f64; 2],
 }
@@ -108,7 +110,30 @@ impl DataSummary {
         };
         let unknown =
             [share(corpus.source_tokens(), Corpus::source), share(corpus.target_tokens(), Corpus::target)];
-        DataSummary { lengths, limits, pairs: corpus.len(), unknown }
+        DataSummary { lengths, limits, pairs: corpus.len(), skipped: corpus.skipped().clone(), unknown }
+    }
+
+    /// What is worth a warning in the data called `what`.
+    pub(crate) fn warnings(&self, what: &str) -> Vec<String> {
+        let SkippedInput { empty_sides, files } = &self.skipped;
+        let mut warnings = Vec::new();
+        if *empty_sides > 0 {
+            warnings.push(format!(
+                "{what}: {empty_sides} records with an empty source or an empty target were skipped"
+            ));
+        }
+        if !files.is_empty() {
+            /// A folder may hold thousands.
+            const NAMED: usize = 5;
+            let names: Vec<String> =
+                files.iter().take(NAMED).map(|file| file.display().to_string()).collect();
+            let more = match files.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            warnings.push(format!("{what}: passed over, since not RecordIO: {}{more}", names.join(", ")));
+        }
+        warnings
     }
 }
 

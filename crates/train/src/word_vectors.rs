@@ -48,6 +48,19 @@ pub(crate) fn start(
     Ok(reports)
 }
 
+impl VectorsReport {
+    /// That no word has a vector, which is hardly meant.
+    pub(crate) fn warning(&self) -> Option<String> {
+        (self.found == 0).then(|| {
+            format!(
+                "{} vectors: none of the {} words of the vocabulary is among the {} of the file, so all start at random; are they \
+                 of the same language, case and tokenisation?",
+                self.side, self.vocabulary, self.in_file
+            )
+        })
+    }
+}
+
 impl std::fmt::Display for VectorsReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(

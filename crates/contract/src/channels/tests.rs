@@ -88,9 +88,23 @@ fn every_unusable_channel_is_reported() {
         &[
             "channel `train`: ContentType",
             "channel `train`: TrainingInputMode",
-            "channel `validation`: it is missing from inputdataconfig.json, which lists `validate` (is `validate` meant?)",
+            "channel `validation`: it is missing from inputdataconfig.json, which lists `train`, `validate` (is `validate` meant?)",
             "channel `vocab`: Vocab files are not present in the input directory",
         ],
+    );
+}
+
+#[test]
+fn a_missing_channel_is_told_with_those_that_are_listed() {
+    check_config(
+        r#"{"train":{},"validation":{}}"#,
+        &[
+            "the channel is missing from inputdataconfig.json, which lists `train`, `validation`; training needs",
+        ],
+    );
+    check_config(
+        "{}",
+        &["which lists no channel; training needs", "which lists no channel", "which lists no channel"],
     );
 }
 

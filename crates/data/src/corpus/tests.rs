@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 use crate::record::encode_pair;
 use crate::recordio::append_frame;
@@ -52,6 +54,24 @@ fn a_channel_is_all_its_files_in_the_order_of_their_paths() {
 }
 
 #[test]
+fn records_with_an_empty_side_are_skipped_and_counted() {
+    let bytes = records(&[(&[4], &[4]), (&[], &[4]), (&[4], &[]), (&[], &[]), (&[5], &[5])]);
+    let got = read(&[("a.rec", &bytes)]).expect("reads");
+    assert_eq!((got.len(), got.source(1), got.skipped().empty_sides), (2, &[5][..], 3));
+    // What limits leave still tells it.
+    let (limited, _) = got.apply_limits(10, 1, OverlongPolicy::Truncate);
+    assert_eq!(limited.skipped().empty_sides, 3);
+}
+
+#[test]
+fn foreign_files_are_passed_over_and_named() {
+    let got = read(&[("train.rec", &records(&[(&[4], &[4])])), ("train.idx", b"0\t0\n")]).expect("reads");
+    assert_eq!(got.len(), 1);
+    let names: Vec<_> = got.skipped().files.iter().map(|path| path.file_name().expect("a name")).collect();
+    assert_eq!(names, ["train.idx"]);
+}
+
+#[test]
 fn a_channel_may_be_one_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("train.rec");
@@ -91,16 +111,15 @@ fn faulty_channels_are_refused_with_their_place() {
         ),
     );
     check(
-        &[("a.rec", &bad(&[], &[4]))],
-        &format!(
-            "train/a.rec: record 2 at byte {at}: features[\"source\"] is empty; expected at least one word id"
-        ),
+        &[("a.rec", &records(&[(&[], &[4]), (&[4], &[])]))],
+        "train: each of the 2 record(s) has an empty source or an empty target; nothing is left to train on",
     );
     // Of a faulty record and a faulty frame after it, the first is told.
     check(
-        &[("a.rec", &[bad(&[4], &[]), b"junk".to_vec()].concat())],
+        &[("a.rec", &[bad(&[4], &[20]), b"junk".to_vec()].concat())],
         &format!(
-            "train/a.rec: record 2 at byte {at}: features[\"target\"] is empty; expected at least one word id"
+            "train/a.rec: record 2 at byte {at}: features[\"target\"]: value 1 is 20; expected an id below the \
+             vocabulary's size 20; {beyond}"
         ),
     );
     check(

@@ -131,7 +131,7 @@ fn other_records_are_refused_with_the_field() {
         (
             Record { features: [("source".to_owned(), Value::default())].into(), ..Default::default() },
             Optional,
-            "features[\"source\"] holds no value at all; expected an int32_tensor (or a float tensor of whole numbers)"
+            "features[\"source\"] is empty; expected at least one word id"
                 .into(),
         ),
         (

@@ -76,7 +76,7 @@ fn bad_frames_are_refused_with_their_place() {
         ),
         (
             [0x1f, 0x8b, 8, 0, 0, 0, 0, 0].to_vec(),
-            "x.rec: record 1 at byte 0: the file is gzip-compressed, but RecordIO is read as it is: decompress it \
+            "x.rec: record 1 at byte 0: the file is compressed with gzip, but RecordIO is read as it is: unpack it \
              first (gunzip)",
         ),
         (

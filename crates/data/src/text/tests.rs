@@ -88,7 +88,7 @@ fn unreadable_text_is_refused_with_its_place() {
     }
     let whole = gzip(&b"some words\n".repeat(1000));
     let error = read(&whole[..whole.len() - 12]).expect_err("must be refused");
-    assert!(error.starts_with("x.txt:") && error.contains("cannot read on: "), "{error}");
+    assert!(error.starts_with("x.txt:") && error.contains("cannot decompress the rest: "), "{error}");
     let error = TextFile::open(&std::env::temp_dir()).map(|_| ()).expect_err("must be refused");
     assert!(error.to_string().ends_with("cannot open the text file: it is a folder"), "{error}");
 }

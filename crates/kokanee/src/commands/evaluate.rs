@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use kokanee_data::DataError;
+use kokanee_data::pronunciations::{Entry, Pronunciations};
 use serde::Serialize;
 
 use super::search_options::SearchOptions;
@@ -24,6 +25,7 @@ Examples:
       --target test.en2 --worst 20
   kokanee evaluate --model model --source words.graphemes \\
       --target words.phonemes --group-duplicate-sources --strip-stress
+  kokanee evaluate --model model --pronunciations test.dict --strip-stress
 
 Perplexity and accuracy: how well the model expects the references, word by word, as in the validation of training. BLEU: how
 many n-grams its own answers share with the references, as sacrebleu with tokenize=none. PER: edits (insertions, deletions,
@@ -38,11 +40,14 @@ pub(crate) struct EvaluateArgs {
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
     /// Source text, one sentence a line, plain or .gz
-    #[arg(long, value_name = "FILE")]
-    source: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "pronunciations")]
+    source: Option<PathBuf>,
     /// References with as many lines; give it again for further references of the same sources
-    #[arg(long, value_name = "FILE", required = true)]
+    #[arg(long, value_name = "FILE", required_unless_present = "pronunciations")]
     target: Vec<PathBuf>,
+    /// A dictionary instead of texts, as `kokanee prepare` takes it: every pronunciation of a word is a reference
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "target"])]
+    pronunciations: Option<PathBuf>,
     /// Take equal source lines as one source with several references
     #[arg(long)]
     group_duplicate_sources: bool,
@@ -101,8 +106,12 @@ struct WorstSentence {
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let started = Instant::now();
     let translator = args.search.open(&args.model, 1, false)?;
-    let mut items = read_items(&args.source, &args.target)?;
-    if args.group_duplicate_sources {
+    let mut items = match (&args.pronunciations, &args.source) {
+        (Some(dictionary), _) => read_pronunciations(dictionary)?,
+        (None, Some(source)) => read_items(source, &args.target)?,
+        (None, None) => bail!("give --source and --target, or --pronunciations"),
+    };
+    if args.group_duplicate_sources || args.pronunciations.is_some() {
         items = evaluation::group_by_source(items);
     }
     let stress = if args.strip_stress { Stress::Stripped } else { Stress::Counts };
@@ -119,6 +128,13 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
         write_json(path, &figures)?;
     }
     print(&figures.report(&quality))
+}
+
+/// An item for each entry of a dictionary.
+fn read_pronunciations(dictionary: &Path) -> Result<Vec<Item>> {
+    let read = Pronunciations::read(dictionary)?;
+    let item = |entry: &Entry| Item { source: entry.letters.clone(), references: vec![entry.sounds.clone()] };
+    Ok(read.entries().iter().map(item).collect())
 }
 
 /// Items of a source file and files of references with as many lines.

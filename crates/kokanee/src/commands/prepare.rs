@@ -1,15 +1,19 @@
 //! `kokanee prepare`: parallel text in, vocabularies and RecordIO files out.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use indicatif::ProgressBar;
 use kokanee_data::prepare::DEFAULT_MAX_SEQ_LEN;
+use kokanee_data::pronunciations::{Entry, Pronunciations};
 use kokanee_data::{PrepareOptions, Progress, VocabularyLimits};
+use tempfile::TempDir;
 
 use crate::output_file::{print, write_json};
 use crate::render::human;
@@ -26,6 +30,8 @@ Examples:
   kokanee prepare -ts test.de -tt test.en -to test.rec --output-dir test-data \\
       --vocab-source-json data/vocab.src.json \\
       --vocab-target-json data/vocab.trg.json
+  kokanee prepare --train-pronunciations train.dict \\
+      --val-pronunciations val.dict --output-dir g2p
 
 Text is UTF-8, one sentence a line, tokens separated by whitespace, plain or gzip-compressed. Line N of the target must be
 the translation of line N of the source; pairs with a blank side are left out. The spellings of AWS's script are understood:
@@ -47,17 +53,24 @@ const SHORT_SPELLINGS: [(&str, &str); 7] = [
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PrepareArgs {
     /// Training text, source side (-ts)
-    #[arg(long, value_name = "FILE")]
-    train_source: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "train_pronunciations")]
+    train_source: Option<PathBuf>,
     /// Training text, target side (-tt)
-    #[arg(long, value_name = "FILE")]
-    train_target: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "train_pronunciations")]
+    train_target: Option<PathBuf>,
     /// Validation text, source side (-vs)
     #[arg(long, value_name = "FILE")]
     val_source: Option<PathBuf>,
     /// Validation text, target side (-vt)
     #[arg(long, value_name = "FILE")]
     val_target: Option<PathBuf>,
+    /// A dictionary to train on instead of texts: a word, white space and its sounds on each line, as in CMUdict. Letters
+    /// become the source, sounds the target; word(2) is another pronunciation of word
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["train_source", "train_target"])]
+    train_pronunciations: Option<PathBuf>,
+    /// The same for validation
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["val_source", "val_target"])]
+    val_pronunciations: Option<PathBuf>,
     /// Training records to write (-to)
     #[arg(long, value_name = "FILE", default_value = "train.rec")]
     train_output: PathBuf,
@@ -108,11 +121,14 @@ pub(crate) fn accept_short_spellings(mut args: Vec<OsString>) -> Vec<OsString> {
         return args;
     }
     for arg in args.iter_mut().skip(2).take_while(|arg| *arg != "--") {
-        let Some(text) = arg.to_str() else { continue };
-        let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
-        let known = SHORT_SPELLINGS.iter().find(|(short, _)| *short == name);
+        // A file's name need not be UTF-8.
+        let bytes = arg.as_bytes();
+        let name_end = bytes.iter().position(|&byte| byte == b'=').unwrap_or(bytes.len());
+        let known = SHORT_SPELLINGS.iter().find(|(short, _)| short.as_bytes() == &bytes[..name_end]);
         if let Some((_, long)) = known {
-            *arg = value.map_or_else(|| (*long).into(), |value| format!("{long}={value}").into());
+            let mut spelt = OsString::from(long);
+            spelt.push(OsStr::from_bytes(&bytes[name_end..]));
+            *arg = spelt;
         }
     }
     args
@@ -125,7 +141,8 @@ pub(crate) fn accept_short_spellings(mut args: Vec<OsString>) -> Vec<OsString> {
 pub(crate) fn run(args: &PrepareArgs) -> Result<()> {
     let started = Instant::now();
     let bars = Bars { quiet: args.quiet, bar: Mutex::new(None) };
-    let report = kokanee_data::prepare(&args.options(), &bars)?;
+    let texts = Texts::of(args)?;
+    let report = kokanee_data::prepare(&args.options(&texts), &bars)?;
     if let Some(path) = &args.report_json {
         write_json(path, &report)?;
     }
@@ -142,12 +159,14 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<()> {
 }
 
 impl PrepareArgs {
-    fn options(&self) -> PrepareOptions {
+    fn options(&self, texts: &Texts) -> PrepareOptions {
+        let [train_source, train_target] = texts.train.clone();
+        let (val_source, val_target) = texts.validation.clone();
         PrepareOptions {
-            train_source: self.train_source.clone(),
-            train_target: self.train_target.clone(),
-            val_source: self.val_source.clone(),
-            val_target: self.val_target.clone(),
+            train_source,
+            train_target,
+            val_source,
+            val_target,
             train_output: self.train_output.clone(),
             val_output: self.val_output.clone(),
             output_dir: self.output_dir.clone(),
@@ -166,6 +185,52 @@ impl PrepareArgs {
             max_seq_len_target: self.max_seq_len_target,
         }
     }
+}
+
+/// The texts to prepare, source and target.
+struct Texts {
+    train: [PathBuf; 2],
+    validation: (Option<PathBuf>, Option<PathBuf>),
+    /// Holds the texts of dictionaries for as long as they are read.
+    _written: Option<TempDir>,
+}
+
+impl Texts {
+    /// Those that were given. Dictionaries are written out as texts.
+    fn of(args: &PrepareArgs) -> Result<Self> {
+        let dictionaries = [&args.train_pronunciations, &args.val_pronunciations];
+        let written = dictionaries.iter().any(|given| given.is_some()).then(tempfile::tempdir).transpose();
+        let written = written.context("cannot make a temporary folder for the entries of the dictionary")?;
+        let texts = |name, dictionary: &Option<PathBuf>| match (dictionary, &written) {
+            (Some(dictionary), Some(folder)) => write_texts(dictionary, folder.path(), name).map(Some),
+            _ => Ok(None),
+        };
+        let train =
+            match (texts("train", &args.train_pronunciations)?, &args.train_source, &args.train_target) {
+                (Some(texts), ..) => texts,
+                (None, Some(source), Some(target)) => [source.clone(), target.clone()],
+                _ => bail!("give --train-source and --train-target, or --train-pronunciations"),
+            };
+        let validation = match texts("validation", &args.val_pronunciations)? {
+            Some([source, target]) => (Some(source), Some(target)),
+            None => (args.val_source.clone(), args.val_target.clone()),
+        };
+        Ok(Self { train, validation, _written: written })
+    }
+}
+
+/// The letters and the sounds of a dictionary's entries as two texts.
+fn write_texts(dictionary: &Path, folder: &Path, name: &str) -> Result<[PathBuf; 2]> {
+    let read = Pronunciations::read(dictionary)?;
+    let text = |side: fn(&Entry) -> &str| -> String {
+        read.entries().iter().flat_map(|entry| [side(entry), "\n"]).collect()
+    };
+    let texts = [text(|entry| &entry.letters), text(|entry| &entry.sounds)];
+    let paths = ["letters", "sounds"].map(|side| folder.join(format!("{name}.{side}")));
+    for (path, text) in paths.iter().zip(texts) {
+        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(paths)
 }
 
 /// Progress on stderr: one bar a phase.
@@ -237,5 +302,8 @@ mod tests {
         check("kokanee prepare -tsx -s -- -ts", "kokanee prepare -tsx -s -- -ts");
         check("kokanee translate -ts a", "kokanee translate -ts a");
         check("kokanee", "kokanee");
+        let file = OsStr::from_bytes(b"-ts=caf\xe9").to_owned();
+        let rewritten = accept_short_spellings(vec!["kokanee".into(), "prepare".into(), file]);
+        assert_eq!(rewritten[2].as_bytes(), b"--train-source=caf\xe9");
     }
 }

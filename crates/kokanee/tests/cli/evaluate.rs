@@ -51,6 +51,19 @@ fn stress_can_be_left_out() {
 }
 
 #[test]
+fn every_pronunciation_of_a_dictionary_is_a_reference() {
+    let work = Workplace::new();
+    work.write("d.dict", ";;; letters are their capitals\nab\tX Y\nab(2)\tA B\ncd  C D # as in CMUdict\n");
+    let (_, figures) = evaluate(&work, "--pronunciations d.dict");
+    assert_eq!((&figures["sources"], &figures["references"]), (&2.into(), &3.into()), "{figures}");
+    assert_eq!(figures["wer"], 0.0, "{figures}");
+    work.write("bad.dict", "ab\tA B\ncd\n");
+    let run = |options: &str| work.run(&format!("evaluate --model {} {options}", model()));
+    run("--pronunciations bad.dict").refused(&["bad.dict:2:1: no sounds follow \"cd\""]);
+    run("--pronunciations d.dict --source s").misused(&["cannot be used with"]);
+}
+
+#[test]
 fn what_cannot_be_measured_is_refused() {
     let work = Workplace::new();
     work.write("two", "a\nb\n");

@@ -1,6 +1,6 @@
 use std::io::Write as _;
 
-use crate::workplace::{Workplace, pairs};
+use crate::workplace::{Workplace, model, pairs};
 
 #[test]
 fn the_spellings_of_the_script_and_ours_do_the_same() {
@@ -40,6 +40,73 @@ fn one_vocabulary_with_limits() {
         let expected = "{\n    \"<pad>\": 0,\n    \"<unk>\": 1,\n    \"<s>\": 2,\n    \"</s>\": 3,\n    \"x\": 4,\n    \"p\": 5\n}";
         assert_eq!(work.read(file), expected);
     }
+}
+
+#[test]
+fn a_dictionary_of_pronunciations_is_prepared() {
+    let work = Workplace::new();
+    work.write("train.dict", "abend\tAE1 B EH0 N D\nabend(2)\tAH0 B EH1 N D\naber\tEY1 B ER0\n");
+    work.write("val.dict", "aber\tEY1 B ER0\n");
+    let said = work
+        .run("prepare --train-pronunciations train.dict --val-pronunciations val.dict --output-dir data")
+        .well();
+    assert!(said.stdout.contains("1 of 1 validation pairs are"), "{said:?}");
+    let records = work.run(
+        "inspect data/train.rec --vocab-source data/vocab.src.json --vocab-target data/vocab.trg.json --head 3",
+    );
+    let records = records.well().stdout;
+    for part in ["a b e n d", "AE1 B EH0 N D", "AH0 B EH1 N D", "a b e r"] {
+        assert!(records.contains(part), "lacks {part}: {records}");
+    }
+    work.run("prepare --train-pronunciations train.dict -ts a -tt b").misused(&["cannot be used with"]);
+    work.write("no.dict", "a\n");
+    work.run("prepare --train-pronunciations no.dict").refused(&["no.dict:1:1: no sounds follow \"a\""]);
+}
+
+#[test]
+fn a_pipe_that_would_be_read_twice_is_refused_and_one_that_is_read_once_works() {
+    let work = Workplace::new();
+    let (source, target) = pairs(20, 1);
+    work.write("s", &source);
+    work.write("t", &target);
+    let refusal =
+        ["/dev/stdin: the training text is read twice", "a pipe can be read once only", "give a file"];
+    work.run_with("prepare -ts /dev/stdin -tt t", &source).refused(&refusal);
+    work.run_with("prepare -ts s -tt /dev/stdin", &target).refused(&refusal);
+    assert!(!work.path("train.rec").exists());
+    work.run_with("prepare -ts s -tt t -vs /dev/stdin -vt t --output-dir files", &source).well();
+    // With both vocabularies nothing is counted.
+    let vocabularies = "--vocab-source-json files/vocab.src.json --vocab-target-json files/vocab.trg.json";
+    work.run_with(&format!("prepare -ts /dev/stdin -tt t {vocabularies} --output-dir piped"), &source).well();
+    let read = |file: &str| std::fs::read(work.path(file)).unwrap();
+    assert_eq!(read("files/train.rec"), read("piped/train.rec"));
+}
+
+/// A file of each kind, made by the program of its name.
+const PACKED: [(&str, &[u8], &str); 4] = [
+    ("text.bz2", include_bytes!("../data/packed/text.bz2"), "compressed with bzip2"),
+    ("text.xz", include_bytes!("../data/packed/text.xz"), "compressed with xz"),
+    ("text.zip", include_bytes!("../data/packed/text.zip"), "a zip archive"),
+    (
+        "twice.gz",
+        include_bytes!("../data/packed/twice.gz"),
+        "compressed with gzip, and what comes out of it is compressed with gzip",
+    ),
+];
+
+#[test]
+fn texts_that_are_compressed_in_other_ways_are_named() {
+    let work = Workplace::new();
+    work.write("t", "a\nb\nc\n");
+    for (name, bytes, how) in PACKED {
+        work.write(name, bytes);
+        let refusal = format!("{name}:1:1: the file is {how}");
+        work.run(&format!("prepare -ts {name} -tt t")).refused(&[&refusal, "unpack it first"]);
+        work.run(&format!("evaluate --model {} --source {name} --target t", model())).refused(&[&refusal]);
+        work.run(&format!("translate --model {} --input {name}", model())).refused(&[&refusal]);
+    }
+    let how = "xz: the file is compressed with xz, but a vocabulary is read as it is";
+    work.run("prepare -ts t -tt t --vocab-source-json text.xz").refused(&[how]);
 }
 
 #[track_caller]

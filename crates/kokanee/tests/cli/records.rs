@@ -61,15 +61,49 @@ fn damaged_records_are_refused_with_their_place() {
         &[&at, "are not an aialgs.data.Record in protobuf encoding"],
     );
     check(&file(&[good.clone(), Vec::new()]), &[&at, "features[\"source\"] is missing"]);
-    check(&file(&[good.clone(), record(&[], &[4])]), &[&at, "features[\"source\"] is empty"]);
-    check(&file(&[good.clone(), record(&[4], &[])]), &[&at, "features[\"target\"] is empty"]);
+    check(&file(&[record(&[], &[4]), record(&[4], &[])]), &["each of the 2 record(s) has an empty source"]);
     check(&file(&[good.clone(), record(&[4, -1], &[4])]), &[&at, "features[\"source\"]: value 2 is -1"]);
     check(
         &file(&[good, record(&[4], &[4, 99])]),
         &[&at, "features[\"target\"]: value 2 is 99", "an id below the vocabulary's size 10"],
     );
     check(b"", &["no record in 1 file(s)"]);
-    check(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0], &["gzip-compressed", "decompress it first"]);
+    check(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0], &["compressed with gzip", "unpack it first (gunzip)"]);
+}
+
+#[test]
+fn empty_sides_and_foreign_files_are_passed_over_and_told() {
+    let work = Workplace::new();
+    prepared(&work);
+    let pair = record(&[4, 5], &[4, 5]);
+    work.write("channel/train.rec", file(&[pair.clone(), record(&[], &[4]), record(&[4], &[]), pair]));
+    work.write("channel/train.idx", "0\t0\n1\t48\n");
+    let line = "train --train channel --validation data/val.rec --vocab data --output model";
+    let said = work.run(&format!("{line} {TINY} --set max_num_batches=1")).well();
+    for part in [
+        "training data: 2 pairs",
+        "training data: 2 records with an empty source or an empty target were skipped",
+        "training data: passed over, since not RecordIO: channel/train.idx",
+    ] {
+        assert!(said.stdout.contains(part), "lacks {part}: {}", said.stdout);
+    }
+}
+
+#[test]
+fn word_vectors_of_other_words_bring_a_warning() {
+    let work = Workplace::new();
+    prepared(&work);
+    let vector = " 0.5".repeat(16);
+    work.write("other.vec", format!("house{vector}\n. . .{vector}\ntree{vector}\n"));
+    let line = "train --train data/train.rec --validation data/val.rec --vocab data --output model";
+    let said =
+        work.run(&format!("{line} {TINY} --set max_num_batches=1 --set source_vectors=other.vec")).well();
+    let warning = "source vectors: none of the 6 words of the vocabulary is among the 3 of the file";
+    assert!(
+        said.stdout.lines().any(|line| line.contains("WARN") && line.contains(warning)),
+        "{}",
+        said.stdout
+    );
 }
 
 #[track_caller]

@@ -232,7 +232,12 @@ fn sample() -> Workplace {
     {
         work.write(name, text);
     }
-    work.write("words.tsv", "tomato\tT AH M EY T OW\ntomato(2)\tT AH M AA T OW\ntest\tT EH S T\n");
+    for set in ["train", "val", "test"] {
+        work.write(
+            &format!("{set}.dict"),
+            "tomato\tT AH M EY T OW\ntomato(2)\tT AH M AA T OW\ntest\tT EH S T\n",
+        );
+    }
     work.write("sentences.txt", &source);
     work.write("texts/one.txt", &source);
     let objects = |key: &str| -> String {

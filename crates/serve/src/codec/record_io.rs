@@ -144,7 +144,7 @@ fn frame_problem(fault: &FrameFault) -> String {
                 got.join(" ")
             )
         }
-        FrameFault::Gzip => "the body is gzip-compressed; send RecordIO as it is".to_owned(),
+        FrameFault::Packed(packing) => format!("the body is {packing}; send RecordIO as it is"),
         FrameFault::Truncated { part, expected, got } => {
             format!("its {part} is cut short: expected {expected} bytes, got {got}; the body is incomplete")
         }
