@@ -6,6 +6,7 @@
 mod arrows;
 mod files;
 mod markdown;
+mod named_tests;
 mod names;
 mod paths;
 mod rust_source;
@@ -74,6 +75,7 @@ fn check(workspace: &Workspace, tree: &Tree) -> Vec<Finding> {
     let mut findings = arrows::check(&workspace.packages, tree);
     findings.extend(files::check(tree));
     findings.extend(paths::check(tree));
+    findings.extend(named_tests::check(tree));
     let sources: Vec<(&str, RustSource)> =
         tree.texts(".rs").map(|(path, text)| (path, RustSource::parse(text))).collect();
     findings.extend(unsafe_code::check(&sources));

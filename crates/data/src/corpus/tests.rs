@@ -147,6 +147,25 @@ fn faulty_channels_are_refused_with_their_place() {
     );
 }
 
+#[test]
+fn a_divided_record_that_makes_no_sense_tells_how_it_was_joined() {
+    let whole = records(&[(&[4, 5], &[4])]);
+    let payload = &whole[8..];
+    // Cut where the data holds no magic number, as readers that join parts without it expect.
+    let mut bytes = Vec::new();
+    for (flag, part) in [(1_u32, &payload[..8]), (3, &payload[8..])] {
+        bytes.extend_from_slice(&whole[..4]);
+        bytes.extend_from_slice(&(flag << 29 | part.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(part);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    }
+    let error = read(&[("a.rec", &bytes)]).expect_err("must be refused");
+    assert!(
+        error.contains("divided into 2 parts, which were joined with the magic number between them"),
+        "{error}"
+    );
+}
+
 #[cfg(unix)]
 #[test]
 fn links_that_lead_back_are_refused() {

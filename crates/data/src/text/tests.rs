@@ -93,6 +93,16 @@ fn unreadable_text_is_refused_with_its_place() {
     assert!(error.to_string().ends_with("cannot open the text file: it is a folder"), "{error}");
 }
 
+#[test]
+fn the_documented_limit_of_a_line_is_the_programs() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/preparing-data.md");
+    let page = std::fs::read_to_string(page).expect("reads");
+    let limit = format!("a line of more than {} MiB", MAX_LINE_BYTES >> 20);
+    assert!(page.contains(&limit), "the page does not say {limit:?}");
+    let refused = TextFault::TooLong { limit: MAX_LINE_BYTES as u64 }.to_string();
+    assert!(refused.contains("1048576 bytes"), "{refused}");
+}
+
 proptest! {
     #[test]
     fn tokens_are_what_lies_between_white_space(line in "([a-c]|\\PC|\\s|[\\x1c-\\x1f]){0,40}") {

@@ -11,6 +11,7 @@ mod prepare;
 mod records;
 mod score;
 mod serve;
+mod situations;
 mod train;
 mod transform;
 mod translate;
