@@ -7,12 +7,14 @@ use kokanee_contract::{
     CnnActivationType, Hyperparameters, NetworkType, RnnAttentionType, RnnCellType, RnnDecoderStateInit,
     WeightTying,
 };
+use kokanee_kernels::packed::Format;
 use kokanee_kernels::{Precision, Team};
 use kokanee_tensor::{Gradient, Tape, Tensor};
 
 use crate::batch::{Batch, Sequences};
 use crate::graph::Graph;
 use crate::random::Stream;
+use crate::weights::Weights;
 use crate::{Model, ModelConfig};
 
 const VOCABULARY: usize = 11;
@@ -122,7 +124,8 @@ fn steps_say_what_teacher_forcing_says() {
         let encoded = layers.encode(&graph, &batch.source);
         let forced =
             decoder.decode(&graph, &encoded, &batch.target, layers.embed_target(&graph, &batch.target));
-        let graph = Graph::packed(&tape, model.parameters());
+        let weights = Weights::new(model.parameters(), Format::F32);
+        let graph = Graph::of_decoder(&tape, &weights);
         let steps = decoder.prepare(&graph);
         let memory = decoder.memory(&graph, &encoded);
         for sentence in 0..batch.len() {

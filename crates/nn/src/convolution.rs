@@ -2,7 +2,7 @@
 
 use kokanee_contract::CnnActivationType;
 use kokanee_kernels::conv::{Activation, Window};
-use kokanee_tensor::ops::{self, Filters, Weight};
+use kokanee_tensor::ops::{self, Filters};
 use kokanee_tensor::{Rows, Var};
 
 use crate::config::CnnConfig;
@@ -63,9 +63,9 @@ impl Convolutions {
 
     /// Inputs of the first layer R x H: embedded words R x E plus the vectors of their positions, projected.
     pub(crate) fn input(&self, graph: &Graph<'_>, embedded: Var, positions: Rows) -> Var {
-        let positions = ops::embedding(graph.tape, graph.var(self.positions), positions);
+        let positions = ops::embedding(graph.tape, &graph.table(self.positions), positions);
         let x = ops::add(graph.tape, embedded, &positions);
-        ops::linear(graph.tape, &x, &Weight::whole(graph.var(self.input)), &[])
+        ops::linear(graph.tape, &x, &graph.weight(self.input), &[])
     }
 
     /// Number of layers.
@@ -75,9 +75,6 @@ impl Convolutions {
 
     /// The filters of every layer, laid out for products.
     pub(crate) fn filters(&self, graph: &Graph<'_>) -> Vec<Filters> {
-        let lay_out = |&(weight, bias): &(ParameterId, ParameterId)| {
-            Filters::new(graph.tape, graph.var(weight), graph.var(bias), self.window)
-        };
-        self.layers.iter().map(lay_out).collect()
+        self.layers.iter().map(|&(weight, bias)| graph.filters(weight, bias, self.window)).collect()
     }
 }

@@ -13,12 +13,13 @@ use crate::config::DecoderConfig;
 use crate::decode::{Decoding, Request, Search, Translation, translate};
 use crate::graph::Graph;
 use crate::random::Stream;
+use crate::weights::Weights;
 use crate::{LengthStatistics, Model};
 use kokanee_contract::BeamSearchRule;
 use kokanee_contract::special_ids::{BOS, EOS, PAD};
 use kokanee_kernels::packed::Format;
 use kokanee_kernels::{Precision, Team};
-use kokanee_tensor::ops::{self, Weight};
+use kokanee_tensor::ops;
 use kokanee_tensor::{Gradient, Tape, Tensor};
 use kokanee_testkit::golden;
 
@@ -275,13 +276,14 @@ impl Golden {
     fn first_row_attention(&self, source: &[u32], steps: usize) -> Vec<Vec<f32>> {
         const BEAM: usize = 5;
         let tape = Tape::forgetting(Arc::clone(&self.team));
-        let graph = Graph::packed(&tape, self.model.parameters());
+        let weights = Weights::new(self.model.parameters(), Format::F32);
+        let graph = Graph::of_decoder(&tape, &weights);
         let layers = &self.model.layers;
         let batch = self.model.batch([(source, &[][..])]);
         let encoded = layers.encode(&graph, &batch.source);
         let decoder = layers.decoder.prepare(&graph);
         let memory = layers.decoder.memory(&graph, &encoded);
-        let output = Weight::whole(graph.var(layers.output_weight));
+        let output = graph.weight(layers.output_weight);
         let length = batch.source.span(0).len();
         let mut state = layers.decoder.start(&graph, &encoded, &[0; BEAM]);
         // (score, last word, words said, finished)
@@ -346,7 +348,8 @@ impl Golden {
 
     fn forced_attention(&self, source: &[u32], target: &[u32]) -> Vec<Vec<f32>> {
         let tape = Tape::forgetting(Arc::clone(&self.team));
-        let graph = Graph::packed(&tape, self.model.parameters());
+        let weights = Weights::new(self.model.parameters(), Format::F32);
+        let graph = Graph::of_decoder(&tape, &weights);
         let layers = &self.model.layers;
         let batch = self.model.batch([(source, target)]);
         let encoded = layers.encode(&graph, &batch.source);

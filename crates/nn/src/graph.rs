@@ -1,39 +1,85 @@
 //! A model's parameters on a tape.
 
+use std::ops::Range;
+
+use kokanee_kernels::conv::Window;
+use kokanee_tensor::ops::{Filters, Table, Weight};
 use kokanee_tensor::{Tape, Var};
 
 use crate::params::{ParameterId, Parameters};
+use crate::weights::Weights;
 
-/// Where layers compute: the tape, and the variable of each parameter.
+/// Where layers compute: the tape, and what they read of each parameter.
 pub(crate) struct Graph<'t> {
     pub(crate) tape: &'t Tape,
-    parameters: Vec<Var>,
+    parameters: Source<'t>,
+}
+
+/// Where parameters come from.
+enum Source<'t> {
+    /// The variables of a tape, for training and teacher forcing.
+    Variables(Vec<Var>),
+    /// A decoder.
+    LaidOut(&'t Weights),
 }
 
 impl<'t> Graph<'t> {
+    /// Where gradients can be asked for.
     pub(crate) fn new(tape: &'t Tape, parameters: &Parameters) -> Self {
-        Graph { tape, parameters: parameters.iter().map(|p| tape.parameter(p.value.clone())).collect() }
+        let variables = parameters.iter().map(|p| tape.parameter(p.value.clone())).collect();
+        Graph { tape, parameters: Source::Variables(variables) }
     }
 
-    /// As a decoder computes in `f32`: weights are laid out for products.
-    #[cfg(test)]
-    pub(crate) fn packed(tape: &'t Tape, parameters: &Parameters) -> Self {
-        use kokanee_kernels::packed::Format;
-        let packed = |value| Var::packed_weight(value, Format::F32);
-        Graph { tape, parameters: parameters.iter().map(|p| packed(p.value.clone())).collect() }
+    /// Where a decoder computes with the weights that it keeps.
+    pub(crate) fn of_decoder(tape: &'t Tape, weights: &'t Weights) -> Self {
+        Graph { tape, parameters: Source::LaidOut(weights) }
     }
 
-    /// Where a decoder computes with parameters that it keeps.
-    pub(crate) fn of_vars(tape: &'t Tape, parameters: &[Var]) -> Self {
-        Graph { tape, parameters: parameters.to_vec() }
-    }
-
+    /// A vector, or a weight that gradients are wanted for.
     pub(crate) fn var(&self, id: ParameterId) -> &Var {
-        &self.parameters[id.0]
+        match &self.parameters {
+            Source::Variables(variables) => &variables[id.0],
+            Source::LaidOut(weights) => weights.values(id),
+        }
     }
 
-    /// All parameters in order.
+    /// A weight of products.
+    pub(crate) fn weight(&self, id: ParameterId) -> Weight {
+        match &self.parameters {
+            Source::Variables(variables) => Weight::whole(&variables[id.0]),
+            Source::LaidOut(weights) => weights.matrix(self.tape.team(), id, None),
+        }
+    }
+
+    /// The columns of a weight that meet one of the inputs.
+    pub(crate) fn columns(&self, id: ParameterId, columns: Range<usize>) -> Weight {
+        match &self.parameters {
+            Source::Variables(variables) => Weight::columns(&variables[id.0], columns),
+            Source::LaidOut(weights) => weights.matrix(self.tape.team(), id, Some(columns)),
+        }
+    }
+
+    /// The filters of a convolution.
+    pub(crate) fn filters(&self, weight: ParameterId, bias: ParameterId, window: Window) -> Filters {
+        match &self.parameters {
+            Source::Variables(variables) => Filters::new(&variables[weight.0], &variables[bias.0], window),
+            Source::LaidOut(weights) => weights.filters(self.tape.team(), weight, bias, window),
+        }
+    }
+
+    /// A table of which rows are looked up.
+    pub(crate) fn table(&self, id: ParameterId) -> Table {
+        match &self.parameters {
+            Source::Variables(variables) => Table::Var(variables[id.0].clone()),
+            Source::LaidOut(weights) => weights.table(self.tape.team(), id),
+        }
+    }
+
+    /// All variables in order.
     pub(crate) fn into_vars(self) -> Vec<Var> {
-        self.parameters
+        match self.parameters {
+            Source::Variables(variables) => variables,
+            Source::LaidOut(_) => Vec::new(),
+        }
     }
 }

@@ -41,7 +41,7 @@ impl Initialisation {
     /// is added.
     pub fn apply(&self, parameters: &mut Parameters, team: &Team) {
         for parameter in parameters.iter_mut() {
-            let mut tensor = Tensor::zeros(parameter.value.shape().clone());
+            let mut tensor = Tensor::lasting(parameter.value.shape().clone());
             if params::is_recurrent_weight(&parameter.name) {
                 self.orthogonal(&parameter.name, &mut tensor, team);
             } else if params::is_weight(&parameter.name) {

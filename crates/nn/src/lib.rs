@@ -21,6 +21,7 @@ pub mod model;
 pub mod params;
 pub mod random;
 mod rnn;
+mod weights;
 
 pub use artifact::{Artifact, ArtifactError, LengthStatistics};
 pub use batch::Batch;

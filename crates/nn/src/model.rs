@@ -151,10 +151,9 @@ impl Model {
             Side::Source => self.layers.source_embedding,
             Side::Target => self.layers.target_embedding,
         };
-        let mut table = (*self.parameters.get(id).value).clone();
+        let table = self.parameters.values_mut(id);
         let width = table.cols();
         gather::scatter_rows(&Team::new(1), table.data_mut(), vectors, width, ids);
-        self.parameters.set(id, table);
     }
 
     /// A batch of (source, target) pairs as this model wants them.
@@ -218,14 +217,14 @@ impl Model {
 impl Layers {
     /// Encodes sources.
     pub(crate) fn encode(&self, graph: &Graph<'_>, source: &Sequences) -> Encoded {
-        let embedded = ops::embedding(graph.tape, graph.var(self.source_embedding), source.ids());
+        let embedded = ops::embedding(graph.tape, &graph.table(self.source_embedding), source.ids());
         let embedded = ops::dropout(graph.tape, embedded, self.embedding_dropout[0]);
         self.encoder.encode(graph, source, embedded)
     }
 
     /// Embedded target words, T x E.
     pub(crate) fn embed_target(&self, graph: &Graph<'_>, target: &Sequences) -> Var {
-        let embedded = ops::embedding(graph.tape, graph.var(self.target_embedding), target.ids());
+        let embedded = ops::embedding(graph.tape, &graph.table(self.target_embedding), target.ids());
         ops::dropout(graph.tape, embedded, self.embedding_dropout[1])
     }
 }

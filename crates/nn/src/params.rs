@@ -36,11 +36,9 @@ impl Parameters {
         &self.entries[id.0]
     }
 
-    /// Replaces the values of a parameter by others of the same shape.
-    pub(crate) fn set(&mut self, id: ParameterId, value: Tensor) {
-        let parameter = &mut self.entries[id.0];
-        assert_eq!(parameter.value.shape(), value.shape(), "shape of {}", parameter.name);
-        parameter.value = Arc::new(value);
+    /// The values of a parameter, for changing: copied first where somebody else holds them.
+    pub(crate) fn values_mut(&mut self, id: ParameterId) -> &mut Tensor {
+        Arc::make_mut(&mut self.entries[id.0].value)
     }
 
     /// Number of parameters (tensors).
@@ -123,7 +121,7 @@ impl Builder {
 
     /// The parameters as zeros, to be initialised.
     pub(crate) fn zeros(self) -> Parameters {
-        let zeros = |(name, shape)| Parameter { name, value: Arc::new(Tensor::zeros(shape)) };
+        let zeros = |(name, shape)| Parameter { name, value: Arc::new(Tensor::lasting(shape)) };
         Parameters { entries: self.declared.into_iter().map(zeros).collect() }
     }
 

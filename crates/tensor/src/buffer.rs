@@ -34,11 +34,14 @@ fn class(len: usize) -> usize {
     len.max(1).div_ceil(step) * step
 }
 
-/// `len` initialised floats that return to the pool when dropped.
+/// `len` initialised floats.
 pub(crate) struct Buffer {
-    /// As long as its class; always initialised.
+    /// Always initialised.
     memory: Block<f32>,
     len: usize,
+    /// Whether it waits in the pool for its next use when it is dropped; its memory is as long as its class then. What lives long, like
+    /// a parameter, goes back to the system: nothing of its size may ever be asked for again.
+    pooled: bool,
 }
 
 impl Buffer {
@@ -52,12 +55,17 @@ impl Buffer {
             Some(memory)
         });
         let memory = reused.unwrap_or_else(|| Block::zeros(capacity));
-        let mut buffer = Buffer { memory, len };
+        let mut buffer = Buffer { memory, len, pooled: true };
         if cfg!(debug_assertions) {
             // Whoever reads before writing shall notice.
             buffer.fill(f32::NAN);
         }
         buffer
+    }
+
+    /// Zeros that do not come from the pool and do not go there.
+    pub(crate) fn lasting(len: usize) -> Buffer {
+        Buffer { memory: Block::zeros(len), len, pooled: false }
     }
 }
 
@@ -78,8 +86,7 @@ impl From<Vec<f32>> for Buffer {
     fn from(values: Vec<f32>) -> Self {
         let len = values.len();
         if len >= LARGE {
-            // As long as its values: where that is no class, its memory goes back to the system when it is dropped.
-            return Buffer { memory: Block::from(&values[..]), len };
+            return Buffer { memory: Block::from(&values[..]), len, pooled: false };
         }
         let mut buffer = Buffer::scratch(len);
         buffer.copy_from_slice(&values);
@@ -90,10 +97,10 @@ impl From<Vec<f32>> for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let memory = std::mem::take(&mut self.memory);
-        let bytes = size_of_val(&memory[..]);
-        if memory.len() != class(memory.len()) {
+        if !self.pooled {
             return;
         }
+        let bytes = size_of_val(&memory[..]);
         // The pool is gone when its thread ends; then memory just goes back to the system.
         let _ = POOL.try_with(|pool| {
             let mut pool = pool.borrow_mut();
@@ -117,6 +124,19 @@ mod tests {
             assert_eq!(class(capacity), capacity, "{len}");
             assert!(len < 1024 || capacity <= len + len / 4 + 1, "{len} takes {capacity}");
         }
+    }
+
+    #[test]
+    fn what_lasts_goes_back_to_the_system() {
+        let pooled = || POOL.with_borrow(|pool| pool.bytes);
+        let before = pooled();
+        for len in [class(5000), LARGE, 2 * LARGE] {
+            let buffer = Buffer::lasting(len);
+            assert!(buffer.len() == len && buffer.iter().all(|&x| x == 0.0));
+            drop(buffer);
+        }
+        drop(Buffer::from(vec![1.0; 2 * LARGE]));
+        assert_eq!(pooled(), before);
     }
 
     #[test]

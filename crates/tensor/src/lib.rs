@@ -6,7 +6,6 @@
 
 mod buffer;
 pub mod ops;
-mod packed;
 mod shape;
 mod tape;
 mod tensor;

@@ -3,10 +3,8 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use kokanee_kernels::packed::Format;
 use kokanee_kernels::{Precision, Team, elementwise, gather};
 
-use crate::packed::PackedWeight;
 use crate::{Shape, Tensor};
 
 type Backward = Box<dyn FnOnce(&mut Gradients)>;
@@ -33,7 +31,6 @@ struct State {
 pub struct Var {
     value: Arc<Tensor>,
     slot: Option<usize>,
-    packed: Option<Arc<PackedWeight>>,
 }
 
 impl Tape {
@@ -80,7 +77,7 @@ impl Tape {
 
     /// A value that gradients are wanted for.
     pub fn parameter(&self, value: Arc<Tensor>) -> Var {
-        Var { value, slot: self.recording.then(|| self.next_slot()), packed: None }
+        Var { value, slot: self.recording.then(|| self.next_slot()) }
     }
 
     /// A value that no gradient is wanted for.
@@ -91,7 +88,7 @@ impl Tape {
     /// The result of an operation on `inputs`: it gets a slot when one of them has one.
     pub fn result(&self, value: Tensor, inputs: impl IntoIterator<Item = Slot>) -> Var {
         let wanted = self.recording && inputs.into_iter().any(|slot| slot.0.is_some());
-        Var { value: Arc::new(value), slot: wanted.then(|| self.next_slot()), packed: None }
+        Var { value: Arc::new(value), slot: wanted.then(|| self.next_slot()) }
     }
 
     /// Remembers how gradients flow through an operation. Steps are replayed last first.
@@ -139,30 +136,12 @@ impl Tape {
 impl Var {
     /// A value that no gradient is wanted for, on any tape.
     pub fn constant(value: Tensor) -> Var {
-        Var { value: Arc::new(value), slot: None, packed: None }
+        Var::shares(Arc::new(value))
     }
 
-    /// A weight for tapes that forget: products multiply by it in `format`, laid out the first time that one does.
-    ///
-    /// Such a product gives each row the same bits whatever other rows there are and however many threads.
-    pub fn packed_weight(value: Arc<Tensor>, format: Format) -> Var {
-        Var { value, slot: None, packed: Some(Arc::new(PackedWeight::new(format))) }
-    }
-
-    /// Where the layouts for products are kept, if this is a weight that has them.
-    pub(crate) fn packed(&self) -> Option<&PackedWeight> {
-        self.packed.as_deref()
-    }
-
-    /// Bytes of what was laid out for products.
-    pub fn packed_bytes(&self) -> usize {
-        self.packed().map_or(0, PackedWeight::bytes)
-    }
-
-    /// Lets go of the values and keeps their shape: for a weight of which every product that there will be is laid out, and
-    /// that nothing reads in another way. Reading an element afterwards panics.
-    pub fn drop_values(&mut self) {
-        self.value = Arc::new(self.value.shape_only());
+    /// As [`Var::constant`], of a value that others hold too.
+    pub fn shares(value: Arc<Tensor>) -> Var {
+        Var { value, slot: None }
     }
 
     /// The value.

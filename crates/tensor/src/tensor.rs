@@ -18,6 +18,13 @@ impl Tensor {
         tensor
     }
 
+    /// All elements zero, for what lives as long as a model: its memory comes from the system, which may leave it out until it is
+    /// written, and goes back there.
+    pub fn lasting(shape: impl Into<Shape>) -> Tensor {
+        let shape = shape.into();
+        Tensor { data: Buffer::lasting(shape.size()), shape }
+    }
+
     /// Elements of any value, for results that are written whole.
     pub fn scratch(shape: impl Into<Shape>) -> Tensor {
         let shape = shape.into();
@@ -29,11 +36,6 @@ impl Tensor {
         let shape = shape.into();
         assert_eq!(shape.size(), values.len(), "values do not fill {shape}");
         Tensor { shape, data: Buffer::from(values) }
-    }
-
-    /// The shape of this tensor without its elements: whoever reads one panics.
-    pub(crate) fn shape_only(&self) -> Tensor {
-        Tensor { shape: self.shape.clone(), data: Buffer::from(Vec::new()) }
     }
 
     /// The shape.

@@ -164,7 +164,7 @@ fn convolution_case(name: &'static str, window: Window) -> Case {
     case(
         name,
         &[vec![9, 3], vec![4, 3, window.width], vec![1, 4]],
-        move |t, x| vec![ops::convolution(t, &spans, &x[0], &ops::Filters::new(t, &x[1], &x[2], window))],
+        move |t, x| vec![ops::convolution(t, &spans, &x[0], &ops::Filters::new(&x[1], &x[2], window))],
         move |x| vec![convolve(&reference, window, &x[0], &x[1], &x[2][0])],
     )
 }
@@ -195,14 +195,17 @@ fn cases() -> Vec<Case> {
         case(
             "embedding",
             &[[5, 19]],
-            move |t, x| vec![ops::embedding(t, &x[0], rows(&ids))],
+            move |t, x| vec![ops::embedding(t, &ops::Table::Var(x[0].clone()), rows(&ids))],
             move |x| vec![pick(&x[0], &ids)],
         ),
         case(
             "embedding used twice",
             &[[5, 3]],
             move |t, x| {
-                vec![ops::embedding(t, &x[0], rows(&ids)), ops::embedding(t, &x[0], rows(&[1, 2, 1]))]
+                vec![
+                    ops::embedding(t, &ops::Table::Var(x[0].clone()), rows(&ids)),
+                    ops::embedding(t, &ops::Table::Var(x[0].clone()), rows(&[1, 2, 1])),
+                ]
             },
             move |x| vec![pick(&x[0], &ids), pick(&x[0], &[1, 2, 1])],
         ),
@@ -210,7 +213,7 @@ fn cases() -> Vec<Case> {
             "embedding that is an output layer too",
             &[[5, 3], [2, 3]],
             move |t, x| {
-                let looked_up = ops::embedding(t, &x[0], rows(&ids));
+                let looked_up = ops::embedding(t, &ops::Table::Var(x[0].clone()), rows(&ids));
                 let product = ops::linear(t, &x[1], &ops::Weight::whole(&x[0]), &[]);
                 vec![looked_up, product]
             },

@@ -95,7 +95,7 @@ pub(crate) struct Mean {
 
 impl Mean {
     pub(crate) fn new(parameters: &Parameters) -> Mean {
-        let sums = parameters.iter().map(|p| Tensor::zeros(p.value.shape().clone())).collect();
+        let sums = parameters.iter().map(|p| Tensor::lasting(p.value.shape().clone())).collect();
         Mean { sums, count: 0 }
     }
 

@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes of a large page, on x86-64 and most others.
 const PAGE_BYTES: usize = 2 << 20;
@@ -18,6 +19,9 @@ const REGION_BYTES: usize = 8 * PAGE_BYTES;
 const LARGE_BYTES: usize = REGION_BYTES / 4;
 /// Bytes of the pages that the system gives otherwise: whole ones on every system that there is.
 const SMALL_PAGE_BYTES: usize = 1 << 16;
+/// A dropped block of at least this many bytes gives its pages back although the region has other blocks: else a living vector of a few
+/// bytes would hold on to the whole region.
+const WORTH_GIVING_BACK: usize = 4 * SMALL_PAGE_BYTES;
 /// Blocks begin at cache lines.
 const LINE_BYTES: usize = 64;
 
@@ -35,12 +39,21 @@ unsafe impl Plain for f32 {}
 // SAFETY: as above.
 unsafe impl Plain for u32 {}
 
+/// Bytes of all blocks.
+static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes of all blocks that this process has at the moment, those included that a thread keeps for their next use. Allocators do not
+/// see them.
+pub fn live_bytes() -> usize {
+    LIVE_BYTES.load(Ordering::Relaxed)
+}
+
 /// A slice in large pages, where the system offers them.
 pub struct Block<T: Plain> {
     first: NonNull<T>,
     len: usize,
     /// Kept as long as a block lies in it.
-    _region: Option<Arc<Region>>,
+    region: Option<Arc<Region>>,
 }
 
 impl<T: Plain> Block<T> {
@@ -52,8 +65,9 @@ impl<T: Plain> Block<T> {
         if len > 0 {
             super::work::count_block();
         }
+        LIVE_BYTES.fetch_add(layout.size(), Ordering::Relaxed);
         let (start, region) = cut(layout.size());
-        Block { first: start.cast(), len, _region: region }
+        Block { first: start.cast(), len, region }
     }
 }
 
@@ -94,6 +108,18 @@ impl<T: Plain> DerefMut for Block<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: as above.
         unsafe { std::slice::from_raw_parts_mut(self.first.as_ptr(), self.len) }
+    }
+}
+
+impl<T: Plain> Drop for Block<T> {
+    fn drop(&mut self) {
+        let bytes = size_of_val(&self[..]);
+        LIVE_BYTES.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(region) = self.region.take().filter(|_| bytes >= WORTH_GIVING_BACK)
+            && Arc::strong_count(&region) > 1
+        {
+            region.give_back(self.first.cast(), bytes);
+        }
     }
 }
 
@@ -180,6 +206,22 @@ impl Region {
         }
         Region { start: NonNull::new(start.cast()).expect("mappings do not begin at zero"), bytes }
     }
+
+    /// Gives the whole pages of a dropped block back to the system. Nobody gets these addresses again before the region ends.
+    fn give_back(&self, first: NonNull<u8>, bytes: usize) {
+        let offset = first.as_ptr() as usize - self.start.as_ptr() as usize;
+        let pages =
+            offset.next_multiple_of(SMALL_PAGE_BYTES)..(offset + bytes) / SMALL_PAGE_BYTES * SMALL_PAGE_BYTES;
+        if pages.is_empty() {
+            return;
+        }
+        // SAFETY: whole pages inside this region's mapping that lay in one block, which is gone; advice that the system refuses
+        // changes nothing.
+        unsafe {
+            let first = self.start.as_ptr().add(pages.start);
+            libc::madvise(first.cast(), pages.len(), libc::MADV_DONTNEED);
+        }
+    }
 }
 
 #[cfg(unix)]
@@ -202,6 +244,9 @@ impl Region {
         let start = NonNull::new(start).unwrap_or_else(|| handle_alloc_error(Region::layout(bytes)));
         Region { start, bytes }
     }
+
+    /// Pages go back with the whole region only.
+    fn give_back(&self, _: NonNull<u8>, _: usize) {}
 }
 
 #[cfg(not(unix))]

@@ -1,7 +1,6 @@
 //! Attention by a bilinear form: `score(s) = <W enc_s, u>` (Luong et al. call it general).
 
-use kokanee_tensor::Var;
-use kokanee_tensor::ops::{self, Weight};
+use kokanee_tensor::{Var, ops};
 
 use crate::graph::Graph;
 use crate::params::{self, Builder, ParameterId};
@@ -18,6 +17,6 @@ impl Bilinear {
 
     /// The form is applied to the encoder's side once, S x H; what is left is an inner product.
     pub(super) fn keys(&self, graph: &Graph<'_>, states: &Var) -> Var {
-        ops::linear(graph.tape, states, &Weight::whole(graph.var(self.weight)), &[])
+        ops::linear(graph.tape, states, &graph.weight(self.weight), &[])
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use kokanee_tensor::Var;
-use kokanee_tensor::ops::{self, Attended, RecurrentWeight, Weight};
+use kokanee_tensor::ops::{self, Attended, RecurrentWeight};
 
 use super::Memory;
 use crate::graph::Graph;
@@ -30,12 +30,12 @@ impl Dot {
 
     /// S x A, where they are not the encoder's outputs themselves.
     pub(super) fn keys(&self, graph: &Graph<'_>, states: &Var) -> Option<Var> {
-        let keys = Weight::whole(graph.var(self.keys?));
+        let keys = graph.weight(self.keys?);
         Some(ops::linear(graph.tape, states, &keys, &[]))
     }
 
     pub(super) fn step(&self, graph: &Graph<'_>) -> DotStep {
-        let lay_out = |query| RecurrentWeight::new(graph.tape, Weight::whole(graph.var(query)));
+        let lay_out = |query| RecurrentWeight::new(graph.tape, graph.weight(query));
         DotStep { query: self.query.map(lay_out) }
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use kokanee_tensor::Var;
-use kokanee_tensor::ops::{self, Attended, RecurrentWeight, Weight};
+use kokanee_tensor::ops::{self, Attended, RecurrentWeight};
 
 use super::Memory;
 use crate::graph::Graph;
@@ -35,12 +35,12 @@ impl Mlp {
 
     /// S x A.
     pub(super) fn keys(&self, graph: &Graph<'_>, states: &Var) -> Var {
-        ops::linear(graph.tape, states, &Weight::whole(graph.var(self.keys)), &[])
+        ops::linear(graph.tape, states, &graph.weight(self.keys), &[])
     }
 
     pub(super) fn step(&self, graph: &Graph<'_>) -> MlpStep {
         MlpStep {
-            query: RecurrentWeight::new(graph.tape, Weight::whole(graph.var(self.query))),
+            query: RecurrentWeight::new(graph.tape, graph.weight(self.query)),
             score: graph.var(self.score).clone(),
         }
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use kokanee_contract::special_ids::{EOS, UNK};
 use kokanee_kernels::Team;
 use kokanee_kernels::packed::Format;
+use kokanee_tensor::Tape;
 use kokanee_tensor::ops::Weight;
-use kokanee_tensor::{Tape, Var};
 
 use super::beam::Beam;
 use super::job::{Job, Waiting};
@@ -19,6 +19,7 @@ use crate::batch::Sequences;
 use crate::decoder::{DecoderLoop, DecoderState};
 use crate::graph::Graph;
 use crate::model::{Layers, Model};
+use crate::weights::Weights;
 use crate::{LengthStatistics, ModelConfig};
 
 /// Hypotheses that are decoded together at most, unless told otherwise: 64 sentences with a beam of 5.
@@ -48,7 +49,7 @@ pub struct Decoding {
     team: Arc<Team>,
     window: usize,
     layers: Arc<Layers>,
-    parameters: Vec<Var>,
+    weights: Weights,
     steps: DecoderLoop,
     output: OutputLayer,
     memory: LiveMemory,
@@ -86,15 +87,15 @@ struct Piece {
 }
 
 impl Decoding {
-    /// Lays the model's weights out in `format`. Embeddings, biases and everything but products stay `f32`.
+    /// Lays the model's weights out in `format`, and embeddings in the same; biases stay `f32`. Nothing of the model is held but, in
+    /// `f32`, its embeddings.
     ///
     /// `lengths` says into what pieces sources are cut and how long answers may be.
     pub fn new(model: &Model, lengths: &LengthStatistics, team: &Arc<Team>, format: Format) -> Decoding {
         let layers = Arc::clone(&model.layers);
-        let weight = |value| Var::packed_weight(value, format);
-        let mut parameters: Vec<Var> = model.parameters().iter().map(|p| weight(p.value.clone())).collect();
+        let mut weights = Weights::new(model.parameters(), format);
         let tape = Tape::forgetting(Arc::clone(team));
-        let graph = Graph::of_vars(&tape, &parameters);
+        let graph = Graph::of_decoder(&tape, &weights);
         let steps = layers.decoder.prepare(&graph);
         // Weights are laid out when a product first asks for them: one step for one word asks for all of them.
         let mut word = Sequences::default();
@@ -104,23 +105,18 @@ impl Decoding {
         let state = layers.decoder.start(&graph, &encoded, &[0]);
         let embedded = layers.embed_target(&graph, &word);
         steps.advance(&graph, &memory, embedded, &encoded.spans, &state);
-        let output = Weight::whole(graph.var(layers.output_weight)).packed(team);
-        let output = output.expect("every parameter was made a packed weight");
+        let Weight::Packed(output) = graph.weight(layers.output_weight) else {
+            unreachable!("a decoder's weights are laid out");
+        };
         let output = OutputLayer::new(output, graph.var(layers.output_bias).value().data().to_vec());
-        drop(graph);
-        let tables = [layers.source_embedding, layers.target_embedding].map(|id| id.0);
-        for (id, parameter) in parameters.iter_mut().enumerate() {
-            if parameter.packed_bytes() > 0 && !tables.contains(&id) {
-                parameter.drop_values();
-            }
-        }
+        weights.close();
         Decoding {
             config: model.config().clone(),
             lengths: lengths.clone(),
             team: Arc::clone(team),
             window: WINDOW_ROWS,
             layers,
-            parameters,
+            weights,
             steps,
             output,
             memory: LiveMemory::default(),
@@ -247,8 +243,7 @@ impl Decoding {
     /// Bytes of weights, of what live sentences were encoded to and of the shared logits: all but the states of live hypotheses
     /// and what belongs to single requests.
     pub fn memory_bytes(&self) -> usize {
-        let parameter = |var: &Var| var.packed_bytes() + size_of_val(var.value().data());
-        self.parameters.iter().map(parameter).sum::<usize>() + self.memory.bytes() + self.output.bytes()
+        self.weights.bytes() + self.memory.bytes() + self.output.bytes()
     }
 
     /// Lets in what waits, as far as there is room.
@@ -317,7 +312,7 @@ impl Decoding {
     /// Encodes the sources of `pieces` and lets these join.
     fn encode(&mut self, mut pieces: Vec<Piece>, sources: &Sequences) {
         let tape = Tape::forgetting(Arc::clone(&self.team));
-        let graph = Graph::of_vars(&tape, &self.parameters);
+        let graph = Graph::of_decoder(&tape, &self.weights);
         let decoder = &self.layers.decoder;
         let encoded = self.layers.encode(&graph, sources);
         let memory = decoder.memory(&graph, &encoded);
@@ -340,7 +335,7 @@ impl Decoding {
             unreachable!("live pieces have a state");
         };
         let tape = Tape::forgetting(Arc::clone(&self.team));
-        let graph = Graph::of_vars(&tape, &self.parameters);
+        let graph = Graph::of_decoder(&tape, &self.weights);
         let mut words = Sequences::default();
         let mut spans = Vec::new();
         let mut wanted = Vec::new();
@@ -389,7 +384,7 @@ impl Decoding {
     fn keep_rows(&mut self, state: Option<&DecoderState>, rows: Vec<u32>) {
         self.memory.tidy(self.pieces.iter_mut().map(|piece| &mut piece.span));
         let tape = Tape::forgetting(Arc::clone(&self.team));
-        let graph = Graph::of_vars(&tape, &[]);
+        let graph = Graph::of_decoder(&tape, &self.weights);
         self.state = match state {
             Some(state) if !rows.is_empty() => Some(state.select(&graph, &rows.into())),
             _ => None,

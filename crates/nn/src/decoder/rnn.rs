@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use kokanee_contract::RnnDecoderStateInit;
-use kokanee_tensor::ops::{self, RecurrentWeight, Weight};
+use kokanee_tensor::ops::{self, RecurrentWeight};
 use kokanee_tensor::{Rows, Tensor, Var};
 
 use super::{DecoderState, Stepped, stack};
@@ -101,8 +101,7 @@ impl RnnDecoder {
     }
 
     pub(super) fn prepare(self: &Arc<Self>, graph: &Graph<'_>) -> RnnLoop {
-        let hidden = graph.var(self.hidden_weight);
-        let columns = |range| RecurrentWeight::new(graph.tape, Weight::columns(hidden, range));
+        let columns = |range| RecurrentWeight::new(graph.tape, graph.columns(self.hidden_weight, range));
         let inside: [usize; 2] = [self.units, self.encoded];
         let steps = self.cells.iter().enumerate().map(|(layer, (cell, _))| {
             let upper_with_context = layer > 0 && self.attention_in_upper_layers;
@@ -113,7 +112,7 @@ impl RnnDecoder {
             cells: steps.collect(),
             attention: self.attention.step(graph),
             hidden_output: columns(0..self.units),
-            hidden_context: columns(self.units..hidden.value().cols()),
+            hidden_context: columns(self.units..self.units + self.encoded),
             hidden_bias: graph.var(self.hidden_bias).clone(),
         }
     }
@@ -138,7 +137,7 @@ impl RnnDecoder {
             .iter()
             .flat_map(|summary| {
                 self.state_maps.iter().map(move |&(weight, bias)| {
-                    let weight = Weight::whole(graph.var(weight));
+                    let weight = graph.weight(weight);
                     ops::tanh(graph.tape, ops::linear(graph.tape, summary, &weight, &[graph.var(bias)]))
                 })
             })

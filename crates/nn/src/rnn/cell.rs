@@ -2,7 +2,7 @@
 //! al. 2014; gates r, z, n).
 
 use kokanee_contract::RnnCellType;
-use kokanee_tensor::ops::{self, RecurrentWeight, Weight};
+use kokanee_tensor::ops::{self, RecurrentWeight};
 use kokanee_tensor::{Rows, Tensor, Var};
 
 use crate::config::{DropoutConfig, RnnConfig};
@@ -126,7 +126,7 @@ impl Cell {
     pub(crate) fn project(&self, graph: &Graph<'_>, x: &Var, sentences: &Rows) -> Var {
         let mask = ops::sequence_dropout_key(graph.tape, self.dropout.inputs);
         let x = ops::sequence_dropout(graph.tape, x, sentences, mask);
-        let weight = Weight::columns(graph.var(self.i2h_weight), 0..x.value().cols());
+        let weight = graph.columns(self.i2h_weight, 0..x.value().cols());
         ops::linear(graph.tape, &x, &weight, &self.biases(graph))
     }
 
@@ -136,7 +136,7 @@ impl Cell {
         let inside = inside.iter().map(|width| {
             let columns = start..start + width;
             start = columns.end;
-            RecurrentWeight::new(graph.tape, Weight::columns(graph.var(self.i2h_weight), columns))
+            RecurrentWeight::new(graph.tape, graph.columns(self.i2h_weight, columns))
         });
         let inside: Vec<RecurrentWeight> = inside.collect();
         let mask = |rate| ops::sequence_dropout_key(graph.tape, rate);
@@ -147,7 +147,7 @@ impl Cell {
         };
         CellStep {
             kind: self.kind,
-            h2h: RecurrentWeight::new(graph.tape, Weight::whole(graph.var(self.h2h_weight))),
+            h2h: RecurrentWeight::new(graph.tape, graph.weight(self.h2h_weight)),
             h2h_bias: graph.var(self.h2h_bias).clone(),
             bias,
             inside_masks: inside.iter().map(|_| mask(self.dropout.inputs)).collect(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kokanee_kernels::conv::minimal::{self, Filtering, PRODUCTS};
 use kokanee_kernels::conv::{self, Activation, Window};
-use kokanee_kernels::packed::PackedMatrix;
+use kokanee_kernels::packed::{Format, PackedMatrix};
 use kokanee_kernels::{MatMut, Precision, Side, Team, elementwise, gemm_all, reduce};
 
 use super::{Weight, linear};
@@ -13,40 +13,61 @@ use crate::{Tape, Tensor, Var};
 
 /// The filters of a convolution.
 pub struct Filters {
-    /// C x H x width, as on disk.
-    weight: Var,
+    weight: Kept,
     bias: Var,
-    /// As a matrix C x (width H) that meets windows of neighbouring rows; of a weight that is kept laid out.
-    packed: Option<Arc<PackedMatrix>>,
     window: Window,
     units: usize,
 }
 
+/// How filters are kept.
+enum Kept {
+    /// C x H x width, as on disk.
+    AsStored(Var),
+    /// Laid out by [`Filters::lay_out`], and nothing else: for tapes that forget.
+    Packed(Arc<PackedMatrix>),
+}
+
 impl Filters {
     /// `weight` C x H x width (outputs, inputs, positions; cross-correlation, no flip), `bias` C.
-    pub fn new(tape: &Tape, weight: &Var, bias: &Var, window: Window) -> Filters {
-        let &[outputs, units, width] = weight.value().shape().extents() else {
+    pub fn new(weight: &Var, bias: &Var, window: Window) -> Filters {
+        let &[_, units, width] = weight.value().shape().extents() else {
             panic!("filters have three extents, not {}", weight.value().shape())
         };
         assert_eq!(width, window.width, "filters as wide as their window");
-        let lay_out = |format| {
-            let mut laid_out = Tensor::scratch([outputs, width * units]);
-            conv::window_filters(tape.team(), laid_out.data_mut(), weight.value().data(), units, width);
-            PackedMatrix::pack(tape.team(), format, laid_out.mat())
+        Filters { weight: Kept::AsStored(weight.clone()), bias: bias.clone(), window, units }
+    }
+
+    /// Filters that [`Filters::lay_out`] has laid out, `bias` C.
+    pub fn packed(matrix: Arc<PackedMatrix>, bias: &Var, window: Window) -> Filters {
+        let units = matrix.inputs() / window.width;
+        assert_eq!(matrix.inputs(), window.width * units, "filters as wide as their window");
+        Filters { weight: Kept::Packed(matrix), bias: bias.clone(), window, units }
+    }
+
+    /// Filters C x H x width as a matrix C x (width H) that meets windows of neighbouring rows.
+    pub fn lay_out(team: &Team, format: Format, weight: &Tensor) -> PackedMatrix {
+        let &[outputs, units, width] = weight.shape().extents() else {
+            panic!("filters have three extents, not {}", weight.shape())
         };
-        let packed = weight.packed().map(|packed| packed.columns(0..width * units, lay_out));
-        Filters { weight: weight.clone(), bias: bias.clone(), packed, window, units }
+        // Nothing that decoding needs is of this size.
+        let mut laid_out = Tensor::lasting([outputs, width * units]);
+        conv::window_filters(team, laid_out.data_mut(), weight.data(), units, width);
+        PackedMatrix::pack(team, format, laid_out.mat())
     }
 
     /// Pre-activations B x C of windows B x (width H) that are at hand: one step of a decoder, whose weights are packed. Not
     /// recorded.
     pub fn step(&self, tape: &Tape, windows: &Tensor) -> Tensor {
-        let packed = self.packed.as_ref().expect("steps are for weights that are packed");
-        let mut y = Tensor::scratch([windows.rows(), self.weight.value().rows()]);
-        elementwise::fill_rows(tape.team(), y.data_mut(), &[self.bias.value().data()]);
-        packed.multiply(tape.team(), windows.data(), y.data_mut(), 1.0);
-        y
+        let Kept::Packed(packed) = &self.weight else { panic!("steps are for filters that are packed") };
+        multiplied(tape, packed, &self.bias, windows)
     }
+}
+
+fn multiplied(tape: &Tape, packed: &PackedMatrix, bias: &Var, windows: &Tensor) -> Tensor {
+    let mut y = Tensor::scratch([windows.rows(), packed.outputs()]);
+    elementwise::fill_rows(tape.team(), y.data_mut(), &[bias.value().data()]);
+    packed.multiply(tape.team(), windows.data(), y.data_mut(), 1.0);
+    y
 }
 
 /// Convolution of `x` (T x H) within the sentences `spans`: T x C. Positions beyond a sentence count as zeros.
@@ -56,14 +77,17 @@ impl Filters {
 pub fn convolution(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Filters) -> Var {
     let (rows, units, window) = (x.value().rows(), filters.units, filters.window);
     assert_eq!(x.value().cols(), units, "inputs of a convolution");
-    if filters.packed.is_some() {
-        let mut windows = Tensor::scratch([rows, window.width * units]);
-        conv::windows(tape.team(), spans, window, units, x.value().data(), windows.data_mut());
-        return tape.constant(filters.step(tape, &windows));
-    }
-    match window.width {
-        1 => linear(tape, x, &Weight::whole(&filters.weight), &[&filters.bias]),
-        _ => filtered_in_tiles(tape, spans, x, filters),
+    match &filters.weight {
+        Kept::Packed(packed) => {
+            assert!(!tape.is_recording(), "gradients go through filters as they are stored");
+            let mut windows = Tensor::scratch([rows, window.width * units]);
+            conv::windows(tape.team(), spans, window, units, x.value().data(), windows.data_mut());
+            tape.constant(multiplied(tape, packed, &filters.bias, &windows))
+        }
+        Kept::AsStored(weight) if window.width == 1 => {
+            linear(tape, x, &Weight::whole(weight), &[&filters.bias])
+        }
+        Kept::AsStored(weight) => filtered_in_tiles(tape, spans, x, weight, filters),
     }
 }
 
@@ -84,7 +108,13 @@ pub fn convolution(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Fi
 /// transposed transforms: `dM = A dy`; `dD_i = dM_i G_i`, `dG_i = dM_i' D_i`; each token gets B' dD of the tiles that saw it, each
 /// filter F' dG; and `db = column sums of dy`. D is made again for backward rather than kept: it is larger than x, and while its
 /// products are made it is in cache. G is kept, since more time goes into making it than into reading it again.
-fn filtered_in_tiles(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Filters) -> Var {
+fn filtered_in_tiles(
+    tape: &Tape,
+    spans: &Arc<[Range<u32>]>,
+    x: &Var,
+    weight: &Var,
+    filters: &Filters,
+) -> Var {
     let (team, precision, width) = (tape.team(), tape.precision(), filters.window.width);
     let (forwards, backwards) = match precision {
         Precision::F32 => (Filtering::fewest(width), Filtering::fewest(width)),
@@ -95,7 +125,7 @@ fn filtered_in_tiles(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &
         filtering,
         window: filters.window,
         units: filters.units,
-        outputs: filters.weight.value().rows(),
+        outputs: weight.value().rows(),
         // What products alone read is stored as they read it, where chunks begin at whole words.
         stored: if filters.units.is_multiple_of(2) { precision } else { Precision::F32 },
     });
@@ -103,7 +133,7 @@ fn filtered_in_tiles(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &
     let d = forwards.inputs(team, spans, x.value());
     // Those of the way back are the same, and some more; where there is none, the fewer will do.
     let goes_back = x.wants_gradient();
-    let g = if goes_back { backwards } else { forwards }.filters(team, &filters.weight);
+    let g = if goes_back { backwards } else { forwards }.filters(team, weight);
     let mut m = forwards.for_products(Precision::F32, spans);
     gemm_all(team, precision, 0.0, m.of(|i| (d.side(i), g.side(i).t())));
     drop(d);
@@ -111,9 +141,9 @@ fn filtered_in_tiles(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &
     let mut y = Tensor::scratch([x.value().rows(), forwards.outputs]);
     minimal::outputs(team, forwards.filtering, spans, filters.bias.value().data(), m.all(), y.data_mut());
     drop(m);
-    let y = tape.result(y, [x.slot(), filters.weight.slot(), filters.bias.slot()]);
+    let y = tape.result(y, [x.slot(), weight.slot(), filters.bias.slot()]);
     if y.wants_gradient() {
-        let (dy, x, weight, bias) = (y.slot(), x.clone(), filters.weight.clone(), filters.bias.clone());
+        let (dy, x, weight, bias) = (y.slot(), x.clone(), weight.clone(), filters.bias.clone());
         let spans = Arc::clone(spans);
         tape.record(move |gradients| {
             let Some(dy) = gradients.take(dy) else { return };

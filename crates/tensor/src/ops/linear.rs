@@ -4,13 +4,23 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use kokanee_kernels::packed::PackedMatrix;
-use kokanee_kernels::{Mat, Team, elementwise, gemm, reduce};
+use kokanee_kernels::{Mat, elementwise, gemm, reduce};
 
 use crate::{Slot, Tape, Tensor, Var};
 
-/// A weight N x K, or some of its columns: a concatenated input meets its part of the weight without a copy.
+/// A weight N x K of products `x W'`.
+#[derive(Clone)]
+pub enum Weight {
+    /// A variable, or some of its columns.
+    Columns(Columns),
+    /// Laid out for products, and nothing else: for tapes that forget. Each row of such a product has the same bits whatever other
+    /// rows there are and however many threads.
+    Packed(Arc<PackedMatrix>),
+}
+
+/// Some columns of a variable N x K: a concatenated input meets its part of the weight without a copy.
 #[derive(Clone, Debug)]
-pub struct Weight {
+pub struct Columns {
     pub(crate) var: Var,
     pub(crate) columns: Range<usize>,
 }
@@ -18,34 +28,36 @@ pub struct Weight {
 impl Weight {
     /// All columns.
     pub fn whole(var: &Var) -> Weight {
-        Weight { columns: 0..var.value().cols(), var: var.clone() }
+        Weight::columns(var, 0..var.value().cols())
     }
 
     /// The columns given.
     pub fn columns(var: &Var, columns: Range<usize>) -> Weight {
         assert!(columns.end <= var.value().cols(), "columns {columns:?} of {}", var.value().shape());
-        Weight { columns, var: var.clone() }
+        Weight::Columns(Columns { columns, var: var.clone() })
     }
 
     /// Outputs N.
     pub fn outputs(&self) -> usize {
-        self.var.value().rows()
+        match self {
+            Weight::Columns(weight) => weight.var.value().rows(),
+            Weight::Packed(matrix) => matrix.outputs(),
+        }
     }
 
     /// Inputs K of these columns.
     pub fn inputs(&self) -> usize {
-        self.columns.len()
+        match self {
+            Weight::Columns(weight) => weight.columns.len(),
+            Weight::Packed(matrix) => matrix.inputs(),
+        }
     }
+}
 
+impl Columns {
     /// The view N x K of these columns.
     pub(crate) fn mat(&self) -> Mat<'_> {
         self.var.value().mat_columns(self.columns.clone())
-    }
-
-    /// These columns laid out for products, where the weight has such layouts: see [`Var::packed_weight`].
-    pub fn packed(&self, team: &Team) -> Option<Arc<PackedMatrix>> {
-        let packed = self.var.packed()?;
-        Some(packed.columns(self.columns.clone(), |format| PackedMatrix::pack(team, format, self.mat())))
     }
 }
 
@@ -63,12 +75,15 @@ pub fn linear(tape: &Tape, x: &Var, weight: &Weight, biases: &[&Var]) -> Var {
         elementwise::fill_rows(tape.team(), y.data_mut(), &biases);
         1.0
     };
-    match weight.packed(tape.team()) {
-        Some(packed) => packed.multiply(tape.team(), x.value().data(), y.data_mut(), beta),
-        None => {
-            gemm(tape.team(), tape.precision(), y.mat_mut(), beta, x.value().mat(), weight.mat().t());
+    let weight = match weight {
+        Weight::Packed(matrix) => {
+            assert!(!tape.is_recording(), "gradients go through weights as they are");
+            matrix.multiply(tape.team(), x.value().data(), y.data_mut(), beta);
+            return tape.constant(y);
         }
-    }
+        Weight::Columns(weight) => weight,
+    };
+    gemm(tape.team(), tape.precision(), y.mat_mut(), beta, x.value().mat(), weight.mat().t());
     let inputs = [x.slot(), weight.var.slot()].into_iter().chain(biases.iter().map(|b| b.slot()));
     let y = tape.result(y, inputs);
     if y.wants_gradient() {
@@ -97,7 +112,7 @@ pub fn linear(tape: &Tape, x: &Var, weight: &Weight, biases: &[&Var]) -> Var {
 /// `dW[:, columns] += dy' x`.
 pub(crate) fn add_weight_gradient(
     gradients: &mut crate::Gradients,
-    weight: &Weight,
+    weight: &Columns,
     dy: Mat<'_>,
     x: Mat<'_>,
 ) {

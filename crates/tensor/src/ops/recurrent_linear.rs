@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use kokanee_kernels::packed::{self, MOST_TERMS, PackedMatrix};
 use kokanee_kernels::{Mat, Precision, Team, gather};
 
-use super::linear::{Weight, add_weight_gradient};
+use super::linear::{Columns, Weight, add_weight_gradient};
 use crate::{Rows, Tape, Tensor, Var};
 
 /// A weight that is used at every step of a loop.
@@ -14,8 +14,15 @@ use crate::{Rows, Tape, Tensor, Var};
 /// gradients of outputs), so that the weight's gradient is one product over all steps. Make it before the loop starts: its own
 /// backward step must come after those of the loop.
 pub struct RecurrentWeight {
-    weight: Weight,
     packed: Arc<PackedMatrix>,
+    /// Where gradients are recorded.
+    recorded: Option<Recorded>,
+}
+
+/// The weight as it is, and what the way back needs.
+#[derive(Clone)]
+struct Recorded {
+    weight: Columns,
     backwards: Arc<Backwards>,
 }
 
@@ -33,12 +40,20 @@ struct Step {
 }
 
 impl RecurrentWeight {
-    /// Lays `weight` out.
+    /// Lays `weight` out, where it is not yet.
     pub fn new(tape: &Tape, weight: Weight) -> RecurrentWeight {
-        let (inputs, outputs) = (weight.inputs(), weight.outputs());
-        let packed = weight.packed(tape.team()).unwrap_or_else(|| {
-            Arc::new(PackedMatrix::pack(tape.team(), tape.precision().into(), weight.mat()))
-        });
+        let weight = match weight {
+            Weight::Packed(packed) => {
+                assert!(!tape.is_recording(), "gradients go through weights as they are");
+                return RecurrentWeight { packed, recorded: None };
+            }
+            Weight::Columns(weight) => weight,
+        };
+        let packed = Arc::new(PackedMatrix::pack(tape.team(), tape.precision().into(), weight.mat()));
+        if !tape.is_recording() {
+            return RecurrentWeight { packed, recorded: None };
+        }
+        let (inputs, outputs) = (packed.inputs(), packed.outputs());
         let backwards = Arc::<Backwards>::default();
         if weight.var.wants_gradient() {
             let (backwards, weight) = (Arc::clone(&backwards), weight.clone());
@@ -54,12 +69,18 @@ impl RecurrentWeight {
                 add_weight_gradient(gradients, &weight, Mat::of_rows(&dy, outputs), Mat::of_rows(&x, inputs));
             });
         }
-        RecurrentWeight { weight, packed, backwards }
+        RecurrentWeight { packed, recorded: Some(Recorded { weight, backwards }) }
+    }
+}
+
+impl RecurrentWeight {
+    fn recorded(&self) -> &Recorded {
+        self.recorded.as_ref().expect("a weight is laid out on the tape of its loop")
     }
 }
 
 impl Backwards {
-    fn transposed(&self, team: &Team, precision: Precision, weight: &Weight) -> &PackedMatrix {
+    fn transposed(&self, team: &Team, precision: Precision, weight: &Columns) -> &PackedMatrix {
         self.transposed.get_or_init(|| PackedMatrix::pack(team, precision.into(), weight.mat().t()))
     }
 
@@ -79,7 +100,7 @@ pub fn recurrent_linear(
 ) -> Var {
     let (count, outputs) = match (addend, terms) {
         (Some((addend, rows)), _) => (rows.len(), addend.value().cols()),
-        (None, [(x, weight), ..]) => (x.value().rows(), weight.weight.outputs()),
+        (None, [(x, weight), ..]) => (x.value().rows(), weight.packed.outputs()),
         (None, []) => panic!("a sum needs something to add"),
     };
     let mut y = Tensor::scratch([count, outputs]);
@@ -96,14 +117,16 @@ pub fn recurrent_linear(
         }
         packed::multiply_sum(tape.team(), &products[..terms.len()], y.data_mut(), beta);
     }
-    let inputs = terms.iter().flat_map(|(x, w)| [x.slot(), w.weight.var.slot()]);
+    if !tape.is_recording() {
+        return tape.constant(y);
+    }
+    let inputs = terms.iter().flat_map(|(x, w)| [x.slot(), w.recorded().weight.var.slot()]);
     let y = tape.result(y, addend.iter().map(|(addend, _)| addend.slot()).chain(inputs));
     if y.wants_gradient() {
         let dy = y.slot();
         let addend =
             addend.map(|(addend, rows)| (addend.slot(), addend.value().shape().clone(), Arc::clone(rows)));
-        let terms: Vec<_> =
-            terms.iter().map(|(x, w)| ((*x).clone(), w.weight.clone(), Arc::clone(&w.backwards))).collect();
+        let terms: Vec<_> = terms.iter().map(|(x, w)| ((*x).clone(), w.recorded().clone())).collect();
         tape.record(move |gradients| {
             let Some(d) = gradients.take(dy) else { return };
             if let Some((addend, shape, rows)) = &addend {
@@ -114,17 +137,17 @@ pub fn recurrent_linear(
             let d = Arc::new(d);
             let (team, precision) = (gradients.team(), gradients.precision());
             let mut sums: Vec<(usize, Tensor, f32)> = Vec::with_capacity(terms.len());
-            for (number, (x, _, _)) in terms.iter().enumerate() {
+            for (number, (x, _)) in terms.iter().enumerate() {
                 let sum = gradients.take_sum(x, x.value().shape());
                 sums.extend(sum.map(|(sum, beta)| (number, sum, beta)));
             }
             let products = sums.iter_mut().map(|(number, sum, beta)| {
-                let (_, weight, backwards) = &terms[*number];
+                let (_, Recorded { weight, backwards }) = &terms[*number];
                 (backwards.transposed(&team, precision, weight), sum.data_mut(), *beta)
             });
             packed::multiply_each(&team, d.data(), &mut products.collect::<Vec<_>>());
             sums.into_iter().for_each(|(number, sum, _)| gradients.add(&terms[number].0, sum));
-            for (x, weight, backwards) in &terms {
+            for (x, Recorded { weight, backwards }) in &terms {
                 if weight.var.wants_gradient() {
                     backwards.steps().push(Step { x: x.shared(), dy: Arc::clone(&d) });
                 }

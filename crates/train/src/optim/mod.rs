@@ -260,7 +260,7 @@ pub fn state_tensors(h: &Hyperparameters) -> usize {
 }
 
 fn zeros(parameters: &Parameters) -> Vec<Tensor> {
-    parameters.iter().map(|p| Tensor::zeros(p.value.shape().clone())).collect()
+    parameters.iter().map(|p| Tensor::lasting(p.value.shape().clone())).collect()
 }
 
 /// The clipping threshold for each element of a gradient: infinite where clipping is off, or not by element.

@@ -28,6 +28,7 @@
 #[cfg(test)]
 mod reference;
 mod run;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +43,8 @@ use super::memory::Entries;
 use super::{Mat, bf16, f32, int8};
 use run::{Factor, Product};
 
+pub use table::Table;
+
 /// Number format of packed weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
@@ -54,6 +57,16 @@ pub enum Format {
 }
 
 impl Format {
+    /// Bytes of a number.
+    pub fn bytes(self) -> usize {
+        4 / self.group()
+    }
+
+    /// The most inputs that a product in this format sums up; none where there is no limit.
+    pub fn most_inputs(self) -> Option<usize> {
+        (self == Format::Int8).then_some(int8::MAX_INPUTS)
+    }
+
     /// Inputs that share one 32-bit word.
     pub(super) fn group(self) -> usize {
         match self {
@@ -98,10 +111,8 @@ impl PackedMatrix {
     /// Lays out `weight`: outputs x inputs, as model weights are stored, or a transposed view of inputs x outputs.
     pub fn pack(team: &Team, format: Format, weight: Mat<'_>) -> PackedMatrix {
         let (outputs, inputs) = (weight.rows, weight.cols);
-        assert!(
-            format != Format::Int8 || inputs <= int8::MAX_INPUTS,
-            "{inputs} inputs would overflow int8 sums"
-        );
+        let most = format.most_inputs().unwrap_or(usize::MAX);
+        assert!(inputs <= most, "{inputs} inputs, of which sums in {format:?} may have {most}");
         let entries = outputs.div_ceil(PANEL) * format.groups(inputs);
         let mut packed = PackedMatrix::with(format, outputs, inputs, Entries::scratch(entries));
         let groups = packed.groups();

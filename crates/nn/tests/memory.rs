@@ -1,0 +1,131 @@
+//! What a decoder holds in memory, counted: the heap by an allocator that counts, blocks of tensors and weights by
+//! `pages::live_bytes`. Blocks are those of the whole process, so there is one test at a time.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kokanee_contract::Hyperparameters;
+use kokanee_kernels::packed::Format;
+use kokanee_kernels::{Team, pages};
+use kokanee_nn::decode::{Decoding, Request, Search};
+use kokanee_nn::{LengthStatistics, Model, ModelConfig};
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+const VOCABULARY: usize = 6000;
+
+fn model(settings: &[(&str, &str)]) -> Model {
+    let set: BTreeMap<String, String> =
+        settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let h = Hyperparameters::resolve(&set).unwrap();
+    let config = ModelConfig::new(&h, VOCABULARY, VOCABULARY).unwrap();
+    // Orthogonal matrices take long, and play no part here.
+    let mut model = Model::zeros(config).unwrap();
+    for (number, parameter) in model.parameters_mut().iter_mut().enumerate() {
+        let values = Arc::make_mut(&mut parameter.value).data_mut();
+        values.iter_mut().zip(0u32..).for_each(|(x, i)| *x = (i % 97 + number as u32) as f32 / 970.0 - 0.06);
+    }
+    model
+}
+
+fn lengths() -> LengthStatistics {
+    LengthStatistics {
+        ratio_mean: 1.0,
+        ratio_std: 0.1,
+        longest_source: 20,
+        longest_target: 20,
+        bucket_width: 10,
+    }
+}
+
+/// Does `work` while no other test has blocks come and go, on a thread of its own: threads keep what they have used until they end.
+fn alone<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    std::thread::spawn(work).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Bytes that `make` leaves behind, with what it returns.
+fn left_behind<T>(make: impl FnOnce() -> T) -> (T, usize) {
+    let before = pages::live_bytes();
+    let mut made = None;
+    let heap = allocation_counter::measure(|| made = Some(make()));
+    let bytes = pages::live_bytes() as i64 - before as i64 + heap.bytes_current;
+    (made.unwrap(), usize::try_from(bytes).unwrap())
+}
+
+/// Bytes of a decoder whose model was dropped; `memory_bytes` must say the same, but for what a first step leaves for the next.
+fn decoder_bytes(settings: &[(&str, &str)], format: Format) -> usize {
+    let team = Arc::new(Team::new(1));
+    let (mut decoding, bytes) = left_behind(|| Decoding::new(&model(settings), &lengths(), &team, format));
+    let said = decoding.memory_bytes();
+    assert!(
+        bytes >= said && bytes - said < 2 << 20,
+        "{format:?} with {settings:?}: {bytes} bytes are held, memory_bytes says {said}"
+    );
+    assert_eq!(decoding.translate([Request::new(vec![5, 6, 7], Search::default())]).len(), 1);
+    bytes
+}
+
+#[test]
+fn a_quantised_decoder_holds_its_own_weights_and_nothing_of_the_model() {
+    let cnn = [
+        ("encoder_type", "cnn"),
+        ("decoder_type", "cnn"),
+        ("num_layers_encoder", "3"),
+        ("num_layers_decoder", "3"),
+    ];
+    let cases: [&[(&'static str, &'static str)]; 5] = [
+        &[("rnn_num_hidden", "512")],
+        &[
+            ("rnn_num_hidden", "512"),
+            ("rnn_cell_type", "gru"),
+            ("rnn_attention_type", "dot"),
+            ("rnn_attention_num_hidden", "256"),
+        ],
+        &[
+            ("rnn_num_hidden", "512"),
+            ("num_layers_encoder", "2"),
+            ("num_layers_decoder", "2"),
+            ("rnn_attention_type", "bilinear"),
+        ],
+        &[("rnn_num_hidden", "512"), ("weight_tying", "src_trg_softmax")],
+        &cnn,
+    ];
+    for settings in cases {
+        let bytes = |format| {
+            let settings = settings.to_vec();
+            alone(move || decoder_bytes(&settings, format) as f64)
+        };
+        let [f32, bf16, int8] = [Format::F32, Format::Bf16, Format::Int8].map(bytes);
+        assert!(bf16 < 0.55 * f32, "{settings:?}: {bf16} bytes in bf16, {f32} in f32");
+        assert!(int8 < 0.3 * f32, "{settings:?}: {int8} bytes in int8, {f32} in f32");
+    }
+}
+
+#[test]
+fn shortlists_leave_nothing_behind() {
+    alone(check_shortlists);
+}
+
+fn check_shortlists() {
+    for format in [Format::F32, Format::Bf16, Format::Int8] {
+        let team = Arc::new(Team::new(1));
+        let mut decoding = {
+            let model =
+                model(&[("rnn_num_hidden", "256"), ("num_embed_source", "64"), ("num_embed_target", "64")]);
+            Decoding::new(&model, &lengths(), &team, format)
+        };
+        // Lists of many lengths, as lexicons give them.
+        let mut translate = |number: u32| {
+            let shortlist = Some((4..1500 + number % 7 * 97).collect());
+            let search = Search { beam_size: 2, ..Search::default() };
+            let request = Request { shortlist, max_length: Some(3), ..Request::new(vec![5, 6], search) };
+            decoding.translate([request]);
+        };
+        (0..7).for_each(&mut translate);
+        let before = pages::live_bytes();
+        (0..200).for_each(&mut translate);
+        let more = pages::live_bytes().saturating_sub(before);
+        assert!(more <= 1 << 20, "{format:?}: 200 shortlists left {more} bytes");
+    }
+}
