@@ -68,6 +68,14 @@ const BENCHES: &[Bench] = &[
         others: &[side_by_side::USAGE, profile::USAGE],
     },
     Bench {
+        name: "memory",
+        package: "kokanee-train",
+        target: "memory",
+        what: "memory of trainings, estimated and taken",
+        options: Some("[--only PART-OF-A-NAME] [--updates N]"),
+        others: &[],
+    },
+    Bench {
         name: "decode",
         package: "kokanee-nn",
         target: "decoding",

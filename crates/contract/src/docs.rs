@@ -51,6 +51,9 @@ built yet is refused.
 Valid values are those of the guide, with these differences:
 
 - Infinite and undefined numbers are refused, and sizes and counts have an upper limit.
+- Limits hold for a number as it is used, which is in single precision but for the length penalty: `0.99999999` is refused where
+  the limit is 1, and so is what single precision cannot tell from 0 (below 1.2e-38) or from infinity.
+- Whole numbers count digit by digit, in any spelling: `64.00000000000000001` is none.
 - A dropout probability of exactly 1 is refused: it would set everything to zero.
 - `learning_rate` must be above 0, `weight_decay` at least 0, `momentum` in [0, 1), `plateau_reduce_lr_factor` in (0, 1].
 - `clip_gradient` may not be 0, which would clip every gradient to nothing; a negative value clips nothing.

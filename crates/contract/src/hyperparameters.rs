@@ -108,6 +108,8 @@ pub enum Kind {
         low: Bound<f64>,
         /// Upper bound.
         high: Bound<f64>,
+        /// The number format that it is used in, in which the bounds hold too.
+        used_in: FloatFormat,
         /// Why the bounds are narrower than one might expect; may be empty.
         reason: &'static str,
     },
@@ -117,6 +119,15 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// The path of a file.
     Path,
+}
+
+/// The number format in which a real number is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FloatFormat {
+    /// 32 bits: what the engine computes in.
+    Single,
+    /// 64 bits: what scores are computed in.
+    Double,
 }
 
 /// Which whole numbers of a range are valid.
@@ -246,8 +257,14 @@ impl Kind {
         Self::Integer { min, max, parity, minus_one: None }
     }
 
-    pub(crate) const fn float(low: Bound<f64>, high: Bound<f64>, reason: &'static str) -> Self {
-        Self::Float { low, high, reason }
+    /// A number that is used in single precision.
+    pub(crate) const fn single(low: Bound<f64>, high: Bound<f64>, reason: &'static str) -> Self {
+        Self::Float { low, high, used_in: FloatFormat::Single, reason }
+    }
+
+    /// A number that is used in double precision.
+    pub(crate) const fn double(low: Bound<f64>, high: Bound<f64>) -> Self {
+        Self::Float { low, high, used_in: FloatFormat::Double, reason: "" }
     }
 
     /// What is valid, as it fits after "expected": `an integer from 1 to 65536`.

@@ -38,7 +38,7 @@ fn main() {
     let args: Vec<String> = std::env::args().collect();
     let threads = args.iter().position(|a| a == "--threads").and_then(|i| args.get(i + 1)?.parse().ok());
     let only = args.iter().position(|a| a == "--only").and_then(|i| args.get(i + 1)).map_or("", |a| a);
-    let team = threads.map_or_else(Team::of_machine, Team::new);
+    let team = threads.map_or_else(Team::of_machine, Team::start).expect("threads to measure with");
     let mut report = format!("{} threads\n", team.size());
     let peaks = [Precision::F32, Precision::Bf16].map(|precision| peak(&team, precision) / 1e9);
     report += &format!("multipliers alone: f32 {:.0} GFLOP/s, bf16 {:.0}\n", peaks[0], peaks[1]);

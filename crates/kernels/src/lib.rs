@@ -8,11 +8,13 @@
 //! kernels of attention, cells, activations and softmax.
 
 pub mod cpu;
+mod memory_limit;
 
 pub use cpu::gemm::{Mat, MatMut, Precision, Side, gemm, gemm_all, packed, peak};
-pub use cpu::isa::Isa;
-pub use cpu::threads::Team;
+pub use cpu::isa::{Isa, IsaError};
+pub use cpu::threads::{Team, TeamError};
 pub use cpu::{
     attention, conv, cross_entropy, dropout, elementwise, gather, optimizer, pages, reduce, rnn_cell,
     softmax, work,
 };
+pub use memory_limit::{MemoryLimit, MemoryOrigin};

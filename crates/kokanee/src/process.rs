@@ -2,11 +2,22 @@
 
 use std::sync::Arc;
 
-use kokanee_kernels::Team;
+use kokanee_kernels::{Isa, IsaError, Team, TeamError};
+
+/// Whether the environment asks for something that there is.
+///
+/// # Errors
+/// When `KOKANEE_ISA` does not.
+pub(crate) fn check_environment() -> Result<(), IsaError> {
+    Isa::asked_for().map(drop)
+}
 
 /// The threads to compute with; 0 for as many as the machine has cores.
-pub(crate) fn team(threads: usize) -> Arc<Team> {
-    Arc::new(if threads == 0 { Team::of_machine() } else { Team::new(threads) })
+///
+/// # Errors
+/// When the system refuses one.
+pub(crate) fn team(threads: usize) -> Result<Arc<Team>, TeamError> {
+    Ok(Arc::new(if threads == 0 { Team::of_machine()? } else { Team::start(threads)? }))
 }
 
 /// Memory in use now, in bytes; `None` where the system does not tell (elsewhere than on Linux).
@@ -39,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_team_has_the_size_asked_for() {
-        assert_eq!(team(3).size(), 3);
-        assert!(team(0).size() >= 1);
+        assert_eq!(team(3).unwrap().size(), 3);
+        assert!(team(0).unwrap().size() >= 1);
     }
 }

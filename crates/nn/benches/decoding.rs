@@ -4,7 +4,7 @@
 //! [--sentences N] [--windows W]`
 //!
 //! Each window decodes the first sentences of the text (fewer with small batches: `--sentences` are for the largest), and the
-//! best window counts. Weights are those that one step of the decoder multiplies by.
+//! best window counts. Weights are those that one step of the decoder multiplies by; held is what a decoder keeps of all of them.
 
 // A benchmark speaks to a terminal.
 #![allow(clippy::print_stdout)]
@@ -61,7 +61,7 @@ fn main() {
     );
     println!("after loading: peak memory {:.0} MB", peak_memory_mb());
     println!(
-        "{:>6} {:>6} {:>11} {:>9} {:>8} {:>8} {:>9} {:>8} {:>9} {:>9} {:>8}",
+        "{:>6} {:>6} {:>11} {:>9} {:>8} {:>8} {:>9} {:>8} {:>9} {:>8} {:>9} {:>8}",
         "format",
         "batch",
         "sentences/s",
@@ -71,6 +71,7 @@ fn main() {
         "GFLOP/s",
         "GB/s",
         "packing s",
+        "MB held",
         "same",
         "peak MB"
     );
@@ -80,6 +81,7 @@ fn main() {
         let start = Instant::now();
         let mut decoding = Decoding::new(&model, &metadata.lengths, &team, format);
         let packing = start.elapsed().as_secs_f64();
+        let held = decoding.memory_bytes() as f64 / 1e6;
         for &batch in &options.batches {
             let count = (options.sentences * (batch + 15) / (largest + 15)).clamp(1, sources.len());
             decoding = decoding.with_window(batch * options.beam);
@@ -98,7 +100,7 @@ fn main() {
                     Format::Int8 => 1.0,
                 };
             println!(
-                "{:>6} {batch:>6} {:>11.1} {:>9.0} {:>8.3} {:>8.1} {:>9.0} {:>8.1} {packing:>9.3} {:>8.1}% {:>8.0}",
+                "{:>6} {batch:>6} {:>11.1} {:>9.0} {:>8.3} {:>8.1} {:>9.0} {:>8.1} {packing:>9.3} {held:>8.1} {:>8.1}% {:>8.0}",
                 format!("{format:?}").to_lowercase(),
                 count as f64 / seconds,
                 tokens as f64 / seconds,

@@ -271,25 +271,6 @@ impl ModelConfig {
         fits(source_tokens, self.source_positions()) && fits(target_words + 1, self.target_positions())
     }
 
-    /// Values that one source token and one target token keep until their gradients have come back, and those gradients: an
-    /// estimate for planning memory, not a promise. `source_length` is that of the longest source.
-    pub fn values_per_token(&self, source_length: usize) -> [usize; 2] {
-        let encoder = match &self.encoder {
-            // Pre-activations or gates, states and output of each layer.
-            EncoderConfig::Rnn(rnn) => rnn.layers * 11 * rnn.hidden,
-            // Input, windows, pre-activations and output of each layer.
-            EncoderConfig::Cnn(cnn) => cnn.layers * (4 + cnn.kernel_width) * cnn.hidden,
-        };
-        let decoder = match &self.decoder {
-            DecoderConfig::Rnn(decoder) => {
-                let attention = self.encoder_width() + decoder.attention.hidden + source_length;
-                decoder.rnn.layers * 11 * decoder.rnn.hidden + attention
-            }
-            DecoderConfig::Cnn(cnn) => cnn.layers * ((5 + cnn.kernel_width) * cnn.hidden + source_length),
-        };
-        [2 * (self.source_embedding + encoder + self.encoder_width()), 2 * (self.target_embedding + decoder)]
-    }
-
     /// Whether the sizes fit each other.
     ///
     /// # Errors
@@ -351,8 +332,9 @@ impl ModelConfig {
         }
         let smoothing = ("label_smoothing", self.label_smoothing);
         for (name, rate) in self.dropout.rates().into_iter().chain([smoothing]) {
-            if !(0.0..1.0).contains(&rate) {
-                faults.0.push(format!("{name} is {rate}, but must be in [0, 1)"));
+            // As it is used: what is nearly 1 in double precision may be 1 in single.
+            if !(0.0..1.0).contains(&(rate as f32)) {
+                faults.0.push(format!("{name} is {rate}, but must be in [0, 1) in single precision"));
             }
         }
         if faults.0.is_empty() { Ok(()) } else { Err(ConfigError(faults.0)) }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kokanee_kernels::cross_entropy::{LossGradient, TokenLoss};
 use kokanee_kernels::{Precision, Team, gather};
-use kokanee_tensor::{Gradient, Tape, Tensor, Var, ops};
+use kokanee_tensor::{Gradient, Shape, Tape, Tensor, Var, ops};
 
 use crate::batch::{Batch, Sequences};
 use crate::config::{ConfigError, ModelConfig};
@@ -96,6 +96,14 @@ impl Model {
     pub fn with_parameters(config: ModelConfig, named: HashMap<String, Tensor>) -> Result<Model, ModelError> {
         let (layers, builder) = Model::build(&config)?;
         Ok(Model { config, parameters: builder.with_values(named)?, layers })
+    }
+
+    /// Names and shapes of the parameters that a model of this configuration has, in order. Takes no memory.
+    ///
+    /// # Errors
+    /// When the configuration cannot be built.
+    pub fn shapes(config: &ModelConfig) -> Result<Vec<(String, Shape)>, ConfigError> {
+        Ok(Model::build(config)?.1.declared())
     }
 
     fn build(config: &ModelConfig) -> Result<(Arc<Layers>, Builder), ConfigError> {

@@ -119,6 +119,11 @@ impl Builder {
         ParameterId(self.declared.len() - 1)
     }
 
+    /// Names and shapes of all of them, in order.
+    pub(crate) fn declared(self) -> Vec<(String, Shape)> {
+        self.declared
+    }
+
     /// The parameters as zeros, to be initialised.
     pub(crate) fn zeros(self) -> Parameters {
         let zeros = |(name, shape)| Parameter { name, value: Arc::new(Tensor::lasting(shape)) };
@@ -184,6 +189,11 @@ pub(crate) const BILINEAR: &str = "decoder_rnn_att_s2t_weight";
 pub(crate) const ENCODER_CNN_INPUT: &str = "encoder_cnn_i2h_weight";
 /// Embedding to the units of a convolutional decoder, H x E.
 pub(crate) const DECODER_CNN_INPUT: &str = "decoder_cnn_i2h_weight";
+
+/// Whether rows of this parameter are looked up, and nothing is multiplied by it unless it is the output layer too.
+pub(crate) fn is_table(name: &str) -> bool {
+    [SOURCE_EMBEDDING, TARGET_EMBEDDING, SHARED_EMBEDDING, SOURCE_POSITIONS, TARGET_POSITIONS].contains(&name)
+}
 
 /// Prefix of one direction of the bidirectional first encoder layer.
 pub(crate) fn bidirectional_prefix(reverse: bool) -> &'static str {

@@ -14,13 +14,16 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 const VOCABULARY: usize = 6000;
 
-fn model(settings: &[(&str, &str)]) -> Model {
+fn config(settings: &[(&str, &str)]) -> ModelConfig {
     let set: BTreeMap<String, String> =
         settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let h = Hyperparameters::resolve(&set).unwrap();
-    let config = ModelConfig::new(&h, VOCABULARY, VOCABULARY).unwrap();
+    ModelConfig::new(&h, VOCABULARY, VOCABULARY).unwrap()
+}
+
+fn model(settings: &[(&str, &str)]) -> Model {
     // Orthogonal matrices take long, and play no part here.
-    let mut model = Model::zeros(config).unwrap();
+    let mut model = Model::zeros(config(settings)).unwrap();
     for (number, parameter) in model.parameters_mut().iter_mut().enumerate() {
         let values = Arc::make_mut(&mut parameter.value).data_mut();
         values.iter_mut().zip(0u32..).for_each(|(x, i)| *x = (i % 97 + number as u32) as f32 / 970.0 - 0.06);
@@ -58,6 +61,9 @@ fn decoder_bytes(settings: &[(&str, &str)], format: Format) -> usize {
     let team = Arc::new(Team::new(1));
     let (mut decoding, bytes) = left_behind(|| Decoding::new(&model(settings), &lengths(), &team, format));
     let said = decoding.memory_bytes();
+    let shapes = config(settings).decoder_bytes(format).unwrap().total() as f64;
+    // Scales, panels that are not full, and the first sentence.
+    assert!((said as f64 / shapes - 1.0).abs() < 0.06, "{settings:?}: {said} bytes, by shapes {shapes}");
     assert!(
         bytes >= said && bytes - said < 2 << 20,
         "{format:?} with {settings:?}: {bytes} bytes are held, memory_bytes says {said}"
@@ -100,6 +106,32 @@ fn a_quantised_decoder_holds_its_own_weights_and_nothing_of_the_model() {
         assert!(bf16 < 0.55 * f32, "{settings:?}: {bf16} bytes in bf16, {f32} in f32");
         assert!(int8 < 0.3 * f32, "{settings:?}: {int8} bytes in int8, {f32} in f32");
     }
+}
+
+/// A sentence of 4,096 tokens, and then short ones.
+#[test]
+fn memory_comes_down_again_after_a_long_sentence() {
+    alone(|| {
+        let team = Arc::new(Team::new(1));
+        let sizes = [("rnn_num_hidden", "128"), ("num_embed_source", "32"), ("num_embed_target", "32")];
+        let lengths = LengthStatistics { longest_source: 4096, ..lengths() };
+        let mut decoding = Decoding::new(&model(&sizes), &lengths, &team, Format::Int8);
+        let mut translate = |length: u32, count: usize| {
+            let source: Vec<u32> = (0..length).map(|i| 4 + i % 100).collect();
+            let search = Search { beam_size: 2, ..Search::default() };
+            for _ in 0..count {
+                let request = Request { max_length: Some(5), ..Request::new(source.clone(), search.clone()) };
+                decoding.translate([request]);
+            }
+        };
+        translate(10, 100);
+        let before = pages::live_bytes();
+        translate(4096, 1);
+        let long = pages::live_bytes() - before;
+        translate(10, 4000);
+        let left = pages::live_bytes().saturating_sub(before);
+        assert!(long > 8 << 20 && left < long / 8, "{left} bytes are left of {long}");
+    });
 }
 
 #[test]

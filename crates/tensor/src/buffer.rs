@@ -18,10 +18,50 @@ const EXCESS_DIVISOR: usize = 2;
 /// Elements of given values that are more likely those of a parameter than of something made and dropped at every step.
 const LARGE: usize = 1 << 16;
 
+/// A buffer that was not used while its thread asked for this many goes back to the system: after one long sentence, a server's memory
+/// comes down again. It is some ten updates of a training and a thousand steps of a decoder, so that making the buffer anew
+/// costs next to nothing beside what was computed meanwhile.
+const PATIENCE: u64 = 1 << 17;
+/// How many buffers are asked for between two looks at which have waited too long.
+const LOOK_EVERY: u64 = 1 << 12;
+
 #[derive(Default)]
 struct Pool {
-    free: BTreeMap<usize, Vec<Block<f32>>>,
+    /// By length; each with the number of the request after which it came, those that came first in front.
+    free: BTreeMap<usize, Vec<(Block<f32>, u64)>>,
     bytes: usize,
+    /// Buffers asked for so far.
+    requests: u64,
+}
+
+impl Pool {
+    fn take(&mut self, capacity: usize) -> Option<Block<f32>> {
+        self.requests += 1;
+        if self.requests.is_multiple_of(LOOK_EVERY) {
+            self.give_back();
+        }
+        let mut fitting = self.free.range_mut(capacity..=capacity + capacity / EXCESS_DIVISOR);
+        let (memory, _) = fitting.find_map(|(_, blocks)| blocks.pop())?;
+        self.bytes -= size_of_val(&memory[..]);
+        Some(memory)
+    }
+
+    fn put(&mut self, memory: Block<f32>) {
+        let bytes = size_of_val(&memory[..]);
+        if self.bytes + bytes <= POOL_LIMIT_BYTES {
+            self.bytes += bytes;
+            self.free.entry(memory.len()).or_default().push((memory, self.requests));
+        }
+    }
+
+    /// Gives what has waited too long back to the system.
+    fn give_back(&mut self) {
+        let oldest = self.requests.saturating_sub(PATIENCE);
+        for blocks in self.free.values_mut() {
+            let waited = blocks.partition_point(|(_, since)| *since < oldest);
+            self.bytes -= blocks.drain(..waited).map(|(memory, _)| size_of_val(&memory[..])).sum::<usize>();
+        }
+    }
 }
 
 thread_local! {
@@ -48,12 +88,7 @@ impl Buffer {
     /// Elements of any value.
     pub(crate) fn scratch(len: usize) -> Buffer {
         let capacity = class(len);
-        let reused = POOL.with_borrow_mut(|pool| {
-            let mut fitting = pool.free.range_mut(capacity..=capacity + capacity / EXCESS_DIVISOR);
-            let memory = fitting.find_map(|(_, blocks)| blocks.pop())?;
-            pool.bytes -= size_of_val(&memory[..]);
-            Some(memory)
-        });
+        let reused = POOL.with_borrow_mut(|pool| pool.take(capacity));
         let memory = reused.unwrap_or_else(|| Block::zeros(capacity));
         let mut buffer = Buffer { memory, len, pooled: true };
         if cfg!(debug_assertions) {
@@ -100,15 +135,8 @@ impl Drop for Buffer {
         if !self.pooled {
             return;
         }
-        let bytes = size_of_val(&memory[..]);
         // The pool is gone when its thread ends; then memory just goes back to the system.
-        let _ = POOL.try_with(|pool| {
-            let mut pool = pool.borrow_mut();
-            if pool.bytes + bytes <= POOL_LIMIT_BYTES {
-                pool.bytes += bytes;
-                pool.free.entry(memory.len()).or_default().push(memory);
-            }
-        });
+        let _ = POOL.try_with(|pool| pool.borrow_mut().put(memory));
     }
 }
 
@@ -124,6 +152,17 @@ mod tests {
             assert_eq!(class(capacity), capacity, "{len}");
             assert!(len < 1024 || capacity <= len + len / 4 + 1, "{len} takes {capacity}");
         }
+    }
+
+    #[test]
+    fn a_buffer_that_nobody_wants_goes_back_to_the_system() {
+        let pooled = || POOL.with_borrow(|pool| pool.bytes);
+        drop(Buffer::scratch(1 << 20));
+        assert!(pooled() >= 4 << 20);
+        for _ in 0..PATIENCE + LOOK_EVERY {
+            drop(Buffer::scratch(10));
+        }
+        assert!(pooled() < 1 << 20, "{} bytes wait", pooled());
     }
 
     #[test]

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use kokanee_contract::WeightTying;
 use kokanee_data::DataError;
-use kokanee_nn::ArtifactError;
+use kokanee_kernels::TeamError;
 use kokanee_nn::config::ConfigError;
+use kokanee_nn::{ArtifactError, FormatError};
 
 use crate::Divergence;
+use crate::memory::TooLarge;
 use crate::metrics::MetricError;
 
 /// What ends a training job other than a [`StopReason`](crate::StopReason).
@@ -20,6 +22,15 @@ pub enum TrainError {
     /// The hyperparameters describe no model that can be built.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The model cannot answer in the number format that `inference_precision` asks for.
+    #[error("inference_precision: {0}")]
+    Format(#[from] FormatError),
+    /// It would need more memory than there is.
+    #[error(transparent)]
+    Memory(#[from] TooLarge),
+    /// The system refuses threads.
+    #[error(transparent)]
+    Threads(#[from] TeamError),
     /// A channel without a pair that can be trained or measured on.
     #[error("{0}")]
     NoPairs(String),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use kokanee_contract::{Hyperparameters, OverlongSequences, TrainingChannels, warnings};
 use kokanee_data::buckets::single_bucket;
-use kokanee_data::{BatchPlan, Bucket, Corpus, OverlongPolicy, Vocabulary, VocabularySizes, define_buckets};
-use kokanee_kernels::Team;
+use kokanee_data::{BatchPlan, Corpus, OverlongPolicy, Vocabulary, VocabularySizes, define_buckets};
+use kokanee_kernels::{MemoryLimit, Team};
 use kokanee_nn::artifact::Metadata;
 use kokanee_nn::init::Initialisation;
 use kokanee_nn::{LengthStatistics, Model, ModelConfig};
@@ -14,11 +14,11 @@ use kokanee_nn::{LengthStatistics, Model, ModelConfig};
 use crate::checkpoint::{CheckpointFolder, RunIdentity};
 use crate::model_folder::ModelFolder;
 use crate::observer::{Level, Observer};
-use crate::summary::{DataSummary, MemoryEstimate, Summary, populate};
+use crate::summary::{DataSummary, Summary, populate};
 use crate::trainer::{Keep, Outcome};
 use crate::validation::Validation;
 use crate::word_vectors::VectorsReport;
-use crate::{InitialModel, StopFlag, TrainError, Trainer, precision, word_vectors};
+use crate::{InitialModel, StopFlag, TrainError, Trainer, memory, precision, word_vectors};
 
 /// Everything that is needed to train, checked and built.
 pub struct TrainingJob {
@@ -83,7 +83,7 @@ impl TrainingJob {
     /// from.
     ///
     /// # Errors
-    /// When no pair is left, the model cannot be built, or the state does not fit.
+    /// When no pair is left, the model cannot be built, it all needs more memory than there is, or the state does not fit.
     pub fn new(
         h: &Hyperparameters,
         data: TrainingData,
@@ -115,17 +115,15 @@ impl TrainingJob {
             single_bucket(h.max_seq_len_source, h.max_seq_len_target)
         };
         let populated = populate(&buckets, &train);
-        let plan = BatchPlan::new(&train, &buckets, h.batch_size, h.seed);
-        let batches_per_epoch = plan.batches_per_epoch() as u64;
 
         let threads = match h.num_threads {
             0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
             threads => threads,
         };
-        let team = Arc::new(Team::new(threads));
         let mut config = ModelConfig::new(h, source_vocabulary.len(), target_vocabulary.len())?;
         // No hyperparameter says it: a model from Sockeye may have been trained with it, and then goes on so.
         config.source_with_eos = initial.is_some_and(|i| i.artifact.model.config().source_with_eos);
+        config.check_format(memory::inference_format(h))?;
         let longest = train.length_statistics();
         // What an earlier training has seen is not forgotten at once.
         let earlier = initial.map(|initial| &initial.artifact.metadata.lengths);
@@ -141,21 +139,29 @@ impl TrainingJob {
         if let Some(initial) = initial {
             identity.starts_from(initial);
         }
-        let largest = populated.iter().map(|(bucket, _)| *bucket).max_by_key(|b| b.source + b.target);
-        // Nothing is padded, so that a batch is never longer than the longest sentences.
-        let largest = largest.unwrap_or(Bucket { source: 1, target: 1 });
-        let largest = Bucket {
-            source: largest.source.min(longest.longest_source),
-            target: largest.target.min(longest.longest_target + 1),
-        };
+        let checkpoints = CheckpointFolder::new(files.checkpoints, identity);
         if config.ties_source_and_target() && source_vocabulary != target_vocabulary {
             return Err(TrainError::TwoVocabularies(h.weight_tying));
         }
+        let memory = memory::Training {
+            hyperparameters: h,
+            config: &config,
+            buckets: &buckets,
+            corpora: [&train, &validation],
+            threads,
+            initial: initial.map(|initial| initial.artifact.model.parameters()),
+            resumes: resume != Resume::Never && checkpoints.holds_state(),
+        };
+        let memory = memory.memory()?;
+        // Everything that is large comes after this.
+        memory.check(MemoryLimit::of_process())?;
+        let team = Arc::new(Team::start(threads)?);
+        let plan = BatchPlan::new(&train, &buckets, h.batch_size, h.seed);
+        let batches_per_epoch = plan.batches_per_epoch() as u64;
         let mut model = Model::new(config, &Initialisation::from(h), &team)?;
         let vectors = word_vectors::start(&mut model, h, words)?;
         let initial = initial.map(|initial| initial.start(&mut model, words)).transpose()?;
         let parameters = model.parameters().size();
-        let memory = MemoryEstimate::new(h, model.config(), parameters, largest, [&train, &validation]);
         let vocabularies = [source_vocabulary.len(), target_vocabulary.len()];
 
         let metadata = Metadata { hyperparameters: h.to_strings(), lengths: lengths.clone(), training: None };
@@ -166,7 +172,7 @@ impl TrainingJob {
                 metadata,
                 [source_vocabulary, target_vocabulary],
             ),
-            checkpoints: CheckpointFolder::new(files.checkpoints, identity),
+            checkpoints,
         };
         let validation = Validation::new(validation, h, lengths);
         let mut trainer = Trainer::new(model, train, plan, h, team)?;

@@ -17,6 +17,7 @@ pub mod initial;
 pub mod job;
 pub mod log;
 pub mod lr_scheduler;
+pub mod memory;
 pub mod metrics;
 pub mod model_folder;
 pub mod observer;

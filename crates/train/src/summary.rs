@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 
-use kokanee_contract::{Hyperparameters, special_ids};
+use kokanee_contract::special_ids;
 use kokanee_data::{Bucket, Corpus, LengthStatistics, LimitReport, SkippedInput, assign};
-use kokanee_nn::ModelConfig;
 
 use crate::initial::InitialReport;
-use crate::optim::state_tensors;
+use crate::memory::MemoryEstimate;
 use crate::word_vectors::VectorsReport;
 
 /// What the data looks like, what will be trained, and what it will take.
@@ -29,7 +28,7 @@ pub struct Summary {
     pub updates_per_epoch: u64,
     /// Numbers that are learned.
     pub parameters: usize,
-    /// What the run will hold in memory at most, in bytes; an estimate.
+    /// What the run will hold in memory at most; an estimate.
     pub memory: MemoryEstimate,
     /// Threads that compute.
     pub threads: usize,
@@ -58,48 +57,6 @@ pub struct DataSummary {
     pub skipped: SkippedInput,
     /// Share of source and of target tokens that are unknown words, 0 to 1.
     pub unknown: [f64; 2],
-}
-
-/// Where memory goes, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MemoryEstimate {
-    /// Weights, gradients, and the optimizer's tensors.
-    pub parameters: usize,
-    /// Values and gradients of the largest batch.
-    pub activations: usize,
-    /// Ids of both corpora.
-    pub data: usize,
-}
-
-impl MemoryEstimate {
-    /// Everything together.
-    pub fn total(&self) -> usize {
-        self.parameters.saturating_add(self.activations).saturating_add(self.data)
-    }
-
-    /// Estimates for a model with so many parameters whose largest batches are full of pairs as long as `largest`; `corpora` are
-    /// those of training and validation.
-    pub fn new(
-        h: &Hyperparameters,
-        config: &ModelConfig,
-        parameters: usize,
-        largest: Bucket,
-        corpora: [&Corpus; 2],
-    ) -> MemoryEstimate {
-        /// Logits exist a tile of this size at a time.
-        const LOGITS_BYTES: usize = 64 << 20;
-        let [source, target] = config.values_per_token(largest.source);
-        let tokens = |length: usize| h.batch_size.saturating_mul(length);
-        let floats = tokens(largest.source)
-            .saturating_mul(source)
-            .saturating_add(tokens(largest.target).saturating_mul(target));
-        let ids: usize = corpora.iter().map(|c| c.source_tokens() + c.target_tokens()).sum();
-        MemoryEstimate {
-            parameters: parameters.saturating_mul(4 * (2 + state_tensors(h))),
-            activations: floats.saturating_mul(4).saturating_add(LOGITS_BYTES),
-            data: ids * size_of::<u32>(),
-        }
-    }
 }
 
 impl DataSummary {
@@ -187,14 +144,7 @@ impl Summary {
         let [source, target] = self.vocabularies;
         lines.push(format!("vocabularies: {source} source and {target} target words with special symbols"));
         lines.push(format!("model: {} parameters; {} threads", self.parameters, self.threads));
-        let mib = |bytes: usize| bytes >> 20;
-        lines.push(format!(
-            "memory: about {} MiB ({} parameters with gradients and optimizer, {} activations, {} data)",
-            mib(self.memory.total()),
-            mib(self.memory.parameters),
-            mib(self.memory.activations),
-            mib(self.memory.data),
-        ));
+        lines.push(format!("memory: about {} MiB at most ({})", self.memory.total() >> 20, self.memory));
         if self.decoded_pairs > 0 {
             lines.push(format!(
                 "BLEU: {} validation pairs are decoded at each checkpoint",

@@ -32,8 +32,8 @@ const MOST_AVERAGED: i128 = 100;
 const SIZE: Kind = Kind::integer(1, LARGEST_SIZE);
 const LAYERS: Kind = Kind::integer(1, MOST_LAYERS);
 const COUNT: Kind = Kind::integer(1, MOST_COUNTED);
-const POSITIVE: Kind = Kind::float(Excluded(0.0), Unbounded, "");
-const DROPOUT: Kind = Kind::float(
+const POSITIVE: Kind = Kind::single(Excluded(0.0), Unbounded, "");
+const DROPOUT: Kind = Kind::single(
     Included(0.0),
     Excluded(1.0),
     "the guide's range ends at 1, but a dropout probability of 1 would set everything to zero, and nothing could be \
@@ -219,7 +219,7 @@ hyperparameters! {
     /// for `xavier`. For `uniform` the guide recommends tuning from -1 to 1; as both signs mean the same interval,
     /// the sign is dropped, and 0 is refused because equal weights would never grow apart.
     weight_init_scale: f64 =
-        Spec::sagemaker(Group::Initialisation, Kind::float(Unbounded, Unbounded, ""), "2.34")
+        Spec::sagemaker(Group::Initialisation, Kind::single(Unbounded, Unbounded, ""), "2.34")
         .tuned(&[
             TuningRange::continuous(2.0, 3.0).when("weight_init_type", "xavier"),
             TuningRange::continuous(-1.0, 1.0).when("weight_init_type", "uniform"),
@@ -246,7 +246,7 @@ hyperparameters! {
     label_smoothing: f64 =
         Spec::extension(
             Group::Optimisation,
-            Kind::float(Included(0.0), Excluded(1.0), "with all of it spread there would be nothing to learn"),
+            Kind::single(Included(0.0), Excluded(1.0), "with all of it spread there would be nothing to learn"),
             "0",
         );
 
@@ -266,7 +266,7 @@ hyperparameters! {
     momentum: Option<f64> =
         Spec::optional(
             Group::Optimisation,
-            Kind::float(Included(0.0), Excluded(1.0), "with a momentum of 1 or more updates grow without end"),
+            Kind::single(Included(0.0), Excluded(1.0), "with a momentum of 1 or more updates grow without end"),
             DefaultValue::Unset,
         )
         .tuned(&[TuningRange::continuous(0.5, 0.9)]);
@@ -275,14 +275,14 @@ hyperparameters! {
     weight_decay: f64 =
         Spec::sagemaker(
             Group::Optimisation,
-            Kind::float(Included(0.0), Unbounded, "a negative decay would make weights grow"),
+            Kind::single(Included(0.0), Unbounded, "a negative decay would make weights grow"),
             "0",
         )
         .tuned(&[TuningRange::continuous(0.0, 0.1)]);
 
     /// Limit of gradients, negative for no clipping: of the absolute value of each single element, unless
     /// `gradient_clipping_type` says otherwise.
-    clip_gradient: f64 = Spec::sagemaker(Group::Optimisation, Kind::float(Unbounded, Unbounded, ""), "1")
+    clip_gradient: f64 = Spec::sagemaker(Group::Optimisation, Kind::single(Unbounded, Unbounded, ""), "1")
         .tuned(&[TuningRange::continuous(1.0, 5.0)]);
 
     /// What `clip_gradient` limits: each element (`abs`), the length of all gradients as one vector, which is then scaled
@@ -300,7 +300,7 @@ hyperparameters! {
     plateau_reduce_lr_factor: f64 =
         Spec::sagemaker(
             Group::Optimisation,
-            Kind::float(
+            Kind::single(
                 Excluded(0.0),
                 Included(1.0),
                 "a factor above 1 would raise the learning rate, 0 or less would end learning",
@@ -378,11 +378,11 @@ hyperparameters! {
 
     /// α of the length penalty ((β + length) / (β + 1))^α; 0 for no penalty.
     length_penalty_alpha: f64 =
-        Spec::extension(Group::Evaluation, Kind::float(Included(0.0), Included(10.0), ""), "1");
+        Spec::extension(Group::Evaluation, Kind::double(Included(0.0), Included(10.0)), "1");
 
     /// β of the length penalty ((β + length) / (β + 1))^α.
     length_penalty_beta: f64 =
-        Spec::extension(Group::Evaluation, Kind::float(Included(0.0), Included(1000.0), ""), "0");
+        Spec::extension(Group::Evaluation, Kind::double(Included(0.0), Included(1000.0)), "0");
 
     /// Number format of the weights when the trained model answers, unless a command says otherwise: `bf16` takes half the
     /// memory and `int8` a quarter, both are faster, and some answers differ. It is written into the artefact.

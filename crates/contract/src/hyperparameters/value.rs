@@ -9,7 +9,7 @@ use super::choices::{
     RnnAttentionType, RnnCellType, RnnDecoderStateInit, TrainingMetric, WeightInitType, WeightTying,
     XavierFactorType,
 };
-use super::{DefaultValue, Kind, Parity, Spec};
+use super::{DefaultValue, FloatFormat, Kind, Parity, Spec};
 use crate::nearest::nearest;
 
 /// A value of the type that its [`Kind`] says.
@@ -21,9 +21,6 @@ pub(crate) enum Value {
     Choice(&'static str),
     Path(PathBuf),
 }
-
-/// Every whole number up to here is an `f64` exactly; above, `64.0`-style spellings could change the number.
-const LARGEST_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
 
 /// Parses what a user wrote; `Ok(None)` says in so many words that an optional hyperparameter is not set.
 ///
@@ -64,22 +61,35 @@ fn parse_kind(kind: &Kind, text: &str) -> Result<Value, String> {
                 Err(String::new())
             }
         }
-        Kind::Float { low, high, reason } => {
+        Kind::Float { low, high, used_in, reason } => {
             let number: f64 = text.parse().map_err(|_| String::new())?;
             if !number.is_finite() {
                 return Err("neither infinite nor undefined numbers are accepted".to_owned());
             }
-            let above = match low {
-                Bound::Included(low) => number >= low,
-                Bound::Excluded(low) => number > low,
-                Bound::Unbounded => true,
+            let within = |number: f64| {
+                let above = match low {
+                    Bound::Included(low) => number >= low,
+                    Bound::Excluded(low) => number > low,
+                    Bound::Unbounded => true,
+                };
+                let below = match high {
+                    Bound::Included(high) => number <= high,
+                    Bound::Excluded(high) => number < high,
+                    Bound::Unbounded => true,
+                };
+                above && below
             };
-            let below = match high {
-                Bound::Included(high) => number <= high,
-                Bound::Excluded(high) => number < high,
-                Bound::Unbounded => true,
-            };
-            if above && below { Ok(Value::Float(number)) } else { Err(reason.to_owned()) }
+            if !within(number) {
+                return Err(reason.to_owned());
+            }
+            match used_in {
+                FloatFormat::Double => Ok(Value::Float(number)),
+                FloatFormat::Single if within(in_single_precision(number)?) => Ok(Value::Float(number)),
+                FloatFormat::Single => Err(format!(
+                    "it is used in single precision, where it is {:?}; take a number that is further from the limit",
+                    number as f32
+                )),
+            }
         }
         Kind::Boolean => match text {
             "true" | "True" => Ok(Value::Boolean(true)),
@@ -96,16 +106,49 @@ fn parse_kind(kind: &Kind, text: &str) -> Result<Value, String> {
     }
 }
 
+/// The number as it will be used, where it stays the number it is but for its last digits.
+fn in_single_precision(number: f64) -> Result<f64, String> {
+    let used = number as f32;
+    if used.is_infinite() {
+        return Err(format!("it is used in single precision, where the largest number is {:e}", f32::MAX));
+    }
+    if number != 0.0 && used.abs() < f32::MIN_POSITIVE {
+        return Err(format!(
+            "it is used in single precision, which cannot tell it from 0: the smallest number of all its digits is {:e}",
+            f32::MIN_POSITIVE
+        ));
+    }
+    Ok(f64::from(used))
+}
+
+/// A whole number, also one that is written with a point or an exponent, exactly as written: no digit is rounded away.
 fn whole_number(text: &str) -> Result<i128, String> {
+    /// More zeros than the largest whole number of any hyperparameter has digits.
+    const MOST_ZEROS: i64 = 30;
     if let Ok(number) = text.parse::<i128>() {
         return Ok(number);
     }
-    match text.parse::<f64>() {
-        Ok(number) if number.fract() == 0.0 && number.abs() <= LARGEST_EXACT_INTEGER => Ok(number as i128),
-        Ok(number) if number.fract() != 0.0 && number.is_finite() => {
-            Err("it is not a whole number".to_owned())
+    // What a number may look like is the standard library's to say.
+    if !text.parse::<f64>().is_ok_and(f64::is_finite) {
+        return Err(String::new());
+    }
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (before, after) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let after = after.trim_end_matches('0');
+    let digits = format!("{before}{after}");
+    let significant = digits.trim_end_matches('0');
+    if !significant.contains(|c: char| c.is_ascii_digit()) {
+        return Ok(0);
+    }
+    let Ok(exponent) = exponent.parse::<i64>() else { return Err(String::new()) };
+    let zeros =
+        exponent.saturating_sub(after.len() as i64).saturating_add((digits.len() - significant.len()) as i64);
+    match usize::try_from(zeros) {
+        Ok(zeros) if zeros as i64 <= MOST_ZEROS => {
+            format!("{significant}{}", "0".repeat(zeros)).parse().map_err(|_| String::new())
         }
-        _ => Err(String::new()),
+        Ok(_) => Err(String::new()),
+        Err(_) => Err("it is not a whole number".to_owned()),
     }
 }
 

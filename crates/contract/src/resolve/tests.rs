@@ -1,8 +1,10 @@
+use std::ops::{Bound, RangeBounds};
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::hyperparameters::choices::{Metric, NetworkType, OverlongSequences, WeightInitType, WeightTying};
-use crate::hyperparameters::{Kind, Origin, Parity};
+use crate::hyperparameters::{FloatFormat, Kind, Origin, Parity};
 
 fn strings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -396,6 +398,91 @@ fn valid_strings() -> impl Strategy<Value = BTreeMap<String, String>> {
     })
 }
 
+/// Numbers near every limit of a row, in both precisions, and near the ends of what they can tell apart.
+fn numbers_at_limits(low: Bound<f64>, high: Bound<f64>) -> Vec<f64> {
+    let limits = [low, high].into_iter().filter_map(|bound| match bound {
+        Bound::Included(limit) | Bound::Excluded(limit) => Some(limit),
+        Bound::Unbounded => None,
+    });
+    let extremes = [0.0, 1e-50, 1e-45, 1e-40, 1.2e-38, 1e-37, 5e-324, 3.4e38, 3.5e38, 1e300, f64::MAX];
+    let near =
+        |x: f64| [x, x + 1e-9, x - 1e-9, x.next_up(), x.next_down(), f64::from((x as f32).next_down())];
+    let all = limits.chain(extremes).flat_map(near);
+    all.flat_map(|x| [x, -x]).filter(|x| x.is_finite()).collect()
+}
+
+/// What the engine computes with satisfies the limits that were checked, and is no other number than was given.
+#[track_caller]
+fn check_as_used(spec: &Spec, number: f64) {
+    let Kind::Float { low, high, used_in, .. } = spec.kind else { return };
+    let Ok(Some(Value::Float(accepted))) = parse(spec, &format!("{number:?}")) else { return };
+    let used = match used_in {
+        FloatFormat::Single => f64::from(accepted as f32),
+        FloatFormat::Double => accepted,
+    };
+    assert!(used.is_finite() && (low, high).contains(&used), "{}={number:?} is used as {used}", spec.name);
+    let off = (used - number).abs();
+    assert!(off <= number.abs() * f64::from(f32::EPSILON), "{}={number:?} is used as {used}", spec.name);
+}
+
+#[test]
+fn every_number_that_is_accepted_satisfies_its_limits_as_it_is_used() {
+    for spec in TABLE {
+        let Kind::Float { low, high, .. } = spec.kind else { continue };
+        numbers_at_limits(low, high).into_iter().for_each(|number| check_as_used(spec, number));
+    }
+}
+
+#[test]
+fn a_number_that_single_precision_makes_another_is_refused_with_the_reason() {
+    let limit = "expected a number in [0, 1); it is used in single precision, where it is 1.0";
+    for name in
+        ["embed_dropout_source", "cnn_hidden_dropout", "rnn_state_dropout", "momentum", "label_smoothing"]
+    {
+        let optimizer = ("optimizer_type", "sgd");
+        check(
+            &[(name, "0.99999999"), optimizer],
+            &[&format!("`{name}`=\"0.99999999\" is not valid: {limit}")],
+        );
+    }
+    let zero = "used in single precision, which cannot tell it from 0";
+    for name in
+        ["clip_gradient", "weight_decay", "learning_rate", "weight_init_scale", "plateau_reduce_lr_factor"]
+    {
+        check(&[(name, "1e-50")], &[zero]);
+    }
+    let infinite = "used in single precision, where the largest number is 3.4";
+    for name in ["clip_gradient", "weight_decay", "learning_rate", "weight_init_scale"] {
+        check(&[(name, "1e39")], &[infinite]);
+    }
+    // Scores of beam search are in double precision.
+    let raw = strings(&[("length_penalty_alpha", "1e-50"), ("embed_dropout_source", "0.9999999")]);
+    assert_eq!(Hyperparameters::resolve(&raw).unwrap().length_penalty_alpha, 1e-50);
+}
+
+#[test]
+fn whole_numbers_are_taken_digit_by_digit() {
+    let seed = |text: &str| Hyperparameters::resolve(&strings(&[("seed", text)])).map(|h| h.seed);
+    for (text, want) in [
+        ("9007199254740993.0", 9_007_199_254_740_993),
+        ("18446744073709551615.00", u64::MAX),
+        ("1.8446744073709551615e19", u64::MAX),
+        ("1.5e1", 15),
+        ("1200e-2", 12),
+        ("0e999", 0),
+        ("0.000", 0),
+        ("+7.", 7),
+    ] {
+        assert_eq!(seed(text).unwrap(), want, "{text}");
+    }
+    for text in ["64.00000000000000000001", "1e-1", "1.25e1", "5e-324"] {
+        check(&[("seed", text)], &["it is not a whole number"]);
+    }
+    for text in ["1e31", "1e308", "18446744073709551616.0", "e", "1e", ".", "0x10", "1_000.0", "inf"] {
+        check(&[("seed", text)], &["expected an integer from 0 to 2^64-1"]);
+    }
+}
+
 proptest! {
     #[test]
     fn strings_of_resolved_hyperparameters_resolve_to_the_same(raw in valid_strings()) {
@@ -408,6 +495,15 @@ proptest! {
             Err(Faults(faults)) => {
                 let conflict = |fault: &Fault| matches!(fault.kind, FaultKind::Conflict { .. });
                 prop_assert!(faults.iter().all(conflict), "{:?}", faults);
+            }
+        }
+    }
+
+    #[test]
+    fn no_number_is_used_as_another(bits in any::<u64>(), exponent in -60i32..60, unit in -1.0..1.0f64) {
+        for spec in TABLE {
+            for number in [f64::from_bits(bits), unit, unit * 10f64.powi(exponent), 1.0 - unit * 1e-7] {
+                check_as_used(spec, number);
             }
         }
     }

@@ -58,7 +58,8 @@ pub(crate) const RULE: Adam =
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let after = |name: &str| args.iter().position(|arg| arg == name).and_then(|i| args.get(i + 1));
-    let team = after("--threads").and_then(|n| n.parse().ok()).map_or_else(Team::of_machine, Team::new);
+    let threads = after("--threads").and_then(|n| n.parse().ok());
+    let team = threads.map_or_else(Team::of_machine, Team::start).expect("threads to measure with");
     let rounds = after("--rounds").and_then(|n| n.parse().ok()).unwrap_or(12);
     let only = after("--only").map_or("", String::as_str);
     println!("{} threads, best of {rounds} rounds", team.size());

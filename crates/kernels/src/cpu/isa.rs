@@ -13,19 +13,78 @@ pub enum Isa {
     Avx512,
 }
 
+/// What the environment variable `KOKANEE_ISA` asks for and cannot have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IsaError {
+    /// It names no instruction set.
+    #[error(
+        "{VARIABLE} is \"{got}\", which is no instruction set: expected portable, avx2 or avx512; without it the best one is used"
+    )]
+    Unknown {
+        /// What it says.
+        got: String,
+    },
+    /// The machine lacks what it names.
+    #[error(
+        "{VARIABLE} asks for {}, which this machine does not have: its best instruction set is {}; name that or a lesser one, or \
+         leave the variable out", .asked.name(), .best.name()
+    )]
+    Lacking {
+        /// What it names.
+        asked: Isa,
+        /// The best that there is.
+        best: Isa,
+    },
+}
+
+const VARIABLE: &str = "KOKANEE_ISA";
+
 impl Isa {
-    /// The best instruction set of this machine, found once. The environment variable `KOKANEE_ISA`
-    /// (`portable`, `avx2`, `avx512`) can only lower it: for tests and for comparing machines.
+    /// Every instruction set, best last.
+    const ALL: [Isa; 3] = [Isa::Portable, Isa::Avx2, Isa::Avx512];
+
+    /// The name in `KOKANEE_ISA`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Portable => "portable",
+            Isa::Avx2 => "avx2",
+            Isa::Avx512 => "avx512",
+        }
+    }
+
+    /// The best instruction set of this machine, found once. The environment variable `KOKANEE_ISA` can only lower it: for tests
+    /// and for comparing machines.
+    ///
+    /// # Panics
+    /// When [`Isa::asked_for`] is an error: programs look there first.
     pub fn detect() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| {
-            let wanted = match std::env::var("KOKANEE_ISA").as_deref() {
-                Ok("portable") => Isa::Portable,
-                Ok("avx2") => Isa::Avx2,
-                _ => Isa::Avx512,
-            };
-            wanted.min(Self::of_machine())
+        *BEST.get_or_init(|| match Isa::asked_for() {
+            Ok(asked) => asked.unwrap_or_else(Self::of_machine),
+            Err(error) => panic!("{error}"),
         })
+    }
+
+    /// What the environment variable `KOKANEE_ISA` (`portable`, `avx2`, `avx512`, in letters of either case) asks for; none where
+    /// it is not set or empty.
+    ///
+    /// # Errors
+    /// When it is another word, or this machine lacks what it names.
+    pub fn asked_for() -> Result<Option<Isa>, IsaError> {
+        let text = std::env::var_os(VARIABLE);
+        Self::named(&text.unwrap_or_default().to_string_lossy(), Self::of_machine())
+    }
+
+    fn named(text: &str, best: Isa) -> Result<Option<Isa>, IsaError> {
+        let name = text.trim();
+        if name.is_empty() {
+            return Ok(None);
+        }
+        match Isa::ALL.into_iter().find(|isa| isa.name().eq_ignore_ascii_case(name)) {
+            None => Err(IsaError::Unknown { got: text.escape_debug().to_string() }),
+            Some(asked) if asked > best => Err(IsaError::Lacking { asked, best }),
+            asked => Ok(asked),
+        }
     }
 
     /// Whether this machine multiplies bf16 numbers in 512-bit registers. `KOKANEE_ISA` at any level takes it away.
@@ -48,9 +107,7 @@ impl Isa {
     #[cfg(target_arch = "x86_64")]
     fn has_extensions() -> bool {
         static ALLOWED: OnceLock<bool> = OnceLock::new();
-        *ALLOWED.get_or_init(|| {
-            Isa::detect() == Isa::Avx512 && std::env::var_os("KOKANEE_ISA").is_none_or(|isa| isa != "avx512")
-        })
+        *ALLOWED.get_or_init(|| Isa::detect() == Isa::Avx512 && Isa::asked_for() == Ok(None))
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -103,4 +160,32 @@ macro_rules! multiversion {
             body::<false>($($arg),*)
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_asks_for_nothing_there_is_an_error() {
+        let best = Isa::Avx2;
+        for (text, want) in [
+            ("", None),
+            ("portable", Some(Isa::Portable)),
+            ("avx2", Some(Isa::Avx2)),
+            ("AVX2", Some(Isa::Avx2)),
+            (" Portable ", Some(Isa::Portable)),
+        ] {
+            assert_eq!(Isa::named(text, best), Ok(want), "{text:?}");
+        }
+        for text in ["avx", "avx-2", "sse2", "avx512f", "none", "1", "\u{fffd}"] {
+            let error = Isa::named(text, Isa::Avx512).unwrap_err().to_string();
+            assert!(error.contains(text) && error.contains("expected portable, avx2 or avx512"), "{error}");
+        }
+        let error = Isa::named("avx512", best).unwrap_err().to_string();
+        assert!(
+            error.contains("asks for avx512") && error.contains("its best instruction set is avx2"),
+            "{error}"
+        );
+    }
 }

@@ -9,11 +9,12 @@
 //! stopped does not hold up the rest.
 
 use std::cell::UnsafeCell;
+use std::io;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 
 /// Rounds of waiting before a thread yields its core, and before a member sleeps: about 30 microseconds and 200 microseconds.
 const SPINS_BEFORE_YIELD: u32 = 1 << 10;
@@ -59,9 +60,39 @@ unsafe impl Sync for Shared {}
 // SAFETY: the pointer in `job` is only used while `Team::run` keeps its target alive.
 unsafe impl Send for Shared {}
 
+/// The system refused to start a thread.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the system started {started} of {wanted} threads and refused the next ({source}): compute with fewer (num_threads, --threads), or \
+     raise the limit of threads or of memory that this process runs under"
+)]
+pub struct TeamError {
+    started: usize,
+    wanted: usize,
+    source: io::Error,
+}
+
 impl Team {
     /// A team of `size` threads (at least one), the caller included.
+    ///
+    /// # Panics
+    /// When the system refuses a thread; where the number comes from outside, [`Team::start`] says so.
     pub fn new(size: usize) -> Team {
+        Team::start(size).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// A team of `size` threads (at least one), the caller included.
+    ///
+    /// # Errors
+    /// When the system refuses a thread; those that it started are ended.
+    pub fn start(size: usize) -> Result<Team, TeamError> {
+        Team::of_threads(size, |builder, work| builder.spawn(work))
+    }
+
+    fn of_threads(
+        size: usize,
+        mut spawn: impl FnMut(Builder, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>,
+    ) -> Result<Team, TeamError> {
         unsafe fn nothing(_: *const (), _: usize) {}
         let shared = Arc::new(Shared {
             job_number: AtomicU64::new(0),
@@ -75,21 +106,23 @@ impl Team {
             bed: Mutex::new(()),
             wake: Condvar::new(),
         });
-        let members = (1..size.max(1))
-            .map(|index| {
-                let shared = Arc::clone(&shared);
-                std::thread::Builder::new()
-                    .name(format!("kokanee-{index}"))
-                    .spawn(move || shared.member(index))
-                    .expect("the system refused to start a thread")
-            })
-            .collect();
-        Team { shared, members }
+        // Dropped before it is complete, it ends the threads that it has.
+        let mut team = Team { shared, members: Vec::new() };
+        for index in 1..size.max(1) {
+            let shared = Arc::clone(&team.shared);
+            let builder = Builder::new().name(format!("kokanee-{index}"));
+            let member = spawn(builder, Box::new(move || shared.member(index)));
+            team.members.push(member.map_err(|source| TeamError { started: index, wanted: size, source })?);
+        }
+        Ok(team)
     }
 
     /// A team of as many threads as this process may use cores.
-    pub fn of_machine() -> Team {
-        Team::new(std::thread::available_parallelism().map_or(1, |n| n.get()))
+    ///
+    /// # Errors
+    /// As [`Team::start`].
+    pub fn of_machine() -> Result<Team, TeamError> {
+        Team::start(std::thread::available_parallelism().map_or(1, |n| n.get()))
     }
 
     /// Number of threads, the caller included.
@@ -424,6 +457,27 @@ mod tests {
             assert!(result.is_err());
         }
         team.run(|_| {});
+    }
+
+    #[test]
+    fn a_thread_that_is_refused_is_an_error_and_ends_the_others() {
+        let running = Arc::new(AtomicUsize::new(0));
+        let mut left = 2;
+        let spawn = |builder: Builder, work: Box<dyn FnOnce() + Send>| {
+            if left == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            left -= 1;
+            running.fetch_add(1, Ordering::SeqCst);
+            let running = Arc::clone(&running);
+            builder.spawn(move || {
+                work();
+                running.fetch_sub(1, Ordering::SeqCst);
+            })
+        };
+        let error = Team::of_threads(1024, spawn).err().expect("a refused thread").to_string();
+        assert!(error.contains("started 3 of 1024 threads") && error.contains("num_threads"), "{error}");
+        assert_eq!(running.load(Ordering::SeqCst), 0, "threads go on without a team");
     }
 
     #[test]

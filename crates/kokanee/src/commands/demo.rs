@@ -152,7 +152,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     if !training::run(&folder, &settings, &stop)? {
         return print("stopped; the same command goes on from here\n");
     }
-    results::show(&folder, &args.words, process::team(settings.threads))?;
+    results::show(&folder, &args.words, process::team(settings.threads)?)?;
     let memory = process::peak_memory_bytes()
         .map_or_else(String::new, |bytes| format!(", at most {} of memory", human::bytes(bytes)));
     print(&format!("\ntook {} in all{memory}\n", human::duration(started.elapsed())))

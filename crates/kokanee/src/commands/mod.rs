@@ -18,12 +18,17 @@ pub(crate) mod translate;
 use anyhow::Result;
 
 use crate::cli::Command;
+use crate::process;
 
 /// Runs a command.
 ///
 /// # Errors
 /// Whatever the command finds wrong.
 pub(crate) fn run(command: Command) -> Result<()> {
+    // A training says so where its caller looks for it.
+    if !matches!(command, Command::Train(_)) {
+        process::check_environment()?;
+    }
     match command {
         Command::Demo(args) => demo::run(&args),
         Command::Prepare(args) => prepare::run(&args),

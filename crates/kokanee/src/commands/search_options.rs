@@ -65,10 +65,12 @@ impl SearchOptions {
     /// When it cannot be opened, when the lexicon cannot or is another model's, and when a value is not valid by the table of
     /// hyperparameters.
     pub(crate) fn open(&self, model: &Path, nbest: usize, attention: bool) -> Result<Translator> {
-        let mut translator = Translator::open(model, process::team(usize::from(self.threads)))?;
+        let mut translator = Translator::open(model, process::team(usize::from(self.threads))?)?;
         if let Some(precision) = self.precision.as_deref().and_then(InferencePrecision::from_name) {
             translator = translator.in_format(format_of(precision));
         }
+        let config = translator.model.config();
+        config.check_format(translator.format()).with_context(|| model.display().to_string())?;
         if let Some(path) = &self.lexicon {
             let lexicon = Lexicon::read(path)?;
             let vocabularies = &translator.vocabularies;

@@ -17,6 +17,7 @@ pub(crate) use progress::ProgressLine;
 pub(crate) use signals::stop_on_signals;
 
 use crate::exit::say;
+use crate::process;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -95,6 +96,7 @@ pub(crate) fn with_hyperparameters(command: clap::Command, width: usize) -> clap
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     match (&args.train, &args.validation, &args.vocab, &args.output) {
         (Some(train), Some(validation), Some(vocab), Some(output)) => {
+            process::check_environment()?;
             let request = args.request(train, validation, vocab, output)?;
             let resumable = request.files.checkpoints.clone();
             let host = ResourceConfig::default().current_host;

@@ -10,7 +10,7 @@ const CHANNELS: &str = r#"{"train": {"ContentType": "application/x-recordio-prot
     "validation": {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"}, "vocab": {}, "extra": {}}"#;
 
 /// A job's folder as SageMaker lays it out.
-fn job() -> Workplace {
+pub(crate) fn job() -> Workplace {
     let work = Workplace::new();
     prepared(&work);
     for (from, to) in [

@@ -32,6 +32,7 @@ fn records_are_decoded_with_the_vocabulary_beside_them() {
 fn models_tell_what_they_are() {
     let parts = [
         "model with",
+        "when it answers, its weights take",
         "decoder.hidden",
         "rnn_num_hidden",
         "1024",

@@ -7,6 +7,7 @@ mod evaluate;
 mod import;
 mod inspect;
 mod lexicon;
+mod machine;
 mod prepare;
 mod records;
 mod score;

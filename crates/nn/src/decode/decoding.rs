@@ -91,7 +91,13 @@ impl Decoding {
     /// `f32`, its embeddings.
     ///
     /// `lengths` says into what pieces sources are cut and how long answers may be.
+    ///
+    /// # Panics
+    /// When [`ModelConfig::check_format`] would refuse the format.
     pub fn new(model: &Model, lengths: &LengthStatistics, team: &Arc<Team>, format: Format) -> Decoding {
+        if let Err(error) = model.config().check_format(format) {
+            panic!("a format was not checked: {error}");
+        }
         let layers = Arc::clone(&model.layers);
         let mut weights = Weights::new(model.parameters(), format);
         let tape = Tape::forgetting(Arc::clone(team));

@@ -9,6 +9,10 @@ use crate::attention::Memory;
 /// Rows of sentences that have left are given back once they are this many, and more than those still in use.
 const LEAST_TO_COMPACT: usize = 256;
 
+/// Rows that there is always room for once there were so many; with more than this, the matrices are made anew where less than a
+/// quarter of them is in use.
+const LEAST_CAPACITY: usize = 1024;
+
 /// The [`Memory`] of all live sentences. New ones are put behind the others, and what is left of old ones is closed up now and
 /// then: so a row is moved a constant number of times on average.
 #[derive(Default)]
@@ -67,6 +71,7 @@ impl LiveMemory {
     pub(super) fn tidy<'s>(&mut self, live: impl Iterator<Item = &'s mut Range<u32>>) {
         if self.freed > LEAST_TO_COMPACT.max(self.used / 2) {
             self.compact(live);
+            self.shrink();
         }
     }
 
@@ -98,6 +103,19 @@ impl LiveMemory {
         }
         self.used = end as usize;
         self.freed = 0;
+    }
+
+    /// Gives room back that few sentences leave free.
+    fn shrink(&mut self) {
+        let capacity = (2 * self.used).max(LEAST_CAPACITY);
+        if self.capacity() > LEAST_CAPACITY
+            && 4 * self.used < self.capacity()
+            && let Some(memory) = self.memory.take()
+        {
+            let like = Memory { keys: memory.keys.clone(), values: memory.values.clone() };
+            self.memory = Some(memory);
+            self.grow(&like, capacity);
+        }
     }
 
     /// Makes room for `capacity` rows as wide as those of `like`.
@@ -157,5 +175,24 @@ mod tests {
         }
         // 30 sentences of at most 41 rows live at a time.
         assert!(memory.capacity() < 4 * 30 * 41, "{} rows for so few", memory.capacity());
+    }
+
+    #[test]
+    fn a_long_sentence_holds_its_room_no_longer_than_it_lives() {
+        let mut memory = LiveMemory::default();
+        let mut short = 0..0;
+        let mut enter = |memory: &mut LiveMemory, length: u32, live: &mut [&mut Range<u32>]| {
+            let new = Memory { values: matrix(0..length, 3), keys: None };
+            let start = memory.append(&new, live.iter_mut().map(|span| &mut **span));
+            start..start + length
+        };
+        let long = enter(&mut memory, 100_000, &mut []);
+        short = enter(&mut memory, 7, &mut [&mut short]);
+        memory.release(&long);
+        memory.tidy(std::iter::once(&mut short));
+        assert_eq!(short, 0..7);
+        assert_eq!(memory.capacity(), LEAST_CAPACITY);
+        let rows: Vec<f32> = (0..7).map(|row| memory.matrices().values.value().row(row)[0]).collect();
+        assert_eq!(rows, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     }
 }

@@ -9,6 +9,15 @@ use crate::{Tape, Tensor, Var};
 /// tiles read and write the weight's gradient more often than they save.
 const TILE: usize = 16 << 20;
 
+/// Rows of logits whose gradients exist at a time, for estimates of memory.
+pub fn logit_rows(vocabulary: usize) -> u64 {
+    rows_of_tile(TILE, vocabulary) as u64
+}
+
+fn rows_of_tile(tile: usize, vocabulary: usize) -> usize {
+    (tile / vocabulary.max(1)).max(1)
+}
+
 /// The loss of a batch.
 pub struct CrossEntropy {
     /// `scale` times the sum of the tokens' negative log-probabilities: one number.
@@ -67,7 +76,7 @@ fn in_tiles(
     let mut d_hidden = Tensor::scratch([rows, width]);
     let mut d_weight = Tensor::scratch([vocabulary, width]);
     let mut d_bias = Tensor::zeros([vocabulary]);
-    let tile = (tile / vocabulary.max(1)).clamp(1, rows);
+    let tile = rows_of_tile(tile, vocabulary).min(rows);
     let gradient_width = precision.stored(vocabulary);
     let mut gradients = Tensor::scratch([tile, gradient_width]);
     let mut scaled = Tensor::scratch([tile, width]);

@@ -17,7 +17,7 @@ mod tanh;
 pub use add::add;
 pub use attention::{Attended, dot_attention, mlp_attention};
 pub use convolution::{Filters, activation, convolution};
-pub use cross_entropy::{CrossEntropy, cross_entropy};
+pub use cross_entropy::{CrossEntropy, cross_entropy, logit_rows};
 pub use dropout::{dropout, sequence_dropout, sequence_dropout_key};
 pub use embedding::{Table, embedding};
 pub use gru_cell::gru_cell;

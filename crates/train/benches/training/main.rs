@@ -21,12 +21,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kokanee_data::{BatchPlan, Bucket, Corpus, OverlongPolicy, define_buckets};
+use kokanee_data::{BatchPlan, Corpus, OverlongPolicy, define_buckets};
 use kokanee_kernels::{Team, work};
 use kokanee_nn::init::Initialisation;
 use kokanee_nn::{Model, ModelConfig};
 use kokanee_testkit::corpora;
-use kokanee_train::summary::MemoryEstimate;
+use kokanee_train::memory;
 use kokanee_train::{TrainError, Trainer, precision};
 
 use options::Options;
@@ -64,9 +64,16 @@ fn run(options: &Options, corpora: &std::path::Path) -> Result<(), String> {
     let model = Model::new(config.clone(), &Initialisation::from(&h), &team).map_err(|e| say(&e))?;
     let size = model.parameters().size();
     println!("model: {size} parameters; {} updates an epoch", plan.batches_per_epoch());
-    let longest = corpus.length_statistics();
-    let longest = Bucket { source: longest.longest_source, target: longest.longest_target + 1 };
-    let estimate = MemoryEstimate::new(&h, &config, size, longest, [&corpus, &Corpus::new()]);
+    let estimate = memory::Training {
+        hyperparameters: &h,
+        config: &config,
+        buckets: &buckets,
+        corpora: [&corpus, &Corpus::new()],
+        threads: team.size(),
+        initial: None,
+        resumes: false,
+    };
+    let estimate = estimate.memory().map_err(|e| say(&e))?;
     let source_lengths: Vec<u64> = (0..corpus.len()).map(|pair| corpus.source(pair).len() as u64).collect();
     let for_phases = options.profile.then(|| corpus.clone());
     let trainer = Trainer::new(model, corpus, plan.clone(), &h, Arc::clone(&team)).map_err(|e| say(&e))?;

@@ -98,7 +98,7 @@ pub(super) fn run(folder: &DemoFolder, settings: &Settings<'_>, stop: &StopFlag)
     let enough = StopFlag::default();
     let watch = Watch {
         model: folder.model(),
-        team: process::team(settings.threads),
+        team: process::team(settings.threads)?,
         words: watched(settings.words),
         deadline: Instant::now() + settings.budget.saturating_sub(before),
         started: Instant::now(),

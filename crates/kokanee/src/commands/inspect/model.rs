@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use kokanee_contract::Hyperparameters;
+use kokanee_kernels::packed::Format;
 use kokanee_nn::artifact::{Artifact, OpenedFolder, load_parameters, read_mxnet_parameters};
 use kokanee_tensor::Tensor;
 use kokanee_train::Report;
@@ -27,6 +28,11 @@ pub(super) fn describe(path: &Path, head: usize, out: &mut String) -> Result<()>
         path.display(),
         human::count(model.parameters().size() as u64)
     );
+
+    let held = |format| model.config().decoder_bytes(format).map(|bytes| human::bytes(bytes.total()));
+    let [f32, bf16, int8] = [held(Format::F32)?, held(Format::Bf16)?, held(Format::Int8)?];
+    let _ =
+        writeln!(out, "when it answers, its weights take {f32} of memory, {bf16} in bf16, {int8} in int8");
 
     let mut table = Table::new().words("sizes").words("value");
     flatten(&config, "", &mut |name, value| table.row([name, value]));

@@ -10,8 +10,8 @@ use kokanee_contract::{
 use kokanee_train::{JobFiles, Resume};
 
 use super::{JobRequest, execute};
-use crate::exit;
 use crate::output_file::write_file;
+use crate::{exit, process};
 
 /// Trains; whatever goes wrong is written to the failure file as well.
 ///
@@ -37,6 +37,7 @@ pub(super) fn run(layout: &Layout) -> Result<()> {
 }
 
 fn train(layout: &Layout) -> Result<()> {
+    process::check_environment()?;
     let resources = ResourceConfig::read(&layout.resource_config())?;
     let mut notes = Vec::new();
     if let Some(name) = std::env::var(TRAINING_JOB_NAME).ok().filter(|name| !name.is_empty()) {

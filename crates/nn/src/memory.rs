@@ -1,0 +1,311 @@
+//! The memory that a model takes, from its shapes: in training, and in a decoder. Nothing is allocated, and no product of sizes
+//! overflows: what does not fit is the largest number that there is.
+
+use kokanee_contract::{RnnAttentionType, RnnCellType};
+use kokanee_kernels::Precision;
+use kokanee_kernels::conv::minimal::Filtering;
+use kokanee_kernels::packed::Format;
+use kokanee_tensor::{Shape, ops};
+
+use crate::config::{CnnConfig, ConfigError, DecoderConfig, EncoderConfig, ModelConfig, RnnConfig};
+use crate::model::Model;
+use crate::params;
+
+const F32_BYTES: u64 = size_of::<f32>() as u64;
+
+/// A batch, as its memory depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchTokens {
+    /// Tokens of its sources.
+    pub source: u64,
+    /// Tokens of its targets, with the one that begins or ends each.
+    pub target: u64,
+    /// Tokens of a source, on average.
+    pub source_length: u64,
+}
+
+/// Bytes of what an update of a training holds at the same time, beside parameters and what an optimizer keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UpdateBytes {
+    /// Gradients of parameters.
+    pub gradients: u64,
+    /// Values of a batch that gradients are computed from, and gradients of those.
+    pub values: u64,
+    /// Gradients of the logits that exist at a time.
+    pub logits: u64,
+    /// Weights of recurrences, laid out for their products.
+    pub recurrences: u64,
+    /// Operands of convolutions' products.
+    pub convolutions: u64,
+}
+
+/// Bytes of what a decoder holds beside the sentences that are on their way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DecoderBytes {
+    /// Tables of which rows are looked up; in `f32` they are the model's own, as long as that lives.
+    pub tables: u64,
+    /// Weights of products, and biases.
+    pub weights: u64,
+}
+
+impl DecoderBytes {
+    /// Both.
+    pub fn total(self) -> u64 {
+        self.tables.saturating_add(self.weights)
+    }
+}
+
+/// The product of sizes.
+fn product(sizes: &[usize]) -> u64 {
+    sizes.iter().fold(1, |product, &size| product.saturating_mul(size as u64))
+}
+
+fn sum(sizes: impl IntoIterator<Item = u64>) -> u64 {
+    sizes.into_iter().fold(0, u64::saturating_add)
+}
+
+impl ModelConfig {
+    /// Bytes of each parameter by name, in order.
+    ///
+    /// # Errors
+    /// When the configuration cannot be built.
+    pub fn parameter_bytes(&self) -> Result<Vec<(String, Shape, u64)>, ConfigError> {
+        let bytes = |shape: &Shape| product(shape.extents()).saturating_mul(F32_BYTES);
+        Ok(Model::shapes(self)?
+            .into_iter()
+            .map(|(name, shape)| (name, shape.clone(), bytes(&shape)))
+            .collect())
+    }
+
+    /// What a decoder in `format` holds.
+    ///
+    /// # Errors
+    /// When the configuration cannot be built.
+    pub fn decoder_bytes(&self, format: Format) -> Result<DecoderBytes, ConfigError> {
+        let mut bytes = DecoderBytes::default();
+        for (name, shape, values) in self.parameter_bytes()? {
+            let in_format = values / F32_BYTES * format.bytes() as u64;
+            let is_table = params::is_table(&name);
+            let is_output = is_table && self.ties_target_and_output() && name != params::SOURCE_EMBEDDING;
+            if is_table {
+                bytes.tables = bytes.tables.saturating_add(in_format);
+            }
+            if !is_table || is_output && shape.rows() == self.target_vocabulary {
+                let held = if shape.extents().len() == 1 { values } else { in_format };
+                bytes.weights = bytes.weights.saturating_add(held);
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// What an update holds whose batch has so many tokens, with products in `precision`.
+    ///
+    /// # Errors
+    /// When the configuration cannot be built.
+    pub fn update_bytes(&self, batch: BatchTokens, precision: Precision) -> Result<UpdateBytes, ConfigError> {
+        let tables = [params::SOURCE_EMBEDDING, params::TARGET_EMBEDDING, params::SHARED_EMBEDDING];
+        // A table's gradient has the rows that a batch reads, unless it is the output layer too.
+        let sparse = |name: &str| {
+            tables.contains(&name) && (name == params::SOURCE_EMBEDDING || !self.ties_target_and_output())
+        };
+        let parameters = self.parameter_bytes()?;
+        let dense = parameters.iter().filter(|(name, ..)| !sparse(name)).map(|(_, _, bytes)| *bytes);
+        let [source, target] = self.floats_per_token(batch.source_length);
+        let values = batch.source.saturating_mul(source).saturating_add(batch.target.saturating_mul(target));
+        let number = if precision == Precision::Bf16 { 2 } else { F32_BYTES };
+        let rows = ops::logit_rows(self.target_vocabulary).min(batch.target);
+        Ok(UpdateBytes {
+            gradients: sum(dense),
+            values: values.saturating_mul(F32_BYTES),
+            logits: rows.saturating_mul(self.target_vocabulary as u64).saturating_mul(number),
+            recurrences: self.recurrent_weights().saturating_mul(number),
+            convolutions: self.convolution_bytes(batch, precision),
+        })
+    }
+
+    /// Numbers that a source token and a target token keep until their gradients have come back, and the gradients that exist
+    /// meanwhile.
+    fn floats_per_token(&self, source_length: u64) -> [u64; 2] {
+        let dropout = &self.dropout;
+        let copied = |rate: f64, floats: u64| if rate > 0.0 { floats } else { 0 };
+        // Gates, states and the layer's output; gradients take the memory of the gates.
+        let layer = |rnn: &RnnConfig, inputs: u64| {
+            let units = rnn.hidden as u64;
+            let (gates, states) = match rnn.cell {
+                RnnCellType::Lstm => (4, 2),
+                RnnCellType::Gru => (6, 1),
+            };
+            let dropped = copied(dropout.rnn_inputs, inputs)
+                + copied(dropout.rnn_states, units)
+                + copied(dropout.rnn_recurrent, units);
+            (gates + states + 1) * units + dropped
+        };
+        let projected = |rnn: &RnnConfig| match rnn.cell {
+            RnnCellType::Lstm => 4 * rnn.hidden as u64,
+            RnnCellType::Gru => 3 * rnn.hidden as u64,
+        };
+        let width = self.encoder_width() as u64;
+        let (source_embedding, target_embedding) =
+            (self.source_embedding as u64, self.target_embedding as u64);
+        let encoder = match &self.encoder {
+            EncoderConfig::Rnn(rnn) => {
+                let inputs = |number| if number == 0 { source_embedding } else { width };
+                sum((0..rnn.layers).map(|number| layer(rnn, inputs(number)))) + projected(rnn) / 2
+            }
+            EncoderConfig::Cnn(cnn) => (1 + cnn.layers as u64 * (fan_in(cnn) + 1)) * width,
+        };
+        let decoder = match &self.decoder {
+            DecoderConfig::Rnn(decoder) => {
+                let units = decoder.rnn.hidden as u64;
+                let queries = match decoder.attention.kind {
+                    RnnAttentionType::Mlp | RnnAttentionType::Dot => 2 * decoder.attention.hidden as u64,
+                    RnnAttentionType::Bilinear | RnnAttentionType::Fixed => 0,
+                };
+                let layers = sum((0..decoder.rnn.layers).map(|_| layer(&decoder.rnn, units)));
+                let dropped = copied(dropout.decoder_hidden, units + width);
+                // Projected embeddings, context and attention, the output with its gradients.
+                layers + projected(&decoder.rnn) + width + queries + source_length + 3 * units + dropped
+            }
+            DecoderConfig::Cnn(cnn) => {
+                let each = (fan_in(cnn) + 3) * width + copied(dropout.cnn_hidden, width) + source_length;
+                3 * width + cnn.layers as u64 * each
+            }
+        };
+        let keys = match &self.decoder {
+            DecoderConfig::Rnn(decoder) => 2 * decoder.attention.hidden as u64,
+            DecoderConfig::Cnn(_) => 0,
+        };
+        // The encoder's outputs have a gradient while the decoder's come back.
+        [source_embedding + encoder + width + keys, target_embedding + decoder]
+    }
+
+    /// Numbers of the weights that recurrences multiply by.
+    fn recurrent_weights(&self) -> u64 {
+        let gates = |rnn: &RnnConfig| match rnn.cell {
+            RnnCellType::Lstm => 4,
+            RnnCellType::Gru => 3,
+        };
+        let encoder = match &self.encoder {
+            EncoderConfig::Rnn(rnn) => {
+                let (half, upper) = (rnn.hidden / 2, rnn.layers.saturating_sub(1));
+                let first = product(&[2, gates(rnn), half, half]);
+                first.saturating_add(product(&[upper, gates(rnn), rnn.hidden, rnn.hidden]))
+            }
+            EncoderConfig::Cnn(_) => 0,
+        };
+        let decoder = match &self.decoder {
+            DecoderConfig::Rnn(decoder) => {
+                let (rnn, width) = (&decoder.rnn, self.encoder_width());
+                let upper = rnn.layers.saturating_sub(1);
+                let context = if decoder.attention_in_upper_layers { width } else { 0 };
+                sum([
+                    product(&[2, gates(rnn), rnn.hidden, rnn.hidden]),
+                    product(&[upper, gates(rnn), rnn.hidden, 2 * rnn.hidden + context]),
+                    product(&[rnn.hidden, rnn.hidden + width]),
+                    product(&[decoder.attention.hidden, rnn.hidden]),
+                ])
+            }
+            DecoderConfig::Cnn(_) => 0,
+        };
+        encoder.saturating_add(decoder)
+    }
+
+    /// Filters of all layers as products read them, and the operands and results of one convolution's products.
+    fn convolution_bytes(&self, batch: BatchTokens, precision: Precision) -> u64 {
+        let number = if precision == Precision::Bf16 { 2 } else { F32_BYTES };
+        let of = |cnn: &CnnConfig, tokens: u64| {
+            if cnn.kernel_width < 2 {
+                return [0; 2];
+            }
+            let filtering = match precision {
+                Precision::F32 => Filtering::fewest(cnn.kernel_width),
+                Precision::Bf16 => Filtering::fours(cnn.kernel_width),
+            };
+            let (units, outputs) = (cnn.hidden, cnn.hidden.saturating_mul(fan_in(cnn) as usize));
+            let filters = product(&[outputs, units, filtering.terms().iter().sum()]);
+            // Rows of each product for a whole tile of four tokens.
+            let rows = filtering.rows(&[0..4]);
+            let inputs: usize = rows.iter().zip(filtering.terms()).map(|(rows, terms)| rows * terms).sum();
+            let per_tile = product(&[units, inputs]).saturating_add(product(&[outputs, rows.iter().sum()]));
+            let operands =
+                (tokens / 4).saturating_mul(per_tile).saturating_add(filters).saturating_mul(F32_BYTES);
+            [filters.saturating_mul(number).saturating_mul(cnn.layers as u64), operands]
+        };
+        let encoder = match &self.encoder {
+            EncoderConfig::Cnn(cnn) => of(cnn, batch.source),
+            EncoderConfig::Rnn(_) => [0; 2],
+        };
+        let decoder = match &self.decoder {
+            DecoderConfig::Cnn(cnn) => of(cnn, batch.target),
+            DecoderConfig::Rnn(_) => [0; 2],
+        };
+        sum([encoder[0], decoder[0], encoder[1].max(decoder[1])])
+    }
+}
+
+/// Outputs of a convolution for each of its units.
+fn fan_in(cnn: &CnnConfig) -> u64 {
+    match cnn.activation {
+        kokanee_contract::CnnActivationType::Glu => 2,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kokanee_contract::{Hyperparameters, NetworkType};
+
+    use super::*;
+
+    fn config(change: fn(&mut Hyperparameters), vocabulary: usize) -> ModelConfig {
+        let mut h = Hyperparameters { rnn_num_hidden: 64, cnn_num_hidden: 64, ..Hyperparameters::default() };
+        change(&mut h);
+        ModelConfig::new(&h, vocabulary, vocabulary).unwrap()
+    }
+
+    #[test]
+    fn parameters_take_what_a_model_of_them_takes() {
+        for change in [
+            |_: &mut Hyperparameters| {},
+            |h: &mut Hyperparameters| (h.encoder_type, h.decoder_type) = (NetworkType::Cnn, NetworkType::Cnn),
+        ] {
+            let config = config(change, 50);
+            let bytes = sum(config.parameter_bytes().unwrap().into_iter().map(|(_, _, bytes)| bytes));
+            assert_eq!(bytes, 4 * Model::zeros(config).unwrap().parameters().size() as u64);
+        }
+    }
+
+    /// The largest sizes that there are, and larger ones, which only a damaged file has.
+    #[test]
+    fn no_size_overflows() {
+        let batch = BatchTokens { source: u64::MAX / 2, target: u64::MAX / 2, source_length: 1 << 32 };
+        let mut largest = config(
+            |h| {
+                (h.rnn_num_hidden, h.num_layers_encoder, h.num_layers_decoder) = (65_536, 64, 64);
+                (h.num_embed_source, h.num_embed_target) = (65_536, 65_536);
+            },
+            1 << 24,
+        );
+        let EncoderConfig::Rnn(rnn) = &mut largest.encoder else { panic!("an RNN") };
+        rnn.layers = 1 << 10;
+        let convolutional = CnnConfig {
+            layers: 1 << 10,
+            hidden: 1 << 24,
+            kernel_width: 4095,
+            activation: kokanee_contract::CnnActivationType::Glu,
+            positions: 1 << 24,
+        };
+        let convolutional = ModelConfig {
+            encoder: EncoderConfig::Cnn(convolutional.clone()),
+            decoder: DecoderConfig::Cnn(convolutional),
+            ..largest.clone()
+        };
+        for config in [largest, convolutional] {
+            for precision in [Precision::F32, Precision::Bf16] {
+                let update = config.update_bytes(batch, precision).unwrap();
+                assert!(update.values > 1 << 60 && update.gradients > 1 << 40, "{update:?}");
+            }
+            assert!(config.decoder_bytes(Format::Int8).unwrap().total() > 1 << 40);
+        }
+    }
+}
