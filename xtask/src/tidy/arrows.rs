@@ -7,15 +7,16 @@ use crate::workspace::Package;
 /// The arrows of ARCHITECTURE.md: a package and those of ours it may use. They never point up.
 const ARROWS: &[(&str, &[&str])] = &[
     ("contract", &[]),
-    ("data", &[]),
+    ("formats", &[]),
+    ("data", &["formats"]),
     ("kernels", &[]),
     ("testkit", &[]),
     ("tensor", &["kernels"]),
-    ("nn", &["tensor", "kernels", "contract"]),
-    ("train", &["nn", "tensor", "kernels", "data", "contract"]),
-    ("serve", &["nn", "tensor", "kernels", "data", "contract"]),
-    ("control", &["data", "contract"]),
-    ("kokanee", &["contract", "data", "kernels", "tensor", "nn", "train", "serve", "control"]),
+    ("nn", &["tensor", "kernels", "formats", "contract"]),
+    ("train", &["nn", "tensor", "kernels", "data", "formats", "contract"]),
+    ("serve", &["nn", "tensor", "kernels", "data", "formats", "contract"]),
+    ("control", &["data", "formats", "contract"]),
+    ("kokanee", &["contract", "formats", "data", "kernels", "tensor", "nn", "train", "serve", "control"]),
     ("xtask", &[]),
 ];
 

@@ -1,0 +1,136 @@
+//! One file that appears whole or not at all.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::{FileError, OWN_PREFIX};
+
+/// A file that appears under its name only when it is complete: a temporary file in the same folder, synced to
+/// the disk and then renamed. Dropped before [`commit`](Self::commit), it leaves nothing behind.
+#[derive(Debug)]
+pub struct AtomicFile {
+    output: BufWriter<NamedTempFile>,
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl AtomicFile {
+    /// Opens a temporary file beside `path`, whose folder must exist.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn create(path: &Path) -> Result<Self, FileError> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(OWN_PREFIX).suffix(".part");
+        #[cfg(unix)]
+        {
+            // A temporary file is private by default; this one becomes an ordinary file, so umask decides.
+            use std::os::unix::fs::PermissionsExt as _;
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let file = builder.tempfile_in(folder_of(path)).map_err(FileError::io(path, "create the file"))?;
+        Ok(Self { output: BufWriter::with_capacity(1 << 18, file), path: path.to_owned(), bytes: 0 })
+    }
+
+    /// Bytes written so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The name it has until then.
+    pub fn temporary_path(&self) -> &Path {
+        self.output.get_ref().path()
+    }
+
+    /// The name the file will have.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Brings what was written to the disk, so that [`commit`](Self::commit) can hardly fail.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn sync(&mut self) -> Result<(), FileError> {
+        self.output
+            .flush()
+            .and_then(|()| self.output.get_ref().as_file().sync_all())
+            .map_err(FileError::io(&self.path, "write the file"))
+    }
+
+    /// Gives the file its name; whatever had that name is replaced. Returns its size in bytes.
+    ///
+    /// # Errors
+    /// When the system refuses; then the earlier file is as it was.
+    pub fn commit(mut self) -> Result<u64, FileError> {
+        self.sync()?;
+        let Self { output, path, bytes } = self;
+        let file = output
+            .into_inner()
+            .map_err(|error| FileError::io(&path, "write the file")(error.into_error()))?;
+        file.persist(&path).map_err(|error| FileError::io(&path, "rename the finished file")(error.error))?;
+        sync_folder(folder_of(&path));
+        Ok(bytes)
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.output.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+/// Writes `bytes` to `path`, whole or not at all. Returns the size in bytes.
+///
+/// # Errors
+/// When the system refuses; then the earlier file is as it was.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<u64, FileError> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes).map_err(FileError::io(path, "write the file"))?;
+    file.commit()
+}
+
+/// The folder that a file lies in.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes renames in a folder durable. Files are whole either way, so a system that cannot do it is no error.
+pub fn sync_folder(folder: &Path) {
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_appears_only_when_it_is_committed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        std::fs::write(&path, "old").unwrap();
+        let mut file = AtomicFile::create(&path).unwrap();
+        file.write_all(b"new").unwrap();
+        drop(file);
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(write_atomically(&path, b"new").unwrap(), 3);
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        let error = write_atomically(&folder.path().join("no/x"), b"").unwrap_err().to_string();
+        assert!(error.contains("no/x: cannot create the file: "), "{error}");
+    }
+}

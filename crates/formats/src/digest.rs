@@ -1,0 +1,92 @@
+//! What tells a file from another.
+
+use std::io::{self, Read, Write};
+
+use serde::{Deserialize, Serialize};
+
+/// Size and checksum of a file: a guard against accidents, not against attacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileDigest {
+    /// Its size.
+    pub bytes: u64,
+    /// CRC-32 of its content (IEEE, as gzip has it), 8 hexadecimal digits.
+    pub crc32: String,
+}
+
+impl FileDigest {
+    /// That of a file with this content.
+    pub fn of(content: &[u8]) -> Self {
+        let mut digesting = Digesting::new(io::sink());
+        digesting.count(content);
+        digesting.digest()
+    }
+}
+
+/// A reader or writer that computes the digest of what passes.
+#[derive(Debug)]
+pub struct Digesting<T> {
+    inner: T,
+    bytes: u64,
+    crc: crc32fast::Hasher,
+}
+
+impl<T> Digesting<T> {
+    /// Begins with nothing.
+    pub fn new(inner: T) -> Self {
+        Self { inner, bytes: 0, crc: crc32fast::Hasher::new() }
+    }
+
+    /// The digest of what has passed so far.
+    pub fn digest(&self) -> FileDigest {
+        FileDigest { bytes: self.bytes, crc32: format!("{:08x}", self.crc.clone().finalize()) }
+    }
+
+    /// The reader or writer itself.
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
+
+    fn count(&mut self, bytes: &[u8]) {
+        self.crc.update(bytes);
+        self.bytes += bytes.len() as u64;
+    }
+}
+
+impl<R: Read> Read for Digesting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.inner.read(buffer)?;
+        self.count(&buffer[..got]);
+        Ok(got)
+    }
+}
+
+impl<W: Write> Write for Digesting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.count(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_those_of_gzip_however_bytes_pass() {
+        let digest = FileDigest::of(b"123456789");
+        assert_eq!((digest.bytes, &*digest.crc32), (9, "cbf43926"));
+        let mut writer = Digesting::new(Vec::new());
+        writer.write_all(b"1234").unwrap();
+        writer.write_all(b"56789").unwrap();
+        assert_eq!(writer.digest(), digest);
+        let mut reader = Digesting::new(&b"123456789"[..]);
+        io::copy(&mut reader, &mut io::sink()).unwrap();
+        assert_eq!(reader.digest(), digest);
+        assert_ne!(FileDigest::of(b"12345678"), digest);
+    }
+}

@@ -1,0 +1,510 @@
+//! A set of files that replaces its predecessors in a folder as one, or not at all.
+//!
+//! The folder may be a mount point, so it cannot be swapped as a whole, and it may hold files of others, which are never
+//! touched. An update goes through these steps, and may be killed between any two of them:
+//!
+//! 1. All files are written into `.kokanee-staging-XXXXXX/`, a folder in the folder, and brought to the disk. `update.jsonl`
+//!    there lists each name before the file is made.
+//! 2. That folder is renamed to `.kokanee-commit`. This is the commit: before it the old set holds, after it the new one.
+//! 3. Each file is renamed into its place; files of the old set that the new one lacks are removed; `.kokanee-commit` goes.
+//!
+//! Whoever opens the folder next finishes step 3 ([`finish`], [`FolderUpdate::begin`]). Whoever may not write there, or comes
+//! while another process is in the middle of it, reads files through [`path_of`], which looks into `.kokanee-commit` first.
+//!
+//! A process that works on an update holds a lock on its `update.jsonl`: what is locked is alive, what is not was interrupted.
+
+mod manifest;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::atomic_file::{folder_of, sync_folder};
+use crate::{Digesting, FileDigest, FileError};
+use manifest::{Line, Manifest};
+
+/// The folder of an update that is complete, and not all of whose files are in their places.
+const COMMIT_FOLDER: &str = ".kokanee-commit";
+/// How the folder of an update that is being written begins.
+const STAGING_PREFIX: &str = ".kokanee-staging-";
+/// The list of an update's files, in its folder.
+pub const MANIFEST_FILE: &str = "update.jsonl";
+/// How long a writer waits for another process that moves finished files into their places: renames take milliseconds.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// A set of files on its way into a folder. Dropped before [`commit`](Self::commit), it leaves nothing behind.
+#[derive(Debug)]
+pub struct FolderUpdate {
+    folder: PathBuf,
+    staging: PathBuf,
+    /// Locked as long as this process works on the update.
+    manifest: File,
+    files: Vec<String>,
+    removed: Vec<String>,
+    /// Whether what was staged is no longer ours to remove.
+    ended: bool,
+}
+
+/// A file of an update while it is written.
+#[derive(Debug)]
+pub struct StagedFile {
+    /// Its name once the update is committed.
+    path: PathBuf,
+    output: Digesting<BufWriter<File>>,
+}
+
+impl FolderUpdate {
+    /// Begins an update of `folder`, which is made where it is missing. An update that was interrupted is finished first, and
+    /// what another left unfinished is removed.
+    ///
+    /// # Errors
+    /// When the system refuses, or something that is no update of Kokanee is in the way.
+    pub fn begin(folder: &Path) -> Result<Self, FileError> {
+        fs::create_dir_all(folder).map_err(FileError::io(folder, "create the folder"))?;
+        finish_before_writing(folder)?;
+        remove_abandoned(folder);
+        let io = |action| FileError::io(folder, action);
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(STAGING_PREFIX);
+        #[cfg(unix)]
+        {
+            // As any new folder: readers that may not write here may have to read through it.
+            use std::os::unix::fs::PermissionsExt as _;
+            builder.permissions(fs::Permissions::from_mode(0o777));
+        }
+        let staging = builder.tempdir_in(folder).map_err(io("write into the folder"))?.keep();
+        let made = File::options().append(true).create_new(true).open(staging.join(MANIFEST_FILE));
+        let manifest = made.map_err(|error| {
+            let _ = fs::remove_dir(&staging);
+            io("write into the folder")(error)
+        })?;
+        // Without locks an interrupted update cannot be told from a live one; then it is left to the next writer.
+        let _ = manifest.try_lock();
+        let mut update = Self {
+            folder: folder.to_owned(),
+            staging,
+            manifest,
+            files: Vec::new(),
+            removed: Vec::new(),
+            ended: false,
+        };
+        update.note(&Line::Begin(manifest::FORMAT))?;
+        Ok(update)
+    }
+
+    /// Writes a file of the set and brings it to the disk. Files get their places in the order of these calls.
+    ///
+    /// # Errors
+    /// Those of `write`, and when the system refuses.
+    ///
+    /// # Panics
+    /// When `name` is not a plain file name, or was written before.
+    pub fn write<T, E: From<FileError>>(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&mut StagedFile) -> Result<T, E>,
+    ) -> Result<(T, FileDigest), E> {
+        self.add(name)?;
+        let path = self.folder.join(name);
+        let file =
+            File::create_new(self.staging.join(name)).map_err(FileError::io(&path, "create the file"))?;
+        let output = Digesting::new(BufWriter::with_capacity(1 << 18, file));
+        let mut staged = StagedFile { path: path.clone(), output };
+        let value = write(&mut staged)?;
+        let digest = staged.output.digest();
+        let file = staged.output.into_inner().into_inner().map_err(io::IntoInnerError::into_error);
+        let synced = file.and_then(|file| file.sync_all());
+        synced.map_err(FileError::io(&path, "write the file"))?;
+        Ok((value, digest))
+    }
+
+    /// [`write`](Self::write) of bytes that are at hand.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<FileDigest, FileError> {
+        let path = self.folder.join(name);
+        let write =
+            |file: &mut StagedFile| file.write_all(bytes).map_err(FileError::io(&path, "write the file"));
+        self.write(name, write).map(|((), digest)| digest)
+    }
+
+    /// Has a file of the set made at a path, by a link for example; it must be on the disk when `make` returns.
+    ///
+    /// # Errors
+    /// Those of `make`, and when the system refuses.
+    ///
+    /// # Panics
+    /// As [`write`](Self::write).
+    pub fn place<T, E: From<FileError>>(
+        &mut self,
+        name: &str,
+        make: impl FnOnce(&Path) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.add(name)?;
+        make(&self.staging.join(name))
+    }
+
+    /// Where a file of the set lies until the commit.
+    pub fn staged(&self, name: &str) -> PathBuf {
+        self.staging.join(name)
+    }
+
+    /// Removes a file of an earlier set, which Kokanee wrote and the new set lacks, in the same step.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn remove(&mut self, name: &str) -> Result<(), FileError> {
+        self.note(&Line::Remove(name.to_owned()))?;
+        self.removed.push(name.to_owned());
+        Ok(())
+    }
+
+    /// Whether [`commit`](Self::commit) can put every file into its place, as far as can be known before.
+    ///
+    /// # Errors
+    /// When a folder has the name of a file.
+    pub fn check(&self) -> Result<(), FileError> {
+        for name in self.files.iter().chain(&self.removed) {
+            let path = self.folder.join(name);
+            if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir()) {
+                let problem = io::Error::new(
+                    ErrorKind::IsADirectory,
+                    "a folder has this name; move it away, or choose another place",
+                );
+                return Err(FileError::io(&path, "write the file")(problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces the old set.
+    ///
+    /// # Errors
+    /// When the system refuses; then the old set is as it was, unless the error says that the update is complete.
+    pub fn commit(self) -> Result<(), FileError> {
+        self.commit_while(&mut || true).map(|_| ())
+    }
+
+    /// As [`commit`](Self::commit), as if killed where `lives` says no. Tests say where.
+    fn commit_while(mut self, lives: &mut dyn FnMut() -> bool) -> Result<bool, FileError> {
+        self.check()?;
+        self.complete()?;
+        if !lives() {
+            self.ended = true;
+            return Ok(false);
+        }
+        let commit = self.folder.join(COMMIT_FOLDER);
+        let begun = Instant::now();
+        while let Err(error) = fs::rename(&self.staging, &commit) {
+            let in_the_way = matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists);
+            if !in_the_way || begun.elapsed() > LONGEST_WAIT {
+                return Err(FileError::io(&commit, "rename the finished folder")(error));
+            }
+            finish_before_writing(&self.folder)?;
+        }
+        self.ended = true;
+        sync_folder(&self.folder);
+        let files = std::mem::take(&mut self.files);
+        let manifest = Manifest { files, removed: std::mem::take(&mut self.removed), is_complete: true };
+        put_in_place(&self.folder, &manifest, lives)
+    }
+
+    /// Makes the set a folder of its own in the folder, under a name that is free, instead of putting its files into the folder.
+    ///
+    /// # Errors
+    /// When the system refuses; then there is no such folder.
+    pub fn commit_as(mut self, name: &str) -> Result<(), FileError> {
+        self.complete()?;
+        let place = self.folder.join(name);
+        fs::rename(&self.staging, &place).map_err(FileError::io(&place, "rename the finished folder"))?;
+        self.ended = true;
+        sync_folder(&self.folder);
+        // The folder is whole with its list too: a kill before this line does no harm.
+        let _ = fs::remove_file(place.join(MANIFEST_FILE));
+        Ok(())
+    }
+
+    fn add(&mut self, name: &str) -> Result<(), FileError> {
+        assert!(
+            manifest::is_plain(name) && !self.files.iter().any(|file| file == name),
+            "file name {name:?}"
+        );
+        self.note(&Line::File(name.to_owned()))?;
+        self.files.push(name.to_owned());
+        Ok(())
+    }
+
+    /// Brings the list of files to the disk.
+    fn complete(&mut self) -> Result<(), FileError> {
+        self.note(&Line::Commit)?;
+        self.manifest.sync_all().map_err(FileError::io(&self.folder, "write into the folder"))?;
+        sync_folder(&self.staging);
+        Ok(())
+    }
+
+    fn note(&mut self, line: &Line) -> Result<(), FileError> {
+        let written = self.manifest.write_all(line.to_json().as_bytes());
+        written.map_err(FileError::io(&self.folder, "write into the folder"))
+    }
+}
+
+impl Drop for FolderUpdate {
+    fn drop(&mut self) {
+        if !self.ended {
+            remove_staging(&self.staging, &self.files);
+        }
+    }
+}
+
+impl StagedFile {
+    /// The name the file will have.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Write for StagedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.output.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+/// Finishes an update of `folder` that was interrupted, if there is one. Where this process may not write, or another is at
+/// it, nothing happens: [`path_of`] reads the new set all the same.
+///
+/// # Errors
+/// When the system refuses otherwise, or something that is no update of Kokanee is in the way.
+pub fn finish(folder: &Path) -> Result<(), FileError> {
+    match recover(folder) {
+        Ok(_) => Ok(()),
+        Err(error)
+            if matches!(error.source.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Where a file of the folder is to be read: in its place, or in an update that is complete and not yet all in place.
+pub fn path_of(folder: &Path, name: &str) -> PathBuf {
+    let commit = folder.join(COMMIT_FOLDER);
+    let plain = folder.join(name);
+    let Ok(text) = fs::read(commit.join(MANIFEST_FILE)) else { return plain };
+    match Manifest::parse(&text) {
+        Ok(Some(manifest)) if manifest.is_complete => {
+            let waits = manifest.files.iter().any(|file| file == name) && commit.join(name).exists();
+            let goes = manifest.removed.iter().any(|file| file == name);
+            if waits || goes { commit.join(name) } else { plain }
+        }
+        _ => plain,
+    }
+}
+
+/// Where a file is to be read, after an update of its folder that was interrupted has been finished.
+///
+/// # Errors
+/// As [`finish`].
+pub fn current(path: &Path) -> Result<PathBuf, FileError> {
+    let folder = folder_of(path);
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Ok(path.to_owned()) };
+    if !folder.join(COMMIT_FOLDER).exists() {
+        return Ok(path.to_owned());
+    }
+    finish(folder)?;
+    Ok(path_of(folder, name))
+}
+
+/// Finishes an update as [`finish`] does, for those who are about to list the folder.
+///
+/// # Errors
+/// As [`finish`], and when the update cannot be finished: a list would mix both sets.
+pub fn finish_before_listing(folder: &Path) -> Result<(), FileError> {
+    if !folder.join(COMMIT_FOLDER).join(MANIFEST_FILE).exists() {
+        return Ok(());
+    }
+    match recover(folder)? {
+        Recovered::Live => finish_before_writing(folder),
+        Recovered::Finished | Recovered::Nothing => Ok(()),
+    }
+}
+
+/// Reads a file of the folder from where [`path_of`] says; an update that is moved into place meanwhile does no harm.
+///
+/// # Errors
+/// When the file is absent or the system refuses.
+pub fn read(folder: &Path, name: &str) -> io::Result<Vec<u8>> {
+    /// Between two looks at a name another process can move it once.
+    const MOST_LOOKS: usize = 5;
+    let mut looks = 1;
+    loop {
+        let path = path_of(folder, name);
+        match fs::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound && looks < MOST_LOOKS => {
+                if path_of(folder, name) == path {
+                    return Err(error);
+                }
+                looks += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// What [`recover`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recovered {
+    Nothing,
+    Finished,
+    /// Another process is moving files into their places right now.
+    Live,
+}
+
+fn recover(folder: &Path) -> Result<Recovered, FileError> {
+    let commit = folder.join(COMMIT_FOLDER);
+    let path = commit.join(MANIFEST_FILE);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Recovered::Nothing);
+        }
+        Err(error) => return Err(FileError::io(&path, "open the file")(error)),
+    };
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        return Ok(Recovered::Live);
+    }
+    if !is_same_file(&file, &path) {
+        return Ok(Recovered::Nothing);
+    }
+    let text = fs::read(&path).map_err(FileError::io(&path, "read the file"))?;
+    match Manifest::parse(&text) {
+        Ok(Some(manifest)) if manifest.is_complete => {
+            put_in_place(folder, &manifest, &mut || true).map(|_| Recovered::Finished)
+        }
+        Ok(_) => {
+            let problem = "no update of Kokanee: move the folder away, if it is not needed";
+            Err(FileError::io(&commit, "finish the update")(io::Error::new(ErrorKind::InvalidData, problem)))
+        }
+        Err(problem) => {
+            Err(FileError::io(&commit, "finish the update")(io::Error::new(ErrorKind::InvalidData, problem)))
+        }
+    }
+}
+
+fn finish_before_writing(folder: &Path) -> Result<(), FileError> {
+    let begun = Instant::now();
+    while recover(folder)? == Recovered::Live {
+        if begun.elapsed() > LONGEST_WAIT {
+            let problem = io::Error::new(ErrorKind::ResourceBusy, "another process is replacing files in it");
+            return Err(FileError::io(folder, "write into the folder")(problem));
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// Step 3. May be repeated from any place where it was interrupted. False where `lives` said no.
+fn put_in_place(
+    folder: &Path,
+    manifest: &Manifest,
+    lives: &mut dyn FnMut() -> bool,
+) -> Result<bool, FileError> {
+    let commit = folder.join(COMMIT_FOLDER);
+    let io = |path: &Path| {
+        FileError::io(
+            path,
+            "put the finished file into its place (all are whole in .kokanee-commit, and the next command that may write there goes \
+             on)",
+        )
+    };
+    for name in &manifest.files {
+        if !lives() {
+            return Ok(false);
+        }
+        let place = folder.join(name);
+        match fs::rename(commit.join(name), &place) {
+            // Moved before the interruption.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            result => result.map_err(io(&place))?,
+        }
+    }
+    for name in &manifest.removed {
+        if !lives() {
+            return Ok(false);
+        }
+        let place = folder.join(name);
+        match fs::remove_file(&place) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            result => result.map_err(io(&place))?,
+        }
+    }
+    sync_folder(folder);
+    if !lives() {
+        return Ok(false);
+    }
+    let path = commit.join(MANIFEST_FILE);
+    fs::remove_file(&path).map_err(io(&path))?;
+    if !lives() {
+        return Ok(false);
+    }
+    // Where something was put beside our files, the folder stays.
+    let _ = fs::remove_dir(&commit);
+    sync_folder(folder);
+    Ok(true)
+}
+
+/// Removes what interrupted updates staged: folders of this name that hold a list of ours which nobody has locked.
+fn remove_abandoned(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let is_named_so = entry.file_name().to_str().is_some_and(|name| name.starts_with(STAGING_PREFIX));
+        if !is_named_so || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let path = entry.path().join(MANIFEST_FILE);
+        let Ok(file) = File::open(&path) else { continue };
+        if file.try_lock().is_ok()
+            && is_same_file(&file, &path)
+            && let Ok(text) = fs::read(&path)
+            && let Ok(Some(manifest)) = Manifest::parse(&text)
+        {
+            remove_staging(&entry.path(), &manifest.files);
+        }
+    }
+}
+
+/// Removes an update's folder with the files that it lists, and nothing else. The list goes last, so that what is interrupted
+/// here is found again.
+fn remove_staging(staging: &Path, files: &[String]) {
+    for name in files {
+        let _ = fs::remove_file(staging.join(name));
+    }
+    let is_last = fs::read_dir(staging).is_ok_and(|entries| entries.count() == 1);
+    if is_last && fs::remove_file(staging.join(MANIFEST_FILE)).is_ok() {
+        let _ = fs::remove_dir(staging);
+    }
+}
+
+/// Whether the path still leads to this file.
+pub(crate) fn is_same_file(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let (Ok(own), Ok(there)) = (file.metadata(), fs::symlink_metadata(path)) else { return false };
+        own.dev() == there.dev() && own.ino() == there.ino()
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        path.exists()
+    }
+}

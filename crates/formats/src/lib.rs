@@ -1,0 +1,32 @@
+//! Files and folders that belong to the user.
+//!
+//! | module | promise |
+//! |---|---|
+//! | [`atomic_file`] | one file appears whole or not at all |
+//! | [`folder_update`] | a set of files replaces its predecessors in a folder as one, or not at all |
+//! | [`folder_lock`] | one command at a time writes into a folder; the second learns who is there |
+//! | [`compression`] | what a file is compressed with is known by its first bytes |
+//! | [`FileDigest`] | a file that was exchanged for another is noticed |
+//! | [`link`] | a link that leads nowhere is told from a file that is absent |
+//!
+//! None of them deletes what Kokanee did not write.
+
+pub mod atomic_file;
+pub mod compression;
+mod digest;
+mod error;
+pub mod folder_lock;
+pub mod folder_update;
+pub mod link;
+mod utc;
+pub mod version;
+
+pub use atomic_file::{AtomicFile, write_atomically};
+pub use digest::{Digesting, FileDigest};
+pub use error::FileError;
+pub use folder_lock::{Busy, FolderLock, LockError};
+pub use folder_update::{FolderUpdate, StagedFile};
+pub use utc::utc;
+
+/// Names that begin like this are Kokanee's own in every folder it writes to: temporary files, locks, unfinished updates.
+pub const OWN_PREFIX: &str = ".kokanee-";
