@@ -27,6 +27,10 @@ pub struct Spec {
     pub kind: Kind,
     /// What holds when it is not given.
     pub default: DefaultValue,
+    /// What its absence means in a file of a version that did not have it, or had another default; the default where it is none.
+    pub absent_means: Option<&'static str>,
+    /// Whether the answers of a trained model depend on it.
+    pub decides_answers: bool,
     /// The ranges that the guide recommends for automatic tuning; empty if it is not tunable.
     pub tuning: &'static [TuningRange],
     /// What it does, in a sentence or two.
@@ -194,7 +198,18 @@ pub fn spec(name: &str) -> Option<&'static Spec> {
 
 impl Spec {
     const fn from_origin(origin: Origin, group: Group, kind: Kind, default: DefaultValue) -> Self {
-        Self { name: "", aliases: &[], group, kind, default, tuning: &[], doc: "", origin }
+        Self {
+            name: "",
+            aliases: &[],
+            group,
+            kind,
+            default,
+            absent_means: None,
+            decides_answers: false,
+            tuning: &[],
+            doc: "",
+            origin,
+        }
     }
 
     pub(crate) const fn sagemaker(group: Group, kind: Kind, default: &'static str) -> Self {
@@ -215,6 +230,15 @@ impl Spec {
 
     pub(crate) const fn tuned(self, tuning: &'static [TuningRange]) -> Self {
         Self { tuning, ..self }
+    }
+
+    /// For a row that is new, or whose default changes: what files without it mean.
+    pub const fn meaning_when_absent(self, value: &'static str) -> Self {
+        Self { absent_means: Some(value), ..self }
+    }
+
+    pub(crate) const fn deciding_answers(self) -> Self {
+        Self { decides_answers: true, ..self }
     }
 
     pub(crate) const fn also_spelled(self, aliases: &'static [&'static str]) -> Self {

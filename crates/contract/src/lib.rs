@@ -17,6 +17,7 @@ pub mod resolve;
 pub mod resources;
 mod rules;
 pub mod special_ids;
+pub mod stored;
 pub mod warnings;
 
 pub use channels::{ChannelError, InputDataConfig, TrainingChannels};
@@ -32,4 +33,5 @@ pub use hyperparameters::table::Hyperparameters;
 pub use layout::Layout;
 pub use nearest::nearest;
 pub use resources::ResourceConfig;
+pub use stored::Stored;
 pub use warnings::warnings;

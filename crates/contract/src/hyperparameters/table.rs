@@ -369,25 +369,25 @@ hyperparameters! {
         );
 
     /// Hypotheses that beam search keeps, for BLEU and for inference.
-    beam_size: usize = Spec::sagemaker(Group::Evaluation, Kind::integer(1, 1000), "5");
+    beam_size: usize = Spec::sagemaker(Group::Evaluation, Kind::integer(1, 1000), "5").deciding_answers();
 
     /// When beam search divides scores by the length penalty: at every step (Sockeye 1.12, the version nearest to
     /// SageMaker's) or when a hypothesis ends (Sockeye 1.18).
     beam_search_rule: BeamSearchRule =
-        Spec::extension(Group::Evaluation, Kind::Choice(BeamSearchRule::NAMES), "sockeye_1_12");
+        Spec::extension(Group::Evaluation, Kind::Choice(BeamSearchRule::NAMES), "sockeye_1_12").deciding_answers();
 
     /// α of the length penalty ((β + length) / (β + 1))^α; 0 for no penalty.
     length_penalty_alpha: f64 =
-        Spec::extension(Group::Evaluation, Kind::double(Included(0.0), Included(10.0)), "1");
+        Spec::extension(Group::Evaluation, Kind::double(Included(0.0), Included(10.0)), "1").deciding_answers();
 
     /// β of the length penalty ((β + length) / (β + 1))^α.
     length_penalty_beta: f64 =
-        Spec::extension(Group::Evaluation, Kind::double(Included(0.0), Included(1000.0)), "0");
+        Spec::extension(Group::Evaluation, Kind::double(Included(0.0), Included(1000.0)), "0").deciding_answers();
 
     /// Number format of the weights when the trained model answers, unless a command says otherwise: `bf16` takes half the
     /// memory and `int8` a quarter, both are faster, and some answers differ. It is written into the artefact.
     inference_precision: InferencePrecision =
-        Spec::extension(Group::Evaluation, Kind::Choice(InferencePrecision::NAMES), "f32");
+        Spec::extension(Group::Evaluation, Kind::Choice(InferencePrecision::NAMES), "f32").deciding_answers();
 
     /// Seed of every random choice: first weights, order of batches, samples. The same seed and number of threads give
     /// the same model, bit for bit. 13 is Sockeye's.

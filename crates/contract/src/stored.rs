@@ -1,0 +1,221 @@
+//! Hyperparameters that another version of the program wrote down, in a model's `config.json` or in a state.
+//!
+//! What is absent there means what the table says it means: the default, unless a row says otherwise
+//! ([`Spec::absent_means`](crate::hyperparameters::Spec)). What is not known is passed over with a note, since nothing but the
+//! sizes in `config.json` shapes a model; a state is compared strictly, since a run must go on as it began.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::faults::{FaultKind, Faults, shown};
+use crate::hyperparameters::value::{Value, parse};
+use crate::hyperparameters::{DefaultValue, Hyperparameters, PASS_THROUGH, Spec, TABLE, spec};
+
+/// Hyperparameters as this version understands them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// Those that are known; the others have their defaults.
+    pub hyperparameters: Hyperparameters,
+    /// What was passed over, a sentence each.
+    pub notes: Vec<String>,
+}
+
+impl Hyperparameters {
+    /// Reads what a model was trained with, for decoding. Unknown names, and values of training that are not valid here, are
+    /// notes: they shaped nothing that decoding computes.
+    ///
+    /// # Errors
+    /// Every value that decoding needs and that is not valid.
+    pub fn resolve_stored(raw: &BTreeMap<String, String>) -> Result<Stored, Faults> {
+        let (mut known, mut notes, mut faults) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for (name, text) in with_absent(raw) {
+            let Some(spec) = spec(name) else {
+                if !PASS_THROUGH.iter().any(|(ignored, _)| *ignored == name) {
+                    notes.push(format!(
+                        "the hyperparameter `{}` (\"{}\") is not known to this version; it plays no part in decoding",
+                        shown(name),
+                        shown(text)
+                    ));
+                }
+                continue;
+            };
+            match parse(spec, text) {
+                Ok(_) => {
+                    known.insert(name.to_owned(), text.to_owned());
+                }
+                Err(hint) if spec.decides_answers => {
+                    let kind = FaultKind::Invalid { expected: spec.kind.describe(), hint };
+                    faults.push(crate::Fault { name: name.to_owned(), value: text.to_owned(), kind });
+                }
+                Err(_) => notes.push(format!(
+                    "the hyperparameter `{name}` (\"{}\") has a value that this version does not know; it plays no part in decoding",
+                    shown(text)
+                )),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(Faults(faults));
+        }
+        // Contradictions are those of a training that is over.
+        let decoding = known.iter().filter(|(name, _)| spec(name).is_some_and(|spec| spec.decides_answers));
+        let decoding = decoding.map(|(name, text)| (name.clone(), text.clone())).collect();
+        let hyperparameters = Self::resolve(&known).or_else(|_| Self::resolve(&decoding))?;
+        Ok(Stored { hyperparameters, notes })
+    }
+}
+
+/// A hyperparameter that a state has otherwise than the run that wants to go on from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Its name.
+    pub name: String,
+    /// What it was; none where it was not set.
+    pub was: Option<String>,
+    /// What it is; none where it is not set.
+    pub is: Option<String>,
+    /// Whether this version knows it.
+    pub is_known: bool,
+}
+
+/// Every difference between the hyperparameters of a state and those of now. Spellings of the same value are the same; what the
+/// state does not have means what its absence means. A name that this version does not know could matter, and differs.
+pub fn differences(state: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    let state: BTreeMap<&str, &str> = with_absent(state).collect();
+    let now: BTreeMap<&str, &str> = with_absent(now).collect();
+    let names: BTreeSet<&str> = state.keys().chain(now.keys()).map(|name| own_name(name)).collect();
+    for name in names {
+        let (was, is) = (get(&state, name), get(&now, name));
+        let spec = spec(name);
+        let is_same = match (spec, was, is) {
+            (Some(spec), Some(was), Some(is)) => {
+                was == is || value(spec, was).is_some_and(|v| Some(v) == value(spec, is))
+            }
+            _ => was == is && spec.is_some(),
+        };
+        if !is_same {
+            let [was, is] = [was, is].map(|text| text.map(str::to_owned));
+            differences.push(Difference { name: name.to_owned(), was, is, is_known: spec.is_some() });
+        }
+    }
+    differences
+}
+
+fn value(spec: &Spec, text: &str) -> Option<Value> {
+    parse(spec, text).ok().flatten()
+}
+
+/// What the table calls it.
+fn own_name(name: &str) -> &str {
+    spec(name).map_or(name, |spec| spec.name)
+}
+
+fn get<'a>(map: &BTreeMap<&'a str, &'a str>, name: &str) -> Option<&'a str> {
+    map.iter().find(|(given, _)| own_name(given) == name).map(|(_, text)| *text)
+}
+
+/// All that is written down, and for each row of the table without a value what its absence means.
+fn with_absent(raw: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
+    let given: BTreeSet<&str> = raw.keys().map(|name| own_name(name)).collect();
+    let absent = TABLE.iter().filter(move |spec| !given.contains(spec.name));
+    let meaning = absent.filter_map(|spec| Some((spec.name, absence(spec)?)));
+    raw.iter().map(|(name, text)| (name.as_str(), text.as_str())).chain(meaning)
+}
+
+/// What a row means that has no value; none where it is not set.
+fn absence(spec: &Spec) -> Option<&'static str> {
+    match (spec.absent_means, spec.default) {
+        (Some(text), _) | (None, DefaultValue::Text(text)) => Some(text),
+        (None, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn what_a_later_version_wrote_is_a_note_unless_answers_depend_on_it() {
+        let mut raw = Hyperparameters::default().to_strings();
+        raw.extend(map(&[
+            ("attention_heads", "4"),
+            ("optimizer_type", "lion"),
+            ("batch_size", "1e9"),
+            ("beam_size", "7"),
+            ("min_num_epochs", "9"),
+            ("max_num_epochs", "1"),
+        ]));
+        let Stored { hyperparameters, notes } = Hyperparameters::resolve_stored(&raw).unwrap();
+        assert_eq!(hyperparameters.beam_size, 7);
+        assert_eq!(notes.len(), 3, "{notes:?}");
+        for part in [
+            "`attention_heads` (\"4\") is not known",
+            "`optimizer_type` (\"lion\") has a value",
+            "`batch_size`",
+        ] {
+            assert!(notes.iter().any(|note| note.contains(part)), "{notes:?} lacks {part}");
+        }
+        for (name, text) in [
+            ("beam_search_rule", "sockeye_3"),
+            ("inference_precision", "fp8"),
+            ("beam_size", "0"),
+            ("length_penalty_alpha", "x"),
+        ] {
+            let faults = Hyperparameters::resolve_stored(&map(&[(name, text)])).unwrap_err();
+            assert!(faults.to_string().contains(name), "{faults}");
+        }
+    }
+
+    #[test]
+    fn what_is_absent_means_its_default_and_every_row_can_be_absent() {
+        let now = Hyperparameters::default().to_strings();
+        assert_eq!(
+            Hyperparameters::resolve_stored(&BTreeMap::new()).unwrap().hyperparameters,
+            Hyperparameters::default()
+        );
+        for spec in TABLE {
+            let mut older = now.clone();
+            older.remove(spec.name);
+            assert_eq!(differences(&older, &now), [], "{}", spec.name);
+            if let Some(text) = spec.absent_means {
+                assert!(matches!(parse(spec, text), Ok(Some(_))), "{}: {text}", spec.name);
+                assert!(
+                    matches!(spec.default, DefaultValue::Text(_)),
+                    "{}: unset and absent are alike",
+                    spec.name
+                );
+            }
+        }
+        let beam_size = *spec("beam_size").unwrap();
+        assert_eq!(absence(&beam_size), Some("5"));
+        // A row whose default changes says what files without it mean.
+        assert_eq!(absence(&beam_size.meaning_when_absent("3")), Some("3"));
+        assert_eq!(absence(spec("rnn_attention_num_hidden").unwrap()), None);
+        let mut other = now.clone();
+        other.insert("beam_size".to_owned(), "4".to_owned());
+        let mut older = now.clone();
+        older.remove("beam_size");
+        let difference = &differences(&older, &other)[0];
+        assert_eq!((difference.was.as_deref(), difference.is.as_deref()), (Some("5"), Some("4")));
+    }
+
+    #[test]
+    fn spellings_are_the_same_and_unknown_names_differ() {
+        let now = Hyperparameters::default().to_strings();
+        let state = |name: &str, text: &str| {
+            let mut state = now.clone();
+            state.insert(name.to_owned(), text.to_owned());
+            differences(&state, &now)
+        };
+        assert_eq!(state("learning_rate", "3e-4"), []);
+        assert_eq!(state("batch_size", "64.0"), []);
+        assert_eq!(state("learning_rate", "0.1").len(), 1);
+        let unknown = state("attention_heads", "4");
+        assert!(unknown.len() == 1 && !unknown[0].is_known, "{unknown:?}");
+        let unset = state("rnn_attention_num_hidden", "8");
+        assert_eq!((unset[0].was.as_deref(), unset[0].is.as_deref()), (Some("8"), None));
+    }
+}
