@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use kokanee_formats::folder_update::finish_before_listing;
+
 use crate::error::{ChannelFault, DataError};
 use crate::packing::Packing;
 use crate::recordio::MAGIC;
@@ -100,6 +102,7 @@ fn list_folder(
         let fault = ChannelFault::TooDeep { limit: DEPTH_LIMIT };
         return Err(DataError::Channel { path: folder.to_owned(), fault });
     }
+    finish_before_listing(folder)?;
     for entry in fs::read_dir(folder).map_err(DataError::io(folder, "list the folder"))? {
         let entry = entry.map_err(DataError::io(folder, "list the folder"))?;
         let path = entry.path();

@@ -141,6 +141,13 @@ impl DataError {
     }
 }
 
+impl From<kokanee_formats::FileError> for DataError {
+    fn from(error: kokanee_formats::FileError) -> Self {
+        let kokanee_formats::FileError { path, action, source } = error;
+        Self::Io { path, action, source }
+    }
+}
+
 fn at_line(line: Option<usize>) -> String {
     line.map_or_else(String::new, |line| format!(":{line}"))
 }

@@ -7,7 +7,6 @@
 //! Ids are `u32`; 0 is `<pad>`, 1 `<unk>`, 2 `<s>`, 3 `</s>`. Sequences on disk and in a [`Corpus`] hold
 //! neither `<s>` nor `</s>`. Numbers of records and lines in errors count from 1, byte offsets from 0.
 
-pub mod atomic_file;
 pub mod batches;
 pub mod buckets;
 pub mod channel;

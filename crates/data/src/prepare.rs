@@ -13,11 +13,13 @@
 mod count;
 mod encode;
 mod options;
+mod outputs;
 mod report;
 #[cfg(test)]
 mod tests;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 pub use options::{DEFAULT_MAX_SEQ_LEN, PrepareOptions};
@@ -26,13 +28,13 @@ pub use report::{
     VocabularyReport, WrittenFile,
 };
 
-use crate::atomic_file::AtomicFile;
 use crate::error::DataError;
 use crate::text::ChunkSize;
 use crate::vocab::Vocabulary;
 use count::WordCounts;
 use encode::{Encoder, Overlap};
 use options::Plan;
+use outputs::Outputs;
 
 /// How much of each file one task works on. Fixed, and not derived from the number of threads, because sums of
 /// floats in the report are taken chunk by chunk.
@@ -62,7 +64,7 @@ impl Progress for Silent {}
 
 /// Reads the texts, writes the vocabularies and records, and says what the data looks like.
 ///
-/// All files appear at the end, each whole; after an error none was touched.
+/// All files of a folder appear at the end, as one; after an error none was touched.
 pub fn prepare(options: &PrepareOptions, progress: &dyn Progress) -> Result<PrepareReport, DataError> {
     prepare_in_chunks(options, progress, CHUNK)
 }
@@ -74,7 +76,7 @@ fn prepare_in_chunks(
 ) -> Result<PrepareReport, DataError> {
     let plan = Plan::new(options)?;
     let (source, target) = vocabularies(options, progress, chunk)?;
-    create_folders(&plan)?;
+    let mut outputs = Outputs::begin(&plan)?;
 
     let encoder = Encoder {
         source: &source.vocabulary,
@@ -88,32 +90,26 @@ fn prepare_in_chunks(
     let mut overlap = Overlap::default();
     let validation = match &plan.validation {
         Some((source, target, output)) => {
-            let mut file = AtomicFile::create(output)?;
-            let report =
-                encoder.run("encoding validation text", [source, target], &mut file, overlap.collect())?;
-            Some((file, report))
+            let texts = [source.as_path(), target];
+            let encode =
+                |file: &mut _| encoder.run("encoding validation text", texts, file, overlap.collect());
+            Some(outputs.write(output, encode)?)
         }
         None => None,
     };
-    let mut train_file = AtomicFile::create(&plan.train_output)?;
     let inputs = [options.train_source.as_path(), options.train_target.as_path()];
-    let train = encoder.run("encoding training text", inputs, &mut train_file, overlap.look_up())?;
+    let encode = |file: &mut _| encoder.run("encoding training text", inputs, file, overlap.look_up());
+    let train = outputs.write(&plan.train_output, encode)?;
 
-    let mut outputs = Vec::new();
     for (path, built) in [(&plan.vocab_source, &source), (&plan.vocab_target, &target)] {
         if let Some(path) = path {
-            let mut file = AtomicFile::create(path)?;
-            std::io::Write::write_all(&mut file, built.vocabulary.to_json().as_bytes())
-                .map_err(DataError::io(path, "write the file"))?;
-            outputs.push(file);
+            let json = built.vocabulary.to_json();
+            outputs.write(path, |file| {
+                file.write_all(json.as_bytes()).map_err(DataError::io(path, "write the file"))
+            })?;
         }
     }
-    outputs.push(train_file);
     let shared = validation.as_ref().map(|_| overlap.count());
-    let validation = validation.map(|(file, report)| {
-        outputs.push(file);
-        report
-    });
     Ok(PrepareReport {
         train,
         validation,
@@ -122,20 +118,8 @@ fn prepare_in_chunks(
         shared,
         max_seq_len_source: options.max_seq_len_source,
         max_seq_len_target: options.max_seq_len_target,
-        files: commit(outputs)?,
+        files: outputs.commit(&plan)?,
     })
-}
-
-/// Brings all files to the disk before the first of them gets its name.
-fn commit(mut outputs: Vec<AtomicFile>) -> Result<Vec<WrittenFile>, DataError> {
-    for output in &mut outputs {
-        output.sync()?;
-    }
-    let commit = |output: AtomicFile| {
-        let path = output.path().to_owned();
-        Ok(WrittenFile { path, bytes: output.commit()? })
-    };
-    outputs.into_iter().map(commit).collect()
 }
 
 /// A vocabulary and where it came from.
@@ -244,13 +228,4 @@ fn check_can_be_read_twice(path: &Path) -> Result<(), DataError> {
 
 fn file_bytes<'a>(paths: impl IntoIterator<Item = &'a Path>) -> u64 {
     paths.into_iter().filter_map(|path| fs::metadata(path).ok()).map(|metadata| metadata.len()).sum()
-}
-
-fn create_folders(plan: &Plan) -> Result<(), DataError> {
-    for output in plan.outputs() {
-        if let Some(folder) = output.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder).map_err(DataError::io(folder, "create the output folder"))?;
-        }
-    }
-    Ok(())
 }

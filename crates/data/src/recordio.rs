@@ -9,6 +9,8 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use kokanee_formats::folder_update::current;
+
 use crate::error::{DataError, FrameFault};
 use crate::packing::Packing;
 
@@ -48,7 +50,7 @@ pub struct RecordReader<R> {
 impl RecordReader<BufReader<File>> {
     /// Opens a file.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        let file = File::open(path).map_err(DataError::io(path, "open the file"))?;
+        let file = File::open(current(path)?).map_err(DataError::io(path, "open the file"))?;
         let mut input = BufReader::with_capacity(1 << 18, file);
         // More than a frame's header is needed to know some of them. What cannot be read shows when records are.
         let packing = input.fill_buf().ok().and_then(Packing::of);

@@ -5,11 +5,12 @@ use std::fmt::{self, Write as _};
 use std::fs;
 use std::path::Path;
 
+use kokanee_formats::folder_update::current;
+use kokanee_formats::write_atomically;
 use rustc_hash::FxHashMap;
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
-use crate::atomic_file::write_atomically;
 use crate::error::{DataError, VocabularyFault};
 use crate::packing::Packing;
 use crate::record::MAX_WORD_ID;
@@ -81,7 +82,12 @@ impl Vocabulary {
 
     /// Reads a vocabulary file: a JSON object of word to id, with any white space.
     pub fn read(path: &Path) -> Result<Self, DataError> {
-        let bytes = fs::read(path).map_err(DataError::io(path, "read the vocabulary"))?;
+        let bytes = fs::read(current(path)?).map_err(DataError::io(path, "read the vocabulary"))?;
+        Self::from_bytes(bytes, path)
+    }
+
+    /// The same from the file's bytes; `path` stands in errors.
+    pub fn from_bytes(bytes: Vec<u8>, path: &Path) -> Result<Self, DataError> {
         let fail = |fault| DataError::Vocabulary { path: path.to_owned(), line: None, fault };
         if let Some(packing) = Packing::of(&bytes) {
             return Err(fail(VocabularyFault::Packed(packing)));
@@ -174,7 +180,7 @@ impl Vocabulary {
 
     /// Writes [`to_json`](Self::to_json) to a file, whole or not at all. Returns the size in bytes.
     pub fn write(&self, path: &Path) -> Result<u64, DataError> {
-        write_atomically(path, self.to_json().as_bytes())
+        Ok(write_atomically(path, self.to_json().as_bytes())?)
     }
 
     fn from_words<'w>(words: impl IntoIterator<Item = &'w str>) -> Self {

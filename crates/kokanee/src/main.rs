@@ -8,6 +8,7 @@ mod cmudict;
 mod commands;
 mod evaluation;
 mod exit;
+mod folder_locks;
 mod learning_curve;
 mod output_file;
 mod process;

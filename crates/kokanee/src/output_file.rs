@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Stdout, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use kokanee_data::atomic_file::AtomicFile;
+use kokanee_formats::AtomicFile;
 
 /// The output of a command. A file gets its name only at [`ResultOutput::finish`], so an interrupted run leaves the old
 /// one as it was.

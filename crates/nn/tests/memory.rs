@@ -1,4 +1,4 @@
-//! What a decoder holds in memory, counted: the heap by an allocator that counts, blocks of tensors and weights by
+//! What a decoder holds in memory, and what reading and writing parameters takes, counted: the heap by an allocator that counts, blocks of tensors and weights by
 //! `pages::live_bytes`. Blocks are those of the whole process, so there is one test at a time.
 
 use std::collections::BTreeMap;
@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kokanee_contract::Hyperparameters;
 use kokanee_kernels::packed::Format;
 use kokanee_kernels::{Team, pages};
+use kokanee_nn::artifact::{load_parameters, save_parameters};
 use kokanee_nn::decode::{Decoding, Request, Search};
 use kokanee_nn::{LengthStatistics, Model, ModelConfig};
+use kokanee_tensor::Tensor;
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
@@ -160,4 +162,26 @@ fn check_shortlists() {
         let more = pages::live_bytes().saturating_sub(before);
         assert!(more <= 1 << 20, "{format:?}: 200 shortlists left {more} bytes");
     }
+}
+
+#[test]
+fn parameters_are_read_and_written_a_piece_at_a_time() {
+    alone(check_parameter_files);
+}
+
+fn check_parameter_files() {
+    const NUMBERS: usize = 4 << 20;
+    /// Buffers of files, pieces and the header.
+    const MOST_BYTES: u64 = 2 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.safetensors");
+    let tensors = ["a", "b", "c"].map(|name| (name, Tensor::zeros([NUMBERS])));
+    let named: Vec<_> = tensors.iter().map(|(name, tensor)| (*name, tensor)).collect();
+    let writing = allocation_counter::measure(|| save_parameters(&path, &named).unwrap());
+    assert!(writing.bytes_max < MOST_BYTES, "{} bytes to write", writing.bytes_max);
+    let mut loaded = None;
+    // The tensors themselves lie in pages of their own, which are not counted here.
+    let reading = allocation_counter::measure(|| loaded = Some(load_parameters(&path).unwrap()));
+    assert!(reading.bytes_max < MOST_BYTES, "{} bytes to read", reading.bytes_max);
+    assert_eq!(loaded.unwrap().len(), 3);
 }

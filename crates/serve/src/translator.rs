@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
 use kokanee_contract::special_ids::{BOS, EOS, PAD, UNK};
-use kokanee_contract::{Faults, Hyperparameters, InferencePrecision};
+use kokanee_contract::{Faults, Hyperparameters, InferencePrecision, Stored};
 use kokanee_data::text::tokens;
 use kokanee_data::{DataError, Vocabulary};
 use kokanee_kernels::Team;
@@ -24,6 +24,8 @@ pub struct Translator {
     pub model: Model,
     /// What else its artefact says.
     pub metadata: Metadata,
+    /// What of it this version does not know and passed over.
+    pub notes: Vec<String>,
     /// Its words.
     pub vocabularies: Vocabularies,
     /// The threads it computes with.
@@ -147,18 +149,19 @@ impl Translator {
     /// When a file is missing or damaged, or vocabularies and model do not belong together.
     pub fn open(path: &Path, team: Arc<Team>) -> Result<Self, TranslatorError> {
         let folder = OpenedFolder::open(path)?;
-        let Artifact { model, metadata } = Artifact::load(folder.path())?;
-        let (sizes, folder) = (model.config(), folder.path());
+        let Artifact { model, metadata } = folder.load()?;
+        let sizes = model.config();
         let vocabularies = Vocabularies {
-            source: vocabulary(path, folder, VOCAB_SOURCE_FILE, sizes.source_vocabulary)?,
-            target: vocabulary(path, folder, VOCAB_TARGET_FILE, sizes.target_vocabulary)?,
+            source: vocabulary(&folder, VOCAB_SOURCE_FILE, sizes.source_vocabulary)?,
+            target: vocabulary(&folder, VOCAB_TARGET_FILE, sizes.target_vocabulary)?,
         };
-        let hyperparameters = Hyperparameters::resolve(&metadata.hyperparameters)
+        let Stored { hyperparameters, notes } = Hyperparameters::resolve_stored(&metadata.hyperparameters)
             .map_err(|faults| TranslatorError::Hyperparameters { model: path.to_owned(), faults })?;
         Ok(Self {
             search: Search::new(&hyperparameters),
             model,
             metadata,
+            notes,
             vocabularies,
             team,
             path: path.to_owned(),
@@ -300,16 +303,15 @@ fn source_columns(row: &[f32], columns: usize) -> Vec<f32> {
 }
 
 fn vocabulary(
-    model: &Path,
-    folder: &Path,
+    folder: &OpenedFolder,
     file: &'static str,
     expected: usize,
 ) -> Result<Vocabulary, TranslatorError> {
-    let (model, path) = (model.to_owned(), folder.join(file));
-    if !path.exists() {
+    let model = folder.shown_folder().to_owned();
+    let Some(bytes) = folder.read(file)? else {
         return Err(TranslatorError::NoVocabulary { model, file });
-    }
-    let vocabulary = Vocabulary::read(&path)?;
+    };
+    let vocabulary = Vocabulary::from_bytes(bytes, &folder.shown(file))?;
     if vocabulary.len() != expected {
         let words = vocabulary.len();
         return Err(TranslatorError::ForeignVocabulary { model, file, words, expected });

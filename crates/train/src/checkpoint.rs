@@ -11,9 +11,11 @@
 //! | `checkpoint.<number>.safetensors` | checkpoints that may be averaged at the end, where that was asked for |
 //!
 //! A state is written into a folder of its own, brought to the disk, renamed, and named in `latest` by another rename; only then
-//! is the one before removed. So whatever kills the program, `latest` names a whole state, or there is none yet.
+//! is the one before removed. So whatever kills the program, `latest` names a whole state, or there is none yet. Removed are
+//! states that Kokanee wrote, known by name and content, with their own files, and nothing else.
 
 mod identity;
+mod remove;
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +23,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use kokanee_formats::{FolderUpdate, StagedFile, version, write_atomically};
 use kokanee_nn::Parameters;
-use kokanee_nn::artifact::{load_parameters, save_parameters, write_whole};
+use kokanee_nn::artifact::{ArtifactError, load_parameters, write_tensors};
 use kokanee_tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -34,11 +37,14 @@ pub use identity::RunIdentity;
 
 /// Version of the layout of a state; raised when an older program could not go on from it.
 const FORMAT_VERSION: u32 = 1;
+/// The algorithm whose states these are; states from before it was written down are of this one too.
+const ALGORITHM: &str = "seq2seq";
 const LATEST_FILE: &str = "latest";
 const STATE_FILE: &str = "state.json";
 const PARAMETERS: &str = "parameters.safetensors";
 const BEST: &str = "best.safetensors";
 const PREFIX: &str = "state-";
+const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A folder with the state of a run.
 pub struct CheckpointFolder {
@@ -81,6 +87,8 @@ pub struct LoadedState {
 struct StateFile {
     format_version: u32,
     kokanee_version: String,
+    #[serde(default = "seq2seq")]
+    algorithm: String,
     identity: RunIdentity,
     optimizer: Vec<String>,
     /// File of the best model.
@@ -89,6 +97,10 @@ struct StateFile {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     kept: Vec<u64>,
     run: RunState,
+}
+
+fn seq2seq() -> String {
+    ALGORITHM.to_owned()
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -137,15 +149,17 @@ impl CheckpointFolder {
         keep: &[u64],
     ) -> Result<(), TrainError> {
         fs::create_dir_all(&self.folder).map_err(TrainError::io("create the folder", &self.folder))?;
+        self.check_replaceable()?;
         let name = self.free_name(run.updates);
-        let part = self.folder.join(format!(".{name}.part"));
-        remove_folder(&part)?;
-        fs::create_dir(&part).map_err(TrainError::io("create the folder", &part))?;
+        let mut update = FolderUpdate::begin(&self.folder)?;
 
-        let named = |tensors: &mut dyn Iterator<Item = &Tensor>, file: &str| {
+        let mut named = |tensors: &mut dyn Iterator<Item = &Tensor>, file: &str| {
             let names = parameters.iter().map(|p| p.name.as_str());
             let tensors: Vec<_> = names.zip(tensors).collect();
-            save_parameters(&part.join(file), &tensors)
+            let place = self.folder.join(file);
+            let write =
+                |out: &mut StagedFile| write_tensors(out, &tensors).map_err(TrainError::io("write", &place));
+            update.write(file, write).map(drop)
         };
         named(&mut parameters.iter().map(|p| &*p.value), PARAMETERS)?;
         for (kind, tensors) in optimizer.state() {
@@ -154,19 +168,20 @@ impl CheckpointFolder {
         let best = match (best, &self.best) {
             (BestModel::Current, _) => Some(BestFile::Parameters),
             (BestModel::Earlier, Some(earlier)) => {
-                link_or_copy(earlier, &part.join(BEST))?;
+                update.place(BEST, |path| link_or_copy(earlier, path))?;
                 Some(BestFile::Best)
             }
             (BestModel::None, _) | (BestModel::Earlier, None) => None,
         };
         let mut kept = Vec::new();
         for &number in keep {
-            let file = part.join(kept_file(number));
+            let file = kept_file(number);
             let last = run.history.last().filter(|last| last.update == run.updates);
             if last.is_some_and(|last| last.checkpoint == number) {
-                link_or_copy(&part.join(PARAMETERS), &file)?;
+                let own = update.staged(PARAMETERS);
+                update.place(&file, |path| link_or_copy(&own, path))?;
             } else if let Some(earlier) = self.kept.get(&number) {
-                link_or_copy(earlier, &file)?;
+                update.place(&file, |path| link_or_copy(earlier, path))?;
             } else {
                 continue;
             }
@@ -174,7 +189,8 @@ impl CheckpointFolder {
         }
         let state = StateFile {
             format_version: FORMAT_VERSION,
-            kokanee_version: env!("CARGO_PKG_VERSION").to_owned(),
+            kokanee_version: OWN_VERSION.to_owned(),
+            algorithm: seq2seq(),
             identity: self.identity.clone(),
             optimizer: optimizer.state().iter().map(|(kind, _)| (*kind).to_owned()).collect(),
             best,
@@ -182,16 +198,13 @@ impl CheckpointFolder {
             run: run.clone(),
         };
         let text = serde_json::to_string_pretty(&state).expect("a state is plain data");
-        write_whole(&part.join(STATE_FILE), |file| file.write_all(text.as_bytes()))?;
-        sync_folder(&part);
-
+        update.write_bytes(STATE_FILE, text.as_bytes())?;
+        update.commit_as(&name)?;
         let folder = self.folder.join(&name);
-        fs::rename(&part, &folder).map_err(TrainError::io("rename the finished", &part))?;
-        sync_folder(&self.folder);
-        write_whole(&self.folder.join(LATEST_FILE), |file| writeln!(file, "{name}"))?;
+        write_atomically(&self.folder.join(LATEST_FILE), format!("{name}\n").as_bytes())?;
         self.best = best.map(|file| folder.join(file.name()));
         self.kept = kept_files(&folder, &state.kept);
-        self.remove_all_but(&name);
+        remove::all_states_but(&self.folder, &name);
         Ok(())
     }
 
@@ -210,14 +223,17 @@ impl CheckpointFolder {
             }
             Err(error) => return Err(TrainError::io("read", &latest)(error)),
         };
-        let plain = |rest: &str| rest.chars().all(|c| c.is_ascii_digit() || c == '-');
-        if !name.strip_prefix(PREFIX).is_some_and(plain) {
+        if !is_state_name(&name) {
             let problem = format!("it should name a folder such as {PREFIX}000001000, and says {name:?}");
             return Err(TrainError::DamagedState { path: latest, problem });
         }
         let folder = self.folder.join(name);
         let state = read_state_file(&folder.join(STATE_FILE))?;
-        let differences = state.identity.differences(&self.identity);
+        if state.algorithm != ALGORITHM {
+            let problem = format!("it is a state of the algorithm {}; expected {ALGORITHM}", state.algorithm);
+            return Err(TrainError::DamagedState { path: folder, problem });
+        }
+        let differences = state.identity.differences(&state.kokanee_version, &self.identity);
         if !differences.is_empty() {
             return Err(TrainError::AnotherRun { folder, differences });
         }
@@ -267,19 +283,26 @@ impl CheckpointFolder {
         names.find(|name| !self.folder.join(name).exists()).unwrap_or(first)
     }
 
-    /// Removes states other than `keep`, and what a killed run left unfinished. What cannot be removed now is tried again
-    /// after the next state.
-    fn remove_all_but(&self, keep: &str) {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let is_state = name.trim_start_matches('.').starts_with(PREFIX);
-            if is_state && name != keep && entry.path().is_dir() {
-                let _ = fs::remove_dir_all(entry.path());
-            }
+    /// Whether a state may be written here: a file `latest` of somebody else stays.
+    ///
+    /// # Errors
+    /// When there is one.
+    pub fn check_replaceable(&self) -> Result<(), TrainError> {
+        let path = self.folder.join(LATEST_FILE);
+        match fs::read_to_string(&path) {
+            Ok(name) if is_state_name(name.trim()) => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            _ => Err(ArtifactError::NotOurs { path }.into()),
         }
     }
+}
+
+/// Whether a state can be called so: `state-000001000`, and `state-000001000-2` where that name was taken.
+fn is_state_name(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(rest) = name.strip_prefix(PREFIX) else { return false };
+    let (updates, second) = rest.split_once('-').unwrap_or((rest, "2"));
+    updates.len() >= 9 && is_number(updates) && is_number(second)
 }
 
 fn kept_file(number: u64) -> String {
@@ -299,16 +322,29 @@ fn read_state_file(path: &Path) -> Result<StateFile, TrainError> {
     let text = fs::read_to_string(path).map_err(|error| damaged(format!("it cannot be read: {error}")))?;
     let value: serde_json::Value = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
     // The version comes first: a later layout must not be reported as damage.
-    match value.get("format_version").and_then(serde_json::Value::as_u64) {
-        Some(version) if version == u64::from(FORMAT_VERSION) => {}
-        Some(version) => {
+    let written_by = value.get("kokanee_version").and_then(serde_json::Value::as_str).unwrap_or("unknown");
+    match value.get("format_version").map(|version| (version, version.as_u64())) {
+        Some((_, Some(version))) if version == u64::from(FORMAT_VERSION) => {}
+        Some((_, Some(version))) if version > u64::from(FORMAT_VERSION) => {
             return Err(damaged(format!(
-                "its format_version is {version} and this program reads {FORMAT_VERSION}; use the Kokanee that wrote it"
+                "its format_version is {version} (Kokanee {written_by} wrote it) and this program, Kokanee {OWN_VERSION}, reads \
+                 {FORMAT_VERSION}; use the Kokanee that wrote it"
+            )));
+        }
+        Some((version, _)) => {
+            return Err(damaged(format!(
+                "its format_version is {version}, which no version of Kokanee writes: the file is damaged; expected {FORMAT_VERSION}"
             )));
         }
         None => return Err(damaged("it has no format_version".to_owned())),
     }
-    serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))
+    serde_json::from_str(&text).map_err(|e| {
+        damaged(if version::is_later(written_by, OWN_VERSION) {
+            format!("{e}; Kokanee {written_by} wrote it, and this is {OWN_VERSION}: use that version or a later one")
+        } else {
+            e.to_string()
+        })
+    })
 }
 
 /// Gives a file that never changes a second name; where the file system has no links, a copy.
@@ -319,20 +355,4 @@ fn link_or_copy(from: &Path, to: &Path) -> Result<(), TrainError> {
     fs::copy(from, to).map_err(TrainError::io("copy the model from", from))?;
     let file = fs::File::open(to).map_err(TrainError::io("open", to))?;
     file.sync_all().map_err(TrainError::io("write", to))
-}
-
-fn remove_folder(path: &Path) -> Result<(), TrainError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(TrainError::io("remove", path)(error))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Makes renames in a folder durable. States are whole either way, so a system that cannot do it is no error.
-fn sync_folder(folder: &Path) {
-    if let Ok(folder) = fs::File::open(folder) {
-        let _ = folder.sync_all();
-    }
 }

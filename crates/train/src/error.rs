@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kokanee_contract::WeightTying;
 use kokanee_data::DataError;
+use kokanee_formats::FileError;
 use kokanee_kernels::TeamError;
 use kokanee_nn::config::ConfigError;
 use kokanee_nn::{ArtifactError, FormatError};
@@ -50,6 +51,17 @@ pub enum TrainError {
         .0.join("; ")
     )]
     AnotherArchitecture(Vec<String>),
+    /// The model to start from lacks its words.
+    #[error(
+        "{} has no {file}: without its vocabulary a model cannot be trained on; copy it from where the model was made",
+        model.display()
+    )]
+    NoVocabulary {
+        /// The model.
+        model: PathBuf,
+        /// The file that was looked for.
+        file: &'static str,
+    },
     /// There is nothing to resume from.
     #[error(
         "nothing to resume in {}: {problem}; start without resuming, or give the folder that the interrupted run wrote its \
@@ -100,6 +112,12 @@ pub enum TrainError {
     /// A metric was computed of something impossible.
     #[error("internal error while measuring BLEU: {0}")]
     Metric(#[from] MetricError),
+}
+
+impl From<FileError> for TrainError {
+    fn from(error: FileError) -> Self {
+        ArtifactError::from(error).into()
+    }
 }
 
 impl TrainError {

@@ -61,9 +61,15 @@ impl InitialModel {
     /// When it is missing or damaged, or its vocabularies do not fit it.
     pub fn read(path: &Path) -> Result<InitialModel, TrainError> {
         let folder = OpenedFolder::open(path)?;
-        let artifact = Artifact::load(folder.path())?;
-        let source_vocabulary = Vocabulary::read(&folder.path().join(VOCAB_SOURCE_FILE))?;
-        let target_vocabulary = Vocabulary::read(&folder.path().join(VOCAB_TARGET_FILE))?;
+        let artifact = folder.load()?;
+        let vocabulary = |file| {
+            let bytes = folder.read(file)?;
+            let bytes = bytes
+                .ok_or_else(|| TrainError::NoVocabulary { model: folder.shown_folder().to_owned(), file })?;
+            Ok::<_, TrainError>(Vocabulary::from_bytes(bytes, &folder.shown(file))?)
+        };
+        let source_vocabulary = vocabulary(VOCAB_SOURCE_FILE)?;
+        let target_vocabulary = vocabulary(VOCAB_TARGET_FILE)?;
         let config = artifact.model.config();
         let rows = [config.source_vocabulary, config.target_vocabulary];
         for (file, words, rows) in [

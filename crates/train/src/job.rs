@@ -165,15 +165,9 @@ impl TrainingJob {
         let vocabularies = [source_vocabulary.len(), target_vocabulary.len()];
 
         let metadata = Metadata { hyperparameters: h.to_strings(), lengths: lengths.clone(), training: None };
-        let mut keep = Keep {
-            model: ModelFolder::new(
-                files.model,
-                files.archive,
-                metadata,
-                [source_vocabulary, target_vocabulary],
-            ),
-            checkpoints,
-        };
+        let mut keep =
+            Keep { model: ModelFolder::new(files.model, files.archive, metadata, words), checkpoints };
+        keep.model.check_replaceable()?;
         let validation = Validation::new(validation, h, lengths);
         let mut trainer = Trainer::new(model, train, plan, h, team)?;
         let mut notes = Vec::new();
@@ -258,6 +252,7 @@ fn resumed(
 ) -> Result<Option<u64>, TrainError> {
     let present = keep.checkpoints.holds_state();
     if resume == Resume::Never || (resume == Resume::IfPresent && !present) {
+        keep.checkpoints.check_replaceable()?;
         if present {
             let folder = keep.checkpoints.path().display();
             let text = format!(

@@ -7,6 +7,7 @@ use kokanee_contract::TrainingMetric;
 use kokanee_contract::metrics::{
     Split, checkpoint_line, checkpoint_metric_line, progress_line, quality_line, speed_line, throughput_line,
 };
+use kokanee_formats::utc;
 
 use crate::observer::{Level, Observer, Progress, RECENT_UPDATES};
 use crate::report::CheckpointReport;
@@ -106,20 +107,6 @@ impl<W: Write> Observer for LogLines<W> {
             self.info(&format!("best model: checkpoint {checkpoint} (update {update}), {metric} {value}"));
         }
     }
-}
-
-/// Seconds since 1970 as `2018-06-08 20:15:33`.
-fn utc(seconds: u64) -> String {
-    // Howard Hinnant's `civil_from_days`, with eras of 400 years that begin on 1 March.
-    let (days, time) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let year = era * 400 + year + carry;
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", time / 3600, time / 60 % 60, time % 60)
 }
 
 #[cfg(test)]

@@ -17,10 +17,10 @@
 use std::path::Path;
 
 use flate2::Crc;
+use kokanee_formats::write_atomically;
 use thiserror::Error;
 
 use super::{Lexicon, is_special};
-use crate::atomic_file::write_atomically;
 use crate::error::DataError;
 
 const MAGIC: &[u8; 8] = b"KOKLEXIC";
@@ -74,7 +74,7 @@ impl Lexicon {
     /// # Errors
     /// When the system refuses.
     pub fn write(&self, path: &Path) -> Result<u64, DataError> {
-        write_atomically(path, &self.to_bytes())
+        Ok(write_atomically(path, &self.to_bytes())?)
     }
 
     /// Reads a lexicon. Whether it belongs to the vocabularies at hand is for [`belongs_to`](Self::belongs_to) to say.

@@ -3,12 +3,12 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use kokanee_formats::StagedFile;
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::report::{Histogram, Overlong, RatioSum, SharedPairs, SideReport, Skipped, SplitReport};
 use super::{Progress, file_bytes};
-use crate::atomic_file::AtomicFile;
 use crate::error::DataError;
 use crate::record::encode_pair;
 use crate::recordio::append_frame;
@@ -32,7 +32,7 @@ impl Encoder<'_> {
         &self,
         phase: &str,
         [source, target]: [&Path; 2],
-        output: &mut AtomicFile,
+        output: &mut StagedFile,
         mut overlap: OverlapRole<'_>,
     ) -> Result<SplitReport, DataError> {
         self.progress.begin(phase, file_bytes([source, target]));

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use kokanee_formats::atomic_file::folder_of;
+
 use crate::error::DataError;
 use crate::vocab::VocabularyLimits;
 
@@ -64,6 +66,17 @@ impl PrepareOptions {
     }
 }
 
+impl PrepareOptions {
+    /// The folders that files are written into; empty where the options contradict each other.
+    pub fn output_folders(&self) -> Vec<PathBuf> {
+        let Ok(plan) = Plan::new(self) else { return Vec::new() };
+        let mut folders: Vec<PathBuf> = plan.outputs().map(|path| folder_of(path).to_owned()).collect();
+        folders.sort_unstable();
+        folders.dedup();
+        folders
+    }
+}
+
 /// The files that will be written, checked against each other and against the inputs.
 pub(super) struct Plan {
     pub(super) train_output: PathBuf,
@@ -121,14 +134,22 @@ impl Plan {
         Ok(plan)
     }
 
+    /// In the order in which they get their places.
     pub(super) fn outputs(&self) -> impl Iterator<Item = &Path> {
         let validation = self.validation.iter().map(|(_, _, output)| output);
-        [&self.train_output]
-            .into_iter()
-            .chain(validation)
-            .chain(&self.vocab_source)
+        self.vocab_source
+            .iter()
             .chain(&self.vocab_target)
+            .chain([&self.train_output])
+            .chain(validation)
             .map(PathBuf::as_path)
+    }
+
+    /// Every output, and whether it is a vocabulary.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = (&Path, bool)> {
+        let records = self.validation.iter().map(|(_, _, output)| output).chain([&self.train_output]);
+        let vocabularies = self.vocab_source.iter().chain(&self.vocab_target);
+        records.map(|path| (path.as_path(), false)).chain(vocabularies.map(|path| (path.as_path(), true)))
     }
 
     /// No output may replace another one or an input.

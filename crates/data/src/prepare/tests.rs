@@ -338,3 +338,72 @@ fn real_sentences_have_the_figures_that_python_counts() {
     assert!((statistics.ratio_mean - report.train.length_ratio.mean).abs() < 1e-9);
     assert!((statistics.ratio_std - report.train.length_ratio.std).abs() < 1e-9);
 }
+
+/// What lies in the output folder, by name.
+fn outputs(work: &Workplace) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(work.path("out")).expect("lists").map(|entry| entry.expect("an entry"));
+    let files = entries.filter(|entry| entry.path().is_file());
+    let mut files: Vec<_> = files
+        .map(|entry| {
+            (entry.file_name().into_string().expect("UTF-8"), fs::read(entry.path()).expect("reads"))
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn prepared_data_is_replaced_as_one_or_not_at_all() {
+    let mut work = Workplace::standard();
+    work.run();
+    let before = outputs(&work);
+    assert_eq!(before.len(), 4);
+    fs::write(&work.options.train_source, SOURCE.replace("hund", "wolf")).expect("writes");
+    // The last file to be placed cannot be.
+    fs::create_dir(work.path("out/sub.rec")).expect("a folder");
+    work.options.val_output = "sub.rec".into();
+    let error = prepare(&work.options, &Silent).expect_err("must be refused").to_string();
+    assert!(error.contains("out/sub.rec: cannot write the file: a folder has this name"), "{error}");
+    assert_eq!(outputs(&work), before);
+    work.options.val_output = "val.rec".into();
+    work.run();
+    let after = outputs(&work);
+    assert!(after.iter().zip(&before).all(|(after, before)| after.0 == before.0) && after != before);
+}
+
+#[test]
+fn a_file_that_is_no_output_of_prepare_is_not_replaced() {
+    for (name, kind) in [("train.rec", "RecordIO file"), ("vocab.trg.json", "vocabulary")] {
+        let work = Workplace::standard();
+        fs::create_dir(work.path("out")).expect("a folder");
+        fs::write(work.path("out").join(name), "my own notes").expect("writes");
+        let error = prepare(&work.options, &Silent).expect_err("must be refused").to_string();
+        assert!(
+            error.contains(&format!("out/{name} is there and is no {kind}, so it is not replaced")),
+            "{error}"
+        );
+        assert_eq!(outputs(&work), [(name.to_owned(), b"my own notes".to_vec())]);
+    }
+}
+
+#[test]
+fn prepared_data_that_was_interrupted_on_its_way_is_finished_by_who_reads_it() {
+    let work = Workplace::standard();
+    work.run();
+    let new = Workplace::new([SOURCE.replace("hund", "wolf").as_bytes(), TARGET.as_bytes(), b"a\n", b"b\n"]);
+    new.run();
+    // As a killed process leaves it: complete, the first vocabulary already in its place.
+    let commit = work.path("out/.kokanee-commit");
+    fs::create_dir(&commit).expect("a folder");
+    let names = ["vocab.src.json", "vocab.trg.json", "train.rec", "val.rec"];
+    for name in &names[1..] {
+        fs::copy(new.path("out").join(name), commit.join(name)).expect("copies");
+    }
+    fs::copy(new.path("out").join(names[0]), work.path("out").join(names[0])).expect("copies");
+    let lines: String = names.iter().map(|name| format!("{{\"file\":\"{name}\"}}\n")).collect();
+    let list = format!("{{\"kokanee_folder_update\":1}}\n{lines}\"complete\"\n");
+    fs::write(commit.join("update.jsonl"), list).expect("writes");
+    assert_eq!(work.corpus("train.rec"), new.corpus("train.rec"));
+    assert_eq!(outputs(&work), outputs(&new));
+    assert!(!commit.exists());
+}

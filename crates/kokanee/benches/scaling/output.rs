@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kokanee_data::atomic_file::write_atomically;
+use kokanee_formats::write_atomically;
 
 /// The page that holds the tables.
 const PAGE: &str = "docs/performance.md";

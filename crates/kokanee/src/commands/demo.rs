@@ -10,12 +10,13 @@ mod training;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use kokanee_contract::channels::{TRAIN_FILE, VALIDATION_FILE};
 
 use super::train::stop_on_signals;
 use crate::cmudict::Part;
+use crate::folder_locks::FolderLocks;
 use crate::output_file::print;
 use crate::process;
 use crate::render::human;
@@ -82,6 +83,28 @@ impl DemoFolder {
         &self.0
     }
 
+    /// The licence of the data, which is written first: a folder with it is the demo's.
+    fn licence(&self) -> PathBuf {
+        self.0.join("LICENSE-CMUDICT")
+    }
+
+    /// A folder with files of others is not used: they could have the names of the demo's.
+    fn check_replaceable(&self) -> Result<()> {
+        let entries =
+            std::fs::read_dir(&self.0).with_context(|| format!("cannot list {}", self.0.display()))?;
+        let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+        names.retain(|name| !name.as_encoded_bytes().starts_with(b".") && name != "model");
+        names.sort_unstable();
+        match names.first() {
+            Some(first) if !self.licence().exists() => bail!(
+                "{} holds {}, which the demo has not written, so it writes nothing there; choose another --output",
+                self.0.display(),
+                first.display()
+            ),
+            _ => Ok(()),
+        }
+    }
+
     fn graphemes(&self, part: Part) -> PathBuf {
         self.0.join(format!("{}.graphemes", part_name(part)))
     }
@@ -141,6 +164,8 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     let started = Instant::now();
     let folder = DemoFolder(args.output.clone());
     let stop = stop_on_signals()?;
+    let _locks = FolderLocks::acquire([folder.path(), &folder.model(), &folder.checkpoints()])?;
+    folder.check_replaceable()?;
     data::write(&folder)?;
     let budget = Duration::from_secs_f64(60.0 * args.minutes);
     let settings = training::Settings {

@@ -6,9 +6,14 @@ use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
 use kokanee_data::Vocabulary;
+use kokanee_formats::FolderUpdate;
 use kokanee_nn::Artifact;
-use kokanee_nn::artifact::{OpenedFolder, sockeye};
+use kokanee_nn::artifact::{CONFIG_FILE, OpenedFolder, PARAMETERS_FILE, check_replaceable, sockeye};
+use kokanee_train::Report;
+use kokanee_train::model_folder::METRICS_FILE;
 
+use crate::exit::say;
+use crate::folder_locks::FolderLocks;
 use crate::output_file::print;
 
 const EXAMPLES: &str = "\
@@ -47,20 +52,43 @@ enum Format {
 /// Whatever is wrong with the model, or with the place to write to.
 pub(crate) fn run(args: &ExportArgs) -> Result<()> {
     let opened = OpenedFolder::open(&args.model)?;
-    let artifact = Artifact::load(opened.path())?;
-    let vocabulary = |file: &str| Vocabulary::read(&opened.path().join(file));
+    let artifact = opened.load()?;
+    let vocabulary = |file: &str| -> Result<Vocabulary> {
+        let bytes = opened.read(file)?.with_context(|| format!("{} has no {file}", args.model.display()))?;
+        Ok(Vocabulary::from_bytes(bytes, &opened.shown(file))?)
+    };
     let (source, target) = (vocabulary(VOCAB_SOURCE_FILE)?, vocabulary(VOCAB_TARGET_FILE)?);
+    let _locks = FolderLocks::acquire([args.output.as_path()])?;
     match args.format {
-        Format::Sockeye => sockeye::export(&artifact, &words(&source), &words(&target), &args.output)?,
-        Format::Safetensors => {
-            std::fs::create_dir_all(&args.output)
-                .with_context(|| format!("cannot create {}", args.output.display()))?;
-            source.write(&args.output.join(VOCAB_SOURCE_FILE))?;
-            target.write(&args.output.join(VOCAB_TARGET_FILE))?;
-            Artifact::save(&artifact.model, &artifact.metadata, &args.output)?;
+        Format::Sockeye => {
+            for note in sockeye::export(&artifact, &words(&source), &words(&target), &args.output)? {
+                say(&format!("note: {note}"));
+            }
         }
+        Format::Safetensors => write_model(&artifact, [&source, &target], &args.output)?,
     }
     print(&format!("wrote {}\n", said(&args.output, args.format)))
+}
+
+/// Writes a model of Kokanee with its vocabularies, source and target, in place of an earlier one. Its history is not known, so
+/// that of an earlier model goes.
+///
+/// # Errors
+/// When files of others are in the way, or the system refuses.
+pub(super) fn write_model(artifact: &Artifact, vocabularies: [&Vocabulary; 2], folder: &Path) -> Result<()> {
+    let [source, target] = vocabularies.map(Vocabulary::to_json);
+    let companions = [(VOCAB_SOURCE_FILE, source.as_bytes()), (VOCAB_TARGET_FILE, target.as_bytes())];
+    check_replaceable(folder, &[PARAMETERS_FILE, CONFIG_FILE, VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE])?;
+    let mut update = FolderUpdate::begin(folder)?;
+    Artifact::stage(&artifact.model, &artifact.metadata, &companions, &mut update)?;
+    if is_history(&folder.join(METRICS_FILE)) {
+        update.remove(METRICS_FILE)?;
+    }
+    Ok(update.commit()?)
+}
+
+fn is_history(path: &Path) -> bool {
+    std::fs::read(path).is_ok_and(|text| serde_json::from_slice::<Report>(&text).is_ok())
 }
 
 fn words(vocabulary: &Vocabulary) -> Vec<String> {

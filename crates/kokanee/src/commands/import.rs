@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
+use kokanee_contract::BeamSearchRule;
 use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
 use kokanee_data::Vocabulary;
-use kokanee_nn::Artifact;
 use kokanee_nn::artifact::sockeye::{self, ImportOptions};
 
+use super::export::write_model;
 use crate::exit::say;
+use crate::folder_locks::FolderLocks;
 use crate::output_file::print;
 use crate::render::human;
 
@@ -37,6 +40,9 @@ pub(crate) struct ImportArgs {
     /// The parameter file, by its name in the folder or by its path [default: params.best, else the latest]
     #[arg(long, value_name = "FILE")]
     params: Option<PathBuf>,
+    /// When scores are divided by the length penalty [default: as the Sockeye that wrote the model, which its file version says]
+    #[arg(long, value_name = "RULE", value_parser = PossibleValuesParser::new(BeamSearchRule::NAMES))]
+    beam_search_rule: Option<String>,
     /// Folder of the vocabularies, where they do not lie beside the model
     #[arg(long, value_name = "FOLDER")]
     vocab: Option<PathBuf>,
@@ -47,15 +53,17 @@ pub(crate) struct ImportArgs {
 /// # Errors
 /// Whatever is wrong with the model, or with the place to write to.
 pub(crate) fn run(args: &ImportArgs) -> Result<()> {
-    let options = ImportOptions { parameters: args.params.as_deref(), vocabularies: args.vocab.as_deref() };
+    let options = ImportOptions {
+        parameters: args.params.as_deref(),
+        vocabularies: args.vocab.as_deref(),
+        beam_search_rule: args.beam_search_rule.as_deref().and_then(BeamSearchRule::from_name),
+    };
     let imported = sockeye::import(&args.model, &options)?;
-    let Artifact { model, metadata } = &imported.artifact;
-    // The model comes last: a folder without it is no model.
-    std::fs::create_dir_all(&args.output)
-        .with_context(|| format!("cannot create {}", args.output.display()))?;
-    write_vocabulary(&args.output.join(VOCAB_SOURCE_FILE), &imported.source_vocabulary)?;
-    write_vocabulary(&args.output.join(VOCAB_TARGET_FILE), &imported.target_vocabulary)?;
-    Artifact::save(model, metadata, &args.output)?;
+    let model = &imported.artifact.model;
+    let _locks = FolderLocks::acquire([args.output.as_path()])?;
+    let source = vocabulary(&args.output.join(VOCAB_SOURCE_FILE), &imported.source_vocabulary)?;
+    let target = vocabulary(&args.output.join(VOCAB_TARGET_FILE), &imported.target_vocabulary)?;
+    write_model(&imported.artifact, [&source, &target], &args.output)?;
     for note in &imported.notes {
         say(&format!("note: {note}"));
     }
@@ -68,9 +76,8 @@ pub(crate) fn run(args: &ImportArgs) -> Result<()> {
     ))
 }
 
-fn write_vocabulary(path: &Path, words: &[String]) -> Result<()> {
+fn vocabulary(path: &Path, words: &[String]) -> Result<Vocabulary> {
     let ids: BTreeMap<&str, usize> = words.iter().enumerate().map(|(id, word)| (&**word, id)).collect();
     let json = serde_json::to_string(&ids).context("a vocabulary is plain data")?;
-    Vocabulary::from_json_str(&json, &path.display().to_string())?.write(path)?;
-    Ok(())
+    Ok(Vocabulary::from_json_str(&json, &path.display().to_string())?)
 }

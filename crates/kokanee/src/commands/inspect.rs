@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use kokanee_data::Vocabulary;
 use kokanee_data::vocab::SPECIAL_SYMBOLS;
-use kokanee_nn::artifact::OpenedFolder;
+use kokanee_nn::artifact::{OpenedFolder, sockeye};
 use kokanee_train::model_folder::METRICS_FILE;
 
 use crate::learning_curve::{self, Labels};
@@ -87,6 +87,7 @@ fn describe(args: &InspectArgs, kind: Kind, path: &Path, out: &mut String) -> Re
         Kind::Records => records::describe(args, path, out),
         Kind::Vocabulary => vocabulary(path, args.head, out),
         Kind::Model => model::describe(path, args.head, out),
+        Kind::Sockeye => sockeye_model(path, out),
         Kind::Safetensors | Kind::Mxnet => model::describe_parameter_file(path, kind, out),
         Kind::Metrics => model::describe_history_file(path, args.head, out),
         Kind::States => state::describe(path, args.head, out),
@@ -124,6 +125,30 @@ fn vocabulary(path: &Path, head: usize, out: &mut String) -> Result<()> {
     }
     let _ =
         write!(out, "\nthe first and last words (commonest first where `kokanee prepare` made it):\n{table}");
+    Ok(())
+}
+
+/// A model that must be imported before it can be used.
+fn sockeye_model(path: &Path, out: &mut String) -> Result<()> {
+    let opened = OpenedFolder::open(path)?;
+    let Some(found) = sockeye::find_model(opened.path()) else { bail!("{} holds no model", path.display()) };
+    let version = sockeye::version_of(&found)
+        .map_or("a version that is not said".to_owned(), |v| format!("version {v}"));
+    let _ = writeln!(out, "{}: model of Sockeye, {version}", path.display());
+    let _ = writeln!(
+        out,
+        "to use it, make a model of Kokanee of it: kokanee import {} --output FOLDER",
+        path.display()
+    );
+    let mut table = Table::new().words("file").numbers("size");
+    let mut files: Vec<_> = std::fs::read_dir(&found)?.flatten().collect();
+    files.sort_unstable_by_key(std::fs::DirEntry::file_name);
+    for file in files {
+        let size =
+            file.path().metadata().map_or("missing".to_owned(), |metadata| human::bytes(metadata.len()));
+        table.row([&file.file_name().to_string_lossy(), &*size]);
+    }
+    let _ = write!(out, "\n{table}");
     Ok(())
 }
 

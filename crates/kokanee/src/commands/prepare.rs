@@ -15,6 +15,7 @@ use kokanee_data::pronunciations::{Entry, Pronunciations};
 use kokanee_data::{PrepareOptions, Progress, VocabularyLimits};
 use tempfile::TempDir;
 
+use crate::folder_locks::FolderLocks;
 use crate::output_file::{print, write_json};
 use crate::render::human;
 use crate::{process, terminal};
@@ -142,7 +143,10 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<()> {
     let started = Instant::now();
     let bars = Bars { quiet: args.quiet, bar: Mutex::new(None) };
     let texts = Texts::of(args)?;
-    let report = kokanee_data::prepare(&args.options(&texts), &bars)?;
+    let options = args.options(&texts);
+    let folders = options.output_folders();
+    let _locks = FolderLocks::acquire(folders.iter().map(PathBuf::as_path))?;
+    let report = kokanee_data::prepare(&options, &bars)?;
     if let Some(path) = &args.report_json {
         write_json(path, &report)?;
     }

@@ -55,6 +55,9 @@ pub(crate) struct ScoreArgs {
 /// Whatever is wrong with the model, the texts, or the place to write to.
 pub(crate) fn run(args: &ScoreArgs) -> Result<()> {
     let translator = Translator::open(&args.model, process::team(usize::from(args.threads))?)?;
+    for note in &translator.notes {
+        say(&format!("note: {note}"));
+    }
     let mut input = ParallelInput::open(&args.source, &args.target)?;
     let mut output = ResultOutput::open(args.output.as_deref())?;
     let (mut pairs_seen, mut scored_tokens, mut total) = (0, 0, 0.0);

@@ -12,6 +12,7 @@ use kokanee_nn::decode::Search;
 use kokanee_serve::Translator;
 use kokanee_serve::translator::format_of;
 
+use crate::exit::say;
 use crate::process;
 
 /// Settings of decoding; what is not given is as in the model's hyperparameters.
@@ -85,6 +86,9 @@ impl SearchOptions {
             translator =
                 translator.with_shortlists(Arc::new(move |source| lexicon.targets(source, frequent).into()));
         }
+        for note in &translator.notes {
+            say(&format!("note: {note}"));
+        }
         translator.search = self.search(&translator, nbest, attention)?;
         Ok(translator)
     }
@@ -108,7 +112,7 @@ impl SearchOptions {
     }
 
     fn search(&self, translator: &Translator, nbest: usize, attention: bool) -> Result<Search> {
-        let mut h = Hyperparameters::resolve(&translator.metadata.hyperparameters)?;
+        let mut h = Hyperparameters::resolve_stored(&translator.metadata.hyperparameters)?.hyperparameters;
         h.beam_size = self.beam_size.unwrap_or(h.beam_size);
         let rule = self.beam_search_rule.as_deref().and_then(BeamSearchRule::from_name);
         h.beam_search_rule = rule.unwrap_or(h.beam_search_rule);

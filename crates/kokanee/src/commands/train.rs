@@ -17,6 +17,7 @@ pub(crate) use progress::ProgressLine;
 pub(crate) use signals::stop_on_signals;
 
 use crate::exit::say;
+use crate::folder_locks::FolderLocks;
 use crate::process;
 
 const EXAMPLES: &str = "\
@@ -115,6 +116,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
 
 /// Trains, with log lines on stdout (unless `quiet`) and a progress line where stderr is a terminal. `notes` are logged first.
 pub(crate) fn execute(request: JobRequest, host: &str, quiet: bool, notes: &[String]) -> Result<Outcome> {
+    let _locks = FolderLocks::acquire([&*request.files.model, &*request.files.checkpoints])?;
     let stop = stop_on_signals()?;
     let every = request.hyperparameters.checkpoint_frequency_num_batches;
     let progress = ProgressLine::new(every);

@@ -14,7 +14,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use flate2::Crc;
 use indicatif::ProgressBar;
 use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
-use kokanee_nn::artifact::{CONFIG_FILE, PARAMETERS_FILE};
+use kokanee_formats::folder_update;
+use kokanee_nn::artifact::{CONFIG_FILE, OpenedFolder, PARAMETERS_FILE};
 use kokanee_nn::decode::Search;
 use kokanee_serve::transform::{
     AssembleWith, BatchStrategy, CompressionType, DEFAULT_MAX_PAYLOAD_MB, DataProcessing, Job, JoinSource,
@@ -177,8 +178,9 @@ impl TransformArgs {
 fn checksum(model: &Path) -> Result<u32> {
     let mut crc = Crc::new();
     let files = if model.is_dir() {
+        let opened = OpenedFolder::open(model)?;
         let names = [CONFIG_FILE, PARAMETERS_FILE, VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE];
-        names.map(|name| model.join(name)).to_vec()
+        names.map(|name| folder_update::path_of(opened.path(), name)).to_vec()
     } else {
         vec![model.to_owned()]
     };

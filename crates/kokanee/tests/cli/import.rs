@@ -57,7 +57,7 @@ fn check_golden(case: &str) {
     for name in ["test.src", "test.trg"] {
         work.write(name, bytes(&shared.join(name)));
     }
-    let line = "translate --model m --input test.src --beam-search-rule sockeye_1_18 --quiet";
+    let line = "translate --model m --input test.src --quiet";
     let greedy = work.run(&format!("{line} --beam-size 1")).well();
     assert_eq!(greedy.stdout, text(&folder.join("greedy.txt")), "{case}");
 
@@ -224,10 +224,10 @@ fn what_is_no_model_is_refused() {
         .misused(&["[possible values: sockeye, safetensors]"]);
 
     work.write("file", "in the way");
-    work.run("import sockeye --output file/m").refused(&["cannot create file/m"]);
+    work.run("import sockeye --output file/m").refused(&["file/m: cannot create the folder"]);
     for format in ["sockeye", "safetensors"] {
         let said = run(&work, ["export", "--model", &model(), "--format", format, "--output", "file/m"]);
-        said.refused(&["cannot create", "file/m"]);
+        said.refused(&["file/m: cannot create the folder"]);
     }
 }
 
@@ -270,4 +270,117 @@ fn what_does_not_fit_is_told_all_at_once() {
     work.write("sockeye/vocab.src.json", r#"{"<pad>": 0, "<unk>": 1, "<s>": 2, "</s>": 3, "a": 4}"#);
     fs::remove_file(work.path("sockeye/vocab.src.0.json")).unwrap();
     check(&[], &["sockeye/vocab.src.json cannot be used: it has 5 words, and the model has 10"]);
+}
+
+/// The case of a user's files: a name of Sockeye's that leads nowhere.
+#[test]
+#[cfg(unix)]
+fn parameters_behind_a_dangling_link_are_not_replaced_by_others() {
+    let (folder, _) = micro("lstm");
+    let work = Workplace::new();
+    for name in ["config", "version", "vocab.src.json", "vocab.trg.json"] {
+        work.write(&format!("s/{name}"), bytes(&folder.join(name)));
+    }
+    work.write("s/params.00042", bytes(&folder.join("params.best")));
+    std::os::unix::fs::symlink("params.00017", work.path("s/params.best")).unwrap();
+    work.run("import s --output m").refused(&[
+        "s/params.best is a link to params.00017, which does not exist",
+        "or name other parameters with --params",
+    ]);
+    assert!(!work.path("m").exists());
+    work.run("import s --output m --params params.00042").well();
+}
+
+#[test]
+fn the_rule_of_the_search_is_taken_from_the_version_or_asked_for() {
+    let (folder, _) = micro("gru");
+    let work = Workplace::new();
+    for name in ["config", "params.best", "vocab.src.json", "vocab.trg.json"] {
+        work.write(&format!("s/{name}"), bytes(&folder.join(name)));
+    }
+    let rule = |work: &Workplace| {
+        let config: Value = serde_json::from_str(&work.read("m/config.json")).unwrap();
+        config["hyperparameters"]["beam_search_rule"].as_str().unwrap().to_owned()
+    };
+    let said = work.run("import s --output m").well();
+    assert!(said.stderr.contains("note: there is no file `version`"), "{said:?}");
+    assert_eq!(rule(&work), "sockeye_1_12");
+    work.write("s/version", "1.18.106");
+    let said = work.run("import s --output m").well();
+    assert!(!said.stderr.contains("beam_search_rule"), "{said:?}");
+    assert_eq!(rule(&work), "sockeye_1_18");
+    work.run("import s --output m --beam-search-rule sockeye_1_12").well();
+    assert_eq!(rule(&work), "sockeye_1_12");
+    work.run("import s --output m --beam-search-rule other").misused(&["sockeye_1_12, sockeye_1_18"]);
+    let said = work.run("export --model m --output e").well();
+    assert!(said.stderr.contains("note: the model searches by beam_search_rule sockeye_1_12"), "{said:?}");
+    assert_eq!(work.read("e/version"), "1.18.8");
+}
+
+#[test]
+fn each_command_says_what_a_model_of_sockeye_needs_and_what_one_of_kokanee_does_not() {
+    let (folder, _) = micro("cnn");
+    let sockeye = folder.display().to_string();
+    let work = Workplace::new();
+    work.write("in.txt", "a\n");
+    let names = ["config", "params.best", "version", "vocab.src.json", "vocab.trg.json"];
+    let files: Vec<_> = names.iter().map(|name| (*name, bytes(&folder.join(name)))).collect();
+    pack(&work.path("old.tar.gz"), &files);
+    let refs = "--source in.txt --target in.txt";
+    for path in [&*sockeye, "old.tar.gz"] {
+        let hint =
+            format!("{path} holds no model of Kokanee: it has no config.json; it holds a model of Sockeye");
+        let command = format!("`kokanee import {path} --output FOLDER`");
+        for line in [
+            format!("translate --model {path} --input in.txt"),
+            format!("score --model {path} {refs}"),
+            format!("transform --model {path} --input in.txt --output out"),
+            format!("serve --model {path} --port 0"),
+            format!("export --model {path} --output out"),
+        ] {
+            work.run(&line).refused(&[&hint, &command]);
+        }
+        let said = work.run(&format!("inspect {path}")).well();
+        assert!(said.stdout.starts_with(&format!("{path}: model of Sockeye, version 1.10.5\n")), "{said:?}");
+        assert!(said.stdout.contains(&format!("kokanee import {path} --output FOLDER")), "{said:?}");
+    }
+    let archive = trained().join("model/model.tar.gz").display().to_string();
+    for path in [model(), archive] {
+        let told = format!(
+            "{path} is a model of Kokanee already: use it as it is, such as `kokanee translate --model {path}`"
+        );
+        work.run(&format!("import {path} --output m")).refused(&[&told]);
+    }
+}
+
+#[test]
+fn a_model_in_the_one_sub_folder_opens_in_every_command() {
+    let work = Workplace::new();
+    let names = ["config.json", "model.safetensors", "vocab.src.json", "vocab.trg.json"];
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    for name in names {
+        let content = bytes(&trained().join("model").join(name));
+        work.write(&format!("folder/deep/{name}"), &content);
+        files.push((format!("deep/{name}"), content));
+    }
+    let files: Vec<(&str, Vec<u8>)> = files.iter().map(|(name, file)| (&**name, file.clone())).collect();
+    pack(&work.path("deep.tar.gz"), &files);
+    pack(&work.path("broken.tar.gz"), &files[..1]);
+    work.write("in.txt", "a b c\n");
+    work.write("ref.txt", "A B C\n");
+    for path in ["folder", "deep.tar.gz"] {
+        let said = work.run(&format!("translate -q --model {path} --input in.txt")).well();
+        assert_eq!(said.stdout, "A B C\n", "{path}");
+        work.run(&format!("score --model {path} --source in.txt --target ref.txt")).well();
+        work.run(&format!("evaluate --model {path} --source in.txt --target ref.txt")).well();
+        work.run(&format!("inspect {path}")).well();
+        work.run(&format!("export --model {path} --output out-{path}")).well();
+        let line = format!(
+            "transform --model {path} --input in.txt --output answers-{path} --content-type text/plain"
+        );
+        work.run(&line).well();
+        assert_eq!(work.read(&format!("answers-{path}/in.txt.out")), "A B C\n");
+    }
+    work.run("translate --model broken.tar.gz --input in.txt")
+        .refused(&["broken.tar.gz/deep holds no model of Kokanee: it has no model.safetensors"]);
 }

@@ -18,7 +18,9 @@ fn names(work: &Workplace, folder: &str) -> Vec<String> {
         let name = format!("{folder}/{}", entry.unwrap().file_name().into_string().unwrap());
         if work.path(&name).is_dir() {
             names.extend(crate::transform::names(work, &name));
-        } else if !name.ends_with("/.kokanee-transform.jsonl") {
+        } else if name.contains("/.kokanee-") && name.ends_with(".part") {
+            names.push(format!("{folder}/UNFINISHED"));
+        } else if !name.ends_with("/.kokanee-transform.jsonl") && !name.ends_with("/.kokanee-lock") {
             names.push(name);
         }
     }
@@ -131,14 +133,14 @@ fn a_killed_job_leaves_nothing_half_written_and_goes_on() {
     let mut command = work.command(&args);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
     let began = Instant::now();
-    while names(&work, "out") != ["out/.2.out.kokanee-part", "out/1.out"] {
+    while names(&work, "out") != ["out/1.out", "out/UNFINISHED"] {
         assert!(began.elapsed() < Duration::from_secs(120), "{:?}", names(&work, "out"));
         assert_eq!(child.try_wait().expect("asks"), None, "ended before it was killed");
         thread::sleep(Duration::from_millis(2));
     }
     child.kill().expect("kills");
     assert_eq!(child.wait().expect("ends").code(), None, "ended before it was killed");
-    assert_eq!(names(&work, "out"), ["out/.2.out.kokanee-part", "out/1.out"]);
+    assert_eq!(names(&work, "out"), ["out/1.out", "out/UNFINISHED"]);
     assert_eq!(work.read("out/1.out"), first_answers);
 
     let said = work.run(&line).well();

@@ -175,6 +175,13 @@ fn a_model_without_its_vocabulary_is_refused() {
     let run = || work.run_with("translate --model m", "a\n");
     run().refused(&["m has no vocab.trg.json"]);
     work.write("m/vocab.trg.json", "{\"<pad>\": 0, \"<unk>\": 1, \"<s>\": 2, \"</s>\": 3}");
+    run().refused(&[
+        "m/vocab.trg.json cannot be used: it is not the vocab.trg.json that this model was written with",
+    ]);
+    // As earlier versions wrote it, without what tells files apart.
+    let mut config: serde_json::Value = serde_json::from_str(&work.read("m/config.json")).unwrap();
+    config.as_object_mut().unwrap().remove("files").unwrap();
+    work.write("m/config.json", config.to_string());
     run().refused(&["vocab.trg.json in m has 4 words, but the model was trained with 10"]);
     let bytes = std::fs::read(work.path("m/model.safetensors")).unwrap();
     work.write("m/model.safetensors", &bytes[..bytes.len() / 2]);

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use kokanee_formats::FileError;
+
 /// A model that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
@@ -12,12 +14,56 @@ pub enum ArtifactError {
         path: PathBuf,
     },
     /// A folder without a model.
-    #[error("{} holds no model of Kokanee: it has no {missing}", path.display())]
+    #[error("{} holds no model of Kokanee: it has no {missing}{}", path.display(), found.advice(path))]
     NotAModel {
         /// The folder.
         path: PathBuf,
         /// The file that was looked for.
         missing: &'static str,
+        /// What is there instead.
+        found: Elsewhere,
+    },
+    /// Several models where one is expected.
+    #[error(
+        "{} holds several models, in its folders {}: give the path of one of them",
+        path.display(), folders.join(", ")
+    )]
+    SeveralModels {
+        /// The folder or archive.
+        path: PathBuf,
+        /// Its sub-folders with a model.
+        folders: Vec<String>,
+    },
+    /// A model of Kokanee that was to be turned into one.
+    #[error(
+        "{} is a model of Kokanee already: use it as it is, such as `kokanee translate --model {}`",
+        path.display(), path.display()
+    )]
+    NothingToImport {
+        /// The folder or archive.
+        path: PathBuf,
+    },
+    /// A link to a file that is not there.
+    #[error(
+        "{} is a link to {}, which does not exist: copy the file that it stands for too{remedy}",
+        path.display(), target.display()
+    )]
+    Dangling {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+        /// What else can be done; may be empty.
+        remedy: &'static str,
+    },
+    /// A file of others under a name that is about to be written.
+    #[error(
+        "{} is there and was not written by Kokanee, so it is not replaced: move it away, or choose another folder",
+        path.display()
+    )]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
     },
     /// A folder without a model of Sockeye.
     #[error("{} holds no whole model of Sockeye 1.x: it has no {missing}", path.display())]
@@ -73,6 +119,37 @@ pub enum ArtifactError {
     },
 }
 
+/// What a folder without a model of Kokanee holds instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// Nothing known.
+    Nowhere,
+    /// A model of Sockeye.
+    Sockeye,
+}
+
+impl Elsewhere {
+    fn advice(self, path: &Path) -> String {
+        match self {
+            Elsewhere::Nowhere => String::new(),
+            Elsewhere::Sockeye => format!(
+                "; it holds a model of Sockeye, as the artefacts of SageMaker's own algorithm do: `kokanee import {} --output FOLDER` \
+                 makes a model of Kokanee of it",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl From<FileError> for ArtifactError {
+    fn from(error: FileError) -> Self {
+        let FileError { path, action, source } = error;
+        // Here the object stands at the end.
+        let action = action.strip_suffix(" the file").unwrap_or(action);
+        ArtifactError::Io { action, path, source }
+    }
+}
+
 impl ArtifactError {
     pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
         ArtifactError::Io { action, path: path.to_owned(), source }
@@ -86,6 +163,9 @@ impl ArtifactError {
     pub(crate) fn relocated(mut self, from: &Path, to: &Path) -> Self {
         let (ArtifactError::NotFound { path }
         | ArtifactError::NotAModel { path, .. }
+        | ArtifactError::SeveralModels { path, .. }
+        | ArtifactError::NothingToImport { path }
+        | ArtifactError::Dangling { path, .. }
         | ArtifactError::NotSockeye { path, .. }
         | ArtifactError::Unsupported { path, .. }
         | ArtifactError::Damaged { path, .. }

@@ -1,32 +1,36 @@
 //! Models as files: `model.safetensors` and `config.json` in a folder, and that folder as `model.tar.gz`.
 
+mod config_file;
 mod error;
 mod mxnet;
+mod opened;
 pub mod sockeye;
 mod tarball;
 mod tensors;
 #[cfg(test)]
 mod tests;
-mod whole_file;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
-pub use error::ArtifactError;
+pub use error::{ArtifactError, Elsewhere};
+use kokanee_formats::{FileDigest, FolderUpdate, StagedFile, folder_update, link};
 pub use mxnet::{read_parameters as read_mxnet_parameters, write_parameters as write_mxnet_parameters};
+pub use opened::OpenedFolder;
 use serde::{Deserialize, Serialize};
-pub use tarball::{pack, unpack};
-pub use tensors::{load_parameters, save_parameters};
-pub use whole_file::write_whole;
+pub use tarball::{is_ours as is_own_archive, pack, unpack};
+use tensors::load_digested;
+pub use tensors::{load_parameters, save_parameters, write_tensors};
 
-use crate::{Model, ModelConfig, ModelError};
+use crate::{Model, ModelError};
 
 /// Parameters of a model.
 pub const PARAMETERS_FILE: &str = "model.safetensors";
 /// Everything else that a model needs but its vocabularies.
 pub const CONFIG_FILE: &str = "config.json";
-/// Version of the layout of `config.json`; raised when an older program could not read it.
-const FORMAT_VERSION: u32 = 1;
+/// The files of a model by name, as `config.json` tells of them.
+type Digests = BTreeMap<String, FileDigest>;
 
 /// A trained model with what is known about it.
 pub struct Artifact {
@@ -76,79 +80,118 @@ pub struct TrainingSummary {
     pub validation: BTreeMap<String, f64>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct ConfigFile {
-    format_version: u32,
-    /// Version of the program that wrote it.
-    kokanee_version: String,
-    model: ModelConfig,
-    #[serde(flatten)]
-    metadata: Metadata,
-}
-
 impl Artifact {
-    /// Writes `model.safetensors` and `config.json` into `folder`, which is made where it is missing. Each file is written
-    /// whole or not at all, the parameters first.
+    /// Adds a model to an update of its folder: the companions (vocabularies), `model.safetensors` and, last, `config.json`, which
+    /// tells these files from those of another model.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn stage(
+        model: &Model,
+        metadata: &Metadata,
+        companions: &[(&str, &[u8])],
+        update: &mut FolderUpdate,
+    ) -> Result<(), ArtifactError> {
+        let mut files = BTreeMap::new();
+        for (name, bytes) in companions {
+            files.insert((*name).to_owned(), update.write_bytes(name, bytes)?);
+        }
+        let tensors: Vec<_> = model.parameters().iter().map(|p| (p.name.as_str(), &*p.value)).collect();
+        let write = |file: &mut StagedFile| {
+            let path = file.path().to_owned();
+            write_tensors(file, &tensors).map_err(|e| ArtifactError::io("write", &path, e))
+        };
+        let ((), digest) = update.write(PARAMETERS_FILE, write)?;
+        files.insert(PARAMETERS_FILE.to_owned(), digest);
+        let config = config_file::to_text(model.config(), metadata, &files);
+        Ok(update.write_bytes(CONFIG_FILE, config.as_bytes()).map(drop)?)
+    }
+
+    /// Writes `model.safetensors` and `config.json` into `folder`, which is made where it is missing: both or none.
     ///
     /// # Errors
     /// When the system refuses.
     pub fn save(model: &Model, metadata: &Metadata, folder: &Path) -> Result<(), ArtifactError> {
-        std::fs::create_dir_all(folder).map_err(|e| ArtifactError::io("create the folder", folder, e))?;
-        let tensors: Vec<_> = model.parameters().iter().map(|p| (p.name.as_str(), &*p.value)).collect();
-        save_parameters(&folder.join(PARAMETERS_FILE), &tensors)?;
-        let config = ConfigFile {
-            format_version: FORMAT_VERSION,
-            kokanee_version: env!("CARGO_PKG_VERSION").to_owned(),
-            model: model.config().clone(),
-            metadata: metadata.clone(),
-        };
-        let mut text = serde_json::to_string_pretty(&config).expect("a configuration is plain data");
-        text.push('\n');
-        write_whole(&folder.join(CONFIG_FILE), |file| file.write_all(text.as_bytes()))
+        let mut update = FolderUpdate::begin(folder)?;
+        Artifact::stage(model, metadata, &[], &mut update)?;
+        Ok(update.commit()?)
     }
 
-    /// Reads what [`Artifact::save`] wrote.
+    /// Reads what [`Artifact::stage`] wrote; files that `config.json` tells of are compared with what it says.
     ///
     /// # Errors
-    /// When files are missing, damaged, from a later program, or do not fit each other.
+    /// When files are missing, damaged, from a later program or from another model, or do not fit each other.
     pub fn load(folder: &Path) -> Result<Artifact, ArtifactError> {
+        Artifact::load_with_digests(folder).map(|(artifact, _)| artifact)
+    }
+
+    /// As [`load`](Self::load), with what `config.json` says of the model's other files.
+    fn load_with_digests(folder: &Path) -> Result<(Artifact, Digests), ArtifactError> {
+        opened::unless_replaced(folder, || Artifact::load_now(folder))
+    }
+
+    fn load_now(folder: &Path) -> Result<(Artifact, Digests), ArtifactError> {
         let path = folder.join(CONFIG_FILE);
-        let text = match std::fs::read_to_string(&path) {
+        let text = match folder_update::read(folder, CONFIG_FILE) {
             Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(ArtifactError::NotAModel { path: folder.to_owned(), missing: CONFIG_FILE });
-            }
+            Err(e) if e.kind() == ErrorKind::NotFound => return Err(missing(folder, CONFIG_FILE)),
             Err(e) => return Err(ArtifactError::io("read", &path, e)),
         };
-        let damaged = |reason: String| ArtifactError::Damaged { path: path.clone(), reason };
-        let value: serde_json::Value = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
-        // The version comes first: a later layout must not be reported as damage.
-        let version = value.get("format_version").and_then(serde_json::Value::as_u64);
-        match version {
-            Some(version) if version == u64::from(FORMAT_VERSION) => {}
-            Some(version) => {
-                return Err(damaged(format!(
-                    "its format_version is {version} and this program reads {FORMAT_VERSION}; use a later Kokanee"
-                )));
-            }
-            None => return Err(damaged("it has no format_version: not a model of Kokanee".to_owned())),
-        }
-        let config: ConfigFile = serde_json::from_value(value).map_err(|e| damaged(e.to_string()))?;
-        config.metadata.lengths.check().map_err(damaged)?;
-        let parameters = folder.join(PARAMETERS_FILE);
+        let config_file::ConfigFile { model, metadata, files } = config_file::parse(&path, &text)?;
+        let parameters = folder_update::path_of(folder, PARAMETERS_FILE);
         if !parameters.exists() {
-            return Err(ArtifactError::NotAModel { path: folder.to_owned(), missing: PARAMETERS_FILE });
+            return Err(missing(folder, PARAMETERS_FILE));
         }
-        let model =
-            Model::with_parameters(config.model, load_parameters(&parameters)?).map_err(|e| match e {
-                ModelError::Config(e) => damaged(e.to_string()),
-                ModelError::Parameters(e) => ArtifactError::Damaged {
-                    path: parameters,
-                    reason: format!("parameters do not fit the configuration: {e}"),
-                },
-            })?;
-        Ok(Artifact { model, metadata: config.metadata })
+        let (tensors, digest) = load_digested(&parameters)?;
+        let shown = folder.join(PARAMETERS_FILE);
+        if let Some(reason) = config_file::foreign(&files, PARAMETERS_FILE, &digest) {
+            return Err(ArtifactError::damaged(&shown, reason));
+        }
+        let model = Model::with_parameters(model, tensors).map_err(|e| match e {
+            ModelError::Config(e) => ArtifactError::damaged(&path, e.to_string()),
+            ModelError::Parameters(e) => {
+                ArtifactError::damaged(&shown, format!("parameters do not fit the configuration: {e}"))
+            }
+        })?;
+        // Vocabularies are read by others. One that is missing is said by who needs it.
+        for name in files.keys().filter(|name| *name != PARAMETERS_FILE) {
+            let bytes = match folder_update::read(folder, name) {
+                Ok(bytes) => bytes,
+                Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                Err(e) => return Err(ArtifactError::io("read", &folder.join(name), e)),
+            };
+            if let Some(reason) = config_file::foreign(&files, name, &FileDigest::of(&bytes)) {
+                return Err(ArtifactError::damaged(&folder.join(name), reason));
+            }
+        }
+        Ok((Artifact { model, metadata }, files))
     }
+}
+
+fn missing(folder: &Path, file: &'static str) -> ArtifactError {
+    let path = folder.join(file);
+    match link::dangling(&path) {
+        Some(target) => ArtifactError::Dangling { path, target, remedy: "" },
+        None => ArtifactError::NotAModel {
+            path: folder.to_owned(),
+            missing: file,
+            found: opened::elsewhere(folder),
+        },
+    }
+}
+
+/// Whether a model may be written into `folder`: its files there, if any, must be an earlier model's of Kokanee. `names` are the
+/// files that will be replaced.
+///
+/// # Errors
+/// Names the first file that is somebody else's.
+pub fn check_replaceable(folder: &Path, names: &[&str]) -> Result<(), ArtifactError> {
+    match folder_update::read(folder, CONFIG_FILE) {
+        Ok(text) if config_file::is_ours(&text) => return Ok(()),
+        _ => {}
+    }
+    let foreign = names.iter().map(|name| folder.join(name)).find(|path| path.symlink_metadata().is_ok());
+    foreign.map_or(Ok(()), |path| Err(ArtifactError::NotOurs { path }))
 }
 
 impl LengthStatistics {
@@ -165,35 +208,5 @@ impl LengthStatistics {
             ));
         }
         Ok(())
-    }
-}
-
-/// A model's folder that may have been a `model.tar.gz`: then it is unpacked into a temporary folder that lives as long as
-/// this value.
-pub struct OpenedFolder {
-    path: PathBuf,
-    _unpacked: Option<tempfile::TempDir>,
-}
-
-impl OpenedFolder {
-    /// Opens a folder or a `.tar.gz`.
-    ///
-    /// # Errors
-    /// When there is nothing, or the archive is unsafe or damaged.
-    pub fn open(path: &Path) -> Result<OpenedFolder, ArtifactError> {
-        if path.is_dir() {
-            return Ok(OpenedFolder { path: path.to_owned(), _unpacked: None });
-        }
-        if !path.exists() {
-            return Err(ArtifactError::NotFound { path: path.to_owned() });
-        }
-        let folder = tempfile::tempdir().map_err(|e| ArtifactError::io("unpack", path, e))?;
-        unpack(path, folder.path())?;
-        Ok(OpenedFolder { path: folder.path().to_owned(), _unpacked: Some(folder) })
-    }
-
-    /// The folder.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 }

@@ -6,11 +6,14 @@
 //! before MXNet 0.12 have version 1, without the storage type, or no magic at all: first the number of dimensions, then u32 each.
 
 use std::collections::HashMap;
+use std::io::{self, Write};
 use std::path::Path;
 
+use kokanee_formats::AtomicFile;
 use kokanee_tensor::Tensor;
 
-use super::{ArtifactError, write_whole};
+use super::ArtifactError;
+use super::tensors::can_count;
 
 const LIST_MAGIC: u64 = 0x112;
 const ARRAY_V1: u32 = 0xF993_FAC8;
@@ -28,33 +31,38 @@ const MOST_DIMENSIONS: u32 = 8;
 /// # Errors
 /// When the system refuses.
 pub fn write_parameters(path: &Path, tensors: &[(&str, &Tensor)]) -> Result<(), ArtifactError> {
-    write_whole(path, |file| {
-        for number in [LIST_MAGIC, 0, tensors.len() as u64] {
+    let mut file = AtomicFile::create(path)?;
+    write(&mut file, tensors).map_err(|e| ArtifactError::io("write", path, e))?;
+    Ok(file.commit().map(drop)?)
+}
+
+/// The content of a file that [`write_parameters`] writes.
+pub(super) fn write(file: &mut impl Write, tensors: &[(&str, &Tensor)]) -> io::Result<()> {
+    for number in [LIST_MAGIC, 0, tensors.len() as u64] {
+        file.write_all(&number.to_le_bytes())?;
+    }
+    for (_, tensor) in tensors {
+        let extents = tensor.shape().extents();
+        file.write_all(&ARRAY_V2.to_le_bytes())?;
+        file.write_all(&DENSE.to_le_bytes())?;
+        file.write_all(&(extents.len() as u32).to_le_bytes())?;
+        for extent in extents {
+            file.write_all(&(*extent as i64).to_le_bytes())?;
+        }
+        for number in [CPU[0], CPU[1], FLOAT32] {
             file.write_all(&number.to_le_bytes())?;
         }
-        for (_, tensor) in tensors {
-            let extents = tensor.shape().extents();
-            file.write_all(&ARRAY_V2.to_le_bytes())?;
-            file.write_all(&DENSE.to_le_bytes())?;
-            file.write_all(&(extents.len() as u32).to_le_bytes())?;
-            for extent in extents {
-                file.write_all(&(*extent as i64).to_le_bytes())?;
-            }
-            for number in [CPU[0], CPU[1], FLOAT32] {
-                file.write_all(&number.to_le_bytes())?;
-            }
-            for value in tensor.data() {
-                file.write_all(&value.to_le_bytes())?;
-            }
+        for value in tensor.data() {
+            file.write_all(&value.to_le_bytes())?;
         }
-        file.write_all(&(tensors.len() as u64).to_le_bytes())?;
-        for (name, _) in tensors {
-            let name = format!("arg:{name}");
-            file.write_all(&(name.len() as u64).to_le_bytes())?;
-            file.write_all(name.as_bytes())?;
-        }
-        Ok(())
-    })
+    }
+    file.write_all(&(tensors.len() as u64).to_le_bytes())?;
+    for (name, _) in tensors {
+        let name = format!("arg:{name}");
+        file.write_all(&(name.len() as u64).to_le_bytes())?;
+        file.write_all(name.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// Reads all arrays of a file, which must be dense `f32`, by name without the `arg:` prefix.
@@ -120,20 +128,22 @@ fn array(reader: &mut Reader<'_>) -> Result<Tensor, String> {
         return Err(format!("an array has {dimensions} dimensions"));
     }
     let mut extents = Vec::new();
-    let mut size = 1usize;
     for _ in 0..dimensions {
         let extent = if wide { reader.i64()? } else { reader.u32()?.into() };
         let extent = usize::try_from(extent).map_err(|_| "an array has a negative size")?;
-        size = size.checked_mul(extent).ok_or("an array is absurdly large")?;
         extents.push(extent);
     }
+    if !can_count(&extents) {
+        return Err("an array is absurdly large".to_owned());
+    }
+    let size: usize = extents.iter().product();
     reader.i32()?;
     reader.i32()?;
     let kind = reader.i32()?;
     if kind != FLOAT32 {
         return Err(format!("an array has element type {kind}, and only float32 (0) can be read"));
     }
-    let bytes = reader.take(size.checked_mul(4).ok_or("an array is absurdly large")?)?;
+    let bytes = reader.take(size * size_of::<f32>())?;
     let (chunks, _) = bytes.as_chunks::<4>();
     Ok(Tensor::from_vec(extents, chunks.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()))
 }

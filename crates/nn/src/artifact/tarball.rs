@@ -1,19 +1,32 @@
-//! `model.tar.gz`, as SageMaker keeps models: files at the archive's root, no links.
+//! `model.tar.gz`, as SageMaker keeps models.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::path::{Component, Path};
+mod links;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{BufReader, Read, Seek as _, Write};
+use std::path::{Component, Path, PathBuf};
 
 use flate2::Compression;
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
+use kokanee_formats::AtomicFile;
+use kokanee_formats::compression::{self, GZIP};
 
-use super::{ArtifactError, write_whole};
+use super::{ArtifactError, PARAMETERS_FILE};
+use links::Links;
 
-/// An archive that unpacks to more than this is refused: no model of this kind comes near, and a bomb must not fill the disk.
-pub(super) const LARGEST_UNPACKED_BYTES: u64 = 64 << 30;
+/// An archive that unpacks to more than this many times its size is refused: parameters hardly shrink, and a bomb must not fill
+/// the disk.
+const MOST_SHRUNK: u64 = 100;
+/// Where that is less, so much may come out of any archive.
+const ALWAYS_UNPACKED_BYTES: u64 = 256 << 20;
 /// A model has a dozen files.
 const MOST_ENTRIES: usize = 10_000;
+/// How much of a file tells what it is.
+const LOOKED_AT: u64 = 512;
 
 /// Packs files of `folder` into `archive`, whole or not at all. The same files give the same bytes: times and owners are left
 /// out.
@@ -21,91 +34,155 @@ const MOST_ENTRIES: usize = 10_000;
 /// # Errors
 /// When a file is missing or the system refuses.
 pub fn pack(folder: &Path, files: &[&str], archive: &Path) -> Result<(), ArtifactError> {
-    let mut failed = None;
-    let result = write_whole(archive, |out| {
-        // Parameters hardly shrink; the fastest level saves most of what can be saved.
-        let mut tar = tar::Builder::new(GzEncoder::new(out, Compression::fast()));
-        for name in files {
-            let path = folder.join(name);
-            let add = || -> std::io::Result<()> {
-                let mut file = File::open(&path)?;
-                let mut header = tar::Header::new_gnu();
-                header.set_size(file.metadata()?.len());
-                header.set_mode(0o644);
-                header.set_cksum();
-                tar.append_data(&mut header, name, &mut file)
-            };
-            let mut add = add;
-            if let Err(e) = add() {
-                let copy = std::io::Error::new(e.kind(), e.to_string());
-                failed = Some(ArtifactError::io("pack", &path, e));
-                return Err(copy);
-            }
-        }
-        tar.into_inner()?.finish()?.flush()
-    });
-    match failed {
-        Some(error) => Err(error),
-        None => result,
+    let refused = |e| ArtifactError::io("write", archive, e);
+    // Parameters hardly shrink; the fastest level saves most of what can be saved.
+    let mut tar = tar::Builder::new(GzEncoder::new(AtomicFile::create(archive)?, Compression::fast()));
+    for name in files {
+        let path = folder.join(name);
+        let mut file = File::open(&path).map_err(|e| ArtifactError::io("pack", &path, e))?;
+        let mut header = tar::Header::new_gnu();
+        header.set_size(file.metadata().map_err(|e| ArtifactError::io("pack", &path, e))?.len());
+        header.set_mode(0o644);
+        header.set_cksum();
+        tar.append_data(&mut header, name, &mut file).map_err(refused)?;
     }
+    let file = tar.into_inner().and_then(GzEncoder::finish).map_err(refused)?;
+    Ok(file.commit().map(drop)?)
 }
 
-/// Unpacks an archive into `folder`. Only plain files and folders inside it are accepted.
+/// Whether [`pack`] has packed a model into this archive; false also where it cannot be read.
+pub fn is_ours(archive: &Path) -> bool {
+    let Ok(file) = File::open(archive) else { return false };
+    let mut tar = tar::Archive::new(MultiGzDecoder::new(BufReader::new(file)));
+    let Ok(mut entries) = tar.entries() else { return false };
+    entries.next().is_some_and(|first| {
+        first.is_ok_and(|first| first.path().is_ok_and(|path| path == Path::new(PARAMETERS_FILE)))
+    })
+}
+
+/// Unpacks an archive, a `.tar.gz` or a `.tar`, into `folder`. Plain files and folders inside it are accepted, and links to files
+/// of the archive.
 ///
 /// # Errors
-/// When an entry is a link or anything else special, has an absolute path or `..`, or when the archive is damaged or unpacks
+/// When an entry is anything else, has an absolute path or `..`, or when the archive is damaged, compressed otherwise, or unpacks
 /// to an absurd size.
 pub fn unpack(archive: &Path, folder: &Path) -> Result<(), ArtifactError> {
-    let file = File::open(archive).map_err(|e| ArtifactError::io("open", archive, e))?;
     let damaged = |e: std::io::Error| {
         ArtifactError::damaged(archive, format!("not a whole gzip-compressed tar archive: {e}"))
     };
-    let mut tar = tar::Archive::new(GzDecoder::new(std::io::BufReader::new(file)));
-    let mut left = LARGEST_UNPACKED_BYTES;
-    let mut count = 0;
+    let (input, size) = open(archive)?;
+    let mut tar = tar::Archive::new(input);
+    let most = (MOST_SHRUNK * size).max(ALWAYS_UNPACKED_BYTES);
+    let (mut left, mut count) = (most, 0);
+    let (mut files, mut links) = (BTreeSet::new(), Links::default());
     for entry in tar.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
-        let path = entry.path().map_err(damaged)?.into_owned();
-        let refuse = |reason: &str| {
+        let kind = entry.header().entry_type();
+        if kind.is_pax_global_extensions() {
+            // Comments that `git archive` and others put before all entries.
+            continue;
+        }
+        let name = entry.path().map_err(damaged)?.into_owned();
+        let refuse = |reason: String| {
             Err(ArtifactError::UnsafeArchive {
                 path: archive.to_owned(),
-                entry: path.display().to_string(),
-                reason: reason.to_owned(),
+                entry: name.display().to_string(),
+                reason,
             })
         };
-        if path.components().any(|c| !matches!(c, Component::Normal(_) | Component::CurDir)) {
-            return refuse("leads out of the archive; only relative paths without `..` are accepted");
+        if name.components().any(|c| !matches!(c, Component::Normal(_) | Component::CurDir)) {
+            return refuse(
+                "leads out of the archive; only relative paths without `..` are accepted".to_owned(),
+            );
         }
+        let path: PathBuf = name.components().filter(|c| matches!(c, Component::Normal(_))).collect();
         count += 1;
         if count > MOST_ENTRIES {
-            return refuse("is one too many: a model has a few files");
+            return refuse("is one too many: a model has a few files".to_owned());
         }
-        let kind = entry.header().entry_type();
         let target = folder.join(&path);
         if kind.is_dir() {
-            std::fs::create_dir_all(&target).map_err(|e| ArtifactError::io("create", &target, e))?;
+            fs::create_dir_all(&target).map_err(|e| ArtifactError::io("create", &target, e))?;
+            continue;
+        }
+        if kind.is_symlink() || kind.is_hard_link() {
+            let leads_to = entry.link_name().map_err(damaged)?.unwrap_or_default().into_owned();
+            links.add(path, leads_to, kind.is_symlink());
             continue;
         }
         if !kind.is_file() {
-            return refuse("is not a plain file or folder; links are not accepted");
+            return refuse("is not a plain file, folder or link: a model has nothing else".to_owned());
         }
         if entry.size() > left {
-            return refuse("makes the archive absurdly large");
+            return refuse(format!(
+                "makes the archive of {size} bytes unpack to more than {most}, which is absurdly large: models hardly shrink"
+            ));
         }
         left -= entry.size();
         if let Some(parent) = target.parent() {
-            std::fs::create_dir_all(parent).map_err(|e| ArtifactError::io("create", parent, e))?;
+            fs::create_dir_all(parent).map_err(|e| ArtifactError::io("create", parent, e))?;
         }
         let mut out = File::create(&target).map_err(|e| ArtifactError::io("write", &target, e))?;
         copy(&mut entry, &mut out).map_err(|e| match e {
             CopyError::Read(e) => damaged(e),
             CopyError::Write(e) => ArtifactError::io("write", &target, e),
         })?;
+        links.forget(&path);
+        files.insert(path);
     }
     if count == 0 {
         return Err(ArtifactError::damaged(archive, "the archive is empty"));
     }
-    Ok(())
+    links.make(archive, folder, &files)
+}
+
+/// The entries' bytes, and the archive's size.
+fn open(archive: &Path) -> Result<(Box<dyn Read>, u64), ArtifactError> {
+    let io = |e| ArtifactError::io("open", archive, e);
+    let mut file = File::open(archive).map_err(io)?;
+    let size = file.metadata().map_err(io)?.len();
+    let start = start_of(&file).map_err(io)?;
+    file.rewind().map_err(io)?;
+    let found = compression::of(&start);
+    if found == Some(GZIP) {
+        // What is damaged will be said when it is read.
+        let inside = start_of(MultiGzDecoder::new(&file)).unwrap_or_default();
+        file.rewind().map_err(io)?;
+        if compression::of(&inside) == Some(GZIP) {
+            let reason = "it is compressed with gzip twice: decompress it once (gunzip)";
+            return Err(ArtifactError::damaged(archive, reason));
+        }
+        if let Some(inside) = compression::of(&inside) {
+            return Err(ArtifactError::damaged(archive, format!("gzip of {}", otherwise(inside))));
+        }
+        return Ok((Box::new(MultiGzDecoder::new(BufReader::new(file))), size));
+    }
+    if compression::is_tar(&start) {
+        return Ok((Box::new(BufReader::new(file)), size));
+    }
+    Err(ArtifactError::damaged(
+        archive,
+        match found {
+            Some(found) => format!("it is {}", otherwise(found)),
+            None if size == 0 => "not a whole gzip-compressed tar archive: the file is empty".to_owned(),
+            None => "not a whole gzip-compressed tar archive: it begins as neither gzip nor tar does; a model is a folder, or its \
+                     .tar.gz"
+                .to_owned(),
+        },
+    ))
+}
+
+fn otherwise(found: compression::Compression) -> String {
+    format!(
+        "packed with {}, which is not read: unpack it (`{}`) and give the folder, or pack that anew (`tar czf model.tar.gz -C FOLDER .`)",
+        found.name, found.unpack
+    )
+}
+
+fn start_of(input: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    input.take(LOOKED_AT).read_to_end(&mut start)?;
+    Ok(start)
 }
 
 enum CopyError {

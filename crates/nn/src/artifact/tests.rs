@@ -1,12 +1,10 @@
-use std::io::Write;
-
 use kokanee_contract::Hyperparameters;
 use kokanee_kernels::Team;
 use kokanee_tensor::Tensor;
 use tempfile::tempdir;
 
-use super::tarball::LARGEST_UNPACKED_BYTES;
 use super::*;
+use crate::ModelConfig;
 
 fn model() -> Model {
     let h = Hyperparameters {
@@ -46,9 +44,20 @@ fn values(model: &Model) -> Vec<(String, Vec<f32>)> {
 fn check_damage(damage: impl FnOnce(&Path), expected: &str) {
     let folder = tempdir().unwrap();
     Artifact::save(&model(), &metadata(), folder.path()).unwrap();
+    without_digests(folder.path());
     damage(folder.path());
     let message = Artifact::load(folder.path()).err().expect("a damaged model must not load").to_string();
     assert!(message.contains(expected), "`{message}` should contain `{expected}`");
+}
+
+/// As a version that wrote no digests would have left it: only then does damage get as far as to the parser.
+fn without_digests(folder: &Path) {
+    edit(&folder.join(CONFIG_FILE), |text| {
+        let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let files = config.as_object_mut().unwrap().remove("files").unwrap();
+        assert!(files[PARAMETERS_FILE]["crc32"].is_string());
+        serde_json::to_string_pretty(&config).unwrap()
+    });
 }
 
 fn edit(path: &Path, change: impl FnOnce(String) -> String) {
@@ -101,8 +110,18 @@ fn damaged_models_are_refused_with_the_reason() {
     check_damage(|f| std::fs::write(config(f), "{}").unwrap(), "no format_version: not a model of Kokanee");
     check_damage(
         |f| edit(&config(f), |t| t.replace("\"format_version\": 1", "\"format_version\": 9")),
-        "format_version is 9 and this program reads 1",
+        "format_version is 9 (Kokanee 0.1.0 wrote it) and this program, Kokanee 0.1.0, reads 1; use a later Kokanee",
     );
+    for garbage in ["0", "-1", "1.5", "\"1\"", "null"] {
+        check_damage(
+            |f| {
+                edit(&config(f), |t| {
+                    t.replace("\"format_version\": 1", &format!("\"format_version\": {garbage}"))
+                })
+            },
+            &format!("format_version is {garbage}, which no version of Kokanee writes: the file is damaged"),
+        );
+    }
     check_damage(
         |f| edit(&config(f), |t| t.replace("\"target_embedding\": 4", "\"target_embedding\": 3")),
         "target_embed_weight is (8 x 4) and should be (8 x 3)",
@@ -136,72 +155,170 @@ fn damaged_models_are_refused_with_the_reason() {
     assert!(message.contains("there is no such file or folder"), "{message}");
 }
 
-/// Unpacks an archive of the entries that `build` appends.
-fn unpack_built(build: impl FnOnce(&mut tar::Builder<&mut Vec<u8>>)) -> Result<(), String> {
-    let mut bytes = Vec::new();
-    let mut builder = tar::Builder::new(&mut bytes);
-    build(&mut builder);
-    builder.finish().unwrap();
-    drop(builder);
-    let folder = tempdir().unwrap();
-    let archive = folder.path().join("a.tar.gz");
-    let mut gzip =
-        flate2::write::GzEncoder::new(std::fs::File::create(&archive).unwrap(), flate2::Compression::fast());
-    gzip.write_all(&bytes).unwrap();
-    gzip.finish().unwrap();
-    let target = folder.path().join("out");
-    std::fs::create_dir(&target).unwrap();
-    let result = unpack(&archive, &target).map_err(|e| e.to_string());
-    assert!(!folder.path().join("escaped").exists());
-    result
-}
-
-/// A header whose name is taken as it is, however bad.
-fn header(name: &str, kind: tar::EntryType, size: u64) -> tar::Header {
-    let mut header = tar::Header::new_gnu();
-    header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
-    header.set_entry_type(kind);
-    header.set_size(size);
-    header.set_mode(0o644);
-    header.set_cksum();
-    header
+/// A whole model with vocabularies, whose bytes are what they are.
+fn save_with_words(folder: &Path, words: [&[u8]; 2]) -> Result<(), ArtifactError> {
+    let mut update = FolderUpdate::begin(folder)?;
+    let companions = [("vocab.src.json", words[0]), ("vocab.trg.json", words[1])];
+    Artifact::stage(&model(), &metadata(), &companions, &mut update)?;
+    Ok(update.commit()?)
 }
 
 #[test]
-fn unsafe_archives_are_refused() {
-    use tar::EntryType;
-    for (name, kind, size, expected) in [
-        ("../escaped", EntryType::Regular, 1, "leads out of the archive"),
-        ("/tmp/escaped-from-kokanee", EntryType::Regular, 1, "leads out of the archive"),
-        ("a/../../escaped", EntryType::Regular, 1, "leads out of the archive"),
-        ("link", EntryType::Symlink, 0, "links are not accepted"),
-        ("hard", EntryType::Link, 0, "links are not accepted"),
-        ("device", EntryType::Char, 0, "is not a plain file or folder"),
-        ("bomb", EntryType::Regular, LARGEST_UNPACKED_BYTES + 1, "absurdly large"),
-    ] {
-        let result = unpack_built(|tar| {
-            let data: &[u8] = if size == 1 { b"x" } else { b"" };
-            tar.append(&header(name, kind, size), data).unwrap();
+fn a_vocabulary_of_another_model_is_noticed_though_it_has_the_same_size() {
+    let folder = tempdir().unwrap();
+    save_with_words(folder.path(), [b"one two", b"un deux"]).unwrap();
+    assert!(Artifact::load(folder.path()).is_ok());
+    let opened = OpenedFolder::open(folder.path()).unwrap();
+    opened.load().unwrap();
+    assert_eq!(opened.read("vocab.trg.json").unwrap().unwrap(), b"un deux");
+    assert_eq!(opened.read("none").unwrap(), None);
+
+    std::fs::write(folder.path().join("vocab.trg.json"), "uno dos").unwrap();
+    let expected =
+        "vocab.trg.json cannot be used: it is not the vocab.trg.json that this model was written with";
+    for error in [Artifact::load(folder.path()).err(), opened.read("vocab.trg.json").err()] {
+        let message = error.unwrap().to_string();
+        assert!(message.contains(expected) && message.contains("belongs to another model"), "{message}");
+    }
+    let parameters = folder.path().join(PARAMETERS_FILE);
+    save_with_words(folder.path(), [b"one two", b"un deux"]).unwrap();
+    let mut bytes = std::fs::read(&parameters).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&parameters, bytes).unwrap();
+    let message = Artifact::load(folder.path()).err().unwrap().to_string();
+    assert!(
+        message.contains("it is not the model.safetensors that this model was written with"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_model_that_is_replaced_while_it_is_read_is_the_old_one_or_the_new_one() {
+    const REPLACEMENTS: usize = 60;
+    let folder = tempdir().unwrap();
+    let sets: [[&[u8]; 2]; 2] = [[b"one", b"un"], [b"two", b"deux"]];
+    save_with_words(folder.path(), sets[0]).unwrap();
+    let writes = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 1..=REPLACEMENTS {
+                save_with_words(folder.path(), sets[round % 2]).unwrap();
+            }
+            writes.store(false, std::sync::atomic::Ordering::Release);
         });
-        let message = result.expect_err(name);
-        assert!(message.contains(expected) && message.contains(name), "{name}: `{message}`");
-    }
-    assert!(unpack_built(|_| ()).unwrap_err().contains("the archive is empty"));
-    let fine = unpack_built(|tar| {
-        tar.append(&header("./model/config.json", EntryType::Regular, 1), &b"x"[..]).unwrap();
+        let mut whole = 0;
+        while writes.load(std::sync::atomic::Ordering::Acquire) || whole == 0 {
+            let opened = OpenedFolder::open(folder.path()).unwrap();
+            opened.load().unwrap();
+            // Where the other set came in between, that is an error and no mixture.
+            let words = ["vocab.src.json", "vocab.trg.json"].map(|file| opened.read(file));
+            if let [Ok(Some(source)), Ok(Some(target))] = words {
+                assert!(sets.contains(&[&source, &target]), "{source:?} and {target:?}");
+                whole += 1;
+            }
+        }
     });
-    assert_eq!(fine, Ok(()));
+}
+
+/// The message for a `config.json` after `change`.
+fn load_changed(change: impl FnOnce(&mut serde_json::Value)) -> Result<Artifact, String> {
+    let folder = tempdir().unwrap();
+    Artifact::save(&model(), &metadata(), folder.path()).unwrap();
+    edit(&folder.path().join(CONFIG_FILE), |text| {
+        let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+        change(&mut config);
+        config.to_string()
+    });
+    Artifact::load(folder.path()).map_err(|error| error.to_string())
 }
 
 #[test]
-fn a_file_that_is_no_archive_is_refused() {
+fn what_a_later_version_adds_is_passed_over_unless_it_shapes_the_model() {
+    let loaded = load_changed(|config| {
+        assert_eq!(config["algorithm"], "seq2seq");
+        config["a_new_field"] = serde_json::json!({"x": 1});
+        config["hyperparameters"]["a_new_hyperparameter"] = "7".into();
+        config["training"]["a_new_figure"] = 1.into();
+    });
+    assert_eq!(loaded.unwrap().metadata.hyperparameters["a_new_hyperparameter"], "7");
+    let loaded = load_changed(|config| {
+        config.as_object_mut().unwrap().remove("algorithm");
+        config["model"]["encoder"]["a_new_limit"] = serde_json::Value::Null;
+    });
+    assert!(loaded.is_ok());
+
+    let later = |config: &mut serde_json::Value| config["kokanee_version"] = "7.2.0".into();
+    let told = "; Kokanee 7.2.0 wrote it, and this is 0.1.0: use that version or a later one";
+    let shaped = |config: &mut serde_json::Value| config["model"]["decoder"]["attention"]["heads"] = 4.into();
+    let unknown =
+        "it describes a model by model.decoder.attention.heads = 4, which this program does not know";
+    let message = load_changed(|config| {
+        later(config);
+        shaped(config);
+    });
+    let message = message.err().unwrap();
+    assert!(message.contains(unknown) && message.ends_with(told), "{message}");
+    let message = load_changed(shaped).err().unwrap();
+    assert!(message.contains(unknown) && !message.contains("use that version"), "{message}");
+    let message = load_changed(|config| {
+        later(config);
+        config["model"]["encoder"]["cell"] = "mgu".into();
+    });
+    let message = message.err().unwrap();
+    assert!(message.contains("unknown variant `mgu`") && message.ends_with(told), "{message}");
+    let message = load_changed(|config| config["algorithm"] = "deepar".into()).err().unwrap();
+    assert!(message.contains("it is a model of the algorithm \"deepar\"; expected \"seq2seq\""), "{message}");
+}
+
+#[test]
+fn a_model_in_the_one_sub_folder_is_found_and_messages_name_what_was_given() {
     let folder = tempdir().unwrap();
-    let path = folder.path().join("model.tar.gz");
-    for content in [&b""[..], b"not gzip", &[0x1f, 0x8b, 8, 0, 0]] {
-        std::fs::write(&path, content).unwrap();
-        let message = OpenedFolder::open(&path).err().unwrap().to_string();
-        assert!(message.contains("not a whole gzip-compressed tar archive"), "{message}");
+    save_with_words(&folder.path().join("deep"), [b"a", b"b"]).unwrap();
+    std::fs::create_dir_all(folder.path().join("logs")).unwrap();
+    let archive = folder.path().join("model.tar.gz");
+    let names = [PARAMETERS_FILE, CONFIG_FILE, "vocab.src.json"].map(|name| format!("deep/{name}"));
+    pack(folder.path(), &names.each_ref().map(|name| &**name), &archive).unwrap();
+    for path in [folder.path(), &archive] {
+        let opened = OpenedFolder::open(path).unwrap();
+        assert!(opened.load().is_ok());
+        assert_eq!(opened.shown("x"), path.join("deep/x"));
     }
+    std::fs::write(folder.path().join("deep").join(PARAMETERS_FILE), "x").unwrap();
+    pack(folder.path(), &names.each_ref().map(|name| &**name), &archive).unwrap();
+    let message = OpenedFolder::open(&archive).unwrap().load().err().unwrap().to_string();
+    assert!(
+        message.starts_with(&format!("{}/deep/{PARAMETERS_FILE} cannot be used", archive.display())),
+        "{message}"
+    );
+
+    save_with_words(&folder.path().join("second"), [b"a", b"b"]).unwrap();
+    let message = OpenedFolder::open(folder.path()).err().unwrap().to_string();
+    assert!(
+        message.contains("holds several models, in its folders deep, second: give the path of one"),
+        "{message}"
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn a_link_without_its_file_is_named() {
+    let folder = tempdir().unwrap();
+    std::os::unix::fs::symlink("gone.json", folder.path().join(CONFIG_FILE)).unwrap();
+    let message = Artifact::load(folder.path()).err().unwrap().to_string();
+    assert!(message.contains("config.json is a link to gone.json, which does not exist"), "{message}");
+}
+
+#[test]
+fn files_of_others_are_not_written_over() {
+    let folder = tempdir().unwrap();
+    assert!(check_replaceable(folder.path(), &[PARAMETERS_FILE]).is_ok());
+    std::fs::write(folder.path().join(CONFIG_FILE), "{\"model_type\": \"marian\"}").unwrap();
+    assert!(check_replaceable(folder.path(), &[PARAMETERS_FILE]).is_ok());
+    let message = check_replaceable(folder.path(), &[PARAMETERS_FILE, CONFIG_FILE]).unwrap_err().to_string();
+    assert!(message.contains("config.json is there and was not written by Kokanee"), "{message}");
+    std::fs::remove_file(folder.path().join(CONFIG_FILE)).unwrap();
+    Artifact::save(&model(), &metadata(), folder.path()).unwrap();
+    assert!(check_replaceable(folder.path(), &[PARAMETERS_FILE, CONFIG_FILE]).is_ok());
 }
 
 /// What stands before the device of a 2 x 2 array in version 2.
@@ -275,4 +392,49 @@ fn mxnet_files_are_written_as_mxnet_writes_them() {
     let tensor = Tensor::from_vec([2, 2], vec![1.0, 2.0, 3.0, 4.0]);
     write_mxnet_parameters(&path, &[("name", &tensor)]).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), mxnet_file(&mxnet_head()));
+}
+
+#[test]
+fn extents_that_cannot_be_counted_are_refused_though_one_of_them_is_zero() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("params.best");
+    let mut head = 0xF993_FAC9u32.to_le_bytes().to_vec();
+    head.extend(0i32.to_le_bytes());
+    head.extend(3u32.to_le_bytes());
+    head.extend([0i64, 1 << 40, 1 << 40].iter().flat_map(|x| x.to_le_bytes()));
+    std::fs::write(&path, mxnet_file(&head)).unwrap();
+    let message = read_mxnet_parameters(&path).err().unwrap().to_string();
+    assert!(message.contains("an array is absurdly large"), "{message}");
+
+    let header = format!(r#"{{"x":{{"dtype":"F32","shape":[0,{0},{0}],"data_offsets":[0,0]}}}}"#, 1u64 << 40);
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
+    std::fs::write(&path, bytes).unwrap();
+    let message = load_parameters(&path).err().unwrap().to_string();
+    assert!(message.contains("tensor x is absurdly large"), "{message}");
+}
+
+#[test]
+fn safetensors_files_are_those_of_the_formats_own_library_and_every_truncation_is_seen() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("x.safetensors");
+    let tensors = [
+        ("b", Tensor::from_vec([2, 2], vec![1.0, -2.0, 3.5, f32::MIN])),
+        ("a", Tensor::from_vec([1], vec![0.5])),
+    ];
+    let named: Vec<_> = tensors.iter().map(|(name, tensor)| (*name, tensor)).collect();
+    save_parameters(&path, &named).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let parsed = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let view = parsed.tensor("b").unwrap();
+    assert_eq!((view.shape(), view.data().len()), (&[2, 2][..], 16));
+    let views = parsed.tensors();
+    assert_eq!(safetensors::serialize(views, None).unwrap(), bytes);
+    assert_eq!(load_parameters(&path).unwrap()["b"].data(), tensors[0].1.data());
+    for end in 0..bytes.len() {
+        std::fs::write(&path, &bytes[..end]).unwrap();
+        let message = load_parameters(&path).err().unwrap_or_else(|| panic!("{end}")).to_string();
+        assert!(message.contains("not a whole safetensors file"), "{end}: {message}");
+    }
+    std::fs::write(&path, [&bytes[..], b"x"].concat()).unwrap();
+    assert!(load_parameters(&path).is_err());
 }

@@ -181,7 +181,7 @@ mod tests {
     fn a_long_sentence_holds_its_room_no_longer_than_it_lives() {
         let mut memory = LiveMemory::default();
         let mut short = 0..0;
-        let mut enter = |memory: &mut LiveMemory, length: u32, live: &mut [&mut Range<u32>]| {
+        let enter = |memory: &mut LiveMemory, length: u32, live: &mut [&mut Range<u32>]| {
             let new = Memory { values: matrix(0..length, 3), keys: None };
             let start = memory.append(&new, live.iter_mut().map(|span| &mut **span));
             start..start + length

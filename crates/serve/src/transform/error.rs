@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use kokanee_data::DataError;
+use kokanee_formats::{FileError, LockError};
 use thiserror::Error;
 
 use super::settings::SplitType;
@@ -75,13 +76,8 @@ pub enum TransformError {
         others: usize,
     },
     /// Somebody else works on the same folder.
-    #[error(
-        "{folder}: another transform is writing into this folder; wait for it, or choose another --output"
-    )]
-    Busy {
-        /// The output folder.
-        folder: PathBuf,
-    },
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The list of finished files is damaged.
     #[error(
         "{path}:{line}: this list of finished files is damaged: {problem}; remove it, and give --overwrite"
@@ -97,6 +93,13 @@ pub enum TransformError {
     /// Somebody asked for a stop.
     #[error("stopped; finished files are whole, and the same command goes on with the others")]
     Stopped,
+}
+
+impl From<FileError> for TransformError {
+    fn from(error: FileError) -> Self {
+        let FileError { path, action, source } = error;
+        Self::Io { path, action, source }
+    }
 }
 
 impl TransformError {

@@ -1,7 +1,7 @@
-//! The files of a job: which there are, how they are read, and how an output appears.
+//! The files of a job: which there are, and how they are read.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write as _};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,8 +15,6 @@ use super::settings::{CompressionType, Settings, SplitType};
 
 /// What SageMaker adds to the name of an input.
 const OUTPUT_SUFFIX: &str = ".out";
-/// What an output is called until it is finished; a leading dot is added too.
-const PART_SUFFIX: &str = ".kokanee-part";
 
 const BUFFER_BYTES: usize = 1 << 17;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -155,72 +153,6 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// An output that gets its name when it is finished. Dropped before, it leaves nothing behind; what a killed process left is
-/// overwritten, since the part's name is always the same and the folder is locked.
-pub(super) struct PartFile {
-    /// None once it is finished.
-    file: Option<BufWriter<File>>,
-    part: PathBuf,
-    path: PathBuf,
-    bytes: u64,
-}
-
-impl PartFile {
-    /// Begins an output; folders are made where they are missing.
-    pub(super) fn create(path: PathBuf) -> Result<Self, TransformError> {
-        let io = |action| TransformError::io(&path, action);
-        let folder = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(io("make the folder"))?;
-        let part = part_path(&path);
-        let file = File::create(&part).map_err(io("create the file"))?;
-        let file = Some(BufWriter::with_capacity(BUFFER_BYTES, file));
-        Ok(Self { file, part, path, bytes: 0 })
-    }
-
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), TransformError> {
-        if let Some(file) = &mut self.file {
-            file.write_all(bytes).map_err(TransformError::io(&self.path, "write the file"))?;
-        }
-        self.bytes += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// Brings everything to the disk; returns the bytes.
-    pub(super) fn sync(&mut self) -> Result<u64, TransformError> {
-        if let Some(file) = &mut self.file {
-            file.flush()
-                .and_then(|()| file.get_ref().sync_all())
-                .map_err(TransformError::io(&self.path, "write the file"))?;
-        }
-        Ok(self.bytes)
-    }
-
-    /// Gives the file its name; call [`sync`](Self::sync) before.
-    pub(super) fn name(mut self) -> Result<(), TransformError> {
-        fs::rename(&self.part, &self.path)
-            .map_err(TransformError::io(&self.path, "rename the finished file"))?;
-        self.file = None;
-        // Makes the rename itself durable. The file is whole either way.
-        if let Ok(folder) = File::open(self.path.parent().unwrap_or(Path::new("."))) {
-            let _ = folder.sync_all();
-        }
-        Ok(())
-    }
-}
-
-impl Drop for PartFile {
-    fn drop(&mut self) {
-        if self.file.take().is_some() {
-            let _ = fs::remove_file(&self.part);
-        }
-    }
-}
-
-fn part_path(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}{PART_SUFFIX}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,27 +183,5 @@ mod tests {
         check(&path("empty"), &out, "no file whose name does not begin with a dot");
         std::os::unix::fs::symlink("..", path("b/c/back")).unwrap();
         check(&path("b"), &out, "does a link lead back");
-    }
-
-    #[test]
-    fn an_unfinished_output_leaves_nothing_behind() {
-        let folder = tempfile::tempdir().unwrap();
-        let names = || -> Vec<_> {
-            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect()
-        };
-        let path = folder.path().join("x.out");
-        let mut part = PartFile::create(path.clone()).unwrap();
-        part.write(b"abc").unwrap();
-        assert_eq!(names(), [".x.out.kokanee-part"]);
-        drop(part);
-        assert_eq!(names().len(), 0);
-        // What a killed process left is written over.
-        fs::write(part_path(&path), "a very long rest").unwrap();
-        let mut part = PartFile::create(path.clone()).unwrap();
-        part.write(b"abc").unwrap();
-        assert_eq!(part.sync().unwrap(), 3);
-        part.name().unwrap();
-        assert_eq!(names(), ["x.out"]);
-        assert_eq!(fs::read(path).unwrap(), b"abc");
     }
 }

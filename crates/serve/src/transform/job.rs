@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use kokanee_formats::AtomicFile;
+
 use super::error::{InvokeError, TransformError};
-use super::files::{self, FilePair, PartFile};
+use super::files::{self, FilePair};
 use super::journal::{Finished, InputState, Journal};
 use super::ordered::{self, Feed};
 use super::records;
@@ -86,6 +89,9 @@ pub fn run(
     fs::create_dir_all(&job.output).map_err(TransformError::io(&job.output, "make the folder"))?;
     let pairs = files::list(&job.input, &job.output)?;
     let journal = Journal::open(&job.output)?;
+    if let Some(warning) = journal.warning() {
+        progress.message(warning);
+    }
     let mut identity = job.settings.identity();
     identity.extend(job.identity.clone());
     let total = pairs.len();
@@ -111,6 +117,8 @@ pub fn run(
 struct FileTask {
     pair: FilePair,
     state: InputState,
+    /// Whether nothing had the output's name when the job began.
+    is_new: bool,
 }
 
 /// The files that are not finished.
@@ -126,6 +134,7 @@ fn plan(
     for pair in pairs {
         let state = files::input_state(&pair.input)?;
         let path = job.output.join(&pair.output);
+        let is_new = fs::symlink_metadata(&path).is_err();
         match existing(&path, journal.get(&pair.output), &state, identity) {
             Existing::Finished => continue,
             Existing::None => {}
@@ -141,7 +150,7 @@ fn plan(
             Existing::Other(_) if path.is_dir() => in_the_way.push((path, "it is a folder".to_owned())),
             Existing::Other(_) => {}
         }
-        tasks.push(FileTask { pair, state });
+        tasks.push(FileTask { pair, state, is_new });
     }
     let others = in_the_way.len().saturating_sub(1);
     match in_the_way.into_iter().next() {
@@ -249,7 +258,7 @@ struct Writer<'a, P> {
 
 struct Output<'a> {
     task: &'a FileTask,
-    file: PartFile,
+    file: AtomicFile,
     records: u64,
 }
 
@@ -258,12 +267,13 @@ impl<P: Progress> Writer<'_, P> {
         match event? {
             Event::Begin { file } => {
                 let task = &self.tasks[file];
-                let file = PartFile::create(self.job.output.join(&task.pair.output))?;
+                let file = self.journal.begin(&self.job.output.join(&task.pair.output))?;
                 self.current = Some(Output { task, file, records: 0 });
             }
             Event::Answer { records, bytes, consumed } => {
                 if let Some(output) = &mut self.current {
-                    output.file.write(&bytes)?;
+                    let path = output.file.path().to_owned();
+                    output.file.write_all(&bytes).map_err(TransformError::io(&path, "write the file"))?;
                     output.records += records;
                 }
                 self.summary.records += records;
@@ -285,9 +295,14 @@ impl<P: Progress> Writer<'_, P> {
     /// The list says that the file is finished before the file has its name; whatever stood under that name is gone by then,
     /// so that it cannot be taken for the finished one.
     fn finish(&mut self, mut output: Output<'_>) -> Result<(), TransformError> {
-        let bytes = output.file.sync()?;
+        output.file.sync()?;
+        let bytes = output.file.bytes();
         let pair = &output.task.pair;
         let path = self.job.output.join(&pair.output);
+        if output.task.is_new && !self.job.overwrite && fs::symlink_metadata(&path).is_ok() {
+            let reason = "somebody has put it there while the job was running".to_owned();
+            return Err(TransformError::InTheWay { path, reason, others: 0 });
+        }
         match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(TransformError::io(&path, "remove the file that stood there")(error));
@@ -297,7 +312,8 @@ impl<P: Progress> Writer<'_, P> {
         let state = output.task.state.clone();
         let entry = Finished::new(pair.output.clone(), bytes, output.records, state, self.identity.clone());
         self.journal.add(entry)?;
-        output.file.name()
+        output.file.commit()?;
+        Ok(())
     }
 
     fn count(&mut self, consumed: u64) {

@@ -4,10 +4,12 @@
 //! file is a file to make again, so whatever kills the program, nothing unfinished counts as finished.
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use kokanee_formats::atomic_file::sync_folder;
+use kokanee_formats::{AtomicFile, FolderLock};
 use serde::{Deserialize, Serialize};
 
 use super::error::TransformError;
@@ -57,6 +59,8 @@ impl Finished {
 pub(super) struct Journal {
     file: File,
     path: PathBuf,
+    /// Held as long as the list is open.
+    lock: FolderLock,
     /// The last line of each output.
     entries: BTreeMap<String, Finished>,
 }
@@ -67,16 +71,12 @@ impl Journal {
     /// # Errors
     /// When another process has it open, or it is damaged elsewhere than in a last line that was never finished.
     pub(super) fn open(folder: &Path) -> Result<Self, TransformError> {
+        let lock = FolderLock::acquire(folder)?;
         let path = folder.join(JOURNAL_FILE);
         let io = |action| TransformError::io(&path, action);
         let file = File::options().read(true).append(true).create(true).open(&path);
         let mut file = file.map_err(io("open the list of finished files"))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(TransformError::Busy { folder: folder.to_owned() }),
-            // A file system without locks: two jobs at a time are then the user's care.
-            Err(TryLockError::Error(_)) => {}
-        }
+        sync_folder(folder);
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(io("read the list of finished files"))?;
         let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
@@ -100,7 +100,21 @@ impl Journal {
             }
             entries.insert(entry.output.clone(), entry);
         }
-        Ok(Self { file, path, entries })
+        Ok(Self { file, path, lock, entries })
+    }
+
+    /// What a user should know of the folder.
+    pub(super) fn warning(&self) -> Option<&str> {
+        self.lock.warning()
+    }
+
+    /// Begins an output below the folder. What a killed process leaves of it is removed by the next job.
+    pub(super) fn begin(&mut self, path: &Path) -> Result<AtomicFile, TransformError> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder).map_err(TransformError::io(folder, "make the folder"))?;
+        let file = AtomicFile::create(path)?;
+        self.lock.remember_temporary(&file)?;
+        Ok(file)
     }
 
     /// What is known of an output, whether or not the file is still there.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use kokanee_data::atomic_file::write_atomically;
+use kokanee_formats::write_atomically;
 use serde::Serialize;
 
 use crate::options::Options;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use kokanee_contract::Hyperparameters;
+use kokanee_contract::stored::{self, Difference};
 use kokanee_data::{Corpus, Vocabulary};
 use serde::{Deserialize, Serialize};
 
@@ -55,18 +56,23 @@ impl RunIdentity {
         self.data.insert("initial model".to_owned(), format!("{:016x}", initial.fingerprint()));
     }
 
-    /// What differs between the run that wrote a state (`self`) and the one that wants to go on (`now`), a phrase each. The
-    /// number of threads is no difference.
-    pub fn differences(&self, now: &RunIdentity) -> Vec<String> {
-        let mut differences = Vec::new();
-        for name in names(&self.hyperparameters, &now.hyperparameters) {
-            let value =
-                |map: &BTreeMap<String, String>| map.get(name).map_or("not set".to_owned(), Clone::clone);
-            let (was, is) = (value(&self.hyperparameters), value(&now.hyperparameters));
-            if was != is {
-                differences.push(format!("`{name}` was {was} and is {is}"));
+    /// What differs between the run that wrote a state (`self`, by a program of version `written_by`) and the one that wants to go
+    /// on (`now`), a phrase each. The number of threads is no difference, nor is a hyperparameter that the writing version did not
+    /// have and that is now as its absence was.
+    pub fn differences(&self, written_by: &str, now: &RunIdentity) -> Vec<String> {
+        let phrase = |difference: Difference| {
+            let Difference { name, was, is, is_known } = difference;
+            let [was, is] = [was, is].map(|value| value.unwrap_or("not set".to_owned()));
+            if is_known {
+                format!("`{name}` was {was} and is {is}")
+            } else {
+                format!("`{name}` was {was}, which Kokanee {written_by} wrote and this version does not know")
             }
-        }
+        };
+        let mut differences: Vec<String> = stored::differences(&self.hyperparameters, &now.hyperparameters)
+            .into_iter()
+            .map(phrase)
+            .collect();
         for name in names(&self.data, &now.data) {
             if self.data.get(name) != now.data.get(name) {
                 differences.push(format!("the {name} is not the same"));

@@ -82,16 +82,18 @@ fn what_a_killed_run_left_unfinished_is_passed_over() {
     type Kill = fn(&Path);
     let kills: [(&str, Kill); 4] = [
         ("while the first file was written", |c| {
-            fs::create_dir(c.join(".state-000000015.part")).unwrap();
-            fs::write(c.join(".state-000000015.part/.writing-x"), b"half").unwrap();
+            fs::create_dir(c.join(".kokanee-staging-x")).unwrap();
+            let list = "{\"kokanee_folder_update\":1}\n{\"file\":\"parameters.safetensors\"}\n";
+            fs::write(c.join(".kokanee-staging-x/update.jsonl"), list).unwrap();
+            fs::write(c.join(".kokanee-staging-x/parameters.safetensors"), b"half").unwrap();
         }),
-        ("before the rename", |c| {
+        ("before the rename, by 0.1.0", |c| {
             copy(&c.join("state-000000012"), &c.join(".state-000000015.part"));
-            fs::write(c.join(".state-000000015.part/state.json"), b"{\"format").unwrap();
         }),
         ("after the rename, before `latest`", |c| {
             copy(&c.join("state-000000012"), &c.join("state-000000015"));
             fs::write(c.join("state-000000015/parameters.safetensors"), b"").unwrap();
+            fs::write(c.join("state-000000015/update.jsonl"), b"{\"kokanee_folder_update\":1}\n").unwrap();
         }),
         ("after `latest`, before the old state was removed", |c| {
             copy(&c.join("state-000000012"), &c.join("state-000000010"));
@@ -113,6 +115,105 @@ fn copy(from: &Path, to: &Path) {
         let entry = entry.unwrap();
         fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
     }
+}
+
+/// Whatever others put into the folder, under whatever name, is there after a run as it was.
+#[test]
+fn files_and_folders_of_others_stay_whatever_their_names() {
+    let folder = finished();
+    let checkpoints = folder.path().join("checkpoints");
+    let foreign = [
+        "state-notes/a.txt",
+        "state-000000003/notes.txt",
+        "state-000000004/state.json",
+        "state-000000005/parameters.safetensors",
+        "state-00001/state.json",
+        "state-000000006.bak/state.json",
+        ".state-notes.part/a.txt",
+        ".state-000000007.part/.writing-x",
+        ".state-000000008/parameters.safetensors",
+        ".kokanee-staging-mine/parameters.safetensors",
+        "state-000000009-/x",
+        "notes.txt",
+    ];
+    for name in foreign {
+        let path = checkpoints.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "{\"mine\": 1}").unwrap();
+    }
+    // Beside the files of our own state that is about to be removed, and behind a link.
+    fs::write(checkpoints.join("state-000000012/my-notes.txt"), "mine").unwrap();
+    let elsewhere = folder.path().join("elsewhere");
+    copy(&checkpoints.join("state-000000012"), &elsewhere);
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(&elsewhere, checkpoints.join("state-000000002")).unwrap();
+    let count = fs::read_dir(&elsewhere).unwrap().count();
+
+    let longer = hyperparameters(&[("max_num_batches", "20")]);
+    run(&longer, folder.path(), Resume::Required, Witness::default());
+    for name in foreign {
+        assert_eq!(fs::read_to_string(checkpoints.join(name)).unwrap(), "{\"mine\": 1}", "{name}");
+    }
+    let left: Vec<_> = fs::read_dir(checkpoints.join("state-000000012")).unwrap().flatten().collect();
+    assert!(left.len() == 1 && left[0].file_name() == "my-notes.txt", "{left:?}");
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), count);
+    assert!(checkpoints.join("state-000000020/state.json").exists());
+}
+
+#[test]
+fn a_file_called_latest_of_somebody_else_stays() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("checkpoints")).unwrap();
+    let latest = folder.path().join("checkpoints/latest");
+    fs::write(&latest, "release 7\n").unwrap();
+    let h = hyperparameters(&[LIMIT]);
+    let error = TrainingJob::new(&h, data(1), files(folder.path()), Resume::Never).err().unwrap().to_string();
+    assert!(error.contains("checkpoints/latest is there and was not written by Kokanee"), "{error}");
+    assert_eq!(fs::read_to_string(&latest).unwrap(), "release 7\n");
+}
+
+/// A state as a version left it that did not have some hyperparameters, or wrote values in another way.
+#[test]
+fn a_state_of_an_older_version_is_gone_on_from() {
+    let want = {
+        let folder = finished();
+        run(
+            &hyperparameters(&[("max_num_batches", "20")]),
+            folder.path(),
+            Resume::Required,
+            Witness::default(),
+        )
+        .1
+        .losses
+    };
+    let folder = finished();
+    let path = folder.path().join("checkpoints/state-000000012/state.json");
+    let mut state: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    state.as_object_mut().unwrap().remove("algorithm").unwrap();
+    let hyperparameters_of_state = state["identity"]["hyperparameters"].as_object_mut().unwrap();
+    for name in ["precision", "beam_search_rule", "label_smoothing"] {
+        assert!(hyperparameters_of_state.remove(name).is_some(), "{name}");
+    }
+    hyperparameters_of_state["learning_rate"] = "1e-2".into();
+    fs::write(&path, state.to_string()).unwrap();
+    check_refused(
+        folder.path(),
+        &[LIMIT, ("label_smoothing", "0.1")],
+        &["`label_smoothing` was 0 and is 0.1"],
+    );
+    let longer = hyperparameters(&[("max_num_batches", "20")]);
+    let (_, seen, _) = run(&longer, folder.path(), Resume::Required, Witness::default());
+    assert_eq!(seen.losses, want);
+
+    // A later version's hyperparameter could matter.
+    let folder = finished();
+    let path = folder.path().join("checkpoints/state-000000012/state.json");
+    let mut state: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    state["kokanee_version"] = "7.0.0".into();
+    state["identity"]["hyperparameters"]["attention_heads"] = "4".into();
+    fs::write(&path, state.to_string()).unwrap();
+    let part = "`attention_heads` was 4, which Kokanee 7.0.0 wrote and this version does not know";
+    check_refused(folder.path(), &[LIMIT], &[part]);
 }
 
 #[test]
@@ -159,7 +260,7 @@ fn another_run_is_not_continued() {
 #[test]
 fn damage_is_told_and_never_a_panic() {
     type Damage = fn(&Path);
-    let cases: [(Damage, &str); 9] = [
+    let cases: [(Damage, &str); 11] = [
         (|c| fs::write(c.join("latest"), "../../secret").unwrap(), "it should name a folder"),
         (
             |c| fs::write(c.join("latest"), "state-000000099").unwrap(),
@@ -169,7 +270,15 @@ fn damage_is_told_and_never_a_panic() {
         (|c| edit(c, "{", "["), "state.json cannot be used"),
         (
             |c| edit(c, "\"format_version\": 1", "\"format_version\": 9"),
-            "format_version is 9 and this program reads 1",
+            "format_version is 9 (Kokanee 0.1.0 wrote it) and this program, Kokanee 0.1.0, reads 1; use the Kokanee that",
+        ),
+        (
+            |c| edit(c, "\"format_version\": 1", "\"format_version\": 0"),
+            "format_version is 0, which no version of Kokanee writes",
+        ),
+        (
+            |c| edit(c, "\"algorithm\": \"seq2seq\"", "\"algorithm\": \"deepar\""),
+            "a state of the algorithm deepar",
         ),
         (|c| edit(c, "\"updates\": 12", "\"updates\": 18446744073709551615"), "its counts are impossible"),
         (|c| edit(c, "\"updates\": 12", "\"updates\": 2"), "last checkpoint (update 10) lies after"),
@@ -211,6 +320,24 @@ fn a_fresh_run_beside_an_old_state_says_so_and_replaces_it() {
     assert_eq!(job.summary().resumed_from, Some(12));
 }
 
+/// Model, vocabularies and history in a folder belong together.
+fn check_model(folder: &Path) {
+    if !folder.exists() {
+        return;
+    }
+    let opened = kokanee_nn::artifact::OpenedFolder::open(folder).unwrap();
+    let artifact = opened.load().unwrap();
+    let report: crate::Report =
+        serde_json::from_slice(&fs::read(folder.join("metrics.json")).unwrap()).unwrap();
+    let best = report.best.unwrap();
+    // A history that is one checkpoint on tells of the same best model.
+    assert_eq!(artifact.metadata.training.unwrap().checkpoint, best.checkpoint);
+    for file in ["vocab.src.json", "vocab.trg.json"] {
+        assert!(opened.read(file).unwrap().is_some(), "{file}");
+    }
+    assert!(!folder.join(".kokanee-commit").exists());
+}
+
 /// Says in which folder a child of the test below is to train.
 const CHILD: &str = "KOKANEE_TEST_TRAIN_UNTIL_KILLED";
 
@@ -247,6 +374,7 @@ fn a_run_that_is_killed_at_any_moment_goes_on_from_a_whole_state() {
         std::thread::sleep(Duration::from_millis(7 * round));
         child.kill().unwrap();
         child.wait().unwrap();
+        check_model(&killed.path().join("model"));
     }
     let (_, seen, _) = run(&h, killed.path(), Resume::IfPresent, Witness::default());
     let done_by_children = 40 - seen.losses.len();

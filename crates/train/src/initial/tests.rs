@@ -181,9 +181,18 @@ fn a_folder_without_a_fitting_vocabulary_is_no_model_to_start_from() {
     let model = folder.path().join("model");
     vocabulary(&["a", "b"]).write(&model.join("vocab.src.json")).unwrap();
     let refused = || InitialModel::read(&model).err().unwrap().to_string();
+    assert!(refused().contains("it is not the vocab.src.json that this model was written with"));
+    // As earlier versions wrote it, without what tells files apart.
+    let config = fs::read_to_string(model.join("config.json")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    config.as_object_mut().unwrap().remove("files").unwrap();
+    fs::write(model.join("config.json"), config.to_string()).unwrap();
     assert!(refused().contains("vocab.src.json of the initial model has 6 words, and its parameters 9"));
     fs::remove_file(model.join("vocab.src.json")).unwrap();
-    assert!(refused().contains("vocab.src.json"));
+    assert!(
+        refused()
+            .contains("model has no vocab.src.json: without its vocabulary a model cannot be trained on")
+    );
 }
 
 /// Names of the parameters that have a row for every word, with the side whose words they are.

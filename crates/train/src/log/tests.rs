@@ -5,20 +5,6 @@ use crate::StopReason;
 use crate::observer::Throughput;
 use crate::report::{Best, Measures};
 
-#[test]
-fn times_are_gregorian() {
-    for (seconds, want) in [
-        (0, "1970-01-01 00:00:00"),
-        (951_782_399, "2000-02-28 23:59:59"),
-        (951_782_400, "2000-02-29 00:00:00"),
-        (951_868_800, "2000-03-01 00:00:00"),
-        (1_528_488_933, "2018-06-08 20:15:33"),
-        (4_107_542_400, "2100-03-01 00:00:00"),
-    ] {
-        assert_eq!(utc(seconds), want);
-    }
-}
-
 /// What is written, without the times.
 fn check(tell: impl Fn(&mut dyn Observer), want: &[&str]) {
     let mut log = LogLines::new(Vec::new(), "algo-1", TrainingMetric::Perplexity);

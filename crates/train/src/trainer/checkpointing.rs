@@ -42,8 +42,8 @@ impl Trainer {
             let report = loaded.run.history.iter().find(|report| report.checkpoint == best.checkpoint);
             let report =
                 report.ok_or_else(|| damaged("its best checkpoint is not in its history".to_owned()))?;
-            keep.model.save(&model, report.summary())?;
-            keep.model.write_report(&Report::new(self.metric, Some(best), loaded.run.history.clone()))?;
+            let history = Report::new(self.metric, Some(best), loaded.run.history.clone());
+            keep.model.save(&model, report.summary(), &history)?;
         }
         self.model.parameters_mut().load(loaded.parameters).map_err(|e| misfit("parameters", &e))?;
         for (kind, tensors) in loaded.optimizer {
@@ -154,7 +154,7 @@ impl Trainer {
             "no time was left to measure the model on the validation data before stopping",
         );
         let report = self.take_note(Measures::default(), 0.0);
-        keep.model.save(&self.model, report.summary())
+        keep.model.save(&self.model, report.summary(), &self.report())
     }
 
     /// Measures the model, decides, and keeps it when it is the best. `None` when `go_on` said no before anything changed.
@@ -178,9 +178,10 @@ impl Trainer {
         }
         let report = self.take_note(measures, started.elapsed().as_secs_f64());
         if self.state.best.is_some_and(|best| best.checkpoint == report.checkpoint) {
-            keep.model.save(&self.model, report.summary())?;
+            keep.model.save(&self.model, report.summary(), &self.report())?;
+        } else {
+            keep.model.write_report(&self.report())?;
         }
-        keep.model.write_report(&self.report())?;
         Ok(Some(report))
     }
 
@@ -266,7 +267,11 @@ impl Trainer {
         let kept = improves(self.metric, value, best);
         let report = AverageReport { checkpoints: chosen, validation: measures, kept };
         if kept && let Some(last) = self.last_of(&report) {
-            keep.model.save(&model, CheckpointReport { validation: measures, ..last.clone() }.summary())?;
+            let summary = CheckpointReport { validation: measures, ..last.clone() }.summary();
+            let average = (self.best_of(&report), Some(report.clone()));
+            let mut history = self.report();
+            (history.best, history.average) = average;
+            keep.model.save(&model, summary, &history)?;
         }
         let shown =
             |value: Option<f64>| value.map_or("not measured".to_owned(), |value| format!("{value:.6}"));

@@ -13,6 +13,7 @@ use crate::render::human;
 pub(super) fn write(folder: &DemoFolder) -> Result<()> {
     let path = folder.path();
     std::fs::create_dir_all(path).with_context(|| format!("cannot create the folder {}", path.display()))?;
+    write_file(&folder.licence(), cmudict::LICENSE)?;
     let mut counts = Vec::new();
     for part in [Part::Train, Part::Validation, Part::Test] {
         let entries: Vec<&Entry> = of(part).collect();
@@ -23,7 +24,6 @@ pub(super) fn write(folder: &DemoFolder) -> Result<()> {
         write_file(&folder.phonemes(part), &text(|entry| entry.phonemes.to_owned()))?;
         counts.push(human::count(entries.len() as u64));
     }
-    write_file(&path.join("LICENSE-CMUDICT"), cmudict::LICENSE)?;
     let mut options = PrepareOptions::new(folder.graphemes(Part::Train), folder.phonemes(Part::Train));
     options.val_source = Some(folder.graphemes(Part::Validation));
     options.val_target = Some(folder.phonemes(Part::Validation));

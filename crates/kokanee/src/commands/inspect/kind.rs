@@ -7,18 +7,16 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use flate2::read::MultiGzDecoder;
-use kokanee_nn::artifact::{CONFIG_FILE, PARAMETERS_FILE};
+use kokanee_formats::compression::{self, GZIP, is_tar};
+use kokanee_nn::artifact::{CONFIG_FILE, OpenedFolder, PARAMETERS_FILE, sockeye};
 
 use super::state;
 use crate::render::human;
 
 /// RecordIO's magic number 0xced7230a as it lies in a file.
 const RECORDIO_MAGIC: [u8; 4] = [0x0a, 0x23, 0xd7, 0xce];
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// MXNet's magic number for a list of arrays.
 const MXNET_MAGIC: [u8; 8] = [0x12, 0x01, 0, 0, 0, 0, 0, 0];
-/// Where a tar header holds its own magic.
-const TAR_MAGIC: (usize, &[u8]) = (257, b"ustar");
 /// How much of a file is looked at before it is read as a whole.
 const LOOKED_AT: usize = 4096;
 /// JSON files of ours are far smaller.
@@ -31,6 +29,8 @@ pub(crate) enum Kind {
     Vocabulary,
     /// A model's folder or archive.
     Model,
+    /// A model of Sockeye, in its folder.
+    Sockeye,
     /// Parameters alone.
     Safetensors,
     /// Parameters as MXNet and Sockeye write them.
@@ -50,6 +50,7 @@ impl fmt::Display for Kind {
             Self::Records => "records (RecordIO)",
             Self::Vocabulary => "vocabulary",
             Self::Model => "model",
+            Self::Sockeye => "model of Sockeye",
             Self::Safetensors => "parameters (safetensors)",
             Self::Mxnet => "parameters (MXNet)",
             Self::Metrics => "history of a training",
@@ -74,13 +75,19 @@ pub(crate) fn of(path: &Path) -> Result<Kind> {
     }
     let open = || File::open(path).with_context(|| format!("cannot open {}", path.display()));
     let start = start_of(open()?).with_context(|| format!("cannot read {}", path.display()))?;
-    if start.starts_with(&GZIP_MAGIC) {
+    if is_tar(&start) {
+        return Ok(of_archive(path));
+    }
+    if compression::of(&start) == Some(GZIP) {
         return Ok(match start_of(MultiGzDecoder::new(open()?)) {
             Err(error) => Kind::Other(format!("damaged gzip: {error}")),
-            Ok(inside) if is_tar(&inside) => Kind::Model,
+            Ok(inside) if is_tar(&inside) => of_archive(path),
             Ok(inside) if inside.starts_with(&RECORDIO_MAGIC) => Kind::Other(
                 "RecordIO, compressed with gzip; records are read as they are: decompress the file first (gunzip)".to_owned(),
             ),
+            Ok(inside) if compression::of(&inside) == Some(GZIP) => {
+                Kind::Other("data compressed with gzip twice: decompress it once (gunzip)".to_owned())
+            }
             Ok(inside) => Kind::Other(format!("{}, compressed with gzip", words_for(&inside, None))),
         });
     }
@@ -102,12 +109,24 @@ pub(crate) fn of(path: &Path) -> Result<Kind> {
 }
 
 fn of_folder(path: &Path) -> Kind {
-    if path.join(CONFIG_FILE).is_file() && path.join(PARAMETERS_FILE).is_file() {
+    let holds_model = |path: &Path| path.join(CONFIG_FILE).is_file() && path.join(PARAMETERS_FILE).is_file();
+    // Where it lies in the one sub-folder too.
+    if OpenedFolder::open(path).is_ok_and(|opened| holds_model(opened.path())) {
         Kind::Model
+    } else if sockeye::holds_model(path) {
+        Kind::Sockeye
     } else if state::file_of(path).is_some() {
         Kind::States
     } else {
         Kind::Folder
+    }
+}
+
+fn of_archive(path: &Path) -> Kind {
+    match OpenedFolder::open(path) {
+        Ok(opened) if sockeye::find_model(opened.path()).is_some() => Kind::Sockeye,
+        // What is wrong with it is told when it is described.
+        _ => Kind::Model,
     }
 }
 
@@ -130,11 +149,6 @@ fn of_json(bytes: &[u8]) -> Kind {
     Kind::Other(format!("a JSON object with {} keys ({}{more})", object.len(), keys.join(", ")))
 }
 
-fn is_tar(bytes: &[u8]) -> bool {
-    let (at, magic) = TAR_MAGIC;
-    bytes.get(at..at + magic.len()) == Some(magic)
-}
-
 fn start_of(mut input: impl Read) -> std::io::Result<Vec<u8>> {
     let mut start = Vec::new();
     input.by_ref().take(LOOKED_AT as u64).read_to_end(&mut start)?;
@@ -146,8 +160,10 @@ fn words_for(start: &[u8], size: Option<u64>) -> String {
     if start.is_empty() {
         return "an empty file".to_owned();
     }
-    if is_tar(start) {
-        return "a tar archive without compression; models are packed as .tar.gz".to_owned();
+    if let Some(compression::Compression { name, unpack }) = compression::of(start) {
+        return format!(
+            "{size}data packed with {name}, which is not read: unpack it first, an archive with `{unpack}`"
+        );
     }
     let text = match std::str::from_utf8(start) {
         Ok(text) => Some(text),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use kokanee_contract::Hyperparameters;
+use kokanee_contract::{Hyperparameters, hyperparameters};
 use kokanee_kernels::packed::Format;
 use kokanee_nn::artifact::{Artifact, OpenedFolder, load_parameters, read_mxnet_parameters};
 use kokanee_tensor::Tensor;
@@ -19,7 +19,7 @@ use crate::render::table::Table;
 /// Describes a model's folder or archive.
 pub(super) fn describe(path: &Path, head: usize, out: &mut String) -> Result<()> {
     let folder = OpenedFolder::open(path)?;
-    let Artifact { model, metadata } = Artifact::load(folder.path())?;
+    let Artifact { model, metadata } = folder.load()?;
     let config =
         serde_json::to_value(model.config()).context("a configuration could not be put into JSON")?;
     let _ = writeln!(
@@ -42,7 +42,12 @@ pub(super) fn describe(path: &Path, head: usize, out: &mut String) -> Result<()>
     let mut table = Table::new().words("hyperparameter").words("value").words("default");
     let differ = |(name, value): &(&String, &String)| defaults.get(*name) != Some(value);
     for (name, value) in metadata.hyperparameters.iter().filter(differ) {
-        table.row([name.as_str(), value, defaults.get(name).map_or("not set", |value| value.as_str())]);
+        let default = match defaults.get(name) {
+            Some(default) => default.as_str(),
+            None if hyperparameters::spec(name).is_some() => "not set",
+            None => "not known to this version",
+        };
+        table.row([name.as_str(), value, default]);
     }
     let _ = write!(out, "\nhyperparameters that are not the defaults:\n{table}");
 

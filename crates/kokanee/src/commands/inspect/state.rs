@@ -72,8 +72,8 @@ pub(super) fn describe(path: &Path, head: usize, out: &mut String) -> Result<()>
         "and the defaults of all other hyperparameters, but for limits; computed with {} threads\n",
         identity.threads
     );
-    let metric = Hyperparameters::resolve(&identity.hyperparameters)
-        .map_or(Metric::Perplexity, |h| h.optimized_metric);
+    let metric = Hyperparameters::resolve_stored(&identity.hyperparameters)
+        .map_or(Metric::Perplexity, |stored| stored.hyperparameters.optimized_metric);
     history(&Report::new(metric, run.best, run.history), head, out);
 
     let folder = file.parent().unwrap_or(path);

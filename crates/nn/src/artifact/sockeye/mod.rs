@@ -11,6 +11,7 @@ mod networks;
 mod read_config;
 #[cfg(test)]
 mod tests;
+mod version;
 mod vocabulary;
 mod write_config;
 mod yaml;
@@ -18,14 +19,15 @@ mod yaml;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
+use kokanee_contract::BeamSearchRule;
+use kokanee_formats::{FolderUpdate, StagedFile, folder_update, link};
+
+use super::{Artifact, ArtifactError, Metadata, OpenedFolder, mxnet};
+use crate::{Model, ModelConfig, ModelError, ParameterMismatch};
 use names::Adopted;
 
-use super::{Artifact, ArtifactError, Metadata, OpenedFolder, mxnet, write_whole};
-use crate::{Model, ModelConfig, ModelError, ParameterMismatch};
-
-/// The version whose layout is written.
-pub const EXPORTED_VERSION: &str = "1.18.106";
 const BEST_PARAMETERS: &str = "params.best";
+const PARAMETERS_PREFIX: &str = "params.";
 const CONFIG_FILE: &str = "config";
 const VERSION_FILE: &str = "version";
 /// What a model of ours knows and Sockeye's layout has no place for. Sockeye does not look at it.
@@ -43,6 +45,8 @@ pub struct ImportOptions<'a> {
     pub parameters: Option<&'a Path>,
     /// The folder of the vocabularies; otherwise the model's.
     pub vocabularies: Option<&'a Path>,
+    /// The rule of the beam search; otherwise that of the Sockeye that wrote the model.
+    pub beam_search_rule: Option<BeamSearchRule>,
 }
 
 /// A model that was Sockeye's.
@@ -68,11 +72,50 @@ pub struct Imported {
 pub fn import(path: &Path, options: &ImportOptions<'_>) -> Result<Imported, ArtifactError> {
     let opened = OpenedFolder::open(path)?;
     // A temporary folder tells a user nothing.
-    read_folder(opened.path(), options).map_err(|error| error.relocated(opened.path(), path))
+    read_folder(opened.path(), options).map_err(|error| {
+        match error.relocated(opened.path(), opened.shown_folder()) {
+            // To be given as it was: a sub-folder of an archive is no path.
+            ArtifactError::NothingToImport { .. } => ArtifactError::NothingToImport { path: path.to_owned() },
+            error => error,
+        }
+    })
+}
+
+/// Whether a model of Sockeye lies here: a configuration and parameters under one of their names, whole or not.
+pub fn holds_model(folder: &Path) -> bool {
+    let is_there = |name: &str| std::fs::symlink_metadata(folder.join(name)).is_ok_and(|m| !m.is_dir());
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    let has_parameters = || {
+        entries
+            .flatten()
+            .any(|entry| entry.file_name().as_encoded_bytes().starts_with(PARAMETERS_PREFIX.as_bytes()))
+    };
+    CONFIG_NAMES.iter().any(|name| is_there(name)) && has_parameters()
+}
+
+/// The folder of a model of Sockeye: this one or its one sub-folder with one.
+pub fn find_model(folder: &Path) -> Option<PathBuf> {
+    if holds_model(folder) {
+        return Some(folder.to_owned());
+    }
+    let mut found =
+        std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).filter(|path| holds_model(path));
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
+}
+
+/// What Sockeye's version wrote, as far as the folder says; for people.
+pub fn version_of(folder: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(folder.join(VERSION_FILE)).ok()?;
+    Some(text.trim().chars().take(40).collect())
 }
 
 fn read_folder(path: &Path, options: &ImportOptions<'_>) -> Result<Imported, ArtifactError> {
+    if super::opened::holds_model(path) && find_config(path).is_err() {
+        return Err(ArtifactError::NothingToImport { path: path.to_owned() });
+    }
     let (folder, config_path) = find_config(path)?;
+    folder_update::finish(&folder)?;
     let parameters_path = find_parameters(&folder, options.parameters)?;
     let vocabularies = options.vocabularies.unwrap_or(&folder);
     let source_path = find_one(vocabularies, &SOURCE_VOCABULARIES)?;
@@ -111,6 +154,8 @@ fn read_folder(path: &Path, options: &ImportOptions<'_>) -> Result<Imported, Art
         metadata = read_metadata(&metadata_path)?;
     }
     metadata.lengths.check().map_err(damaged)?;
+    let rule = options.beam_search_rule;
+    version::set_search_rule(&folder, model.config(), rule, &mut metadata.hyperparameters, &mut notes);
     let source_vocabulary = vocabulary::read(&source_path, model.config().source_vocabulary)?;
     let target_vocabulary = vocabulary::read(&target_path, model.config().target_vocabulary)?;
     Ok(Imported { artifact: Artifact { model, metadata }, source_vocabulary, target_vocabulary, notes })
@@ -118,18 +163,18 @@ fn read_folder(path: &Path, options: &ImportOptions<'_>) -> Result<Imported, Art
 
 /// Writes a model as a folder of Sockeye 1.18.106, which is made where it is missing: `params.best` (a file, not a link),
 /// `config`, `version`, `vocab.src.0.json`, `vocab.trg.0.json`; and `kokanee.json`, from which [`import`] gets back what that
-/// layout has no place for (hyperparameters, how the training went). Each file is written whole or not at all, `config` last.
+/// layout has no place for (hyperparameters, how the training went). All files appear as one. Returns what a user should know.
 ///
 /// Words are in the order of their ids. Sockeye needs counts of the training data for nothing but its log; they are 0.
 ///
 /// # Errors
-/// When a vocabulary does not fit the model, or the system refuses.
+/// When a vocabulary does not fit the model, the folder holds a model of Sockeye's own, or the system refuses.
 pub fn export(
     artifact: &Artifact,
     source_vocabulary: &[String],
     target_vocabulary: &[String],
     folder: &Path,
-) -> Result<(), ArtifactError> {
+) -> Result<Vec<String>, ArtifactError> {
     let Artifact { model, metadata } = artifact;
     let config = model.config();
     for (side, words, size) in [
@@ -138,22 +183,39 @@ pub fn export(
     ] {
         vocabulary::check(words, size).map_err(|reason| ArtifactError::Vocabulary { side, reason })?;
     }
-    std::fs::create_dir_all(folder).map_err(|e| ArtifactError::io("create the folder", folder, e))?;
+    check_replaceable(folder)?;
     let tensors: Vec<_> = model.parameters().iter().map(|p| (p.name.as_str(), &*p.value)).collect();
-    mxnet::write_parameters(&folder.join(BEST_PARAMETERS), &tensors)?;
-    vocabulary::write(&folder.join(SOURCE_VOCABULARIES[0]), source_vocabulary)?;
-    vocabulary::write(&folder.join(TARGET_VOCABULARIES[0]), target_vocabulary)?;
-    write_text(&folder.join(VERSION_FILE), EXPORTED_VERSION)?;
+    let mut update = FolderUpdate::begin(folder)?;
+    update.write(BEST_PARAMETERS, |file: &mut StagedFile| {
+        let path = file.path().to_owned();
+        mxnet::write(file, &tensors).map_err(|e| ArtifactError::io("write", &path, e))
+    })?;
     let json = serde_json::to_string_pretty(metadata).expect("metadata are plain data");
-    write_text(&folder.join(METADATA_FILE), &(json + "\n"))?;
     let limits = ["max_seq_len_source", "max_seq_len_target"]
         .map(|name| metadata.hyperparameters.get(name).and_then(|value| value.parse().ok()));
     let description = write_config::describe(config, &metadata.lengths, limits);
-    write_text(&folder.join(CONFIG_FILE), &description.to_text())
+    let (version, notes) = version::to_write(&metadata.hyperparameters);
+    for (name, text) in [
+        (SOURCE_VOCABULARIES[0], vocabulary::to_text(source_vocabulary)),
+        (TARGET_VOCABULARIES[0], vocabulary::to_text(target_vocabulary)),
+        (VERSION_FILE, version.to_owned()),
+        (METADATA_FILE, json + "\n"),
+        (CONFIG_FILE, description.to_text()),
+    ] {
+        update.write_bytes(name, text.as_bytes())?;
+    }
+    update.commit()?;
+    Ok(notes)
 }
 
-fn write_text(path: &Path, text: &str) -> Result<(), ArtifactError> {
-    write_whole(path, |file| file.write_all(text.as_bytes()))
+/// Sockeye's own model folders are not written over: what [`export`] wrote has `kokanee.json` beside it.
+fn check_replaceable(folder: &Path) -> Result<(), ArtifactError> {
+    if folder_update::path_of(folder, METADATA_FILE).is_file() {
+        return Ok(());
+    }
+    let names = [BEST_PARAMETERS, CONFIG_FILE, VERSION_FILE, SOURCE_VOCABULARIES[0], TARGET_VOCABULARIES[0]];
+    let foreign = names.iter().map(|name| folder.join(name)).find(|path| path.symlink_metadata().is_ok());
+    foreign.map_or(Ok(()), |path| Err(ArtifactError::NotOurs { path }))
 }
 
 /// The model with its parameters; what could not be packed is reported by its gates only.
@@ -176,17 +238,20 @@ fn load(config: ModelConfig, mut adopted: Adopted) -> Result<Model, ModelError> 
 
 /// The folder that holds a configuration, which is the one given or its only sub-folder with one, and the configuration.
 fn find_config(path: &Path) -> Result<(PathBuf, PathBuf), ArtifactError> {
-    if let Ok(config) = find_one(path, &CONFIG_NAMES) {
-        return Ok((path.to_owned(), config));
+    match find_one(path, &CONFIG_NAMES) {
+        Err(ArtifactError::NotSockeye { .. }) => {}
+        found => return found.map(|config| (path.to_owned(), config)),
     }
     let mut found = Vec::new();
     for entry in std::fs::read_dir(path).map_err(|e| ArtifactError::io("list", path, e))? {
         let folder = entry.map_err(|e| ArtifactError::io("list", path, e))?.path();
-        found.extend(find_one(&folder, &CONFIG_NAMES).ok().map(|config| (folder, config)));
+        if folder.is_dir() && holds_model(&folder) {
+            found.push(folder);
+        }
     }
     match found.len() {
         0 => Err(not_sockeye(path, "config, nor config.yaml")),
-        1 => Ok(found.remove(0)),
+        1 => find_one(&found[0], &CONFIG_NAMES).map(|config| (found.remove(0), config)),
         count => {
             Err(not_sockeye(path, &format!("config of its own, but {count} sub-folders with one: name one")))
         }
@@ -195,21 +260,35 @@ fn find_config(path: &Path) -> Result<(PathBuf, PathBuf), ArtifactError> {
 
 /// The first of these files that is there.
 fn find_one(folder: &Path, names: &[&str]) -> Result<PathBuf, ArtifactError> {
-    let mut paths = names.iter().map(|name| folder.join(name));
-    paths.find(|path| path.is_file()).ok_or_else(|| not_sockeye(folder, &names.join(", nor ")))
+    for name in names {
+        let path = folder_update::path_of(folder, name);
+        refuse_dangling(&path, "")?;
+        if path.is_file() {
+            return Ok(path);
+        }
+    }
+    Err(not_sockeye(folder, &names.join(", nor ")))
+}
+
+/// A link whose file is not there must not be taken for nothing: something else would be read in its place.
+fn refuse_dangling(path: &Path, remedy: &'static str) -> Result<(), ArtifactError> {
+    link::dangling(path)
+        .map_or(Ok(()), |target| Err(ArtifactError::Dangling { path: path.to_owned(), target, remedy }))
 }
 
 fn find_parameters(folder: &Path, given: Option<&Path>) -> Result<PathBuf, ArtifactError> {
+    let other = ", or name other parameters with --params";
     if let Some(given) = given {
-        let inside = folder.join(given);
-        let path = if inside.is_file() { inside } else { given.to_owned() };
-        return if path.is_file() {
-            Ok(path)
-        } else {
-            Err(not_sockeye(folder, &given.display().to_string()))
-        };
+        for path in [folder.join(given), given.to_owned()] {
+            refuse_dangling(&path, other)?;
+            if path.is_file() {
+                return Ok(path);
+            }
+        }
+        return Err(not_sockeye(folder, &given.display().to_string()));
     }
-    let best = folder.join(BEST_PARAMETERS);
+    let best = folder_update::path_of(folder, BEST_PARAMETERS);
+    refuse_dangling(&best, other)?;
     if best.is_file() {
         return Ok(best);
     }
@@ -217,18 +296,22 @@ fn find_parameters(folder: &Path, given: Option<&Path>) -> Result<PathBuf, Artif
     for entry in std::fs::read_dir(folder).map_err(|e| ArtifactError::io("list", folder, e))? {
         let path = entry.map_err(|e| ArtifactError::io("list", folder, e))?.path();
         let name = path.file_name().and_then(|name| name.to_str());
-        let number: Option<u64> = name.and_then(|name| name.strip_prefix("params.")?.parse().ok());
+        let number: Option<u64> = name.and_then(|name| name.strip_prefix(PARAMETERS_PREFIX)?.parse().ok());
         if let Some(number) = number
-            && path.is_file()
+            && !path.is_dir()
             && newest.as_ref().is_none_or(|(highest, _)| number > *highest)
         {
             newest = Some((number, path));
         }
     }
     match newest {
-        Some((_, path)) => Ok(path),
-        None => find_one(folder, &["params.mxnet"])
-            .map_err(|_| not_sockeye(folder, "params.best, nor params.NNNNN, nor params.mxnet")),
+        Some((_, path)) => refuse_dangling(&path, other).map(|()| path),
+        None => find_one(folder, &["params.mxnet"]).map_err(|error| match error {
+            ArtifactError::NotSockeye { .. } => {
+                not_sockeye(folder, "params.best, nor params.NNNNN, nor params.mxnet")
+            }
+            error => error,
+        }),
     }
 }
 

@@ -97,7 +97,14 @@ impl Adopted {
                 .push(format!("the gates of {cell}_{kind} are {shapes} and should be alike"));
         } else {
             let mut extents = gates[&order[0]].shape().extents().to_vec();
-            extents[0] *= order.len();
+            // No file holds so many numbers; one that says so has no other, and is no model.
+            let Some(packed_rows) = extents[0].checked_mul(order.len()) else {
+                self.mismatch
+                    .misshapen
+                    .push(format!("the gates of {cell}_{kind} have {} rows each", extents[0]));
+                return;
+            };
+            extents[0] = packed_rows;
             let values = order.iter().flat_map(|gate| gates[gate].data()).copied().collect();
             let packed = format!("{cell}_{kind}");
             self.insert(packed.clone(), &packed, Tensor::from_vec(extents, values));

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use kokanee_contract::special_ids::SPECIAL_SYMBOLS;
 
-use crate::artifact::{ArtifactError, write_whole};
+use crate::artifact::ArtifactError;
 
 /// Reads a vocabulary of `size` words, in the order of their ids.
 ///
@@ -62,17 +62,11 @@ pub(super) fn check(words: &[String], size: usize) -> Result<(), String> {
     }
 }
 
-/// Writes a vocabulary, words in the order of their ids, whole or not at all.
-///
-/// # Errors
-/// When the system refuses.
-pub(super) fn write(path: &Path, words: &[String]) -> Result<(), ArtifactError> {
-    write_whole(path, |file| {
-        let mut before = "{";
-        for (id, word) in words.iter().enumerate() {
-            write!(file, "{before}\n    {}: {id}", serde_json::to_string(word)?)?;
-            before = ",";
-        }
-        writeln!(file, "\n}}")
-    })
+/// A vocabulary as JSON, words in the order of their ids.
+pub(super) fn to_text(words: &[String]) -> String {
+    let lines = words.iter().enumerate().map(|(id, word)| {
+        let quoted = serde_json::to_string(word).expect("a word is plain data");
+        format!("\n    {quoted}: {id}")
+    });
+    format!("{{{}\n}}\n", lines.collect::<Vec<_>>().join(","))
 }

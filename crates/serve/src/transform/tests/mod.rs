@@ -352,7 +352,30 @@ fn two_jobs_do_not_write_into_one_folder() {
         capitals(content_type, accept, body)
     };
     run(&job, &invoke, &Silent).unwrap();
-    assert!(matches!(inner.lock().unwrap().take(), Some(Err(TransformError::Busy { .. }))));
+    let error = inner.lock().unwrap().take().unwrap().unwrap_err();
+    assert!(matches!(error, TransformError::Lock(_)));
+    let text = error.to_string();
+    assert!(text.contains(&format!("process {} (", std::process::id())), "{text}");
+    assert!(text.contains("is writing into this folder"), "{text}");
+}
+
+#[test]
+fn what_others_put_into_the_folder_meanwhile_is_not_replaced() {
+    let work = Workplace::new(&[("1", "a\n")]);
+    let job = work.job(text());
+    let put = |content_type: &str, accept: &str, body: Vec<u8>| {
+        fs::write(work.path("out/1.out"), "mine").unwrap();
+        capitals(content_type, accept, body)
+    };
+    let error = run(&job, &put, &Silent).unwrap_err().to_string();
+    assert!(
+        error.contains("1.out: the file exists, but somebody has put it there while the job was running"),
+        "{error}"
+    );
+    assert_eq!(fs::read(work.path("out/1.out")).unwrap(), b"mine");
+    let left: Vec<_> =
+        fs::read_dir(work.path("out")).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
 }
 
 #[test]

@@ -59,7 +59,11 @@ fn missing_files_are_named() {
         check(|folder| std::fs::remove_file(folder.join(file)).unwrap(), &[expected]);
     }
     let case = golden(CASE);
-    let options = ImportOptions { parameters: Some(Path::new("params.77")), vocabularies: case.parent() };
+    let options = ImportOptions {
+        parameters: Some(Path::new("params.77")),
+        vocabularies: case.parent(),
+        ..ImportOptions::default()
+    };
     let message = import(&case, &options).err().unwrap().to_string();
     assert!(message.contains("it has no params.77"), "{message}");
     let message = import(Path::new("no/such"), &ImportOptions::default()).err().unwrap().to_string();
@@ -255,4 +259,107 @@ fn vocabularies_that_do_not_fit_are_not_exported() {
     let mut twice = target_vocabulary.clone();
     twice[7] = twice[8].clone();
     refused(&source_vocabulary, &twice, "the target vocabulary cannot be exported: the word `");
+}
+
+/// A whole model of Sockeye's, which is there without the shared material.
+fn micro_model() -> tempfile::TempDir {
+    let folder = tempdir().unwrap();
+    let from = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sockeye-1.10.5/lstm"));
+    for name in ["config", "params.best", "version", "vocab.src.json", "vocab.trg.json"] {
+        std::fs::copy(from.join(name), folder.path().join(name)).unwrap();
+    }
+    folder
+}
+
+#[test]
+#[cfg(unix)]
+fn links_without_their_files_are_refused_and_nothing_is_taken_instead() {
+    use std::os::unix::fs::symlink;
+    let refused = |folder: &Path, parameters: Option<&str>, expected: &str| {
+        let options = ImportOptions { parameters: parameters.map(Path::new), ..ImportOptions::default() };
+        let message = import(folder, &options).err().unwrap().to_string();
+        assert!(message.contains(expected), "`{message}` should contain `{expected}`");
+    };
+    let remedy =
+        "which does not exist: copy the file that it stands for too, or name other parameters with --params";
+    for (link, others) in [("params.best", "params.00042"), ("params.00043", "params.00042")] {
+        let folder = micro_model();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::rename(path("params.best"), path(others)).unwrap();
+        symlink("params.00017", path(link)).unwrap();
+        refused(folder.path(), None, &format!("/{link} is a link to params.00017, {remedy}"));
+        refused(folder.path(), Some(link), &format!("/{link} is a link to params.00017, {remedy}"));
+        let options = ImportOptions { parameters: Some(Path::new(others)), ..ImportOptions::default() };
+        assert!(import(folder.path(), &options).is_ok());
+    }
+    for (name, other) in [
+        ("vocab.src.json", "vocab.src.0.json"),
+        ("vocab.trg.json", "vocab.trg.0.json"),
+        ("config", "config.yaml"),
+    ] {
+        // Sockeye looks for both names: the one that is there must not hide the one that is missing.
+        let (link, kept) = if name == "config" { (name, other) } else { (other, name) };
+        let folder = micro_model();
+        let path = |name: &str| folder.path().join(name);
+        if name != kept {
+            std::fs::rename(path(name), path(kept)).unwrap();
+        }
+        symlink("elsewhere", path(link)).unwrap();
+        refused(folder.path(), None, &format!("/{link} is a link to elsewhere, which does not exist"));
+    }
+}
+
+#[test]
+fn a_model_of_kokanee_is_not_imported() {
+    let folder = micro_model();
+    let Imported { artifact, .. } = import(folder.path(), &ImportOptions::default()).unwrap();
+    let place = tempdir().unwrap();
+    for inner in ["", "inner"] {
+        let path = place.path().join("m").join(inner);
+        Artifact::save(&artifact.model, &artifact.metadata, &path).unwrap();
+        let message = import(&place.path().join("m"), &ImportOptions::default()).err().unwrap().to_string();
+        assert!(message.contains("is a model of Kokanee already: use it as it is"), "{message}");
+    }
+}
+
+#[test]
+fn a_model_of_sockeye_that_is_to_be_loaded_says_how_to_import_it() {
+    let folder = micro_model();
+    let message = Artifact::load(folder.path()).err().unwrap().to_string();
+    let told = format!(
+        "`kokanee import {} --output FOLDER` makes a model of Kokanee of it",
+        folder.path().display()
+    );
+    assert!(
+        message.contains("it has no config.json; it holds a model of Sockeye") && message.contains(&told),
+        "{message}"
+    );
+    std::fs::remove_file(folder.path().join("params.best")).unwrap();
+    let message = Artifact::load(folder.path()).err().unwrap().to_string();
+    assert!(message.ends_with("it has no config.json"), "{message}");
+}
+
+#[test]
+fn sockeyes_own_folder_is_not_exported_over() {
+    let folder = micro_model();
+    let Imported { artifact, source_vocabulary, target_vocabulary, .. } =
+        import(folder.path(), &ImportOptions::default()).unwrap();
+    let before = std::fs::read(folder.path().join("params.best")).unwrap();
+    let export = |place: &Path| export(&artifact, &source_vocabulary, &target_vocabulary, place);
+    let message = export(folder.path()).unwrap_err().to_string();
+    assert!(message.contains("params.best is there and was not written by Kokanee"), "{message}");
+    assert_eq!(std::fs::read(folder.path().join("params.best")).unwrap(), before);
+    let own = tempdir().unwrap();
+    export(own.path()).unwrap();
+    export(own.path()).unwrap();
+}
+
+#[test]
+fn gates_that_say_they_have_more_rows_than_numbers_fit_are_misshapen() {
+    let gate = || Tensor::from_vec([usize::MAX / 2, 0], Vec::new());
+    let saved =
+        ["i", "f", "c", "o"].map(|gate_name| (format!("encoder_rnn_l0_i2h_{gate_name}_weight"), gate()));
+    let adopted = Adopted::new(saved.into_iter().collect());
+    assert_eq!(adopted.mismatch.misshapen.len(), 1, "{:?}", adopted.mismatch.misshapen);
+    assert!(adopted.mismatch.misshapen[0].contains("the gates of encoder_rnn_l0_i2h_weight have"));
 }

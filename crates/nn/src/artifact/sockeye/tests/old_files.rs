@@ -127,6 +127,8 @@ fn check(
     write_saved(&folder.path().join("params.00007"), &change_saved(saved));
     let config = parse(&std::fs::read_to_string(case.join("config.yaml")).unwrap()).unwrap();
     std::fs::write(folder.path().join("config"), change_config(config).to_text()).unwrap();
+    // The golden cases have none: there the rule follows from source_with_eos.
+    std::fs::write(folder.path().join(VERSION_FILE), "1.18.106").unwrap();
     for side in ["src", "trg"] {
         let file = format!("vocab.{side}.json");
         std::fs::copy(case.with_file_name(&file), folder.path().join(&file)).unwrap();
@@ -241,7 +243,7 @@ fn a_model_is_found_in_an_archive_and_in_its_sub_folder() {
 fn the_parameter_file_is_the_best_the_newest_or_the_one_given() {
     let case = golden("rnn_lstm_dot_zero");
     let first = |folder: &Path, parameters: Option<&Path>| {
-        let options = ImportOptions { vocabularies: case.parent(), parameters };
+        let options = ImportOptions { vocabularies: case.parent(), parameters, ..ImportOptions::default() };
         let imported = import(folder, &options).unwrap();
         imported.artifact.model.parameters().iter().next().unwrap().value.data()[0]
     };
@@ -261,4 +263,77 @@ fn the_parameter_file_is_the_best_the_newest_or_the_one_given() {
     assert_eq!(first(folder.path(), None), 4.0);
     assert_eq!(first(folder.path(), Some(Path::new("params.00009"))), 2.0);
     assert_eq!(first(folder.path(), Some(&folder.path().join("params.00010"))), 3.0);
+}
+
+/// A model that Sockeye 1.10.5 trained, copied, without its version.
+fn micro_model() -> tempfile::TempDir {
+    let folder = tempdir().unwrap();
+    let from = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sockeye-1.10.5/lstm"));
+    for name in ["config", "params.best", "vocab.src.json", "vocab.trg.json"] {
+        std::fs::copy(from.join(name), folder.path().join(name)).unwrap();
+    }
+    folder
+}
+
+fn rule_and_notes(folder: &Path, asked: Option<BeamSearchRule>) -> (String, Vec<String>) {
+    let options = ImportOptions { beam_search_rule: asked, ..ImportOptions::default() };
+    let Imported { artifact, notes, .. } = import(folder, &options).unwrap();
+    let notes = notes.into_iter().filter(|note| note.contains("beam_search_rule")).collect();
+    (artifact.metadata.hyperparameters["beam_search_rule"].clone(), notes)
+}
+
+#[test]
+fn the_search_rule_is_that_of_the_version_that_wrote_the_model() {
+    let folder = micro_model();
+    let check = |version: &str, expected: &str| {
+        std::fs::write(folder.path().join("version"), version).unwrap();
+        assert_eq!(rule_and_notes(folder.path(), None), (expected.to_owned(), Vec::new()), "{version}");
+    };
+    for version in ["1.10.5", "1.12.2\n", "1.18.0", "1.18.8"] {
+        check(version, "sockeye_1_12");
+    }
+    for version in ["1.18.9", "1.18.106\n", "1.18.115", "1.19.0", "2.1.0"] {
+        check(version, "sockeye_1_18");
+    }
+    let unknown = |expected: &str| {
+        let (rule, notes) = rule_and_notes(folder.path(), None);
+        assert_eq!(rule, "sockeye_1_12");
+        assert!(notes.len() == 1 && notes[0].contains(expected), "{notes:?}");
+        assert!(notes[0].contains("of 1.18.9 or later with --beam-search-rule sockeye_1_18"), "{notes:?}");
+    };
+    for garbage in ["", "latest", "1.18"] {
+        std::fs::write(folder.path().join("version"), garbage).unwrap();
+        unknown(&format!("the file `version` says {garbage:?}"));
+    }
+    std::fs::remove_file(folder.path().join("version")).unwrap();
+    unknown("there is no file `version`");
+    let asked = rule_and_notes(folder.path(), Some(BeamSearchRule::Sockeye1_18));
+    assert_eq!(asked, ("sockeye_1_18".to_owned(), Vec::new()));
+    // What was there from 1.18.12 on says as much as the version.
+    let config = folder.path().join("config");
+    let text = std::fs::read_to_string(&config).unwrap();
+    assert_eq!(text.matches("config_data: ").count(), 1, "{text}");
+    let from = text.find("config_data: ").unwrap();
+    let end = from + text[from..].find('\n').unwrap();
+    std::fs::write(&config, format!("{}\n  source_with_eos: true{}", &text[..end], &text[end..])).unwrap();
+    assert_eq!(rule_and_notes(folder.path(), None), ("sockeye_1_18".to_owned(), Vec::new()));
+}
+
+#[test]
+fn an_export_names_a_version_that_searches_as_the_model_does() {
+    let folder = micro_model();
+    for (rule, version, notes) in
+        [(BeamSearchRule::Sockeye1_12, "1.18.8", 1), (BeamSearchRule::Sockeye1_18, "1.18.106", 0)]
+    {
+        let options = ImportOptions { beam_search_rule: Some(rule), ..ImportOptions::default() };
+        let Imported { artifact, source_vocabulary, target_vocabulary, .. } =
+            import(folder.path(), &options).unwrap();
+        let place = tempdir().unwrap();
+        let said = export(&artifact, &source_vocabulary, &target_vocabulary, place.path()).unwrap();
+        assert_eq!(said.len(), notes, "{said:?}");
+        assert_eq!(std::fs::read_to_string(place.path().join("version")).unwrap(), version);
+        // The version alone says it as well.
+        std::fs::remove_file(place.path().join("kokanee.json")).unwrap();
+        assert_eq!(rule_and_notes(place.path(), None), (rule.as_str().to_owned(), Vec::new()));
+    }
 }

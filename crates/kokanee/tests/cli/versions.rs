@@ -1,0 +1,73 @@
+//! Models and states that earlier versions wrote go on working; `tests/versions/README.md` says how they were made.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::workplace::{Workplace, copy, said};
+
+/// The settings that the states were trained with, as `make.sh` has them.
+const SETTINGS: &str = "--set batch_size=16 --set num_threads=1 --set max_seq_len_source=12 --set max_seq_len_target=12 \
+     --set seed=7 --set num_embed_source=8 --set num_embed_target=8 --set learning_rate=0.01 \
+     --set checkpoint_frequency_num_batches=10 --set max_num_batches=40 --resume";
+const RNN: &str = "--set rnn_num_hidden=16";
+const CNN: &str = "--set encoder_type=cnn --set decoder_type=cnn --set cnn_num_hidden=16 --set num_layers_encoder=1 \
+     --set num_layers_decoder=1";
+
+fn versions() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/versions")
+}
+
+/// Every version's folder.
+fn all() -> Vec<PathBuf> {
+    let folders = fs::read_dir(versions()).unwrap().map(|entry| entry.unwrap().path());
+    let mut folders: Vec<_> = folders.filter(|path| path.join("rnn").is_dir()).collect();
+    folders.sort();
+    assert!(folders.len() >= 2, "{folders:?}");
+    folders
+}
+
+#[test]
+fn models_of_every_version_say_the_same_words_in_every_precision() {
+    let input = versions().join("data/input.txt").display().to_string();
+    for folder in all() {
+        for kind in ["rnn", "cnn"] {
+            for precision in ["f32", "bf16", "int8"] {
+                let model = folder.join(kind).display().to_string();
+                let args =
+                    ["translate", "-q", "--model", &*model, "--precision", precision, "--input", &*input];
+                let work = Workplace::new();
+                let answer = said(work.command(&args)).well();
+                let expected = fs::read_to_string(folder.join(format!("{kind}-{precision}.txt"))).unwrap();
+                assert_eq!(answer.stdout, expected, "{model} in {precision}");
+                assert_eq!(answer.stderr, "", "{model}");
+            }
+        }
+    }
+}
+
+/// Sums are rounded in another order by other instruction sets, so figures are compared, not bits.
+#[test]
+fn states_of_every_version_are_gone_on_from() {
+    const TOLERANCE: f64 = 1e-3;
+    let data = versions().join("data").display().to_string();
+    for folder in all() {
+        for (kind, settings) in [("rnn", RNN), ("cnn", CNN)] {
+            let work = Workplace::new();
+            copy(&folder.join(format!("{kind}-state")), &work.path("state"));
+            let line = format!("train --train {data}/train.rec --validation {data}/val.rec --vocab {data}");
+            let said =
+                work.run(&format!("{line} --output m --checkpoints state {settings} {SETTINGS}")).well();
+            assert!(said.stdout.contains("resumed after update 20"), "{said:?}");
+            let figures = |text: &str| -> Vec<f64> {
+                let after = |line: &str| line.split("Validation-perplexity=").nth(1)?.parse().ok();
+                text.lines().filter_map(after).collect()
+            };
+            let recorded = fs::read_to_string(folder.join(format!("{kind}-resumed.txt"))).unwrap();
+            let (got, want) = (figures(&said.stdout), figures(&recorded));
+            assert_eq!((got.len(), want.len()), (2, 2), "{said:?}");
+            for (got, want) in got.iter().zip(&want) {
+                assert!((got / want - 1.0).abs() < TOLERANCE, "{}: {got}, was {want}", folder.display());
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! A model's folder, found where the user says: the folder itself, its one sub-folder, or an archive of either.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use kokanee_formats::{FileDigest, folder_update, link};
+
+use super::error::Elsewhere;
+use super::{Artifact, ArtifactError, CONFIG_FILE, Digests, config_file, sockeye, unpack};
+
+/// A model's folder that may have been a `model.tar.gz`: then it is unpacked into a temporary folder that lives as long as
+/// this value.
+pub struct OpenedFolder {
+    path: PathBuf,
+    /// The path as a user knows it.
+    shown: PathBuf,
+    /// What the model that was loaded last says of its files.
+    files: Mutex<Digests>,
+    _unpacked: Option<tempfile::TempDir>,
+}
+
+impl OpenedFolder {
+    /// Opens a folder or an archive. Where the model lies in its one sub-folder, that one is opened. An update of the folder
+    /// that was interrupted is finished.
+    ///
+    /// # Errors
+    /// When there is nothing, or the archive is unsafe or damaged.
+    pub fn open(path: &Path) -> Result<OpenedFolder, ArtifactError> {
+        if path.is_dir() {
+            let (folder, shown) = Self::locate(path, path)?;
+            folder_update::finish(&folder)?;
+            return Ok(OpenedFolder { path: folder, shown, files: Mutex::default(), _unpacked: None });
+        }
+        if let Some(target) = link::dangling(path) {
+            return Err(ArtifactError::Dangling { path: path.to_owned(), target, remedy: "" });
+        }
+        if !path.exists() {
+            return Err(ArtifactError::NotFound { path: path.to_owned() });
+        }
+        let unpacked = tempfile::tempdir().map_err(|e| ArtifactError::io("unpack", path, e))?;
+        unpack(path, unpacked.path())?;
+        let (folder, shown) = Self::locate(unpacked.path(), path)?;
+        Ok(OpenedFolder { path: folder, shown, files: Mutex::default(), _unpacked: Some(unpacked) })
+    }
+
+    fn locate(folder: &Path, shown: &Path) -> Result<(PathBuf, PathBuf), ArtifactError> {
+        if holds_model(folder) || sockeye::holds_model(folder) {
+            return Ok((folder.to_owned(), shown.to_owned()));
+        }
+        let mut names = subfolders_with(folder, holds_model);
+        match names.len() {
+            1 => {
+                let name = names.remove(0);
+                Ok((folder.join(&name), shown.join(name)))
+            }
+            // What is missing is said by whoever looks for it.
+            0 => Ok((folder.to_owned(), shown.to_owned())),
+            _ => Err(ArtifactError::SeveralModels { path: shown.to_owned(), folders: names }),
+        }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder as a user knows it.
+    pub fn shown_folder(&self) -> &Path {
+        &self.shown
+    }
+
+    /// The path of a file in it as a user knows it, for messages: in the archive, if it was one.
+    pub fn shown(&self, file: &str) -> PathBuf {
+        self.shown.join(file)
+    }
+
+    /// Loads the model; errors name files as [`shown`](Self::shown) does.
+    ///
+    /// # Errors
+    /// As [`Artifact::load`].
+    pub fn load(&self) -> Result<Artifact, ArtifactError> {
+        let loaded = Artifact::load_with_digests(&self.path);
+        let (artifact, files) = loaded.map_err(|error| error.relocated(&self.path, &self.shown))?;
+        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
+        Ok(artifact)
+    }
+
+    /// Reads a file of the model that [`load`](Self::load) has loaded; `None` where it is absent.
+    ///
+    /// # Errors
+    /// When the system refuses, or the file is not the one that the model's `config.json` was written with, also where another
+    /// process has replaced the model since.
+    pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>, ArtifactError> {
+        let bytes = match folder_update::read(&self.path, file) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(ArtifactError::io("read", &self.shown(file), error)),
+        };
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        match config_file::foreign(&files, file, &FileDigest::of(&bytes)) {
+            None => Ok(Some(bytes)),
+            Some(reason) => Err(ArtifactError::damaged(&self.shown(file), reason)),
+        }
+    }
+}
+
+/// Repeats an attempt that failed while another process replaced the model.
+pub(super) fn unless_replaced<T>(
+    folder: &Path,
+    mut attempt: impl FnMut() -> Result<T, ArtifactError>,
+) -> Result<T, ArtifactError> {
+    /// A training that writes a model this often while one is read is not a real one.
+    const MOST_ATTEMPTS: usize = 20;
+    let config = || folder_update::read(folder, CONFIG_FILE).ok();
+    let mut left = MOST_ATTEMPTS;
+    loop {
+        let before = config();
+        left -= 1;
+        match attempt() {
+            Err(_) if left > 0 && config() != before => {}
+            result => return result,
+        }
+    }
+}
+
+/// Whether a model of Kokanee lies here.
+pub(super) fn holds_model(folder: &Path) -> bool {
+    let path = folder_update::path_of(folder, CONFIG_FILE);
+    path.is_file() || link::dangling(&path).is_some()
+}
+
+/// Names of the visible sub-folders of which `holds` is true, in order.
+fn subfolders_with(folder: &Path, holds: impl Fn(&Path) -> bool) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let visible = entries.flatten().filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
+    let holding = visible.filter(|entry| entry.path().is_dir() && holds(&entry.path()));
+    let mut names: Vec<_> = holding.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// What a folder without a model of Kokanee holds instead.
+pub(super) fn elsewhere(folder: &Path) -> Elsewhere {
+    if sockeye::holds_model(folder) || !subfolders_with(folder, sockeye::holds_model).is_empty() {
+        return Elsewhere::Sockeye;
+    }
+    Elsewhere::Nowhere
+}
