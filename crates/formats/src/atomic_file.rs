@@ -23,26 +23,25 @@ impl AtomicFile {
     /// # Errors
     /// When the system refuses.
     pub fn create(path: &Path) -> Result<Self, FileError> {
+        Self::create_after(path, |_| Ok(()))
+    }
+
+    /// As [`create`](Self::create); `note` is told the temporary file's path before it exists.
+    pub(crate) fn create_after(
+        path: &Path,
+        mut note: impl FnMut(&Path) -> io::Result<()>,
+    ) -> Result<Self, FileError> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(OWN_PREFIX).suffix(".part");
-        #[cfg(unix)]
-        {
-            // A temporary file is private by default; this one becomes an ordinary file, so umask decides.
-            use std::os::unix::fs::PermissionsExt as _;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let file = builder.tempfile_in(folder_of(path)).map_err(FileError::io(path, "create the file"))?;
+        // As any new file, and not private as temporary files are: umask decides who may read it.
+        let make = |path: &Path| note(path).and_then(|()| File::create_new(path));
+        let file = builder.make_in(folder_of(path), make).map_err(FileError::io(path, "create the file"))?;
         Ok(Self { output: BufWriter::with_capacity(1 << 18, file), path: path.to_owned(), bytes: 0 })
     }
 
     /// Bytes written so far.
     pub fn bytes(&self) -> u64 {
         self.bytes
-    }
-
-    /// The name it has until then.
-    pub fn temporary_path(&self) -> &Path {
-        self.output.get_ref().path()
     }
 
     /// The name the file will have.

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::atomic_file::folder_of;
 use crate::folder_update::is_same_file;
 use crate::utc::utc;
 use crate::{AtomicFile, FileError, OWN_PREFIX};
@@ -127,27 +128,37 @@ impl FolderLock {
             }
             let holder =
                 serde_json::to_string(&Holder::this_process()).expect("a holder is plain data") + "\n";
-            file.set_len(0)
-                .and_then(|()| file.rewind())
-                .and_then(|()| file.write_all(holder.as_bytes()))
+            // From here on the file goes with this value, also where the disk is full.
+            let mut lock = Self { file, path: path.clone(), made: Vec::new(), warning };
+            lock.file
+                .set_len(0)
+                .and_then(|()| lock.file.rewind())
+                .and_then(|()| lock.file.write_all(holder.as_bytes()))
                 .map_err(io("write into the folder"))?;
-            return Ok(Self { file, path, made: Vec::new(), warning });
+            return Ok(lock);
         }
         let busy =
             io::Error::new(ErrorKind::ResourceBusy, "other processes lock and release it all the time");
         Err(io("lock")(busy).into())
     }
 
-    /// Writes down the temporary file of one that is being written below the folder: it is removed by the next who locks the folder if this process is killed.
+    /// Begins a file below the folder. Its temporary name is written down before, so that the next who locks the folder removes
+    /// what a killed process leaves of it.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn remember_temporary(&mut self, file: &AtomicFile) -> Result<(), FileError> {
-        let below = file.path().parent().and_then(|parent| parent.strip_prefix(self.folder()).ok());
-        let path = below.and_then(|below| Some(below.join(file.temporary_path().file_name()?)));
-        let Some(temporary) = path.and_then(|path| path.to_str().map(str::to_owned)) else { return Ok(()) };
-        let line = serde_json::to_string(&Temporary { temporary }).expect("plain data") + "\n";
-        self.file.write_all(line.as_bytes()).map_err(FileError::io(&self.path, "write into the folder"))
+    pub fn begin_file(&mut self, path: &Path) -> Result<AtomicFile, FileError> {
+        let below = folder_of(path).strip_prefix(self.folder()).map(Path::to_owned);
+        AtomicFile::create_after(path, |temporary| {
+            let name = temporary.file_name().unwrap_or_default();
+            let Some(temporary) =
+                below.as_ref().ok().and_then(|below| below.join(name).to_str().map(str::to_owned))
+            else {
+                return Ok(());
+            };
+            let line = serde_json::to_string(&Temporary { temporary })? + "\n";
+            self.file.write_all(line.as_bytes())
+        })
     }
 
     /// What a user should know: the file system has no locks.
@@ -174,8 +185,11 @@ impl Drop for FolderLock {
 impl Holder {
     fn this_process() -> Self {
         let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-        let command: String =
-            words.collect::<Vec<_>>().join(" ").chars().take(LONGEST_COMMAND_CHARS).collect();
+        let words = words.collect::<Vec<_>>().join(" ");
+        let mut command: String = words.chars().take(LONGEST_COMMAND_CHARS).collect();
+        if command.len() < words.len() {
+            command.push('…');
+        }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Self { kokanee_pid: std::process::id(), command, since }
     }
@@ -295,12 +309,14 @@ mod tests {
             fs::write(place.path().join(name), "x").unwrap();
         }
         let mut lock = FolderLock::acquire(place.path()).unwrap();
-        let written = AtomicFile::create(&place.path().join("sub/x")).unwrap();
-        lock.remember_temporary(&written).unwrap();
+        let written = lock.begin_file(&place.path().join("sub/x")).unwrap();
         let left = fs::read_to_string(&path).unwrap()
             + "{\"temporary\":\"sub/notes.part\"}\n{\"temporary\":\"../x\"}\n";
+        let named = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(OWN_PREFIX.as_bytes());
+        let found =
+            fs::read_dir(place.path().join("sub")).unwrap().flatten().find(|file| named(&file.file_name()));
+        let kept = found.unwrap().path();
         // The process dies: neither cleans up.
-        let kept = place.path().join("sub").join(written.temporary_path().file_name().unwrap());
         drop((lock, written));
         fs::write(&kept, "half").unwrap();
         fs::write(&path, left).unwrap();

@@ -18,7 +18,7 @@ mod manifest;
 mod tests;
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -338,26 +338,37 @@ pub fn finish_before_listing(folder: &Path) -> Result<(), FileError> {
     }
 }
 
-/// Reads a file of the folder from where [`path_of`] says; an update that is moved into place meanwhile does no harm.
+/// Opens a file of the folder where [`path_of`] says; that another process moves it into its place meanwhile does no harm.
+///
+/// # Errors
+/// When the file is absent or the system refuses.
+pub fn open(folder: &Path, name: &str) -> io::Result<File> {
+    /// Between two looks at a name another process can move it once; more looks than this see more than one update.
+    const MOST_LOOKS: usize = 20;
+    for _ in 1..MOST_LOOKS {
+        let path = path_of(folder, name);
+        match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound && path != folder.join(name) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound && path != path_of(folder, name) => {}
+            result => return result,
+        }
+    }
+    File::open(path_of(folder, name))
+}
+
+/// Reads a file of the folder; see [`open`].
 ///
 /// # Errors
 /// When the file is absent or the system refuses.
 pub fn read(folder: &Path, name: &str) -> io::Result<Vec<u8>> {
-    /// Between two looks at a name another process can move it once.
-    const MOST_LOOKS: usize = 5;
-    let mut looks = 1;
-    loop {
-        let path = path_of(folder, name);
-        match fs::read(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound && looks < MOST_LOOKS => {
-                if path_of(folder, name) == path {
-                    return Err(error);
-                }
-                looks += 1;
-            }
-            result => return result,
-        }
-    }
+    let mut bytes = Vec::new();
+    open(folder, name)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Whether a name stands for a file in a folder itself, and not for one elsewhere.
+pub fn is_plain_name(name: &str) -> bool {
+    manifest::is_plain(name)
 }
 
 /// What [`recover`] found.

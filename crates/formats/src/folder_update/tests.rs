@@ -152,6 +152,29 @@ fn an_update_of_a_live_process_is_read_through_and_left_alone() {
 }
 
 #[test]
+fn a_set_can_become_a_folder_of_its_own() {
+    let folder = folder();
+    let mut update = FolderUpdate::begin(folder.path()).unwrap();
+    update.write_bytes("numbers", b"1").unwrap();
+    let staged = update.staged("numbers");
+    update
+        .place("again", |path| fs::hard_link(&staged, path).map_err(FileError::io(path, "link the file")))
+        .unwrap();
+    assert!(!folder.path().join("set-1").exists());
+    update.commit_as("set-1").unwrap();
+    let mut expected = expected(&OLD);
+    expected
+        .extend([("set-1/numbers".to_owned(), "1".to_owned()), ("set-1/again".to_owned(), "1".to_owned())]);
+    assert_eq!(content(folder.path()), expected);
+
+    // A name that is taken by a folder with something in it stays as it is, and nothing else is left.
+    let mut update = FolderUpdate::begin(folder.path()).unwrap();
+    update.write_bytes("numbers", b"2").unwrap();
+    update.commit_as("set-1").unwrap_err();
+    assert_eq!(content(folder.path()), expected);
+}
+
+#[test]
 fn a_dropped_update_leaves_nothing() {
     let folder = folder();
     drop(staged(folder.path()));

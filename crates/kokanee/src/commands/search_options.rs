@@ -60,12 +60,26 @@ pub(crate) struct SearchOptions {
 const FREQUENT_WORDS: usize = 1000;
 
 impl SearchOptions {
-    /// Opens a model that decodes as asked.
+    /// Opens a model that decodes as asked; what of it this version does not know is told on stderr.
     ///
     /// # Errors
     /// When it cannot be opened, when the lexicon cannot or is another model's, and when a value is not valid by the table of
     /// hyperparameters.
     pub(crate) fn open(&self, model: &Path, nbest: usize, attention: bool) -> Result<Translator> {
+        self.open_telling(model, nbest, attention, |note| say(&format!("note: {note}")))
+    }
+
+    /// As [`open`](Self::open), with another place for notes.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn open_telling(
+        &self,
+        model: &Path,
+        nbest: usize,
+        attention: bool,
+        tell: impl Fn(&str),
+    ) -> Result<Translator> {
         let mut translator = Translator::open(model, process::team(usize::from(self.threads))?)?;
         if let Some(precision) = self.precision.as_deref().and_then(InferencePrecision::from_name) {
             translator = translator.in_format(format_of(precision));
@@ -86,9 +100,7 @@ impl SearchOptions {
             translator =
                 translator.with_shortlists(Arc::new(move |source| lexicon.targets(source, frequent).into()));
         }
-        for note in &translator.notes {
-            say(&format!("note: {note}"));
-        }
+        translator.notes.iter().for_each(|note| tell(note));
         translator.search = self.search(&translator, nbest, attention)?;
         Ok(translator)
     }

@@ -126,7 +126,9 @@ impl ServeArgs {
         let load = {
             let metrics = Arc::clone(&metrics);
             move || {
-                let translator = search.open(&model, 1, false).map_err(LoadError::from)?;
+                let translator = search
+                    .open_telling(&model, 1, false, |note| tracing::warn!("{note}"))
+                    .map_err(LoadError::from)?;
                 Ok(Service::start(translator, service, metrics)?)
             }
         };

@@ -71,3 +71,40 @@ fn states_of_every_version_are_gone_on_from() {
         }
     }
 }
+
+/// A model as a later version may leave it, in all that this one can bear.
+#[test]
+fn a_model_of_a_later_version_is_used_with_a_note() {
+    let work = Workplace::new();
+    copy(&versions().join("0.1.0/rnn"), &work.path("m"));
+    let mut config: serde_json::Value = serde_json::from_str(&work.read("m/config.json")).unwrap();
+    config["kokanee_version"] = "7.0.0".into();
+    config["hyperparameters"]["attention_heads"] = "4".into();
+    config["hyperparameters"]["optimizer_type"] = "lion".into();
+    config["tokenizer"] = "none".into();
+    work.write("m/config.json", config.to_string());
+    let notes = [
+        "note: the hyperparameter `attention_heads` (\"4\") is not known",
+        "note: the hyperparameter `optimizer_type`",
+    ];
+    work.write("in.txt", "a\n");
+    for line in
+        ["translate -q --model m --input in.txt", "score -q --model m --source in.txt --target in.txt"]
+    {
+        let said = work.run(line).well();
+        assert!(notes.iter().all(|note| said.stderr.contains(note)), "{said:?}");
+    }
+    let described = work.run("inspect m").well().stdout;
+    assert!(described.contains("not known to this version"), "{described}");
+
+    config["hyperparameters"]["beam_search_rule"] = "sockeye_3".into();
+    work.write("m/config.json", config.to_string());
+    work.run("translate --model m --input in.txt").refused(&["beam_search_rule", "sockeye_3"]);
+    config["hyperparameters"]["beam_search_rule"] = "sockeye_1_12".into();
+    config["model"]["decoder"]["heads"] = 4.into();
+    work.write("m/config.json", config.to_string());
+    work.run("translate --model m --input in.txt").refused(&[
+        "m/config.json cannot be used: it describes a model by model.decoder.heads = 4",
+        "Kokanee 7.0.0 wrote it, and this is 0.1.0",
+    ]);
+}

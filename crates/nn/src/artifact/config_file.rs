@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kokanee_formats::{FileDigest, version};
+use kokanee_formats::{FileDigest, folder_update, version};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -114,6 +114,9 @@ pub(super) fn parse(path: &Path, text: &[u8]) -> Result<ConfigFile, ArtifactErro
         )));
     }
     metadata.lengths.check().map_err(damaged)?;
+    if let Some(name) = files.keys().find(|name| !folder_update::is_plain_name(name)) {
+        return Err(damaged(format!("its \"files\" name {name:?}, which is no file of the model's folder")));
+    }
     Ok(ConfigFile { model, metadata, files })
 }
 

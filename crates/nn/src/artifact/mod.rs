@@ -138,12 +138,12 @@ impl Artifact {
             Err(e) => return Err(ArtifactError::io("read", &path, e)),
         };
         let config_file::ConfigFile { model, metadata, files } = config_file::parse(&path, &text)?;
-        let parameters = folder_update::path_of(folder, PARAMETERS_FILE);
-        if !parameters.exists() {
-            return Err(missing(folder, PARAMETERS_FILE));
-        }
-        let (tensors, digest) = load_digested(&parameters)?;
         let shown = folder.join(PARAMETERS_FILE);
+        let (tensors, digest) = match folder_update::open(folder, PARAMETERS_FILE) {
+            Ok(file) => load_digested(file, &shown)?,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Err(missing(folder, PARAMETERS_FILE)),
+            Err(e) => return Err(ArtifactError::io("read", &shown, e)),
+        };
         if let Some(reason) = config_file::foreign(&files, PARAMETERS_FILE, &digest) {
             return Err(ArtifactError::damaged(&shown, reason));
         }

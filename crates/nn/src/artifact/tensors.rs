@@ -64,15 +64,18 @@ pub fn write_tensors(out: &mut impl Write, tensors: &[(&str, &Tensor)]) -> io::R
 /// # Errors
 /// When the file cannot be read or is damaged.
 pub fn load_parameters(path: &Path) -> Result<HashMap<String, Tensor>, ArtifactError> {
-    load_digested(path).map(|(tensors, _)| tensors)
+    let file = File::open(path).map_err(|e| ArtifactError::io("read", path, e))?;
+    load_digested(file, path).map(|(tensors, _)| tensors)
 }
 
-/// [`load_parameters`] with the digest of the file that was read.
-pub(super) fn load_digested(path: &Path) -> Result<(HashMap<String, Tensor>, FileDigest), ArtifactError> {
+/// The tensors of an open file, with the digest of what was read; `path` stands in errors.
+pub(super) fn load_digested(
+    file: File,
+    path: &Path,
+) -> Result<(HashMap<String, Tensor>, FileDigest), ArtifactError> {
     let io = |e| ArtifactError::io("read", path, e);
     let damaged =
         |reason: String| ArtifactError::damaged(path, format!("not a whole safetensors file: {reason}"));
-    let file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
     let mut input = Digesting::new(BufReader::with_capacity(PIECE_BYTES, file));
 

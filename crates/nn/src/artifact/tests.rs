@@ -266,6 +266,14 @@ fn what_a_later_version_adds_is_passed_over_unless_it_shapes_the_model() {
     });
     let message = message.err().unwrap();
     assert!(message.contains("unknown variant `mgu`") && message.ends_with(told), "{message}");
+    let outside = |config: &mut serde_json::Value| {
+        config["files"]["../secret"] = serde_json::json!({"bytes": 1, "crc32": "00000000"});
+    };
+    let message = load_changed(outside).err().unwrap();
+    assert!(
+        message.contains("its \"files\" name \"../secret\", which is no file of the model's folder"),
+        "{message}"
+    );
     let message = load_changed(|config| config["algorithm"] = "deepar".into()).err().unwrap();
     assert!(message.contains("it is a model of the algorithm \"deepar\"; expected \"seq2seq\""), "{message}");
 }

@@ -93,10 +93,8 @@ impl Journal {
                 |problem: String| TransformError::Journal { path: path.clone(), line: number, problem };
             let entry: Finished = serde_json::from_slice(line).map_err(|error| damaged(error.to_string()))?;
             if entry.format != FORMAT {
-                return Err(damaged(format!(
-                    "expected format {FORMAT}, got {}; a later version wrote it",
-                    entry.format
-                )));
+                let later = if entry.format > FORMAT { "; a later version wrote it" } else { "" };
+                return Err(damaged(format!("expected format {FORMAT}, got {}{later}", entry.format)));
             }
             entries.insert(entry.output.clone(), entry);
         }
@@ -112,9 +110,7 @@ impl Journal {
     pub(super) fn begin(&mut self, path: &Path) -> Result<AtomicFile, TransformError> {
         let folder = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).map_err(TransformError::io(folder, "make the folder"))?;
-        let file = AtomicFile::create(path)?;
-        self.lock.remember_temporary(&file)?;
-        Ok(file)
+        Ok(self.lock.begin_file(path)?)
     }
 
     /// What is known of an output, whether or not the file is still there.

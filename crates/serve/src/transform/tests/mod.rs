@@ -336,10 +336,15 @@ fn a_list_that_was_cut_short_is_mended_and_a_damaged_one_is_refused() {
     fs::write(&list, [b"{}\n", whole.as_slice()].concat()).unwrap();
     let error = run(&job, &capitals, &Silent).unwrap_err().to_string();
     assert!(error.contains(".kokanee-transform.jsonl:1: this list of finished files is damaged"), "{error}");
-    let later = String::from_utf8(whole).unwrap().replace("\"format\":1", "\"format\":9");
-    fs::write(&list, later).unwrap();
-    let error = run(&job, &capitals, &Silent).unwrap_err().to_string();
-    assert!(error.contains("expected format 1, got 9"), "{error}");
+    for (format, expected) in [
+        ("9", "expected format 1, got 9; a later version wrote it;"),
+        ("0", "expected format 1, got 0; remove it"),
+    ] {
+        let text = String::from_utf8(whole.clone()).unwrap();
+        fs::write(&list, text.replace("\"format\":1", &format!("\"format\":{format}"))).unwrap();
+        let error = run(&job, &capitals, &Silent).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 #[test]
