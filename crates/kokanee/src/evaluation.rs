@@ -169,9 +169,9 @@ mod tests {
             tokens: tokens(text).map(str::to_owned).collect(),
             ids: Vec::new(),
             score: 1.0,
-            matrix: Vec::new(),
+            matrix: kokanee_serve::AttentionMatrix::default(),
         };
-        Answer { source: Vec::new(), unknown: 0, in_pieces: false, hypotheses: vec![sentence] }
+        Answer { source: Vec::new(), unknown: 0, pieces: 0, hypotheses: vec![sentence] }
     }
 
     #[track_caller]

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use anyhow::Result;
+use kokanee_serve::ServerError;
 use kokanee_serve::transform::InvokeError;
 use kokanee_train::TrainError;
 
@@ -36,12 +37,19 @@ impl fmt::Display for InternalFault {
 
 impl std::error::Error for InternalFault {}
 
+/// What the first panic said, and where it was.
+static SAID: Mutex<Option<String>> = Mutex::new(None);
+
+/// What a panic said that was caught elsewhere, if there was one.
+pub(crate) fn said() -> Option<String> {
+    SAID.lock().ok().and_then(|said| said.clone())
+}
+
 /// Runs `work`, turning a panic into an [`InternalFault`].
 ///
 /// # Errors
 /// Those of `work`, and the fault.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    static SAID: Mutex<Option<String>> = Mutex::new(None);
     // The message and the place are known only to the hook. The first panic is the cause; others follow from it.
     panic::set_hook(Box::new(|info| {
         if let Ok(mut said) = SAID.lock() {
@@ -89,6 +97,7 @@ pub(crate) fn is_our_fault(error: &anyhow::Error) -> bool {
         cause.is::<InternalFault>()
             || cause.downcast_ref::<TrainError>().is_some_and(|error| !error.is_user_error())
             || cause.downcast_ref::<InvokeError>().is_some_and(|error| error.is_internal)
+            || matches!(cause.downcast_ref(), Some(ServerError::Broken | ServerError::Loading))
     })
 }
 
@@ -129,6 +138,13 @@ mod tests {
         assert!(describe(&error).contains("a bad thing") && describe(&error).contains("exit.rs"));
         check(error, "please report it", OUR_FAULT);
         check(anyhow!("x"), "x", OUTSIDE);
+    }
+
+    #[test]
+    fn a_server_that_broke_down_is_our_fault_and_one_without_a_model_is_not() {
+        check(ServerError::Broken.into(), "the log says why", OUR_FAULT);
+        check(anyhow::Error::from(ServerError::Loading).context("x"), "the log says why", OUR_FAULT);
+        check(ServerError::Load("no model".into()).into(), "no model", OUTSIDE);
     }
 
     #[test]

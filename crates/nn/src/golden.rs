@@ -336,7 +336,7 @@ impl Golden {
                 let off = hypothesis
                     .attention
                     .iter()
-                    .flatten()
+                    .flat_map(|row| &row.weights)
                     .zip(forced.iter().flatten())
                     .fold(0f32, |m, (a, b)| m.max((a - b).abs()));
                 if off > 1e-5 || hypothesis.attention.len() != hypothesis.scored_tokens {

@@ -3,6 +3,7 @@
 use kokanee_contract::special_ids::UNK;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
+use crate::attention::AttentionMatrix;
 use crate::codec::Configuration;
 use crate::translator::Sentence;
 
@@ -37,15 +38,15 @@ impl Answered {
     }
 
     /// The attention of the best hypothesis, if wanted.
-    pub fn matrix(&self) -> Option<&[Vec<f32>]> {
-        let best = self.hypotheses.first().map_or(&[][..], |best| &best.matrix);
+    pub fn matrix(&self) -> Option<&AttentionMatrix> {
+        let best = self.hypotheses.first().map_or(AttentionMatrix::nothing(), |best| &best.matrix);
         self.configuration.attention_matrix.then_some(best)
     }
 
     /// For each target token of the best hypothesis the index of the source token it looks at most, if wanted.
     pub fn alignments(&self) -> Option<Vec<u32>> {
-        let best = self.hypotheses.first().map_or(&[][..], |best| &best.matrix);
-        self.configuration.alignments.then(|| best.iter().map(|row| strongest(row) as u32).collect())
+        let best = self.hypotheses.first().map_or(&[][..], |best| best.matrix.rows());
+        self.configuration.alignments.then(|| best.iter().map(|row| row.strongest() as u32).collect())
     }
 
     /// The text of a hypothesis, with unknown words replaced where that is wanted.
@@ -54,22 +55,11 @@ impl Answered {
             return sentence.text();
         }
         let tokens = sentence.tokens.iter().enumerate().map(|(place, token)| {
-            let looked_at = || self.source.get(strongest(sentence.matrix.get(place)?));
+            let looked_at = || self.source.get(sentence.matrix.rows().get(place)?.strongest());
             if sentence.ids[place] == UNK { looked_at().unwrap_or(token) } else { token }
         });
         tokens.map(String::as_str).collect::<Vec<_>>().join(" ")
     }
-}
-
-/// Index of the greatest weight; the first among equals.
-fn strongest(row: &[f32]) -> usize {
-    let mut best = 0;
-    for (index, weight) in row.iter().enumerate() {
-        if *weight > row[best] {
-            best = index;
-        }
-    }
-    best
 }
 
 impl Serialize for Answered {

@@ -21,18 +21,17 @@ use http_body_util::StreamBody;
 use hyper::body::Frame;
 use serde_json::json;
 
-use crate::codec::{MediaType, Reader};
+use crate::codec::MediaType;
 use crate::config::ServerSettings;
 use crate::conversation::{Conversation, Source, Stream};
 use crate::error::{Code, ServeError};
-use crate::incoming::{BodyBudget, Incoming, Whole, too_large};
+use crate::incoming::{Incoming, too_large};
 use crate::journal::Journal;
+use crate::memory::{Counted, Share};
 use crate::metrics::{self, Metrics};
 use crate::page;
 use crate::service::{Service, ended};
 
-/// Memory for the bodies of all requests together, unless a single one may be larger.
-const BODY_BUDGET_BYTES: usize = 64 << 20;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What all requests share.
@@ -40,7 +39,6 @@ pub(crate) struct App {
     phase: RwLock<Phase>,
     pub(crate) settings: ServerSettings,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) budget: BodyBudget,
 }
 
 /// What the server is at.
@@ -56,8 +54,7 @@ pub(crate) enum Phase {
 
 impl App {
     pub(crate) fn new(settings: ServerSettings, metrics: Arc<Metrics>) -> Self {
-        let budget = BodyBudget::new(BODY_BUDGET_BYTES.max(2 * settings.max_held_bytes()));
-        Self { phase: RwLock::new(Phase::Loading), settings, metrics, budget }
+        Self { phase: RwLock::new(Phase::Loading), settings, metrics }
     }
 
     pub(crate) fn enter(&self, phase: Phase) {
@@ -134,10 +131,7 @@ async fn keep_journal(State(app): State<Arc<App>>, mut request: Request, next: N
     request.extensions_mut().insert(Arc::clone(&journal));
     let mut response = match caught(next.run(request)).await {
         Some(response) => response,
-        None => refuse(
-            &journal,
-            ServeError::new(Code::Internal, "a fault of Kokanee; please report what the log says"),
-        ),
+        None => refuse(&journal, ServeError::new(Code::Internal, "a bug in Kokanee; please report it")),
     };
     if let Ok(id) = HeaderValue::from_str(&journal.id) {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -171,8 +165,12 @@ pub(crate) fn refuse(journal: &Journal, error: ServeError) -> Response {
 }
 
 /// Faults of ours carry the id that stands in the log.
-fn named(journal: &Journal, error: ServeError) -> ServeError {
-    if error.code == Code::Internal { error.with("id", journal.id.as_str()) } else { error }
+fn named(journal: &Journal, mut error: ServeError) -> ServeError {
+    if error.code == Code::Internal {
+        error.message.push_str("; the log says more under the id in details");
+        return error.with("id", journal.id.as_str());
+    }
+    error
 }
 
 pub(crate) fn status(code: Code) -> StatusCode {
@@ -235,9 +233,11 @@ async fn answer(
     let settings = &app.settings;
     let limit = settings.max_held_bytes();
     if settings.max_payload_bytes().is_none() && from != MediaType::Json {
-        let source = Source::Streamed(Box::new(Stream::new(incoming, from)));
-        let conversation = Conversation::new(service, source, to, Arc::clone(&journal.tally));
-        return stream(conversation, to, journal).await;
+        let source = Source::Streamed(Box::new(Stream::new(incoming, from, service.share())));
+        let (share, tally) = (service.share(), Arc::clone(&journal.tally));
+        let unsent = share.another();
+        let conversation = Conversation::new(service, source, to, share, tally);
+        return stream(conversation, to, unsent, journal).await;
     }
     if content_length(headers).is_some_and(|length| length > limit as u64) {
         // Who asks before sending is told without having sent.
@@ -246,12 +246,9 @@ async fn answer(
         }
         return Err(too_large(limit));
     }
-    let Whole { bytes, share } = incoming.whole(limit, &app.budget).await?;
-    let instances = Reader::read_all(from, &bytes)?;
-    drop(bytes);
-    let answer = service.answer_all(instances, to, Some(settings.deadline), &journal.tally).await?;
-    drop(share);
-    Ok(([(CONTENT_TYPE, to.header())], answer).into_response())
+    let body = incoming.whole(limit, service.share()).await?;
+    let answer = service.answer_in_time(from, to, body, settings.deadline, &journal.tally).await?;
+    Ok(([(CONTENT_TYPE, to.header())], Body::new(answer)).into_response())
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {
@@ -281,30 +278,42 @@ fn media_types(headers: &HeaderMap) -> Result<(MediaType, MediaType), ServeError
 async fn stream(
     mut conversation: Conversation,
     to: MediaType,
+    unsent: Share,
     journal: &Arc<Journal>,
 ) -> Result<Response, ServeError> {
     let first = conversation.next_piece().await?;
     let begun = Some((conversation, first, Arc::clone(journal)));
-    let pieces = unfold(begun, async |state| {
-        let (mut conversation, first, journal) = state?;
-        let piece = match first {
-            Some(piece) => Ok(Some(piece)),
-            None => conversation.next_piece().await,
-        };
-        match piece {
-            Ok(Some(piece)) => {
-                let frame: Result<Frame<Bytes>, BrokenOff> = Ok(Frame::data(piece.into()));
-                Some((frame, Some((conversation, None, journal))))
-            }
-            Ok(None) => {
-                journal.end(StatusCode::OK.as_u16());
-                None
-            }
-            Err(error) => {
-                let error = named(&journal, error);
-                journal.failed(&error);
-                journal.end(error.code.status());
-                Some((Err(BrokenOff), None))
+    let pieces = unfold(begun, move |state| {
+        // Counted until it is sent.
+        let mut piece = Counted { bytes: Vec::new(), share: unsent.another() };
+        async move {
+            let (mut conversation, first, journal) = state?;
+            let next = async {
+                let Some(bytes) = (match first {
+                    Some(bytes) => Some(bytes),
+                    None => conversation.next_piece().await?,
+                }) else {
+                    return Ok(None);
+                };
+                piece.share.grow(bytes.capacity()).await?;
+                piece.bytes = bytes;
+                Ok(Some(piece))
+            };
+            match next.await {
+                Ok(Some(piece)) => {
+                    let frame: Result<Frame<Bytes>, BrokenOff> = Ok(Frame::data(Bytes::from_owner(piece)));
+                    Some((frame, Some((conversation, None, journal))))
+                }
+                Ok(None) => {
+                    journal.end(StatusCode::OK.as_u16());
+                    None
+                }
+                Err(error) => {
+                    let error = named(&journal, error);
+                    journal.failed(&error);
+                    journal.end(error.code.status());
+                    Some((Err(BrokenOff), None))
+                }
             }
         }
     });

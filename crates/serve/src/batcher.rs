@@ -24,6 +24,15 @@ const RATE_WINDOW: Duration = Duration::from_secs(1);
 /// The longest time a client is told to wait before it tries again, in seconds.
 const LONGEST_RETRY_SECONDS: f64 = 30.0;
 
+/// Failures of the decoder within [`FaultLimits::window`] after which it is left alone: making it anew takes the time of loading
+/// a model, and whoever knows an input that it fails on could make it do nothing else.
+const MOST_FAULTS: usize = 5;
+const FAULT_WINDOW: Duration = Duration::from_secs(60);
+/// Tokens from which a sentence counts as long.
+const LONG_TOKENS: usize = 256;
+/// The part of the queue's tokens that long sentences leave to others.
+const RESERVE: usize = 4;
+
 /// Makes the decoder: at the start, and anew when it failed.
 pub(crate) type Make = Box<dyn Fn() -> Result<Decoding, String> + Send>;
 
@@ -39,6 +48,8 @@ pub(crate) struct EngineFault;
 pub(crate) enum Refused {
     /// The queue is full; seconds after which it may not be.
     Full(u32),
+    /// The decoder fails again and again; seconds after which it is tried once more.
+    Failing(u32),
     /// The decoder has ended.
     Ended,
 }
@@ -48,6 +59,20 @@ pub(crate) enum Refused {
 pub(crate) struct QueueLimits {
     pub(crate) sentences: usize,
     pub(crate) tokens: usize,
+}
+
+/// How often the decoder may fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FaultLimits {
+    /// In the time of `window`; one more, and nothing is decoded for as long.
+    pub(crate) most: usize,
+    pub(crate) window: Duration,
+}
+
+impl Default for FaultLimits {
+    fn default() -> Self {
+        Self { most: MOST_FAULTS, window: FAULT_WINDOW }
+    }
 }
 
 /// The queue and its thread. Dropping it ends the thread.
@@ -63,11 +88,15 @@ struct Shared {
     limits: QueueLimits,
     sentences: Arc<Semaphore>,
     tokens: Arc<Semaphore>,
+    /// The tokens that long sentences may have of these.
+    long_tokens: Arc<Semaphore>,
     /// Steps of the decoder.
     steps: watch::Sender<u64>,
     /// Answers a second, as bits of an f64.
     rate: AtomicU64,
     broken: watch::Sender<bool>,
+    /// Until when nothing is decoded, where the decoder failed too often.
+    failing_until: Mutex<Option<Instant>>,
     probing: AtomicBool,
     metrics: Arc<Metrics>,
 }
@@ -107,6 +136,7 @@ struct Job {
 struct Place {
     _sentence: OwnedSemaphorePermit,
     _tokens: OwnedSemaphorePermit,
+    _long_tokens: Option<OwnedSemaphorePermit>,
 }
 
 impl Batcher {
@@ -115,6 +145,7 @@ impl Batcher {
         decoding: Decoding,
         make: Make,
         limits: QueueLimits,
+        faults: FaultLimits,
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
@@ -123,13 +154,17 @@ impl Batcher {
             limits,
             sentences: Arc::new(Semaphore::new(limits.sentences)),
             tokens: Arc::new(Semaphore::new(limits.tokens)),
+            long_tokens: Arc::new(Semaphore::new(limits.long_tokens())),
             steps: watch::Sender::new(0),
             rate: AtomicU64::new(0f64.to_bits()),
             broken: watch::Sender::new(false),
+            failing_until: Mutex::new(None),
             probing: AtomicBool::new(false),
             metrics,
         });
-        let decoder = Decoder { shared: Arc::clone(&shared), live: HashMap::new(), rate: Rate::new() };
+        let faults = Faults { limits: faults, recent: VecDeque::new() };
+        let (shared_too, live) = (Arc::clone(&shared), HashMap::new());
+        let decoder = Decoder { shared: shared_too, live, rate: Rate::new(), faults };
         let thread = std::thread::Builder::new()
             .name("kokanee-decoder".to_owned())
             .spawn(move || decoder.run(decoding, &make))?;
@@ -140,8 +175,10 @@ impl Batcher {
     pub(crate) fn try_submit(&self, request: Request) -> Result<oneshot::Receiver<Outcome>, Refused> {
         let shared = &self.shared;
         let full = |_| Refused::Full(shared.retry_after());
-        let tokens = shared.tokens_of(&request);
+        let (tokens, long_tokens) = shared.tokens_of(&request);
+        let long = |tokens| Arc::clone(&shared.long_tokens).try_acquire_many_owned(tokens);
         let place = Place {
+            _long_tokens: long_tokens.map(long).transpose().map_err(full)?,
             _sentence: Arc::clone(&shared.sentences).try_acquire_owned().map_err(full)?,
             _tokens: Arc::clone(&shared.tokens).try_acquire_many_owned(tokens).map_err(full)?,
         };
@@ -151,17 +188,24 @@ impl Batcher {
     /// Takes a sentence as soon as there is room.
     pub(crate) async fn submit(&self, request: Request) -> Result<oneshot::Receiver<Outcome>, Refused> {
         let shared = &self.shared;
-        let tokens = shared.tokens_of(&request);
-        let sentence = Arc::clone(&shared.sentences).acquire_owned().await.map_err(|_| Refused::Ended)?;
-        let tokens =
-            Arc::clone(&shared.tokens).acquire_many_owned(tokens).await.map_err(|_| Refused::Ended)?;
-        self.push(request, Some(Place { _sentence: sentence, _tokens: tokens }))
+        let ended = |_| Refused::Ended;
+        let (tokens, long_tokens) = shared.tokens_of(&request);
+        // Whoever waits in vain for a place among the long ones must not hold a place of others meanwhile.
+        let long_tokens = match long_tokens {
+            Some(tokens) => {
+                Some(Arc::clone(&shared.long_tokens).acquire_many_owned(tokens).await.map_err(ended)?)
+            }
+            None => None,
+        };
+        let sentence = Arc::clone(&shared.sentences).acquire_owned().await.map_err(ended)?;
+        let tokens = Arc::clone(&shared.tokens).acquire_many_owned(tokens).await.map_err(ended)?;
+        self.push(request, Some(Place { _sentence: sentence, _tokens: tokens, _long_tokens: long_tokens }))
     }
 
     /// Whether the decoder does its work within `limit`: it steps with what it has to do, or answers `probe`, which passes all
     /// that waits.
     pub(crate) async fn is_alive(&self, probe: Request, limit: Duration) -> bool {
-        if *self.shared.broken.borrow() {
+        if *self.shared.broken.borrow() || self.shared.failing().is_some() {
             return false;
         }
         let mut steps = self.shared.steps.subscribe();
@@ -170,7 +214,7 @@ impl Batcher {
         let answer = probing.as_ref().map(|_| self.push(probe, None));
         let stepped = tokio::time::timeout(limit, steps.changed()).await.is_ok_and(|changed| changed.is_ok());
         drop((answer, probing));
-        stepped && !*self.shared.broken.borrow()
+        stepped && !*self.shared.broken.borrow() && self.shared.failing().is_none()
     }
 
     /// Turns true when the decoder failed and could not be made anew.
@@ -186,6 +230,9 @@ impl Batcher {
         let mut state = self.shared.lock();
         if state.ending || *self.shared.broken.borrow() {
             return Err(Refused::Ended);
+        }
+        if let Some(seconds) = self.shared.failing() {
+            return Err(Refused::Failing(seconds));
         }
         if is_probe {
             state.queue.push_front(job)
@@ -216,9 +263,21 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A sentence longer than the whole queue takes all of it.
-    fn tokens_of(&self, request: &Request) -> u32 {
-        u32::try_from(request.source.len().clamp(1, self.limits.tokens)).unwrap_or(u32::MAX)
+    /// Places for tokens, and places among those of long sentences where it is one. A sentence longer than all there are takes all.
+    fn tokens_of(&self, request: &Request) -> (u32, Option<u32>) {
+        let tokens = |most: usize| u32::try_from(request.source.len().clamp(1, most)).unwrap_or(u32::MAX);
+        let long = self.limits.long_tokens();
+        match request.source.len() {
+            0..=LONG_TOKENS => (tokens(self.limits.tokens), None),
+            _ => (tokens(long), Some(tokens(long))),
+        }
+    }
+
+    /// Seconds for which nothing is decoded, where the decoder failed too often.
+    fn failing(&self) -> Option<u32> {
+        let until = *self.failing_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until
+            .map(|until| until.saturating_duration_since(Instant::now()).as_secs_f64().ceil().max(1.0) as u32)
     }
 
     /// Seconds in which the queue will have been worked off, at the present rate.
@@ -229,11 +288,34 @@ impl Shared {
     }
 }
 
+impl QueueLimits {
+    fn long_tokens(&self) -> usize {
+        (self.tokens - self.tokens / RESERVE).max(1)
+    }
+}
+
 /// The thread's own.
 struct Decoder {
     shared: Arc<Shared>,
     live: HashMap<Ticket, oneshot::Sender<Outcome>>,
     rate: Rate,
+    faults: Faults,
+}
+
+/// When the decoder failed.
+struct Faults {
+    limits: FaultLimits,
+    recent: VecDeque<Instant>,
+}
+
+impl Faults {
+    /// Counts a failure. Whether there were too many.
+    fn count(&mut self) -> bool {
+        let now = Instant::now();
+        self.recent.push_back(now);
+        self.recent.retain(|&fault| now.duration_since(fault) < self.limits.window);
+        self.recent.len() > self.limits.most
+    }
 }
 
 impl Decoder {
@@ -313,6 +395,9 @@ impl Decoder {
         for (_, answer) in self.live.drain() {
             let _ = answer.send(Err(EngineFault));
         }
+        if self.faults.count() && !self.wait_out() {
+            return None;
+        }
         tracing::error!(sentences = lost, "the decoder failed; it is made anew from the model's files");
         match make() {
             Ok(decoding) => {
@@ -324,10 +409,33 @@ impl Decoder {
                 self.shared.broken.send_replace(true);
                 self.shared.sentences.close();
                 self.shared.tokens.close();
+                self.shared.long_tokens.close();
                 self.shared.lock().queue.clear();
                 None
             }
         }
+    }
+}
+
+impl Decoder {
+    /// Does nothing for a while, and says so to whoever asks. False at the end.
+    fn wait_out(&mut self) -> bool {
+        let (shared, window) = (Arc::clone(&self.shared), self.faults.limits.window);
+        let until = Instant::now() + window;
+        *shared.failing_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+        let (faults, seconds) = (self.faults.recent.len(), window.as_secs());
+        tracing::error!(faults, seconds, "the decoder fails again and again; nothing is decoded for a while");
+        let mut state = shared.lock();
+        // Their channels close, which says that they must go elsewhere.
+        state.queue.clear();
+        while !state.ending
+            && let Some(left) = until.checked_duration_since(Instant::now())
+        {
+            state = shared.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        self.faults.recent.clear();
+        *shared.failing_until.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        !state.ending
     }
 }
 
@@ -356,84 +464,4 @@ impl Rate {
 }
 
 #[cfg(test)]
-mod tests {
-    use kokanee_contract::Hyperparameters;
-    use kokanee_kernels::Team;
-    use kokanee_kernels::packed::Format;
-    use kokanee_nn::{LengthStatistics, Model, ModelConfig};
-
-    use super::*;
-
-    fn decoding() -> Decoding {
-        let h = Hyperparameters {
-            num_embed_source: 4,
-            num_embed_target: 4,
-            rnn_num_hidden: 4,
-            ..Hyperparameters::default()
-        };
-        let team = Arc::new(Team::new(1));
-        let model = Model::new(ModelConfig::new(&h, 9, 9).unwrap(), &(&h).into(), &team).unwrap();
-        let lengths = LengthStatistics {
-            ratio_mean: 1.0,
-            ratio_std: 0.0,
-            longest_source: 50,
-            longest_target: 50,
-            bucket_width: 10,
-        };
-        Decoding::new(&model, &lengths, &team, Format::F32)
-    }
-
-    fn request(id: u32) -> Request {
-        Request { source: vec![id; 3], ..Request::default() }
-    }
-
-    /// A decoder that panics on the word 99, and is made anew `times` times.
-    fn batcher(times: usize) -> Batcher {
-        let made = AtomicU64::new(0);
-        let make = move || {
-            let again = made.fetch_add(1, Ordering::Relaxed) < times as u64;
-            if again { Ok(decoding()) } else { Err("no more".to_owned()) }
-        };
-        let limits = QueueLimits { sentences: 8, tokens: 64 };
-        Batcher::start(decoding(), Box::new(make), limits, Arc::default()).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_decoder_that_fails_is_made_anew() {
-        let batcher = batcher(1);
-        let healthy = batcher.try_submit(request(5)).unwrap().await.unwrap();
-        assert!(healthy.is_ok());
-        let poisoned = batcher.try_submit(request(99)).unwrap().await.unwrap();
-        assert_eq!(poisoned.unwrap_err(), EngineFault);
-        let after = batcher.submit(request(5)).await.unwrap().await.unwrap();
-        assert_eq!(after.unwrap().hypotheses, healthy.unwrap().hypotheses);
-        assert!(batcher.is_alive(request(5), Duration::from_secs(20)).await);
-        assert!(!*batcher.broken().borrow());
-    }
-
-    #[tokio::test]
-    async fn who_no_longer_asks_whether_it_is_alive_does_not_keep_others_from_it() {
-        let batcher = batcher(0);
-        for _ in 0..3 {
-            let asked = batcher.is_alive(request(5), Duration::from_secs(20));
-            // Polled once, so that the probe is on its way, then dropped.
-            let given_up = tokio::time::timeout(Duration::ZERO, asked).await;
-            assert!(given_up.is_err() || given_up == Ok(true));
-        }
-        assert!(batcher.is_alive(request(5), Duration::from_secs(20)).await);
-    }
-
-    #[tokio::test]
-    async fn a_decoder_that_cannot_be_made_anew_is_told() {
-        let batcher = batcher(0);
-        let poisoned = batcher.try_submit(request(99)).unwrap().await.unwrap();
-        assert_eq!(poisoned.unwrap_err(), EngineFault);
-        let mut broken = batcher.broken();
-        tokio::time::timeout(Duration::from_secs(20), broken.wait_for(|broken| *broken))
-            .await
-            .unwrap()
-            .unwrap();
-        assert!(!batcher.is_alive(request(5), Duration::from_secs(20)).await);
-        assert_eq!(batcher.submit(request(5)).await.unwrap_err(), Refused::Ended);
-    }
-}
+mod tests;

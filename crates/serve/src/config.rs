@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::service::DEADLINE;
+use crate::service::{DEADLINE, REQUEST_MEMORY_BYTES};
 
 /// SageMaker's own default.
 pub const DEFAULT_MAX_PAYLOAD_MB: u64 = 6;
@@ -173,6 +173,11 @@ impl ServerSettings {
     /// The largest body that is held in memory as a whole.
     pub(crate) fn max_held_bytes(&self) -> usize {
         self.max_payload_bytes().unwrap_or(bytes(MAX_PAYLOAD_MB))
+    }
+
+    /// Memory for all requests together. One may take half of it, and the largest body with its instances is more than two bodies.
+    pub fn memory_bytes(&self) -> usize {
+        REQUEST_MEMORY_BYTES.max(5 * self.max_held_bytes())
     }
 }
 

@@ -8,15 +8,24 @@ use kokanee_nn::decode::Translation;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::batcher::Outcome;
+use crate::batcher::{EngineFault, Outcome};
 use crate::codec::{MediaType, Placed, Reader, Writer};
 use crate::error::{Code, ServeError};
 use crate::incoming::Incoming;
-use crate::service::{DEADLINE, Prepared, Service, Tally, ended};
+use crate::memory::Share;
+use crate::prepared::Prepared;
+use crate::service::{DEADLINE, QUEUE_TOKENS_PER_SENTENCE, Service, Tally, decoder_failed, ended};
 
 /// Instances of one request that are on their way at a time. It keeps the decoder busy, and leaves the rest of the queue to
 /// others.
 const WINDOW: usize = 64;
+/// Their tokens, as many as such instances have on average: a few long ones must not fill the queue.
+const WINDOW_TOKENS: usize = WINDOW * QUEUE_TOKENS_PER_SENTENCE;
+/// Their memory; one instance may take more.
+const WINDOW_BYTES: usize = 8 << 20;
+/// Instances after which the thread looks after others. What is ready needs no waiting, and a task that never waits would keep
+/// everybody else, and its own deadline, waiting.
+const TURN: usize = 32;
 /// Bytes of an answer that are handed on together, where more of it is ready.
 const PIECE_BYTES: usize = 1 << 16;
 
@@ -33,11 +42,13 @@ pub(crate) struct Stream {
     incoming: Incoming,
     reader: Reader,
     has_ended: bool,
+    /// Memory for what has arrived and was not read.
+    share: Share,
 }
 
 impl Stream {
-    pub(crate) fn new(incoming: Incoming, media: MediaType) -> Self {
-        Self { incoming, reader: Reader::new(media), has_ended: false }
+    pub(crate) fn new(incoming: Incoming, media: MediaType, share: Share) -> Self {
+        Self { incoming, reader: Reader::of_stream(media), has_ended: false, share }
     }
 }
 
@@ -49,6 +60,7 @@ impl Source {
             Source::Streamed(stream) => stream,
         };
         loop {
+            stream.share.resize(stream.reader.buffered_bytes()).await?;
             if let Some(placed) = stream.reader.read()? {
                 return Ok(Some(placed));
             }
@@ -71,11 +83,24 @@ pub(crate) struct Conversation {
     service: Arc<Service>,
     source: Source,
     source_has_ended: bool,
+    /// The next instance, which waits for room in the window.
+    next: Option<Prepared>,
     pending: VecDeque<Pending>,
+    window: Window,
+    pub(crate) share: Share,
     submitted: u64,
+    /// Instances since others had their turn.
+    turn: usize,
     to: MediaType,
     writer: Option<Writer>,
     tally: Arc<Tally>,
+}
+
+/// What the pending instances have together.
+#[derive(Default)]
+struct Window {
+    tokens: usize,
+    bytes: usize,
 }
 
 /// An instance that is being decoded.
@@ -86,14 +111,25 @@ struct Pending {
 }
 
 impl Conversation {
-    pub(crate) fn new(service: Arc<Service>, source: Source, to: MediaType, tally: Arc<Tally>) -> Self {
+    /// `share` is what the source has of the memory; it grows and shrinks with what is on its way.
+    pub(crate) fn new(
+        service: Arc<Service>,
+        source: Source,
+        to: MediaType,
+        share: Share,
+        tally: Arc<Tally>,
+    ) -> Self {
         let writer = Some(Writer::new(to));
         Self {
             service,
             source,
             source_has_ended: false,
+            next: None,
             pending: VecDeque::new(),
+            window: Window::default(),
+            share,
             submitted: 0,
+            turn: 0,
             to,
             writer,
             tally,
@@ -109,11 +145,12 @@ impl Conversation {
                 && let Some(outcome) = ready(&mut front.outcome)
             {
                 self.take(outcome, &mut out)?;
+                self.rest().await;
             }
             if out.len() >= PIECE_BYTES || (!out.is_empty() && self.is_streamed()) {
                 return Ok(Some(out));
             }
-            if self.source_has_ended && self.pending.is_empty() {
+            if self.source_has_ended && self.pending.is_empty() && self.next.is_none() {
                 let Some(writer) = self.writer.take() else { return Ok(None) };
                 writer.finish(&mut out);
                 return Ok(Some(out));
@@ -124,11 +161,14 @@ impl Conversation {
 
     /// Waits for whatever comes first: the next answer, or the next instance where there is room for it.
     async fn advance(&mut self, out: &mut Vec<u8>) -> Result<(), ServeError> {
-        let has_room = !self.source_has_ended && self.pending.len() < WINDOW;
+        if let Some(prepared) = self.next.take_if(|next| self.window.has_room_for(next, self.pending.len())) {
+            return self.hand_over(prepared).await;
+        }
+        let wants_more = !self.source_has_ended && self.next.is_none();
         let source = &mut self.source;
         let Some(front) = self.pending.front_mut() else {
             let placed = source.next().await?;
-            return self.hand_over(placed).await;
+            return self.arrived(placed);
         };
         // A body that has been read has a deadline as a whole.
         let is_streamed = matches!(source, Source::Streamed(_));
@@ -136,29 +176,37 @@ impl Conversation {
         let event = tokio::select! {
             biased;
             outcome = &mut front.outcome => Event::Answered(outcome),
-            placed = source.next(), if has_room => Event::Arrived(placed?),
+            placed = source.next(), if wants_more => Event::Arrived(placed?),
             () = tokio::time::sleep_until(deadline), if is_streamed => Event::TooLate,
         };
         match event {
             Event::Answered(outcome) => self.take(outcome, out),
-            Event::Arrived(placed) => self.hand_over(placed).await,
+            Event::Arrived(placed) => self.arrived(placed),
             Event::TooLate => Err(late(DEADLINE)),
         }
     }
 
-    async fn hand_over(&mut self, placed: Option<Placed>) -> Result<(), ServeError> {
-        let Some(placed) = placed else {
-            self.source_has_ended = true;
-            return Ok(());
-        };
-        let prepared = self.service.prepare(&placed, self.to)?;
+    fn arrived(&mut self, placed: Option<Placed>) -> Result<(), ServeError> {
+        match placed {
+            Some(placed) => self.next = Some(self.service.prepare(&placed, self.to)?),
+            None => self.source_has_ended = true,
+        }
+        Ok(())
+    }
+
+    async fn hand_over(&mut self, mut prepared: Prepared) -> Result<(), ServeError> {
         let outcome = if prepared.request.source.is_empty() {
             let (answer, outcome) = oneshot::channel();
             // The receiver is here.
             let _ = answer.send(Ok(Translation::default()));
+            self.rest().await;
             outcome
         } else {
-            let submitting = self.service.submit(prepared.request.clone(), self.submitted == 0);
+            let request = self.service.request_of(&mut prepared);
+            self.share.grow(prepared.bytes).await?;
+            self.window.tokens += prepared.request.source.len();
+            self.window.bytes += prepared.bytes;
+            let submitting = self.service.submit(request, self.submitted == 0);
             let outcome = if self.is_streamed() {
                 tokio::time::timeout(DEADLINE, submitting).await.map_err(|_| late(DEADLINE))??
             } else {
@@ -171,6 +219,15 @@ impl Conversation {
         Ok(())
     }
 
+    /// Lets others have their turn, now and then.
+    async fn rest(&mut self) {
+        self.turn += 1;
+        if self.turn >= TURN {
+            self.turn = 0;
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Writes the answer of the first in line.
     fn take(
         &mut self,
@@ -180,12 +237,14 @@ impl Conversation {
         let Some(Pending { prepared, .. }) = self.pending.pop_front() else { return Ok(()) };
         let translation = match outcome {
             Ok(Ok(translation)) => translation,
-            Ok(Err(_)) => {
-                let message = "the decoder failed on one of the sentences it had; the log says more under the id in details";
-                return Err(ServeError::new(Code::Internal, message));
-            }
+            Ok(Err(EngineFault)) => return Err(decoder_failed()),
             Err(_) => return Err(ended()),
         };
+        if !prepared.request.source.is_empty() {
+            self.window.tokens -= prepared.request.source.len();
+            self.window.bytes -= prepared.bytes;
+            self.share.shrink(prepared.bytes);
+        }
         let answered = self.service.answered(prepared, translation, &self.tally);
         if let Some(writer) = &mut self.writer {
             writer.write(&answered, out);
@@ -195,6 +254,16 @@ impl Conversation {
 
     fn is_streamed(&self) -> bool {
         matches!(self.source, Source::Streamed(_))
+    }
+}
+
+impl Window {
+    /// Whether another instance may be on its way. One always may.
+    fn has_room_for(&self, next: &Prepared, pending: usize) -> bool {
+        pending == 0
+            || pending < WINDOW
+                && self.tokens + next.request.source.len() <= WINDOW_TOKENS
+                && self.bytes + next.bytes <= WINDOW_BYTES
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod answered;
 mod app;
+mod attention;
 mod batcher;
 pub mod codec;
 pub mod config;
@@ -14,8 +15,11 @@ mod conversation;
 pub mod error;
 mod incoming;
 mod journal;
+mod memory;
 pub mod metrics;
 mod page;
+mod prepared;
+mod rope;
 mod server;
 pub mod service;
 mod timed_stream;
@@ -23,6 +27,7 @@ pub mod transform;
 pub mod translator;
 
 pub use answered::Answered;
+pub use attention::AttentionMatrix;
 pub use config::{BatchStrategy, Patience, ServerSettings, SettingsError};
 pub use error::{Code, ServeError};
 pub use metrics::Metrics;

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
@@ -11,14 +11,18 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::answered::Answered;
 use crate::app::{App, Phase, status};
+use crate::batcher::EngineFault;
 use crate::codec::{Configuration, Input, Instance, MAX_BEAM_SIZE, MediaType, Place, Placed};
-use crate::error::{Code, ServeError};
+use crate::error::ServeError;
 use crate::incoming::Incoming;
 use crate::journal::Journal;
-use crate::service::Service;
+use crate::memory::{Counted, Share};
+use crate::service::{Service, decoder_failed, ended, too_late};
 
 /// The largest form.
 const MAX_FORM_BYTES: usize = 1 << 16;
+/// The largest heat map, in cells: some megabytes of HTML.
+const MAX_CELLS: usize = 1 << 16;
 /// Hypotheses shown unless asked otherwise.
 const DEFAULT_NBEST: usize = 3;
 /// The page runs nothing and loads nothing, whatever a model or a user may put into it.
@@ -40,7 +44,7 @@ struct Form {
 /// The empty page.
 pub(crate) async fn show(State(app): State<Arc<App>>) -> Response {
     let form = Form { text: String::new(), nbest: DEFAULT_NBEST };
-    page(StatusCode::OK, &app, &form, "")
+    respond(StatusCode::OK, page_of(&app, &form, ""))
 }
 
 /// The page with an answer.
@@ -51,15 +55,19 @@ pub(crate) async fn answer(
 ) -> Response {
     let mut form = Form { text: String::new(), nbest: DEFAULT_NBEST };
     let translated = async {
-        let body = Incoming::new(body, app.settings.patience).whole(MAX_FORM_BYTES, &app.budget).await?;
-        form.read(&body.bytes)?;
-        translate(&app, &form, &journal).await
+        let service = app.service()?;
+        let body = Incoming::new(body, app.settings.patience).whole(MAX_FORM_BYTES, service.share()).await?;
+        form.read(&body.bytes.into_vec())?;
+        translate(&app, &service, &form, body.share, &journal).await
     };
     match translated.await {
-        Ok(result) => page(StatusCode::OK, &app, &form, &result),
+        Ok((result, share)) => {
+            let html = page_of(&app, &form, &result).into_bytes();
+            respond(StatusCode::OK, Bytes::from_owner(Counted { bytes: html, share }))
+        }
         Err(error) => {
             let note = format!("<p class=\"error\">{}</p>", Escaped(&error.message));
-            let response = page(status(error.code), &app, &form, &note);
+            let response = respond(status(error.code), page_of(&app, &form, &note));
             journal.failed(&error);
             response
         }
@@ -84,10 +92,16 @@ impl Form {
     }
 }
 
-async fn translate(app: &App, form: &Form, journal: &Journal) -> Result<String, ServeError> {
-    let service = app.service()?;
+/// What the page shows of an answer, with its share of the memory.
+async fn translate(
+    app: &App,
+    service: &Arc<Service>,
+    form: &Form,
+    mut share: Share,
+    journal: &Journal,
+) -> Result<(String, Share), ServeError> {
     if form.text.is_empty() {
-        return Ok("<p class=\"note\">Type a sentence first.</p>".to_owned());
+        return Ok(("<p class=\"note\">Type a sentence first.</p>".to_owned(), share));
     }
     let configuration = Configuration {
         attention_matrix: true,
@@ -98,30 +112,34 @@ async fn translate(app: &App, form: &Form, journal: &Journal) -> Result<String, 
     let input = Input::Text(form.text.clone());
     let source = service.words_of(&input);
     let placed = Placed { place: Place::Instance(0), instance: Instance { input, configuration } };
-    let answered = ask(&service, placed, app, journal).await?;
-    Ok(result(&source, &answered))
+    let answered = ask(service, placed, &mut share, app, journal).await?;
+    let result = result(&source, &answered);
+    // Once here, once in the page.
+    share.resize(2 * result.len()).await?;
+    Ok((result, share))
 }
 
 /// One sentence, by the same way as all others.
 async fn ask(
     service: &Arc<Service>,
     placed: Placed,
+    share: &mut Share,
     app: &App,
     journal: &Journal,
 ) -> Result<Answered, ServeError> {
-    let prepared = service.prepare(&placed, MediaType::Json)?;
+    let mut prepared = service.prepare(&placed, MediaType::Json)?;
+    let request = service.request_of(&mut prepared);
     let answer = async {
-        let outcome = service.submit(prepared.request.clone(), true).await?.await;
-        match outcome {
+        share.grow(prepared.bytes).await?;
+        match service.submit(request, true).await?.await {
             Ok(Ok(translation)) => Ok(translation),
-            Ok(Err(_)) => Err(ServeError::new(Code::Internal, "the decoder failed; the log says more")),
-            Err(_) => Err(crate::service::ended()),
+            Ok(Err(EngineFault)) => Err(decoder_failed()),
+            Err(_) => Err(ended()),
         }
     };
     let limit = app.settings.deadline;
-    let translation = tokio::time::timeout(limit, answer)
-        .await
-        .unwrap_or_else(|_| Err(crate::service::too_late(limit, 1)))?;
+    let translation =
+        tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(too_late(limit, 1)))?;
     Ok(service.answered(prepared, translation, &journal.tally))
 }
 
@@ -136,15 +154,20 @@ fn result(source: &[String], answered: &Answered) -> String {
     }
     html.push_str("</tbody></table><p class=\"note\">Score: mean negative log-probability of a word (with the default length penalty); lower is better.</p>");
     let Some(best) = answered.hypotheses.first().filter(|best| !best.tokens.is_empty()) else { return html };
-    html.push_str("<h2>Attention</h2><div class=\"wide\"><table class=\"heat\"><thead><tr><td></td>");
+    html.push_str("<h2>Attention</h2>");
+    if source.len() * best.tokens.len() > MAX_CELLS {
+        html.push_str("<p class=\"note\">The sentence is too long to be drawn here; ask POST /invocations for its attention_matrix.</p>");
+        return html;
+    }
+    html.push_str("<div class=\"wide\"><table class=\"heat\"><thead><tr><td></td>");
     for token in source {
         let _ = write!(html, "<th scope=\"col\">{}</th>", Escaped(token));
     }
     html.push_str("</tr></thead><tbody>");
-    for (token, row) in best.tokens.iter().zip(&best.matrix) {
+    for (token, row) in best.tokens.iter().zip(best.matrix.rows()) {
         let _ = write!(html, "<tr><th scope=\"row\">{}</th>", Escaped(token));
-        for weight in row {
-            let _ = write!(html, "{}", Cell(*weight));
+        for weight in row.dense(source.len()) {
+            let _ = write!(html, "{}", Cell(weight));
         }
         html.push_str("</tr>");
     }
@@ -165,7 +188,7 @@ impl fmt::Display for Cell {
     }
 }
 
-fn page(status: StatusCode, app: &App, form: &Form, result: &str) -> Response {
+fn page_of(app: &App, form: &Form, result: &str) -> String {
     let home = match app.settings.url_prefix.as_str() {
         "" => "/",
         prefix => prefix,
@@ -175,7 +198,7 @@ fn page(status: StatusCode, app: &App, form: &Form, result: &str) -> Response {
         Phase::Loading => "<p class=\"note\">The model is still being loaded.</p>",
         Phase::Draining => "<p class=\"note\">The server is about to end.</p>",
     };
-    let html = format!(
+    format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width,initial-scale=1\"><title>Kokanee</title><style>{STYLE}</style></head><body>\
          <h1>Kokanee</h1>{state}<form method=\"post\" action=\"{home}\"><label for=\"text\">Sentence, tokens with blanks between \
@@ -185,14 +208,17 @@ fn page(status: StatusCode, app: &App, form: &Form, result: &str) -> Response {
         home = Escaped(home),
         text = Escaped(&form.text),
         nbest = form.nbest,
-    );
+    )
+}
+
+fn respond(status: StatusCode, html: impl Into<Body>) -> Response {
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (CACHE_CONTROL, "no-store"),
     ];
-    (status, headers, html).into_response()
+    (status, headers, html.into()).into_response()
 }
 
 /// Text in HTML, in elements and in quoted attributes.

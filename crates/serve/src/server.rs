@@ -24,6 +24,9 @@ use crate::timed_stream::TimedStream;
 
 /// The largest request head, in bytes.
 const MAX_HEAD_BYTES: usize = 32 << 10;
+/// What a connection holds at most of what has arrived and was not asked for, and of what was not sent, in bytes: there may be
+/// hundreds of them.
+const MAX_BUFFER_BYTES: usize = 64 << 10;
 /// After an error of accepting (no file descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A server that listens, and does not serve yet.
@@ -214,6 +217,7 @@ async fn serve(
         .timer(TokioTimer::new())
         .header_read_timeout(patience.head)
         .max_header_size(MAX_HEAD_BYTES)
+        .max_buf_size(MAX_BUFFER_BYTES)
         .serve_connection(stream, service);
     let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {

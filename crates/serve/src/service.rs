@@ -5,21 +5,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use kokanee_contract::special_ids::{PAD, UNK};
-use kokanee_data::text::tokens;
+use kokanee_contract::special_ids::UNK;
 use kokanee_kernels::Team;
 use kokanee_kernels::packed::Format;
-use kokanee_nn::decode::{Decoding, Request, RequestError, Search, Translation};
+use kokanee_nn::decode::{Decoding, Request, Search, Translation};
 use kokanee_nn::{LengthStatistics, ModelConfig};
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 use crate::answered::Answered;
-use crate::batcher::{Batcher, Outcome, QueueLimits, Refused};
-use crate::codec::{Configuration, Input, Instance, MAX_INSTANCE_TOKENS, MediaType, Placed, Reader};
+use crate::batcher::{Batcher, FaultLimits, Outcome, QueueLimits, Refused};
+use crate::codec::{MediaType, Placed, Reader};
 use crate::conversation::{Conversation, Source};
 use crate::error::{Code, ServeError};
+use crate::memory::{Counted, MemoryBudget, Share};
 use crate::metrics::Metrics;
+use crate::prepared::Prepared;
+use crate::rope::Rope;
 use crate::translator::{Shortlists, Translator, TranslatorError, Vocabularies};
 
 /// SageMaker waits so long for an answer.
@@ -27,7 +30,13 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 /// SageMaker waits so long for the answer to a ping.
 pub const PING_LIMIT: Duration = Duration::from_secs(2);
 /// Tokens that may wait for each sentence that may, on average.
-const QUEUE_TOKENS_PER_SENTENCE: usize = 64;
+pub(crate) const QUEUE_TOKENS_PER_SENTENCE: usize = 64;
+/// Memory for all requests together, unless a single one may be larger.
+pub const REQUEST_MEMORY_BYTES: usize = 128 << 20;
+/// A body of so many bytes is read in less than a millisecond or two: sending it to another thread would gain nothing.
+const READ_AT_ONCE_BYTES: usize = 16 << 10;
+/// Large bodies that are read at a time. More would take time from the decoder, and memory.
+const READERS: usize = 2;
 
 /// How requests are taken.
 #[derive(Clone, Copy, Debug)]
@@ -36,11 +45,13 @@ pub struct ServiceSettings {
     pub queue: usize,
     /// Whether sources and targets are written to the log.
     pub log_text: bool,
+    /// Memory for all requests together: bodies, instances, what is being decoded, and answers.
+    pub memory_bytes: usize,
 }
 
 impl Default for ServiceSettings {
     fn default() -> Self {
-        Self { queue: 1024, log_text: false }
+        Self { queue: 1024, log_text: false, memory_bytes: REQUEST_MEMORY_BYTES }
     }
 }
 
@@ -64,12 +75,15 @@ pub enum ServiceError {
 /// A model that answers requests, many at a time.
 pub struct Service {
     pub(crate) vocabularies: Arc<Vocabularies>,
-    config: ModelConfig,
-    lengths: LengthStatistics,
+    pub(crate) config: ModelConfig,
+    pub(crate) lengths: LengthStatistics,
     /// As in the model's hyperparameters.
-    search: Search,
+    pub(crate) search: Search,
     shortlists: Option<Shortlists>,
-    settings: ServiceSettings,
+    pub(crate) settings: ServiceSettings,
+    memory: Arc<MemoryBudget>,
+    /// Places for large bodies that are being read.
+    readers: Arc<Semaphore>,
     batcher: Batcher,
     metrics: Arc<Metrics>,
 }
@@ -83,17 +97,6 @@ pub struct Tally {
     pub tokens_in: AtomicU64,
     /// Target tokens of their best hypotheses.
     pub tokens_out: AtomicU64,
-}
-
-/// An instance that can be decoded.
-pub(crate) struct Prepared {
-    pub(crate) request: Request,
-    configuration: Configuration,
-    /// Tokens of the source, where the answer needs them.
-    source: Vec<String>,
-    unknown: usize,
-    /// The input, where the log wants it.
-    text: Option<String>,
 }
 
 impl Service {
@@ -131,31 +134,45 @@ impl Service {
             sentences: settings.queue,
             tokens: settings.queue.saturating_mul(QUEUE_TOKENS_PER_SENTENCE),
         };
-        let batcher = Batcher::start(decoding, Box::new(make), limits, Arc::clone(&metrics))
-            .map_err(ServiceError::Thread)?;
-        Ok(Self { vocabularies, config, lengths, search, shortlists, settings, batcher, metrics })
+        let batcher =
+            Batcher::start(decoding, Box::new(make), limits, FaultLimits::default(), Arc::clone(&metrics))
+                .map_err(ServiceError::Thread)?;
+        let memory = MemoryBudget::new(settings.memory_bytes);
+        let readers = Arc::new(Semaphore::new(READERS));
+        Ok(Self {
+            vocabularies,
+            config,
+            lengths,
+            search,
+            shortlists,
+            settings,
+            memory,
+            readers,
+            batcher,
+            metrics,
+        })
     }
 
-    /// Answers a body. `deadline` is the time that may pass, if any.
+    /// Answers a body, all or nothing.
     ///
     /// # Errors
-    /// What is wrong with the request, or why it was not answered; all or nothing.
+    /// What is wrong with the request, or why it was not answered.
     pub async fn invoke(
         self: &Arc<Self>,
         content_type: Option<&str>,
         accept: Option<&str>,
         body: &[u8],
-        deadline: Option<Duration>,
-        tally: &Arc<Tally>,
-    ) -> Result<(MediaType, Vec<u8>), ServeError> {
+    ) -> Result<Vec<u8>, ServeError> {
         let from = MediaType::of_body(content_type)?;
         let to = MediaType::of_answer(accept, from)?;
-        let instances = Reader::read_all(from, body)?;
-        Ok((to, self.answer_all(instances, to, deadline, tally).await?))
+        let mut share = self.memory.share();
+        share.grow(Reader::most_bytes(from, [body].into_iter())).await?;
+        let instances = self.checked(Reader::read_all(from, body)?, to)?;
+        let answer = self.answer(instances, to, share, &Arc::default()).await?;
+        Ok(answer.bytes.into_vec())
     }
 
-    /// The same for callers outside of an asynchronous runtime; several may call at a time, and are decoded together. Without a
-    /// deadline.
+    /// The same for callers outside of an asynchronous runtime; several may call at a time, and are decoded together.
     ///
     /// # Errors
     /// As [`Service::invoke`]; 500 where the system gives no means to wait.
@@ -168,38 +185,90 @@ impl Service {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime =
             runtime.map_err(|error| ServeError::new(Code::Internal, format!("cannot wait: {error}")))?;
-        let tally = Arc::default();
-        runtime.block_on(self.invoke(content_type, accept, body, None, &tally)).map(|(_, answer)| answer)
+        runtime.block_on(self.invoke(content_type, accept, body))
     }
 
-    /// Answers instances, all or nothing.
-    pub(crate) async fn answer_all(
+    /// The same for the server: a body that arrived with its share of the memory becomes an answer with its share, in time. The
+    /// threads that it is called on are those of all connections, so large bodies are read elsewhere.
+    pub(crate) async fn answer_in_time(
         self: &Arc<Self>,
-        instances: Vec<Placed>,
+        from: MediaType,
         to: MediaType,
-        deadline: Option<Duration>,
+        body: Counted<Rope>,
+        deadline: Duration,
         tally: &Arc<Tally>,
-    ) -> Result<Vec<u8>, ServeError> {
-        // A fault in the last instance must not be found after the others were decoded.
+    ) -> Result<Counted<Rope>, ServeError> {
+        let until = Instant::now() + deadline;
+        let reading = tokio::time::timeout_at(until, self.read_elsewhere(from, to, body));
+        let (instances, share) = reading.await.unwrap_or_else(|_| Err(read_too_late(deadline)))?;
+        let count = instances.len();
+        let answering = tokio::time::timeout_at(until, self.answer(instances, to, share, tally));
+        answering.await.unwrap_or_else(|_| Err(too_late(deadline, count)))
+    }
+
+    async fn read_elsewhere(
+        self: &Arc<Self>,
+        from: MediaType,
+        to: MediaType,
+        body: Counted<Rope>,
+    ) -> Result<(Vec<Placed>, Share), ServeError> {
+        let Counted { bytes, mut share } = body;
+        share.grow(Reader::most_bytes(from, bytes.pieces())).await?;
+        if bytes.len() <= READ_AT_ONCE_BYTES {
+            return Ok((self.checked(Reader::read_rope(from, bytes)?, to)?, share));
+        }
+        // Never closed.
+        let place = Arc::clone(&self.readers).acquire_owned().await.map_err(|_| ended())?;
+        let service = Arc::clone(self);
+        // Whoever left does not take the share along: the thread still holds the memory.
+        let reading = tokio::task::spawn_blocking(move || {
+            let read = Reader::read_rope(from, bytes);
+            let instances = read.and_then(|instances| service.checked(instances, to));
+            drop(place);
+            (instances, share)
+        });
+        match reading.await {
+            Ok((instances, share)) => Ok((instances?, share)),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(ended()),
+            },
+        }
+    }
+
+    /// Instances each of which can be decoded: a fault in the last must not be found after the others were.
+    fn checked(&self, instances: Vec<Placed>, to: MediaType) -> Result<Vec<Placed>, ServeError> {
         for placed in &instances {
             self.prepare(placed, to)?;
         }
-        let count = instances.len();
+        Ok(instances)
+    }
+
+    /// Answers instances, all or nothing. What `share` has beyond them is given back.
+    async fn answer(
+        self: &Arc<Self>,
+        instances: Vec<Placed>,
+        to: MediaType,
+        mut share: Share,
+        tally: &Arc<Tally>,
+    ) -> Result<Counted<Rope>, ServeError> {
+        let held = instances.capacity() * size_of::<Placed>();
+        share.resize(held + instances.iter().map(Placed::heap_bytes).sum::<usize>()).await?;
         let source = Source::Parsed(instances.into_iter());
-        let mut conversation = Conversation::new(Arc::clone(self), source, to, Arc::clone(tally));
-        let all = async {
-            let mut answer = Vec::new();
-            while let Some(piece) = conversation.next_piece().await? {
-                answer.extend_from_slice(&piece);
-            }
-            Ok(answer)
-        };
-        match deadline {
-            None => all.await,
-            Some(limit) => {
-                tokio::time::timeout(limit, all).await.unwrap_or_else(|_| Err(too_late(limit, count)))
-            }
+        let mut conversation = Conversation::new(Arc::clone(self), source, to, share, Arc::clone(tally));
+        let mut bytes = Rope::default();
+        while let Some(piece) = conversation.next_piece().await? {
+            conversation.share.grow(piece.len()).await?;
+            bytes.push(&piece);
         }
+        let mut share = conversation.share;
+        share.resize(bytes.len()).await?;
+        Ok(Counted { bytes, share })
+    }
+
+    /// Memory for a request that is about to arrive.
+    pub(crate) fn share(&self) -> Share {
+        self.memory.share()
     }
 
     /// Hypotheses that stay alive at each step, unless a request says otherwise.
@@ -217,78 +286,21 @@ impl Service {
         self.batcher.broken()
     }
 
-    /// Turns an instance into what the decoder takes.
-    pub(crate) fn prepare(&self, placed: &Placed, to: MediaType) -> Result<Prepared, ServeError> {
-        let Placed { place, instance: Instance { input, configuration } } = placed;
-        let wrong = |key: &str, problem: String| place.bad(Some(&format!("configuration.{key}")), problem);
-        to.has_room_for(configuration).map_err(|(key, problem)| wrong(key, problem))?;
-        let (ids, unknown) = match input {
-            Input::Text(text) => {
-                let ids = self.vocabularies.source.encode(text);
-                let unknown = ids.iter().filter(|&&id| id == UNK).count();
-                (ids, unknown)
-            }
-            Input::Ids(ids) => {
-                if let Some(position) = ids.iter().position(|&id| id == PAD) {
-                    let problem =
-                        format!("value {} is 0, the id of <pad>, which stands for no word", position + 1);
-                    return Err(place.bad(Some("features[\"source\"]"), problem));
-                }
-                (ids.clone(), ids.iter().filter(|&&id| id == UNK).count())
-            }
-        };
-        if ids.len() > MAX_INSTANCE_TOKENS {
-            let count = ids.len();
-            let problem =
-                format!("{count} tokens; expected at most {MAX_INSTANCE_TOKENS}: send sentences one by one");
-            return Err(place.bad(None, problem));
-        }
-        let beam_size = configuration.beam_size.unwrap_or(self.search.beam_size);
-        let nbest = configuration.nbest.unwrap_or(1);
-        if nbest > beam_size {
-            let problem =
-                format!("{nbest} hypotheses of a beam of {beam_size}; set beam_size to {nbest} as well");
-            return Err(wrong("nbest", problem));
-        }
-        let source = if configuration.replace_unk { self.words_of(input) } else { Vec::new() };
-        let request = Request {
-            search: Search {
-                beam_size,
-                nbest,
-                attention: configuration.needs_attention(),
-                ..self.search.clone()
-            },
-            prefix: self.prefix(&configuration.prefix).map_err(|problem| wrong("prefix", problem))?,
-            forbid_unk: configuration.forbid_unk,
-            max_length: configuration.max_length,
-            source: ids,
-            ..Request::default()
-        };
-        request.check(&self.config).map_err(|error| match error {
-            RequestError::PrefixTooLong { .. } => wrong("prefix", error.to_string()),
-            RequestError::SourceWord { position, id, vocabulary } => {
-                let problem = format!(
-                    "value {} is {id}; expected ids less than {vocabulary}, the size of the source vocabulary",
-                    position + 1
-                );
-                place.bad(Some("features[\"source\"]"), problem)
-            }
-            other => place.bad(None, other),
-        })?;
-        let text = self.settings.log_text.then(|| self.words_of(input).join(" "));
-        Ok(Prepared { request, configuration: configuration.clone(), source, unknown, text })
+    /// What the decoder is sent of an instance, with its shortlist. Only now: an instance is prepared once to be checked and once to
+    /// be sent, and a list is long.
+    pub(crate) fn request_of(&self, prepared: &mut Prepared) -> Request {
+        let request = prepared.request.clone();
+        let shortlist = self.shortlists.as_ref().map(|shortlists| shortlists(&request.source));
+        prepared.bytes += shortlist.as_ref().map_or(0, |list| size_of_val(&**list));
+        Request { shortlist, ..request }
     }
 
-    /// Hands an instance to the decoder, with its shortlist. The first of a request is refused when the queue is full; further
-    /// ones wait.
+    /// Hands a request to the decoder. The first of a body is refused when the queue is full; further ones wait.
     pub(crate) async fn submit(
         &self,
         request: Request,
         is_first: bool,
     ) -> Result<tokio::sync::oneshot::Receiver<Outcome>, ServeError> {
-        // Only now: a request is prepared once to be checked and once to be sent, and a list is long.
-        let shortlist = self.shortlists.as_ref().map(|shortlists| shortlists(&request.source));
-        let request = Request { shortlist, ..request };
         let submitted =
             if is_first { self.batcher.try_submit(request) } else { self.batcher.submit(request).await };
         submitted.map_err(|refused| match refused {
@@ -299,13 +311,17 @@ impl Service {
                 );
                 ServeError::new(Code::TooManyRequests, message).retry_after(seconds).with("queue", queue)
             }
+            Refused::Failing(seconds) => {
+                let message = "the decoder fails again and again, so nothing is decoded for a while; ask another server";
+                ServeError::new(Code::Unavailable, message).retry_after(seconds)
+            }
             Refused::Ended => ended(),
         })
     }
 
     /// Puts the decoder's words to an answer, and counts.
     pub(crate) fn answered(&self, prepared: Prepared, translation: Translation, tally: &Tally) -> Answered {
-        let Prepared { request, configuration, source, unknown, text } = prepared;
+        let Prepared { request, configuration, source, unknown, text, .. } = prepared;
         let columns = request.source.len();
         let best = translation.hypotheses.first();
         let said = best.map_or(0, |best| best.words.len());
@@ -314,7 +330,7 @@ impl Service {
         metrics.tokens_in.inc_by(columns as u64);
         metrics.tokens_out.inc_by(said as u64);
         metrics.unknown_words.inc_by(unknown as u64);
-        let in_pieces = columns + usize::from(self.config.source_with_eos) > self.lengths.longest_source;
+        let in_pieces = translation.pieces > 1;
         metrics.inputs_in_pieces.inc_by(u64::from(in_pieces));
         // Without `</s>` nothing but words was counted.
         let truncated = !in_pieces && best.is_some_and(|best| best.scored_tokens == best.words.len());
@@ -322,7 +338,7 @@ impl Service {
         tally.instances.fetch_add(1, Ordering::Relaxed);
         tally.tokens_in.fetch_add(columns as u64, Ordering::Relaxed);
         tally.tokens_out.fetch_add(said as u64, Ordering::Relaxed);
-        let hypotheses = translation.hypotheses.iter();
+        let hypotheses = translation.hypotheses.into_iter();
         let hypotheses = hypotheses.map(|h| self.vocabularies.sentence(h, columns)).collect();
         let answered = Answered { source, columns, hypotheses, configuration };
         if let Some(source) = text {
@@ -330,33 +346,27 @@ impl Service {
         }
         answered
     }
-
-    /// The tokens of an input.
-    pub(crate) fn words_of(&self, input: &Input) -> Vec<String> {
-        match input {
-            Input::Text(text) => tokens(text).map(str::to_owned).collect(),
-            Input::Ids(ids) => {
-                let word = |&id: &u32| self.vocabularies.source.word(id).unwrap_or_default().to_owned();
-                ids.iter().map(word).collect()
-            }
-        }
-    }
-
-    fn prefix(&self, prefix: &str) -> Result<Vec<u32>, String> {
-        let id = |token: &str| match self.vocabularies.target.text_id(token) {
-            UNK => Err(format!(
-                "{token:?} is not in the target vocabulary; a prefix consists of words that the model can say"
-            )),
-            id => Ok(id),
-        };
-        tokens(prefix).map(id).collect()
-    }
 }
 
 /// The answer to a request that the server can no longer work on.
 pub(crate) fn ended() -> ServeError {
     ServeError::new(Code::Unavailable, "the server is about to end; ask another one, or this one later")
         .retry_after(5)
+}
+
+/// A sentence was in the decoder when it failed.
+pub(crate) fn decoder_failed() -> ServeError {
+    let message =
+        "the decoder failed while this was in it: a bug in Kokanee; please report it with the request";
+    ServeError::new(Code::Internal, message)
+}
+
+fn read_too_late(limit: Duration) -> ServeError {
+    let seconds = limit.as_secs();
+    let message = format!(
+        "the body was not read within {seconds} s: the server has more to do than it can; try again, or send less at a time"
+    );
+    ServeError::new(Code::DeadlineExceeded, message).with("deadline_seconds", seconds)
 }
 
 pub(crate) fn too_late(limit: Duration, instances: usize) -> ServeError {

@@ -15,6 +15,8 @@ use kokanee_nn::decode::{Decoding, Hypothesis, Request, Search};
 use kokanee_nn::{Batch, Model};
 use thiserror::Error;
 
+use crate::attention::AttentionMatrix;
+
 /// Pairs that are scored together.
 const SCORE_BATCH: usize = 32;
 
@@ -68,8 +70,8 @@ pub struct Answer {
     pub source: Vec<String>,
     /// How many of them the vocabulary lacks.
     pub unknown: usize,
-    /// Whether the line was longer than any sentence trained on, and so was translated in pieces.
-    pub in_pieces: bool,
+    /// Into how many pieces the line was cut: more than 1 where it is too long for the model.
+    pub pieces: usize,
     /// Best first; none for a line without tokens.
     pub hypotheses: Vec<Sentence>,
 }
@@ -83,8 +85,8 @@ pub struct Sentence {
     pub ids: Vec<u32>,
     /// Negative log-probability over the length penalty; by default the mean per token, `</s>` included. Lower is better.
     pub score: f64,
-    /// A row for each token, a column for each source token; rows sum to 1. Empty unless asked for.
-    pub matrix: Vec<Vec<f32>>,
+    /// A row for each token, a column for each source token; rows sum to 1. Without rows unless asked for.
+    pub matrix: AttentionMatrix,
 }
 
 /// What the model thinks of one pair.
@@ -209,12 +211,11 @@ impl Translator {
             .map(|((line, ids), found)| Answer {
                 source: tokens(line.as_ref()).map(str::to_owned).collect(),
                 unknown: ids.iter().filter(|&&id| id == UNK).count(),
-                in_pieces: ids.len() + usize::from(self.model.config().source_with_eos)
-                    > lengths.longest_source,
+                pieces: found.pieces,
                 hypotheses: found
                     .hypotheses
                     .into_iter()
-                    .map(|h| self.vocabularies.sentence(&h, ids.len()))
+                    .map(|h| self.vocabularies.sentence(h, ids.len()))
                     .collect(),
             })
             .collect()
@@ -258,15 +259,15 @@ impl Translator {
 impl Vocabularies {
     /// Words and attention rows of a hypothesis for a source of `columns` tokens. Words that stand for nothing (`<s>` can be
     /// predicted) are left out.
-    pub fn sentence(&self, hypothesis: &Hypothesis, columns: usize) -> Sentence {
-        let stands = |&id: &u32| !matches!(id, PAD | BOS | EOS);
-        let ids: Vec<u32> = hypothesis.words.iter().copied().filter(stands).collect();
-        let rows = hypothesis.words.iter().zip(&hypothesis.attention).filter(|(id, _)| stands(id));
+    pub fn sentence(&self, hypothesis: Hypothesis, columns: usize) -> Sentence {
+        let stands = |id: u32| !matches!(id, PAD | BOS | EOS);
+        let ids: Vec<u32> = hypothesis.words.iter().copied().filter(|&id| stands(id)).collect();
+        let rows = hypothesis.words.into_iter().zip(hypothesis.attention).filter(|&(id, _)| stands(id));
         Sentence {
             tokens: ids.iter().map(|&id| self.target.word(id).unwrap_or_default().to_owned()).collect(),
             ids,
             score: hypothesis.score,
-            matrix: rows.map(|(_, row)| source_columns(row, columns)).collect(),
+            matrix: AttentionMatrix::new(columns, rows.map(|(_, row)| row)),
         }
     }
 }
@@ -291,17 +292,6 @@ impl PairScore {
     }
 }
 
-/// The weights of the source tokens. A model that reads a `</s>` after them attends to it too: its column is left out, and
-/// the others are scaled so that the row sums to 1 again.
-fn source_columns(row: &[f32], columns: usize) -> Vec<f32> {
-    let kept = &row[..columns.min(row.len())];
-    if kept.len() == row.len() {
-        return kept.to_vec();
-    }
-    let sum: f32 = kept.iter().sum();
-    if sum > 0.0 { kept.iter().map(|weight| weight / sum).collect() } else { kept.to_vec() }
-}
-
 fn vocabulary(
     folder: &OpenedFolder,
     file: &'static str,
@@ -322,16 +312,6 @@ fn vocabulary(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_row_without_the_column_of_the_end_symbol_sums_to_one_again() {
-        let check =
-            |row: &[f32], columns, expected: &[f32]| assert_eq!(source_columns(row, columns), expected);
-        check(&[0.25, 0.75], 2, &[0.25, 0.75]);
-        check(&[0.25, 0.25, 0.5], 2, &[0.5, 0.5]);
-        check(&[0.0, 0.0, 1.0], 2, &[0.0, 0.0]);
-        check(&[1.0], 0, &[]);
-    }
 
     #[test]
     fn a_pair_without_source_is_certain_or_impossible() {

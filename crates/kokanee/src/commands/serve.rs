@@ -1,6 +1,6 @@
 //! `kokanee serve`: the model behind HTTP, as SageMaker's inference container or for people.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,9 +46,9 @@ pub(crate) struct ServeArgs {
     /// Serve as a SageMaker container, with this folder in place of /opt/ml
     #[arg(long, value_name = "FOLDER", conflicts_with = "model")]
     prefix: Option<PathBuf>,
-    /// Address to listen on [default: 127.0.0.1 with --model, 0.0.0.0 as a container]
-    #[arg(long, value_name = "ADDRESS")]
-    host: Option<IpAddr>,
+    /// Address to listen on, or a name of this machine such as localhost [default: 127.0.0.1 with --model, 0.0.0.0 as a container]
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
     /// Port to listen on; 0 for any free one, which the log names
     #[arg(long, value_name = "N", default_value_t = 8080)]
     port: u16,
@@ -118,10 +118,17 @@ impl ServeArgs {
     async fn serve(&self, model: PathBuf, settings: ServerSettings) -> Result<Ended> {
         let stop = signals()?;
         let default = if self.model.is_some() { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED };
-        let server = Server::bind(self.host.unwrap_or(default.into()), self.port).await?;
+        let server = match &self.host {
+            None => Server::bind(default.into(), self.port).await?,
+            Some(host) => listen(host, self.port).await?,
+        };
         tracing::info!(address = %server.address(), model = %model.display(), "listening");
         let metrics = Arc::new(Metrics::default());
-        let service = ServiceSettings { queue: self.queue as usize, log_text: self.log_text };
+        let service = ServiceSettings {
+            queue: self.queue as usize,
+            log_text: self.log_text,
+            memory_bytes: settings.memory_bytes(),
+        };
         let search = self.search.clone();
         let load = {
             let metrics = Arc::clone(&metrics);
@@ -150,6 +157,27 @@ impl ServeArgs {
         let archive = folder.join(ARCHIVE);
         // Training leaves the archive beside the files that are in it.
         Ok(if !folder.join(CONFIG_FILE).exists() && archive.exists() { archive } else { folder })
+    }
+}
+
+/// Listens on an address, or on the first address of a name that can be had: of IPv4 before IPv6, as the default is.
+async fn listen(host: &str, port: u16) -> Result<Server> {
+    let help = "give a name of this machine, such as localhost, or an address, such as 127.0.0.1 or ::1";
+    let resolved = tokio::net::lookup_host((host, port)).await;
+    let resolved = resolved.with_context(|| format!("--host {host:?} cannot be resolved; {help}"))?;
+    let mut addresses: Vec<IpAddr> = resolved.map(|address: SocketAddr| address.ip()).collect();
+    addresses.sort_by_key(IpAddr::is_ipv6);
+    addresses.dedup();
+    let mut refused = None;
+    for address in addresses {
+        match Server::bind(address, port).await {
+            Ok(server) => return Ok(server),
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    match refused {
+        Some(error) => Err(error).with_context(|| format!("--host {host}")),
+        None => bail!("--host {host:?} has no address; {help}"),
     }
 }
 

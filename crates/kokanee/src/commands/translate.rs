@@ -11,7 +11,7 @@ use crate::exit::say;
 use crate::output_file::{ResultOutput, write_file};
 use crate::render::{Attention, Scale, human, svg};
 use crate::text_input::TextInput;
-use kokanee_serve::Answer;
+use kokanee_serve::{Answer, AttentionMatrix};
 
 /// Lines translated together. More would wait longer for the first answer and gain little.
 const CHUNK_LINES: usize = 512;
@@ -82,7 +82,7 @@ struct JsonAnswer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     nbest: Option<Vec<JsonHypothesis>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    matrix: Option<&'a [Vec<f32>]>,
+    matrix: Option<&'a AttentionMatrix>,
 }
 
 #[derive(Serialize)]
@@ -160,7 +160,9 @@ impl TranslateArgs {
                     target,
                     score: best.map(|best| best.score),
                     nbest: self.nbest.map(|_| nbest.collect()),
-                    matrix: self.attention.then(|| best.map_or(&[][..], |best| &best.matrix)),
+                    matrix: self
+                        .attention
+                        .then(|| best.map_or(AttentionMatrix::nothing(), |best| &best.matrix)),
                 };
                 out.push_str(
                     &serde_json::to_string(&object).context("an answer could not be put into JSON")?,
@@ -179,7 +181,8 @@ pub(crate) fn plot(path: &Path, line: u64, answer: &Answer) -> Result<()> {
             "--plot: line {line} has no tokens, so there is nothing to draw; choose another with --plot-line"
         );
     };
-    let attention = Attention::new(&best.tokens, &answer.source, &best.matrix, Scale::One)?;
+    let weights = best.matrix.dense();
+    let attention = Attention::new(&best.tokens, &answer.source, &weights, Scale::One)?;
     let title = if best.tokens.is_empty() { "(empty)".to_owned() } else { best.text() };
     write_file(path, &svg::attention::attention(&attention, &title))
 }
@@ -202,7 +205,7 @@ impl Tally {
         self.tokens += answer.source.len() as u64;
         self.unknown += answer.unknown as u64;
         self.unknown_lines += u64::from(answer.unknown > 0);
-        self.in_pieces += u64::from(answer.in_pieces);
+        self.in_pieces += u64::from(answer.pieces > 1);
     }
 }
 
@@ -222,7 +225,7 @@ impl std::fmt::Display for Tally {
         }
         if self.in_pieces > 0 {
             let lines = human::count(self.in_pieces);
-            write!(f, "; {lines} lines are longer than any the model was trained on, translated in pieces")?;
+            write!(f, "; {lines} lines are too long for the model as a whole and were translated in pieces")?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ mod container;
 mod demo;
 mod evaluate;
 mod folders;
+mod hostile;
 mod import;
 mod inspect;
 mod lexicon;

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use crate::workplace::{Workplace, model, said};
 
 /// A server that was started as a program; it is killed at the end.
-struct Served {
+pub(crate) struct Served {
     child: Child,
-    address: String,
+    pub(crate) address: String,
     /// Lines of its log, from the first.
-    log: mpsc::Receiver<String>,
+    log: Mutex<mpsc::Receiver<String>>,
 }
 
 impl Served {
@@ -34,14 +34,14 @@ impl Served {
                 let _ = tell.send(line);
             }
         });
-        let mut served = Self { child, address: String::new(), log };
+        let mut served = Self { child, address: String::new(), log: Mutex::new(log) };
         let port =
             served.wait_for("listening")["address"].as_str().unwrap().rsplit(':').next().unwrap().to_owned();
         served.address = format!("127.0.0.1:{port}");
         served
     }
 
-    fn ready(work: &Workplace, line: &str, environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn ready(work: &Workplace, line: &str, environment: &[(&str, &str)]) -> Self {
         let served = Self::start(work, line, environment);
         served.wait_for("ready");
         served
@@ -50,8 +50,8 @@ impl Served {
     /// The next line of the log with this message.
     fn wait_for(&self, message: &str) -> Value {
         loop {
-            let line =
-                self.log.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|_| panic!("no {message:?}"));
+            let line = self.log.lock().expect("no panic").recv_timeout(Duration::from_secs(60));
+            let line = line.unwrap_or_else(|_| panic!("no {message:?}"));
             let line: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
             if line["message"] == message {
                 return line;
@@ -61,20 +61,38 @@ impl Served {
 
     fn send(&self, method: &str, path: &str, content_type: &str, body: &str) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).expect("connects");
-        let length = body.len();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}"
-        );
-        stream.write_all(request.as_bytes()).expect("takes the request");
+        stream.write_all(&request(method, path, content_type, body.as_bytes())).expect("takes the request");
         stream
     }
 
+    /// As [`Served::ask`], for bodies that may be refused before they are sent as a whole.
+    pub(crate) fn ask_bytes(
+        &self,
+        method: &str,
+        path: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.address).expect("connects");
+        let _ = stream.write_all(&request(method, path, content_type, body));
+        answer(stream)
+    }
+
+    /// A line of its memory in the system's books, in bytes.
+    pub(crate) fn memory(&self, name: &str) -> usize {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kilobytes.and_then(|kilobytes| kilobytes.parse::<usize>().ok()).expect("a size") << 10
+    }
+
     /// Status and body; status 0 where there is no answer.
-    fn ask(&self, method: &str, path: &str, content_type: &str, body: &str) -> (u16, String) {
+    pub(crate) fn ask(&self, method: &str, path: &str, content_type: &str, body: &str) -> (u16, String) {
         answer(self.send(method, path, content_type, body))
     }
 
-    fn translate(&self, text: &str) -> String {
+    pub(crate) fn translate(&self, text: &str) -> String {
         let (status, body) = self.ask("POST", "/invocations", "text/plain", text);
         assert_eq!(status, 200, "{body}");
         body
@@ -103,6 +121,14 @@ impl Drop for Served {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn request(method: &str, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
 }
 
 fn answer(mut stream: TcpStream) -> (u16, String) {
@@ -162,6 +188,8 @@ fn what_cannot_be_served_is_told() {
     work.run("serve --prefix nowhere").refused(&["there is no folder nowhere/model", "--model"]);
     work.run("serve --port 0 --model nowhere").refused(&["no model at nowhere"]);
     work.run("serve --host 203.0.113.1 --model nowhere").refused(&["cannot listen on 203.0.113.1:8080"]);
+    work.run("serve --host no-such-host.invalid --model nowhere")
+        .refused(&["--host \"no-such-host.invalid\" cannot be resolved", "such as localhost"]);
     work.run("serve --url-prefix mt --model x").misused(&["expected a path such as /mt"]);
     work.run("serve --precision int4 --model x").misused(&["f32, bf16, int8"]);
     let mut command = work.command(&["serve", "--model", "x"]);
@@ -173,6 +201,14 @@ fn what_cannot_be_served_is_told() {
     let served = Served::start(&work, &format!("--model {}", model()), &[]);
     let port = served.address.rsplit(':').next().unwrap();
     work.run(&format!("serve --port {port} --model {}", model())).refused(&["choose another --port"]);
+}
+
+#[test]
+fn it_listens_on_a_name_of_this_machine_or_an_address() {
+    for host in ["localhost", "127.0.0.1"] {
+        let line = format!("--host {host} --model {}", model());
+        assert_eq!(Served::ready(&Workplace::new(), &line, &[]).translate("a b"), "A B\n");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use kokanee_contract::BeamSearchRule;
 use kokanee_contract::special_ids::{BOS, EOS, PAD, UNK};
 use kokanee_kernels::softmax::WordCost;
 
-use super::{Hypothesis, Search};
+use super::{AttentionRow, Hypothesis, Search};
 
 /// The search for one sentence.
 pub(super) struct Beam {
@@ -146,7 +146,7 @@ impl Beam {
         if self.search.rule == BeamSearchRule::Sockeye1_18 {
             self.entries.sort_by(|a, b| a.score.total_cmp(&b.score));
         }
-        self.entries.iter().map(|entry| self.trace(entry)).collect()
+        self.entries.iter().take(self.search.nbest.max(1)).map(|entry| self.trace(entry)).collect()
     }
 
     fn trace(&self, entry: &Entry) -> Hypothesis {
@@ -159,7 +159,7 @@ impl Beam {
                 words.push(node.word);
             }
             if !node.attention.is_empty() {
-                attention.push(node.attention.clone());
+                attention.push(AttentionRow { first: 0, weights: node.attention.clone() });
             }
             at = node.parent;
         }

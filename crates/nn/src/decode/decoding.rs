@@ -301,11 +301,7 @@ impl Decoding {
             job.shortlist = Some(Arc::new(self.output.shortlist(words)));
         }
         let prefix = if waiting.index == 0 { request.prefix.clone() } else { Vec::new() };
-        let OutputLimit(limit) = self.lengths.output_limit(&self.config, words.len(), request.search.rule);
-        // A prefix may be longer than the model would make the answer: then it gets its words and `</s>`.
-        let room = self.config.target_positions().unwrap_or(usize::MAX);
-        let limit = if prefix.is_empty() { limit } else { limit.max((prefix.len() + 1).min(room)) };
-        let limit = limit.min(request.max_length.unwrap_or(usize::MAX));
+        let OutputLimit(limit) = self.lengths.piece_limit(&self.config, words.len(), prefix.len(), request);
         Piece {
             job: waiting.job,
             index: waiting.index,

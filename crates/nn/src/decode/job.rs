@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::output::Shortlist;
-use super::{Hypothesis, Request, Search, Ticket, Translation};
+use super::{AttentionRow, Hypothesis, Request, Search, Ticket, Translation};
 
 /// A request on its way.
 pub(super) struct Job {
@@ -39,7 +39,9 @@ impl Job {
     }
 
     /// Takes what was found for a piece.
-    pub(super) fn take(&mut self, index: usize, found: Vec<Hypothesis>) {
+    pub(super) fn take(&mut self, index: usize, mut found: Vec<Hypothesis>) {
+        // Of several pieces only the best hypothesis of each is joined: the others need no memory until then.
+        found.truncate(if self.pieces.len() > 1 { 1 } else { self.request.search.nbest.max(1) });
         self.unanswered -= usize::from(self.pieces[index].1.replace(found).is_none());
     }
 
@@ -53,35 +55,35 @@ impl Job {
         let search = &self.request.search;
         let parts = self.pieces.into_iter().map(|(columns, found)| (columns, found.unwrap_or_default()));
         let mut parts: Vec<(usize, Vec<Hypothesis>)> = parts.collect();
+        let pieces = parts.len();
         if let [(_, found)] = &mut parts[..] {
-            found.truncate(search.nbest.max(1));
-            return Translation { hypotheses: std::mem::take(found) };
+            return Translation { hypotheses: std::mem::take(found), pieces };
         }
         let mut joined = join(parts, search);
         let most = self.request.max_length.unwrap_or(usize::MAX);
         joined.words.truncate(most);
         joined.attention.truncate(most);
-        Translation { hypotheses: vec![joined] }
+        Translation { hypotheses: vec![joined], pieces }
     }
 }
 
 /// One hypothesis of the best of each piece: `score = sum score_i lp(len_i) / lp(sum len_i)`.
 fn join(parts: Vec<(usize, Vec<Hypothesis>)>, search: &Search) -> Hypothesis {
-    let total: usize = parts.iter().map(|(columns, _)| columns).sum();
     let mut joined = Hypothesis { words: Vec::new(), score: 0.0, scored_tokens: 0, attention: Vec::new() };
-    let mut left = 0;
+    let mut first = 0;
     for (columns, found) in parts {
         let Some(best) = found.into_iter().next() else { continue };
         joined.score += best.score * search.length_penalty(best.scored_tokens);
         joined.scored_tokens += best.scored_tokens;
         // Rows beyond the words are `</s>` of a piece: it has no place inside a sentence.
-        for row in best.attention.iter().take(best.words.len()) {
-            let mut wide = vec![0.0; total];
-            wide[left..left + columns].copy_from_slice(&row[..columns]);
-            joined.attention.push(wide);
+        for mut row in best.attention.into_iter().take(best.words.len()) {
+            // Likewise the column of the `</s>` that the model reads after a piece.
+            row.weights.truncate(columns);
+            row.weights.shrink_to_fit();
+            joined.attention.push(AttentionRow { first, ..row });
         }
         joined.words.extend(best.words);
-        left += columns;
+        first += columns;
     }
     joined.score /= search.length_penalty(joined.scored_tokens).max(f64::MIN_POSITIVE);
     joined

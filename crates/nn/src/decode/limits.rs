@@ -2,13 +2,56 @@
 
 use kokanee_contract::BeamSearchRule;
 
+use super::Request;
 use crate::{LengthStatistics, ModelConfig};
 
 /// Most tokens of one output, `</s>` included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputLimit(pub usize);
 
+/// How large the answer to a request can become, known before it is decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Pieces that the source is cut into.
+    pub pieces: usize,
+    /// Most words of a hypothesis, `</s>` of each piece included.
+    pub words: usize,
+    /// Most attention weights of a hypothesis: of each word those of its own piece.
+    pub weights: usize,
+}
+
 impl LengthStatistics {
+    /// How large the answer to `request` can become.
+    pub fn extent(&self, config: &ModelConfig, request: &Request) -> Extent {
+        let longest = self.longest_piece(config, request.search.rule);
+        let length = request.source.len();
+        let mut extent = Extent::default();
+        for start in (0..length).step_by(longest) {
+            let words = longest.min(length - start);
+            let prefix = if start == 0 { request.prefix.len() } else { 0 };
+            let OutputLimit(limit) = self.piece_limit(config, words, prefix, request);
+            extent.pieces += 1;
+            extent.words += limit;
+            extent.weights += limit * (words + usize::from(config.source_with_eos));
+        }
+        extent
+    }
+
+    /// The output limit for a piece of `words` words whose answer begins with `prefix` words.
+    pub(super) fn piece_limit(
+        &self,
+        config: &ModelConfig,
+        words: usize,
+        prefix: usize,
+        request: &Request,
+    ) -> OutputLimit {
+        let OutputLimit(limit) = self.output_limit(config, words, request.search.rule);
+        // A prefix may be longer than the model would make the answer: then it gets its words and `</s>`.
+        let room = config.target_positions().unwrap_or(usize::MAX);
+        let limit = if prefix == 0 { limit } else { limit.max((prefix + 1).min(room)) };
+        OutputLimit(limit.min(request.max_length.unwrap_or(usize::MAX)))
+    }
+
     /// Longest input that is decoded in one piece, in words.
     ///
     /// A recurrent encoder takes what it was trained on, a convolutional one as many tokens as positions have vectors; before a

@@ -17,7 +17,7 @@ use kokanee_kernels::Team;
 use kokanee_kernels::packed::Format;
 
 pub use decoding::{Decoding, Work};
-pub use limits::OutputLimit;
+pub use limits::{Extent, OutputLimit};
 pub use request::{Request, RequestError, Ticket};
 
 use crate::{LengthStatistics, Model};
@@ -74,6 +74,8 @@ impl Search {
 pub struct Translation {
     /// Best first; one at least, unless the source was empty.
     pub hypotheses: Vec<Hypothesis>,
+    /// Into how many pieces the source was cut: 1 unless it was too long for one, 0 where it was empty.
+    pub pieces: usize,
 }
 
 /// One answer.
@@ -88,7 +90,38 @@ pub struct Hypothesis {
     pub scored_tokens: usize,
     /// For each word, and for `</s>` where it was said, the weight of each source token (`</s>` included where the model reads
     /// one); empty unless asked for.
-    pub attention: Vec<Vec<f32>>,
+    pub attention: Vec<AttentionRow>,
+}
+
+/// The weights of one target word over the source tokens. Those that are not kept are 0: a source that was translated in pieces
+/// has weights in the piece that the word belongs to, and nowhere else.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AttentionRow {
+    /// The source token that the first weight belongs to.
+    pub first: usize,
+    /// The weights of the tokens from there on.
+    pub weights: Vec<f32>,
+}
+
+impl AttentionRow {
+    /// The weights of the first `columns` source tokens, zeros included.
+    pub fn dense(&self, columns: usize) -> impl ExactSizeIterator<Item = f32> {
+        (0..columns).map(|column| {
+            let at = column.checked_sub(self.first);
+            at.and_then(|at| self.weights.get(at)).copied().unwrap_or(0.0)
+        })
+    }
+
+    /// The source token with the greatest weight; the first among equals, and 0 where there is none above 0.
+    pub fn strongest(&self) -> usize {
+        let mut best = (0, 0.0);
+        for (index, &weight) in self.weights.iter().enumerate() {
+            if weight > best.1 {
+                best = (self.first + index, weight);
+            }
+        }
+        best.0
+    }
 }
 
 /// Translates sentences; the order of the answers is that of the sources.

@@ -104,7 +104,7 @@ pub const KEYS: [&str; 9] = {
 };
 
 impl Configuration {
-    /// Takes a key with its value, as JSON's own type or as a string.
+    /// Takes a key with its value, as JSON's own type or as a string; null leaves it as it is.
     ///
     /// # Errors
     /// What is wrong, without the place.
@@ -115,6 +115,10 @@ impl Configuration {
                 None => format!("there is no such key; known are {}", KEYS.join(", ")),
             });
         };
+        // As in the SDKs of several languages, a field that is null is one that is not there.
+        if value.is_null() {
+            return Ok(());
+        }
         let wrong = || format!("expected {}, got {}", key.field.expects(), shown(value));
         key.field.take(self, value).ok_or_else(wrong)
     }
@@ -126,10 +130,10 @@ impl Configuration {
             let length = text.len();
             return Err(place.bad(Some(FIELD), format!("{length} bytes; expected at most {MAX_TEXT_BYTES}")));
         }
-        let object: Map<String, Value> = serde_json::from_str(text)
+        let object: Option<Map<String, Value>> = serde_json::from_str(text)
             .map_err(|error| place.bad(Some(FIELD), format!("expected a JSON object: {error}")))?;
         let mut configuration = Self::default();
-        for (name, value) in &object {
+        for (name, value) in object.iter().flatten() {
             let field = format!("{FIELD}.{}", shortened(name));
             configuration.take(name, value).map_err(|problem| place.bad(Some(&field), problem))?;
         }

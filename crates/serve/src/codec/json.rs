@@ -4,7 +4,6 @@
 //! The body is read straight into instances, so that whatever else it holds (arrays of a million numbers, deep nesting) is
 //! refused where it begins and takes no memory.
 
-use std::collections::VecDeque;
 use std::fmt;
 
 use kokanee_contract::nearest;
@@ -12,28 +11,27 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde_json::Value;
 
 use super::configuration::shortened;
-use super::{Configuration, Input, Instance, Place, Placed};
+use super::{Configuration, Input, Instance, MAX_INSTANCES, MediaType, Place, Placed, empty, one_too_many};
 use crate::answered::Answered;
 use crate::error::ServeError;
+use crate::rope::Rope;
 
 pub(super) const OPENING: &[u8] = br#"{"predictions":["#;
 pub(super) const CLOSING: &[u8] = b"]}";
 
-/// The most instances of one body: they are all in memory at once.
-const MAX_INSTANCES: usize = 1 << 16;
 const SOURCE_KEYS: &[&str] = &["data"];
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 #[derive(Default)]
 pub(super) struct Reader {
-    body: Vec<u8>,
+    body: Rope,
     finished: bool,
-    instances: Option<VecDeque<Placed>>,
+    instances: Option<std::vec::IntoIter<Placed>>,
 }
 
 impl Reader {
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.body.extend_from_slice(bytes);
+        self.body.push(bytes);
     }
 
     pub(super) fn finish(&mut self) {
@@ -45,15 +43,29 @@ impl Reader {
             return Ok(None);
         }
         if self.instances.is_none() {
-            self.instances = Some(parse(&std::mem::take(&mut self.body))?);
+            let body = std::mem::take(&mut self.body);
+            self.take_whole(&body.into_vec())?;
         }
-        Ok(self.instances.as_mut().and_then(VecDeque::pop_front))
+        Ok(self.instances.as_mut().and_then(Iterator::next))
+    }
+
+    /// Reads a body where it lies.
+    pub(super) fn take_whole(&mut self, body: &[u8]) -> Result<(), ServeError> {
+        self.instances = Some(parse(body)?.into_iter());
+        Ok(())
+    }
+
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.body.len()
     }
 }
 
-fn parse(body: &[u8]) -> Result<VecDeque<Placed>, ServeError> {
+fn parse(body: &[u8]) -> Result<Vec<Placed>, ServeError> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    let (mut instances, mut progress) = (VecDeque::new(), Progress::default());
+    if body.trim_ascii().is_empty() {
+        return Err(empty(MediaType::Json));
+    }
+    let (mut instances, mut progress) = (Vec::new(), Progress::default());
     let mut json = serde_json::Deserializer::from_slice(body);
     let seed = Body { instances: &mut instances, progress: &mut progress };
     seed.deserialize(&mut json).and_then(|()| json.end()).map_err(|error| {
@@ -102,7 +114,7 @@ struct Progress {
 
 /// The whole body.
 struct Body<'a> {
-    instances: &'a mut VecDeque<Placed>,
+    instances: &'a mut Vec<Placed>,
     progress: &'a mut Progress,
 }
 
@@ -164,11 +176,9 @@ impl<'de> Visitor<'de> for Instances<'_, '_> {
                 Object { source_keys: SOURCE_KEYS, others: Others::Refused, field: &mut progress.field };
             let Some(instance) = list.next_element_seed(object)? else { break };
             if instances.len() == MAX_INSTANCES {
-                let problem =
-                    format!("one too many: a request may have {MAX_INSTANCES}; send several requests");
-                return Err(A::Error::custom(problem));
+                return Err(A::Error::custom(one_too_many()));
             }
-            instances.push_back(Placed { place: Place::Instance(index), instance });
+            instances.push(Placed { place: Place::Instance(index), instance });
         }
         Ok(())
     }
@@ -238,7 +248,7 @@ impl<'de> Visitor<'de> for Object<'_> {
     }
 }
 
-/// The object `configuration`.
+/// The object `configuration`; null stands for none.
 struct Settings<'a> {
     field: &'a mut Option<String>,
 }
@@ -247,7 +257,7 @@ impl<'de> DeserializeSeed<'de> for Settings<'_> {
     type Value = Configuration;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Configuration, D::Error> {
-        deserializer.deserialize_map(self)
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -256,6 +266,10 @@ impl<'de> Visitor<'de> for Settings<'_> {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(r#"an object, {"attention_matrix": true}"#)
+    }
+
+    fn visit_unit<E>(self) -> Result<Configuration, E> {
+        Ok(Configuration::default())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Configuration, A::Error> {
@@ -293,7 +307,7 @@ impl Visitor<'_> for TextVisitor {
     }
 }
 
-/// A boolean, a number or a string.
+/// A boolean, a number, a string or null.
 struct Scalar(Value);
 
 impl<'de> serde::Deserialize<'de> for Scalar {
@@ -309,6 +323,10 @@ impl Visitor<'_> for ScalarVisitor {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a boolean, a number or a string")
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar, E> {
+        Ok(Scalar(Value::Null))
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {

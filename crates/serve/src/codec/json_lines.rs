@@ -1,4 +1,4 @@
-//! `application/jsonlines`: `{"source": "..."}` a line, answered by `{"target": "..."}` a line.
+//! `application/jsonlines`: `{"source": "..."}` a line, answered by `{"target": "..."}` a line. Blank lines are passed over.
 
 use super::lines::Lines;
 use super::{Placed, json};
@@ -22,12 +22,17 @@ impl Reader {
     }
 
     pub(super) fn read(&mut self) -> Result<Option<Placed>, ServeError> {
-        let Some((place, line)) = self.lines.read()? else { return Ok(None) };
-        if line.trim_ascii().is_empty() {
-            let problem = r#"the line is empty; expected an object, {"source": "..."}"#;
-            return Err(place.bad(None, problem));
+        while let Some((place, line)) = self.lines.read()? {
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            let instance = json::instance(line, place, SOURCE_KEYS)?;
+            return Ok(Some(Placed { place, instance }));
         }
-        let instance = json::instance(line, place, SOURCE_KEYS)?;
-        Ok(Some(Placed { place, instance }))
+        Ok(None)
+    }
+
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.lines.buffered_bytes()
     }
 }

@@ -32,6 +32,10 @@ impl Lines {
         self.finished = true;
     }
 
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// The next whole line and its number.
     pub(super) fn read(&mut self) -> Result<Option<(Place, &str)>, ServeError> {
         let place = Place::Line(self.number + 1);

@@ -93,6 +93,11 @@ impl MediaType {
         })
     }
 
+    /// The type that this is a spelling of, whatever its parameters and capitals.
+    pub fn of_name(mime: &str) -> Option<Self> {
+        Self::named(parse(mime)?.essence_str())
+    }
+
     fn named(name: &str) -> Option<Self> {
         let is_it = |row: &&(Self, &str, &[&str])| row.1 == name || row.2.contains(&name);
         TABLE.iter().find(is_it).map(|row| row.0)

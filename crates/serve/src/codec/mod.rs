@@ -1,6 +1,7 @@
 //! Request bodies to instances, answers to response bodies: one table of content types.
 
 mod configuration;
+mod foreign;
 mod json;
 mod json_lines;
 mod lines;
@@ -17,14 +18,22 @@ use serde_json::Value;
 pub use configuration::{Configuration, KEYS as CONFIGURATION_KEYS, MAX_BEAM_SIZE, MAX_PREFIX_BYTES};
 pub use media_type::MediaType;
 
+use self::foreign::Head;
 use crate::answered::Answered;
 use crate::error::ServeError;
+use crate::rope::Rope;
 
 /// The longest line, or record, of a request, in bytes.
 pub const MAX_ITEM_BYTES: usize = 1 << 20;
 /// The most tokens of one instance. A sentence has some dozens; what is longer than any that was trained on is translated in
 /// pieces, so the limit is one of patience.
 pub const MAX_INSTANCE_TOKENS: usize = 4096;
+/// The most instances of a body that is held as a whole, whatever its type.
+pub const MAX_INSTANCES: usize = 1 << 16;
+/// The most tokens of such a body, all instances together.
+pub const MAX_BODY_TOKENS: usize = 64 * MAX_INSTANCES;
+/// What an allocation takes beside its content.
+const ALLOCATION_BYTES: usize = 32;
 
 /// One thing to translate.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +53,16 @@ pub enum Input {
     Ids(Vec<u32>),
 }
 
+impl Input {
+    /// How many tokens it has.
+    pub fn tokens(&self) -> usize {
+        match self {
+            Input::Text(text) => kokanee_data::text::tokens(text).count(),
+            Input::Ids(ids) => ids.len(),
+        }
+    }
+}
+
 /// An instance and where it stood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Placed {
@@ -51,6 +70,17 @@ pub struct Placed {
     pub place: Place,
     /// What.
     pub instance: Instance,
+}
+
+impl Placed {
+    /// The memory that it takes beside itself.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let input = match &self.instance.input {
+            Input::Text(text) => text.capacity(),
+            Input::Ids(ids) => size_of::<u32>() * ids.capacity(),
+        };
+        input + self.instance.configuration.prefix.capacity() + ALLOCATION_BYTES
+    }
 }
 
 /// Where in a body something stands.
@@ -105,7 +135,12 @@ impl fmt::Display for Place {
 
 /// Takes a body in pieces of any size and gives instances as soon as they are whole.
 pub struct Reader {
+    media: MediaType,
     kind: Kind,
+    head: Head,
+    has_ended: bool,
+    /// None for a stream.
+    totals: Option<Totals>,
 }
 
 enum Kind {
@@ -115,8 +150,15 @@ enum Kind {
     Text(text::Reader),
 }
 
+/// What was read of a body that is held as a whole.
+#[derive(Default)]
+struct Totals {
+    instances: usize,
+    tokens: usize,
+}
+
 impl Reader {
-    /// A reader of bodies of this type.
+    /// A reader of bodies of this type, with at most [`MAX_INSTANCES`] instances and [`MAX_BODY_TOKENS`] tokens.
     pub fn new(media: MediaType) -> Self {
         let kind = match media {
             MediaType::Json => Kind::Json(json::Reader::default()),
@@ -124,11 +166,17 @@ impl Reader {
             MediaType::RecordIo => Kind::RecordIo(record_io::Reader::default()),
             MediaType::Text => Kind::Text(text::Reader::default()),
         };
-        Self { kind }
+        Self { media, kind, head: Head::default(), has_ended: false, totals: Some(Totals::default()) }
+    }
+
+    /// A reader of bodies that are answered as they arrive: they may have any length, since nothing is kept of them.
+    pub fn of_stream(media: MediaType) -> Self {
+        Self { totals: None, ..Self::new(media) }
     }
 
     /// Takes more of the body.
     pub fn push(&mut self, bytes: &[u8]) {
+        self.head.push(bytes);
         match &mut self.kind {
             Kind::Json(reader) => reader.push(bytes),
             Kind::JsonLines(reader) => reader.push(bytes),
@@ -139,6 +187,7 @@ impl Reader {
 
     /// Says that the body has ended.
     pub fn finish(&mut self) {
+        self.has_ended = true;
         match &mut self.kind {
             Kind::Json(reader) => reader.finish(),
             Kind::JsonLines(reader) => reader.finish(),
@@ -152,28 +201,132 @@ impl Reader {
     /// # Errors
     /// When the body is not what its type says. Nothing can be read after that.
     pub fn read(&mut self) -> Result<Option<Placed>, ServeError> {
-        match &mut self.kind {
+        if self.has_ended && self.head.is_empty() {
+            return Err(empty(self.media));
+        }
+        self.head.check(self.media)?;
+        let placed = match &mut self.kind {
             Kind::Json(reader) => reader.read(),
             Kind::JsonLines(reader) => reader.read(),
             Kind::RecordIo(reader) => reader.read(),
             Kind::Text(reader) => reader.read(),
+        }?;
+        if let (Some(totals), Some(placed)) = (&mut self.totals, &placed) {
+            totals.add(placed)?;
+        }
+        Ok(placed)
+    }
+
+    /// Bytes that were pushed and not given as instances.
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        match &self.kind {
+            Kind::Json(reader) => reader.buffered_bytes(),
+            Kind::JsonLines(reader) => reader.buffered_bytes(),
+            Kind::RecordIo(reader) => reader.buffered_bytes(),
+            Kind::Text(reader) => reader.buffered_bytes(),
         }
     }
 
     /// All instances of a whole body.
     ///
     /// # Errors
-    /// When the body is not what its type says.
+    /// When the body is not what its type says, or has too many of them.
     pub fn read_all(media: MediaType, body: &[u8]) -> Result<Vec<Placed>, ServeError> {
-        let mut reader = Self::new(media);
-        reader.push(body);
-        reader.finish();
+        if media == MediaType::Json {
+            return Self::read_json(body);
+        }
+        // Pieces, so that no second copy of it is made.
+        const PIECE_BYTES: usize = 1 << 16;
+        Self::new(media).gather(body.chunks(PIECE_BYTES))
+    }
+
+    /// The same of a body in pieces.
+    pub(crate) fn read_rope(media: MediaType, body: Rope) -> Result<Vec<Placed>, ServeError> {
+        if media == MediaType::Json {
+            return Self::read_json(&body.into_vec());
+        }
+        Self::new(media).gather(body.pieces())
+    }
+
+    /// JSON is read where it lies.
+    fn read_json(body: &[u8]) -> Result<Vec<Placed>, ServeError> {
+        let mut reader = Self::new(MediaType::Json);
+        reader.head.push(body);
+        if let Kind::Json(json) = &mut reader.kind
+            && !body.is_empty()
+        {
+            reader.head.check(MediaType::Json)?;
+            json.take_whole(body)?;
+        }
+        reader.gather([])
+    }
+
+    fn gather<'a>(mut self, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<Placed>, ServeError> {
         let mut all = Vec::new();
-        while let Some(placed) = reader.read()? {
+        for piece in pieces {
+            self.push(piece);
+            while let Some(placed) = self.read()? {
+                all.push(placed);
+            }
+        }
+        self.finish();
+        while let Some(placed) = self.read()? {
             all.push(placed);
         }
         Ok(all)
     }
+
+    /// More memory than the instances of a body take, told at a glance.
+    pub(crate) fn most_bytes<'a>(media: MediaType, pieces: impl Iterator<Item = &'a [u8]>) -> usize {
+        let (mut bytes, mut signs) = (0, 0);
+        let sign = match media {
+            MediaType::Json => Some(b'{'),
+            MediaType::JsonLines | MediaType::Text => Some(b'\n'),
+            MediaType::RecordIo => None,
+        };
+        for piece in pieces {
+            bytes += piece.len();
+            signs += sign.map_or(0, |sign| piece.iter().filter(|&&byte| byte == sign).count());
+        }
+        // A record has a frame at least.
+        let instances = if sign.is_some() { signs + 1 } else { bytes / 8 }.min(MAX_INSTANCES);
+        // An id may be a byte in a record, and is four bytes here.
+        let ids = if media == MediaType::RecordIo { bytes.min(MAX_BODY_TOKENS + MAX_ITEM_BYTES) } else { 0 };
+        // A vector grows by doubling, from a few, and its old self is there for a moment.
+        let room = (2 * instances).clamp(8, MAX_INSTANCES) * size_of::<Placed>();
+        room + room / 2 + instances * ALLOCATION_BYTES + bytes + size_of::<u32>() * ids
+    }
+}
+
+impl Totals {
+    fn add(&mut self, placed: &Placed) -> Result<(), ServeError> {
+        self.instances += 1;
+        if self.instances > MAX_INSTANCES {
+            return Err(placed.place.bad(None, one_too_many()));
+        }
+        self.tokens += placed.instance.input.tokens();
+        if self.tokens > MAX_BODY_TOKENS {
+            let problem = format!(
+                "with it the request has more than {MAX_BODY_TOKENS} tokens; expected at most that many: send several requests"
+            );
+            return Err(placed.place.bad(None, problem));
+        }
+        Ok(())
+    }
+}
+
+fn one_too_many() -> String {
+    format!("one too many: a request may have {MAX_INSTANCES} instances; send several requests")
+}
+
+fn empty(media: MediaType) -> ServeError {
+    let expected = match media {
+        MediaType::Json => r#"an object, {"instances": [{"data": "..."}]}"#,
+        MediaType::JsonLines => r#"an object a line, {"source": "..."}"#,
+        MediaType::RecordIo => "RecordIO records",
+        MediaType::Text => "a sentence a line",
+    };
+    ServeError::bad(format!("the body is empty; expected {expected}"))
 }
 
 /// Writes answers one after another.

@@ -16,6 +16,7 @@ use crate::answered::Answered;
 use crate::error::ServeError;
 
 const HEADER_BYTES: usize = 8;
+const MAGIC_BYTES: usize = 4;
 /// The length word holds the length in its lower 29 bits.
 const LENGTH_MASK: u32 = (1 << 29) - 1;
 const FEATURE: &str = "features[\"source\"]";
@@ -28,6 +29,8 @@ pub(super) struct Reader {
     position: u64,
     /// Records given.
     number: u64,
+    /// The parts of the next record that were found whole.
+    parts: Parts,
     finished: bool,
 }
 
@@ -45,7 +48,7 @@ impl Reader {
     pub(super) fn read(&mut self) -> Result<Option<Placed>, ServeError> {
         let rest = &self.buffer[self.start..];
         let place = Place::Record { number: self.number + 1, byte: self.position };
-        let whole = match frames(rest) {
+        let whole = match self.parts.find(rest) {
             Some(Frames::Whole(bytes)) => bytes,
             Some(Frames::TooLong(bytes)) => {
                 let problem = format!(
@@ -65,11 +68,16 @@ impl Reader {
             Err(DataError::Frame { fault, .. }) => return Err(place.bad(None, frame_problem(&fault))),
             Err(other) => return Err(place.bad(None, other)),
         };
+        self.parts = Parts::default();
         self.start += whole;
         self.position += whole as u64;
         self.number += 1;
         let instance = instance(&raw.payload, place)?;
         Ok(Some(Placed { place, instance }))
+    }
+
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.buffer.capacity()
     }
 }
 
@@ -82,29 +90,41 @@ enum Frames {
     Damaged,
 }
 
-/// How much of `bytes` the next record takes, all its parts together; `None` while it is not there as a whole.
-fn frames(bytes: &[u8]) -> Option<Frames> {
-    let (mut at, mut data) = (0, 0);
-    loop {
-        let header = bytes.get(at..at + HEADER_BYTES)?;
-        let word = |from: usize| {
-            u32::from_le_bytes([header[from], header[from + 1], header[from + 2], header[from + 3]])
-        };
-        if word(0) != MAGIC {
-            return Some(Frames::Damaged);
-        }
-        let (flag, length) = (word(4) >> LENGTH_MASK.count_ones(), (word(4) & LENGTH_MASK) as usize);
-        data += length;
-        if data > MAX_ITEM_BYTES {
-            return Some(Frames::TooLong(data));
-        }
-        at += HEADER_BYTES + length.next_multiple_of(4);
-        if bytes.len() < at {
-            return None;
-        }
-        // 1 and 2: further parts follow.
-        if flag != 1 && flag != 2 {
-            return Some(Frames::Whole(at));
+/// The parts of a record that were found so far: each is looked at once, however the bytes arrive.
+#[derive(Clone, Copy, Default)]
+struct Parts {
+    /// Where the next part begins.
+    at: usize,
+    /// Bytes that the record has, with the magic that stands between two parts in its place again.
+    data: usize,
+}
+
+impl Parts {
+    /// How much of `bytes` the next record takes, all its parts together; `None` while it is not there as a whole.
+    fn find(&mut self, bytes: &[u8]) -> Option<Frames> {
+        loop {
+            let header = bytes.get(self.at..self.at + HEADER_BYTES)?;
+            let word = |from: usize| {
+                u32::from_le_bytes([header[from], header[from + 1], header[from + 2], header[from + 3]])
+            };
+            if word(0) != MAGIC {
+                return Some(Frames::Damaged);
+            }
+            let (flag, length) = (word(4) >> LENGTH_MASK.count_ones(), (word(4) & LENGTH_MASK) as usize);
+            // 1 and 2: further parts follow.
+            let is_last = flag != 1 && flag != 2;
+            let data = self.data + length + if is_last { 0 } else { MAGIC_BYTES };
+            if data > MAX_ITEM_BYTES {
+                return Some(Frames::TooLong(data));
+            }
+            let end = self.at + HEADER_BYTES + length.next_multiple_of(4);
+            if bytes.len() < end {
+                return None;
+            }
+            (self.at, self.data) = (end, data);
+            if is_last {
+                return Some(Frames::Whole(end));
+            }
         }
     }
 }
@@ -170,8 +190,8 @@ pub(super) fn write(answered: &Answered, out: &mut Vec<u8>) {
         feature("alignments", integers(alignments));
     }
     if let Some(matrix) = answered.matrix() {
-        let shape = vec![matrix.len() as u64, answered.columns as u64];
-        let values = matrix.concat();
+        let shape = vec![matrix.rows().len() as u64, answered.columns as u64];
+        let values = matrix.rows().iter().flat_map(|row| row.dense(answered.columns)).collect();
         feature("matrix", Kind::Float32Tensor(Float32Tensor { values, shape, ..Float32Tensor::default() }));
     }
     if let Some(score) = answered.score() {

@@ -1,6 +1,13 @@
 //! Codecs take bodies in pieces of any size, choose types as HTTP says, and survive any bytes.
 
+use kokanee_data::recordio::MAGIC;
+use kokanee_data::{Record, RecordWriter};
+use kokanee_nn::decode::AttentionRow;
+use prost::Message as _;
+
 use super::*;
+use crate::attention::AttentionMatrix;
+use crate::error::Code;
 use crate::translator::Sentence;
 
 const ALL: [MediaType; 4] = [MediaType::Json, MediaType::JsonLines, MediaType::RecordIo, MediaType::Text];
@@ -26,7 +33,11 @@ fn answered() -> Answered {
         tokens: text.split(' ').map(str::to_owned).collect(),
         ids: vec![4, 1, 5],
         score,
-        matrix: vec![vec![0.75, 0.25], vec![0.25, 0.75], vec![0.5, 0.5]],
+        matrix: AttentionMatrix::new(
+            2,
+            [[0.75, 0.25], [0.25, 0.75], [0.5, 0.5]]
+                .map(|weights| AttentionRow { first: 0, weights: weights.to_vec() }),
+        ),
     };
     let hypotheses = vec![sentence("b0 <unk> b1", 0.5), sentence("b0 b1 b1", 0.75)];
     Answered {
@@ -62,7 +73,8 @@ fn bodies() -> Vec<(MediaType, Vec<u8>, usize)> {
         (MediaType::RecordIo, records(), 3),
         (MediaType::Text, "a b\n\r\n \nlast".into(), 4),
         (MediaType::Text, "\n".into(), 1),
-        (MediaType::Text, "".into(), 0),
+        (MediaType::JsonLines, format!("\n \r\n{lines}\n\n").into(), 3),
+        (MediaType::JsonLines, "\n".into(), 0),
     ]
 }
 
@@ -100,6 +112,39 @@ fn damaged_bodies_are_refused_alike_in_pieces_of_any_size() {
             }
         }
     }
+}
+
+#[test]
+fn large_bodies_are_read_from_their_pieces_as_if_they_lay_together() {
+    let check = |media, body: &[u8]| {
+        let mut rope = Rope::default();
+        rope.push(body);
+        assert!(rope.pieces().count() > 1, "one piece proves nothing");
+        let (whole, pieces) = (Reader::read_all(media, body), Reader::read_rope(media, rope));
+        assert!(whole == pieces, "{media}: {:?} and {:?}", whole.err(), pieces.err());
+    };
+    let mut rng = kokanee_testkit::Rng::new(4);
+    let instance = r#",{"data":"a ä\u20ac b","configuration":{"nbest":"2","scores":null}}"#.repeat(4000);
+    let mark = "\u{feff}";
+    for (media, body) in [
+        (MediaType::Json, format!("{mark}{{\"instances\":\n[{}]}}", &instance[1..])),
+        (MediaType::JsonLines, instance.replace(",{\"data", "\n{\"data")),
+        (MediaType::Text, "a ä\n\n".repeat(20_000)),
+    ] {
+        let body = body.into_bytes();
+        check(media, &body);
+        for _ in 0..100 {
+            let mut damaged = body.clone();
+            match rng.range(0..3) {
+                0 => damaged.truncate(1 << 17 | rng.range(0..1000)),
+                1 => damaged[rng.range(0..body.len())] = rng.next_u64() as u8,
+                _ => damaged.insert(rng.range(0..body.len()), rng.next_u64() as u8),
+            }
+            check(media, &damaged);
+        }
+    }
+    check(MediaType::RecordIo, &records().repeat(2000));
+    check(MediaType::Json, &b" \n".repeat(1 << 16));
 }
 
 #[test]
@@ -142,14 +187,173 @@ fn configurations_are_taken_as_types_and_as_strings() {
     assert_eq!(read(strings).unwrap(), expected);
     for name in CONFIGURATION_KEYS {
         assert!(typed.contains(&format!("\"{name}\"")), "{name} is not tested");
-        // No key takes null, an empty string (but a prefix) or an object.
-        read(&format!(r#"{{"{name}":null}}"#)).unwrap_err();
+        // Null leaves it out; no key takes an empty string (but a prefix) or an object.
+        assert_eq!(read(&format!(r#"{{"{name}":null}}"#)).unwrap(), Configuration::default(), "{name}");
         read(&format!(r#"{{"{name}":{{}}}}"#)).unwrap_err();
         assert_eq!(read(&format!(r#"{{"{name}":""}}"#)).is_ok(), name == "prefix", "{name}");
     }
     read(r#"{"beam_size":65}"#).unwrap_err();
     read(r#"{"beam_size":2.5}"#).unwrap_err();
     read(&format!(r#"{{"prefix":"{}"}}"#, "b ".repeat(MAX_PREFIX_BYTES / 2 + 1))).unwrap_err();
+}
+
+#[test]
+fn a_configuration_that_is_null_is_none() {
+    let check = |media, body: &[u8]| {
+        let all = Reader::read_all(media, body).unwrap();
+        let configuration = &all[0].instance.configuration;
+        assert_eq!(*configuration, Configuration { scores: true, ..Configuration::default() }, "{media}");
+        assert_eq!(all[1].instance.configuration, Configuration::default(), "{media}");
+        assert_eq!(all.len(), 2);
+    };
+    let some = r#"{"nbest":null,"scores":"true","prefix":null}"#;
+    let json = format!(
+        r#"{{"instances":[{{"data":"a","configuration":{some}}},{{"configuration":null,"data":"a"}}]}}"#
+    );
+    check(MediaType::Json, json.as_bytes());
+    let lines =
+        format!("{{\"source\":\"a\",\"configuration\":{some}}}\n{{\"source\":\"a\",\"configuration\":null}}");
+    check(MediaType::JsonLines, lines.as_bytes());
+    check(MediaType::RecordIo, &[record(&[4], Some(some)), record(&[4], Some(" null "))].concat());
+    // A name that is none stays one, and null is no text.
+    let wrong = br#"{"instances":[{"data":"a","configuration":{"scors":null}}]}"#;
+    assert!(Reader::read_all(MediaType::Json, wrong).unwrap_err().message.contains("is scores meant?"));
+    Reader::read_all(MediaType::Json, br#"{"instances":[{"data":null}]}"#).unwrap_err();
+}
+
+/// A record with these ids.
+fn record(ids: &[u32], configuration: Option<&str>) -> Vec<u8> {
+    use kokanee_data::record::value::Value as Kind;
+    use kokanee_data::record::{Int32Tensor, Value};
+    let values = ids.iter().map(|&id| id as i32).collect();
+    let tensor = Kind::Int32Tensor(Int32Tensor { values, ..Int32Tensor::default() });
+    let mut record = Record { configuration: configuration.map(str::to_owned), ..Record::default() };
+    record.features.insert("source".to_owned(), Value { value: Some(tensor) });
+    let mut body = Vec::new();
+    RecordWriter::new(&mut body, "a record").write(&record.encode_to_vec()).unwrap();
+    body
+}
+
+#[test]
+fn bodies_of_each_type_have_the_same_limits() {
+    let check = |media, one: &[u8], part: &str| {
+        let body = |count: usize| match media {
+            MediaType::Json => [b"{\"instances\":[", &one.repeat(count)[1..], b"]}"].concat(),
+            _ => one.repeat(count),
+        };
+        let most =
+            if part.contains("instances") { MAX_INSTANCES } else { MAX_BODY_TOKENS / MAX_INSTANCE_TOKENS };
+        assert_eq!(Reader::read_all(media, &body(most)).unwrap().len(), most, "{media}");
+        for refused in [
+            Reader::read_all(media, &body(most + 1)).unwrap_err(),
+            in_pieces(media, &body(most + 1), 1 << 20).unwrap_err(),
+        ] {
+            assert!(refused.message.contains(part), "{media}: {}", refused.message);
+            assert_eq!(refused.code, Code::BadRequest);
+            assert!(refused.details.keys().any(|key| ["instance", "line", "record"].contains(&&**key)));
+        }
+        // A stream holds one at a time.
+        let mut reader = Reader::of_stream(media);
+        let mut count = 0;
+        for piece in body(most + 1).chunks(1 << 16).filter(|_| media != MediaType::Json) {
+            reader.push(piece);
+            while reader.read().unwrap().is_some() {
+                count += 1;
+            }
+        }
+        assert!(media == MediaType::Json || count == most + 1);
+    };
+    let instances = "one too many: a request may have 65536 instances";
+    check(MediaType::Json, br#",{"data":""}"#, instances);
+    check(MediaType::JsonLines, b"{\"data\":\"\"}\n", instances);
+    check(MediaType::RecordIo, &record(&[], None), instances);
+    check(MediaType::Text, b"\n", instances);
+    let tokens = "more than 4194304 tokens";
+    let long = "a ".repeat(MAX_INSTANCE_TOKENS);
+    check(MediaType::Json, format!(r#",{{"data":"{long}"}}"#).as_bytes(), tokens);
+    check(MediaType::JsonLines, format!("{{\"data\":\"{long}\"}}\n").as_bytes(), tokens);
+    check(MediaType::RecordIo, &record(&[5; MAX_INSTANCE_TOKENS], None), tokens);
+    check(MediaType::Text, format!("{long}\n").as_bytes(), tokens);
+}
+
+#[test]
+fn instances_take_no_more_memory_than_is_set_aside() {
+    let check = |media, body: &[u8]| {
+        let all = Reader::read_all(media, body).unwrap();
+        let heap: usize = all.iter().map(Placed::heap_bytes).sum();
+        let taken = heap + all.capacity() * size_of::<Placed>();
+        assert!(taken <= Reader::most_bytes(media, body.chunks(1000)), "{media}: {taken}");
+    };
+    check(MediaType::Text, &b"\n".repeat(60_000));
+    check(MediaType::Text, &b"a\n".repeat(60_000));
+    check(MediaType::Text, "a ".repeat(1 << 19).as_bytes());
+    check(MediaType::RecordIo, &record(&[5; 1 << 18], None));
+    check(MediaType::RecordIo, &record(&[5], Some(r#"{"prefix":"a a"}"#)).repeat(9000));
+    check(MediaType::JsonLines, &b"{\"data\":\"a\"}\n".repeat(40_000));
+    check(MediaType::Json, &[b"{\"instances\":[", &br#",{"data":""}"#.repeat(50_000)[1..], b"]}"].concat());
+}
+
+#[test]
+fn a_record_of_endless_empty_parts_is_refused_after_a_look_at_each() {
+    let part = |flag: u32| [MAGIC.to_le_bytes(), (flag << 29).to_le_bytes()].concat();
+    let mut reader = Reader::of_stream(MediaType::RecordIo);
+    reader.push(&part(1));
+    let mut pushed = 0;
+    let refused = loop {
+        if let Err(refused) = reader.read() {
+            break refused;
+        }
+        reader.push(&part(2).repeat(1000));
+        pushed += 1000;
+        assert!(pushed < 400_000, "it goes on for ever");
+    };
+    // What a part stands for at least is the magic between it and the next.
+    assert!(refused.message.contains("expected at most 1048576"), "{}", refused.message);
+    assert!(reader.buffered_bytes() < 8 << 20);
+    // One that ends in time is taken, magics and all.
+    let payload = vec![MAGIC.to_le_bytes(); 1000].concat();
+    let mut body = Vec::new();
+    RecordWriter::new(&mut body, "a record").write(&payload).unwrap();
+    let refused = Reader::read_all(MediaType::RecordIo, &body).unwrap_err();
+    assert!(refused.message.contains("4000 bytes are not an aialgs.data.Record"), "{}", refused.message);
+}
+
+#[test]
+fn bodies_that_are_something_else_say_what_they_are() {
+    let gzip: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3];
+    let bzip2 = b"BZh91AY&SY\xb5\xf1";
+    let xz: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0, 0, 4];
+    let zip = b"PK\x03\x04\x14\0\0\0";
+    let zstd: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd, 4, 0];
+    let wide =
+        |text: &str, order: fn(u16) -> [u8; 2]| -> Vec<u8> { text.encode_utf16().flat_map(order).collect() };
+    let little = wide("\u{feff}{\"source\"", u16::to_le_bytes);
+    let big = wide("\u{feff}{\"source\"", u16::to_be_bytes);
+    let utf32: &[u8] = &[0xff, 0xfe, 0, 0, b'{', 0, 0, 0];
+    for media in ALL {
+        let check = |body: &[u8], part: &str| {
+            for refused in [Reader::read_all(media, body), in_pieces(media, body, 1)] {
+                let refused = refused.unwrap_err();
+                assert!(refused.message.contains(part), "{media}: {} lacks {part}", refused.message);
+            }
+        };
+        for (body, name) in [(gzip, "gzip"), (bzip2, "bzip2"), (xz, "xz"), (zip, "zip"), (zstd, "zstd")] {
+            check(body, &format!("the body is compressed with {name}; send it as it is"));
+        }
+        check(&little, "the body is text in UTF-16; send it as UTF-8");
+        check(&big, "UTF-16");
+        check(utf32, "UTF-32");
+        if media != MediaType::RecordIo {
+            check(&wide("{\"instances\"", u16::to_le_bytes), "UTF-16");
+            check(&wide("[1, 2]\n", u16::to_be_bytes), "UTF-16");
+        }
+        check(b"", "the body is empty; expected ");
+    }
+    // As does JSON of nothing but white space; but texts may begin as archives do.
+    assert!(Reader::read_all(MediaType::Json, b" \r\n").unwrap_err().message.contains("the body is empty"));
+    for text in ["BZh9 a\n", "PK\n", "a\0b"] {
+        assert_eq!(Reader::read_all(MediaType::Text, text.as_bytes()).unwrap().len(), 1);
+    }
 }
 
 #[test]

@@ -24,4 +24,8 @@ impl Reader {
             Instance { input: Input::Text(line.to_owned()), configuration: Configuration::default() };
         Ok(Some(Placed { place, instance }))
     }
+
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.lines.buffered_bytes()
+    }
 }

@@ -123,11 +123,14 @@ fn json_lines_keep_order_and_number() {
         let predictions = predictions(&server.json(&json!({ "instances": instances })).ok());
         predictions.iter().map(|p| json!({ "target": p["target"] }).to_string() + "\n").collect()
     };
-    for body in [lines("source"), lines("source") + "\n", lines("data").replace('\n', "\r\n")] {
+    let with_blank_lines = format!("\n{}\n \n", lines("source").replace('\n', "\n\n"));
+    for body in
+        [lines("source"), lines("source") + "\n", lines("data").replace('\n', "\r\n"), with_blank_lines]
+    {
         let answer = server.post("application/jsonlines", "application/jsonlines", body).ok();
         assert_eq!(answer.text(), expected.concat());
     }
-    assert_eq!(server.post("application/jsonlines", "", "").ok().text(), "");
+    assert_eq!(server.post("application/jsonlines", "", "\n").ok().text(), "");
     assert_eq!(server.json(&json!({ "instances": [] })).ok().text(), r#"{"predictions":[]}"#);
 }
 

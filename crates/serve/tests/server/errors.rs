@@ -16,7 +16,8 @@ fn a_fault_is_told_with_its_place() {
         server.post(content_type, "", body).refused(400, parts);
     };
     let json = "application/json";
-    check(json, b"", &["the body: EOF", "line 1"]);
+    check(json, b"", &["the body is empty; expected an object"]);
+    check(json, b"{", &["the body: EOF", "line 1"]);
     check(
         json,
         b"{\"instances\": 3}",
@@ -64,7 +65,7 @@ fn a_fault_is_told_with_its_place() {
 
     let lines = "application/jsonlines";
     check(lines, b"{\"source\": \"a\"}\n{\"source\": 1}\n", &["line 2: source: invalid type", r#""line":2"#]);
-    check(lines, b"{\"source\": \"a\"}\n\n{\"source\": \"a\"}\n", &["line 2: the line is empty"]);
+    check(lines, b"{\"source\": \"a\"}\n\n{\"sauce\": \"a\"}\n", &["line 3: it has no"]);
     check(lines, b"{\"source\": \"a\"}\n{\"source\": \"a\"", &["line 2: EOF while parsing"]);
     check(lines, b"{\"source\": \"a\", \"data\": \"b\"}", &["the source is given twice"]);
     check("text/plain", b"good\nbad \xff\n", &["line 2: byte 4 of the line is not UTF-8", r#""byte":4"#]);

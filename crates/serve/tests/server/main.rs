@@ -6,6 +6,7 @@ mod errors;
 mod guarantee;
 mod http;
 mod life;
+mod limits;
 mod load;
 mod precision;
 mod streams;

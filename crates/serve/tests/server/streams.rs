@@ -89,6 +89,21 @@ fn a_stream_says_what_a_whole_body_says() {
 }
 
 #[test]
+fn a_stream_may_have_more_instances_than_a_body() {
+    let server = unlimited();
+    let mut stream = open(&server, "text/plain", "text/plain");
+    let reader = std::thread::spawn({
+        let mut stream = stream.try_clone().unwrap();
+        move || read(&mut stream).unwrap()
+    });
+    for _ in 0..70 {
+        chunk(&mut stream, &b"\n".repeat(1000));
+    }
+    stream.write_all(b"0\r\n\r\n").unwrap();
+    assert_eq!(reader.join().unwrap().ok().body, b"\n".repeat(70_000));
+}
+
+#[test]
 fn a_bad_beginning_has_a_status_and_a_bad_line_later_breaks_the_answer_off() {
     let server = unlimited();
     let mut stream = open(&server, "application/jsonlines", "*/*");

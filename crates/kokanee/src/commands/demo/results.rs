@@ -92,7 +92,8 @@ fn pronunciations(words: &[&str], answers: &[Answer]) -> Result<()> {
 
 fn attention(word: &str, answer: &Answer, picture: &Path) -> Result<()> {
     let Some(best) = answer.hypotheses.first() else { return Ok(()) };
-    let map = Attention::new(&best.tokens, &answer.source, &best.matrix, Scale::One)?;
+    let weights = best.matrix.dense();
+    let map = Attention::new(&best.tokens, &answer.source, &weights, Scale::One)?;
     write_file(picture, &svg::attention::attention(&map, &format!("{word}: {}", best.text())))?;
     let drawn = heatmap(&map, terminal::color_mode(), terminal::columns());
     print(&format!("where the model looked in \"{word}\" for each phoneme:\n\n{drawn}\n"))

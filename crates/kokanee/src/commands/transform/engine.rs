@@ -1,16 +1,24 @@
 //! A model that answers the requests of a transform job.
 
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use kokanee_serve::codec::MediaType;
 use kokanee_serve::transform::InvokeError;
 use kokanee_serve::{Code, Metrics, ServeError, Service, ServiceSettings, Translator};
 
+use crate::exit;
+
 pub(super) const JSON_LINES: &str = "application/jsonlines";
 
-/// Room for more sentences than the requests of one job can have on their way at a time: none is ever refused.
-const QUEUE: usize = 1 << 16;
+/// What waits for the decoder.
+const SETTINGS: ServiceSettings =
+    // Room for the sentences of as many requests as a job may have at a time. Long ones may fill it all the same.
+    ServiceSettings { queue: 1 << 16, log_text: false, memory_bytes: 1 << 30 };
+/// Until a request that found no room is tried again: others need as long at least.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Whether such requests can be answered.
 ///
@@ -32,24 +40,48 @@ impl Engine {
     /// # Errors
     /// When the model cannot be used.
     pub(super) fn start(translator: Translator) -> Result<Self> {
-        let settings = ServiceSettings { queue: QUEUE, log_text: false };
+        Self::with(translator, SETTINGS)
+    }
+
+    fn with(translator: Translator, settings: ServiceSettings) -> Result<Self> {
         let service = Service::start(translator, settings, Arc::new(Metrics::default()))?;
         Ok(Self { service: Arc::new(service) })
     }
 
-    /// The answer to a body.
+    /// The answer to a body. Where the queue or the memory is full of other requests of the job, it waits until they are done:
+    /// nothing is ever refused for want of room but what would not have it alone.
     pub(super) fn invoke(
         &self,
         content_type: &str,
         accept: &str,
         body: &[u8],
     ) -> Result<Vec<u8>, InvokeError> {
-        self.service.invoke_blocking(Some(content_type), Some(accept), body).map_err(|error| InvokeError {
-            record: record(&error),
-            is_internal: error.code == Code::Internal,
-            message: without_place(&error).to_owned(),
-        })
+        loop {
+            match self.service.invoke_blocking(Some(content_type), Some(accept), body) {
+                Err(error) if error.code == Code::TooManyRequests => thread::sleep(PAUSE),
+                answer => return answer.map_err(|error| told(&error, exit::said().as_deref())),
+            }
+        }
     }
+}
+
+/// What is told of a request that was not answered. `said` is what a panic said, if there was one: nobody else would tell it.
+fn told(error: &ServeError, said: Option<&str>) -> InvokeError {
+    // The decoder is gone, or left alone after too many failures.
+    let is_internal = matches!(error.code, Code::Internal | Code::Unavailable);
+    let mut message = match error.code {
+        Code::Unavailable => {
+            "the decoder failed too often to go on: a bug in Kokanee; please report it".to_owned()
+        }
+        _ => without_place(error).to_owned(),
+    };
+    if error.code == Code::PayloadTooLarge {
+        message.push_str(": --batch-strategy SingleRecord, or a smaller --max-payload-mb");
+    }
+    if let Some(said) = said.filter(|_| is_internal) {
+        message = format!("{message} ({said})");
+    }
+    InvokeError { record: record(error), is_internal, message }
 }
 
 /// The message without the place in the request: the job names the place in the file.
@@ -66,4 +98,84 @@ fn record(error: &ServeError) -> Option<usize> {
     let number = |name: &str| error.details.get(name)?.as_u64();
     let number = number("line").or_else(|| number("record")).or_else(|| Some(number("instance")? + 1));
     number.and_then(|number| usize::try_from(number).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use kokanee_contract::Hyperparameters;
+    use kokanee_data::{Vocabulary, VocabularyLimits};
+    use kokanee_kernels::Team;
+    use kokanee_nn::artifact::{Artifact, Metadata};
+    use kokanee_nn::{LengthStatistics, Model, ModelConfig};
+
+    use super::*;
+
+    fn translator() -> Translator {
+        let h = Hyperparameters {
+            num_embed_source: 4,
+            num_embed_target: 4,
+            rnn_num_hidden: 8,
+            ..Hyperparameters::default()
+        };
+        let words = || {
+            let counts = ["a", "b", "c"].map(|word| (word.to_owned(), 1_u64));
+            Vocabulary::build(counts, VocabularyLimits::default())
+        };
+        let vocabulary = words();
+        let config = ModelConfig::new(&h, vocabulary.len(), vocabulary.len()).unwrap();
+        let team = Arc::new(Team::new(1));
+        let model = Model::new(config, &(&h).into(), &team).unwrap();
+        let lengths = LengthStatistics {
+            ratio_mean: 1.0,
+            ratio_std: 0.1,
+            longest_source: 10,
+            longest_target: 10,
+            bucket_width: 10,
+        };
+        let hyperparameters: BTreeMap<String, String> = h.to_strings();
+        let folder = tempfile::tempdir().unwrap();
+        Artifact::save(&model, &Metadata { hyperparameters, lengths, training: None }, folder.path())
+            .unwrap();
+        vocabulary.write(&folder.path().join("vocab.src.json")).unwrap();
+        vocabulary.write(&folder.path().join("vocab.trg.json")).unwrap();
+        Translator::open(folder.path(), team).unwrap()
+    }
+
+    #[test]
+    fn requests_wait_for_room_and_none_is_refused() {
+        // Room for a sentence and for one request, or two, of those that come at the same time.
+        let settings = ServiceSettings { queue: 1, log_text: false, memory_bytes: 2 << 20 };
+        let engine = Engine::with(translator(), settings).unwrap();
+        let body = "a b c\n".repeat(600);
+        let answers: Vec<Vec<u8>> = thread::scope(|scope| {
+            let ask = || engine.invoke("text/plain", "text/plain", body.as_bytes()).unwrap();
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        for answer in &answers {
+            assert_eq!(answer.iter().filter(|&&byte| byte == b'\n').count(), 600);
+            assert!(*answer == answers[0]);
+        }
+        // What would not have room alone is told so, and how to get it.
+        let refused = engine.invoke("text/plain", "text/plain", "a\n".repeat(20_000).as_bytes()).unwrap_err();
+        assert!(!refused.is_internal, "{refused}");
+        assert!(refused.message.contains("send fewer instances at a time: --batch-strategy SingleRecord"));
+    }
+
+    #[test]
+    fn a_fault_of_the_decoder_is_told_with_what_it_said() {
+        let said = Some("panicked at decoding.rs:1:2: a bad thing");
+        let check = |code, message: &str, expected: &str, is_internal| {
+            let told = told(&ServeError::new(code, message), said);
+            assert_eq!((told.message.as_str(), told.is_internal), (expected, is_internal));
+            // There is no server, no log and no id here.
+            assert!(!["server", "log", "details"].iter().any(|word| told.message.contains(word)));
+        };
+        check(Code::BadRequest, "line 3: no", "no", false);
+        check(Code::Internal, "it failed", "it failed (panicked at decoding.rs:1:2: a bad thing)", true);
+        let failed = "the decoder failed too often to go on: a bug in Kokanee; please report it (panicked at decoding.rs:1:2: a bad thing)";
+        check(Code::Unavailable, "the server is about to end", failed, true);
+    }
 }

@@ -14,7 +14,7 @@ const FORMATS: [Format; 3] = [Format::F32, Format::Bf16, Format::Int8];
 type Bits = Vec<(Vec<u32>, u64, usize, Vec<Vec<u32>>)>;
 
 fn bits(translation: &Translation) -> Bits {
-    let row = |row: &Vec<f32>| row.iter().map(|x| x.to_bits()).collect();
+    let row = |row: &AttentionRow| row.weights.iter().map(|x| x.to_bits()).collect();
     let hypothesis = |h: &Hypothesis| {
         (h.words.clone(), h.score.to_bits(), h.scored_tokens, h.attention.iter().map(row).collect())
     };

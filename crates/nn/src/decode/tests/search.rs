@@ -69,6 +69,7 @@ fn empty_sources_have_no_answer_and_long_ones_are_cut_into_pieces() {
     let search = search(BeamSearchRule::Sockeye1_12, 3);
     let found = translate(&model, &lengths(), &team, &[&[], &long], &search);
     assert!(found[0].hypotheses.is_empty());
+    assert_eq!([found[0].pieces, found[1].pieces], [0, 3]);
     let whole = &found[1].hypotheses[0];
     let pieces: Vec<Hypothesis> = long
         .chunks(9)
@@ -83,14 +84,52 @@ fn empty_sources_have_no_answer_and_long_ones_are_cut_into_pieces() {
     let (mut row, mut column) = (0, 0);
     for (piece, ids) in pieces.iter().zip(long.chunks(9)) {
         for _ in 0..piece.words.len() {
-            let inside: f32 = whole.attention[row][column..column + ids.len()].iter().sum();
-            let all: f32 = whole.attention[row].iter().sum();
-            assert!(
-                whole.attention[row].len() == 23 && (inside - 1.0).abs() < 1e-5 && (all - 1.0).abs() < 1e-5
-            );
+            // Nothing is kept of the other pieces.
+            let AttentionRow { first, weights } = &whole.attention[row];
+            let sum: f32 = weights.iter().sum();
+            assert!((*first, weights.len()) == (column, ids.len()) && (sum - 1.0).abs() < 1e-5);
+            let dense: Vec<f32> = whole.attention[row].dense(23).collect();
+            assert_eq!(dense[column..column + ids.len()], weights[..]);
+            assert!(dense.len() == 23 && dense.iter().sum::<f32>() == sum);
             row += 1;
         }
         column += ids.len();
+    }
+}
+
+/// A convolutional encoder takes as many tokens as positions have vectors, however long what it was trained on.
+#[test]
+fn a_translation_says_in_how_many_pieces_it_was_made() {
+    let h = Hyperparameters {
+        encoder_type: kokanee_contract::NetworkType::Cnn,
+        rnn_num_hidden: 10,
+        cnn_num_hidden: 10,
+        num_embed_source: 6,
+        num_embed_target: 7,
+        max_seq_len_source: 20,
+        ..Hyperparameters::default()
+    };
+    let config = ModelConfig::new(&h, 20, VOCABULARY).unwrap();
+    let convolutional = Model::new(config, &Initialisation::from(&h), &Team::new(1)).unwrap();
+    let team = Arc::new(Team::new(1));
+    let search = search(BeamSearchRule::Sockeye1_12, 2);
+    let check = |model: &Model, words: usize, expected: usize| {
+        let request = Request::new(vec![5; words], search.clone());
+        let extent = lengths().extent(model.config(), &request);
+        let found = translate(model, &lengths(), &team, &[&request.source], &search);
+        assert_eq!([found[0].pieces, extent.pieces], [expected; 2], "{words} words");
+        // What was said of it before it was decoded holds.
+        for hypothesis in &found[0].hypotheses {
+            let weights: usize = hypothesis.attention.iter().map(|row| row.weights.len()).sum();
+            assert!(hypothesis.words.len() <= extent.words && weights <= extent.weights);
+        }
+    };
+    let recurrent = model(3);
+    for (words, pieces) in [(0, 0), (1, 1), (9, 1), (10, 2), (27, 3), (28, 4)] {
+        check(&recurrent, words, pieces);
+    }
+    for (words, pieces) in [(9, 1), (10, 1), (19, 1), (20, 1), (21, 2), (50, 3)] {
+        check(&convolutional, words, pieces);
     }
 }
 

@@ -1,0 +1,338 @@
+//! One budget for the memory of all requests: their bodies, the instances that these become, what waits for the decoder or is
+//! in it, and answers until they are sent.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::error::{Code, ServeError};
+use crate::rope::Rope;
+
+/// Unit of the budget.
+const UNIT_BYTES: usize = 1 << 10;
+/// What a share may always take, as far as there is memory at all.
+const SMALL_BYTES: usize = 1 << 20;
+/// The part of the budget that larger shares leave to small ones: large requests must not keep out those of a few sentences.
+const RESERVE: usize = 4;
+/// How long a share that must grow waits for others to shrink.
+const WAIT: Duration = Duration::from_secs(3);
+const POLL: Duration = Duration::from_millis(10);
+/// A body that arrives more slowly gives way where others need the memory that it holds.
+pub(crate) const LEAST_BYTES_PER_SECOND: usize = 16 << 10;
+/// The time for which a body may be behind that rate.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Bounds the memory that all requests take together.
+pub(crate) struct MemoryBudget {
+    free: Arc<Semaphore>,
+    units: usize,
+    arriving: Mutex<Vec<Weak<Arrival>>>,
+}
+
+impl MemoryBudget {
+    pub(crate) fn new(bytes: usize) -> Arc<Self> {
+        let units = (bytes / UNIT_BYTES).clamp(RESERVE, Semaphore::MAX_PERMITS);
+        Arc::new(Self { free: Arc::new(Semaphore::new(units)), units, arriving: Mutex::default() })
+    }
+
+    /// A share of nothing yet.
+    pub(crate) fn share(self: &Arc<Self>) -> Share {
+        Share { budget: Arc::clone(self), permit: None, bytes: 0 }
+    }
+
+    /// Bytes that one share may have: half of all, so that no request keeps out all others.
+    pub(crate) fn most(&self) -> usize {
+        self.units / 2 * UNIT_BYTES
+    }
+
+    /// Bytes that are taken.
+    #[cfg(test)]
+    pub(crate) fn taken(&self) -> usize {
+        (self.units - self.free.available_permits()) * UNIT_BYTES
+    }
+
+    /// A body that is about to arrive.
+    pub(crate) fn arrival(&self) -> Arc<Arrival> {
+        let arrival = Arc::new(Arrival {
+            pace: Mutex::new(Pace { credit: GRACE, waiting_since: None }),
+            held: AtomicUsize::new(0),
+            gives_way: Notify::new(),
+        });
+        let mut arriving = self.arriving();
+        arriving.retain(|other| other.strong_count() > 0);
+        arriving.push(Arc::downgrade(&arrival));
+        arrival
+    }
+
+    fn take(&self, units: usize, is_small: bool) -> Option<OwnedSemaphorePermit> {
+        let reserve = if is_small { 0 } else { self.units / RESERVE };
+        if self.free.available_permits() < units + reserve {
+            return None;
+        }
+        Arc::clone(&self.free).try_acquire_many_owned(u32::try_from(units).unwrap_or(u32::MAX)).ok()
+    }
+
+    /// Gives up the slow body that holds most.
+    fn shed(&self) {
+        let now = Instant::now();
+        let slow: Vec<Arc<Arrival>> =
+            self.arriving().iter().filter_map(Weak::upgrade).filter(|arrival| arrival.is_slow(now)).collect();
+        if let Some(arrival) = slow.iter().max_by_key(|arrival| arrival.held.load(Ordering::Relaxed)) {
+            arrival.gives_way.notify_one();
+        }
+    }
+
+    fn arriving(&self) -> MutexGuard<'_, Vec<Weak<Arrival>>> {
+        self.arriving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one request has of the budget; it goes back when this is dropped.
+pub(crate) struct Share {
+    budget: Arc<MemoryBudget>,
+    permit: Option<OwnedSemaphorePermit>,
+    bytes: usize,
+}
+
+impl Share {
+    /// Another share of the same budget.
+    pub(crate) fn another(&self) -> Self {
+        self.budget.share()
+    }
+
+    /// A body that is about to arrive and to be held by this share.
+    pub(crate) fn arrival(&self) -> Arc<Arrival> {
+        self.budget.arrival()
+    }
+
+    /// Bytes that it stands for.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes `more` bytes, waiting a while for others to give some back. Where this is dropped or fails, nothing is taken.
+    pub(crate) async fn grow(&mut self, more: usize) -> Result<(), ServeError> {
+        let bytes = self.bytes.saturating_add(more);
+        let (budget, is_small) = (&self.budget, bytes <= SMALL_BYTES);
+        if !is_small && bytes > budget.most() {
+            let most = budget.most();
+            let message = format!(
+                "the request and its answer need more than {most} bytes of memory, the most that one may take; send fewer \
+                 instances at a time"
+            );
+            return Err(ServeError::new(Code::PayloadTooLarge, message).with("limit_bytes", most));
+        }
+        let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = bytes.div_ceil(UNIT_BYTES).saturating_sub(held);
+        if missing > 0 {
+            let until = Instant::now() + WAIT;
+            let permit = loop {
+                if let Some(permit) = budget.take(missing, is_small) {
+                    break permit;
+                }
+                if Instant::now() >= until {
+                    let message =
+                        "the requests at work fill the memory that there is for them; try again in 1 s";
+                    return Err(ServeError::new(Code::TooManyRequests, message).retry_after(1));
+                }
+                budget.shed();
+                tokio::time::sleep(POLL).await;
+            };
+            match &mut self.permit {
+                Some(held) => held.merge(permit),
+                none => *none = Some(permit),
+            }
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    /// Gives `less` bytes back.
+    pub(crate) fn shrink(&mut self, less: usize) {
+        drop(self.split(less));
+    }
+
+    /// A share of its own for `bytes` of these.
+    pub(crate) fn split(&mut self, bytes: usize) -> Self {
+        let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        let surplus = held.saturating_sub(self.bytes.div_ceil(UNIT_BYTES));
+        let permit = self.permit.as_mut().and_then(|permit| permit.split(surplus));
+        Self { budget: Arc::clone(&self.budget), permit, bytes }
+    }
+
+    /// Takes or gives back what makes it `bytes`.
+    pub(crate) async fn resize(&mut self, bytes: usize) -> Result<(), ServeError> {
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => self.grow(more).await,
+            None => {
+                self.shrink(self.bytes - bytes);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Bytes with their share: it goes back when nobody needs them any more.
+pub(crate) struct Counted<T> {
+    pub(crate) bytes: T,
+    pub(crate) share: Share,
+}
+
+impl AsRef<[u8]> for Counted<Vec<u8>> {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Counted<Rope> {
+    pub(crate) async fn push(&mut self, bytes: &[u8]) -> Result<(), ServeError> {
+        self.share.grow(bytes.len()).await?;
+        self.bytes.push(bytes);
+        Ok(())
+    }
+}
+
+/// An answer that is sent piece by piece.
+impl Body for Counted<Rope> {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let Some(bytes) = self.bytes.pop() else { return Poll::Ready(None) };
+        let share = self.share.split(bytes.len());
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(Counted { bytes, share })))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.len() == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.len() as u64)
+    }
+}
+
+/// How a body arrives.
+pub(crate) struct Arrival {
+    pace: Mutex<Pace>,
+    held: AtomicUsize,
+    gives_way: Notify,
+}
+
+struct Pace {
+    /// How long the client may send nothing.
+    credit: Duration,
+    /// None while it is not the client that is waited for.
+    waiting_since: Option<Instant>,
+}
+
+impl Arrival {
+    /// It is the client's turn.
+    pub(crate) fn wait(&self) {
+        self.pace().waiting_since = Some(Instant::now());
+    }
+
+    /// Some of it has arrived.
+    pub(crate) fn received(&self, bytes: usize) {
+        let mut pace = self.pace();
+        let waited = pace.waiting_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        let earned = Duration::from_secs_f64(bytes as f64 / LEAST_BYTES_PER_SECOND as f64);
+        pace.credit = (pace.credit.saturating_sub(waited) + earned).min(GRACE);
+        self.held.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Ends when the body is given up.
+    pub(crate) async fn given_up(&self) {
+        self.gives_way.notified().await;
+    }
+
+    fn is_slow(&self, now: Instant) -> bool {
+        let pace = self.pace();
+        pace.waiting_since.is_some_and(|since| now.duration_since(since) > pace.credit)
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_taken_is_never_more_than_there_is_and_comes_back() {
+        let budget = MemoryBudget::new(16 * MIB);
+        let (mut first, mut second) = (budget.share(), budget.share());
+        first.grow(8 * MIB).await.unwrap();
+        let refused = second.grow(6 * MIB).await.unwrap_err();
+        assert_eq!((refused.code, refused.retry_after), (Code::TooManyRequests, Some(1)));
+        assert_eq!((second.bytes(), budget.taken()), (0, 8 * MIB));
+        first.resize(2 * MIB + 1).await.unwrap();
+        second.grow(6 * MIB).await.unwrap();
+        assert_eq!(budget.taken(), 8 * MIB + UNIT_BYTES);
+        drop((first, second));
+        assert_eq!(budget.taken(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_shares_leave_room_for_small_ones() {
+        let budget = MemoryBudget::new(16 * MIB);
+        let mut large = [budget.share(), budget.share()];
+        large[0].grow(6 * MIB).await.unwrap();
+        large[1].grow(6 * MIB).await.unwrap();
+        large[1].grow(1).await.unwrap_err();
+        let mut small = budget.share();
+        small.grow(MIB).await.unwrap();
+        small.grow(1).await.unwrap_err();
+        // What can never be had is no matter of coming back.
+        drop(large);
+        let refused = budget.share().grow(8 * MIB + 1).await.unwrap_err();
+        assert_eq!((refused.code, refused.retry_after), (Code::PayloadTooLarge, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_slow_body_that_holds_most_gives_way_and_steady_ones_do_not() {
+        let budget = MemoryBudget::new(16 * MIB);
+        let body = |bytes| {
+            let arrival = budget.arrival();
+            arrival.wait();
+            arrival.received(bytes);
+            arrival.wait();
+            arrival
+        };
+        let (stopped, smaller, steady) = (body(6 * MIB), body(MIB), body(9 * MIB));
+        let is_slow = |arrival: &Arrival| arrival.is_slow(Instant::now());
+        // A burst does not buy more than the grace; what drips below the rate uses it up, what keeps the rate does not.
+        for _ in 0..5 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            for (arrival, bytes) in [(&smaller, 4), (&steady, LEAST_BYTES_PER_SECOND)] {
+                arrival.received(bytes);
+                arrival.wait();
+            }
+        }
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(is_slow(&stopped) && is_slow(&smaller) && !is_slow(&steady));
+        budget.shed();
+        let gave_way = |arrival: Arc<Arrival>| async move {
+            tokio::time::timeout(Duration::from_millis(1), arrival.given_up()).await.is_ok()
+        };
+        assert!(gave_way(stopped).await);
+        assert!(!gave_way(smaller).await && !gave_way(steady).await);
+    }
+}

@@ -1,0 +1,112 @@
+//! Memory and time that requests may take, whatever they hold.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use kokanee_serve::{ServerSettings, ServiceSettings};
+use serde_json::json;
+
+use crate::http::{connect, read};
+use crate::workplace::{Running, sentence};
+
+const MIB: usize = 1 << 20;
+
+fn with_memory(memory_bytes: usize) -> Running {
+    Running::with(ServerSettings::default(), ServiceSettings { memory_bytes, ..ServiceSettings::default() })
+}
+
+#[test]
+fn slow_senders_give_way_to_others() {
+    let server = with_memory(16 * MIB);
+    let announced = 2 * MIB;
+    let slow: Vec<_> = (0..24)
+        .map(|_| {
+            let mut stream = connect(server.address);
+            let head = format!(
+                "POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: {announced}\r\n\r\n"
+            );
+            stream.write_all(&[head.as_bytes(), &vec![b'a'; MIB - 1000]].concat()).unwrap();
+            stream
+        })
+        .collect();
+    // Each alone would have been taken: together they fill what there is.
+    server.wait_for("kokanee_requests_in_flight", |count| count >= 15.0);
+    for _ in 0..3 {
+        server.post("text/plain", "", "a1 a2").ok();
+        server.post("text/plain", "", format!("{}\n", sentence(50, 1)).repeat(2000)).ok();
+    }
+    let mut given_up = 0;
+    for mut stream in slow {
+        stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        if let Some(answer) = read(&mut stream) {
+            if answer.status == 429 {
+                continue;
+            }
+            answer.refused(408, &["at less than 16384 bytes/s", "send it again"]);
+            given_up += 1;
+        }
+    }
+    assert!(given_up > 0, "nobody gave way");
+}
+
+#[test]
+fn what_can_never_fit_is_told_so_and_what_does_not_fit_now_may_come_again() {
+    let server = with_memory(4 * MIB);
+    server
+        .post("text/plain", "", "\n".repeat(30_000))
+        .refused(413, &["need more than 2097152 bytes of memory"]);
+    server.post("text/plain", "", "a1\n".repeat(1000)).ok();
+    let long =
+        json!({"instances": [{"data": sentence(300, 1), "configuration": {"attention_matrix": true}}]});
+    let answer = server.json(&long).refused(413, &["send fewer instances at a time"]);
+    assert_eq!(answer.header("retry-after"), None);
+}
+
+#[test]
+fn a_deadline_is_kept_where_nothing_has_to_be_waited_for() {
+    let settings = ServerSettings { deadline: Duration::from_millis(3), ..ServerSettings::default() };
+    let server = Running::with(settings, ServiceSettings::default());
+    // Blank lines are answered without the decoder.
+    server.post("text/plain", "", "\n".repeat(1 << 16)).refused(504, &["within 0 s"]);
+}
+
+#[test]
+fn bodies_of_any_type_have_the_same_most_instances() {
+    let server = Running::new();
+    let part = "one too many: a request may have 65536 instances";
+    server.post("text/plain", "", "\n".repeat(6 * MIB)).refused(400, &["line 65537", part]);
+    server
+        .post("application/jsonlines", "", "{\"data\":\"\"}\n".repeat(70_000))
+        .refused(400, &["line 65537", part]);
+    let body = format!("{{\"instances\":[{}]}}", &r#",{"data":""}"#.repeat(70_000)[1..]);
+    server.post("application/json", "", body).refused(400, &["instances[65536]", part]);
+    let answer = server.post("text/plain", "", "\n".repeat(1 << 16)).ok();
+    assert_eq!(answer.body.len(), 1 << 16);
+}
+
+#[test]
+fn attention_above_a_size_is_refused_before_anything_is_decoded() {
+    let server = Running::new();
+    let ask = |content_type: &str, configuration: serde_json::Value| {
+        let data = sentence(4000, 2);
+        let body = match content_type {
+            "application/json" => json!({"instances": [{"data": data, "configuration": configuration}]}),
+            _ => json!({"data": data, "configuration": configuration}),
+        };
+        server.post(content_type, "application/json", body.to_string())
+    };
+    for content_type in ["application/json", "application/jsonlines"] {
+        ask(content_type, json!({"attention_matrix": true})).refused(
+            400,
+            &["configuration.attention_matrix: 4000 source tokens", "max_length to at most 524"],
+        );
+        ask(content_type, json!({"alignments": true}))
+            .refused(400, &["configuration.alignments", "a smaller max_length or beam_size"]);
+        ask(content_type, json!({"replace_unk": "true"})).refused(400, &["configuration.replace_unk"]);
+    }
+    assert_eq!(server.metric("kokanee_instances_total"), 0.0);
+    // What it says to do helps.
+    let answer = ask("application/json", json!({"attention_matrix": true, "max_length": 524})).ok().json();
+    let matrix = answer["predictions"][0]["matrix"].as_array().unwrap().clone();
+    assert!(!matrix.is_empty() && matrix.iter().all(|row| row.as_array().unwrap().len() == 4000));
+}
