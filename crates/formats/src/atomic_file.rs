@@ -1,6 +1,6 @@
 //! One file that appears whole or not at all.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -111,6 +111,25 @@ pub fn sync_folder(folder: &Path) {
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
     }
+}
+
+/// Makes a folder with those that it lies in, each of which is brought to the disk: a file that has been is lost with the folder
+/// that has not.
+///
+/// # Errors
+/// When the system refuses.
+pub fn make_folders(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() || folder.as_os_str().is_empty() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        make_folders(parent)?;
+    }
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !folder.is_dir() => return Err(error),
+        _ => sync_folder(folder_of(folder)),
+    }
+    Ok(())
 }
 
 #[cfg(test)]

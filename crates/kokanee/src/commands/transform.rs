@@ -44,11 +44,12 @@ Examples:
   kokanee transform --model model --input records --output answers \\
       --compression-type Gzip --max-concurrent 2
   kokanee transform --model model --input in.jsonl --output answers \\
-      --join-source Input --output-filter '$[\"id\",\"SageMakerOutput\"]'
+      --join-source Input --input-filter '$[\"id\",\"source\"]' \\
+      --output-filter '$[\"id\",\"SageMakerOutput\"]'
 
 NAME becomes NAME.out in the output folder, with the folders it lies in; answers stand in the order of the records. Names that
-begin with a dot are passed over. A file appears when all of it is answered, so after an interruption the same command goes on
-with the files that are missing. The options are those of SageMaker's CreateTransformJob.";
+begin with a dot or an underscore are passed over, as in channels. A file appears when all of it is answered, so after an
+interruption the same command goes on with the files that are missing. The options are those of SageMaker's CreateTransformJob.";
 
 /// Options of `kokanee transform`.
 #[derive(Debug, Args)]

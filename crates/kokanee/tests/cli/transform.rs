@@ -77,6 +77,94 @@ fn answers_are_joined_with_what_was_asked() {
     ));
 }
 
+/// The commands of a text that begin with `kokanee transform`, lines continued.
+fn documented(text: &str) -> Vec<String> {
+    let text = text.replace("\\\n", " ");
+    let lines = text.lines().map(str::trim).filter(|line| line.starts_with("kokanee transform "));
+    lines.map(str::to_owned).collect()
+}
+
+/// Each command of the documents, pasted into a shell.
+#[test]
+fn the_documented_commands_work_as_they_are_written() {
+    let help = Workplace::new().run("transform --help").well().stdout;
+    let documents = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/batch-transform.md");
+    let documents = std::fs::read_to_string(documents).unwrap();
+    let commands = [documented(&help), documented(&documents)].concat();
+    assert!(commands.iter().filter(|command| command.contains("filter")).count() >= 2, "{commands:#?}");
+    let work = Workplace::new();
+    let folder = std::path::Path::new(env!("CARGO_BIN_EXE_kokanee")).parent().unwrap().to_owned();
+    work.write("sentences.jsonl", "{\"source\": \"a b\"}\n");
+    work.write("in.jsonl", "{\"id\": 7, \"source\": \"a b\", \"more\": null}\n");
+    work.write("texts/a.txt", "a b\n");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(b"{\"source\": \"c\"}\n").unwrap();
+    work.write("records/a.gz", packed.finish().unwrap());
+    std::os::unix::fs::symlink(model(), work.path("model")).unwrap();
+    let files = ["config.json", "model.safetensors", "vocab.src.json", "vocab.trg.json"];
+    kokanee_nn::artifact::pack(std::path::Path::new(&model()), &files, &work.path("model.tar.gz")).unwrap();
+    for shell in ["sh", "bash", "zsh"] {
+        if std::process::Command::new(shell).args(["-c", "exit"]).output().is_err() {
+            continue;
+        }
+        for command in &commands {
+            let mut line = std::process::Command::new(shell);
+            let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+            let _ = std::fs::remove_dir_all(work.path("answers"));
+            line.args(["-c", command]).current_dir(work.path("")).env("PATH", path);
+            crate::workplace::said(line).well();
+            if command.contains("filter") {
+                let expected = "{\"id\":7,\"SageMakerOutput\":{\"target\":\"A B\"}}\n";
+                assert_eq!(work.read("answers/in.jsonl.out"), expected, "{shell}: {command}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_spelling_of_json_lines_is_divided_filtered_and_joined() {
+    let work = Workplace::new();
+    work.write("in/a", "{\"source\":\"a b\"}\n\n{\"source\":\"c\"}\n");
+    let expected = "{\"target\":\"A B\"}\n{\"target\":\"C\"}\n";
+    for name in ["application/x-ndjson", "application/jsonl", "application/x-jsonlines"] {
+        transform(&work, &format!("--content-type {name} --output-filter $ --overwrite")).well();
+        assert_eq!(work.read("out/a.out"), expected, "{name}");
+        transform(&work, &format!("--content-type {name} --join-source --overwrite")).well();
+        assert!(work.read("out/a.out").starts_with("{\"source\":\"a b\",\"SageMakerOutput\":"), "{name}");
+    }
+}
+
+#[test]
+fn what_is_no_input_is_passed_over_or_refused_before_anything_is_translated() {
+    let work = Workplace::new();
+    work.write("in/a", "{\"source\":\"a\"}\n");
+    work.write("in/_SUCCESS", "");
+    work.write("in/_logs/x", "no JSON");
+    work.write("in/.hidden", "no JSON");
+    transform(&work, "").well();
+    assert_eq!(names(&work, "out"), ["out/a.out"]);
+
+    work.write("in/b", "{\"source\":\"b\"}\n");
+    work.write("in/b.out/c", "{\"source\":\"c\"}\n");
+    let parts = ["in/b: its output, b.out, is a file where that of in/b.out/c needs a folder"];
+    transform(&work, "").refused(&parts);
+    assert_eq!(names(&work, "out"), ["out/a.out"]);
+    std::fs::remove_file(work.path("in/b")).unwrap();
+    work.write("out/b.out", "from elsewhere");
+    let parts = ["out/b.out: the file exists", "b.out/c.out needs a folder of that name"];
+    transform(&work, "").refused(&parts);
+    transform(&work, "--overwrite").refused(&parts);
+
+    let line = format!("transform --model {} --output o --input", model());
+    let parts = ["neither a file nor a folder: pipes, stdin", "write their content to a file first"];
+    work.run_with(&format!("{line} /dev/stdin"), "{\"source\":\"a\"}\n").refused(&parts[..1]);
+    work.run_with(&format!("{line} -"), "").refused(&parts[..1]);
+    let pipe = format!("{} {line} <(printf '{{\"source\":\"a\"}}\\n')", env!("CARGO_BIN_EXE_kokanee"));
+    let mut bash = std::process::Command::new("bash");
+    bash.args(["-c", &pipe]).current_dir(work.path(""));
+    crate::workplace::said(bash).refused(&parts[..1]);
+}
+
 #[test]
 fn a_bad_record_is_named_and_finished_files_stay() {
     let work = Workplace::new();

@@ -1,5 +1,6 @@
 //! The files of a job: which there are, and how they are read.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -30,16 +31,17 @@ pub(super) struct FilePair {
 }
 
 /// The files of `input`, a file or a folder with folders in it, in the order of their paths. Files and folders whose names
-/// begin with a dot are passed over.
+/// begin with a dot or an underscore are passed over, as in channels.
 pub(super) fn list(input: &Path, output: &Path) -> Result<Vec<FilePair>, TransformError> {
-    let metadata = fs::metadata(input).map_err(TransformError::io(input, "look at the input"))?;
+    let metadata = look_at(input)?;
     let mut files = Vec::new();
     if metadata.is_dir() {
         refuse_nested(input, output)?;
         list_folder(input, 0, &mut files)?;
         files.sort_unstable();
         if files.is_empty() {
-            let problem = "the folder holds no file whose name does not begin with a dot".to_owned();
+            let problem =
+                "the folder holds no file whose name begins neither with '.' nor with '_'".to_owned();
             return Err(options("--input", input, problem));
         }
     } else {
@@ -53,7 +55,41 @@ pub(super) fn list(input: &Path, output: &Path) -> Result<Vec<FilePair>, Transfo
             .ok_or_else(|| options("--input", &file, "the file's name is not UTF-8; rename it".to_owned()))?;
         Ok(FilePair { input: file, output })
     });
-    pairs.collect()
+    let pairs = pairs.collect::<Result<Vec<FilePair>, TransformError>>()?;
+    refuse_collisions(&pairs)?;
+    Ok(pairs)
+}
+
+/// What an input is. The same job must be able to read it again, so a pipe is none.
+pub(super) fn look_at(input: &Path) -> Result<fs::Metadata, TransformError> {
+    let metadata = match fs::metadata(input) {
+        // A dash is stdin elsewhere.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && input == Path::new("-") => None,
+        found => Some(found.map_err(TransformError::io(input, "look at the input"))?),
+    };
+    metadata.filter(|metadata| metadata.is_file() || metadata.is_dir()).ok_or_else(|| {
+        let problem = "neither a file nor a folder: pipes, stdin and devices cannot be read again after an interruption, so write \
+                       their content to a file first (`kokanee translate` takes them, for text)";
+        options("--input", input, problem.to_owned())
+    })
+}
+
+/// Refuses names that outputs cannot have at the same time: a file `x` becomes `x.out`, which is a folder where the inputs have a
+/// folder `x.out`.
+fn refuse_collisions(pairs: &[FilePair]) -> Result<(), TransformError> {
+    let files: HashMap<&Path, &FilePair> = pairs.iter().map(|pair| (Path::new(&pair.output), pair)).collect();
+    for pair in pairs {
+        let folder = Path::new(&pair.output).ancestors().skip(1).find_map(|folder| files.get(folder));
+        if let Some(other) = folder {
+            let problem = format!(
+                "its output, {}, is a file where that of {} needs a folder of the same name; rename one of them",
+                other.output,
+                pair.input.display()
+            );
+            return Err(options("--input", &other.input, problem));
+        }
+    }
+    Ok(())
 }
 
 fn options(option: &'static str, path: &Path, problem: String) -> TransformError {
@@ -82,15 +118,14 @@ fn list_folder(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<
     }
     for entry in fs::read_dir(folder).map_err(TransformError::io(folder, "list the folder"))? {
         let entry = entry.map_err(TransformError::io(folder, "list the folder"))?;
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+        if matches!(entry.file_name().as_encoded_bytes(), [b'.' | b'_', ..]) {
             continue;
         }
         // Links are followed: data is often mounted that way.
         let path = entry.path();
-        let metadata = fs::metadata(&path).map_err(TransformError::io(&path, "look at the file"))?;
-        if metadata.is_dir() {
+        if look_at(&path)?.is_dir() {
             list_folder(&path, depth + 1, files)?;
-        } else if metadata.is_file() {
+        } else {
             files.push(path);
         }
     }
@@ -163,15 +198,18 @@ mod tests {
         let path = |name: &str| folder.path().join("in").join(name);
         fs::create_dir_all(path("b/c")).unwrap();
         fs::create_dir_all(path(".git")).unwrap();
-        for name in ["z.txt", "b/c/1", "b/2.gz", ".hidden", ".git/x", "_SUCCESS"] {
+        fs::create_dir_all(path("b/_temporary")).unwrap();
+        for name in ["z.txt", "b/c/1", "b/2.gz", ".hidden", ".git/x", "_SUCCESS", "b/_temporary/x"] {
             fs::write(path(name), "").unwrap();
         }
         let out = folder.path().join("out");
         let names = |input: &Path| -> Vec<String> {
             list(input, &out).unwrap().into_iter().map(|pair| pair.output).collect()
         };
-        assert_eq!(names(&path("")), ["_SUCCESS.out", "b/2.gz.out", "b/c/1.out", "z.txt.out"]);
+        assert_eq!(names(&path("")), ["b/2.gz.out", "b/c/1.out", "z.txt.out"]);
         assert_eq!(names(&path("b/c/1")), ["1.out"]);
+        // Who names a file means it.
+        assert_eq!(names(&path("_SUCCESS")), ["_SUCCESS.out"]);
 
         let check = |input: &Path, output: &Path, part: &str| {
             let error = list(input, output).unwrap_err().to_string();
@@ -180,8 +218,46 @@ mod tests {
         check(&path("no"), &out, "cannot look at the input");
         check(&path(".git/../b"), &path("b/c"), "outputs would be taken for inputs");
         fs::create_dir(path("empty")).unwrap();
-        check(&path("empty"), &out, "no file whose name does not begin with a dot");
+        check(&path("empty"), &out, "no file whose name begins neither with '.' nor with '_'");
         std::os::unix::fs::symlink("..", path("b/c/back")).unwrap();
         check(&path("b"), &out, "does a link lead back");
+    }
+
+    #[test]
+    fn outputs_that_cannot_be_there_together_are_refused() {
+        let check = |names: &[&str], expected: Option<&str>| {
+            let folder = tempfile::tempdir().unwrap();
+            for name in names {
+                let path = folder.path().join("in").join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, "").unwrap();
+            }
+            let listed = list(&folder.path().join("in"), &folder.path().join("out"));
+            match expected {
+                None => assert_eq!(listed.unwrap().len(), names.len()),
+                Some(part) => {
+                    let error = listed.unwrap_err().to_string();
+                    assert!(error.contains(part), "{error} lacks {part}");
+                }
+            }
+        };
+        check(&["x", "x.out/y"], Some("in/x: its output, x.out, is a file where that of "));
+        check(&["a/x", "a/x.out/b/c/y"], Some("in/a/x: its output, a/x.out, is a file"));
+        check(&["x", "x.out.out/y"], None);
+        check(&["x", "x.out", "a/x", "y.out/y"], None);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_cannot_be_read_again_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        for input in [&socket, folder.path(), Path::new("/dev/null"), Path::new("-")] {
+            let error = list(input, &folder.path().join("out")).unwrap_err().to_string();
+            assert!(error.contains("neither a file nor a folder: pipes, stdin"), "{error}");
+        }
+        let error = list(Path::new("nowhere"), folder.path()).unwrap_err().to_string();
+        assert!(error.contains("nowhere: cannot look at the input"), "{error}");
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kokanee_formats::AtomicFile;
+use kokanee_formats::atomic_file::make_folders;
 
 use super::error::{InvokeError, TransformError};
 use super::files::{self, FilePair};
@@ -85,8 +86,8 @@ pub fn run(
     progress: &impl Progress,
 ) -> Result<Summary, TransformError> {
     job.settings.check()?;
-    fs::metadata(&job.input).map_err(TransformError::io(&job.input, "look at the input"))?;
-    fs::create_dir_all(&job.output).map_err(TransformError::io(&job.output, "make the folder"))?;
+    files::look_at(&job.input)?;
+    make_folders(&job.output).map_err(TransformError::io(&job.output, "make the folder"))?;
     let pairs = files::list(&job.input, &job.output)?;
     let journal = Journal::open(&job.output)?;
     if let Some(warning) = journal.warning() {
@@ -137,7 +138,7 @@ fn plan(
         let is_new = fs::symlink_metadata(&path).is_err();
         match existing(&path, journal.get(&pair.output), &state, identity) {
             Existing::Finished => continue,
-            Existing::None => {}
+            Existing::None => in_the_way.extend(no_folder(&job.output, &pair.output)),
             Existing::Outdated => {
                 progress.message(&format!(
                     "{} has changed since {} was written; it is transformed again",
@@ -157,6 +158,13 @@ fn plan(
         Some((path, reason)) => Err(TransformError::InTheWay { path, reason, others }),
         None => Ok(tasks),
     }
+}
+
+/// What stands where an output needs a folder, and is none.
+fn no_folder(base: &Path, output: &str) -> Option<(PathBuf, String)> {
+    let folders = Path::new(output).ancestors().skip(1).map(|folder| base.join(folder));
+    let other = folders.filter(|path| fs::symlink_metadata(path).is_ok()).find(|path| !path.is_dir())?;
+    Some((other, format!("{output} needs a folder of that name, which --overwrite does not make of a file")))
 }
 
 /// What stands under an output's name.

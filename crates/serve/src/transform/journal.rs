@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use kokanee_formats::atomic_file::sync_folder;
+use kokanee_formats::atomic_file::{make_folders, sync_folder};
 use kokanee_formats::{AtomicFile, FolderLock};
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +76,7 @@ impl Journal {
         let io = |action| TransformError::io(&path, action);
         let file = File::options().read(true).append(true).create(true).open(&path);
         let mut file = file.map_err(io("open the list of finished files"))?;
+        // Wherever the outputs lie, the list must not be lost before them.
         sync_folder(folder);
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(io("read the list of finished files"))?;
@@ -109,7 +110,7 @@ impl Journal {
     /// Begins an output below the folder. What a killed process leaves of it is removed by the next job.
     pub(super) fn begin(&mut self, path: &Path) -> Result<AtomicFile, TransformError> {
         let folder = path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder).map_err(TransformError::io(folder, "make the folder"))?;
+        make_folders(folder).map_err(TransformError::io(folder, "make the folder"))?;
         Ok(self.lock.begin_file(path)?)
     }
 

@@ -4,18 +4,13 @@ use std::collections::BTreeMap;
 
 use super::error::TransformError;
 use super::json_path::JsonPath;
+use crate::codec::MediaType;
 
 /// Bytes of the MB that payloads are limited in.
 pub const MEGABYTE: u64 = 1 << 20;
 
 /// The payload limit in MB where none is given (SageMaker's default).
 pub const DEFAULT_MAX_PAYLOAD_MB: u64 = 6;
-
-/// JSON objects, one a line: the one content type that filters and joins are for.
-const JSON_LINES: [&str; 2] = ["application/jsonlines", "application/x-jsonlines"];
-const RECORD_IO: [&str; 2] = ["application/x-recordio-protobuf", "applications/x-recordio-protobuf"];
-const PLAIN_TEXT: &str = "text/plain";
-const CSV: &str = "text/csv";
 
 /// An enumeration whose names are SageMaker's, in SageMaker's capitals.
 macro_rules! named {
@@ -232,18 +227,17 @@ impl Settings {
 
     /// Whether an answer must have a line for each record of its request.
     pub(super) fn answers_line_by_line(&self) -> bool {
-        let has_lines = |mime: &str| is_json_lines(mime) || is_type(mime, PLAIN_TEXT);
+        let has_lines = |mime: &str| recommended_split(mime) == SplitType::Line;
         self.split_type == SplitType::Line && has_lines(&self.content_type) && has_lines(&self.accept)
     }
 }
 
 /// The split that the guide's table "Using Batch Transform with Built-in Algorithms" recommends for a content type.
 pub fn recommended_split(content_type: &str) -> SplitType {
-    match () {
-        () if RECORD_IO.iter().any(|name| is_type(content_type, name)) => SplitType::RecordIO,
-        () if is_json_lines(content_type) => SplitType::Line,
-        () if is_type(content_type, CSV) || is_type(content_type, PLAIN_TEXT) => SplitType::Line,
-        () => SplitType::None,
+    match MediaType::of_name(content_type) {
+        Some(MediaType::RecordIo) => SplitType::RecordIO,
+        Some(MediaType::JsonLines | MediaType::Text) => SplitType::Line,
+        Some(MediaType::Json) | None => SplitType::None,
     }
 }
 
@@ -255,11 +249,7 @@ pub fn recommended_assembly(accept: &str) -> AssembleWith {
     }
 }
 
+/// JSON objects, one a line: the one content type that filters and joins are for.
 fn is_json_lines(mime: &str) -> bool {
-    JSON_LINES.iter().any(|name| is_type(mime, name))
-}
-
-/// Whether this is the MIME type, whatever its parameters and capitals.
-fn is_type(mime: &str, name: &str) -> bool {
-    mime.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(name)
+    MediaType::of_name(mime) == Some(MediaType::JsonLines)
 }

@@ -8,7 +8,9 @@ use std::rc::Rc;
 use kokanee_data::RecordReader;
 
 use super::error::{Place, TransformError};
-use super::settings::{BatchStrategy, DEFAULT_MAX_PAYLOAD_MB, MEGABYTE, Settings, SplitType};
+use super::settings::{
+    BatchStrategy, CompressionType, DEFAULT_MAX_PAYLOAD_MB, MEGABYTE, Settings, SplitType,
+};
 
 /// The records of one request, as their bytes lie in the file.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,6 +44,7 @@ pub(super) struct MiniBatches<'a> {
     path: PathBuf,
     split_type: SplitType,
     skips_blank_lines: bool,
+    compression_type: CompressionType,
     /// A record that did not fit into the last mini-batch.
     held: Option<(u64, Vec<u8>)>,
     /// Records passed so far.
@@ -86,6 +89,7 @@ impl<'a> MiniBatches<'a> {
             path: path.to_owned(),
             split_type: settings.split_type,
             skips_blank_lines: settings.skips_blank_lines() && settings.split_type == SplitType::Line,
+            compression_type: settings.compression_type,
             held: None,
             number: 0,
         }
@@ -135,7 +139,12 @@ impl<'a> MiniBatches<'a> {
             };
             let record = read.map_err(|error| TransformError::Record {
                 place: self.place(number),
-                problem: format!("cannot read on: {error}; a .gz file that ends early must be copied again"),
+                problem: match self.compression_type {
+                    CompressionType::None => format!("cannot read on: {error}"),
+                    CompressionType::Gzip => format!(
+                        "cannot read on: {error}; a .gz file that ends early or is damaged must be copied again"
+                    ),
+                },
             })?;
             if record.is_empty() {
                 return Ok(None);

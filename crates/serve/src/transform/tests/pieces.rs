@@ -75,6 +75,56 @@ fn lines() {
     check(b"\n{}\n  \r\n[]", json_lines(), Ok(&[("{}\n[]", &[2, 4])]));
 }
 
+/// A disk that fails in the middle of a file.
+struct Failing(bool);
+
+impl std::io::Read for Failing {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if std::mem::replace(&mut self.0, true) {
+            return Err(std::io::Error::other("the disk is broken"));
+        }
+        buffer[..2].copy_from_slice(b"a\n");
+        Ok(2)
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_on_is_called_compressed_only_where_it_is() {
+    let check = |compression_type, expected: &str| {
+        let settings = Settings { compression_type, ..text() };
+        let input = Box::new(std::io::BufReader::new(Failing(false)));
+        let error = MiniBatches::new(input, Path::new("f"), &settings).next().unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    };
+    check(CompressionType::None, "f: line 2: cannot read on: the disk is broken");
+    check(
+        CompressionType::Gzip,
+        "f: line 2: cannot read on: the disk is broken; a .gz file that ends early or is damaged must be copied again",
+    );
+}
+
+#[test]
+fn every_spelling_of_a_type_is_treated_alike() {
+    let check = |name: &str, split_type, assemble_with| {
+        let settings = Settings::new(name, name);
+        assert_eq!((settings.split_type, settings.assemble_with), (split_type, assemble_with), "{name}");
+    };
+    for name in
+        ["application/jsonlines", "application/x-jsonlines", "application/jsonl", "Application/x-NDJSON; x=y"]
+    {
+        check(name, SplitType::Line, AssembleWith::Line);
+        let data_processing = DataProcessing { join_source: JoinSource::Input, ..DataProcessing::default() };
+        let settings = Settings { data_processing, ..Settings::new(name, "application/x-ndjson") };
+        settings.check().unwrap();
+        assert!(settings.skips_blank_lines() && settings.answers_line_by_line(), "{name}");
+    }
+    for name in ["application/x-recordio-protobuf", "applications/x-recordio-protobuf"] {
+        check(name, SplitType::RecordIO, AssembleWith::None);
+    }
+    check("text/plain;charset=utf-8", SplitType::Line, AssembleWith::Line);
+    check("application/json", SplitType::None, AssembleWith::None);
+}
+
 #[test]
 fn whole_files() {
     let whole = |max_payload_bytes| Settings { split_type: SplitType::None, ..limited(max_payload_bytes) };
