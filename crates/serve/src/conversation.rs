@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kokanee_nn::decode::Translation;
+use kokanee_nn::decode::{Request, Translation};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::batcher::{EngineFault, Outcome};
 use crate::codec::{MediaType, Placed, Reader, Writer};
 use crate::error::{Code, ServeError};
 use crate::incoming::Incoming;
-use crate::memory::Share;
+use crate::memory::{Arrival, Share};
 use crate::prepared::Prepared;
 use crate::service::{DEADLINE, QUEUE_TOKENS_PER_SENTENCE, Service, Tally, decoder_failed, ended};
 
@@ -22,10 +22,12 @@ const WINDOW: usize = 64;
 /// Their tokens, as many as such instances have on average: a few long ones must not fill the queue.
 const WINDOW_TOKENS: usize = WINDOW * QUEUE_TOKENS_PER_SENTENCE;
 /// Their memory; one instance may take more.
-const WINDOW_BYTES: usize = 8 << 20;
+const WINDOW_BYTES: usize = 16 << 20;
 /// Instances after which the thread looks after others. What is ready needs no waiting, and a task that never waits would keep
 /// everybody else, and its own deadline, waiting.
 const TURN: usize = 32;
+/// Bytes of an answer that are as much work as an instance.
+const BYTES_OF_WORK: usize = 1 << 11;
 /// Bytes of an answer that are handed on together, where more of it is ready.
 const PIECE_BYTES: usize = 1 << 16;
 
@@ -44,11 +46,13 @@ pub(crate) struct Stream {
     has_ended: bool,
     /// Memory for what has arrived and was not read.
     share: Share,
+    arrival: Arc<Arrival>,
 }
 
 impl Stream {
     pub(crate) fn new(incoming: Incoming, media: MediaType, share: Share) -> Self {
-        Self { incoming, reader: Reader::of_stream(media), has_ended: false, share }
+        let arrival = share.arrival();
+        Self { incoming, reader: Reader::of_stream(media), has_ended: false, share, arrival }
     }
 }
 
@@ -67,8 +71,11 @@ impl Source {
             if stream.has_ended {
                 return Ok(None);
             }
-            match stream.incoming.next().await? {
-                Some(bytes) => stream.reader.push(&bytes),
+            match stream.incoming.next_of(&stream.arrival).await? {
+                Some(bytes) => {
+                    stream.reader.push(&bytes);
+                    stream.arrival.received(bytes.len(), stream.reader.buffered_bytes());
+                }
                 None => {
                     stream.has_ended = true;
                     stream.reader.finish();
@@ -83,8 +90,8 @@ pub(crate) struct Conversation {
     service: Arc<Service>,
     source: Source,
     source_has_ended: bool,
-    /// The next instance, which waits for room in the window.
-    next: Option<Prepared>,
+    /// The next instance, with what the decoder is sent of it, which waits for room in the window.
+    next: Option<(Prepared, Request)>,
     pending: VecDeque<Pending>,
     window: Window,
     pub(crate) share: Share,
@@ -144,8 +151,9 @@ impl Conversation {
                 && out.len() < PIECE_BYTES
                 && let Some(outcome) = ready(&mut front.outcome)
             {
+                let before = out.len();
                 self.take(outcome, &mut out)?;
-                self.rest().await;
+                self.rest(1 + (out.len() - before) / BYTES_OF_WORK).await;
             }
             if out.len() >= PIECE_BYTES || (!out.is_empty() && self.is_streamed()) {
                 return Ok(Some(out));
@@ -161,8 +169,16 @@ impl Conversation {
 
     /// Waits for whatever comes first: the next answer, or the next instance where there is room for it.
     async fn advance(&mut self, out: &mut Vec<u8>) -> Result<(), ServeError> {
-        if let Some(prepared) = self.next.take_if(|next| self.window.has_room_for(next, self.pending.len())) {
-            return self.hand_over(prepared).await;
+        if let Some((next, _)) = &self.next
+            && self.window.has_room_for(next, self.pending.len())
+        {
+            // Others on their way will give memory back; without them, only other requests can.
+            if self.pending.is_empty() {
+                self.share.grow(next.bytes).await?;
+                return self.hand_over().await;
+            } else if self.share.try_grow(next.bytes) {
+                return self.hand_over().await;
+            }
         }
         let wants_more = !self.source_has_ended && self.next.is_none();
         let source = &mut self.source;
@@ -188,24 +204,27 @@ impl Conversation {
 
     fn arrived(&mut self, placed: Option<Placed>) -> Result<(), ServeError> {
         match placed {
-            Some(placed) => self.next = Some(self.service.prepare(&placed, self.to)?),
+            Some(placed) => {
+                let mut prepared = self.service.prepare(&placed, self.to)?;
+                let request = self.service.request_of(&mut prepared);
+                self.next = Some((prepared, request));
+            }
             None => self.source_has_ended = true,
         }
         Ok(())
     }
 
-    async fn hand_over(&mut self, mut prepared: Prepared) -> Result<(), ServeError> {
+    /// Sends the next instance on its way. Its memory has been taken.
+    async fn hand_over(&mut self) -> Result<(), ServeError> {
+        let Some((prepared, request)) = self.next.take() else { return Ok(()) };
+        self.window.tokens += prepared.request.source.len();
+        self.window.bytes += prepared.bytes;
         let outcome = if prepared.request.source.is_empty() {
             let (answer, outcome) = oneshot::channel();
             // The receiver is here.
             let _ = answer.send(Ok(Translation::default()));
-            self.rest().await;
             outcome
         } else {
-            let request = self.service.request_of(&mut prepared);
-            self.share.grow(prepared.bytes).await?;
-            self.window.tokens += prepared.request.source.len();
-            self.window.bytes += prepared.bytes;
             let submitting = self.service.submit(request, self.submitted == 0);
             let outcome = if self.is_streamed() {
                 tokio::time::timeout(DEADLINE, submitting).await.map_err(|_| late(DEADLINE))??
@@ -216,12 +235,13 @@ impl Conversation {
             outcome
         };
         self.pending.push_back(Pending { prepared, outcome, since: Instant::now() });
+        self.rest(1).await;
         Ok(())
     }
 
     /// Lets others have their turn, now and then.
-    async fn rest(&mut self) {
-        self.turn += 1;
+    async fn rest(&mut self, work: usize) {
+        self.turn += work;
         if self.turn >= TURN {
             self.turn = 0;
             tokio::task::yield_now().await;
@@ -240,11 +260,9 @@ impl Conversation {
             Ok(Err(EngineFault)) => return Err(decoder_failed()),
             Err(_) => return Err(ended()),
         };
-        if !prepared.request.source.is_empty() {
-            self.window.tokens -= prepared.request.source.len();
-            self.window.bytes -= prepared.bytes;
-            self.share.shrink(prepared.bytes);
-        }
+        self.window.tokens -= prepared.request.source.len();
+        self.window.bytes -= prepared.bytes;
+        self.share.shrink(prepared.bytes);
         let answered = self.service.answered(prepared, translation, &self.tally);
         if let Some(writer) = &mut self.writer {
             writer.write(&answered, out);

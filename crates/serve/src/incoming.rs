@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 
 use crate::config::Patience;
 use crate::error::{Code, ServeError};
-use crate::memory::{Counted, LEAST_BYTES_PER_SECOND, Share};
+use crate::memory::{Arrival, Counted, LEAST_BYTES_PER_SECOND, Share};
 use crate::rope::Rope;
 
 /// A body that is too large is still taken in for a moment, so that the client gets to read why it is refused.
@@ -52,6 +52,16 @@ impl Incoming {
         }
     }
 
+    /// The same, unless the body is given up because it arrives too slowly. Nothing is lost where this is dropped while it waits.
+    pub(crate) async fn next_of(&mut self, arrival: &Arrival) -> Result<Option<Bytes>, ServeError> {
+        let _turn = arrival.wait();
+        tokio::select! {
+            biased;
+            () = arrival.given_up() => Err(too_slow()),
+            bytes = self.next() => bytes,
+        }
+    }
+
     /// The whole body, of at most `limit` bytes. `share` grows with it.
     pub(crate) async fn whole(mut self, limit: usize, share: Share) -> Result<Counted<Rope>, ServeError> {
         let patience = self.patience.body;
@@ -59,14 +69,8 @@ impl Incoming {
         let read = async {
             let mut whole = Counted { bytes: Rope::default(), share };
             loop {
-                arrival.wait();
-                let bytes = tokio::select! {
-                    biased;
-                    () = arrival.given_up() => return Err(too_slow()),
-                    bytes = self.next() => bytes?,
-                };
-                let Some(bytes) = bytes else { return Ok(whole) };
-                arrival.received(bytes.len());
+                let Some(bytes) = self.next_of(&arrival).await? else { return Ok(whole) };
+                arrival.received(bytes.len(), whole.bytes.len() + bytes.len());
                 if whole.bytes.len() + bytes.len() > limit {
                     return Err(too_large(limit));
                 }

@@ -121,39 +121,45 @@ impl Share {
 
     /// Takes `more` bytes, waiting a while for others to give some back. Where this is dropped or fails, nothing is taken.
     pub(crate) async fn grow(&mut self, more: usize) -> Result<(), ServeError> {
+        let most = self.budget.most();
         let bytes = self.bytes.saturating_add(more);
-        let (budget, is_small) = (&self.budget, bytes <= SMALL_BYTES);
-        if !is_small && bytes > budget.most() {
-            let most = budget.most();
+        if bytes > most.max(SMALL_BYTES) {
             let message = format!(
                 "the request and its answer need more than {most} bytes of memory, the most that one may take; send fewer \
                  instances at a time"
             );
             return Err(ServeError::new(Code::PayloadTooLarge, message).with("limit_bytes", most));
         }
+        let until = Instant::now() + WAIT;
+        while !self.try_grow(more) {
+            if Instant::now() >= until {
+                let message = "the requests at work fill the memory that there is for them; try again in 1 s";
+                return Err(ServeError::new(Code::TooManyRequests, message).retry_after(1));
+            }
+            self.budget.shed();
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// Takes `more` bytes, if they are free now.
+    pub(crate) fn try_grow(&mut self, more: usize) -> bool {
+        let bytes = self.bytes.saturating_add(more);
+        let is_small = bytes <= SMALL_BYTES;
         let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let missing = bytes.div_ceil(UNIT_BYTES).saturating_sub(held);
+        if !is_small && bytes > self.budget.most() {
+            return false;
+        }
         if missing > 0 {
-            let until = Instant::now() + WAIT;
-            let permit = loop {
-                if let Some(permit) = budget.take(missing, is_small) {
-                    break permit;
-                }
-                if Instant::now() >= until {
-                    let message =
-                        "the requests at work fill the memory that there is for them; try again in 1 s";
-                    return Err(ServeError::new(Code::TooManyRequests, message).retry_after(1));
-                }
-                budget.shed();
-                tokio::time::sleep(POLL).await;
-            };
+            let Some(permit) = self.budget.take(missing, is_small) else { return false };
             match &mut self.permit {
                 Some(held) => held.merge(permit),
                 none => *none = Some(permit),
             }
         }
         self.bytes = bytes;
-        Ok(())
+        true
     }
 
     /// Gives `less` bytes back.
@@ -240,18 +246,18 @@ struct Pace {
 }
 
 impl Arrival {
-    /// It is the client's turn.
-    pub(crate) fn wait(&self) {
+    /// It is the client's turn, until this is dropped.
+    pub(crate) fn wait(&self) -> impl Drop {
         self.pace().waiting_since = Some(Instant::now());
+        Turn(self)
     }
 
-    /// Some of it has arrived.
-    pub(crate) fn received(&self, bytes: usize) {
+    /// Some of it has arrived; `held` bytes of it are in memory now.
+    pub(crate) fn received(&self, bytes: usize, held: usize) {
         let mut pace = self.pace();
-        let waited = pace.waiting_since.take().map_or(Duration::ZERO, |since| since.elapsed());
         let earned = Duration::from_secs_f64(bytes as f64 / LEAST_BYTES_PER_SECOND as f64);
-        pace.credit = (pace.credit.saturating_sub(waited) + earned).min(GRACE);
-        self.held.fetch_add(bytes, Ordering::Relaxed);
+        pace.credit = (pace.credit + earned).min(GRACE);
+        self.held.store(held, Ordering::Relaxed);
     }
 
     /// Ends when the body is given up.
@@ -266,6 +272,16 @@ impl Arrival {
 
     fn pace(&self) -> MutexGuard<'_, Pace> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Turn<'a>(&'a Arrival);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut pace = self.0.pace();
+        let waited = pace.waiting_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        pace.credit = pace.credit.saturating_sub(waited);
     }
 }
 
@@ -309,30 +325,32 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_slow_body_that_holds_most_gives_way_and_steady_ones_do_not() {
         let budget = MemoryBudget::new(16 * MIB);
-        let body = |bytes| {
+        let body = |held| {
             let arrival = budget.arrival();
-            arrival.wait();
-            arrival.received(bytes);
-            arrival.wait();
+            arrival.received(held, held);
             arrival
         };
-        let (stopped, smaller, steady) = (body(6 * MIB), body(MIB), body(9 * MIB));
+        let (stopped, smaller, steady, paused) = (body(6 * MIB), body(MIB), body(9 * MIB), body(9 * MIB));
         let is_slow = |arrival: &Arrival| arrival.is_slow(Instant::now());
+        let _never = stopped.wait();
         // A burst does not buy more than the grace; what drips below the rate uses it up, what keeps the rate does not.
+        let mut turns = [smaller.wait(), steady.wait()];
         for _ in 0..5 {
             tokio::time::advance(Duration::from_secs(1)).await;
-            for (arrival, bytes) in [(&smaller, 4), (&steady, LEAST_BYTES_PER_SECOND)] {
-                arrival.received(bytes);
-                arrival.wait();
-            }
+            drop(turns);
+            smaller.received(4, MIB);
+            steady.received(LEAST_BYTES_PER_SECOND, 9 * MIB);
+            turns = [smaller.wait(), steady.wait()];
         }
         tokio::time::advance(Duration::from_millis(1)).await;
         assert!(is_slow(&stopped) && is_slow(&smaller) && !is_slow(&steady));
+        // Who is not waited for is not slow.
+        assert!(!is_slow(&paused));
         budget.shed();
         let gave_way = |arrival: Arc<Arrival>| async move {
             tokio::time::timeout(Duration::from_millis(1), arrival.given_up()).await.is_ok()
         };
-        assert!(gave_way(stopped).await);
-        assert!(!gave_way(smaller).await && !gave_way(steady).await);
+        assert!(gave_way(Arc::clone(&stopped)).await);
+        assert!(!gave_way(Arc::clone(&smaller)).await && !gave_way(Arc::clone(&steady)).await);
     }
 }

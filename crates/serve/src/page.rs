@@ -21,6 +21,8 @@ use crate::service::{Service, decoder_failed, ended, too_late};
 
 /// The largest form.
 const MAX_FORM_BYTES: usize = 1 << 16;
+/// The longest source whose attention is drawn.
+const MAX_DRAWN_TOKENS: usize = 256;
 /// The largest heat map, in cells: some megabytes of HTML.
 const MAX_CELLS: usize = 1 << 16;
 /// Hypotheses shown unless asked otherwise.
@@ -103,14 +105,14 @@ async fn translate(
     if form.text.is_empty() {
         return Ok(("<p class=\"note\">Type a sentence first.</p>".to_owned(), share));
     }
+    let input = Input::Text(form.text.clone());
+    let source = service.words_of(&input);
     let configuration = Configuration {
-        attention_matrix: true,
+        attention_matrix: source.len() <= MAX_DRAWN_TOKENS,
         nbest: Some(form.nbest),
         beam_size: (form.nbest > service.beam_size()).then_some(form.nbest),
         ..Configuration::default()
     };
-    let input = Input::Text(form.text.clone());
-    let source = service.words_of(&input);
     let placed = Placed { place: Place::Instance(0), instance: Instance { input, configuration } };
     let answered = ask(service, placed, &mut share, app, journal).await?;
     let result = result(&source, &answered);
@@ -155,7 +157,7 @@ fn result(source: &[String], answered: &Answered) -> String {
     html.push_str("</tbody></table><p class=\"note\">Score: mean negative log-probability of a word (with the default length penalty); lower is better.</p>");
     let Some(best) = answered.hypotheses.first().filter(|best| !best.tokens.is_empty()) else { return html };
     html.push_str("<h2>Attention</h2>");
-    if source.len() * best.tokens.len() > MAX_CELLS {
+    if source.len() > MAX_DRAWN_TOKENS || source.len() * best.tokens.len() > MAX_CELLS {
         html.push_str("<p class=\"note\">The sentence is too long to be drawn here; ask POST /invocations for its attention_matrix.</p>");
         return html;
     }

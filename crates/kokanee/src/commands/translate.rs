@@ -16,6 +16,11 @@ use kokanee_serve::{Answer, AttentionMatrix};
 /// Lines translated together. More would wait longer for the first answer and gain little.
 const CHUNK_LINES: usize = 512;
 
+/// Bytes that are written before a chunk is complete.
+const FLUSHED_BYTES: usize = 1 << 20;
+/// The largest picture, in cells: some 30 MB.
+const MOST_DRAWN: usize = 1 << 18;
+
 const EXAMPLES: &str = "\
 Examples:
   echo 'ein hund läuft' | kokanee translate --model model
@@ -116,6 +121,11 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
         for ((line, answer), number) in lines.iter().zip(&answers).zip(first_line..) {
             tally.add(answer);
             args.write(&mut text, number, line, answer)?;
+            // Attention of long lines is large.
+            if text.len() > FLUSHED_BYTES {
+                output.write(&text)?;
+                text.clear();
+            }
             if let Some(path) = args.plot.as_deref().filter(|_| number == args.plot_line) {
                 plot(path, number, answer)?;
             }
@@ -181,6 +191,14 @@ pub(crate) fn plot(path: &Path, line: u64, answer: &Answer) -> Result<()> {
             "--plot: line {line} has no tokens, so there is nothing to draw; choose another with --plot-line"
         );
     };
+    let cells = best.tokens.len() * answer.source.len();
+    ensure!(
+        cells <= MOST_DRAWN,
+        "--plot: line {line} has {cells} attention weights ({} target and {} source tokens), too many to be drawn; expected at most \
+         {MOST_DRAWN}: choose a shorter line with --plot-line, or give --format json --attention",
+        best.tokens.len(),
+        answer.source.len()
+    );
     let weights = best.matrix.dense();
     let attention = Attention::new(&best.tokens, &answer.source, &weights, Scale::One)?;
     let title = if best.tokens.is_empty() { "(empty)".to_owned() } else { best.text() };

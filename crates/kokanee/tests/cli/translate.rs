@@ -43,6 +43,16 @@ fn answers_do_not_depend_on_threads_or_neighbours() {
 }
 
 #[test]
+fn a_picture_that_would_be_too_large_is_refused() {
+    let line = format!("translate --model {} --plot p.svg", model());
+    Workplace::new().run_with(&line, &"a b c d e f ".repeat(200)).refused(&[
+        "--plot: line 1 has ",
+        "1200 source tokens), too many to be drawn",
+        "--attention",
+    ]);
+}
+
+#[test]
 fn inputs_longer_than_any_trained_on_are_translated_in_pieces() {
     let long = "a b c d e f ".repeat(4);
     let said = translate("--format json --attention", &long);

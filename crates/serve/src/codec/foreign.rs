@@ -44,7 +44,8 @@ impl Head {
     }
 }
 
-fn compression(head: &[u8]) -> Option<&'static str> {
+/// The compression whose files begin like this.
+pub(crate) fn compression(head: &[u8]) -> Option<&'static str> {
     match head {
         [0x1f, 0x8b, ..] => Some("gzip"),
         // The digit is the block size, what follows the first half of pi.

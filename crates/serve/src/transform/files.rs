@@ -13,12 +13,12 @@ use flate2::bufread::MultiGzDecoder;
 use super::error::TransformError;
 use super::journal::InputState;
 use super::settings::{CompressionType, Settings, SplitType};
+use crate::codec::compression;
 
 /// What SageMaker adds to the name of an input.
 const OUTPUT_SUFFIX: &str = ".out";
 
 const BUFFER_BYTES: usize = 1 << 17;
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Nobody nests folders this deep; a link that leads back does.
 const DEPTH_LIMIT: usize = 32;
 
@@ -155,7 +155,8 @@ pub(super) fn open(
     let counted = Counted { input: file, passed: Arc::clone(passed) };
     let mut raw = BufReader::with_capacity(BUFFER_BYTES, counted);
     let start = raw.fill_buf().map_err(TransformError::io(path, "read the file"))?;
-    let (is_empty, is_gzip) = (start.is_empty(), start.starts_with(&GZIP_MAGIC));
+    let (is_empty, compression) = (start.is_empty(), compression(start));
+    let is_gzip = compression == Some("gzip");
     match settings.compression_type {
         CompressionType::Gzip if !is_gzip && !is_empty => Err(options(
             "--compression-type",
@@ -165,13 +166,15 @@ pub(super) fn open(
         CompressionType::Gzip if !is_empty => {
             Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(raw))))
         }
-        CompressionType::None if is_gzip && settings.split_type != SplitType::None => Err(options(
-            "--compression-type",
-            path,
-            "the file is gzip-compressed, and has no records as it is; give --compression-type Gzip"
-                .to_owned(),
-        )),
-        CompressionType::None | CompressionType::Gzip => Ok(Box::new(raw)),
+        CompressionType::None | CompressionType::Gzip => match compression {
+            Some(name) if settings.split_type != SplitType::None => {
+                let help = if is_gzip { "give --compression-type Gzip" } else { "decompress it first" };
+                let problem =
+                    format!("the file is compressed with {name}, and has no records as it is; {help}");
+                Err(options("--compression-type", path, problem))
+            }
+            _ => Ok(Box::new(raw)),
+        },
     }
 }
 

@@ -7,6 +7,7 @@ use kokanee_data::{Record, SequencePair, TargetRule, Vocabulary};
 use prost::Message as _;
 use serde_json::{Value as Json, json};
 
+use crate::http::send;
 use crate::workplace::{Running, model, sentence};
 
 const RECORDIO: &str = "application/x-recordio-protobuf";
@@ -282,6 +283,19 @@ fn execution_parameters_are_those_in_force() {
         server.get("/execution-parameters").ok().json(),
         json!({"MaxConcurrentTransforms": 7, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 20})
     );
+}
+
+#[test]
+fn the_page_answers_long_sentences_without_drawing_their_attention() {
+    let server = Running::new();
+    let text = sentence(1500, 4);
+    let form = format!("nbest=1&text={}", text.replace(' ', "+"));
+    let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+    let page = send(server.address, "POST", "/", &headers, form.as_bytes()).ok();
+    assert!(page.text().contains("too long to be drawn") && page.text().len() < 1 << 18);
+    let predictions = predictions(&server.json(&json!({"instances": [{"data": text}]})).ok());
+    let target = predictions[0]["target"].as_str().unwrap();
+    assert!(page.text().contains(&target.replace('<', "&lt;").replace('>', "&gt;")));
 }
 
 #[test]
