@@ -4,10 +4,10 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use kokanee_formats::compression;
 use kokanee_formats::folder_update::finish_before_listing;
 
 use crate::error::{ChannelFault, DataError};
-use crate::packing::Packing;
 use crate::recordio::MAGIC;
 
 /// Endings of names that a data file may have, besides none and numbers (`part-00000`, `train.rec.1`).
@@ -74,8 +74,9 @@ fn is_foreign(path: &Path) -> Result<bool, DataError> {
     File::open(path)
         .and_then(|file| file.take(LOOKED_AT).read_to_end(&mut begin))
         .map_err(DataError::io(path, "read the file"))?;
-    let could_be_data =
-        begin.is_empty() || begin.starts_with(&MAGIC.to_le_bytes()) || Packing::of(&begin).is_some();
+    let could_be_data = begin.is_empty()
+        || begin.starts_with(&MAGIC.to_le_bytes())
+        || compression::of_or_tar(&begin).is_some();
     Ok(!could_be_data)
 }
 

@@ -6,10 +6,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use kokanee_formats::compression::Compression;
 use thiserror::Error;
 
 use crate::lexicon::LexiconFault;
-use crate::packing::Packing;
 
 /// A fault in files or options given by the user.
 #[derive(Debug, Error)]
@@ -167,8 +167,8 @@ pub enum FrameFault {
         got: [u8; 4],
     },
     /// The file is compressed or an archive.
-    #[error("the file is {0}, but RecordIO is read as it is: unpack it first ({undo})", undo = .0.undo())]
-    Packed(Packing),
+    #[error("the file is {0}, but RecordIO is read as it is: unpack it first ({undo})", undo = .0.undo)]
+    Packed(Compression),
     /// The file ends inside a frame.
     #[error(
         "the frame's {part} is cut short: expected {expected} bytes, got {got}; the file is incomplete, copy or write it again"
@@ -328,8 +328,8 @@ pub enum VocabularyFault {
         problem: String,
     },
     /// The file is compressed or an archive.
-    #[error("the file is {0}, but a vocabulary is read as it is: unpack it first ({undo})", undo = .0.undo())]
-    Packed(Packing),
+    #[error("the file is {0}, but a vocabulary is read as it is: unpack it first ({undo})", undo = .0.undo)]
+    Packed(Compression),
     /// Not UTF-8.
     #[error("byte {byte} is not UTF-8; save the file as UTF-8")]
     NotUtf8 {
@@ -468,15 +468,15 @@ pub enum TextFault {
     },
     /// The file is compressed or an archive, of a kind that is not read.
     #[error(
-        "the file is {0}; text is read plain or compressed with gzip: unpack it first ({undo})", undo = .0.undo()
+        "the file is {0}; text is read plain or compressed with gzip: unpack it first ({undo})", undo = .0.undo
     )]
-    Packed(Packing),
+    Packed(Compression),
     /// The file is compressed with gzip, and so is what comes out, or that is packed in another way.
     #[error(
         "the file is compressed with gzip, and what comes out of it is {0}; text is read plain or compressed with gzip once: \
-         unpack it first (gunzip, then {undo})", undo = .0.undo()
+         unpack it first (gunzip, then {undo})", undo = .0.undo
     )]
-    PackedTwice(Packing),
+    PackedTwice(Compression),
     /// The system refused to read on.
     #[error("cannot read on: {problem}")]
     Unreadable {

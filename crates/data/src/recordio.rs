@@ -9,10 +9,10 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use kokanee_formats::compression;
 use kokanee_formats::folder_update::current;
 
 use crate::error::{DataError, FrameFault};
-use crate::packing::Packing;
 
 /// First word of every frame.
 pub const MAGIC: u32 = 0xCED7_230A;
@@ -53,7 +53,7 @@ impl RecordReader<BufReader<File>> {
         let file = File::open(current(path)?).map_err(DataError::io(path, "open the file"))?;
         let mut input = BufReader::with_capacity(1 << 18, file);
         // More than a frame's header is needed to know some of them. What cannot be read shows when records are.
-        let packing = input.fill_buf().ok().and_then(Packing::of);
+        let packing = input.fill_buf().ok().and_then(compression::of_or_tar);
         let reader = Self::new(input, path);
         match packing {
             Some(packing) => Err(reader.fault(1, 0, FrameFault::Packed(packing))),
@@ -117,7 +117,7 @@ impl<R: Read> RecordReader<R> {
             return Ok(None);
         }
         if at == 0
-            && let Some(packing) = Packing::of(&header[..got])
+            && let Some(packing) = compression::of_or_tar(&header[..got])
         {
             return Err(self.fault(number, offset, FrameFault::Packed(packing)));
         }

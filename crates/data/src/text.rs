@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
+use kokanee_formats::compression;
 
 use crate::error::{DataError, TextFault};
-use crate::packing::Packing;
 
 /// The tokens of a line: what lies between white space, as Python's `str.split()` sees it.
 pub fn tokens(line: &str) -> Tokens<'_> {
@@ -174,12 +174,12 @@ impl TextBytes {
     pub fn new(input: impl Read + Send + 'static) -> Result<Self, TextFault> {
         let unreadable = |error: io::Error| TextFault::Unreadable { problem: error.to_string() };
         let mut raw = BufReader::with_capacity(BUFFER_BYTES, input);
-        match Packing::of(filled(&mut raw).map_err(unreadable)?) {
+        match compression::of_or_tar(filled(&mut raw).map_err(unreadable)?) {
             None => Ok(Self { input: Box::new(raw), is_gzip: false }),
-            Some(Packing::Gzip) => {
+            Some(compression::GZIP) => {
                 let mut inner = BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(raw));
                 // A fault in compressed data shows again, with its place, when lines are read.
-                match inner.fill_buf().ok().and_then(Packing::of) {
+                match inner.fill_buf().ok().and_then(compression::of_or_tar) {
                     None => Ok(Self { input: Box::new(inner), is_gzip: true }),
                     Some(packing) => Err(TextFault::PackedTwice(packing)),
                 }

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use std::fs;
 use std::path::Path;
 
+use kokanee_formats::compression;
 use kokanee_formats::folder_update::current;
 use kokanee_formats::write_atomically;
 use rustc_hash::FxHashMap;
@@ -12,7 +13,6 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
 use crate::error::{DataError, VocabularyFault};
-use crate::packing::Packing;
 use crate::record::MAX_WORD_ID;
 use crate::text::tokens;
 use crate::word_table::{Key, WordTable};
@@ -89,7 +89,7 @@ impl Vocabulary {
     /// The same from the file's bytes; `path` stands in errors.
     pub fn from_bytes(bytes: Vec<u8>, path: &Path) -> Result<Self, DataError> {
         let fail = |fault| DataError::Vocabulary { path: path.to_owned(), line: None, fault };
-        if let Some(packing) = Packing::of(&bytes) {
+        if let Some(packing) = compression::of_or_tar(&bytes) {
             return Err(fail(VocabularyFault::Packed(packing)));
         }
         let text = String::from_utf8(bytes)

@@ -1,34 +1,77 @@
 //! How a file is compressed or packed, by its first bytes.
 
-/// A way to compress or pack.
+use std::fmt;
+
+/// A way to compress a file or to pack several into one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compression {
     /// What it is called.
     pub name: &'static str,
-    /// The command that unpacks an archive of this kind.
+    /// Whether it packs several files into one.
+    pub is_archive: bool,
+    /// The command that undoes it.
+    pub undo: &'static str,
+    /// The command that unpacks a tar archive that is compressed so, or an archive of this kind.
     pub unpack: &'static str,
 }
 
-/// gzip, the one compression that is read.
-pub const GZIP: Compression = Compression { name: "gzip", unpack: "tar xzf" };
+const fn compressed(name: &'static str, undo: &'static str, unpack: &'static str) -> Compression {
+    Compression { name, is_archive: false, undo, unpack }
+}
 
-const KINDS: [(&[u8], Compression); 11] = [
+const fn archive(name: &'static str, unpack: &'static str) -> Compression {
+    Compression { name, is_archive: true, undo: unpack, unpack }
+}
+
+/// gzip, the one compression that is read.
+pub const GZIP: Compression = compressed("gzip", "gunzip", "tar xzf");
+/// tar, the one archive that is read.
+pub const TAR: Compression = archive("tar", "tar xf");
+const BZIP2: Compression = compressed("bzip2", "bunzip2", "tar xjf");
+const ZIP: Compression = archive("zip", "unzip");
+
+/// First bytes; seven tell each.
+const KINDS: &[(&[u8], Compression)] = &[
     (&[0x1f, 0x8b], GZIP),
-    (b"BZh", Compression { name: "bzip2", unpack: "tar xjf" }),
-    (&[0xfd, b'7', b'z', b'X', b'Z', 0], Compression { name: "xz", unpack: "tar xJf" }),
-    (&[0x28, 0xb5, 0x2f, 0xfd], Compression { name: "zstd", unpack: "tar --zstd -xf" }),
-    (&[0x5d, 0, 0], Compression { name: "lzma", unpack: "tar --lzma -xf" }),
-    (b"LZIP", Compression { name: "lzip", unpack: "tar --lzip -xf" }),
-    (&[0x04, 0x22, 0x4d, 0x18], Compression { name: "lz4", unpack: "tar -I lz4 -xf" }),
-    (&[0x1f, 0x9d], Compression { name: "compress", unpack: "tar xZf" }),
-    (b"PK\x03\x04", Compression { name: "zip", unpack: "unzip" }),
-    (&[b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c], Compression { name: "7-Zip", unpack: "7z x" }),
-    (b"Rar!", Compression { name: "RAR", unpack: "unrar x" }),
+    (&[0xfd, b'7', b'z', b'X', b'Z', 0], compressed("xz", "unxz", "tar xJf")),
+    (&[0x28, 0xb5, 0x2f, 0xfd], compressed("zstd", "unzstd", "tar --zstd -xf")),
+    (&[0x5d, 0, 0], compressed("lzma", "unlzma", "tar --lzma -xf")),
+    (b"LZIP\x01", compressed("lzip", "lzip -d", "tar --lzip -xf")),
+    (&[0x04, 0x22, 0x4d, 0x18], compressed("lz4", "unlz4", "tar -I lz4 -xf")),
+    (&[0x1f, 0x9d], compressed("compress", "uncompress", "tar xZf")),
+    // A file, an empty archive, a spanned one.
+    (b"PK\x03\x04", ZIP),
+    (b"PK\x05\x06", ZIP),
+    (b"PK\x07\x08", ZIP),
+    (&[b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c], archive("7z", "7z x")),
+    (b"Rar!\x1a\x07", archive("rar", "unrar x")),
 ];
 
-/// What a file that begins so is compressed with; `None` where that is nothing known.
+/// What a file that begins so is compressed or packed with; `None` where that is nothing known, or tar.
 pub fn of(start: &[u8]) -> Option<Compression> {
+    // The digit is the block size; what follows is half of pi, or of its square root in an empty file.
+    if let [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, ..]
+    | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, ..] = start
+    {
+        return Some(BZIP2);
+    }
     KINDS.iter().find(|(magic, _)| start.starts_with(magic)).map(|(_, compression)| *compression)
+}
+
+/// The same, tar included, which takes 512 bytes to tell.
+pub fn of_or_tar(start: &[u8]) -> Option<Compression> {
+    of(start).or_else(|| is_tar(start).then_some(TAR))
+}
+
+/// `compressed with xz`, `a zip archive`.
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_archive {
+            write!(f, "a {} archive", self.name)
+        } else {
+            write!(f, "compressed with {}", self.name)
+        }
+    }
 }
 
 /// Whether a file that begins so is a tar archive. Its first header holds a checksum, also where it has no magic number.
@@ -47,12 +90,48 @@ pub fn is_tar(start: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn check(start: &[u8], expected: Option<&str>) {
+        assert_eq!(of(start).map(|kind| kind.to_string()).as_deref(), expected, "{start:?}");
+    }
+
     #[test]
     fn files_are_known_by_their_first_bytes() {
-        assert_eq!(of(b"BZh91AY&SY").map(|kind| kind.name), Some("bzip2"));
-        assert_eq!(of(b"PK\x03\x04\x14").map(|kind| kind.unpack), Some("unzip"));
-        assert_eq!(of(&[0x1f, 0x8b, 8]), Some(GZIP));
-        assert_eq!(of(b"text"), None);
+        check(&[0x1f, 0x8b, 8], Some("compressed with gzip"));
+        check(b"BZh91AY&SY", Some("compressed with bzip2"));
+        check(b"BZh9\x17rE8P\x90", Some("compressed with bzip2"));
+        check(b"\xfd7zXZ\0\0\x04", Some("compressed with xz"));
+        check(b"\x28\xb5\x2f\xfd\x24", Some("compressed with zstd"));
+        check(b"PK\x03\x04\x14", Some("a zip archive"));
+        check(b"PK\x05\x06\0\0", Some("a zip archive"));
+    }
+
+    #[test]
+    fn text_is_none_of_them() {
+        for text in [
+            "",
+            "B",
+            "BZh is a word",
+            "BZh9 is one",
+            "PKs are cars",
+            "7z",
+            "LZIP",
+            "a b\n",
+            "ein hund läuft\n",
+        ] {
+            check(text.as_bytes(), None);
+        }
         assert!(!is_tar(&[0; 512]) && !is_tar(b"short") && !is_tar(&[b' '; 512]));
+    }
+
+    #[test]
+    fn tar_is_known_by_its_checksum() {
+        let mut header = [0; 512];
+        header[..4].copy_from_slice(b"name");
+        let sum: u64 = header.iter().map(|&byte| u64::from(byte)).sum::<u64>() + 8 * u64::from(b' ');
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        assert_eq!(of_or_tar(&header), Some(TAR));
+        header[0] = b'N';
+        assert_eq!(of_or_tar(&header), None);
     }
 }

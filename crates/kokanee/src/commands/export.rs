@@ -18,8 +18,8 @@ use crate::output_file::print;
 
 const EXAMPLES: &str = "\
 Examples:
-  kokanee export --model model --format sockeye --output sockeye-model
-  python -m sockeye.translate --models sockeye-model --use-cpu < test.en
+  kokanee export --model model --format sockeye --output exported
+  python -m sockeye.translate --models exported --use-cpu < test.en
   kokanee export --model model.tar.gz --format safetensors --output plain";
 
 /// Options of `kokanee export`.

@@ -1,5 +1,7 @@
 //! Bodies that are something else than their type says: compressed, or text that is not UTF-8.
 
+use kokanee_formats::compression;
+
 use super::MediaType;
 use crate::error::{Code, ServeError};
 
@@ -27,12 +29,11 @@ impl Head {
     /// Refuses a body that begins as a body of this type never does, and says what it is.
     pub(super) fn check(&self, media: MediaType) -> Result<(), ServeError> {
         let head = &self.bytes[..self.length];
-        if let Some(name) = compression(head) {
+        if let Some(compression) = compression::of(head) {
             let message = format!(
-                "the body is compressed with {name}; send it as it is: SageMaker passes bodies on unchanged, and compressed ones are \
-                 not read"
+                "the body is {compression}; send it as it is: SageMaker passes bodies on unchanged, and compressed ones are not read"
             );
-            return Err(ServeError::new(Code::BadRequest, message).with("compression", name));
+            return Err(ServeError::new(Code::BadRequest, message).with("compression", compression.name));
         }
         match encoding(head, media) {
             Some(name) => {
@@ -41,20 +42,6 @@ impl Head {
             }
             None => Ok(()),
         }
-    }
-}
-
-/// The compression whose files begin like this.
-pub(crate) fn compression(head: &[u8]) -> Option<&'static str> {
-    match head {
-        [0x1f, 0x8b, ..] => Some("gzip"),
-        // The digit is the block size, what follows the first half of pi.
-        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, ..] => Some("bzip2"),
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some("xz"),
-        // A file, an empty archive, a spanned one.
-        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] | [b'P', b'K', 7, 8, ..] => Some("zip"),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
-        _ => None,
     }
 }
 

@@ -19,7 +19,6 @@ pub use configuration::{Configuration, KEYS as CONFIGURATION_KEYS, MAX_BEAM_SIZE
 pub use media_type::MediaType;
 
 use self::foreign::Head;
-pub(crate) use self::foreign::compression;
 use crate::answered::Answered;
 use crate::error::ServeError;
 use crate::rope::Rope;

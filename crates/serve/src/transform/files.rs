@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
 use flate2::bufread::MultiGzDecoder;
+use kokanee_formats::compression;
 
 use super::error::TransformError;
 use super::journal::InputState;
 use super::settings::{CompressionType, Settings, SplitType};
-use crate::codec::compression;
 
 /// What SageMaker adds to the name of an input.
 const OUTPUT_SUFFIX: &str = ".out";
@@ -155,8 +155,8 @@ pub(super) fn open(
     let counted = Counted { input: file, passed: Arc::clone(passed) };
     let mut raw = BufReader::with_capacity(BUFFER_BYTES, counted);
     let start = raw.fill_buf().map_err(TransformError::io(path, "read the file"))?;
-    let (is_empty, compression) = (start.is_empty(), compression(start));
-    let is_gzip = compression == Some("gzip");
+    let (is_empty, compression) = (start.is_empty(), compression::of_or_tar(start));
+    let is_gzip = compression == Some(compression::GZIP);
     match settings.compression_type {
         CompressionType::Gzip if !is_gzip && !is_empty => Err(options(
             "--compression-type",
@@ -167,10 +167,12 @@ pub(super) fn open(
             Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(raw))))
         }
         CompressionType::None | CompressionType::Gzip => match compression {
-            Some(name) if settings.split_type != SplitType::None => {
-                let help = if is_gzip { "give --compression-type Gzip" } else { "decompress it first" };
-                let problem =
-                    format!("the file is compressed with {name}, and has no records as it is; {help}");
+            Some(compression) if settings.split_type != SplitType::None => {
+                let help = match is_gzip {
+                    true => "give --compression-type Gzip".to_owned(),
+                    false => format!("unpack it first ({})", compression.undo),
+                };
+                let problem = format!("the file is {compression}, and has no records as it is; {help}");
                 Err(options("--compression-type", path, problem))
             }
             _ => Ok(Box::new(raw)),

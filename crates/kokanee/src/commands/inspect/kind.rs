@@ -160,9 +160,10 @@ fn words_for(start: &[u8], size: Option<u64>) -> String {
     if start.is_empty() {
         return "an empty file".to_owned();
     }
-    if let Some(compression::Compression { name, unpack }) = compression::of(start) {
+    if let Some(compression) = compression::of(start) {
         return format!(
-            "{size}data packed with {name}, which is not read: unpack it first, an archive with `{unpack}`"
+            "{size}data, {compression}, which is not read: unpack it first ({}; a tar archive with {})",
+            compression.undo, compression.unpack
         );
     }
     let text = match std::str::from_utf8(start) {

@@ -197,8 +197,8 @@ fn archives_of_other_kinds_are_named_with_what_to_do() {
         (b"\xfd7zXZ\0\0", "xz", "tar xJf"),
         (b"PK\x03\x04\x14\0", "zip", "unzip"),
         (b"\x28\xb5\x2f\xfd\x04", "zstd", "tar --zstd -xf"),
-        (b"7z\xbc\xaf\x27\x1c\0", "7-Zip", "7z x"),
-        (b"Rar!\x1a\x07", "RAR", "unrar x"),
+        (b"7z\xbc\xaf\x27\x1c\0", "7z", "7z x"),
+        (b"Rar!\x1a\x07", "rar", "unrar x"),
     ] {
         let message = unpack_bytes(start).unwrap_err();
         let told =
