@@ -18,12 +18,13 @@ use crate::rope::Rope;
 
 /// Unit of the budget.
 const UNIT_BYTES: usize = 1 << 10;
-/// What a share may always take, as far as there is memory at all.
-const SMALL_BYTES: usize = 1 << 20;
-/// The part of the budget that larger shares leave to small ones: large requests must not keep out those of a few sentences.
+/// A small share: some sentences. With the default limits, as many as there may be connections fit into what large ones leave, so
+/// that small requests always find room.
+const SMALL_BYTES: usize = 64 << 10;
+/// The part of the budget that large shares leave to small ones.
 const RESERVE: usize = 4;
 /// How long a share that must grow waits for others to shrink.
-const WAIT: Duration = Duration::from_secs(3);
+const WAIT: Duration = Duration::from_secs(4);
 const POLL: Duration = Duration::from_millis(10);
 /// A body that arrives more slowly gives way where others need the memory that it holds.
 pub(crate) const LEAST_BYTES_PER_SECOND: usize = 16 << 10;
@@ -314,8 +315,14 @@ mod tests {
         large[1].grow(6 * MIB).await.unwrap();
         large[1].grow(1).await.unwrap_err();
         let mut small = budget.share();
-        small.grow(MIB).await.unwrap();
+        small.grow(SMALL_BYTES).await.unwrap();
         small.grow(1).await.unwrap_err();
+        let mut others: Vec<Share> = (1..4 * MIB / SMALL_BYTES).map(|_| budget.share()).collect();
+        for other in &mut others {
+            other.grow(SMALL_BYTES).await.unwrap();
+        }
+        budget.share().grow(1).await.unwrap_err();
+        drop((small, others));
         // What can never be had is no matter of coming back.
         drop(large);
         let refused = budget.share().grow(8 * MIB + 1).await.unwrap_err();
