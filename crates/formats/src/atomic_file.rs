@@ -113,8 +113,7 @@ pub fn sync_folder(folder: &Path) {
     }
 }
 
-/// Makes a folder with those that it lies in, each of which is brought to the disk: a file that has been is lost with the folder
-/// that has not.
+/// Creates a folder with its parents and syncs each: a synced file is lost if its folder's entry is not.
 ///
 /// # Errors
 /// When the system refuses.

@@ -37,10 +37,10 @@ impl fmt::Display for InternalFault {
 
 impl std::error::Error for InternalFault {}
 
-/// What the first panic said, and where it was.
+/// The message and the place of the first panic.
 static SAID: Mutex<Option<String>> = Mutex::new(None);
 
-/// What a panic said that was caught elsewhere, if there was one.
+/// The message of a panic that was caught elsewhere, if there was one.
 pub(crate) fn said() -> Option<String> {
     SAID.lock().ok().and_then(|said| said.clone())
 }

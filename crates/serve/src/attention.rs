@@ -1,9 +1,9 @@
-//! What a target looked at: a row for each of its words, a column for each word of the source.
+//! Attention matrices: a row per target word, a column per source word.
 
 use kokanee_nn::decode::AttentionRow;
 use serde::ser::{Serialize, SerializeSeq as _, Serializer};
 
-/// Attention weights. Zeros outside of the piece that a word belongs to take no memory; they are there when it is written.
+/// Attention weights. Zeros outside the piece that a word belongs to take no memory; they appear when the matrix is written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AttentionMatrix {
     columns: usize,
@@ -18,7 +18,7 @@ impl AttentionMatrix {
         Self { columns, rows }
     }
 
-    /// That of an empty source.
+    /// The matrix of an empty source.
     pub fn nothing() -> &'static Self {
         static NOTHING: AttentionMatrix = AttentionMatrix { columns: 0, rows: Vec::new() };
         &NOTHING

@@ -24,8 +24,8 @@ const RATE_WINDOW: Duration = Duration::from_secs(1);
 /// The longest time a client is told to wait before it tries again, in seconds.
 const LONGEST_RETRY_SECONDS: f64 = 30.0;
 
-/// Failures of the decoder within [`FaultLimits::window`] after which it is left alone: making it anew takes the time of loading
-/// a model, and whoever knows an input that it fails on could make it do nothing else.
+/// Failures within [`FaultLimits::window`] after which the decoder is left alone. Reloading takes as long as loading a model, so a
+/// client that knows a fatal input could keep the server busy with nothing else.
 const MOST_FAULTS: usize = 5;
 const FAULT_WINDOW: Duration = Duration::from_secs(60);
 /// Tokens from which a sentence counts as long.
@@ -64,7 +64,7 @@ pub(crate) struct QueueLimits {
 /// How often the decoder may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FaultLimits {
-    /// In the time of `window`; one more, and nothing is decoded for as long.
+    /// Most failures within `window`; after one more, nothing is decoded for as long as `window`.
     pub(crate) most: usize,
     pub(crate) window: Duration,
 }
@@ -309,7 +309,7 @@ struct Faults {
 }
 
 impl Faults {
-    /// Counts a failure. Whether there were too many.
+    /// Counts a failure; true if there were too many.
     fn count(&mut self) -> bool {
         let now = Instant::now();
         self.recent.push_back(now);
@@ -418,7 +418,7 @@ impl Decoder {
 }
 
 impl Decoder {
-    /// Does nothing for a while, and says so to whoever asks. False at the end.
+    /// Decodes nothing for a while and refuses requests meanwhile. False if the server ends.
     fn wait_out(&mut self) -> bool {
         let (shared, window) = (Arc::clone(&self.shared), self.faults.limits.window);
         let until = Instant::now() + window;

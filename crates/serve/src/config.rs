@@ -175,7 +175,8 @@ impl ServerSettings {
         self.max_payload_bytes().unwrap_or(bytes(MAX_PAYLOAD_MB))
     }
 
-    /// Memory for all requests together. One may take half of it, and the largest body with its instances is more than two bodies.
+    /// Memory for all requests together. One request may take half of it; the largest body with its instances needs more than twice
+    /// its size.
     pub fn memory_bytes(&self) -> usize {
         REQUEST_MEMORY_BYTES.max(5 * self.max_held_bytes())
     }

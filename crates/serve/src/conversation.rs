@@ -23,8 +23,8 @@ const WINDOW: usize = 64;
 const WINDOW_TOKENS: usize = WINDOW * QUEUE_TOKENS_PER_SENTENCE;
 /// Their memory; one instance may take more.
 const WINDOW_BYTES: usize = 16 << 20;
-/// Instances after which the thread looks after others. What is ready needs no waiting, and a task that never waits would keep
-/// everybody else, and its own deadline, waiting.
+/// Instances after which the task yields. Answers that are ready need no waiting, and a task that never waits holds up all others,
+/// and its own deadline.
 const TURN: usize = 32;
 /// Bytes of an answer that are as much work as an instance.
 const BYTES_OF_WORK: usize = 1 << 11;
@@ -96,14 +96,14 @@ pub(crate) struct Conversation {
     window: Window,
     pub(crate) share: Share,
     submitted: u64,
-    /// Instances since others had their turn.
+    /// Instances since the task last yielded.
     turn: usize,
     to: MediaType,
     writer: Option<Writer>,
     tally: Arc<Tally>,
 }
 
-/// What the pending instances have together.
+/// Totals of the pending instances.
 #[derive(Default)]
 struct Window {
     tokens: usize,
@@ -239,7 +239,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// Lets others have their turn, now and then.
+    /// Yields to other tasks, now and then.
     async fn rest(&mut self, work: usize) {
         self.turn += work;
         if self.turn >= TURN {

@@ -1,5 +1,5 @@
-//! One budget for the memory of all requests: their bodies, the instances that these become, what waits for the decoder or is
-//! in it, and answers until they are sent.
+//! One budget for the memory of all requests: bodies, the instances parsed from them, sentences that wait or are being decoded,
+//! and answers until they are sent.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -18,15 +18,15 @@ use crate::rope::Rope;
 
 /// Unit of the budget.
 const UNIT_BYTES: usize = 1 << 10;
-/// A small share: some sentences. With the default limits, as many as there may be connections fit into what large ones leave, so
-/// that small requests always find room.
+/// A small share: a few sentences. With the default limits, every connection can hold one within the part that large shares leave,
+/// so small requests always find room.
 const SMALL_BYTES: usize = 64 << 10;
 /// The part of the budget that large shares leave to small ones.
 const RESERVE: usize = 4;
-/// How long a share that must grow waits for others to shrink.
+/// How long a growing share waits for others to shrink.
 const WAIT: Duration = Duration::from_secs(4);
 const POLL: Duration = Duration::from_millis(10);
-/// A body that arrives more slowly gives way where others need the memory that it holds.
+/// A body that arrives more slowly is given up when other requests need its memory.
 pub(crate) const LEAST_BYTES_PER_SECOND: usize = 16 << 10;
 /// The time for which a body may be behind that rate.
 const GRACE: Duration = Duration::from_secs(2);
@@ -96,7 +96,7 @@ impl MemoryBudget {
     }
 }
 
-/// What one request has of the budget; it goes back when this is dropped.
+/// A request's part of the budget, returned when this is dropped.
 pub(crate) struct Share {
     budget: Arc<MemoryBudget>,
     permit: Option<OwnedSemaphorePermit>,
@@ -177,7 +177,7 @@ impl Share {
         Self { budget: Arc::clone(&self.budget), permit, bytes }
     }
 
-    /// Takes or gives back what makes it `bytes`.
+    /// Grows or shrinks to `bytes`.
     pub(crate) async fn resize(&mut self, bytes: usize) -> Result<(), ServeError> {
         match bytes.checked_sub(self.bytes) {
             Some(more) => self.grow(more).await,
@@ -189,7 +189,7 @@ impl Share {
     }
 }
 
-/// Bytes with their share: it goes back when nobody needs them any more.
+/// Bytes with their share, which is returned together with them.
 pub(crate) struct Counted<T> {
     pub(crate) bytes: T,
     pub(crate) share: Share,
@@ -242,12 +242,12 @@ pub(crate) struct Arrival {
 struct Pace {
     /// How long the client may send nothing.
     credit: Duration,
-    /// None while it is not the client that is waited for.
+    /// None while the server is not waiting for the client.
     waiting_since: Option<Instant>,
 }
 
 impl Arrival {
-    /// It is the client's turn, until this is dropped.
+    /// Marks that the server waits for the client, until the result is dropped.
     pub(crate) fn wait(&self) -> impl Drop {
         self.pace().waiting_since = Some(Instant::now());
         Turn(self)

@@ -1,4 +1,4 @@
-//! An instance made ready for the decoder: checked, in ids, with what it will take.
+//! An instance made ready for the decoder: checked, in ids, with the memory that it will need.
 
 use kokanee_contract::special_ids::{PAD, UNK};
 use kokanee_data::text::tokens;
@@ -12,7 +12,7 @@ use crate::service::Service;
 const MAX_KEPT_WEIGHTS: usize = 1 << 23;
 /// The most weights of an attention matrix, zeros included: source tokens times target tokens.
 const MAX_MATRIX_WEIGHTS: usize = 1 << 21;
-/// What a weight takes in an answer of JSON, most of them being zeros.
+/// Bytes per weight in a JSON answer, most weights being zeros.
 const WRITTEN_WEIGHT_BYTES: usize = 4;
 
 /// An instance that can be decoded.
@@ -24,7 +24,7 @@ pub(crate) struct Prepared {
     pub(crate) unknown: usize,
     /// The input, where the log wants it.
     pub(crate) text: Option<String>,
-    /// The memory that it takes until it is answered: its own, the decoder's copy, attention, and the answer.
+    /// Memory needed until it is answered: its own, the decoder's copy, attention, and the answer.
     pub(crate) bytes: usize,
 }
 
@@ -141,7 +141,8 @@ impl Prepared {
     }
 }
 
-/// Refuses attention that would take too much memory, before anything is decoded: which key asks for it, and what is wrong.
+/// Refuses attention that would take too much memory, before anything is decoded. The error is the key that asks for it and the
+/// problem.
 fn check_attention(
     configuration: &Configuration,
     request: &Request,

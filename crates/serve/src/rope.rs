@@ -1,5 +1,5 @@
-//! Bytes that become many, in pieces of one size. As one vector they would be moved whenever they grow, and vectors of ever other
-//! sizes leave holes that the allocator cannot use.
+//! Large byte strings in pieces of one size. A single growing vector would be copied again and again, and leave holes of all sizes
+//! that the allocator cannot reuse.
 
 use std::collections::VecDeque;
 

@@ -24,8 +24,7 @@ use crate::timed_stream::TimedStream;
 
 /// The largest request head, in bytes.
 const MAX_HEAD_BYTES: usize = 32 << 10;
-/// What a connection holds at most of what has arrived and was not asked for, and of what was not sent, in bytes: there may be
-/// hundreds of them.
+/// Buffer limit of a connection in each direction, in bytes: there may be hundreds of connections.
 const MAX_BUFFER_BYTES: usize = 64 << 10;
 /// After an error of accepting (no file descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -33,9 +33,9 @@ pub const PING_LIMIT: Duration = Duration::from_secs(2);
 pub(crate) const QUEUE_TOKENS_PER_SENTENCE: usize = 64;
 /// Memory for all requests together, unless a single one may be larger.
 pub const REQUEST_MEMORY_BYTES: usize = 128 << 20;
-/// A body of so many bytes is read in less than a millisecond or two: sending it to another thread would gain nothing.
+/// Smaller bodies are parsed within a millisecond or two: handing them to another thread would gain nothing.
 const READ_AT_ONCE_BYTES: usize = 16 << 10;
-/// Large bodies that are read at a time. More would take time from the decoder, and memory.
+/// Large bodies parsed at a time. More would take time from the decoder.
 const READERS: usize = 2;
 
 /// How requests are taken.
@@ -188,8 +188,7 @@ impl Service {
         runtime.block_on(self.invoke(content_type, accept, body))
     }
 
-    /// The same for the server: a body that arrived with its share of the memory becomes an answer with its share, in time. The
-    /// threads that it is called on are those of all connections, so large bodies are read elsewhere.
+    /// The same for the server, within `deadline`. It runs on the threads of all connections, so large bodies are parsed elsewhere.
     pub(crate) async fn answer_in_time(
         self: &Arc<Self>,
         from: MediaType,
@@ -236,7 +235,7 @@ impl Service {
         }
     }
 
-    /// Instances each of which can be decoded: a fault in the last must not be found after the others were.
+    /// Checks that every instance can be decoded: a fault in the last must not be found after the others were decoded.
     fn checked(&self, instances: Vec<Placed>, to: MediaType) -> Result<Vec<Placed>, ServeError> {
         for placed in &instances {
             self.prepare(placed, to)?;
@@ -244,7 +243,7 @@ impl Service {
         Ok(instances)
     }
 
-    /// Answers instances, all or nothing. What `share` has beyond them is given back.
+    /// Answers instances, all or nothing. `share` shrinks to what they need.
     async fn answer(
         self: &Arc<Self>,
         instances: Vec<Placed>,
@@ -286,8 +285,8 @@ impl Service {
         self.batcher.broken()
     }
 
-    /// What the decoder is sent of an instance, with its shortlist. Only now: an instance is prepared once to be checked and once to
-    /// be sent, and a list is long.
+    /// The decoder's request for an instance, with its shortlist. An instance is prepared once to be checked and once to be sent; the
+    /// long list is made only the second time.
     pub(crate) fn request_of(&self, prepared: &mut Prepared) -> Request {
         let request = prepared.request.clone();
         let shortlist = self.shortlists.as_ref().map(|shortlists| shortlists(&request.source));

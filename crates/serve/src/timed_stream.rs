@@ -10,10 +10,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Bytes that a peer must take in a second, over the time that it may pause: answers are in memory until they are taken.
+/// Bytes per second that a peer must take on average: answers stay in memory until they are taken.
 const LEAST_BYTES_PER_SECOND: f64 = 4096.0;
 
-/// A stream whose writes fail when the peer takes nothing for a while, or next to nothing for long. How long we wait for the peer to send is bounded where it is
+/// A stream whose writes fail when the peer takes nothing for a while, or next to nothing for long.
+/// How long we wait for the peer to send is bounded where it is
 /// known what is being waited for.
 pub(crate) struct TimedStream {
     stream: TcpStream,

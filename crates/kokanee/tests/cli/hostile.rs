@@ -1,4 +1,4 @@
-//! The server among clients that want to hurt: whatever they send, it answers pings, serves others, and stays within its memory.
+//! The server under attack: whatever clients send, it answers pings, serves honest clients, and stays within its memory.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -162,7 +162,7 @@ fn clients_that_want_to_hurt_neither_stop_the_pings_nor_the_answers_of_others_no
     assert_eq!(served.translate("f e d"), "F E D\n");
 }
 
-/// Ends the others when a thread ends, well or not: they would go on for ever.
+/// Stops the other threads when one ends, even by a panic: they would run for ever.
 struct Ends<'a>(&'a AtomicBool);
 
 impl Drop for Ends<'_> {

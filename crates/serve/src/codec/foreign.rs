@@ -1,11 +1,11 @@
-//! Bodies that are something else than their type says: compressed, or text that is not UTF-8.
+//! Bodies that are not what their type says: compressed, or text that is not UTF-8.
 
 use kokanee_formats::compression;
 
 use super::MediaType;
 use crate::error::{Code, ServeError};
 
-/// So many bytes tell what a body is.
+/// Bytes needed to recognise a body.
 const HEAD_BYTES: usize = 8;
 
 /// The first bytes of a body.
@@ -26,7 +26,7 @@ impl Head {
         self.length == 0
     }
 
-    /// Refuses a body that begins as a body of this type never does, and says what it is.
+    /// Refuses a body whose first bytes cannot begin a body of this type, and names what it is.
     pub(super) fn check(&self, media: MediaType) -> Result<(), ServeError> {
         let head = &self.bytes[..self.length];
         if let Some(compression) = compression::of(head) {

@@ -32,7 +32,7 @@ pub const MAX_INSTANCE_TOKENS: usize = 4096;
 pub const MAX_INSTANCES: usize = 1 << 16;
 /// The most tokens of such a body, all instances together.
 pub const MAX_BODY_TOKENS: usize = 64 * MAX_INSTANCES;
-/// What an allocation takes beside its content.
+/// Overhead of an allocation.
 const ALLOCATION_BYTES: usize = 32;
 
 /// One thing to translate.
@@ -73,7 +73,7 @@ pub struct Placed {
 }
 
 impl Placed {
-    /// The memory that it takes beside itself.
+    /// Heap memory that it owns.
     pub(crate) fn heap_bytes(&self) -> usize {
         let input = match &self.instance.input {
             Input::Text(text) => text.capacity(),
@@ -150,7 +150,7 @@ enum Kind {
     Text(text::Reader),
 }
 
-/// What was read of a body that is held as a whole.
+/// Counts over a body that is held as a whole.
 #[derive(Default)]
 struct Totals {
     instances: usize,
@@ -276,7 +276,7 @@ impl Reader {
         Ok(all)
     }
 
-    /// More memory than the instances of a body take, told at a glance.
+    /// An upper bound of the memory for the instances of a body, without parsing it.
     pub(crate) fn most_bytes<'a>(media: MediaType, pieces: impl Iterator<Item = &'a [u8]>) -> usize {
         let (mut bytes, mut signs) = (0, 0);
         let sign = match media {

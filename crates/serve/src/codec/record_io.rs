@@ -90,12 +90,12 @@ enum Frames {
     Damaged,
 }
 
-/// The parts of a record that were found so far: each is looked at once, however the bytes arrive.
+/// The parts of a record found so far: each is scanned once, however the bytes arrive.
 #[derive(Clone, Copy, Default)]
 struct Parts {
     /// Where the next part begins.
     at: usize,
-    /// Bytes that the record has, with the magic that stands between two parts in its place again.
+    /// Bytes of the record, including the magic that is restored between two parts.
     data: usize,
 }
 

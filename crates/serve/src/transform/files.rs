@@ -60,7 +60,7 @@ pub(super) fn list(input: &Path, output: &Path) -> Result<Vec<FilePair>, Transfo
     Ok(pairs)
 }
 
-/// What an input is. The same job must be able to read it again, so a pipe is none.
+/// The metadata of an input. A resumed job must be able to read it again, so pipes are refused.
 pub(super) fn look_at(input: &Path) -> Result<fs::Metadata, TransformError> {
     let metadata = match fs::metadata(input) {
         // A dash is stdin elsewhere.
@@ -74,8 +74,8 @@ pub(super) fn look_at(input: &Path) -> Result<fs::Metadata, TransformError> {
     })
 }
 
-/// Refuses names that outputs cannot have at the same time: a file `x` becomes `x.out`, which is a folder where the inputs have a
-/// folder `x.out`.
+/// Refuses outputs that cannot exist together: the file `x` becomes `x.out`, which must be a folder if the inputs have a folder
+/// `x.out`.
 fn refuse_collisions(pairs: &[FilePair]) -> Result<(), TransformError> {
     let files: HashMap<&Path, &FilePair> = pairs.iter().map(|pair| (Path::new(&pair.output), pair)).collect();
     for pair in pairs {

@@ -160,7 +160,7 @@ fn plan(
     }
 }
 
-/// What stands where an output needs a folder, and is none.
+/// A file that stands where an output needs a folder.
 fn no_folder(base: &Path, output: &str) -> Option<(PathBuf, String)> {
     let folders = Path::new(output).ancestors().skip(1).map(|folder| base.join(folder));
     let other = folders.filter(|path| fs::symlink_metadata(path).is_ok()).find(|path| !path.is_dir())?;

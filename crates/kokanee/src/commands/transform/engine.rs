@@ -13,11 +13,11 @@ use crate::exit;
 
 pub(super) const JSON_LINES: &str = "application/jsonlines";
 
-/// What waits for the decoder.
+/// Room for waiting sentences and for memory.
 const SETTINGS: ServiceSettings =
     // Room for the sentences of as many requests as a job may have at a time. Long ones may fill it all the same.
     ServiceSettings { queue: 1 << 16, log_text: false, memory_bytes: 1 << 30 };
-/// Until a request that found no room is tried again: others need as long at least.
+/// Pause before a request that found no room is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Whether such requests can be answered.
@@ -48,8 +48,8 @@ impl Engine {
         Ok(Self { service: Arc::new(service) })
     }
 
-    /// The answer to a body. Where the queue or the memory is full of other requests of the job, it waits until they are done:
-    /// nothing is ever refused for want of room but what would not have it alone.
+    /// Answers a body. If other requests of the job fill the queue or the memory, this waits until they are done: a request is only
+    /// refused if it would not fit alone.
     pub(super) fn invoke(
         &self,
         content_type: &str,
@@ -65,7 +65,7 @@ impl Engine {
     }
 }
 
-/// What is told of a request that was not answered. `said` is what a panic said, if there was one: nobody else would tell it.
+/// The error for a request that was not answered. `said` is the message of a panic, if there was one; it appears nowhere else.
 fn told(error: &ServeError, said: Option<&str>) -> InvokeError {
     // The decoder is gone, or left alone after too many failures.
     let is_internal = matches!(error.code, Code::Internal | Code::Unavailable);
