@@ -19,6 +19,8 @@ use crate::metrics::Metrics;
 /// Sentences handed to the decoder beyond those it has room for, so that it can fill places as they become free. What waits
 /// here rather than there costs nothing to cancel.
 const AHEAD: usize = 64;
+/// Their tokens. A long sentence is many pieces to the decoder, and whatever enters later waits behind them.
+const AHEAD_TOKENS: usize = 4096;
 /// How long the answers are counted that say how fast the queue moves.
 const RATE_WINDOW: Duration = Duration::from_secs(1);
 /// The longest time a client is told to wait before it tries again, in seconds.
@@ -164,7 +166,7 @@ impl Batcher {
         });
         let faults = Faults { limits: faults, recent: VecDeque::new() };
         let (shared_too, live) = (Arc::clone(&shared), HashMap::new());
-        let decoder = Decoder { shared: shared_too, live, rate: Rate::new(), faults };
+        let decoder = Decoder { shared: shared_too, live, rate: Rate::new(), faults, passes_long: false };
         let thread = std::thread::Builder::new()
             .name("kokanee-decoder".to_owned())
             .spawn(move || decoder.run(decoding, &make))?;
@@ -300,6 +302,8 @@ struct Decoder {
     live: HashMap<Ticket, oneshot::Sender<Outcome>>,
     rate: Rate,
     faults: Faults,
+    /// Whether the last sentence was taken before long ones that are older.
+    passes_long: bool,
 }
 
 /// When the decoder failed.
@@ -375,16 +379,26 @@ impl Decoder {
             shared.metrics.sentences_decoding.set(0);
             state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let mut jobs = Vec::new();
+        let (mut jobs, mut tokens) = (Vec::new(), 0);
         while decoding.waiting() + jobs.len() < AHEAD
-            && let Some(job) = state.queue.pop_front()
+            && tokens < AHEAD_TOKENS
+            && let Some(job) = self.pop(&mut state.queue)
         {
+            tokens += job.request.source.len();
             shared.metrics.queue_wait.observe(job.entered.elapsed().as_secs_f64());
             self.live.insert(job.ticket, job.answer);
             jobs.push((job.ticket, job.request));
         }
         shared.metrics.queue_depth.set(state.queue.len() as i64);
         Some(jobs)
+    }
+
+    /// The next sentence: in turn the oldest, and the oldest that is not long.
+    fn pop(&mut self, queue: &mut VecDeque<Job>) -> Option<Job> {
+        self.passes_long = !self.passes_long;
+        let short = |job: &Job| job.request.source.len() <= LONG_TOKENS;
+        let next = if self.passes_long { queue.iter().position(short).unwrap_or(0) } else { 0 };
+        queue.remove(next)
     }
 
     /// Tells those whose sentences were in the decoder that it failed, and makes it anew: after a panic its state cannot be

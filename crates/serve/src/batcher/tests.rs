@@ -131,3 +131,16 @@ async fn long_sentences_leave_room_in_the_queue_for_others() {
     let longer = Request { source: vec![5; 100 * LONG_TOKENS], ..Request::default() };
     assert!(batcher.submit(longer).await.unwrap().await.unwrap().is_ok());
 }
+
+#[tokio::test]
+async fn a_short_sentence_does_not_wait_for_all_long_ones_before_it() {
+    let limits = QueueLimits { sentences: 100, tokens: 100 * AHEAD_TOKENS };
+    let make = || Err("not needed".to_owned());
+    let batcher =
+        Batcher::start(decoding(), Box::new(make), limits, FaultLimits::default(), Arc::default()).unwrap();
+    let long = || Request { source: vec![5; AHEAD_TOKENS], ..Request::default() };
+    let mut older: Vec<_> = (0..12).map(|_| batcher.try_submit(long()).unwrap()).collect();
+    assert!(batcher.try_submit(request(5)).unwrap().await.unwrap().is_ok());
+    let answered = older.iter_mut().filter_map(|answer| answer.try_recv().ok()).count();
+    assert!(answered < 8, "{answered} of 12 long sentences were answered before it");
+}
