@@ -155,6 +155,21 @@ fn a_model_is_served_as_the_notebooks_use_it() {
     );
     let matrix: Vec<Vec<f64>> = serde_json::from_value(predictions[0]["matrix"].clone()).unwrap();
     assert!(matrix.len() == 2 && matrix.iter().all(|row| row.len() == 2), "{matrix:?}");
+    // As far as attention may go, in pieces: what the refusal says to do helps.
+    let long = |configuration: Value| {
+        let body = json!({"instances": [{"data": "a b ".repeat(2048), "configuration": configuration}]});
+        served.ask("POST", "/invocations", "application/json", &body.to_string())
+    };
+    let (status, body) = long(json!({"attention_matrix": true}));
+    assert!(status == 400 && body.contains("set max_length to at most 512"), "{body}");
+    let (status, body) = long(json!({"attention_matrix": true, "max_length": 512}));
+    let matrix = &serde_json::from_str::<Value>(&body).unwrap()["predictions"][0]["matrix"];
+    let matrix: Vec<Vec<f64>> = serde_json::from_value(matrix.clone()).unwrap();
+    assert_eq!((status, matrix.len()), (200, 512));
+    for row in matrix {
+        let sum: f64 = row.iter().sum();
+        assert!(row.len() == 4096 && (sum - 1.0).abs() < 1e-4, "{sum}");
+    }
     for precision in ["bf16", "int8"] {
         let line = format!("--model {} --precision {precision}", model());
         let served = Served::ready(&Workplace::new(), &line, &[]);

@@ -14,7 +14,7 @@ pub struct OutputLimit(pub usize);
 pub struct Extent {
     /// Pieces that the source is cut into.
     pub pieces: usize,
-    /// Most words of a hypothesis, `</s>` of each piece included.
+    /// Most words of a hypothesis.
     pub words: usize,
     /// Most attention weights of a hypothesis: of each word those of its own piece.
     pub weights: usize,
@@ -34,6 +34,8 @@ impl LengthStatistics {
             extent.words += limit;
             extent.weights += limit * (words + usize::from(config.source_with_eos));
         }
+        // What the pieces have together is cut to so many words.
+        extent.words = extent.words.min(request.max_length.unwrap_or(usize::MAX));
         extent
     }
 

@@ -125,6 +125,9 @@ fn a_translation_says_in_how_many_pieces_it_was_made() {
         }
     };
     let recurrent = model(3);
+    let short = Request { max_length: Some(7), ..Request::new(vec![5; 27], search.clone()) };
+    let extent = lengths().extent(recurrent.config(), &short);
+    assert_eq!((extent.pieces, extent.words, extent.weights), (3, 7, 3 * 7 * 9));
     for (words, pieces) in [(0, 0), (1, 1), (9, 1), (10, 2), (27, 3), (28, 4)] {
         check(&recurrent, words, pieces);
     }
