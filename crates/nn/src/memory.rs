@@ -11,6 +11,8 @@ use crate::config::{CnnConfig, ConfigError, DecoderConfig, EncoderConfig, ModelC
 use crate::model::Model;
 use crate::params;
 
+/// Gradients as wide as a layer that exist on their way from one convolutional layer to the next, for each token.
+const BETWEEN_LAYERS: u64 = 4;
 const F32_BYTES: u64 = size_of::<f32>() as u64;
 
 /// A batch, as its memory depends on it.
@@ -119,8 +121,19 @@ impl ModelConfig {
             values: values.saturating_mul(F32_BYTES),
             logits: rows.saturating_mul(self.target_vocabulary as u64).saturating_mul(number),
             recurrences: self.recurrent_weights().saturating_mul(number),
-            convolutions: self.convolution_bytes(batch, precision),
+            convolutions: sum(self.convolution_bytes(batch, precision)),
         })
+    }
+
+    /// What a pass without gradients holds whose batch has so many tokens.
+    pub fn measuring_bytes(&self, batch: BatchTokens) -> u64 {
+        // Embedded words, what is projected of them before a loop, and the outputs of a layer and of the one below it.
+        let floats = |embedding: usize, units: usize| embedding as u64 + 6 * units as u64;
+        let source = batch.source.saturating_mul(floats(self.source_embedding, self.encoder_width()));
+        let target = batch.target.saturating_mul(floats(self.target_embedding, self.decoder_width()));
+        let values = source.saturating_add(target).saturating_mul(F32_BYTES);
+        let [_, operands] = self.convolution_bytes(batch, Precision::F32);
+        values.saturating_add(operands)
     }
 
     /// Numbers that a source token and a target token keep until their gradients have come back, and the gradients that exist
@@ -152,7 +165,7 @@ impl ModelConfig {
                 let inputs = |number| if number == 0 { source_embedding } else { width };
                 sum((0..rnn.layers).map(|number| layer(rnn, inputs(number)))) + projected(rnn) / 2
             }
-            EncoderConfig::Cnn(cnn) => (1 + cnn.layers as u64 * (fan_in(cnn) + 1)) * width,
+            EncoderConfig::Cnn(cnn) => (1 + BETWEEN_LAYERS + cnn.layers as u64 * (fan_in(cnn) + 1)) * width,
         };
         let decoder = match &self.decoder {
             DecoderConfig::Rnn(decoder) => {
@@ -168,7 +181,7 @@ impl ModelConfig {
             }
             DecoderConfig::Cnn(cnn) => {
                 let each = (fan_in(cnn) + 3) * width + copied(dropout.cnn_hidden, width) + source_length;
-                3 * width + cnn.layers as u64 * each
+                (3 + BETWEEN_LAYERS) * width + cnn.layers as u64 * each
             }
         };
         let keys = match &self.decoder {
@@ -210,8 +223,9 @@ impl ModelConfig {
         encoder.saturating_add(decoder)
     }
 
-    /// Filters of all layers as products read them, and the operands and results of one convolution's products.
-    fn convolution_bytes(&self, batch: BatchTokens, precision: Precision) -> u64 {
+    /// Filters of all layers as products read them, which are kept for the way back; and the operands and results of one
+    /// convolution's products.
+    fn convolution_bytes(&self, batch: BatchTokens, precision: Precision) -> [u64; 2] {
         let number = if precision == Precision::Bf16 { 2 } else { F32_BYTES };
         let of = |cnn: &CnnConfig, tokens: u64| {
             if cnn.kernel_width < 2 {
@@ -224,7 +238,7 @@ impl ModelConfig {
             let (units, outputs) = (cnn.hidden, cnn.hidden.saturating_mul(fan_in(cnn) as usize));
             let filters = product(&[outputs, units, filtering.terms().iter().sum()]);
             // Rows of each product for a whole tile of four tokens.
-            let rows = filtering.rows(&[0..4]);
+            let rows = filtering.rows(std::slice::from_ref(&(0..4)));
             let inputs: usize = rows.iter().zip(filtering.terms()).map(|(rows, terms)| rows * terms).sum();
             let per_tile = product(&[units, inputs]).saturating_add(product(&[outputs, rows.iter().sum()]));
             let operands =
@@ -239,7 +253,7 @@ impl ModelConfig {
             DecoderConfig::Cnn(cnn) => of(cnn, batch.target),
             DecoderConfig::Rnn(_) => [0; 2],
         };
-        sum([encoder[0], decoder[0], encoder[1].max(decoder[1])])
+        [encoder[0].saturating_add(decoder[0]), encoder[1].max(decoder[1])]
     }
 }
 

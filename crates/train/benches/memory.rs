@@ -171,7 +171,7 @@ fn data(words: usize) -> TrainingData {
         }
         corpus
     };
-    let (train, validation) = (corpus(PAIRS), corpus(PAIRS / 8));
+    let (train, validation) = (corpus(PAIRS), corpus(PAIRS / 4));
     TrainingData { train, validation, source_vocabulary: vocabulary.clone(), target_vocabulary: vocabulary }
 }
 

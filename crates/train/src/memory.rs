@@ -12,9 +12,10 @@ use kokanee_nn::{ModelConfig, Parameters};
 
 use crate::optim::state_tensors;
 use crate::precision;
+use crate::validation::{BATCH_PAIRS, BATCH_POSITIONS};
 
 /// The program itself, and what the system and the runtime keep for it.
-const PROGRAM_BYTES: u64 = 24 << 20;
+const PROGRAM_BYTES: u64 = 14 << 20;
 /// What each thread keeps for products and stacks.
 const THREAD_BYTES: u64 = 1 << 20;
 /// A word of a vocabulary: its text, where it ends, and its places in a table of which a third to two thirds are free.
@@ -23,8 +24,6 @@ const WORD_BYTES: u64 = 80;
 const SPARE_DIVISOR: u64 = 8;
 /// Bytes that a thread keeps for their next use at most.
 const KEPT_BYTES: u64 = 1 << 30;
-/// Validation pairs that are measured together.
-const MEASURED_TOGETHER: u64 = 128;
 
 /// Where memory goes at the time when most is held.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,9 +114,10 @@ impl Training<'_> {
         let kept = update.total().min(KEPT_BYTES);
 
         let mut measuring = Items::default();
+        // They are of other sizes than those of updates.
         measuring.add(
             "values of validation batches",
-            self.measuring_bytes()?.saturating_sub(kept),
+            self.measuring_bytes(),
             "max_seq_len_source or max_seq_len_target",
         );
         if h.bleu_sample_size != 0 || h.optimized_metric == Metric::Bleu {
@@ -190,17 +190,15 @@ impl Training<'_> {
     }
 
     /// Values of the longest validation sentences, which nothing flows back through.
-    fn measuring_bytes(&self) -> Result<u64, ConfigError> {
-        let lengths = self.corpora[1].length_statistics();
-        let sentences = MEASURED_TOGETHER.min(self.corpora[1].len() as u64);
-        let batch = BatchTokens {
-            source: sentences * lengths.longest_source as u64,
-            target: sentences * (lengths.longest_target as u64 + 1),
-            source_length: lengths.longest_source as u64,
-        };
-        let bytes = self.config.update_bytes(batch, kokanee_kernels::Precision::F32)?;
-        // Of what an update keeps, some four tenths exist at a time.
-        Ok(sum([bytes.values / 5 * 2, bytes.recurrences, bytes.convolutions]))
+    fn measuring_bytes(&self) -> u64 {
+        let corpus = self.corpora[1];
+        let mut lengths: Vec<[u64; 2]> = (0..corpus.len())
+            .map(|pair| [corpus.target(pair).len() as u64 + 1, corpus.source(pair).len() as u64])
+            .collect();
+        lengths.sort_unstable_by(|a, b| b.cmp(a));
+        lengths.truncate(BATCH_PAIRS);
+        let tokens = |side: usize| sum(lengths.iter().map(|pair| pair[side])).min(BATCH_POSITIONS as u64);
+        self.config.measuring_bytes(BatchTokens { source: tokens(1), target: tokens(0), source_length: 0 })
     }
 }
 

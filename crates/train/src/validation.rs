@@ -18,8 +18,8 @@ use crate::report::Measures;
 
 /// Pairs of one batch, and token positions that its longest sentences would span: enough to keep all cores busy, and a bound
 /// on memory.
-const BATCH_PAIRS: usize = 128;
-const BATCH_POSITIONS: usize = 16_384;
+pub(crate) const BATCH_PAIRS: usize = 128;
+pub(crate) const BATCH_POSITIONS: usize = 16_384;
 /// Sentences decoded between two looks at whether to go on.
 const DECODED_TOGETHER: usize = 128;
 

@@ -180,14 +180,13 @@ mod tests {
     #[test]
     fn a_long_sentence_holds_its_room_no_longer_than_it_lives() {
         let mut memory = LiveMemory::default();
-        let mut short = 0..0;
         let enter = |memory: &mut LiveMemory, length: u32, live: &mut [&mut Range<u32>]| {
             let new = Memory { values: matrix(0..length, 3), keys: None };
             let start = memory.append(&new, live.iter_mut().map(|span| &mut **span));
             start..start + length
         };
-        let long = enter(&mut memory, 100_000, &mut []);
-        short = enter(&mut memory, 7, &mut [&mut short]);
+        let mut long = enter(&mut memory, 100_000, &mut []);
+        let mut short = enter(&mut memory, 7, &mut [&mut long]);
         memory.release(&long);
         memory.tidy(std::iter::once(&mut short));
         assert_eq!(short, 0..7);

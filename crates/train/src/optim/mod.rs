@@ -259,8 +259,15 @@ pub fn state_tensors(h: &Hyperparameters) -> usize {
     }
 }
 
+/// A tensor for each parameter. They are written now, so that a training takes at its beginning what it needs in the end, and not when
+/// the last row of a table has been read.
 fn zeros(parameters: &Parameters) -> Vec<Tensor> {
-    parameters.iter().map(|p| Tensor::lasting(p.value.shape().clone())).collect()
+    let zeros = |parameter: &Parameter| {
+        let mut tensor = Tensor::lasting(parameter.value.shape().clone());
+        tensor.data_mut().fill(0.0);
+        tensor
+    };
+    parameters.iter().map(zeros).collect()
 }
 
 /// The clipping threshold for each element of a gradient: infinite where clipping is off, or not by element.
