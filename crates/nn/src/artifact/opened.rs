@@ -40,7 +40,14 @@ impl OpenedFolder {
             return Err(ArtifactError::NotFound { path: path.to_owned() });
         }
         let unpacked = tempfile::tempdir().map_err(|e| ArtifactError::io("unpack", path, e))?;
-        unpack(path, unpacked.path())?;
+        unpack(path, unpacked.path()).map_err(|error| match error {
+            // A temporary folder tells a user nothing, but for where to make room.
+            ArtifactError::Io { path: place, source, .. } if place.starts_with(unpacked.path()) => {
+                let action = "unpack into a temporary folder (the variable TMPDIR names another place)";
+                ArtifactError::io(action, path, source)
+            }
+            error => error,
+        })?;
         let (folder, shown) = Self::locate(unpacked.path(), path)?;
         Ok(OpenedFolder { path: folder, shown, files: Mutex::default(), _unpacked: Some(unpacked) })
     }
@@ -95,7 +102,14 @@ impl OpenedFolder {
     pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>, ArtifactError> {
         let bytes = match folder_update::read(&self.path, file) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return match link::dangling(&self.path.join(file)) {
+                    Some(target) => {
+                        Err(ArtifactError::Dangling { path: self.shown(file), target, remedy: "" })
+                    }
+                    None => Ok(None),
+                };
+            }
             Err(error) => return Err(ArtifactError::io("read", &self.shown(file), error)),
         };
         let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);

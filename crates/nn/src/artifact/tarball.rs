@@ -155,6 +155,13 @@ fn open(archive: &Path) -> Result<(Box<dyn Read>, u64), ArtifactError> {
         if let Some(inside) = compression::of(&inside) {
             return Err(ArtifactError::damaged(archive, format!("gzip of {}", otherwise(inside))));
         }
+        if inside.len() as u64 == LOOKED_AT
+            && !compression::is_tar(&inside)
+            && inside.iter().any(|byte| *byte != 0)
+        {
+            let reason = "it is compressed with gzip, but what is in it is no tar archive; a model is a folder, or its .tar.gz";
+            return Err(ArtifactError::damaged(archive, reason));
+        }
         return Ok((Box::new(MultiGzDecoder::new(BufReader::new(file))), size));
     }
     if compression::is_tar(&start) {

@@ -314,6 +314,17 @@ fn a_link_without_its_file_is_named() {
     std::os::unix::fs::symlink("gone.json", folder.path().join(CONFIG_FILE)).unwrap();
     let message = Artifact::load(folder.path()).err().unwrap().to_string();
     assert!(message.contains("config.json is a link to gone.json, which does not exist"), "{message}");
+    let folder = tempdir().unwrap();
+    Artifact::save(&model(), &metadata(), folder.path()).unwrap();
+    std::os::unix::fs::symlink("../words.json", folder.path().join("vocab.src.json")).unwrap();
+    let opened = OpenedFolder::open(folder.path()).unwrap();
+    opened.load().unwrap();
+    let message = opened.read("vocab.src.json").unwrap_err().to_string();
+    assert!(message.contains("vocab.src.json is a link to ../words.json, which does not exist"), "{message}");
+    std::fs::rename(folder.path().join(PARAMETERS_FILE), folder.path().join("p")).unwrap();
+    std::os::unix::fs::symlink("q", folder.path().join(PARAMETERS_FILE)).unwrap();
+    let message = opened.load().err().unwrap().to_string();
+    assert!(message.contains("model.safetensors is a link to q, which does not exist"), "{message}");
 }
 
 #[test]
