@@ -14,18 +14,23 @@
 //! A process that works on an update holds a lock on its `update.jsonl`: what is locked is alive, what is not was interrupted.
 
 mod manifest;
+mod reading;
+mod recovery;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, BufWriter, ErrorKind, Read as _, Write};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::atomic_file::{folder_of, sync_folder};
+use crate::atomic_file::sync_folder;
 use crate::{Digesting, FileDigest, FileError};
 use manifest::{Line, Manifest};
+pub use reading::{current, open, path_of, read};
+pub(crate) use recovery::is_same_file;
+pub use recovery::{finish, finish_before_listing};
+use recovery::{finish_before_writing, put_in_place, remove_abandoned, remove_staging};
 
 /// The folder of an update that is complete, and not all of whose files are in their places.
 const COMMIT_FOLDER: &str = ".kokanee-commit";
@@ -278,244 +283,7 @@ impl Write for StagedFile {
     }
 }
 
-/// Finishes an update of `folder` that was interrupted, if there is one. Where this process may not write, or another is at
-/// it, nothing happens: [`path_of`] reads the new set all the same.
-///
-/// # Errors
-/// When the system refuses otherwise, or something that is no update of Kokanee is in the way.
-pub fn finish(folder: &Path) -> Result<(), FileError> {
-    match recover(folder) {
-        Ok(_) => Ok(()),
-        Err(error)
-            if matches!(error.source.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) =>
-        {
-            Ok(())
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// Where a file of the folder is to be read: in its place, or in an update that is complete and not yet all in place.
-pub fn path_of(folder: &Path, name: &str) -> PathBuf {
-    let commit = folder.join(COMMIT_FOLDER);
-    let plain = folder.join(name);
-    let Ok(text) = fs::read(commit.join(MANIFEST_FILE)) else { return plain };
-    match Manifest::parse(&text) {
-        Ok(Some(manifest)) if manifest.is_complete => {
-            let waits = manifest.files.iter().any(|file| file == name) && commit.join(name).exists();
-            let goes = manifest.removed.iter().any(|file| file == name);
-            if waits || goes { commit.join(name) } else { plain }
-        }
-        _ => plain,
-    }
-}
-
-/// Where a file is to be read, after an update of its folder that was interrupted has been finished.
-///
-/// # Errors
-/// As [`finish`].
-pub fn current(path: &Path) -> Result<PathBuf, FileError> {
-    let folder = folder_of(path);
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Ok(path.to_owned()) };
-    if !folder.join(COMMIT_FOLDER).exists() {
-        return Ok(path.to_owned());
-    }
-    finish(folder)?;
-    Ok(path_of(folder, name))
-}
-
-/// Finishes an update as [`finish`] does, for those who are about to list the folder.
-///
-/// # Errors
-/// As [`finish`], and when the update cannot be finished: a list would mix both sets.
-pub fn finish_before_listing(folder: &Path) -> Result<(), FileError> {
-    if !folder.join(COMMIT_FOLDER).join(MANIFEST_FILE).exists() {
-        return Ok(());
-    }
-    match recover(folder)? {
-        Recovered::Live => finish_before_writing(folder),
-        Recovered::Finished | Recovered::Nothing => Ok(()),
-    }
-}
-
-/// Opens a file of the folder where [`path_of`] says; that another process moves it into its place meanwhile does no harm.
-///
-/// # Errors
-/// When the file is absent or the system refuses.
-pub fn open(folder: &Path, name: &str) -> io::Result<File> {
-    /// Between two looks at a name another process can move it once; more looks than this see more than one update.
-    const MOST_LOOKS: usize = 20;
-    for _ in 1..MOST_LOOKS {
-        let path = path_of(folder, name);
-        match File::open(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound && path != folder.join(name) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound && path != path_of(folder, name) => {}
-            result => return result,
-        }
-    }
-    File::open(path_of(folder, name))
-}
-
-/// Reads a file of the folder; see [`open`].
-///
-/// # Errors
-/// When the file is absent or the system refuses.
-pub fn read(folder: &Path, name: &str) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open(folder, name)?.read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 /// Whether a name stands for a file in a folder itself, and not for one elsewhere.
 pub fn is_plain_name(name: &str) -> bool {
     manifest::is_plain(name)
-}
-
-/// What [`recover`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Recovered {
-    Nothing,
-    Finished,
-    /// Another process is moving files into their places right now.
-    Live,
-}
-
-fn recover(folder: &Path) -> Result<Recovered, FileError> {
-    let commit = folder.join(COMMIT_FOLDER);
-    let path = commit.join(MANIFEST_FILE);
-    let file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(Recovered::Nothing);
-        }
-        Err(error) => return Err(FileError::io(&path, "open the file")(error)),
-    };
-    if let Err(TryLockError::WouldBlock) = file.try_lock() {
-        return Ok(Recovered::Live);
-    }
-    if !is_same_file(&file, &path) {
-        return Ok(Recovered::Nothing);
-    }
-    let text = fs::read(&path).map_err(FileError::io(&path, "read the file"))?;
-    match Manifest::parse(&text) {
-        Ok(Some(manifest)) if manifest.is_complete => {
-            put_in_place(folder, &manifest, &mut || true).map(|_| Recovered::Finished)
-        }
-        Ok(_) => {
-            let problem = "no update of Kokanee: move the folder away, if it is not needed";
-            Err(FileError::io(&commit, "finish the update")(io::Error::new(ErrorKind::InvalidData, problem)))
-        }
-        Err(problem) => {
-            Err(FileError::io(&commit, "finish the update")(io::Error::new(ErrorKind::InvalidData, problem)))
-        }
-    }
-}
-
-fn finish_before_writing(folder: &Path) -> Result<(), FileError> {
-    let begun = Instant::now();
-    while recover(folder)? == Recovered::Live {
-        if begun.elapsed() > LONGEST_WAIT {
-            let problem = io::Error::new(ErrorKind::ResourceBusy, "another process is replacing files in it");
-            return Err(FileError::io(folder, "write into the folder")(problem));
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    Ok(())
-}
-
-/// Step 3. May be repeated from any place where it was interrupted. False where `lives` said no.
-fn put_in_place(
-    folder: &Path,
-    manifest: &Manifest,
-    lives: &mut dyn FnMut() -> bool,
-) -> Result<bool, FileError> {
-    let commit = folder.join(COMMIT_FOLDER);
-    let io = |path: &Path| {
-        FileError::io(
-            path,
-            "put the finished file into its place (all are whole in .kokanee-commit, and the next command that may write there goes \
-             on)",
-        )
-    };
-    for name in &manifest.files {
-        if !lives() {
-            return Ok(false);
-        }
-        let place = folder.join(name);
-        match fs::rename(commit.join(name), &place) {
-            // Moved before the interruption.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            result => result.map_err(io(&place))?,
-        }
-    }
-    for name in &manifest.removed {
-        if !lives() {
-            return Ok(false);
-        }
-        let place = folder.join(name);
-        match fs::remove_file(&place) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            result => result.map_err(io(&place))?,
-        }
-    }
-    sync_folder(folder);
-    if !lives() {
-        return Ok(false);
-    }
-    let path = commit.join(MANIFEST_FILE);
-    fs::remove_file(&path).map_err(io(&path))?;
-    if !lives() {
-        return Ok(false);
-    }
-    // Where something was put beside our files, the folder stays.
-    let _ = fs::remove_dir(&commit);
-    sync_folder(folder);
-    Ok(true)
-}
-
-/// Removes what interrupted updates staged: folders of this name that hold a list of ours which nobody has locked.
-fn remove_abandoned(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let is_named_so = entry.file_name().to_str().is_some_and(|name| name.starts_with(STAGING_PREFIX));
-        if !is_named_so || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            continue;
-        }
-        let path = entry.path().join(MANIFEST_FILE);
-        let Ok(file) = File::open(&path) else { continue };
-        if file.try_lock().is_ok()
-            && is_same_file(&file, &path)
-            && let Ok(text) = fs::read(&path)
-            && let Ok(Some(manifest)) = Manifest::parse(&text)
-        {
-            remove_staging(&entry.path(), &manifest.files);
-        }
-    }
-}
-
-/// Removes an update's folder with the files that it lists, and nothing else. The list goes last, so that what is interrupted
-/// here is found again.
-fn remove_staging(staging: &Path, files: &[String]) {
-    for name in files {
-        let _ = fs::remove_file(staging.join(name));
-    }
-    let is_last = fs::read_dir(staging).is_ok_and(|entries| entries.count() == 1);
-    if is_last && fs::remove_file(staging.join(MANIFEST_FILE)).is_ok() {
-        let _ = fs::remove_dir(staging);
-    }
-}
-
-/// Whether the path still leads to this file.
-pub(crate) fn is_same_file(file: &File, path: &Path) -> bool {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let (Ok(own), Ok(there)) = (file.metadata(), fs::symlink_metadata(path)) else { return false };
-        own.dev() == there.dev() && own.ino() == there.ino()
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = file;
-        path.exists()
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::recovery::{Recovered, recover};
 use super::*;
 
 const OLD: [(&str, &str); 3] = [("words", "old words"), ("history", "old"), ("config", "old config")];

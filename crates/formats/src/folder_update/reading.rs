@@ -1,0 +1,67 @@
+//! Reading files of a folder whose update may be on its way.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::manifest::Manifest;
+use super::{COMMIT_FOLDER, MANIFEST_FILE, finish};
+use crate::FileError;
+use crate::atomic_file::folder_of;
+
+/// Where a file of the folder is to be read: in its place, or in an update that is complete and not yet all in place.
+pub fn path_of(folder: &Path, name: &str) -> PathBuf {
+    let commit = folder.join(COMMIT_FOLDER);
+    let plain = folder.join(name);
+    let Ok(text) = fs::read(commit.join(MANIFEST_FILE)) else { return plain };
+    match Manifest::parse(&text) {
+        Ok(Some(manifest)) if manifest.is_complete => {
+            let waits = manifest.files.iter().any(|file| file == name) && commit.join(name).exists();
+            let goes = manifest.removed.iter().any(|file| file == name);
+            if waits || goes { commit.join(name) } else { plain }
+        }
+        _ => plain,
+    }
+}
+
+/// Where a file is to be read, after an update of its folder that was interrupted has been finished.
+///
+/// # Errors
+/// As [`finish`].
+pub fn current(path: &Path) -> Result<PathBuf, FileError> {
+    let folder = folder_of(path);
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Ok(path.to_owned()) };
+    if !folder.join(COMMIT_FOLDER).exists() {
+        return Ok(path.to_owned());
+    }
+    finish(folder)?;
+    Ok(path_of(folder, name))
+}
+
+/// Opens a file of the folder where [`path_of`] says; that another process moves it into its place meanwhile does no harm.
+///
+/// # Errors
+/// When the file is absent or the system refuses.
+pub fn open(folder: &Path, name: &str) -> io::Result<File> {
+    /// Between two looks at a name another process can move it once; more looks than this see more than one update.
+    const MOST_LOOKS: usize = 20;
+    for _ in 1..MOST_LOOKS {
+        let path = path_of(folder, name);
+        match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound && path != folder.join(name) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound && path != path_of(folder, name) => {}
+            result => return result,
+        }
+    }
+    File::open(path_of(folder, name))
+}
+
+/// Reads a file of the folder; see [`open`].
+///
+/// # Errors
+/// When the file is absent or the system refuses.
+pub fn read(folder: &Path, name: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(folder, name)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
