@@ -157,7 +157,8 @@ fn what_is_no_input_is_passed_over_or_refused_before_anything_is_translated() {
 
     work.write("packed.jsonl", b"BZh91AY&SY\xb5\xf1");
     let line = format!("transform --model {} --output o --input", model());
-    work.run(&format!("{line} packed.jsonl")).refused(&["compressed with bzip2", "unpack it first (bunzip2)"]);
+    work.run(&format!("{line} packed.jsonl"))
+        .refused(&["compressed with bzip2", "unpack it first (bunzip2)"]);
     let parts = ["neither a file nor a folder: pipes, stdin", "write their content to a file first"];
     work.run_with(&format!("{line} /dev/stdin"), "{\"source\":\"a\"}\n").refused(&parts[..1]);
     work.run_with(&format!("{line} -"), "").refused(&parts[..1]);
