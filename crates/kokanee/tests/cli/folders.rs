@@ -27,8 +27,14 @@ fn endless(work: &Workplace, more: &str) -> Ended {
     );
     let mut command = work.command(&line.split_whitespace().collect::<Vec<_>>());
     let child = Ended(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    wait_for(|| work.path("model/.kokanee-lock").exists());
+    wait_for_lock(work, "model");
     child
+}
+
+/// Who holds a lock says so once it is theirs.
+fn wait_for_lock(work: &Workplace, folder: &str) {
+    let path = work.path(folder).join(".kokanee-lock");
+    wait_for(|| fs::read(&path).is_ok_and(|text| text.ends_with(b"\n")));
 }
 
 fn wait_for(mut there: impl FnMut() -> bool) {
@@ -55,7 +61,7 @@ fn the_second_command_that_writes_into_a_folder_is_refused_at_once() {
     let work = Workplace::new();
     prepared(&work);
     let child = endless(&work, "--checkpoints states");
-    wait_for(|| work.path("states/.kokanee-lock").exists());
+    wait_for_lock(&work, "states");
     let again = format!("{LINE} {TINY} --set max_num_batches=1");
     check_busy(work.run(&format!("{again} --output model --checkpoints other")), "model", &child);
     check_busy(work.run(&format!("{again} --output other --checkpoints states")), "states", &child);
@@ -92,6 +98,10 @@ fn a_container_locks_its_model_and_its_checkpoints() {
             );
         }
     }
+    work.write(
+        "job/input/config/hyperparameters.json",
+        "{\"max_num_batches\": \"1\", \"rnn_num_hidden\": \"8\"}",
+    );
     let child = endless(&work, "");
     for (folder, other) in [("model", "checkpoints"), ("checkpoints", "model")] {
         let _ = fs::remove_dir_all(work.path("job").join(other));
@@ -144,8 +154,76 @@ fn a_killed_training_leaves_the_old_model_or_the_new_one() {
         let now = words(&work.path("model"));
         let is_new = now == words(&work.path("data"));
         assert!(is_new || (round % 2 == 0 && now == words(&trained().join("model"))), "round {round}");
-        fs::remove_dir_all(work.path("states")).unwrap();
+        let _ = fs::remove_dir_all(work.path("states"));
     }
+}
+
+/// The visible files of a folder with their content.
+fn visible(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.path().is_file() && !entry.file_name().as_encoded_bytes().starts_with(b"."))
+        .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Runs a command into a copy of the folder `old`, kills it after ever longer, and lets `open` open what it left: that must be the
+/// old set or, as `new` has it, the new one.
+#[track_caller]
+fn check_killed(work: &Workplace, command: &str, open: &str) {
+    work.run(&command.replace("OUT", "new")).well();
+    let (old, new) = (visible(&work.path("old")), visible(&work.path("new")));
+    assert_ne!(old, new);
+    let line = command.replace("OUT", "out");
+    let args: Vec<&str> = line.split_whitespace().collect();
+    for wait_ms in (0..60).step_by(3) {
+        let _ = fs::remove_dir_all(work.path("out"));
+        copy(&work.path("old"), &work.path("out"));
+        let mut process = work.command(&args);
+        let mut child = Ended(process.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        std::thread::sleep(Duration::from_millis(wait_ms));
+        child.0.kill().unwrap();
+        child.0.wait().unwrap();
+        work.run(open).well();
+        let now = visible(&work.path("out"));
+        assert!(now == old || now == new, "a mixture after {wait_ms} ms");
+    }
+    // What the kills left in the way stops nobody.
+    work.run(&line).well();
+    assert_eq!(visible(&work.path("out")), new);
+    let hidden: Vec<_> =
+        fs::read_dir(work.path("out")).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert!(!hidden.iter().any(|name| name.as_encoded_bytes().starts_with(b".kokanee-commit")), "{hidden:?}");
+}
+
+#[test]
+fn an_import_an_export_or_prepared_data_that_is_killed_is_the_old_set_or_the_new_one() {
+    let micro = concat!(env!("CARGO_MANIFEST_DIR"), "/../nn/tests/data/sockeye-1.10.5/lstm");
+    let work = Workplace::new();
+    copy(&trained().join("model"), &work.path("old"));
+    fs::remove_dir_all(work.path("old/checkpoints")).unwrap();
+    fs::remove_file(work.path("old/model.tar.gz")).unwrap();
+    check_killed(&work, &format!("import {micro} --output OUT"), "inspect out");
+
+    let work = Workplace::new();
+    work.run(&format!("import {micro} --output m")).well();
+    work.run("export --model m --output old").well();
+    check_killed(&work, &format!("export --model {} --output OUT", model()), "import out --output checked");
+
+    let work = Workplace::new();
+    prepared(&work);
+    fs::rename(work.path("data"), work.path("old")).unwrap();
+    let (source, target) = pairs(50, 9);
+    work.write("n.src", source);
+    work.write("n.trg", target);
+    check_killed(
+        &work,
+        "prepare -ts n.src -tt n.trg -vs n.src -vt n.trg --output-dir OUT",
+        "inspect out/train.rec",
+    );
 }
 
 #[test]
