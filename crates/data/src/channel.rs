@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use kokanee_formats::compression;
 use kokanee_formats::folder_update::finish_before_listing;
+use kokanee_formats::{compression, is_passed_over};
 
 use crate::error::{ChannelFault, DataError};
 use crate::recordio::MAGIC;
@@ -107,9 +107,7 @@ fn list_folder(
     for entry in fs::read_dir(folder).map_err(DataError::io(folder, "list the folder"))? {
         let entry = entry.map_err(DataError::io(folder, "list the folder"))?;
         let path = entry.path();
-        if entry.file_name().as_encoded_bytes().starts_with(b".")
-            || entry.file_name().as_encoded_bytes().starts_with(b"_")
-        {
+        if is_passed_over(&entry.file_name()) {
             *skipped += 1;
             continue;
         }

@@ -11,6 +11,8 @@
 //!
 //! None of them deletes what Kokanee did not write.
 
+use std::ffi::OsStr;
+
 pub mod atomic_file;
 pub mod compression;
 mod digest;
@@ -27,6 +29,12 @@ pub use error::FileError;
 pub use folder_lock::{Busy, FolderLock, LockError};
 pub use folder_update::{FolderUpdate, StagedFile};
 pub use utc::utc;
+
+/// Whether files and folders of this name are passed over where a folder of data is read: names that begin with `.` or `_`, such
+/// as `.DS_Store` and `_SUCCESS`.
+pub fn is_passed_over(name: &OsStr) -> bool {
+    matches!(name.as_encoded_bytes(), [b'.' | b'_', ..])
+}
 
 /// Names that begin like this are Kokanee's own in every folder it writes to: temporary files, locks, unfinished updates.
 pub const OWN_PREFIX: &str = ".kokanee-";

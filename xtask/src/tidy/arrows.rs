@@ -120,9 +120,20 @@ mod tests {
             "kokanee-data",
             &[("kokanee-contract", false)],
             LINTS,
+            &[(0, "`data` may not use `contract`: it may use formats;")],
+        );
+        check_one(
+            "kokanee-formats",
+            &[("kokanee-data", false)],
+            LINTS,
             &[(0, "it may use none of our crates")],
         );
-        check_one("kokanee-control", &[("kokanee-nn", false)], LINTS, &[(0, "may use data, contract;")]);
+        check_one(
+            "kokanee-control",
+            &[("kokanee-nn", false)],
+            LINTS,
+            &[(0, "may use data, formats, contract;")],
+        );
         check_one("kokanee-nn", &[("kokanee", false)], LINTS, &[(0, "`nn` may not use `kokanee`")]);
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
 use flate2::bufread::MultiGzDecoder;
-use kokanee_formats::compression;
+use kokanee_formats::{compression, is_passed_over};
 
 use super::error::TransformError;
 use super::journal::InputState;
@@ -118,7 +118,7 @@ fn list_folder(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<
     }
     for entry in fs::read_dir(folder).map_err(TransformError::io(folder, "list the folder"))? {
         let entry = entry.map_err(TransformError::io(folder, "list the folder"))?;
-        if matches!(entry.file_name().as_encoded_bytes(), [b'.' | b'_', ..]) {
+        if is_passed_over(&entry.file_name()) {
             continue;
         }
         // Links are followed: data is often mounted that way.
