@@ -18,8 +18,9 @@ use crate::validation::{BATCH_PAIRS, BATCH_POSITIONS};
 const PROGRAM_BYTES: u64 = 14 << 20;
 /// What each thread keeps for products and stacks.
 const THREAD_BYTES: u64 = 1 << 20;
-/// A word of a vocabulary: its text, where it ends, and its places in a table of which a third to two thirds are free.
-const WORD_BYTES: u64 = 80;
+/// A word of a vocabulary: its text, where it ends, its places in a table of which a third to two thirds are free, and what reading
+/// it leaves in the heap.
+const WORD_BYTES: u64 = 160;
 /// Blocks of batches come in classes, and each serves for what is somewhat smaller: share of the values that is added for it.
 const SPARE_DIVISOR: u64 = 8;
 /// Bytes that a thread keeps for their next use at most.
