@@ -110,12 +110,12 @@ impl Service {
         settings: ServiceSettings,
         metrics: Arc<Metrics>,
     ) -> Result<Self, ServiceError> {
-        let Translator { model, metadata, vocabularies, team, search, path, format, shortlists, .. } =
-            translator;
-        let lengths = metadata.lengths;
-        let (config, vocabularies) = (model.config().clone(), Arc::new(vocabularies));
-        let decoding = decoder(&model, &lengths, &team, format)
-            .ok_or_else(|| ServiceError::Probe { model: path.clone() })?;
+        let Translator {
+            config, model, metadata, vocabularies, team, search, path, format, shortlists, ..
+        } = translator;
+        let (lengths, vocabularies) = (metadata.lengths, Arc::new(vocabularies));
+        let decoding = model.as_ref().and_then(|model| decoder(model, &lengths, &team, format));
+        let decoding = decoding.ok_or_else(|| ServiceError::Probe { model: path.clone() })?;
         // Its weights are laid out in the decoder now.
         drop(model);
         let make = {
@@ -123,10 +123,12 @@ impl Service {
                 (config.clone(), lengths.clone(), Arc::clone(&vocabularies));
             move || {
                 let again = Translator::open(&path, Arc::clone(&team)).map_err(|error| error.to_string())?;
-                if *again.model.config() != config || again.vocabularies != *vocabularies {
+                if again.config != config || again.vocabularies != *vocabularies {
                     return Err(format!("{} holds another model by now", path.display()));
                 }
-                decoder(&again.model, &lengths, &team, format)
+                let model = again.model.as_ref();
+                model
+                    .and_then(|model| decoder(model, &lengths, &team, format))
                     .ok_or_else(|| "the probe sentence failed".to_owned())
             }
         };

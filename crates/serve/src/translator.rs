@@ -12,7 +12,7 @@ use kokanee_kernels::Team;
 use kokanee_kernels::packed::Format;
 use kokanee_nn::artifact::{Artifact, ArtifactError, Metadata, OpenedFolder};
 use kokanee_nn::decode::{Decoding, Hypothesis, Request, Search};
-use kokanee_nn::{Batch, Model};
+use kokanee_nn::{Batch, Model, ModelConfig};
 use thiserror::Error;
 
 use crate::attention::AttentionMatrix;
@@ -22,8 +22,10 @@ const SCORE_BATCH: usize = 32;
 
 /// A model that reads and writes text.
 pub struct Translator {
-    /// The model.
-    pub model: Model,
+    /// Shapes of the model.
+    pub config: ModelConfig,
+    /// The model; none once its weights are laid out for decoding alone.
+    pub(crate) model: Option<Model>,
     /// What else its artefact says.
     pub metadata: Metadata,
     /// What of it this version does not know and passed over.
@@ -152,16 +154,17 @@ impl Translator {
     pub fn open(path: &Path, team: Arc<Team>) -> Result<Self, TranslatorError> {
         let folder = OpenedFolder::open(path)?;
         let Artifact { model, metadata } = folder.load()?;
-        let sizes = model.config();
+        let config = model.config().clone();
         let vocabularies = Vocabularies {
-            source: vocabulary(&folder, VOCAB_SOURCE_FILE, sizes.source_vocabulary)?,
-            target: vocabulary(&folder, VOCAB_TARGET_FILE, sizes.target_vocabulary)?,
+            source: vocabulary(&folder, VOCAB_SOURCE_FILE, config.source_vocabulary)?,
+            target: vocabulary(&folder, VOCAB_TARGET_FILE, config.target_vocabulary)?,
         };
         let Stored { hyperparameters, notes } = Hyperparameters::resolve_stored(&metadata.hyperparameters)
             .map_err(|faults| TranslatorError::Hyperparameters { model: path.to_owned(), faults })?;
         Ok(Self {
             search: Search::new(&hyperparameters),
-            model,
+            config,
+            model: Some(model),
             metadata,
             notes,
             vocabularies,
@@ -185,12 +188,25 @@ impl Translator {
         Self { shortlists: Some(shortlists), ..self }
     }
 
+    /// The same without the model that was read: its weights stay as they are laid out for decoding, and nothing can be scored.
+    #[must_use]
+    pub fn only_decoding(mut self) -> Self {
+        if let Some(model) = self.model.take() {
+            let decoding = Decoding::new(&model, &self.metadata.lengths, &self.team, self.format);
+            self.decoding = Mutex::new(Some(decoding));
+        }
+        self
+    }
+
     /// The format of the weights that answer.
     pub fn format(&self) -> Format {
         self.format
     }
 
     /// Answers each line; whitespace separates tokens.
+    ///
+    /// # Panics
+    /// When an earlier call has panicked and the model is not there any more ([`only_decoding`](Self::only_decoding)).
     pub fn translate<L: AsRef<str>>(&self, lines: &[L]) -> Vec<Answer> {
         let ids: Vec<Vec<u32>> =
             lines.iter().map(|line| self.vocabularies.source.encode(line.as_ref())).collect();
@@ -203,7 +219,13 @@ impl Translator {
         let mut decoding = self.decoding.lock().unwrap_or_else(PoisonError::into_inner);
         let decoding = match &mut *decoding {
             Some(decoding) if decoding.is_idle() => decoding,
-            none => none.insert(Decoding::new(&self.model, lengths, &self.team, self.format)),
+            none => {
+                let model = self
+                    .model
+                    .as_ref()
+                    .expect("after a panic only a translator that keeps its model is used");
+                none.insert(Decoding::new(model, lengths, &self.team, self.format))
+            }
         };
         let found = decoding.translate(requests);
         let answers = lines.iter().zip(&ids).zip(found);
@@ -222,6 +244,9 @@ impl Translator {
     }
 
     /// Scores each pair of source and target lines.
+    ///
+    /// # Panics
+    /// When the model is not there any more ([`only_decoding`](Self::only_decoding)).
     pub fn score<L: AsRef<str>>(&self, pairs: &[(L, L)]) -> Vec<PairScore> {
         let encode = |(source, target): &(L, L)| {
             (
@@ -229,21 +254,22 @@ impl Translator {
                 self.vocabularies.target.encode(target.as_ref()),
             )
         };
+        let model = self.model.as_ref().expect("scores come from the model as it was read");
         let ids: Vec<(Vec<u32>, Vec<u32>)> = pairs.iter().map(encode).collect();
         let mut scores: Vec<PairScore> =
             ids.iter().map(|_| PairScore { log_probabilities: Vec::new(), correct: 0 }).collect();
         // Pairs of similar length are computed together; what one gets does not depend on the others.
         let can_compute = |(source, target): &(Vec<u32>, Vec<u32>)| {
-            !source.is_empty() && self.model.config().can_compute(source.len(), target.len())
+            !source.is_empty() && self.config.can_compute(source.len(), target.len())
         };
         let mut order: Vec<usize> = (0..ids.len()).filter(|&pair| can_compute(&ids[pair])).collect();
         order.sort_by_key(|&pair| (ids[pair].0.len(), ids[pair].1.len()));
         for chunk in order.chunks(SCORE_BATCH) {
-            let batch: Batch = self.model.batch(chunk.iter().map(|&pair| {
+            let batch: Batch = model.batch(chunk.iter().map(|&pair| {
                 let (source, target) = &ids[pair];
                 (source.as_slice(), target.as_slice())
             }));
-            let loss = self.model.loss(&self.team, &batch);
+            let loss = model.loss(&self.team, &batch);
             let mut rest = loss.tokens.as_slice();
             for &pair in chunk {
                 let (own, others) = rest.split_at(ids[pair].1.len() + 1);

@@ -84,8 +84,7 @@ impl SearchOptions {
         if let Some(precision) = self.precision.as_deref().and_then(InferencePrecision::from_name) {
             translator = translator.in_format(format_of(precision));
         }
-        let config = translator.model.config();
-        config.check_format(translator.format()).with_context(|| model.display().to_string())?;
+        translator.config.check_format(translator.format()).with_context(|| model.display().to_string())?;
         if let Some(path) = &self.lexicon {
             let lexicon = Lexicon::read(path)?;
             let vocabularies = &translator.vocabularies;

@@ -106,7 +106,7 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
         "--attention needs --format json: plain text has no place for a matrix (--plot FILE.svg draws one)"
     );
     let attention = args.attention || args.plot.is_some();
-    let translator = args.search.open(&args.model, args.nbest.unwrap_or(1), attention)?;
+    let translator = args.search.open(&args.model, args.nbest.unwrap_or(1), attention)?.only_decoding();
     let mut input = TextInput::open(args.input.as_deref())?;
     let mut output = ResultOutput::open(args.output.as_deref())?;
     let mut tally = Tally::default();

@@ -114,7 +114,7 @@ pub(super) fn load_digested(
                 format!("tensor {name} is absurdly large: {:?}", info.shape),
             ));
         }
-        let mut tensor = Tensor::scratch(info.shape.as_slice());
+        let mut tensor = Tensor::lasting(info.shape.as_slice());
         for values in tensor.data_mut().chunks_mut(PIECE_BYTES / size_of::<f32>()) {
             let bytes = &mut bytes[..size_of_val(values)];
             input.read_exact(bytes).map_err(io)?;
