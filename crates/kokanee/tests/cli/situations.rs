@@ -57,6 +57,19 @@ fn a_full_disk_is_named_with_the_file_and_leaves_nothing_half_written() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_written_is_told_before_training_begins() {
+    let work = Workplace::new();
+    prepared(&work);
+    // No folder can be made below a file, whoever the user is.
+    let line = "train --train data/train.rec --validation data/val.rec --vocab data --output";
+    for folders in ["model --checkpoints train.src/states", "train.src/model"] {
+        let said = work.run(&format!("{line} {folders} --set rnn_num_hidden=8")).refused(&["train.src/"]);
+        assert!(!said.stdout.contains("Epoch[0]"), "it trained before it looked: {}", said.stdout);
+    }
+    assert!(!work.path("model/config.json").exists());
+}
+
+#[test]
 fn white_space_of_unicode_parts_words_and_ends_no_line() {
     let work = Workplace::new();
     // Line separator, paragraph separator, next line, vertical tab, form feed, no-break space, ideographic space.

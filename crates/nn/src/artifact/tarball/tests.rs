@@ -188,6 +188,21 @@ fn global_headers_several_gzip_members_and_plain_tar_are_read() {
 }
 
 #[test]
+fn archives_of_macos_are_read() {
+    let packed = tar_of(|tar| {
+        tar.append(&header("./", EntryType::Directory, 0), &[][..]).unwrap();
+        file(tar, "./._config.json", "\0\u{5}\u{16}\u{7}resource fork");
+        tar.append_pax_extensions([("SCHILY.xattr.com.apple.provenance", &b"\x01\x02\0\xff"[..])]).unwrap();
+        file(tar, "./config.json", "{}");
+        file(tar, "./.DS_Store", "\0\0\0\u{1}Bud1");
+        tar.append(&header("__MACOSX/", EntryType::Directory, 0), &[][..]).unwrap();
+        file(tar, "__MACOSX/._config.json", "fork");
+    });
+    assert_eq!(unpack_bytes(&gzip(&packed)).unwrap(), b"{}");
+    assert_eq!(unpack_bytes(&packed).unwrap(), b"{}");
+}
+
+#[test]
 fn archives_of_other_kinds_are_named_with_what_to_do() {
     let tar = tar_of(|tar| file(tar, "config.json", "{}"));
     let twice = unpack_bytes(&gzip(&gzip(&tar))).unwrap_err();
