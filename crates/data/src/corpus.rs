@@ -10,6 +10,7 @@ use crate::error::{ChannelFault, DataError, RecordFault};
 use crate::random::{combine, mix};
 use crate::record::{SOURCE, SequencePair, TARGET, TargetRule, decode_raw, located};
 use crate::recordio::{RawRecord, RecordReader};
+use crate::threads;
 use crate::vocab::PAD_ID;
 
 /// Pairs of sequences in flat arrays: no allocation per sentence. Sequences hold neither `<s>` nor `</s>`.
@@ -97,6 +98,7 @@ impl Corpus {
     ///
     /// Ids beyond the vocabularies, and `<pad>`, are errors, as is a channel without a record that has two sides.
     pub fn read(channel: &Path, sizes: VocabularySizes) -> Result<Self, DataError> {
+        threads::start();
         let ChannelFiles { files, foreign } = ChannelFiles::find(channel)?;
         let mut corpus = Self::new();
         for file in &files {

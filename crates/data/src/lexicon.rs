@@ -68,6 +68,7 @@ impl Lexicon {
     /// Memory is 8 bytes for each different pair of a source word and a target word that occur in the same pair of
     /// sentences, and 4 bytes a token. Panics if the corpus has ids beyond the vocabularies.
     pub fn build(corpus: &Corpus, source: &Vocabulary, target: &Vocabulary, options: LexiconOptions) -> Self {
+        crate::threads::start();
         let sizes = VocabularySizes { source: source.len(), target: target.len() };
         let rows = model1::train(corpus, sizes, options.iterations);
         let (mut offsets, mut ids, mut probabilities) = (vec![0], Vec::new(), Vec::new());

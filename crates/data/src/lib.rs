@@ -19,6 +19,7 @@ mod random;
 pub mod record;
 pub mod recordio;
 pub mod text;
+mod threads;
 pub mod vectors;
 pub mod vocab;
 mod word_table;

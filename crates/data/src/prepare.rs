@@ -30,6 +30,7 @@ pub use report::{
 
 use crate::error::DataError;
 use crate::text::ChunkSize;
+use crate::threads;
 use crate::vocab::Vocabulary;
 use count::WordCounts;
 use encode::{Encoder, Overlap};
@@ -74,6 +75,7 @@ fn prepare_in_chunks(
     progress: &dyn Progress,
     chunk: ChunkSize,
 ) -> Result<PrepareReport, DataError> {
+    threads::start();
     let plan = Plan::new(options)?;
     let (source, target) = vocabularies(options, progress, chunk)?;
     let mut outputs = Outputs::begin(&plan)?;

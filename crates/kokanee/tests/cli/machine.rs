@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::container::job;
-use crate::workplace::{Workplace, model, said};
+use crate::workplace::{Workplace, model, prepared, said};
 
 #[test]
 fn an_instruction_set_that_does_not_exist_is_refused() {
@@ -37,7 +37,7 @@ fn a_job_that_no_machine_holds_is_a_client_error_at_once() {
     let work = job();
     work.write("job/input/config/hyperparameters.json", r#"{"rnn_num_hidden": "65536"}"#);
     // No room for a matrix of the model, so that taking one would be an abort.
-    limited(&work, 2_000_000, &["train", "--prefix", "job"]).refused(&["this training needs about"]);
+    said(limited(&work, 2_000_000, &["train", "--prefix", "job"])).refused(&["this training needs about"]);
     let failure = work.read("job/output/failure");
     assert!(failure.starts_with("ClientError: this training needs about "), "{failure}");
     for part in [
@@ -55,7 +55,26 @@ fn threads_that_the_system_refuses_are_an_error() {
     let work = Workplace::new();
     let model = model();
     let args = ["translate", "--model", &model, "--threads", "1024"];
-    limited(&work, 1_000_000, &args).refused(&["the system started ", " of 1024 threads", "--threads"]);
+    said(limited(&work, 1_000_000, &args)).refused(&["the system started ", " of 1024 threads", "--threads"]);
+}
+
+/// Preparing, reading and lexicons get along with the one thread that there is.
+#[test]
+fn data_is_prepared_without_threads() {
+    let work = Workplace::new();
+    prepared(&work);
+    let lines = [
+        "prepare -ts train.src -tt train.trg --output-dir alone --quiet",
+        "lexicon --train data/train.rec --vocab-source-json data/vocab.src.json --vocab-target-json data/vocab.trg.json \
+         --output alone.bin --quiet",
+    ];
+    for line in lines {
+        let mut shell = limited(&work, 1_000_000, &line.split_whitespace().collect::<Vec<_>>());
+        shell.env("RAYON_NUM_THREADS", "1024");
+        said(shell).well();
+    }
+    let read = |file: &str| std::fs::read(work.path(file)).unwrap();
+    assert_eq!(read("alone/train.rec"), read("data/train.rec"));
 }
 
 #[test]
@@ -82,7 +101,7 @@ fn a_model_that_int8_has_no_room_for_is_refused_with_its_layers() {
 }
 
 /// Runs the program with so many KiB of address space.
-fn limited(work: &Workplace, kib: u64, args: &[&str]) -> crate::workplace::Said {
+fn limited(work: &Workplace, kib: u64, args: &[&str]) -> Command {
     let program = work.command(args);
     let mut command = Command::new("sh");
     command.args(["-c", &format!("ulimit -v {kib} && exec \"$0\" \"$@\"")]);
@@ -90,5 +109,5 @@ fn limited(work: &Workplace, kib: u64, args: &[&str]) -> crate::workplace::Said 
     if let Some(folder) = program.get_current_dir() {
         command.current_dir(folder);
     }
-    said(command)
+    command
 }
