@@ -1,0 +1,105 @@
+//! What training leaves: the centres.
+
+use kokanee_kernels::Team;
+
+use crate::lloyd::sum_of_squares;
+use crate::nearest::{Centers, squared_distance};
+use crate::rows::Rows;
+use crate::stream::Fault;
+
+/// The centres of k clusters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    width: usize,
+    /// k x width, row-major.
+    centers: Vec<f32>,
+    /// Rows that each cluster stands for; all 0 where it is not known.
+    counts: Vec<f64>,
+}
+
+/// The cluster of a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Answer {
+    /// Index of the nearest centre; the lower one where two are as near.
+    pub closest_cluster: u32,
+    /// Its Euclidean distance.
+    pub distance_to_cluster: f32,
+}
+
+impl Model {
+    /// Centres (k x width) with the rows that each stands for.
+    pub(crate) fn new(width: usize, centers: &[f64], counts: Vec<f64>) -> Self {
+        Self { width, centers: centers.iter().map(|&value| value as f32).collect(), counts }
+    }
+
+    /// Centres from elsewhere, k x width and row-major.
+    ///
+    /// # Panics
+    /// When they are not whole rows.
+    pub fn from_centers(width: usize, centers: Vec<f32>) -> Self {
+        assert!(width > 0 && !centers.is_empty() && centers.len().is_multiple_of(width), "whole rows");
+        let counts = vec![0.0; centers.len() / width];
+        Self { width, centers, counts }
+    }
+
+    /// Columns of a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Number of clusters.
+    pub fn k(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// The centres, k x width and row-major.
+    pub fn centers(&self) -> &[f32] {
+        &self.centers
+    }
+
+    /// Rows that each cluster stands for, older ones for less where there is a half-life; all 0 where it is not known.
+    pub fn counts(&self) -> &[f64] {
+        &self.counts
+    }
+
+    /// The model laid out to answer.
+    pub fn predictor(&self, team: &Team) -> Predictor {
+        let values = self.centers.iter().map(|&value| f64::from(value)).collect();
+        let mut shift = vec![0.0f64; self.width];
+        for center in self.centers.chunks_exact(self.width) {
+            shift.iter_mut().zip(center).for_each(|(sum, &value)| *sum += f64::from(value));
+        }
+        let shift = shift.into_iter().map(|sum| (sum / self.k() as f64) as f32).collect();
+        Predictor { centers: Centers::new(team, values, shift) }
+    }
+}
+
+/// A model laid out to answer. An answer depends on its own row alone.
+pub struct Predictor {
+    centers: Centers,
+}
+
+impl Predictor {
+    /// The cluster of each row.
+    ///
+    /// # Errors
+    /// When squares of values overflow.
+    pub fn answer(&self, team: &Team, rows: &Rows) -> Result<Vec<Answer>, Fault> {
+        let nearest = self.centers.nearest(team, rows)?;
+        let answer = |(row, &center): (usize, &u32)| Answer {
+            closest_cluster: center,
+            distance_to_cluster: squared_distance(rows.row(row), self.centers.center(center as usize)).sqrt()
+                as f32,
+        };
+        Ok(nearest.iter().enumerate().map(answer).collect())
+    }
+
+    /// The sum of the rows' squared distances to their clusters.
+    ///
+    /// # Errors
+    /// When squares of values overflow.
+    pub fn sum_of_squares(&self, team: &Team, rows: &Rows) -> Result<f64, Fault> {
+        let nearest = self.centers.nearest(team, rows)?;
+        Ok(sum_of_squares(rows, &nearest, &self.centers))
+    }
+}

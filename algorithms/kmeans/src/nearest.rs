@@ -1,0 +1,180 @@
+//! The centre nearest to each row.
+//!
+//! Squared distances are compared as |c|^2 - 2 x.c, one matrix product for all rows and centres, of which only a tile exists at a
+//! time. Data and centres are moved by a common shift first, since the difference of large squares has few right digits. What
+//! rounding could decide is computed again directly, in double precision; ties go to the lower index.
+
+use std::ops::Range;
+
+use kokanee_kernels::packed::{Format, PackedMatrix};
+use kokanee_kernels::{Mat, Team};
+
+use crate::parts::in_parts;
+use crate::rows::{Row, Rows};
+
+/// Floats of a tile of distances, which should stay in a core's cache.
+const TILE_FLOATS: usize = 1 << 17;
+/// Rows of a tile at most and at least: enough to make a product of them.
+const TILE_ROWS: Range<usize> = 8..256;
+
+/// Centres as rows are compared with them.
+pub(crate) struct Centers {
+    /// Centres x width, row-major.
+    values: Vec<f64>,
+    width: usize,
+    shift: Vec<f32>,
+    /// The centres less the shift.
+    packed: PackedMatrix,
+    /// |c|^2 of the same.
+    squares: Vec<f32>,
+    largest_square: f32,
+}
+
+/// A row whose squares are beyond 32-bit floats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Overflow {
+    pub(crate) row: usize,
+    /// The column with the largest value.
+    pub(crate) column: usize,
+}
+
+impl Centers {
+    /// Lays out centres (centres x width). `shift` is near the middle of the data.
+    pub(crate) fn new(team: &Team, values: Vec<f64>, shift: Vec<f32>) -> Self {
+        let width = shift.len();
+        let count = values.len() / width;
+        let shifted: Vec<f32> = values
+            .chunks_exact(width)
+            .flat_map(|center| {
+                center.iter().zip(&shift).map(|(&value, &shift)| (value - f64::from(shift)) as f32)
+            })
+            .collect();
+        let squares: Vec<f32> =
+            shifted.chunks_exact(width).map(|center| center.iter().map(|x| x * x).sum()).collect();
+        let largest_square = squares.iter().copied().fold(0.0, f32::max);
+        let packed = PackedMatrix::pack(team, Format::F32, Mat::new(&shifted, count, width));
+        Self { values, width, shift, packed, squares, largest_square }
+    }
+
+    fn count(&self) -> usize {
+        self.squares.len()
+    }
+
+    /// The index of the centre nearest to each row.
+    ///
+    /// # Errors
+    /// When the square of a row is beyond 32-bit floats.
+    pub(crate) fn nearest(&self, team: &Team, rows: &Rows) -> Result<Vec<u32>, Overflow> {
+        let tile = (TILE_FLOATS / self.count().max(self.width)).clamp(TILE_ROWS.start, TILE_ROWS.end);
+        let parts = in_parts(team, rows.len(), tile, |range| self.nearest_of(team, rows, range, tile));
+        let mut nearest = Vec::with_capacity(rows.len());
+        for (_, part) in parts {
+            nearest.extend(part?);
+        }
+        Ok(nearest)
+    }
+
+    fn nearest_of(
+        &self,
+        team: &Team,
+        rows: &Rows,
+        range: Range<usize>,
+        tile: usize,
+    ) -> Result<Vec<u32>, Overflow> {
+        let count = self.count();
+        let mut nearest = Vec::with_capacity(range.len());
+        let mut shifted = vec![0.0; tile * self.width];
+        let mut products = vec![0.0; tile * count];
+        for begin in range.clone().step_by(tile) {
+            let length = tile.min(range.end - begin);
+            let shifted = &mut shifted[..length * self.width];
+            for (offset, shifted) in shifted.chunks_exact_mut(self.width).enumerate() {
+                self.shift_row(rows.row(begin + offset), shifted);
+            }
+            let products = &mut products[..length * count];
+            // From inside a part the team works on this thread alone.
+            self.packed.multiply(team, shifted, products, 0.0);
+            let tiles = shifted.chunks_exact(self.width).zip(products.chunks_exact_mut(count));
+            for (offset, (shifted, products)) in tiles.enumerate() {
+                let row = begin + offset;
+                let square: f32 = shifted.iter().map(|x| x * x).sum();
+                if !square.is_finite() {
+                    return Err(Overflow { row, column: largest(shifted) });
+                }
+                nearest.push(self.nearest_by(rows.row(row), square, products));
+            }
+        }
+        Ok(nearest)
+    }
+
+    fn shift_row(&self, row: Row<'_>, shifted: &mut [f32]) {
+        match row {
+            Row::Dense(values) => {
+                for ((to, &value), &shift) in shifted.iter_mut().zip(values).zip(&self.shift) {
+                    *to = value - shift;
+                }
+            }
+            Row::Sparse(columns, values) => {
+                for (to, &shift) in shifted.iter_mut().zip(&self.shift) {
+                    // As a dense row would have it: 0 less the shift.
+                    *to = 0.0 - shift;
+                }
+                for (&column, &value) in columns.iter().zip(values) {
+                    shifted[column as usize] = value - self.shift[column as usize];
+                }
+            }
+        }
+    }
+
+    /// The nearest centre of a row by its products with the centres, which become distances less the row's own square.
+    fn nearest_by(&self, row: Row<'_>, square: f32, products: &mut [f32]) -> u32 {
+        let mut least = f32::INFINITY;
+        for (product, &center) in products.iter_mut().zip(&self.squares) {
+            *product = center - 2.0 * *product;
+            least = least.min(*product);
+        }
+        // The rounding of a dot product of this many terms, with much to spare, and of the sums.
+        let error = f32::EPSILON * (8.0 + 2.0 * (self.width as f32).sqrt()) * (square + self.largest_square);
+        let limit = least + 2.0 * error;
+        let mut candidates = products.iter().enumerate().filter(|&(_, &distance)| distance <= limit);
+        let first = candidates.next().map_or(0, |(index, _)| index);
+        let Some((second, _)) = candidates.next() else { return first as u32 };
+        let mut best = (squared_distance(row, self.center(first)), first);
+        for index in std::iter::once(second).chain(candidates.map(|(index, _)| index)) {
+            let distance = squared_distance(row, self.center(index));
+            if distance < best.0 {
+                best = (distance, index);
+            }
+        }
+        best.1 as u32
+    }
+
+    /// A centre.
+    pub(crate) fn center(&self, index: usize) -> &[f64] {
+        &self.values[index * self.width..][..self.width]
+    }
+}
+
+fn largest(row: &[f32]) -> usize {
+    let by_size = |a: &(usize, &f32), b: &(usize, &f32)| a.1.abs().total_cmp(&b.1.abs());
+    row.iter().enumerate().max_by(by_size).map_or(0, |(column, _)| column)
+}
+
+/// The squared Euclidean distance of a row and a centre, summed in the order of the columns.
+pub(crate) fn squared_distance(row: Row<'_>, center: &[f64]) -> f64 {
+    match row {
+        Row::Dense(values) => {
+            values.iter().zip(center).map(|(&value, &center)| (f64::from(value) - center).powi(2)).sum()
+        }
+        Row::Sparse(columns, values) => {
+            let mut sum = 0.0;
+            let mut nonzero = columns.iter().zip(values).peekable();
+            for (column, &center) in center.iter().enumerate() {
+                let value =
+                    nonzero.next_if(|&(&at, _)| at as usize == column).map_or(0.0, |(_, &value)| value);
+                sum += (f64::from(value) - center).powi(2);
+            }
+            sum
+        }
+    }
+}

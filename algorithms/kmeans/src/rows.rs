@@ -1,0 +1,137 @@
+//! A batch of rows, dense or sparse.
+
+use std::ops::Range;
+
+/// Rows of equal width, each dense or sparse.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rows {
+    width: usize,
+    rows: Vec<Place>,
+    /// Values of all rows, those of a sparse row being its nonzeros.
+    values: Vec<f32>,
+    /// Columns of the values of sparse rows, ascending within a row.
+    columns: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Place {
+    values: usize,
+    /// Where the columns of a sparse row begin, and how many values it has.
+    sparse: Option<(usize, usize)>,
+}
+
+/// One row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Row<'a> {
+    /// A value for each column.
+    Dense(&'a [f32]),
+    /// The columns that are not 0, ascending, and their values.
+    Sparse(&'a [u32], &'a [f32]),
+}
+
+impl Rows {
+    /// No rows, which will have this many columns.
+    pub fn new(width: usize) -> Self {
+        Self { width, ..Self::default() }
+    }
+
+    /// Dense rows one after the other.
+    ///
+    /// # Panics
+    /// When the values are not whole rows.
+    pub fn dense(width: usize, values: &[f32]) -> Self {
+        let mut rows = Self::new(width);
+        assert!(width > 0 && values.len().is_multiple_of(width), "whole rows");
+        values.chunks_exact(width).for_each(|row| rows.push_dense(row));
+        rows
+    }
+
+    /// Adds a dense row.
+    ///
+    /// # Panics
+    /// When it has another width.
+    pub fn push_dense(&mut self, row: &[f32]) {
+        assert_eq!(row.len(), self.width, "the width of the batch");
+        self.rows.push(Place { values: self.values.len(), sparse: None });
+        self.values.extend_from_slice(row);
+    }
+
+    /// Adds a sparse row: columns ascending, and their values.
+    ///
+    /// # Panics
+    /// When a column is beyond the width, or they do not ascend.
+    pub fn push_sparse(&mut self, columns: &[u32], values: &[f32]) {
+        assert_eq!(columns.len(), values.len(), "a value for each column");
+        assert!(columns.is_sorted_by(|a, b| a < b), "columns ascend");
+        assert!(columns.last().is_none_or(|&last| (last as usize) < self.width), "columns of the batch");
+        self.rows
+            .push(Place { values: self.values.len(), sparse: Some((self.columns.len(), columns.len())) });
+        self.values.extend_from_slice(values);
+        self.columns.extend_from_slice(columns);
+    }
+
+    /// Removes all rows; their memory is kept.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        self.values.clear();
+        self.columns.clear();
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Columns of each row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// A row.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn row(&self, index: usize) -> Row<'_> {
+        let Place { values, sparse } = self.rows[index];
+        match sparse {
+            None => Row::Dense(&self.values[values..][..self.width]),
+            Some((columns, count)) => {
+                Row::Sparse(&self.columns[columns..][..count], &self.values[values..][..count])
+            }
+        }
+    }
+}
+
+impl Row<'_> {
+    /// The same for these columns only.
+    pub(crate) fn of_columns(self, range: Range<usize>, mut each: impl FnMut(usize, f32)) {
+        match self {
+            Row::Dense(values) => {
+                values[range.clone()].iter().zip(range).for_each(|(&value, column)| each(column, value));
+            }
+            Row::Sparse(columns, values) => {
+                let begin = columns.partition_point(|&column| (column as usize) < range.start);
+                let end = columns.partition_point(|&column| (column as usize) < range.end);
+                columns[begin..end]
+                    .iter()
+                    .zip(&values[begin..end])
+                    .for_each(|(&column, &value)| each(column as usize, value));
+            }
+        }
+    }
+
+    /// Calls `each` with the column and value of everything that is not left out.
+    pub fn for_each(self, mut each: impl FnMut(usize, f32)) {
+        match self {
+            Row::Dense(values) => values.iter().enumerate().for_each(|(column, &value)| each(column, value)),
+            Row::Sparse(columns, values) => {
+                columns.iter().zip(values).for_each(|(&column, &value)| each(column as usize, value));
+            }
+        }
+    }
+}
