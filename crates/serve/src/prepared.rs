@@ -180,6 +180,31 @@ fn check_attention(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::{MAX_BODY_TOKENS, MAX_INSTANCES, MAX_ITEM_BYTES};
+
+    #[test]
+    fn the_documented_limits_are_the_programs() {
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/serving.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let grouped = |number: usize| {
+            let digits = number.to_string();
+            let groups: Vec<&str> =
+                digits.as_bytes().rchunks(3).rev().map(|group| str::from_utf8(group).unwrap()).collect();
+            groups.join(",")
+        };
+        for row in [
+            format!(
+                "| instances in a body, of any type | {}; with {} tokens |",
+                grouped(MAX_INSTANCES),
+                grouped(MAX_BODY_TOKENS)
+            ),
+            format!("| line or record | {} MiB; {MAX_INSTANCE_TOKENS} tokens |", MAX_ITEM_BYTES >> 20),
+            format!("| `attention_matrix` | {} weights an instance", grouped(MAX_MATRIX_WEIGHTS)),
+            format!("`replace_unk`) | {} weights an instance", grouped(MAX_KEPT_WEIGHTS)),
+        ] {
+            assert!(page.contains(&row), "docs/serving.md lacks {row:?}");
+        }
+    }
 
     #[test]
     fn attention_is_refused_above_a_size_and_says_what_to_do() {
