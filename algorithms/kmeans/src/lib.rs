@@ -12,7 +12,6 @@ mod model;
 mod nearest;
 mod parts;
 mod random;
-mod rows;
 mod seeding;
 mod stream;
 #[cfg(test)]
@@ -20,6 +19,5 @@ mod tests;
 
 pub use lloyd::{LocalLloyd, Trial};
 pub use model::{Answer, Model, Predictor};
-pub use rows::{Row, Rows};
 pub use seeding::Start;
 pub use stream::{ExtraCenters, Fault, Settings, Shrunk, Stream};

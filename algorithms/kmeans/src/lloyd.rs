@@ -1,10 +1,10 @@
 //! Lloyd's algorithm on weighted points: how the centres of the stream become those of the model.
 
+use kokanee_formats::rows::Rows;
 use kokanee_kernels::Team;
 
 use crate::nearest::{Centers, Overflow, squared_distance};
 use crate::random::Stream;
-use crate::rows::Rows;
 use crate::seeding::{self, Start};
 
 /// How the final clustering is done; the hyperparameters `local_lloyd_*`.

@@ -1,10 +1,10 @@
 //! What training leaves: the centres.
 
+use kokanee_formats::rows::Rows;
 use kokanee_kernels::Team;
 
 use crate::lloyd::sum_of_squares;
 use crate::nearest::{Centers, squared_distance};
-use crate::rows::Rows;
 use crate::stream::Fault;
 
 /// The centres of k clusters.

@@ -6,11 +6,11 @@
 
 use std::ops::Range;
 
+use kokanee_formats::rows::{Row, Rows};
 use kokanee_kernels::packed::{Format, PackedMatrix};
 use kokanee_kernels::{Mat, Team};
 
 use crate::parts::in_parts;
-use crate::rows::{Row, Rows};
 
 /// Floats of a tile of distances, which should stay in a core's cache.
 const TILE_FLOATS: usize = 1 << 17;

@@ -1,11 +1,11 @@
 //! Where centres start.
 
+use kokanee_formats::rows::{Row, Rows};
 use kokanee_kernels::Team;
 
 use crate::nearest::squared_distance;
 use crate::parts::in_parts;
 use crate::random::Stream;
-use crate::rows::{Row, Rows};
 
 /// How starting centres are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

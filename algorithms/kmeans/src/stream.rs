@@ -1,5 +1,6 @@
 //! Mini-batches through more centres than asked for.
 
+use kokanee_formats::rows::Rows;
 use kokanee_kernels::Team;
 use thiserror::Error;
 
@@ -8,7 +9,6 @@ use crate::model::Model;
 use crate::nearest::{Centers, Overflow};
 use crate::parts::in_parts;
 use crate::random;
-use crate::rows::Rows;
 use crate::seeding::{self, Start};
 
 /// Purposes of random numbers.

@@ -1,5 +1,6 @@
 //! Worked cases, and the naive way beside the fast one.
 
+use kokanee_formats::rows::Rows;
 use kokanee_kernels::Team;
 use kokanee_testkit::Rng;
 

@@ -1,4 +1,4 @@
-//! Files and folders that belong to the user.
+//! Files and folders that belong to the user, and the forms in which data lies in them.
 //!
 //! | module | promise |
 //! |---|---|
@@ -10,16 +10,23 @@
 //! | [`link`] | a link that leads nowhere is told from a file that is absent |
 //!
 //! None of them deletes what Kokanee did not write.
+//!
+//! | module | form |
+//! |---|---|
+//! | [`csv`] | rows of numbers as text |
+//! | [`rows`] | a batch of rows in memory, dense or sparse |
 
 use std::ffi::OsStr;
 
 pub mod atomic_file;
 pub mod compression;
+pub mod csv;
 mod digest;
 mod error;
 pub mod folder_lock;
 pub mod folder_update;
 pub mod link;
+pub mod rows;
 mod utc;
 pub mod version;
 

@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("nn", &["tensor", "kernels", "formats", "contract"]),
     ("train", &["nn", "tensor", "kernels", "data", "formats", "contract"]),
     ("serve", &["nn", "tensor", "kernels", "data", "formats", "contract"]),
-    ("kmeans", &["kernels"]),
+    ("kmeans", &["kernels", "formats"]),
     ("control", &["data", "formats", "contract"]),
     ("kokanee", &["contract", "formats", "data", "kernels", "tensor", "nn", "train", "serve", "control"]),
     ("xtask", &[]),

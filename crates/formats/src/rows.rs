@@ -109,7 +109,7 @@ impl Rows {
 
 impl Row<'_> {
     /// The same for these columns only.
-    pub(crate) fn of_columns(self, range: Range<usize>, mut each: impl FnMut(usize, f32)) {
+    pub fn of_columns(self, range: Range<usize>, mut each: impl FnMut(usize, f32)) {
         match self {
             Row::Dense(values) => {
                 values[range.clone()].iter().zip(range).for_each(|(&value, column)| each(column, value));
@@ -133,5 +133,41 @@ impl Row<'_> {
                 columns.iter().zip(values).for_each(|(&column, &value)| each(column as usize, value));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dense_and_sparse_rows_lie_side_by_side() {
+        let mut rows = Rows::new(4);
+        rows.push_dense(&[1.0, 0.0, 2.0, 0.0]);
+        rows.push_sparse(&[0, 2], &[1.0, 2.0]);
+        rows.push_sparse(&[], &[]);
+        assert_eq!((rows.len(), rows.width()), (3, 4));
+        let of = |row: usize, range: Range<usize>| {
+            let mut seen = Vec::new();
+            rows.row(row).of_columns(range, |column, value| {
+                if value != 0.0 {
+                    seen.push((column, value));
+                }
+            });
+            seen
+        };
+        for row in [0, 1] {
+            assert_eq!(of(row, 0..4), [(0, 1.0), (2, 2.0)]);
+            assert_eq!(of(row, 1..3), [(2, 2.0)]);
+        }
+        assert_eq!(of(2, 0..4), []);
+        rows.clear();
+        assert!(rows.is_empty() && rows.width() == 4);
+    }
+
+    #[test]
+    #[should_panic(expected = "columns ascend")]
+    fn columns_that_come_twice_are_refused() {
+        Rows::new(3).push_sparse(&[1, 1], &[1.0, 2.0]);
     }
 }
