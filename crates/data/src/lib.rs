@@ -30,7 +30,7 @@ pub use corpus::{Corpus, LengthStatistics, LimitReport, OverlongPolicy, SkippedI
 pub use error::DataError;
 pub use lexicon::{Lexicon, LexiconOptions};
 pub use prepare::{PrepareOptions, PrepareReport, Progress, Silent, prepare};
-pub use record::{Record, SequencePair, SequenceReader, TargetRule};
+pub use record::{SequencePair, SequenceReader, TargetRule};
 pub use recordio::{RawRecord, RecordReader, RecordWriter};
 pub use vectors::WordVectors;
 pub use vocab::{Vocabulary, VocabularyLimits};

@@ -1,5 +1,4 @@
-//! The protobuf message `aialgs.data.Record` (schema: SageMaker Developer Guide, "Training Data Formats",
-//! protobuf recordIO), and how a pair of sequences lies in it.
+//! How a pair of sequences lies in the protobuf message `aialgs.data.Record`.
 //!
 //! A pair is `features["source"]` and `features["target"]`, each an `int32_tensor` whose `values` are word ids.
 //! Also read: float tensors that hold whole numbers, and `label["target"]` instead of the feature.
@@ -9,7 +8,8 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use prost::Message;
+use kokanee_formats::record::{Int32Tensor, Record, Value, value};
+use prost::Message as _;
 use prost::encoding::{encode_varint, encoded_len_varint};
 
 use crate::error::{DataError, RecordFault};
@@ -249,107 +249,6 @@ fn present(record: &Record) -> String {
         count if count > SHOWN => format!("{} and {} more", names[..SHOWN].join(", "), count - SHOWN),
         _ => names.join(", "),
     }
-}
-
-/// One observation: named values, as all SageMaker algorithms exchange them.
-#[derive(Clone, PartialEq, Message)]
-pub struct Record {
-    /// Named inputs. Sorted by name, so that the same record always has the same bytes.
-    #[prost(btree_map = "string, message", tag = "1")]
-    pub features: BTreeMap<String, Value>,
-    /// Named labels.
-    #[prost(btree_map = "string, message", tag = "2")]
-    pub label: BTreeMap<String, Value>,
-    /// Identifier of the record in its dataset; not used.
-    #[prost(string, optional, tag = "3")]
-    pub uid: Option<String>,
-    /// Text about the record; not used.
-    #[prost(string, optional, tag = "4")]
-    pub metadata: Option<String>,
-    /// A JSON object with settings for this record, as for inference.
-    #[prost(string, optional, tag = "5")]
-    pub configuration: Option<String>,
-}
-
-/// A value of one of four kinds.
-#[derive(Clone, PartialEq, Message)]
-pub struct Value {
-    /// The value; `None` where the writer set nothing.
-    #[prost(oneof = "value::Value", tags = "2, 3, 7, 9")]
-    pub value: Option<value::Value>,
-}
-
-/// The kinds of [`Value`].
-pub mod value {
-    /// A tensor, or bytes.
-    #[derive(Clone, PartialEq, prost::Oneof)]
-    pub enum Value {
-        /// 32-bit floats.
-        #[prost(message, tag = "2")]
-        Float32Tensor(super::Float32Tensor),
-        /// 64-bit floats.
-        #[prost(message, tag = "3")]
-        Float64Tensor(super::Float64Tensor),
-        /// 32-bit signed integers: what seq2seq uses.
-        #[prost(message, tag = "7")]
-        Int32Tensor(super::Int32Tensor),
-        /// Anything else.
-        #[prost(message, tag = "9")]
-        Bytes(super::Bytes),
-    }
-}
-
-/// A dense or sparse tensor of 32-bit floats.
-#[derive(Clone, PartialEq, Message)]
-pub struct Float32Tensor {
-    /// Values in row-major order.
-    #[prost(float, repeated, packed = "true", tag = "1")]
-    pub values: Vec<f32>,
-    /// Places of the values in a sparse tensor; empty for a dense one.
-    #[prost(uint64, repeated, packed = "true", tag = "2")]
-    pub keys: Vec<u64>,
-    /// Sizes of the axes; may be left out for a vector.
-    #[prost(uint64, repeated, packed = "true", tag = "3")]
-    pub shape: Vec<u64>,
-}
-
-/// A dense or sparse tensor of 64-bit floats.
-#[derive(Clone, PartialEq, Message)]
-pub struct Float64Tensor {
-    /// Values in row-major order.
-    #[prost(double, repeated, packed = "true", tag = "1")]
-    pub values: Vec<f64>,
-    /// Places of the values in a sparse tensor; empty for a dense one.
-    #[prost(uint64, repeated, packed = "true", tag = "2")]
-    pub keys: Vec<u64>,
-    /// Sizes of the axes; may be left out for a vector.
-    #[prost(uint64, repeated, packed = "true", tag = "3")]
-    pub shape: Vec<u64>,
-}
-
-/// A dense or sparse tensor of 32-bit signed integers. Written packed, read packed or not.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct Int32Tensor {
-    /// Values in row-major order.
-    #[prost(int32, repeated, packed = "true", tag = "1")]
-    pub values: Vec<i32>,
-    /// Places of the values in a sparse tensor; empty for a dense one.
-    #[prost(uint64, repeated, packed = "true", tag = "2")]
-    pub keys: Vec<u64>,
-    /// Sizes of the axes; may be left out for a vector.
-    #[prost(uint64, repeated, packed = "true", tag = "3")]
-    pub shape: Vec<u64>,
-}
-
-/// Data for other programs, such as images.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct Bytes {
-    /// The data.
-    #[prost(bytes = "vec", repeated, tag = "1")]
-    pub value: Vec<Vec<u8>>,
-    /// What kind of data it is.
-    #[prost(string, optional, tag = "2")]
-    pub content_type: Option<String>,
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@
 //! | module | form |
 //! |---|---|
 //! | [`csv`] | rows of numbers as text |
+//! | [`record`] | the protobuf message of an observation |
+//! | [`numeric`] | the row of numbers in such a message |
 //! | [`rows`] | a batch of rows in memory, dense or sparse |
 
 use std::ffi::OsStr;
@@ -26,6 +28,8 @@ mod error;
 pub mod folder_lock;
 pub mod folder_update;
 pub mod link;
+pub mod numeric;
+pub mod record;
 pub mod rows;
 mod utc;
 pub mod version;

@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use kokanee_formats::record::{Bytes, Float32Tensor, Float64Tensor};
+
 use super::*;
 
 fn pair(source: &[u32], target: &[u32]) -> SequencePair {

@@ -5,10 +5,11 @@
 //! features: `matrix` (float32, shape rows x columns), `alignments` (int32), `score` (float64).
 
 use kokanee_data::error::{DataError, FrameFault, RecordFault};
-use kokanee_data::record::value::Value as Kind;
-use kokanee_data::record::{Float32Tensor, Float64Tensor, Int32Tensor, Value};
 use kokanee_data::recordio::MAGIC;
-use kokanee_data::{Record, RecordReader, RecordWriter, SequencePair, TargetRule};
+use kokanee_data::{RecordReader, RecordWriter, SequencePair, TargetRule};
+use kokanee_formats::record::Record;
+use kokanee_formats::record::value::Value as Kind;
+use kokanee_formats::record::{Float32Tensor, Float64Tensor, Int32Tensor, Value};
 use prost::Message as _;
 
 use super::{Configuration, Input, Instance, MAX_ITEM_BYTES, Place, Placed};

@@ -1,7 +1,8 @@
 //! Codecs take bodies in pieces of any size, choose types as HTTP says, and survive any bytes.
 
+use kokanee_data::RecordWriter;
 use kokanee_data::recordio::MAGIC;
-use kokanee_data::{Record, RecordWriter};
+use kokanee_formats::record::Record;
 use kokanee_nn::decode::AttentionRow;
 use prost::Message as _;
 
@@ -223,8 +224,8 @@ fn a_configuration_that_is_null_is_none() {
 
 /// A record with these ids.
 fn record(ids: &[u32], configuration: Option<&str>) -> Vec<u8> {
-    use kokanee_data::record::value::Value as Kind;
-    use kokanee_data::record::{Int32Tensor, Value};
+    use kokanee_formats::record::value::Value as Kind;
+    use kokanee_formats::record::{Int32Tensor, Value};
     let values = ids.iter().map(|&id| id as i32).collect();
     let tensor = Kind::Int32Tensor(Int32Tensor { values, ..Int32Tensor::default() });
     let mut record = Record { configuration: configuration.map(str::to_owned), ..Record::default() };

@@ -1,9 +1,10 @@
 //! What SageMaker promises, as its notebooks use it.
 
-use kokanee_data::record::value::Value as Kind;
-use kokanee_data::record::{Int32Tensor, Value};
 use kokanee_data::recordio::{RecordReader, RecordWriter};
-use kokanee_data::{Record, SequencePair, TargetRule, Vocabulary};
+use kokanee_data::{SequencePair, TargetRule, Vocabulary};
+use kokanee_formats::record::Record;
+use kokanee_formats::record::value::Value as Kind;
+use kokanee_formats::record::{Int32Tensor, Value};
 use prost::Message as _;
 use serde_json::{Value as Json, json};
 
