@@ -3,7 +3,7 @@
 use kokanee_formats::rows::Rows;
 use kokanee_kernels::Team;
 
-use crate::nearest::{Centers, Overflow, squared_distance};
+use crate::nearest::{Centers, Overflow};
 use crate::random::Stream;
 use crate::seeding::{self, Start};
 
@@ -134,11 +134,4 @@ impl Assigned {
         }
         sums
     }
-}
-
-/// The sum of the squared distances of rows to their centres.
-pub(crate) fn sum_of_squares(rows: &Rows, nearest: &[u32], centers: &Centers) -> f64 {
-    let distance =
-        |(row, &center): (usize, &u32)| squared_distance(rows.row(row), centers.center(center as usize));
-    nearest.iter().enumerate().map(distance).sum()
 }

@@ -3,7 +3,6 @@
 use kokanee_formats::rows::Rows;
 use kokanee_kernels::Team;
 
-use crate::lloyd::sum_of_squares;
 use crate::nearest::{Centers, squared_distance};
 use crate::stream::Fault;
 
@@ -85,13 +84,11 @@ impl Predictor {
     /// # Errors
     /// When squares of values overflow.
     pub fn answer(&self, team: &Team, rows: &Rows) -> Result<Vec<Answer>, Fault> {
-        let nearest = self.centers.nearest(team, rows)?;
-        let answer = |(row, &center): (usize, &u32)| Answer {
+        let answer = |(center, square): (u32, f64)| Answer {
             closest_cluster: center,
-            distance_to_cluster: squared_distance(rows.row(row), self.centers.center(center as usize)).sqrt()
-                as f32,
+            distance_to_cluster: square.sqrt() as f32,
         };
-        Ok(nearest.iter().enumerate().map(answer).collect())
+        Ok(self.squared_distances(team, rows)?.map(answer).collect())
     }
 
     /// The sum of the rows' squared distances to their clusters.
@@ -99,7 +96,14 @@ impl Predictor {
     /// # Errors
     /// When squares of values overflow.
     pub fn sum_of_squares(&self, team: &Team, rows: &Rows) -> Result<f64, Fault> {
+        Ok(self.squared_distances(team, rows)?.map(|(_, square)| square).sum())
+    }
+
+    /// The nearest centre of each row and its squared distance.
+    fn squared_distances(&self, team: &Team, rows: &Rows) -> Result<impl Iterator<Item = (u32, f64)>, Fault> {
         let nearest = self.centers.nearest(team, rows)?;
-        Ok(sum_of_squares(rows, &nearest, &self.centers))
+        Ok(nearest.into_iter().enumerate().map(|(row, center)| {
+            (center, squared_distance(rows.row(row), self.centers.center(center as usize)))
+        }))
     }
 }

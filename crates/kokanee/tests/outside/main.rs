@@ -12,7 +12,6 @@ use std::process::{Command, ExitCode, Stdio};
 use kokanee_testkit::outside::{self, OutsideTest};
 
 fn main() -> ExitCode {
-    // Trained before the tests run, since each would wait for it.
     let shells = ["bash", "zsh"].map(|shell| (shell, found(&[shell])));
     let browser = found(&["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]);
     let mut tests = vec![OutsideTest::new(
