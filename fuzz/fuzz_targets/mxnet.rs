@@ -1,13 +1,13 @@
 //! Parameter files and configurations of Sockeye models from anybody: no panic, no allocation beyond what the file can hold.
 #![no_main]
 
-use kokanee_nn::artifact::sockeye::{ImportOptions, import};
+use kokanee_seq2seq_nn::artifact::sockeye::{ImportOptions, import};
 use libfuzzer_sys::fuzz_target;
 
-const CONFIG: &[u8] = include_bytes!("../../crates/nn/tests/data/sockeye-1.10.5/gru/config");
-const PARAMETERS: &[u8] = include_bytes!("../../crates/nn/tests/data/sockeye-1.10.5/gru/params.best");
-const SOURCE: &[u8] = include_bytes!("../../crates/nn/tests/data/sockeye-1.10.5/gru/vocab.src.json");
-const TARGET: &[u8] = include_bytes!("../../crates/nn/tests/data/sockeye-1.10.5/gru/vocab.trg.json");
+const CONFIG: &[u8] = include_bytes!("../../algorithms/seq2seq/nn/tests/data/sockeye-1.10.5/gru/config");
+const PARAMETERS: &[u8] = include_bytes!("../../algorithms/seq2seq/nn/tests/data/sockeye-1.10.5/gru/params.best");
+const SOURCE: &[u8] = include_bytes!("../../algorithms/seq2seq/nn/tests/data/sockeye-1.10.5/gru/vocab.src.json");
+const TARGET: &[u8] = include_bytes!("../../algorithms/seq2seq/nn/tests/data/sockeye-1.10.5/gru/vocab.trg.json");
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((which, rest)) = bytes.split_first() else { return };

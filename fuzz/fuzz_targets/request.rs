@@ -2,7 +2,7 @@
 //! body was cut.
 #![no_main]
 
-use kokanee_serve::codec::{MediaType, Placed, Reader};
+use kokanee_seq2seq_serve::codec::{MediaType, Placed, Reader};
 use libfuzzer_sys::fuzz_target;
 
 const TYPES: [MediaType; 4] = [MediaType::Json, MediaType::JsonLines, MediaType::RecordIo, MediaType::Text];
@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-fn read_in_pieces(media: MediaType, body: &[u8], step: usize) -> Result<Vec<Placed>, kokanee_serve::ServeError> {
+fn read_in_pieces(media: MediaType, body: &[u8], step: usize) -> Result<Vec<Placed>, kokanee_seq2seq_serve::ServeError> {
     let mut reader = Reader::new(media);
     let mut all = Vec::new();
     for piece in body.chunks(step) {

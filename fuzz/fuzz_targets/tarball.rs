@@ -5,7 +5,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use kokanee_nn::artifact::OpenedFolder;
+use kokanee_seq2seq_nn::artifact::OpenedFolder;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -37,7 +37,7 @@ COMMON = """
     --weight-init xavier --weight-init-scale 2.34 --weight-init-xavier-factor-type in --seed 1
 """
 
-# The models by the name of their folder. The test in crates/train/tests/sockeye_losses.rs builds the same ones.
+# The models by the name of their folder. The test in algorithms/seq2seq/train/tests/sockeye_losses.rs builds the same ones.
 MODELS = {
     "rnn": """
         --encoder rnn --decoder rnn --num-layers 1:1 --rnn-cell-type lstm --rnn-num-hidden 16

@@ -1,6 +1,6 @@
 """What the programs that train with a peer share: the works, their corpus, the clock and the form of a report.
 
-Kokanee's own benchmark (crates/train/benches/training.rs) does the same works and writes the same form.
+Kokanee's own benchmark (algorithms/seq2seq/train/benches/training.rs) does the same works and writes the same form.
 """
 
 import argparse

@@ -50,7 +50,7 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "prepare",
-        package: "kokanee-data",
+        package: "kokanee-seq2seq-data",
         target: "prepare",
         what: "text to RecordIO, pairs/s",
         options: Some("[--peers] [--pairs N,N] [--runs N]"),
@@ -58,7 +58,7 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "train",
-        package: "kokanee-train",
+        package: "kokanee-seq2seq-train",
         target: "training",
         what: "training, sentences/s",
         options: Some(
@@ -69,7 +69,7 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "memory",
-        package: "kokanee-train",
+        package: "kokanee-seq2seq-train",
         target: "memory",
         what: "memory of trainings, estimated and taken",
         options: Some("[--only PART-OF-A-NAME] [--updates N]"),
@@ -77,7 +77,7 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "decode",
-        package: "kokanee-nn",
+        package: "kokanee-seq2seq-nn",
         target: "decoding",
         what: "beam search, sentences/s",
         options: Some(
@@ -273,6 +273,6 @@ mod tests {
             );
         };
         check("gem", "no benchmark is called \"gem\"");
-        check("train", "package kokanee-train has no bench target `training`");
+        check("train", "package kokanee-seq2seq-train has no bench target `training`");
     }
 }

@@ -22,7 +22,7 @@ usage: cargo xtask peers <command>
   run sockeye|pytorch WORK [options]     train a work (RNN512, RNN1024, GRU512, CNN1, CNN8) and say how fast; options of both
                                          are --updates N --windows N --warm-up N --threads N --seed N --report FILE,
                                          of PyTorch also --precision f32|bf16 --variant WORDS
-  record-losses                          record Sockeye's first updates anew for the tests of crates/train
+  record-losses                          record Sockeye's first updates anew for the tests of algorithms/seq2seq/train
   sockeye-load FOLDER [--source FILE]    let Sockeye load an exported model and translate FILE, a sentence a line
                                          (without it: the test sentences of the golden cases)";
 
@@ -81,11 +81,11 @@ fn train(peer: Peer, work: &str, options: &[&str]) -> Result<()> {
     run_command(peer.training(&Workspace::load()?, work, "f32")?.args(options))
 }
 
-/// Writes the files of the test `crates/train/tests/sockeye_losses.rs`.
+/// Writes the files of the test `algorithms/seq2seq/train/tests/sockeye_losses.rs`.
 fn record_losses(workspace: &Workspace) -> Result<()> {
     let golden = golden(workspace);
     let python = Peer::Sockeye.python(workspace)?;
-    let output = workspace.root.join("crates/train/tests/sockeye");
+    let output = workspace.root.join("algorithms/seq2seq/train/tests/sockeye");
     run_command(
         sockeye(&python)
             .arg(workspace.root.join("xtask/peers/record_losses.py"))

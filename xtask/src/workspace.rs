@@ -119,16 +119,16 @@ mod tests {
         let json = serde_json::json!({
             "workspace_root": "/w", "target_directory": "/t",
             "packages": [{
-                "name": "kokanee-nn", "manifest_path": "/w/crates/nn/Cargo.toml",
+                "name": "kokanee-seq2seq-nn", "manifest_path": "/w/algorithms/seq2seq/nn/Cargo.toml",
                 "dependencies": [{"name": "kokanee-tensor", "kind": null}, {"name": "insta", "kind": "dev"}],
-                "targets": [{"name": "kokanee_nn", "kind": ["lib"]}, {"name": "decoding", "kind": ["bench"]}],
+                "targets": [{"name": "kokanee_seq2seq_nn", "kind": ["lib"]}, {"name": "decoding", "kind": ["bench"]}],
             }],
         });
         let workspace = Workspace::from_metadata(&json).unwrap();
         let package = &workspace.packages[0];
         assert_eq!(
             (package.name.as_str(), package.manifest.as_str()),
-            ("kokanee-nn", "crates/nn/Cargo.toml")
+            ("kokanee-seq2seq-nn", "algorithms/seq2seq/nn/Cargo.toml")
         );
         assert_eq!(package.benches, ["decoding"]);
         assert!(!package.dependencies[0].is_dev && package.dependencies[1].is_dev);

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
-use kokanee_data::text::tokens;
-use kokanee_train::metrics::{
+use kokanee_seq2seq_data::text::tokens;
+use kokanee_seq2seq_train::metrics::{
     Accuracy, BleuCounts, BleuScore, ErrorRates, Perplexity, Smoothing, SourceErrors, floored_nll,
 };
 
-use kokanee_serve::{Answer, Translator};
+use kokanee_seq2seq_serve::{Answer, Translator};
 
 /// Sentences handed to the model at a time; between two hand-overs the progress is told.
 const CHUNK: usize = 256;
@@ -165,11 +165,11 @@ mod tests {
     }
 
     fn answer(text: &str) -> Answer {
-        let sentence = kokanee_serve::Sentence {
+        let sentence = kokanee_seq2seq_serve::Sentence {
             tokens: tokens(text).map(str::to_owned).collect(),
             ids: Vec::new(),
             score: 1.0,
-            matrix: kokanee_serve::AttentionMatrix::default(),
+            matrix: kokanee_seq2seq_serve::AttentionMatrix::default(),
         };
         Answer { source: Vec::new(), unknown: 0, pieces: 0, hypotheses: vec![sentence] }
     }

@@ -14,9 +14,9 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use anyhow::Result;
-use kokanee_serve::ServerError;
-use kokanee_serve::transform::InvokeError;
-use kokanee_train::TrainError;
+use kokanee_seq2seq_serve::ServerError;
+use kokanee_seq2seq_serve::transform::InvokeError;
+use kokanee_seq2seq_train::TrainError;
 
 const OUTSIDE: u8 = 1;
 const OUR_FAULT: u8 = 70;

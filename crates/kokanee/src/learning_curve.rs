@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use kokanee_train::{CheckpointReport, Report};
+use kokanee_seq2seq_train::{CheckpointReport, Report};
 
 use crate::output_file::write_file;
 use crate::render::svg::curve::{Chart, Series, curve};

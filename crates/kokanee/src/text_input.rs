@@ -5,9 +5,9 @@ use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use kokanee_data::DataError;
-use kokanee_data::error::TextFault;
-use kokanee_data::text::{MAX_LINE_BYTES, TextBytes};
+use kokanee_seq2seq_data::DataError;
+use kokanee_seq2seq_data::error::TextFault;
+use kokanee_seq2seq_data::text::{MAX_LINE_BYTES, TextBytes};
 
 const BUFFER_BYTES: usize = 1 << 17;
 

@@ -67,7 +67,7 @@ pub(super) fn run(args: &[&str], workspace: &Workspace) -> Result<ExitCode> {
 /// Builds the benchmark and returns its program.
 fn program(workspace: &Workspace) -> Result<PathBuf> {
     let mut build = cargo(&workspace.root);
-    build.args(["bench", "--package", "kokanee-train", "--bench", "training", "--no-run"]);
+    build.args(["bench", "--package", "kokanee-seq2seq-train", "--bench", "training", "--no-run"]);
     build.args(["--message-format", "json-render-diagnostics"]).stderr(Stdio::inherit());
     let output = build.output().context("cannot start cargo")?;
     ensure!(output.status.success(), "`{}` failed ({})", command_line(&build), output.status);
@@ -148,7 +148,7 @@ fn operation(stack: &[String]) -> String {
             };
             return format!("{name}{way}");
         }
-        if function.contains("kokanee_train::optim") {
+        if function.contains("kokanee_seq2seq_train::optim") {
             return "optimizer".to_owned();
         }
     }
@@ -224,7 +224,7 @@ mod tests {
 \t    5 training::Meter::window
 
    11
-\t    1 kokanee_nn::init::apply
+\t    1 kokanee_seq2seq_nn::init::apply
 ";
 
     #[test]

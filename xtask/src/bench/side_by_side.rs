@@ -141,7 +141,7 @@ impl System {
 /// Kokanee's benchmark without its options.
 fn kokanee(workspace: &Workspace) -> Command {
     let mut command = cargo(&workspace.root);
-    command.args(["bench", "--quiet", "--package", "kokanee-train", "--bench", "training"]);
+    command.args(["bench", "--quiet", "--package", "kokanee-seq2seq-train", "--bench", "training"]);
     command
 }
 

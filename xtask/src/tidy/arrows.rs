@@ -8,16 +8,30 @@ use crate::workspace::Package;
 const ARROWS: &[(&str, &[&str])] = &[
     ("contract", &[]),
     ("formats", &[]),
-    ("data", &["formats"]),
     ("kernels", &[]),
     ("testkit", &[]),
     ("tensor", &["kernels"]),
-    ("nn", &["tensor", "kernels", "formats", "contract"]),
-    ("train", &["nn", "tensor", "kernels", "data", "formats", "contract"]),
-    ("serve", &["nn", "tensor", "kernels", "data", "formats", "contract"]),
+    ("seq2seq-data", &["formats"]),
+    ("seq2seq-nn", &["tensor", "kernels", "formats", "contract"]),
+    ("seq2seq-train", &["seq2seq-nn", "tensor", "kernels", "seq2seq-data", "formats", "contract"]),
+    ("seq2seq-serve", &["seq2seq-nn", "tensor", "kernels", "seq2seq-data", "formats", "contract"]),
     ("kmeans", &["kernels", "formats"]),
-    ("control", &["data", "formats", "contract"]),
-    ("kokanee", &["contract", "formats", "data", "kernels", "tensor", "nn", "train", "serve", "control"]),
+    ("control", &["formats", "contract"]),
+    (
+        "kokanee",
+        &[
+            "contract",
+            "formats",
+            "kernels",
+            "tensor",
+            "seq2seq-data",
+            "seq2seq-nn",
+            "seq2seq-train",
+            "seq2seq-serve",
+            "kmeans",
+            "control",
+        ],
+    ),
     ("xtask", &[]),
 ];
 
@@ -103,9 +117,9 @@ mod tests {
 
     #[test]
     fn arrows_that_are_drawn_pass() {
-        check_one("kokanee-nn", &[("kokanee-tensor", false), ("serde", false)], LINTS, &[]);
-        check_one("kokanee-data", &[("kokanee-testkit", true), ("proptest", true)], LINTS, &[]);
-        check_one("kokanee", &[("kokanee-serve", false), ("kokanee-control", false)], LINTS, &[]);
+        check_one("kokanee-seq2seq-nn", &[("kokanee-tensor", false), ("serde", false)], LINTS, &[]);
+        check_one("kokanee-seq2seq-data", &[("kokanee-testkit", true), ("proptest", true)], LINTS, &[]);
+        check_one("kokanee", &[("kokanee-seq2seq-serve", false), ("kokanee-control", false)], LINTS, &[]);
     }
 
     #[test]
@@ -113,34 +127,44 @@ mod tests {
         let manifest = "[lints]\nworkspace = true\n[dependencies]\nkokanee-nn.workspace = true\n";
         check_one(
             "kokanee-tensor",
-            &[("kokanee-nn", false)],
+            &[("kokanee-seq2seq-nn", false)],
             manifest,
-            &[(4, "`tensor` may not use `nn`: it may use kernels;")],
+            &[(4, "`tensor` may not use `seq2seq-nn`: it may use kernels;")],
         );
         check_one(
-            "kokanee-data",
+            "kokanee-seq2seq-data",
             &[("kokanee-contract", false)],
             LINTS,
-            &[(0, "`data` may not use `contract`: it may use formats;")],
+            &[(0, "`seq2seq-data` may not use `contract`: it may use formats;")],
         );
         check_one(
             "kokanee-formats",
-            &[("kokanee-data", false)],
+            &[("kokanee-seq2seq-data", false)],
             LINTS,
             &[(0, "it may use none of our crates")],
         );
         check_one(
             "kokanee-control",
-            &[("kokanee-nn", false)],
+            &[("kokanee-seq2seq-nn", false)],
             LINTS,
-            &[(0, "may use data, formats, contract;")],
+            &[(0, "may use formats, contract;")],
         );
-        check_one("kokanee-nn", &[("kokanee", false)], LINTS, &[(0, "`nn` may not use `kokanee`")]);
+        check_one(
+            "kokanee-seq2seq-nn",
+            &[("kokanee", false)],
+            LINTS,
+            &[(0, "`seq2seq-nn` may not use `kokanee`")],
+        );
     }
 
     #[test]
     fn testkit_is_for_tests_only() {
-        check_one("kokanee-nn", &[("kokanee-testkit", false)], LINTS, &[(0, "may not use `testkit`")]);
+        check_one(
+            "kokanee-seq2seq-nn",
+            &[("kokanee-testkit", false)],
+            LINTS,
+            &[(0, "may not use `testkit`")],
+        );
     }
 
     #[test]
@@ -155,10 +179,10 @@ mod tests {
 
     #[test]
     fn lints_are_the_workspace_s_except_in_kernels() {
-        check_one("kokanee-data", &[], "[lints]\n# why\nworkspace=true # yes\n", &[]);
-        check_one("kokanee-data", &[], "[lints.rust]\n", &[(0, "lints are not on")]);
+        check_one("kokanee-seq2seq-data", &[], "[lints]\n# why\nworkspace=true # yes\n", &[]);
+        check_one("kokanee-seq2seq-data", &[], "[lints.rust]\n", &[(0, "lints are not on")]);
         check_one(
-            "kokanee-data",
+            "kokanee-seq2seq-data",
             &[],
             "[lints]\n[dependencies]\nworkspace = true\n",
             &[(0, "lints are not on")],

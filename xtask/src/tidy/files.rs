@@ -68,18 +68,18 @@ mod tests {
 
     #[test]
     fn names_say_what_is_inside() {
-        check_one("crates/nn/src/attention/mlp.rs", "", &[]);
-        check_one("crates/nn/src/commonest.rs", "", &[]);
-        check_one("crates/nn/src/utils.rs", "", &[(0, "\"utils\" does not say")]);
-        check_one("crates/nn/tests/common/mod.rs", "", &[(0, "\"common\"")]);
+        check_one("algorithms/seq2seq/nn/src/attention/mlp.rs", "", &[]);
+        check_one("algorithms/seq2seq/nn/src/commonest.rs", "", &[]);
+        check_one("algorithms/seq2seq/nn/src/utils.rs", "", &[(0, "\"utils\" does not say")]);
+        check_one("algorithms/seq2seq/nn/tests/common/mod.rs", "", &[(0, "\"common\"")]);
         check_one("docs/misc-notes.md", "", &[(0, "\"misc\"")]);
-        check_one("crates/nn/src/legacy_cell.rs", "", &[(0, "\"legacy\"")]);
+        check_one("algorithms/seq2seq/nn/src/legacy_cell.rs", "", &[(0, "\"legacy\"")]);
     }
 
     #[test]
     fn long_files_are_a_warning() {
-        check_one("crates/nn/src/model.rs", &"\n".repeat(MAX_LINES), &[]);
-        check_one("crates/nn/src/model.rs", &"\n".repeat(MAX_LINES + 1), &[(0, "601 lines")]);
+        check_one("algorithms/seq2seq/nn/src/model.rs", &"\n".repeat(MAX_LINES), &[]);
+        check_one("algorithms/seq2seq/nn/src/model.rs", &"\n".repeat(MAX_LINES + 1), &[(0, "601 lines")]);
         assert!(check_length("a.rs", &"\n".repeat(700)).is_some_and(|finding| finding.is_warning));
     }
 

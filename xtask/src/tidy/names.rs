@@ -13,7 +13,7 @@ const ROW: &str = "Spec::";
 
 /// Where hyperparameter names may be spelled: the contract, and the translation between Sockeye's configuration, whose fields
 /// are partly called the same, and ours.
-const HYPERPARAMETER_PLACES: &[&str] = &["crates/contract/", "crates/nn/src/artifact/sockeye/"];
+const HYPERPARAMETER_PLACES: &[&str] = &["crates/contract/", "algorithms/seq2seq/nn/src/artifact/sockeye/"];
 
 /// Names with fewer underscores (`seed`, `batch_size`) also mean other things.
 const UNMISTAKABLE_UNDERSCORES: usize = 2;
@@ -30,8 +30,11 @@ const PARAMETER_PARTS: &[&str] = &[
 ];
 
 /// Where parameter names may be spelled.
-const PARAMETER_PLACES: &[&str] =
-    &["crates/nn/src/params.rs", "crates/nn/src/artifact/", "crates/nn/src/artifact.rs"];
+const PARAMETER_PLACES: &[&str] = &[
+    "algorithms/seq2seq/nn/src/params.rs",
+    "algorithms/seq2seq/nn/src/artifact/",
+    "algorithms/seq2seq/nn/src/artifact.rs",
+];
 
 pub(super) fn check(sources: &[(&str, RustSource)]) -> Vec<Finding> {
     let table: Vec<&(&str, RustSource)> = sources.iter().filter(|(path, _)| is_table(path)).collect();
@@ -70,7 +73,7 @@ fn fault(path: &str, literal: &Literal, names: &BTreeSet<&str>) -> Option<String
         return None;
     }
     Some(format!(
-        "the parameter name {text:?} (…{part}…) is spelled outside crates/nn/src/params.rs: ask it for the name"
+        "the parameter name {text:?} (…{part}…) is spelled outside algorithms/seq2seq/nn/src/params.rs: ask it for the name"
     ))
 }
 
@@ -125,33 +128,45 @@ mod tests {
     #[test]
     fn hyperparameters_are_spelled_in_the_contract() {
         check_one("crates/contract/src/resolve.rs", NAME, &[]);
-        check_one("crates/train/src/trainer.rs", NAME, &[(2, "spelled outside the contract")]);
+        check_one("algorithms/seq2seq/train/src/trainer.rs", NAME, &[(2, "spelled outside the contract")]);
         check_one(
-            "crates/train/src/trainer.rs",
+            "algorithms/seq2seq/train/src/trainer.rs",
             "g(\"plateau_reduce_lr_factor\")",
             &[(1, "outside the contract")],
         );
-        check_one("crates/train/src/trainer.rs", "g(\"seed\", \"a_b_c\")", &[]);
+        check_one("algorithms/seq2seq/train/src/trainer.rs", "g(\"seed\", \"a_b_c\")", &[]);
     }
 
     #[test]
     fn tests_and_command_lines_may_spell_them() {
-        check_one("crates/train/tests/end_to_end.rs", NAME, &[]);
-        check_one("crates/train/src/trainer/tests.rs", NAME, &[]);
-        check_one("crates/train/benches/training.rs", NAME, &[]);
-        check_one("crates/train/src/trainer.rs", &format!("#[cfg(test)]\nmod tests {{ {NAME} }}"), &[]);
+        check_one("algorithms/seq2seq/train/tests/end_to_end.rs", NAME, &[]);
+        check_one("algorithms/seq2seq/train/src/trainer/tests.rs", NAME, &[]);
+        check_one("algorithms/seq2seq/train/benches/training.rs", NAME, &[]);
+        check_one(
+            "algorithms/seq2seq/train/src/trainer.rs",
+            &format!("#[cfg(test)]\nmod tests {{ {NAME} }}"),
+            &[],
+        );
         check_one("crates/kokanee/src/demo.rs", "g(\"checkpoint_frequency_num_batches=100\")", &[]);
-        check_one("crates/train/src/trainer.rs", "// \"checkpoint_frequency_num_batches\"", &[]);
+        check_one("algorithms/seq2seq/train/src/trainer.rs", "// \"checkpoint_frequency_num_batches\"", &[]);
     }
 
     #[test]
     fn parameters_are_spelled_in_nn() {
         let source = "let name = \"decoder_rnn_l0_i2h_weight\";";
-        check_one("crates/nn/src/params.rs", source, &[]);
-        check_one("crates/nn/src/artifact/mxnet.rs", source, &[]);
-        check_one("crates/nn/src/decoder/rnn.rs", source, &[(1, "spelled outside crates/nn/src/params.rs")]);
-        check_one("crates/train/src/lib.rs", "format!(\"{p}_i2h_weight\")", &[(1, "_i2h_weight")]);
-        check_one("crates/nn/tests/golden.rs", source, &[]);
+        check_one("algorithms/seq2seq/nn/src/params.rs", source, &[]);
+        check_one("algorithms/seq2seq/nn/src/artifact/mxnet.rs", source, &[]);
+        check_one(
+            "algorithms/seq2seq/nn/src/decoder/rnn.rs",
+            source,
+            &[(1, "spelled outside algorithms/seq2seq/nn/src/params.rs")],
+        );
+        check_one(
+            "algorithms/seq2seq/train/src/lib.rs",
+            "format!(\"{p}_i2h_weight\")",
+            &[(1, "_i2h_weight")],
+        );
+        check_one("algorithms/seq2seq/nn/tests/golden.rs", source, &[]);
     }
 
     #[test]

@@ -140,8 +140,8 @@ mod tests {
             (file, text),
             ("Cargo.toml", ""),
             ("docs/adding-an-op.md", ""),
-            ("crates/nn/src/params.rs", ""),
-            ("crates/nn/src/attention/mlp.rs", ""),
+            ("algorithms/seq2seq/nn/src/params.rs", ""),
+            ("algorithms/seq2seq/nn/src/attention/mlp.rs", ""),
         ]);
         let found: Vec<String> = check(&tree).into_iter().map(|finding| finding.message).collect();
         let matches = found.len() == missing.len()
@@ -154,21 +154,33 @@ mod tests {
 
     #[test]
     fn spans_that_are_paths_are_checked() {
-        check_text("README.md", "`crates/nn/src/params.rs:12` `./crates/nn/` `Cargo.toml` `crates/nn`", &[]);
-        check_text("README.md", "`crates/nn/src/gone.rs`", &["crates/nn/src/gone.rs"]);
         check_text(
             "README.md",
-            "`crates/nn/src/params.rs/` `crates/gone`",
-            &["crates/nn/src/params.rs/", "crates/gone"],
+            "`algorithms/seq2seq/nn/src/params.rs:12` `./algorithms/seq2seq/nn/` `Cargo.toml` `algorithms/seq2seq/nn`",
+            &[],
+        );
+        check_text(
+            "README.md",
+            "`algorithms/seq2seq/nn/src/gone.rs`",
+            &["algorithms/seq2seq/nn/src/gone.rs"],
+        );
+        check_text(
+            "README.md",
+            "`algorithms/seq2seq/nn/src/params.rs/` `crates/gone`",
+            &["algorithms/seq2seq/nn/src/params.rs/", "crates/gone"],
         );
         check_text("README.md", "`layers/lstm.rs` `BENCHMARKS.md`", &["layers/lstm.rs", "BENCHMARKS.md"]);
-        check_text("crates/nn/README.md", "`src/params.rs` `src/gone.rs`", &["src/gone.rs"]);
+        check_text("algorithms/seq2seq/nn/README.md", "`src/params.rs` `src/gone.rs`", &["src/gone.rs"]);
     }
 
     #[test]
     fn alternatives_in_braces_are_all_checked() {
-        check_text("README.md", "`crates/nn/src/{params,gone}.rs`", &["crates/nn/src/gone.rs"]);
-        check_text("README.md", "`crates/{nn,train}/`", &["crates/train/"]);
+        check_text(
+            "README.md",
+            "`algorithms/seq2seq/nn/src/{params,gone}.rs`",
+            &["algorithms/seq2seq/nn/src/gone.rs"],
+        );
+        check_text("README.md", "`algorithms/seq2seq/{nn,train}/`", &["algorithms/seq2seq/train/"]);
     }
 
     #[test]

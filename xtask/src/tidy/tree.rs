@@ -116,9 +116,13 @@ mod tests {
 
     #[test]
     fn folders_are_those_that_hold_files() {
-        let tree = Tree::of(&[("crates/nn/src/params.rs", "")]);
-        assert!(["crates", "crates/nn", "crates/nn/src"].iter().all(|folder| tree.is_folder(folder)));
-        assert!(!tree.contains("crates/n") && !tree.is_folder("crates/nn/src/params.rs"));
+        let tree = Tree::of(&[("algorithms/seq2seq/nn/src/params.rs", "")]);
+        assert!(
+            ["crates", "algorithms/seq2seq/nn", "algorithms/seq2seq/nn/src"]
+                .iter()
+                .all(|folder| tree.is_folder(folder))
+        );
+        assert!(!tree.contains("crates/n") && !tree.is_folder("algorithms/seq2seq/nn/src/params.rs"));
     }
 
     #[test]

@@ -33,7 +33,7 @@ mod tests {
     #[test]
     fn only_kernels_may() {
         check_one("crates/kernels/src/cpu/isa.rs", "unsafe fn f() {}", &[]);
-        check_one("crates/nn/src/lib.rs", "fn f() {\n    unsafe { g() }\n}", &[2]);
+        check_one("algorithms/seq2seq/nn/src/lib.rs", "fn f() {\n    unsafe { g() }\n}", &[2]);
         check_one("xtask/src/main.rs", "#[cfg(windows)]\nunsafe impl Send for A {}", &[2]);
         check_one("crates/kernels_extra/src/lib.rs", "unsafe fn f() {}", &[1]);
     }
@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn speaking_of_it_is_no_fault() {
         check_one(
-            "crates/nn/src/lib.rs",
+            "algorithms/seq2seq/nn/src/lib.rs",
             "// unsafe\n#![forbid(unsafe_code)]\nconst A: &str = \"unsafe\";",
             &[],
         );

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use kokanee_contract::special_ids::{EOS, PAD};
 use kokanee_kernels::Team;
-use kokanee_nn::decode::{Decoding, Request, Search};
-use kokanee_nn::{LengthStatistics, Model};
+use kokanee_seq2seq_nn::decode::{Decoding, Request, Search};
+use kokanee_seq2seq_nn::{LengthStatistics, Model};
 use kokanee_testkit::Rng;
 
 use crate::Options;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use kokanee_contract::Hyperparameters;
 use kokanee_kernels::Team;
-use kokanee_nn::init::Initialisation;
-use kokanee_nn::{Model, ModelConfig};
+use kokanee_seq2seq_nn::init::Initialisation;
+use kokanee_seq2seq_nn::{Model, ModelConfig};
 
 /// Gates of an LSTM cell.
 const GATES: usize = 4;

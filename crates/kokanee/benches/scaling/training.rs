@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use kokanee_data::buckets::single_bucket;
-use kokanee_data::{BatchPlan, Corpus};
 use kokanee_kernels::Team;
+use kokanee_seq2seq_data::buckets::single_bucket;
+use kokanee_seq2seq_data::{BatchPlan, Corpus};
+use kokanee_seq2seq_train::Trainer;
 use kokanee_testkit::Rng;
-use kokanee_train::Trainer;
 
 use crate::Options;
 use crate::curve::{Axes, Curve, Point, Study, Unit};

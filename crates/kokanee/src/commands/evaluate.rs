@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
-use kokanee_data::DataError;
-use kokanee_data::pronunciations::{Entry, Pronunciations};
+use kokanee_seq2seq_data::DataError;
+use kokanee_seq2seq_data::pronunciations::{Entry, Pronunciations};
 use serde::Serialize;
 
 use super::search_options::SearchOptions;

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
-use kokanee_data::Vocabulary;
 use kokanee_formats::FolderUpdate;
-use kokanee_nn::Artifact;
-use kokanee_nn::artifact::{CONFIG_FILE, OpenedFolder, PARAMETERS_FILE, check_replaceable, sockeye};
-use kokanee_train::Report;
-use kokanee_train::model_folder::METRICS_FILE;
+use kokanee_seq2seq_data::Vocabulary;
+use kokanee_seq2seq_nn::Artifact;
+use kokanee_seq2seq_nn::artifact::{CONFIG_FILE, OpenedFolder, PARAMETERS_FILE, check_replaceable, sockeye};
+use kokanee_seq2seq_train::Report;
+use kokanee_seq2seq_train::model_folder::METRICS_FILE;
 
 use crate::exit::say;
 use crate::folder_locks::FolderLocks;

@@ -8,8 +8,8 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use kokanee_contract::BeamSearchRule;
 use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
-use kokanee_data::Vocabulary;
-use kokanee_nn::artifact::sockeye::{self, ImportOptions};
+use kokanee_seq2seq_data::Vocabulary;
+use kokanee_seq2seq_nn::artifact::sockeye::{self, ImportOptions};
 
 use super::export::write_model;
 use crate::exit::say;

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use kokanee_data::Vocabulary;
-use kokanee_data::vocab::SPECIAL_SYMBOLS;
-use kokanee_nn::artifact::{OpenedFolder, sockeye};
-use kokanee_train::model_folder::METRICS_FILE;
+use kokanee_seq2seq_data::Vocabulary;
+use kokanee_seq2seq_data::vocab::SPECIAL_SYMBOLS;
+use kokanee_seq2seq_nn::artifact::{OpenedFolder, sockeye};
+use kokanee_seq2seq_train::model_folder::METRICS_FILE;
 
 use crate::learning_curve::{self, Labels};
 use crate::output_file::print;

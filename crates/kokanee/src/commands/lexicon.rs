@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
-use kokanee_data::corpus::VocabularySizes;
-use kokanee_data::{Corpus, Lexicon, LexiconOptions, Vocabulary};
+use kokanee_seq2seq_data::corpus::VocabularySizes;
+use kokanee_seq2seq_data::{Corpus, Lexicon, LexiconOptions, Vocabulary};
 
 use super::parallel_input::ParallelInput;
 use crate::output_file::print;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use kokanee_data::DataError;
+use kokanee_seq2seq_data::DataError;
 
 use crate::text_input::TextInput;
 

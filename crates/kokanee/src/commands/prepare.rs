@@ -10,9 +10,9 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use indicatif::ProgressBar;
-use kokanee_data::prepare::DEFAULT_MAX_SEQ_LEN;
-use kokanee_data::pronunciations::{Entry, Pronunciations};
-use kokanee_data::{PrepareOptions, Progress, VocabularyLimits};
+use kokanee_seq2seq_data::prepare::DEFAULT_MAX_SEQ_LEN;
+use kokanee_seq2seq_data::pronunciations::{Entry, Pronunciations};
+use kokanee_seq2seq_data::{PrepareOptions, Progress, VocabularyLimits};
 use tempfile::TempDir;
 
 use crate::folder_locks::FolderLocks;
@@ -146,7 +146,7 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<()> {
     let options = args.options(&texts);
     let folders = options.output_folders();
     let _locks = FolderLocks::acquire(folders.iter().map(PathBuf::as_path))?;
-    let report = kokanee_data::prepare(&options, &bars)?;
+    let report = kokanee_seq2seq_data::prepare(&options, &bars)?;
     if let Some(path) = &args.report_json {
         write_json(path, &report)?;
     }

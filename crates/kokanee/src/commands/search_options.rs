@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use kokanee_contract::{BeamSearchRule, Hyperparameters, InferencePrecision};
-use kokanee_data::Lexicon;
-use kokanee_nn::decode::Search;
-use kokanee_serve::Translator;
-use kokanee_serve::translator::format_of;
+use kokanee_seq2seq_data::Lexicon;
+use kokanee_seq2seq_nn::decode::Search;
+use kokanee_seq2seq_serve::Translator;
+use kokanee_seq2seq_serve::translator::format_of;
 
 use crate::exit::say;
 use crate::process;

@@ -11,7 +11,9 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
 use kokanee_contract::{Hyperparameters, Layout, ResourceConfig, TrainingChannels, docs, hyperparameters};
-use kokanee_train::{InitialModel, JobFiles, LogLines, Observer, Outcome, Resume, TrainingData, TrainingJob};
+use kokanee_seq2seq_train::{
+    InitialModel, JobFiles, LogLines, Observer, Outcome, Resume, TrainingData, TrainingJob,
+};
 
 pub(crate) use progress::ProgressLine;
 pub(crate) use signals::stop_on_signals;
@@ -102,7 +104,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
             let resumable = request.files.checkpoints.clone();
             let host = ResourceConfig::default().current_host;
             let outcome = execute(request, &host, args.quiet, &[])?;
-            if outcome.reason == kokanee_train::StopReason::Requested && outcome.resumable {
+            if outcome.reason == kokanee_seq2seq_train::StopReason::Requested && outcome.resumable {
                 say(&format!("stopped; the same command with --resume goes on from {}", resumable.display()));
             }
             Ok(())
@@ -127,7 +129,7 @@ pub(crate) fn execute(request: JobRequest, host: &str, quiet: bool, notes: &[Str
         Box::new(LogLines::new(progress.stdout(), host, metric))
     };
     for note in notes {
-        log.message(kokanee_train::Level::Info, note);
+        log.message(kokanee_seq2seq_train::Level::Info, note);
     }
     let data = TrainingData::read(&request.channels)?;
     let initial = request.channels.model.as_deref().map(InitialModel::read).transpose()?;

@@ -15,13 +15,13 @@ use flate2::Crc;
 use indicatif::ProgressBar;
 use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
 use kokanee_formats::folder_update;
-use kokanee_nn::artifact::{CONFIG_FILE, OpenedFolder, PARAMETERS_FILE};
-use kokanee_nn::decode::Search;
-use kokanee_serve::transform::{
+use kokanee_seq2seq_nn::artifact::{CONFIG_FILE, OpenedFolder, PARAMETERS_FILE};
+use kokanee_seq2seq_nn::decode::Search;
+use kokanee_seq2seq_serve::transform::{
     AssembleWith, BatchStrategy, CompressionType, DEFAULT_MAX_PAYLOAD_MB, DataProcessing, Job, JoinSource,
     JsonPath, MEGABYTE, Progress, Settings, SplitType, Summary, run as run_job,
 };
-use kokanee_train::StopFlag;
+use kokanee_seq2seq_train::StopFlag;
 
 use self::engine::Engine;
 use super::search_options::SearchOptions;

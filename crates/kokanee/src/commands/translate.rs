@@ -11,7 +11,7 @@ use crate::exit::say;
 use crate::output_file::{ResultOutput, write_file};
 use crate::render::{Attention, Scale, human, svg};
 use crate::text_input::TextInput;
-use kokanee_serve::{Answer, AttentionMatrix};
+use kokanee_seq2seq_serve::{Answer, AttentionMatrix};
 
 /// Lines translated together. More would wait longer for the first answer and gain little.
 const CHUNK_LINES: usize = 512;

@@ -1,6 +1,6 @@
 //! Damaged and doubtful records, vocabularies and text, as training meets them.
 
-use kokanee_data::{RecordWriter, Vocabulary};
+use kokanee_seq2seq_data::{RecordWriter, Vocabulary};
 
 use crate::workplace::{TINY, Workplace, prepared};
 

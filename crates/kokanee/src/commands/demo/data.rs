@@ -1,7 +1,7 @@
 //! The demo's texts, records and vocabularies.
 
 use anyhow::{Context as _, Result};
-use kokanee_data::{PrepareOptions, Silent, prepare};
+use kokanee_seq2seq_data::{PrepareOptions, Silent, prepare};
 
 use super::DemoFolder;
 use crate::cmudict::{self, Entry, Part};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use kokanee_kernels::Team;
-use kokanee_train::model_folder::METRICS_FILE;
+use kokanee_seq2seq_train::model_folder::METRICS_FILE;
 
 use super::{DemoFolder, data};
 use crate::cmudict::{self, DEMO_WORDS, Part};
@@ -16,7 +16,7 @@ use crate::render::heatmap::heatmap;
 use crate::render::table::Table;
 use crate::render::{Attention, Scale, human, svg};
 use crate::terminal;
-use kokanee_serve::{Answer, Translator};
+use kokanee_seq2seq_serve::{Answer, Translator};
 
 /// Test words that are pronounced for the error rates: enough for the first decimal, in seconds.
 const TEST_WORDS: usize = 2000;

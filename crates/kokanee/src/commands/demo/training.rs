@@ -10,7 +10,7 @@ use kokanee_contract::Hyperparameters;
 use kokanee_contract::TrainingChannels;
 use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
 use kokanee_kernels::Team;
-use kokanee_train::{
+use kokanee_seq2seq_train::{
     CheckpointReport, JobFiles, Level, Observer, Outcome, Progress, Resume, StopFlag, StopReason, Summary,
     TrainingData, TrainingJob,
 };
@@ -22,7 +22,7 @@ use crate::exit::say;
 use crate::output_file::{print, write_json};
 use crate::process;
 use crate::render::human;
-use kokanee_serve::Translator;
+use kokanee_seq2seq_serve::Translator;
 
 /// What differs from SageMaker's defaults: a model that two cores train in minutes, with a learning rate that falls with time,
 /// since the time is known. The clip is far below the default: it is what the gradients of ordinary batches stay under, and

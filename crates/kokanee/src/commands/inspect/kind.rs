@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use flate2::read::MultiGzDecoder;
 use kokanee_formats::compression::{self, GZIP, is_tar};
-use kokanee_nn::artifact::{CONFIG_FILE, OpenedFolder, PARAMETERS_FILE, sockeye};
+use kokanee_seq2seq_nn::artifact::{CONFIG_FILE, OpenedFolder, PARAMETERS_FILE, sockeye};
 
 use super::state;
 use crate::render::human;

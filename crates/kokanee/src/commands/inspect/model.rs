@@ -7,10 +7,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use kokanee_contract::{Hyperparameters, hyperparameters};
 use kokanee_kernels::packed::Format;
-use kokanee_nn::artifact::{Artifact, OpenedFolder, load_parameters, read_mxnet_parameters};
+use kokanee_seq2seq_nn::artifact::{Artifact, OpenedFolder, load_parameters, read_mxnet_parameters};
+use kokanee_seq2seq_train::Report;
+use kokanee_seq2seq_train::model_folder::METRICS_FILE;
 use kokanee_tensor::Tensor;
-use kokanee_train::Report;
-use kokanee_train::model_folder::METRICS_FILE;
 
 use super::kind::Kind;
 use crate::render::human;

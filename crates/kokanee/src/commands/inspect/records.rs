@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
 use kokanee_contract::special_ids::UNK;
-use kokanee_data::{SequencePair, SequenceReader, TargetRule, Vocabulary};
+use kokanee_seq2seq_data::{SequencePair, SequenceReader, TargetRule, Vocabulary};
 
 use super::InspectArgs;
 use crate::render::human;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use kokanee_contract::{Hyperparameters, Metric};
-use kokanee_train::Report;
-use kokanee_train::checkpoint::RunIdentity;
-use kokanee_train::trainer::RunState;
+use kokanee_seq2seq_train::Report;
+use kokanee_seq2seq_train::checkpoint::RunIdentity;
+use kokanee_seq2seq_train::trainer::RunState;
 use serde::Deserialize;
 
 use super::model::history;

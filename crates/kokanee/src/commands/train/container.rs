@@ -7,7 +7,7 @@ use kokanee_contract::layout::TRAINING_JOB_NAME;
 use kokanee_contract::{
     Hyperparameters, InputDataConfig, Layout, ResourceConfig, TrainingChannels, hyperparameters,
 };
-use kokanee_train::{JobFiles, Resume};
+use kokanee_seq2seq_train::{JobFiles, Resume};
 
 use super::{JobRequest, execute};
 use crate::output_file::write_file;

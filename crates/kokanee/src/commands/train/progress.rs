@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use indicatif::ProgressBar;
-use kokanee_train::{CheckpointReport, Level, Observer, Outcome, Progress};
+use kokanee_seq2seq_train::{CheckpointReport, Level, Observer, Outcome, Progress};
 
 use crate::exit::say;
 use crate::render::human;
@@ -98,7 +98,7 @@ impl Write for BesideBar {
 pub(super) struct Warnings(pub(super) ProgressBar);
 
 impl Observer for Warnings {
-    fn started(&mut self, summary: &kokanee_train::Summary) {
+    fn started(&mut self, summary: &kokanee_seq2seq_train::Summary) {
         summary.warnings.iter().for_each(|warning| self.message(Level::Warning, warning));
     }
 

@@ -5,9 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use kokanee_serve::codec::MediaType;
-use kokanee_serve::transform::InvokeError;
-use kokanee_serve::{Code, Metrics, ServeError, Service, ServiceSettings, Translator};
+use kokanee_seq2seq_serve::codec::MediaType;
+use kokanee_seq2seq_serve::transform::InvokeError;
+use kokanee_seq2seq_serve::{Code, Metrics, ServeError, Service, ServiceSettings, Translator};
 
 use crate::exit;
 
@@ -105,10 +105,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use kokanee_contract::Hyperparameters;
-    use kokanee_data::{Vocabulary, VocabularyLimits};
     use kokanee_kernels::Team;
-    use kokanee_nn::artifact::{Artifact, Metadata};
-    use kokanee_nn::{LengthStatistics, Model, ModelConfig};
+    use kokanee_seq2seq_data::{Vocabulary, VocabularyLimits};
+    use kokanee_seq2seq_nn::artifact::{Artifact, Metadata};
+    use kokanee_seq2seq_nn::{LengthStatistics, Model, ModelConfig};
 
     use super::*;
 

@@ -1,0 +1,204 @@
+//! `application/x-recordio-protobuf`: records whose `features["source"]` holds ids, answered by records whose
+//! `features["target"]` does.
+//!
+//! A record's own `configuration` (field 5, JSON text) says what is wanted of its answer. What goes beyond ids becomes further
+//! features: `matrix` (float32, shape rows x columns), `alignments` (int32), `score` (float64).
+
+use kokanee_formats::record::Record;
+use kokanee_formats::record::value::Value as Kind;
+use kokanee_formats::record::{Float32Tensor, Float64Tensor, Int32Tensor, Value};
+use kokanee_seq2seq_data::error::{DataError, FrameFault, RecordFault};
+use kokanee_seq2seq_data::recordio::MAGIC;
+use kokanee_seq2seq_data::{RecordReader, RecordWriter, SequencePair, TargetRule};
+use prost::Message as _;
+
+use super::{Configuration, Input, Instance, MAX_ITEM_BYTES, Place, Placed};
+use crate::answered::Answered;
+use crate::error::ServeError;
+
+const HEADER_BYTES: usize = 8;
+const MAGIC_BYTES: usize = 4;
+/// The length word holds the length in its lower 29 bits.
+const LENGTH_MASK: u32 = (1 << 29) - 1;
+const FEATURE: &str = "features[\"source\"]";
+
+#[derive(Default)]
+pub(super) struct Reader {
+    buffer: Vec<u8>,
+    /// Where the next record begins, in the buffer and in the body.
+    start: usize,
+    position: u64,
+    /// Records given.
+    number: u64,
+    /// The parts of the next record that were found whole.
+    parts: Parts,
+    finished: bool,
+}
+
+impl Reader {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    pub(super) fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    pub(super) fn read(&mut self) -> Result<Option<Placed>, ServeError> {
+        let rest = &self.buffer[self.start..];
+        let place = Place::Record { number: self.number + 1, byte: self.position };
+        let whole = match self.parts.find(rest) {
+            Some(Frames::Whole(bytes)) => bytes,
+            Some(Frames::TooLong(bytes)) => {
+                let problem = format!(
+                    "its frame claims {bytes} bytes of data; expected at most {MAX_ITEM_BYTES}: the length field is damaged, or \
+                     this is no record"
+                );
+                return Err(place.bad(None, problem));
+            }
+            // The reader of files says what is missing, or wrong.
+            None if self.finished && !rest.is_empty() => rest.len(),
+            Some(Frames::Damaged) => rest.len(),
+            None => return Ok(None),
+        };
+        let raw = match RecordReader::new(&rest[..whole], "").read_record() {
+            Ok(Some(raw)) => raw,
+            Ok(None) => return Ok(None),
+            Err(DataError::Frame { fault, .. }) => return Err(place.bad(None, frame_problem(&fault))),
+            Err(other) => return Err(place.bad(None, other)),
+        };
+        self.parts = Parts::default();
+        self.start += whole;
+        self.position += whole as u64;
+        self.number += 1;
+        let instance = instance(&raw.payload, place)?;
+        Ok(Some(Placed { place, instance }))
+    }
+
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+}
+
+enum Frames {
+    /// A record lies whole in this many bytes.
+    Whole(usize),
+    /// The parts of a record have more bytes than it may have.
+    TooLong(usize),
+    /// No frame begins here.
+    Damaged,
+}
+
+/// The parts of a record found so far: each is scanned once, however the bytes arrive.
+#[derive(Clone, Copy, Default)]
+struct Parts {
+    /// Where the next part begins.
+    at: usize,
+    /// Bytes of the record, including the magic that is restored between two parts.
+    data: usize,
+}
+
+impl Parts {
+    /// How much of `bytes` the next record takes, all its parts together; `None` while it is not there as a whole.
+    fn find(&mut self, bytes: &[u8]) -> Option<Frames> {
+        loop {
+            let header = bytes.get(self.at..self.at + HEADER_BYTES)?;
+            let word = |from: usize| {
+                u32::from_le_bytes([header[from], header[from + 1], header[from + 2], header[from + 3]])
+            };
+            if word(0) != MAGIC {
+                return Some(Frames::Damaged);
+            }
+            let (flag, length) = (word(4) >> LENGTH_MASK.count_ones(), (word(4) & LENGTH_MASK) as usize);
+            // 1 and 2: further parts follow.
+            let is_last = flag != 1 && flag != 2;
+            let data = self.data + length + if is_last { 0 } else { MAGIC_BYTES };
+            if data > MAX_ITEM_BYTES {
+                return Some(Frames::TooLong(data));
+            }
+            let end = self.at + HEADER_BYTES + length.next_multiple_of(4);
+            if bytes.len() < end {
+                return None;
+            }
+            (self.at, self.data) = (end, data);
+            if is_last {
+                return Some(Frames::Whole(end));
+            }
+        }
+    }
+}
+
+fn instance(payload: &[u8], place: Place) -> Result<Instance, ServeError> {
+    let record = Record::decode(payload).map_err(|error| {
+        let bytes = payload.len();
+        place.bad(
+            None,
+            format!("its {bytes} bytes are not an aialgs.data.Record in protobuf encoding: {error}"),
+        )
+    })?;
+    let configuration = match record.configuration.as_deref() {
+        Some(text) if !text.trim().is_empty() => Configuration::from_record(text, place)?,
+        _ => Configuration::default(),
+    };
+    let ids = match SequencePair::from_record(&record, TargetRule::Optional) {
+        Ok(pair) => pair.source,
+        // As an empty sentence in JSON: it has an empty answer.
+        Err(RecordFault::Empty { field }) if field == FEATURE => Vec::new(),
+        Err(RecordFault::Missing { field, present }) => {
+            return Err(place.bad(Some(field), format!("missing; the record has {present}")));
+        }
+        Err(fault) => return Err(place.bad(None, fault).with("field", FEATURE)),
+    };
+    Ok(Instance { input: Input::Ids(ids), configuration })
+}
+
+/// Faults of framing, told of a body and not of a file.
+fn frame_problem(fault: &FrameFault) -> String {
+    match fault {
+        FrameFault::WrongMagic { got, .. } => {
+            let got: Vec<String> = got.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!(
+                "expected the RecordIO magic 0xced7230a (bytes 0a 23 d7 ce), got bytes {}; the body is not RecordIO, or what lies \
+                 before this place is damaged",
+                got.join(" ")
+            )
+        }
+        FrameFault::Packed(packing) => format!("the body is {packing}; send RecordIO as it is"),
+        FrameFault::Truncated { part, expected, got } => {
+            format!("its {part} is cut short: expected {expected} bytes, got {got}; the body is incomplete")
+        }
+        FrameFault::Unfinished { parts } => {
+            format!("the body ends after part {parts} of a divided record: expected a further part")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Appends the record that answers an instance.
+pub(super) fn write(answered: &Answered, out: &mut Vec<u8>) {
+    let integers = |values: Vec<u32>| {
+        let values = values.into_iter().map(|value| i32::try_from(value).unwrap_or(i32::MAX)).collect();
+        Kind::Int32Tensor(Int32Tensor { values, ..Int32Tensor::default() })
+    };
+    let mut record = Record::default();
+    let mut feature = |name: &str, value: Kind| {
+        record.features.insert(name.to_owned(), Value { value: Some(value) });
+    };
+    feature("target", integers(answered.ids().to_vec()));
+    if let Some(alignments) = answered.alignments() {
+        feature("alignments", integers(alignments));
+    }
+    if let Some(matrix) = answered.matrix() {
+        let shape = vec![matrix.rows().len() as u64, answered.columns as u64];
+        let values = matrix.rows().iter().flat_map(|row| row.dense(answered.columns)).collect();
+        feature("matrix", Kind::Float32Tensor(Float32Tensor { values, shape, ..Float32Tensor::default() }));
+    }
+    if let Some(score) = answered.score() {
+        let tensor = Float64Tensor { values: vec![score], ..Float64Tensor::default() };
+        feature("score", Kind::Float64Tensor(tensor));
+    }
+    // Neither can fail: the output is memory, and an answer has some thousand ids at most.
+    let _ = RecordWriter::new(out, "the answer").write(&record.encode_to_vec());
+}

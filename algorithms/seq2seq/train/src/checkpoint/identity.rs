@@ -1,0 +1,98 @@
+//! Which run a state belongs to.
+
+use std::collections::BTreeMap;
+
+use kokanee_contract::Hyperparameters;
+use kokanee_contract::stored::{self, Difference};
+use kokanee_seq2seq_data::{Corpus, Vocabulary};
+use serde::{Deserialize, Serialize};
+
+use crate::InitialModel;
+
+/// Everything that decides what a run computes, but for where it ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunIdentity {
+    /// Hyperparameters as SageMaker carries them, without limits and the number of threads.
+    pub hyperparameters: BTreeMap<String, String>,
+    /// By what it is, the fingerprint of everything that was read.
+    pub data: BTreeMap<String, String>,
+    /// Threads that computed; another number rounds sums in another order.
+    pub threads: usize,
+}
+
+impl RunIdentity {
+    /// The identity of a run. Corpora and vocabularies are (training, validation) and (source, target).
+    pub fn new(
+        h: &Hyperparameters,
+        corpora: [&Corpus; 2],
+        vocabularies: [&Vocabulary; 2],
+        threads: usize,
+    ) -> RunIdentity {
+        let defaults = Hyperparameters::default();
+        let without_limits = Hyperparameters {
+            max_num_batches: defaults.max_num_batches,
+            max_num_epochs: defaults.max_num_epochs,
+            checkpoint_threshold: defaults.checkpoint_threshold,
+            num_threads: defaults.num_threads,
+            ..h.clone()
+        };
+        let [train, validation] = corpora.map(|corpus| format!("{:016x}", corpus.fingerprint()));
+        let [source, target] = vocabularies.map(|vocabulary| format!("{:016x}", fingerprint(vocabulary)));
+        let data = [
+            ("training data", train),
+            ("validation data", validation),
+            ("source vocabulary", source),
+            ("target vocabulary", target),
+        ];
+        RunIdentity {
+            hyperparameters: without_limits.to_strings(),
+            data: data.map(|(what, fingerprint)| (what.to_owned(), fingerprint)).into(),
+            threads,
+        }
+    }
+
+    /// Makes the model that training starts from a part of the identity.
+    pub(crate) fn starts_from(&mut self, initial: &InitialModel) {
+        self.data.insert("initial model".to_owned(), format!("{:016x}", initial.fingerprint()));
+    }
+
+    /// What differs between the run that wrote a state (`self`, by a program of version `written_by`) and the one that wants to go
+    /// on (`now`), a phrase each. The number of threads is no difference, nor is a hyperparameter that the writing version did not
+    /// have and that is now as its absence was.
+    pub fn differences(&self, written_by: &str, now: &RunIdentity) -> Vec<String> {
+        let phrase = |difference: Difference| {
+            let Difference { name, was, is, is_known } = difference;
+            let [was, is] = [was, is].map(|value| value.unwrap_or("not set".to_owned()));
+            if is_known {
+                format!("`{name}` was {was} and is {is}")
+            } else {
+                format!("`{name}` was {was}, which Kokanee {written_by} wrote and this version does not know")
+            }
+        };
+        let mut differences: Vec<String> = stored::differences(&self.hyperparameters, &now.hyperparameters)
+            .into_iter()
+            .map(phrase)
+            .collect();
+        for name in names(&self.data, &now.data) {
+            if self.data.get(name) != now.data.get(name) {
+                differences.push(format!("the {name} is not the same"));
+            }
+        }
+        differences
+    }
+}
+
+fn names<'a>(
+    a: &'a BTreeMap<String, String>,
+    b: &'a BTreeMap<String, String>,
+) -> impl Iterator<Item = &'a String> {
+    a.keys().chain(b.keys().filter(|name| !a.contains_key(*name)))
+}
+
+/// FNV-1a over the words in the order of their ids.
+fn fingerprint(vocabulary: &Vocabulary) -> u64 {
+    let json = vocabulary.to_json();
+    json.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
