@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn arrows_that_point_up_or_sideways_are_faults() {
-        let manifest = "[lints]\nworkspace = true\n[dependencies]\nkokanee-nn.workspace = true\n";
+        let manifest = "[lints]\nworkspace = true\n[dependencies]\nkokanee-seq2seq-nn.workspace = true\n";
         check_one(
             "kokanee-tensor",
             &[("kokanee-seq2seq-nn", false)],

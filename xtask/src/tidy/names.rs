@@ -48,7 +48,7 @@ pub(super) fn check(sources: &[(&str, RustSource)]) -> Vec<Finding> {
         findings.push(Finding::fault(path, 0, message));
     }
     for (path, source) in sources {
-        if !path.starts_with("crates/") || is_test_file(path) {
+        if !is_product(path) || is_test_file(path) {
             continue;
         }
         for literal in source.literals.iter().filter(|literal| !source.is_test(literal.offset)) {
@@ -75,6 +75,11 @@ fn fault(path: &str, literal: &Literal, names: &BTreeSet<&str>) -> Option<String
     Some(format!(
         "the parameter name {text:?} (…{part}…) is spelled outside algorithms/seq2seq/nn/src/params.rs: ask it for the name"
     ))
+}
+
+/// Whether the file is part of the product, not of the tools beside it.
+fn is_product(path: &str) -> bool {
+    ["crates/", "algorithms/"].iter().any(|folder| path.starts_with(folder))
 }
 
 fn is_table(path: &str) -> bool {

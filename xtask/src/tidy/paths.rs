@@ -8,7 +8,7 @@ use super::markdown::{Kind, Reference, references};
 use super::tree::Tree;
 
 /// First folders that make a span a path of the repository even when the folder itself is gone.
-const KNOWN_FOLDERS: &[&str] = &["crates", "docs", "xtask", ".ci", ".cargo", ".github"];
+const KNOWN_FOLDERS: &[&str] = &["crates", "algorithms", "docs", "xtask", ".ci", ".cargo", ".github"];
 
 /// Endings of files that this repository is made of, and that users' data never have.
 const SOURCE_ENDINGS: &[&str] = &[".rs", ".toml", ".md"];

@@ -118,11 +118,13 @@ mod tests {
     fn folders_are_those_that_hold_files() {
         let tree = Tree::of(&[("algorithms/seq2seq/nn/src/params.rs", "")]);
         assert!(
-            ["crates", "algorithms/seq2seq/nn", "algorithms/seq2seq/nn/src"]
+            ["algorithms", "algorithms/seq2seq/nn", "algorithms/seq2seq/nn/src"]
                 .iter()
                 .all(|folder| tree.is_folder(folder))
         );
-        assert!(!tree.contains("crates/n") && !tree.is_folder("algorithms/seq2seq/nn/src/params.rs"));
+        assert!(
+            !tree.contains("algorithms/seq2seq/n") && !tree.is_folder("algorithms/seq2seq/nn/src/params.rs")
+        );
     }
 
     #[test]
