@@ -11,6 +11,7 @@ pub mod docs;
 pub mod faults;
 pub mod hyperparameters;
 pub mod layout;
+pub mod media;
 pub mod metrics;
 mod nearest;
 pub mod resolve;
@@ -31,6 +32,7 @@ pub use hyperparameters::choices::{
 };
 pub use hyperparameters::table::Hyperparameters;
 pub use layout::Layout;
+pub use media::{ContentType, MediaType};
 pub use nearest::nearest;
 pub use resources::ResourceConfig;
 pub use stored::Stored;
