@@ -5,6 +5,7 @@
 
 mod decode;
 mod distance;
+mod kmeans;
 mod load;
 mod profile;
 mod side_by_side;
@@ -87,6 +88,16 @@ const BENCHES: &[Bench] = &[
         others: &[decode::USAGE],
     },
     Bench {
+        name: "kmeans",
+        package: "kokanee-kmeans",
+        target: "kmeans",
+        what: "k-means: quality, speed, growth",
+        options: Some(
+            "[--peers] [quality|speed|growth] [--seeds N] [--windows N] [--threads N] [--data FOLDER]",
+        ),
+        others: &[],
+    },
+    Bench {
         name: "start",
         package: "kokanee",
         target: "start",
@@ -142,13 +153,14 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
         (_, false) => {}
         ("train", true) => return side_by_side::run(rest, &workspace, &machine),
         ("decode", true) => return decode::run(rest, &workspace, &mut command),
+        ("kmeans", true) => return kmeans::run(rest, &workspace, &command),
         ("prepare", true) => {
             // Without one the comparison cannot be made, so it is as much a fault as in CI.
             if let Some(interpreter) = python::with_protobuf(&workspace.target_dir, true)? {
                 command.env(python::VARIABLE, interpreter);
             }
         }
-        (name, true) => bail!("bench {name} has no peers; train, decode and prepare have"),
+        (name, true) => bail!("bench {name} has no peers; train, decode, kmeans and prepare have"),
     }
     command.args(rest);
     println!("{}", command_line(&command));

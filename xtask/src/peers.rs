@@ -4,6 +4,7 @@
 //! of Sockeye is recorded in files.
 
 mod environment;
+pub(crate) mod numeric;
 pub(crate) mod speed;
 
 use std::path::{Path, PathBuf};
@@ -17,7 +18,8 @@ use crate::workspace::{Workspace, command_line, run as run_command};
 const USAGE: &str = "\
 usage: cargo xtask peers <command>
 
-  setup [sockeye|pytorch]                environments with Sockeye (300 MB) and PyTorch (4 GB) in the target folder, once
+  setup [sockeye|pytorch|numeric]        environments with Sockeye (300 MB), PyTorch (4 GB), and what numeric algorithms are
+                                         compared with (400 MB, data included), in the target folder, once
   sockeye                                the same as `setup sockeye`
   run sockeye|pytorch WORK [options]     train a work (RNN512, RNN1024, GRU512, CNN1, CNN8) and say how fast; options of both
                                          are --updates N --windows N --warm-up N --threads N --seed N --report FILE,
@@ -31,7 +33,11 @@ const MODEL_FILES: [&str; 4] = ["config", "params.best", "vocab.src.0.json", "vo
 
 pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     match args {
-        ["setup"] => set_up(&Peer::ALL)?,
+        ["setup"] => {
+            set_up(&Peer::ALL)?;
+            numeric::set_up(&Workspace::load()?)?;
+        }
+        ["setup", "numeric"] => numeric::set_up(&Workspace::load()?)?,
         ["setup", peer] if !peer.starts_with('-') => set_up(&[Peer::named(peer)?])?,
         ["sockeye"] => set_up(&[Peer::Sockeye])?,
         ["run", peer, work, options @ ..] => train(Peer::named(peer)?, work, options)?,

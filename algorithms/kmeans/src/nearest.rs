@@ -16,6 +16,8 @@ use crate::parts::in_parts;
 const TILE_FLOATS: usize = 1 << 17;
 /// Rows of a tile at most and at least: enough to make a product of them.
 const TILE_ROWS: Range<usize> = 8..256;
+/// Sums that are made side by side.
+const LANES: usize = 32;
 
 /// Centres as rows are compared with them.
 pub(crate) struct Centers {
@@ -49,8 +51,7 @@ impl Centers {
                 center.iter().zip(&shift).map(|(&value, &shift)| (value - f64::from(shift)) as f32)
             })
             .collect();
-        let squares: Vec<f32> =
-            shifted.chunks_exact(width).map(|center| center.iter().map(|x| x * x).sum()).collect();
+        let squares: Vec<f32> = shifted.chunks_exact(width).map(square).collect();
         let largest_square = squares.iter().copied().fold(0.0, f32::max);
         let packed = PackedMatrix::pack(team, Format::F32, Mat::new(&shifted, count, width));
         Self { values, width, shift, packed, squares, largest_square }
@@ -97,7 +98,7 @@ impl Centers {
             let tiles = shifted.chunks_exact(self.width).zip(products.chunks_exact_mut(count));
             for (offset, (shifted, products)) in tiles.enumerate() {
                 let row = begin + offset;
-                let square: f32 = shifted.iter().map(|x| x * x).sum();
+                let square = square(shifted);
                 if !square.is_finite() {
                     return Err(Overflow { row, column: largest(shifted) });
                 }
@@ -153,6 +154,19 @@ impl Centers {
     pub(crate) fn center(&self, index: usize) -> &[f64] {
         &self.values[index * self.width..][..self.width]
     }
+}
+
+/// The sum of the squares of a row, in lanes: in one sum each addition would wait for the one before.
+fn square(row: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let mut chunks = row.chunks_exact(LANES);
+    for chunk in &mut chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane += x * x;
+        }
+    }
+    let rest: f32 = chunks.remainder().iter().map(|x| x * x).sum();
+    lanes.iter().sum::<f32>() + rest
 }
 
 fn largest(row: &[f32]) -> usize {

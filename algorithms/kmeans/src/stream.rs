@@ -1,6 +1,6 @@
 //! Mini-batches through more centres than asked for.
 
-use kokanee_formats::rows::Rows;
+use kokanee_formats::rows::{Row, Rows};
 use kokanee_kernels::Team;
 use thiserror::Error;
 
@@ -260,8 +260,16 @@ fn column_sums(team: &Team, rows: &Rows, nearest: &[u32], count: usize) -> Vec<f
         let mut sums = vec![0.0; count * range.len()];
         for (row, &center) in nearest.iter().enumerate() {
             let sums = &mut sums[center as usize * range.len()..][..range.len()];
-            rows.row(row)
-                .of_columns(range.clone(), |column, value| sums[column - range.start] += f64::from(value));
+            match rows.row(row) {
+                Row::Dense(values) => {
+                    for (sum, &value) in sums.iter_mut().zip(&values[range.clone()]) {
+                        *sum += f64::from(value);
+                    }
+                }
+                sparse => sparse.of_columns(range.clone(), |column, value| {
+                    sums[column - range.start] += f64::from(value)
+                }),
+            }
         }
         sums
     });

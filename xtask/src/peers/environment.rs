@@ -95,6 +95,35 @@ pub(super) const PYTORCH: Environment = Environment {
     needs: "it takes 4 GB of disk, and there are wheels for x86-64 Linux",
 };
 
+/// What numeric algorithms are compared with, and `rdata` with all it needs, which reads R's data sets.
+pub(super) const NUMERIC: Environment = Environment {
+    what: "scikit-learn 1.9.1 and faiss 1.15.1",
+    variable: "KOKANEE_NUMERIC_PYTHON",
+    folder: "numeric",
+    packages: &[
+        "scikit-learn==1.9.1",
+        "faiss-cpu==1.15.1",
+        "numpy==2.4.6",
+        "scipy==1.17.1",
+        "joblib==1.6.0",
+        "cloudpickle==3.1.3",
+        "narwhals==2.29.0",
+        "threadpoolctl==3.8.0",
+        "packaging==26.4",
+        "rdata==1.1.0",
+        "xarray==2026.9.0",
+        "pandas==3.1.1",
+        "python-dateutil==4.0.0",
+        "typing_extensions==4.16.0",
+        "tzdata==2026.6",
+    ],
+    probe: "import sklearn, faiss, rdata\nprint(sklearn.__version__, faiss.__version__)",
+    probe_says: "1.9.1 1.15.1",
+    pythons: 11..=13,
+    names: &["python3", "python3.13", "python3.12", "python3.11"],
+    needs: "there are wheels for x86-64 and ARM, Linux and macOS",
+};
+
 impl Environment {
     /// The Python of the user's variable, else the one of the target folder, which is made where it is missing or does not
     /// work.
@@ -224,7 +253,7 @@ mod tests {
 
     #[test]
     fn every_package_is_pinned_and_the_probe_asks_for_the_same_versions() {
-        for environment in [SOCKEYE, PYTORCH] {
+        for environment in [SOCKEYE, PYTORCH, NUMERIC] {
             let versions: Vec<&str> = environment
                 .packages
                 .iter()
