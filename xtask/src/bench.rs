@@ -156,7 +156,7 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
         ("kmeans", true) => return kmeans::run(rest, &workspace, &command),
         ("prepare", true) => {
             // Without one the comparison cannot be made, so it is as much a fault as in CI.
-            if let Some(interpreter) = python::with_protobuf(&workspace.target_dir, true)? {
+            if let Some(interpreter) = python::for_tests(&workspace.target_dir, true)? {
                 command.env(python::VARIABLE, interpreter);
             }
         }

@@ -113,7 +113,7 @@ fn tests(workspace: &Workspace, totals: &mut Totals) -> Result<()> {
     let mut command = cargo(&workspace.root);
     command.args(["test", "--locked", "--workspace", "--no-fail-fast"]);
     let is_ci = env::var_os("CI").is_some_and(|value| value == "true");
-    if let Some(python) = python::with_protobuf(&workspace.target_dir, is_ci)? {
+    if let Some(python) = python::for_tests(&workspace.target_dir, is_ci)? {
         command.env(python::VARIABLE, python);
     }
     let line = command_line(&command);

@@ -1,5 +1,5 @@
-//! A Python that can `import google.protobuf`, for the test that reads our files with somebody else's reader, and for the peer of
-//! the benchmark `prepare`.
+//! A Python with protobuf and SageMaker's SDK, for the tests in which others read our files and talk to our server, and for the peer
+//! of the benchmark `prepare`.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,22 +10,26 @@ use anyhow::{Context, Result, bail};
 
 use crate::venv;
 
-/// Where the interoperability test looks for its Python.
+/// Where the interoperability tests look for their Python.
 pub(crate) const VARIABLE: &str = "KOKANEE_PYTHON";
 
-/// Pinned, so that the test means the same thing next year; its wheels run on every Python 3.9 or later.
-const PROTOBUF: &str = "protobuf==6.33.0";
+/// What is installed, a package and its version per line.
+const REQUIREMENTS: &str = include_str!("../../python/requirements.txt");
+
+/// Prints nothing, and fails where something is missing. The SDK itself takes seconds to import.
+const PROBE: &str =
+    "import google.protobuf.descriptor_pb2, importlib.metadata; importlib.metadata.version('sagemaker')";
 
 /// The Python for the tests: `$KOKANEE_PYTHON`, else a virtual environment in the target folder that is
-/// made when it is not there yet, else the machine's own Python when it has protobuf.
+/// made when it is not there yet, else the machine's own Python when it has all.
 ///
 /// `Ok(None)`, with a warning, when there is none; in CI that is an error, since a gate that skips what it
 /// cannot do proves nothing.
-pub(crate) fn with_protobuf(target_dir: &Path, is_ci: bool) -> Result<Option<OsString>> {
+pub(crate) fn for_tests(target_dir: &Path, is_ci: bool) -> Result<Option<OsString>> {
     if let Some(python) = env::var_os(VARIABLE) {
-        if !has_protobuf(Path::new(&python)) {
+        if !is_complete(Path::new(&python)) {
             bail!(
-                "{VARIABLE} names {}, which cannot `import google.protobuf`: install {PROTOBUF} there, or unset \
+                "{VARIABLE} names {}, which lacks protobuf or sagemaker: install xtask/python/requirements.txt there, or unset \
                  {VARIABLE} to have an environment made",
                 Path::new(&python).display()
             );
@@ -36,7 +40,9 @@ pub(crate) fn with_protobuf(target_dir: &Path, is_ci: bool) -> Result<Option<OsS
         Ok(python) => Ok(Some(python.into())),
         Err(error) if is_ci => Err(error),
         Err(error) => {
-            println!("warning: the test against Python's protobuf will be skipped: {error:#}");
+            println!(
+                "warning: the tests against Python's protobuf and SageMaker's SDK will be skipped: {error:#}"
+            );
             Ok(None)
         }
     }
@@ -45,25 +51,32 @@ pub(crate) fn with_protobuf(target_dir: &Path, is_ci: bool) -> Result<Option<OsS
 fn in_target_folder(target_dir: &Path) -> Result<PathBuf> {
     let dir = target_dir.join("python");
     let python = venv::interpreter(&dir);
-    if has_protobuf(&python) {
+    if is_complete(&python) {
         return Ok(python);
     }
     let system = Path::new("python3");
-    if has_protobuf(system) {
+    if is_complete(system) {
         return Ok(system.to_path_buf());
     }
-    venv::make(system, &dir, &[PROTOBUF]).with_context(|| {
-        format!("{PROTOBUF} is needed: give pip a network, or set {VARIABLE} to a Python that has it")
+    venv::make(system, &dir, &packages()).with_context(|| {
+        format!(
+            "the packages of xtask/python/requirements.txt are needed: give pip a network, or set {VARIABLE} to a Python that \
+             has them"
+        )
     })?;
-    if !has_protobuf(&python) {
-        bail!("{} still cannot `import google.protobuf` after pip installed {PROTOBUF}", python.display());
+    if !is_complete(&python) {
+        bail!("{} still lacks protobuf or sagemaker after pip installed them", python.display());
     }
     Ok(python)
 }
 
-fn has_protobuf(python: &Path) -> bool {
+fn packages() -> Vec<&'static str> {
+    REQUIREMENTS.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+}
+
+fn is_complete(python: &Path) -> bool {
     Command::new(python)
-        .args(["-c", "import google.protobuf.descriptor_pb2"])
+        .args(["-c", PROBE])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -76,7 +89,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_python_that_is_not_there_has_no_protobuf() {
-        assert!(!has_protobuf(Path::new("no/such/python3")));
+    fn a_python_that_is_not_there_is_not_complete() {
+        assert!(!is_complete(Path::new("no/such/python3")));
+    }
+
+    #[test]
+    fn every_package_is_pinned() {
+        assert!(packages().len() > 2 && packages().iter().all(|package| package.contains("==")));
     }
 }
