@@ -20,6 +20,11 @@ pub struct LocalLloyd {
     pub tolerance: f64,
 }
 
+impl LocalLloyd {
+    /// Trials that `local_lloyd_num_trials=auto` makes, as the real container does.
+    pub const AUTO_TRIALS: u64 = 10;
+}
+
 /// What a trial came to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trial {

@@ -31,13 +31,15 @@ impl Model {
         Self { width, centers: centers.iter().map(|&value| value as f32).collect(), counts }
     }
 
-    /// Centres from elsewhere, k x width and row-major.
+    /// Centres from elsewhere, k x width and row-major, with the rows that each stands for where that is known.
     ///
     /// # Panics
-    /// When they are not whole rows.
-    pub fn from_centers(width: usize, centers: Vec<f32>) -> Self {
+    /// When they are not whole rows, or counts are not one per centre.
+    pub fn from_centers(width: usize, centers: Vec<f32>, counts: Option<Vec<f64>>) -> Self {
         assert!(width > 0 && !centers.is_empty() && centers.len().is_multiple_of(width), "whole rows");
-        let counts = vec![0.0; centers.len() / width];
+        let k = centers.len() / width;
+        let counts = counts.unwrap_or_else(|| vec![0.0; k]);
+        assert_eq!(counts.len(), k, "a count per centre");
         Self { width, centers, counts }
     }
 
@@ -54,6 +56,14 @@ impl Model {
     /// The centres, k x width and row-major.
     pub fn centers(&self) -> &[f32] {
         &self.centers
+    }
+
+    /// A centre.
+    ///
+    /// # Panics
+    /// When there is no such cluster.
+    pub fn center(&self, cluster: usize) -> &[f32] {
+        &self.centers[cluster * self.width..][..self.width]
     }
 
     /// Rows that each cluster stands for, older ones for less where there is a half-life; all 0 where it is not known.

@@ -3,8 +3,12 @@
 //! Squared distances are compared as |c|^2 - 2 x.c, one matrix product for all rows and centres, of which only a tile exists at a
 //! time. Data and centres are moved by a common shift first, since the difference of large squares has few right digits. What
 //! rounding could decide is computed again directly, in double precision; ties go to the lower index.
+//!
+//! A sparse row is not moved: with s the shift and c' a moved centre, (x - s).c' = x.c' - s.c', of which the first product has as many
+//! terms as the row has values and the second is the same for all rows.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use kokanee_formats::rows::{Row, Rows};
 use kokanee_kernels::packed::{Format, PackedMatrix};
@@ -30,6 +34,18 @@ pub(crate) struct Centers {
     /// |c|^2 of the same.
     squares: Vec<f32>,
     largest_square: f32,
+    /// What sparse rows are compared with, made when the first one comes.
+    sparse: OnceLock<ForSparse>,
+}
+
+/// Centres as sparse rows are compared with them.
+struct ForSparse {
+    /// The moved centres, width x centres.
+    columns: Vec<f32>,
+    /// s.c' of each.
+    products: Vec<f32>,
+    /// |s|^2.
+    square: f64,
 }
 
 /// A row whose squares are beyond 32-bit floats.
@@ -54,7 +70,24 @@ impl Centers {
         let squares: Vec<f32> = shifted.chunks_exact(width).map(square).collect();
         let largest_square = squares.iter().copied().fold(0.0, f32::max);
         let packed = PackedMatrix::pack(team, Format::F32, Mat::new(&shifted, count, width));
-        Self { values, width, shift, packed, squares, largest_square }
+        Self { values, width, shift, packed, squares, largest_square, sparse: OnceLock::new() }
+    }
+
+    fn for_sparse(&self) -> &ForSparse {
+        self.sparse.get_or_init(|| {
+            let count = self.count();
+            let mut columns = vec![0.0; count * self.width];
+            let mut products = vec![0.0f64; count];
+            for (index, center) in self.values.chunks_exact(self.width).enumerate() {
+                for (column, (&value, &shift)) in center.iter().zip(&self.shift).enumerate() {
+                    let moved = (value - f64::from(shift)) as f32;
+                    columns[column * count + index] = moved;
+                    products[index] += f64::from(shift) * f64::from(moved);
+                }
+            }
+            let square = self.shift.iter().map(|&shift| f64::from(shift).powi(2)).sum();
+            ForSparse { columns, products: products.into_iter().map(|sum| sum as f32).collect(), square }
+        })
     }
 
     fn count(&self) -> usize {
@@ -88,24 +121,49 @@ impl Centers {
         let mut products = vec![0.0; tile * count];
         for begin in range.clone().step_by(tile) {
             let length = tile.min(range.end - begin);
-            let shifted = &mut shifted[..length * self.width];
-            for (offset, shifted) in shifted.chunks_exact_mut(self.width).enumerate() {
-                self.shift_row(rows.row(begin + offset), shifted);
-            }
             let products = &mut products[..length * count];
-            // From inside a part the team works on this thread alone.
-            self.packed.multiply(team, shifted, products, 0.0);
-            let tiles = shifted.chunks_exact(self.width).zip(products.chunks_exact_mut(count));
-            for (offset, (shifted, products)) in tiles.enumerate() {
-                let row = begin + offset;
-                let square = square(shifted);
+            let mut squares = [0.0; TILE_ROWS.end];
+            let is_sparse = |row: usize| matches!(rows.row(row), Row::Sparse(..));
+            if (begin..begin + length).all(is_sparse) {
+                for (offset, products) in products.chunks_exact_mut(count).enumerate() {
+                    squares[offset] = self.multiply_sparse(rows.row(begin + offset), products);
+                }
+            } else {
+                let shifted = &mut shifted[..length * self.width];
+                for (offset, shifted) in shifted.chunks_exact_mut(self.width).enumerate() {
+                    self.shift_row(rows.row(begin + offset), shifted);
+                    squares[offset] = square(shifted);
+                }
+                // From inside a part the team works on this thread alone.
+                self.packed.multiply(team, shifted, products, 0.0);
+            }
+            for (offset, products) in products.chunks_exact_mut(count).enumerate() {
+                let (row, square) = (begin + offset, squares[offset]);
                 if !square.is_finite() {
-                    return Err(Overflow { row, column: largest(shifted) });
+                    return Err(Overflow { row, column: self.largest(rows.row(row)) });
                 }
                 nearest.push(self.nearest_by(rows.row(row), square, products));
             }
         }
         Ok(nearest)
+    }
+
+    /// The products of a sparse row, moved, with the centres; returns its square.
+    fn multiply_sparse(&self, row: Row<'_>, products: &mut [f32]) -> f32 {
+        let ForSparse { columns, products: of_shift, square } = self.for_sparse();
+        for (product, &of_shift) in products.iter_mut().zip(of_shift) {
+            *product = -of_shift;
+        }
+        let mut square = *square;
+        row.for_each(|column, value| {
+            let centers = &columns[column * products.len()..];
+            for (product, &center) in products.iter_mut().zip(centers) {
+                *product += value * center;
+            }
+            let shift = f64::from(self.shift[column]);
+            square += (f64::from(value) - shift).powi(2) - shift.powi(2);
+        });
+        square.max(0.0) as f32
     }
 
     fn shift_row(&self, row: Row<'_>, shifted: &mut [f32]) {
@@ -134,8 +192,10 @@ impl Centers {
             *product = center - 2.0 * *product;
             least = least.min(*product);
         }
-        // The rounding of a dot product of this many terms, with much to spare, and of the sums.
-        let error = f32::EPSILON * (8.0 + 2.0 * (self.width as f32).sqrt()) * (square + self.largest_square);
+        // The rounding of a dot product of this many terms, with much to spare, and of the sums; the products of sparse rows are
+        // differences of products no larger than those of the row, the shift and the centre.
+        let size = square + self.largest_square + self.shift_square(row);
+        let error = f32::EPSILON * (8.0 + 2.0 * (self.width as f32).sqrt()) * size;
         let limit = least + 2.0 * error;
         let mut candidates = products.iter().enumerate().filter(|&(_, &distance)| distance <= limit);
         let first = candidates.next().map_or(0, |(index, _)| index);
@@ -148,6 +208,22 @@ impl Centers {
             }
         }
         best.1 as u32
+    }
+
+    /// What moving a sparse row adds to its rounding: the square of the shift, twice.
+    fn shift_square(&self, row: Row<'_>) -> f32 {
+        match row {
+            Row::Dense(_) => 0.0,
+            Row::Sparse(..) => 2.0 * self.for_sparse().square as f32,
+        }
+    }
+
+    /// The column in which a row is farthest from the shift.
+    fn largest(&self, row: Row<'_>) -> usize {
+        let mut shifted = vec![0.0; self.width];
+        self.shift_row(row, &mut shifted);
+        let by_size = |a: &(usize, &f32), b: &(usize, &f32)| a.1.abs().total_cmp(&b.1.abs());
+        shifted.iter().enumerate().max_by(by_size).map_or(0, |(column, _)| column)
     }
 
     /// A centre.
@@ -167,11 +243,6 @@ fn square(row: &[f32]) -> f32 {
     }
     let rest: f32 = chunks.remainder().iter().map(|x| x * x).sum();
     lanes.iter().sum::<f32>() + rest
-}
-
-fn largest(row: &[f32]) -> usize {
-    let by_size = |a: &(usize, &f32), b: &(usize, &f32)| a.1.abs().total_cmp(&b.1.abs());
-    row.iter().enumerate().max_by(by_size).map_or(0, |(column, _)| column)
 }
 
 /// The squared Euclidean distance of a row and a centre, summed in the order of the columns.

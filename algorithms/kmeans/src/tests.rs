@@ -126,7 +126,7 @@ fn weighted_lloyd_finds_the_weighted_means() {
 #[test]
 fn answers_are_distances_and_ties_go_to_the_lower_index() {
     let team = Team::new(2);
-    let model = Model::from_centers(2, vec![0.0, 0.0, 3.0, 4.0]);
+    let model = Model::from_centers(2, vec![0.0, 0.0, 3.0, 4.0], None);
     let predictor = model.predictor(&team);
     let check = |row: [f32; 2], cluster, distance| {
         let answers = predictor.answer(&team, &Rows::dense(2, &row)).unwrap();
@@ -135,7 +135,7 @@ fn answers_are_distances_and_ties_go_to_the_lower_index() {
     check([3.0, 0.0], 0, 3.0);
     check([3.0, 3.0], 1, 1.0);
     check([1.5, 2.0], 0, 2.5);
-    let far = Model::from_centers(1, vec![1e6]).predictor(&team);
+    let far = Model::from_centers(1, vec![1e6], None).predictor(&team);
     let rows = Rows::dense(1, &[1e6, 1e6 + 1.0]);
     let distances: Vec<f32> =
         far.answer(&team, &rows).unwrap().iter().map(|a| a.distance_to_cluster).collect();
