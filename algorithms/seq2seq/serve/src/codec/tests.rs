@@ -1,8 +1,7 @@
 //! Codecs take bodies in pieces of any size, choose types as HTTP says, and survive any bytes.
 
 use kokanee_formats::record::Record;
-use kokanee_seq2seq_data::RecordWriter;
-use kokanee_seq2seq_data::recordio::MAGIC;
+use kokanee_formats::recordio::{MAGIC, RecordWriter};
 use kokanee_seq2seq_nn::decode::AttentionRow;
 use prost::Message as _;
 
@@ -154,7 +153,7 @@ fn any_bytes_at_all() {
     for _ in 0..3000 {
         let mut bytes: Vec<u8> = (0..rng.range(0..80)).map(|_| rng.next_u64() as u8).collect();
         if rng.range(0..2) == 0 {
-            let magic = kokanee_seq2seq_data::recordio::MAGIC.to_le_bytes();
+            let magic = MAGIC.to_le_bytes();
             bytes.splice(0..0, magic.into_iter().chain([rng.range(0..60) as u8, 0, 0, 0]));
         }
         for media in ALL {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use kokanee_formats::recordio::RecordIoError;
 use kokanee_formats::{FileError, LockError};
-use kokanee_seq2seq_data::DataError;
 use thiserror::Error;
 
 use super::settings::SplitType;
@@ -61,7 +61,7 @@ pub enum TransformError {
     },
     /// A RecordIO file is damaged, or is none.
     #[error(transparent)]
-    RecordIo(#[from] DataError),
+    RecordIo(#[from] RecordIoError),
     /// Files that would have to be replaced, though they are not this job's.
     #[error(
         "{path}: the file exists{}, but {reason}; choose another --output, or replace such files with --overwrite",

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use kokanee_seq2seq_data::RecordReader;
+use kokanee_formats::recordio::RecordReader;
 
 use super::error::{Place, TransformError};
 use super::settings::{

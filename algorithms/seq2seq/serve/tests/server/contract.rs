@@ -3,7 +3,7 @@
 use kokanee_formats::record::Record;
 use kokanee_formats::record::value::Value as Kind;
 use kokanee_formats::record::{Int32Tensor, Value};
-use kokanee_seq2seq_data::recordio::{RecordReader, RecordWriter};
+use kokanee_formats::recordio::{RecordReader, RecordWriter};
 use kokanee_seq2seq_data::{SequencePair, TargetRule, Vocabulary};
 use prost::Message as _;
 use serde_json::{Value as Json, json};

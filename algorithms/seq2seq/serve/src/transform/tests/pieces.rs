@@ -4,7 +4,7 @@ use std::io::{self, BufReader, Cursor, Read, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use kokanee_seq2seq_data::RecordWriter;
+use kokanee_formats::recordio::RecordWriter;
 use proptest::prelude::*;
 
 use super::super::ordered;

@@ -10,7 +10,7 @@ fn write(payloads: &[Vec<u8>]) -> Vec<u8> {
     writer.finish().expect("flushes memory")
 }
 
-fn read(bytes: &[u8]) -> Result<Vec<RawRecord>, DataError> {
+fn read(bytes: &[u8]) -> Result<Vec<RawRecord>, RecordIoError> {
     RecordReader::new(bytes, "x.rec").collect()
 }
 

@@ -5,19 +5,21 @@
 //! Flag 0 is a whole record; 1, 2 and 3 are the first, a middle and the last part of a record that was divided
 //! where its data held the magic number: the number itself is left out between two parts (as dmlc writes it).
 
+mod error;
+
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use kokanee_formats::compression;
-use kokanee_formats::folder_update::current;
+pub use error::{FrameFault, RecordIoError};
 
-use crate::error::{DataError, FrameFault};
+use crate::folder_update::current;
+use crate::{FileError, compression};
 
 /// First word of every frame.
 pub const MAGIC: u32 = 0xCED7_230A;
 
-/// The most data bytes one record may have. A sentence of a hundred words takes a few hundred bytes, so a
+/// The most data bytes one record may have. A sentence takes a few hundred bytes, a row of 10,000 doubles 80,000, so a
 /// greater length is a damaged file, and nothing of that size is allocated before its bytes are seen.
 pub const MAX_RECORD_BYTES: usize = 64 << 20;
 
@@ -49,8 +51,11 @@ pub struct RecordReader<R> {
 
 impl RecordReader<BufReader<File>> {
     /// Opens a file.
-    pub fn open(path: &Path) -> Result<Self, DataError> {
-        let file = File::open(current(path)?).map_err(DataError::io(path, "open the file"))?;
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is compressed or an archive.
+    pub fn open(path: &Path) -> Result<Self, RecordIoError> {
+        let file = File::open(current(path)?).map_err(FileError::io(path, "open the file"))?;
         let mut input = BufReader::with_capacity(1 << 18, file);
         // More than a frame's header is needed to know some of them. What cannot be read shows when records are.
         let packing = input.fill_buf().ok().and_then(compression::of_or_tar);
@@ -74,7 +79,10 @@ impl<R: Read> RecordReader<R> {
     }
 
     /// The next record, or `None` at the end of the input.
-    pub fn read_record(&mut self) -> Result<Option<RawRecord>, DataError> {
+    ///
+    /// # Errors
+    /// When the input cannot be read or its next frame is damaged; record and byte are named.
+    pub fn read_record(&mut self) -> Result<Option<RawRecord>, RecordIoError> {
         let offset = self.position;
         let number = self.number + 1;
         let mut payload = Vec::new();
@@ -109,7 +117,7 @@ impl<R: Read> RecordReader<R> {
     }
 
     /// Continuation flag and data length of the next frame; `None` at the end of the input.
-    fn read_header(&mut self, number: u64, offset: u64) -> Result<Option<(u32, usize)>, DataError> {
+    fn read_header(&mut self, number: u64, offset: u64) -> Result<Option<(u32, usize)>, RecordIoError> {
         let at = self.position;
         let mut header = [0; 8];
         let got = self.fill(&mut header)?;
@@ -140,7 +148,7 @@ impl<R: Read> RecordReader<R> {
         offset: u64,
         length: usize,
         payload: &mut Vec<u8>,
-    ) -> Result<(), DataError> {
+    ) -> Result<(), RecordIoError> {
         let total = payload.len() + length;
         if total > MAX_RECORD_BYTES {
             let (length, limit) = (total as u64, MAX_RECORD_BYTES as u64);
@@ -151,7 +159,7 @@ impl<R: Read> RecordReader<R> {
         let got = (&mut self.input)
             .take(length as u64)
             .read_to_end(payload)
-            .map_err(DataError::io(&self.path, "read the file"))?;
+            .map_err(FileError::io(&self.path, "read the file"))?;
         self.position += got as u64;
         if got < length {
             let (expected, got) = (length as u64, got as u64);
@@ -168,27 +176,27 @@ impl<R: Read> RecordReader<R> {
     }
 
     /// Reads until `buffer` is full or the input ends; returns the bytes read.
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, DataError> {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, RecordIoError> {
         let mut filled = 0;
         while filled < buffer.len() {
             match self.input.read(&mut buffer[filled..]) {
                 Ok(0) => break,
                 Ok(got) => filled += got,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(DataError::io(&self.path, "read the file")(error)),
+                Err(error) => return Err(FileError::io(&self.path, "read the file")(error).into()),
             }
         }
         self.position += filled as u64;
         Ok(filled)
     }
 
-    fn fault(&self, record: u64, offset: u64, fault: FrameFault) -> DataError {
-        DataError::Frame { path: self.path.clone(), record, offset, fault }
+    fn fault(&self, record: u64, offset: u64, fault: FrameFault) -> RecordIoError {
+        RecordIoError::Frame { path: self.path.clone(), record, offset, fault }
     }
 }
 
 impl<R: Read> Iterator for RecordReader<R> {
-    type Item = Result<RawRecord, DataError>;
+    type Item = Result<RawRecord, RecordIoError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.finished {
@@ -219,12 +227,15 @@ impl<W: Write> RecordWriter<W> {
     }
 
     /// Appends one record of at most [`MAX_RECORD_BYTES`] bytes.
-    pub fn write(&mut self, payload: &[u8]) -> Result<(), DataError> {
+    ///
+    /// # Errors
+    /// When the record is longer, or the system refuses.
+    pub fn write(&mut self, payload: &[u8]) -> Result<(), RecordIoError> {
         self.records += 1;
         if payload.len() > MAX_RECORD_BYTES {
             let (length, limit) = (payload.len() as u64, MAX_RECORD_BYTES as u64);
             let fault = FrameFault::TooLong { length, limit };
-            return Err(DataError::Frame {
+            return Err(RecordIoError::Frame {
                 path: self.path.clone(),
                 record: self.records,
                 offset: self.position,
@@ -238,7 +249,7 @@ impl<W: Write> RecordWriter<W> {
             .write_all(&header)
             .and_then(|()| self.output.write_all(payload))
             .and_then(|()| self.output.write_all(&[0; 3][..padding_of(payload.len())]))
-            .map_err(DataError::io(&self.path, "write the file"))?;
+            .map_err(FileError::io(&self.path, "write the file"))?;
         self.position += (header.len() + payload.len() + padding_of(payload.len())) as u64;
         Ok(())
     }
@@ -249,15 +260,18 @@ impl<W: Write> RecordWriter<W> {
     }
 
     /// Flushes and gives the output back.
-    pub fn finish(mut self) -> Result<W, DataError> {
-        self.output.flush().map_err(DataError::io(&self.path, "write the file"))?;
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn finish(mut self) -> Result<W, RecordIoError> {
+        self.output.flush().map_err(FileError::io(&self.path, "write the file"))?;
         Ok(self.output)
     }
 }
 
 /// Appends a frame to `out` whose data `encode` appends; the length is filled in afterwards, so nothing is
 /// copied. The data must stay below [`MAX_RECORD_BYTES`].
-pub(crate) fn append_frame(out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) {
+pub fn append_frame(out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(&MAGIC.to_le_bytes());
     let length_at = out.len();
     out.extend_from_slice(&[0; 4]);
