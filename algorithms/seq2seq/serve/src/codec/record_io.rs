@@ -8,13 +8,13 @@ use kokanee_formats::record::Record;
 use kokanee_formats::record::value::Value as Kind;
 use kokanee_formats::record::{Float32Tensor, Float64Tensor, Int32Tensor, Value};
 use kokanee_formats::recordio::{FrameFault, MAGIC, RecordIoError, RecordReader, RecordWriter};
+use kokanee_http::ServeError;
 use kokanee_seq2seq_data::error::RecordFault;
 use kokanee_seq2seq_data::{SequencePair, TargetRule};
 use prost::Message as _;
 
 use super::{Configuration, Input, Instance, MAX_ITEM_BYTES, Place, Placed};
 use crate::answered::Answered;
-use crate::error::ServeError;
 
 const HEADER_BYTES: usize = 8;
 const MAGIC_BYTES: usize = 4;

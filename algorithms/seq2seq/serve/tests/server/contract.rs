@@ -270,7 +270,7 @@ fn execution_parameters_are_those_in_force() {
         parameters.json(),
         json!({"MaxConcurrentTransforms": 4, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 6})
     );
-    let settings = kokanee_seq2seq_serve::ServerSettings::from_environment(|name| {
+    let settings = kokanee_endpoint::ServerSettings::from_environment(|name| {
         let value = match name {
             "SAGEMAKER_MAX_PAYLOAD_IN_MB" => "20",
             "SAGEMAKER_BATCH_STRATEGY" => "SINGLE_RECORD",
@@ -322,8 +322,7 @@ fn the_page_answers_without_scripts_and_escapes() {
 
 #[test]
 fn paths_may_stand_below_a_prefix() {
-    let settings =
-        kokanee_seq2seq_serve::ServerSettings { url_prefix: "/mt/v1".to_owned(), ..Default::default() };
+    let settings = kokanee_endpoint::ServerSettings { url_prefix: "/mt/v1".to_owned(), ..Default::default() };
     let server = Running::begin(settings, Default::default(), Default::default(), model());
     while server.get("/mt/v1/ping").status != 200 {
         std::thread::sleep(std::time::Duration::from_millis(10));

@@ -181,7 +181,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// The members of a JSON object in order, names decoded, values as text; `None` where the text is no object.
-pub(super) fn members(text: &str) -> Option<Vec<(String, &str)>> {
+pub(crate) fn members(text: &str) -> Option<Vec<(String, &str)>> {
     struct InOrder;
 
     impl<'de> Visitor<'de> for InOrder {

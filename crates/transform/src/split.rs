@@ -7,38 +7,38 @@ use std::rc::Rc;
 
 use kokanee_formats::recordio::RecordReader;
 
-use super::error::{Place, TransformError};
-use super::settings::{
+use crate::error::{Place, TransformError};
+use crate::settings::{
     BatchStrategy, CompressionType, DEFAULT_MAX_PAYLOAD_MB, MEGABYTE, Settings, SplitType,
 };
 
 /// The records of one request, as their bytes lie in the file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct MiniBatch {
-    pub(super) body: Vec<u8>,
+pub(crate) struct MiniBatch {
+    pub(crate) body: Vec<u8>,
     /// Never empty; in the order of the file.
-    pub(super) records: Vec<RecordEnd>,
+    pub(crate) records: Vec<RecordEnd>,
 }
 
 /// Where a record of a mini-batch ends, and which it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RecordEnd {
+pub(crate) struct RecordEnd {
     /// Number in the file, from 1. A line's number counts empty lines too.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// One past its last byte in the body.
-    pub(super) end: usize,
+    pub(crate) end: usize,
 }
 
 impl MiniBatch {
     /// The records' bytes, line breaks and frames included.
-    pub(super) fn texts(&self) -> impl Iterator<Item = (u64, &[u8])> {
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (u64, &[u8])> {
         let begins = std::iter::once(0).chain(self.records.iter().map(|record| record.end));
         begins.zip(&self.records).map(|(begin, record)| (record.number, &self.body[begin..record.end]))
     }
 }
 
 /// Reads the mini-batches of one file, one after another.
-pub(super) struct MiniBatches<'a> {
+pub(crate) struct MiniBatches<'a> {
     records: Records<'a>,
     limits: Limits,
     path: PathBuf,
@@ -62,7 +62,7 @@ struct Limits {
 
 impl<'a> MiniBatches<'a> {
     /// Reads from `input`; `path` stands in errors.
-    pub(super) fn new(input: Box<dyn BufRead + 'a>, path: &Path, settings: &Settings) -> Self {
+    pub(crate) fn new(input: Box<dyn BufRead + 'a>, path: &Path, settings: &Settings) -> Self {
         let limits = Limits {
             record: if settings.max_payload_bytes == 0 { u64::MAX } else { settings.max_payload_bytes },
             batch: match settings.max_payload_bytes {
@@ -99,7 +99,7 @@ impl<'a> MiniBatches<'a> {
     ///
     /// # Errors
     /// When a record is larger than a request may be, or the file cannot be read; the record is named.
-    pub(super) fn next(&mut self) -> Result<Option<MiniBatch>, TransformError> {
+    pub(crate) fn next(&mut self) -> Result<Option<MiniBatch>, TransformError> {
         let mut batch = MiniBatch { body: Vec::new(), records: Vec::new() };
         loop {
             let (number, record) = match self.held.take() {

@@ -32,36 +32,36 @@ pub(crate) const LEAST_BYTES_PER_SECOND: usize = 16 << 10;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Bounds the memory that all requests take together.
-pub(crate) struct MemoryBudget {
+pub struct MemoryBudget {
     free: Arc<Semaphore>,
     units: usize,
     arriving: Mutex<Vec<Weak<Arrival>>>,
 }
 
 impl MemoryBudget {
-    pub(crate) fn new(bytes: usize) -> Arc<Self> {
+    /// A budget of so many bytes.
+    pub fn new(bytes: usize) -> Arc<Self> {
         let units = (bytes / UNIT_BYTES).clamp(RESERVE, Semaphore::MAX_PERMITS);
         Arc::new(Self { free: Arc::new(Semaphore::new(units)), units, arriving: Mutex::default() })
     }
 
     /// A share of nothing yet.
-    pub(crate) fn share(self: &Arc<Self>) -> Share {
+    pub fn share(self: &Arc<Self>) -> Share {
         Share { budget: Arc::clone(self), permit: None, bytes: 0 }
     }
 
     /// Bytes that one share may have: half of all, so that no request keeps out all others.
-    pub(crate) fn most(&self) -> usize {
+    pub fn most(&self) -> usize {
         self.units / 2 * UNIT_BYTES
     }
 
     /// Bytes that are taken.
-    #[cfg(test)]
-    pub(crate) fn taken(&self) -> usize {
+    pub fn taken(&self) -> usize {
         (self.units - self.free.available_permits()) * UNIT_BYTES
     }
 
     /// A body that is about to arrive.
-    pub(crate) fn arrival(&self) -> Arc<Arrival> {
+    pub fn arrival(&self) -> Arc<Arrival> {
         let arrival = Arc::new(Arrival {
             pace: Mutex::new(Pace { credit: GRACE, waiting_since: None }),
             held: AtomicUsize::new(0),
@@ -97,7 +97,7 @@ impl MemoryBudget {
 }
 
 /// A request's part of the budget, returned when this is dropped.
-pub(crate) struct Share {
+pub struct Share {
     budget: Arc<MemoryBudget>,
     permit: Option<OwnedSemaphorePermit>,
     bytes: usize,
@@ -105,23 +105,25 @@ pub(crate) struct Share {
 
 impl Share {
     /// Another share of the same budget.
-    pub(crate) fn another(&self) -> Self {
+    pub fn another(&self) -> Self {
         self.budget.share()
     }
 
     /// A body that is about to arrive and to be held by this share.
-    pub(crate) fn arrival(&self) -> Arc<Arrival> {
+    pub fn arrival(&self) -> Arc<Arrival> {
         self.budget.arrival()
     }
 
     /// Bytes that it stands for.
-    #[cfg(test)]
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Takes `more` bytes, waiting a while for others to give some back. Where this is dropped or fails, nothing is taken.
-    pub(crate) async fn grow(&mut self, more: usize) -> Result<(), ServeError> {
+    ///
+    /// # Errors
+    /// 413 where one share may never have so many bytes, 429 where they are not free in time.
+    pub async fn grow(&mut self, more: usize) -> Result<(), ServeError> {
         let most = self.budget.most();
         let bytes = self.bytes.saturating_add(more);
         if bytes > most.max(SMALL_BYTES) {
@@ -144,7 +146,7 @@ impl Share {
     }
 
     /// Takes `more` bytes, if they are free now.
-    pub(crate) fn try_grow(&mut self, more: usize) -> bool {
+    pub fn try_grow(&mut self, more: usize) -> bool {
         let bytes = self.bytes.saturating_add(more);
         let is_small = bytes <= SMALL_BYTES;
         let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
@@ -164,12 +166,12 @@ impl Share {
     }
 
     /// Gives `less` bytes back.
-    pub(crate) fn shrink(&mut self, less: usize) {
+    pub fn shrink(&mut self, less: usize) {
         drop(self.split(less));
     }
 
     /// A share of its own for `bytes` of these.
-    pub(crate) fn split(&mut self, bytes: usize) -> Self {
+    pub fn split(&mut self, bytes: usize) -> Self {
         let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         self.bytes = self.bytes.saturating_sub(bytes);
         let surplus = held.saturating_sub(self.bytes.div_ceil(UNIT_BYTES));
@@ -178,7 +180,10 @@ impl Share {
     }
 
     /// Grows or shrinks to `bytes`.
-    pub(crate) async fn resize(&mut self, bytes: usize) -> Result<(), ServeError> {
+    ///
+    /// # Errors
+    /// As [`grow`](Self::grow).
+    pub async fn resize(&mut self, bytes: usize) -> Result<(), ServeError> {
         match bytes.checked_sub(self.bytes) {
             Some(more) => self.grow(more).await,
             None => {
@@ -190,9 +195,11 @@ impl Share {
 }
 
 /// Bytes with their share, which is returned together with them.
-pub(crate) struct Counted<T> {
-    pub(crate) bytes: T,
-    pub(crate) share: Share,
+pub struct Counted<T> {
+    /// The bytes.
+    pub bytes: T,
+    /// Their part of the budget.
+    pub share: Share,
 }
 
 impl AsRef<[u8]> for Counted<Vec<u8>> {
@@ -202,7 +209,11 @@ impl AsRef<[u8]> for Counted<Vec<u8>> {
 }
 
 impl Counted<Rope> {
-    pub(crate) async fn push(&mut self, bytes: &[u8]) -> Result<(), ServeError> {
+    /// Appends bytes once there is room for them.
+    ///
+    /// # Errors
+    /// As [`Share::grow`].
+    pub async fn push(&mut self, bytes: &[u8]) -> Result<(), ServeError> {
         self.share.grow(bytes.len()).await?;
         self.bytes.push(bytes);
         Ok(())
@@ -233,7 +244,7 @@ impl Body for Counted<Rope> {
 }
 
 /// How a body arrives.
-pub(crate) struct Arrival {
+pub struct Arrival {
     pace: Mutex<Pace>,
     held: AtomicUsize,
     gives_way: Notify,
@@ -248,13 +259,13 @@ struct Pace {
 
 impl Arrival {
     /// Marks that the server waits for the client, until the result is dropped.
-    pub(crate) fn wait(&self) -> impl Drop {
+    pub fn wait(&self) -> impl Drop {
         self.pace().waiting_since = Some(Instant::now());
         Turn(self)
     }
 
     /// Some of it has arrived; `held` bytes of it are in memory now.
-    pub(crate) fn received(&self, bytes: usize, held: usize) {
+    pub fn received(&self, bytes: usize, held: usize) {
         let mut pace = self.pace();
         let earned = Duration::from_secs_f64(bytes as f64 / LEAST_BYTES_PER_SECOND as f64);
         pace.credit = (pace.credit + earned).min(GRACE);
@@ -262,7 +273,7 @@ impl Arrival {
     }
 
     /// Ends when the body is given up.
-    pub(crate) async fn given_up(&self) {
+    pub async fn given_up(&self) {
         self.gives_way.notified().await;
     }
 

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::value::RawValue;
 
-use super::error::{InvokeError, Place, TransformError};
-use super::json_path::members;
-use super::settings::{AssembleWith, DataProcessing, JoinSource, Settings};
-use super::split::MiniBatch;
+use crate::error::{InvokeError, Place, TransformError};
+use crate::json_path::members;
+use crate::settings::{AssembleWith, DataProcessing, JoinSource, Settings};
+use crate::split::MiniBatch;
 
 /// Key of the answer in a joined record.
 const OUTPUT_KEY: &str = "SageMakerOutput";
@@ -19,7 +19,7 @@ const INPUT_KEY: &str = "SageMakerInput";
 ///
 /// # Errors
 /// When a record cannot be filtered, the request is refused, or the answers do not belong to the records.
-pub(super) fn transform(
+pub(crate) fn transform(
     settings: &Settings,
     path: &Path,
     batch: MiniBatch,

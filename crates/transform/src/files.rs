@@ -11,9 +11,9 @@ use std::time::UNIX_EPOCH;
 use flate2::bufread::MultiGzDecoder;
 use kokanee_formats::{compression, is_passed_over};
 
-use super::error::TransformError;
-use super::journal::InputState;
-use super::settings::{CompressionType, Settings, SplitType};
+use crate::error::TransformError;
+use crate::journal::InputState;
+use crate::settings::{CompressionType, Settings, SplitType};
 
 /// What SageMaker adds to the name of an input.
 const OUTPUT_SUFFIX: &str = ".out";
@@ -24,15 +24,15 @@ const DEPTH_LIMIT: usize = 32;
 
 /// An input file and its output.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FilePair {
-    pub(super) input: PathBuf,
+pub(crate) struct FilePair {
+    pub(crate) input: PathBuf,
     /// The output's path below the output folder.
-    pub(super) output: String,
+    pub(crate) output: String,
 }
 
 /// The files of `input`, a file or a folder with folders in it, in the order of their paths. Files and folders whose names
 /// begin with a dot or an underscore are passed over, as in channels.
-pub(super) fn list(input: &Path, output: &Path) -> Result<Vec<FilePair>, TransformError> {
+pub(crate) fn list(input: &Path, output: &Path) -> Result<Vec<FilePair>, TransformError> {
     let metadata = look_at(input)?;
     let mut files = Vec::new();
     if metadata.is_dir() {
@@ -61,7 +61,7 @@ pub(super) fn list(input: &Path, output: &Path) -> Result<Vec<FilePair>, Transfo
 }
 
 /// The metadata of an input. A resumed job must be able to read it again, so pipes are refused.
-pub(super) fn look_at(input: &Path) -> Result<fs::Metadata, TransformError> {
+pub(crate) fn look_at(input: &Path) -> Result<fs::Metadata, TransformError> {
     let metadata = match fs::metadata(input) {
         // A dash is stdin elsewhere.
         Err(error) if error.kind() == io::ErrorKind::NotFound && input == Path::new("-") => None,
@@ -133,7 +133,7 @@ fn list_folder(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<
 }
 
 /// What tells whether the input is the same as another time.
-pub(super) fn input_state(path: &Path) -> Result<InputState, TransformError> {
+pub(crate) fn input_state(path: &Path) -> Result<InputState, TransformError> {
     let io = |action| TransformError::io(path, action);
     let metadata = fs::metadata(path).map_err(io("look at the file"))?;
     let real = path.canonicalize().map_err(io("look at the file"))?;
@@ -146,7 +146,7 @@ pub(super) fn input_state(path: &Path) -> Result<InputState, TransformError> {
 }
 
 /// Opens an input, decompressed where the job says so. `passed` counts the bytes read from the disk.
-pub(super) fn open(
+pub(crate) fn open(
     path: &Path,
     settings: &Settings,
     passed: &Arc<AtomicU64>,

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::error::TransformError;
-use super::json_path::JsonPath;
-use crate::codec::MediaType;
+use kokanee_contract::MediaType;
+
+use crate::error::TransformError;
+use crate::json_path::JsonPath;
 
 /// Bytes of the MB that payloads are limited in.
 pub const MEGABYTE: u64 = 1 << 20;
@@ -204,7 +205,7 @@ impl Settings {
 
     /// Everything that what is written depends on. Limits and concurrency are left out: they decide only how much is sent
     /// at a time.
-    pub(super) fn identity(&self) -> BTreeMap<String, String> {
+    pub(crate) fn identity(&self) -> BTreeMap<String, String> {
         let processing = &self.data_processing;
         let pairs = [
             ("content-type", self.content_type.as_str()),
@@ -221,12 +222,12 @@ impl Settings {
     }
 
     /// Whether empty lines stand for no record: nothing is no JSON.
-    pub(super) fn skips_blank_lines(&self) -> bool {
+    pub(crate) fn skips_blank_lines(&self) -> bool {
         is_json_lines(&self.content_type)
     }
 
     /// Whether an answer must have a line for each record of its request.
-    pub(super) fn answers_line_by_line(&self) -> bool {
+    pub(crate) fn answers_line_by_line(&self) -> bool {
         let has_lines = |mime: &str| recommended_split(mime) == SplitType::Line;
         self.split_type == SplitType::Line && has_lines(&self.content_type) && has_lines(&self.accept)
     }
@@ -236,8 +237,8 @@ impl Settings {
 pub fn recommended_split(content_type: &str) -> SplitType {
     match MediaType::of_name(content_type) {
         Some(MediaType::RecordIo) => SplitType::RecordIO,
-        Some(MediaType::JsonLines | MediaType::Text) => SplitType::Line,
-        Some(MediaType::Json) | None => SplitType::None,
+        Some(MediaType::JsonLines | MediaType::Text | MediaType::Csv | MediaType::Libsvm) => SplitType::Line,
+        Some(MediaType::Json | MediaType::Model) | None => SplitType::None,
     }
 }
 

@@ -8,7 +8,7 @@ use kokanee_formats::recordio::RecordIoError;
 use kokanee_formats::{FileError, LockError};
 use thiserror::Error;
 
-use super::settings::SplitType;
+use crate::settings::SplitType;
 
 /// Why a request was not answered.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -103,7 +103,7 @@ impl From<FileError> for TransformError {
 }
 
 impl TransformError {
-    pub(super) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, action, source }
     }

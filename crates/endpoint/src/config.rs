@@ -2,28 +2,36 @@
 
 use std::time::Duration;
 
+use kokanee_http::Bounds;
 use thiserror::Error;
 
-use crate::service::{DEADLINE, REQUEST_MEMORY_BYTES};
-
+/// Bytes of the MB that payloads are limited in.
+pub const MEGABYTE: usize = 1 << 20;
+/// SageMaker waits so long for an answer.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+/// SageMaker waits so long for the answer to a ping.
+pub const PING_LIMIT: Duration = Duration::from_secs(2);
+/// Memory for all requests together, unless a single one may be larger.
+pub const REQUEST_MEMORY_BYTES: usize = 128 << 20;
 /// SageMaker's own default.
 pub const DEFAULT_MAX_PAYLOAD_MB: u64 = 6;
+/// The largest body of a backend that says nothing else.
+pub const DEFAULT_BODY_BYTES: usize = DEFAULT_MAX_PAYLOAD_MB as usize * MEGABYTE;
 /// SageMaker's own bound for `MaxPayloadInMB`; also the most that is held in memory of a body where there is no limit.
 pub const MAX_PAYLOAD_MB: u64 = 100;
 /// A second request is read and checked while the first is decoded; more than a few only take memory.
 const DEFAULT_CONCURRENT_TRANSFORMS: u32 = 4;
 /// SageMaker's own bound.
 const MAX_CONCURRENT_TRANSFORMS: u32 = 100;
-/// Half of the files that a process may commonly have open.
-const DEFAULT_MAX_CONNECTIONS: usize = 512;
 /// How long batch transform waits for an answer, unless it is told otherwise (`InvocationsTimeoutInSeconds`).
 const BATCH_DEADLINE: Duration = Duration::from_secs(600);
 
 /// How a server behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// The largest body, in units of 1,048,576 bytes; 0 for any length.
-    pub max_payload_mb: u64,
+    /// The largest body, in units of 1,048,576 bytes; 0 for any length. Where it is not set, batch transform is told SageMaker's 6,
+    /// and a backend takes what it takes by default.
+    pub max_payload_mb: Option<u64>,
     /// What batch transform should send.
     pub batch_strategy: BatchStrategy,
     /// How many requests batch transform should have open, 1 to 100.
@@ -34,39 +42,8 @@ pub struct ServerSettings {
     pub url_prefix: String,
     /// Whether messages that may quote a request are written to the log.
     pub log_text: bool,
-    /// How long clients are waited for.
-    pub patience: Patience,
-    /// Connections at a time. Each may hold a head and its share of the memory for bodies.
-    pub max_connections: usize,
-}
-
-/// How long clients are waited for. A client that does not do its part in time is given up, so that it cannot keep what others
-/// could use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// For the whole head of a request, and for the next request on a connection.
-    pub head: Duration,
-    /// For further bytes of a body.
-    pub body_idle: Duration,
-    /// For a whole body, however steadily it drips, unless bodies may have any length.
-    pub body: Duration,
-    /// For taking some of an answer.
-    pub write: Duration,
-    /// For all that was begun, when the server is told to stop.
-    pub drain: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            head: Duration::from_secs(20),
-            body_idle: Duration::from_secs(30),
-            body: Duration::from_secs(60),
-            write: Duration::from_secs(30),
-            // SageMaker sends SIGKILL 30 seconds after SIGTERM.
-            drain: Duration::from_secs(30),
-        }
-    }
+    /// Bounds of its connections.
+    pub bounds: Bounds,
 }
 
 /// How many records a request of batch transform holds.
@@ -96,14 +73,13 @@ pub struct SettingsError(pub Vec<String>);
 impl Default for ServerSettings {
     fn default() -> Self {
         Self {
-            max_payload_mb: DEFAULT_MAX_PAYLOAD_MB,
+            max_payload_mb: None,
             batch_strategy: BatchStrategy::MultiRecord,
             max_concurrent_transforms: DEFAULT_CONCURRENT_TRANSFORMS,
             deadline: DEADLINE,
             url_prefix: String::new(),
             log_text: false,
-            patience: Patience::default(),
-            max_connections: DEFAULT_MAX_CONNECTIONS,
+            bounds: Bounds::default(),
         }
     }
 }
@@ -139,7 +115,12 @@ impl ServerSettings {
         take(
             "SAGEMAKER_MAX_PAYLOAD_IN_MB",
             "a whole number from 0 (any length) to 100",
-            Box::new(|value| store(max_payload_mb, value, 0..=MAX_PAYLOAD_MB)),
+            Box::new(|value| {
+                let mut given = 0;
+                let is_valid = store(&mut given, value, 0..=MAX_PAYLOAD_MB);
+                *max_payload_mb = is_valid.then_some(given);
+                is_valid
+            }),
         );
         take(
             "SAGEMAKER_BATCH_STRATEGY",
@@ -165,25 +146,30 @@ impl ServerSettings {
         if faults.is_empty() { Ok(settings) } else { Err(SettingsError(faults)) }
     }
 
-    /// The largest body in bytes; `None` for any length.
-    pub(crate) fn max_payload_bytes(&self) -> Option<usize> {
-        (self.max_payload_mb > 0).then(|| bytes(self.max_payload_mb))
+    /// The payload limit that batch transform is told.
+    pub(crate) fn payload_mb(&self) -> u64 {
+        self.max_payload_mb.unwrap_or(DEFAULT_MAX_PAYLOAD_MB)
     }
 
-    /// The largest body that is held in memory as a whole.
-    pub(crate) fn max_held_bytes(&self) -> usize {
-        self.max_payload_bytes().unwrap_or(bytes(MAX_PAYLOAD_MB))
+    /// Whether bodies may have any length.
+    pub(crate) fn takes_any_length(&self) -> bool {
+        self.max_payload_mb == Some(0)
     }
 
-    /// Memory for all requests together. One request may take half of it; the largest body with its instances needs more than twice
-    /// its size.
-    pub fn memory_bytes(&self) -> usize {
-        REQUEST_MEMORY_BYTES.max(5 * self.max_held_bytes())
+    /// The largest body in bytes that is held in memory as a whole; `default` where nothing is set.
+    pub fn max_held_bytes(&self, default: usize) -> usize {
+        match self.max_payload_mb {
+            None => default,
+            Some(0) => MAX_PAYLOAD_MB as usize * MEGABYTE,
+            Some(megabytes) => usize::try_from(megabytes << 20).unwrap_or(usize::MAX),
+        }
     }
-}
 
-fn bytes(megabytes: u64) -> usize {
-    usize::try_from(megabytes << 20).unwrap_or(usize::MAX)
+    /// Memory for all requests together, where bodies have at most `default` bytes unless it is set. One request may take half of
+    /// it; the largest body with what becomes of it needs more than twice its size.
+    pub fn memory_bytes(&self, default: usize) -> usize {
+        REQUEST_MEMORY_BYTES.max(5 * self.max_held_bytes(default))
+    }
 }
 
 fn store<N: std::str::FromStr + PartialOrd>(
@@ -231,7 +217,7 @@ mod tests {
             ("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "8"),
         ];
         let expected = ServerSettings {
-            max_payload_mb: 0,
+            max_payload_mb: Some(0),
             batch_strategy: BatchStrategy::SingleRecord,
             max_concurrent_transforms: 8,
             deadline: BATCH_DEADLINE,

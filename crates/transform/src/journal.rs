@@ -12,7 +12,7 @@ use kokanee_formats::atomic_file::{make_folders, sync_folder};
 use kokanee_formats::{AtomicFile, FolderLock};
 use serde::{Deserialize, Serialize};
 
-use super::error::TransformError;
+use crate::error::TransformError;
 
 /// Name of the list in the output folder.
 pub const JOURNAL_FILE: &str = ".kokanee-transform.jsonl";
@@ -22,29 +22,29 @@ const FORMAT: u32 = 1;
 
 /// A finished file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Finished {
+pub(crate) struct Finished {
     format: u32,
     /// Path below the output folder.
-    pub(super) output: String,
-    pub(super) output_bytes: u64,
-    pub(super) records: u64,
-    pub(super) input: InputState,
+    pub(crate) output: String,
+    pub(crate) output_bytes: u64,
+    pub(crate) records: u64,
+    pub(crate) input: InputState,
     /// Settings and model by name.
-    pub(super) job: BTreeMap<String, String>,
+    pub(crate) job: BTreeMap<String, String>,
 }
 
 /// What tells whether an input file is still the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct InputState {
+pub(crate) struct InputState {
     /// Absolute path.
-    pub(super) path: String,
-    pub(super) bytes: u64,
+    pub(crate) path: String,
+    pub(crate) bytes: u64,
     /// Time of the last change since 1970, in nanoseconds; 0 where the system does not tell.
-    pub(super) modified_ns: u64,
+    pub(crate) modified_ns: u64,
 }
 
 impl Finished {
-    pub(super) fn new(
+    pub(crate) fn new(
         output: String,
         output_bytes: u64,
         records: u64,
@@ -56,7 +56,7 @@ impl Finished {
 }
 
 /// The list of an output folder, locked for this process.
-pub(super) struct Journal {
+pub(crate) struct Journal {
     file: File,
     path: PathBuf,
     /// Held as long as the list is open.
@@ -70,7 +70,7 @@ impl Journal {
     ///
     /// # Errors
     /// When another process has it open, or it is damaged elsewhere than in a last line that was never finished.
-    pub(super) fn open(folder: &Path) -> Result<Self, TransformError> {
+    pub(crate) fn open(folder: &Path) -> Result<Self, TransformError> {
         let lock = FolderLock::acquire(folder)?;
         let path = folder.join(JOURNAL_FILE);
         let io = |action| TransformError::io(&path, action);
@@ -103,19 +103,19 @@ impl Journal {
     }
 
     /// What a user should know of the folder.
-    pub(super) fn warning(&self) -> Option<&str> {
+    pub(crate) fn warning(&self) -> Option<&str> {
         self.lock.warning()
     }
 
     /// Begins an output below the folder. What a killed process leaves of it is removed by the next job.
-    pub(super) fn begin(&mut self, path: &Path) -> Result<AtomicFile, TransformError> {
+    pub(crate) fn begin(&mut self, path: &Path) -> Result<AtomicFile, TransformError> {
         let folder = path.parent().unwrap_or(Path::new("."));
         make_folders(folder).map_err(TransformError::io(folder, "make the folder"))?;
         Ok(self.lock.begin_file(path)?)
     }
 
     /// What is known of an output, whether or not the file is still there.
-    pub(super) fn get(&self, output: &str) -> Option<&Finished> {
+    pub(crate) fn get(&self, output: &str) -> Option<&Finished> {
         self.entries.get(output)
     }
 
@@ -123,7 +123,7 @@ impl Journal {
     ///
     /// # Errors
     /// When the system refuses.
-    pub(super) fn add(&mut self, entry: Finished) -> Result<(), TransformError> {
+    pub(crate) fn add(&mut self, entry: Finished) -> Result<(), TransformError> {
         let mut line = serde_json::to_vec(&entry).map_err(|error| {
             TransformError::io(&self.path, "write the list of finished files")(error.into())
         })?;

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use kokanee_formats::recordio::RecordWriter;
 use proptest::prelude::*;
 
-use super::super::ordered;
-use super::super::records;
-use super::super::split::{MiniBatch, MiniBatches};
 use super::*;
+use crate::ordered;
+use crate::records;
+use crate::split::{MiniBatch, MiniBatches};
 
 fn split(bytes: &[u8], settings: &Settings) -> Result<Vec<MiniBatch>, TransformError> {
     let input = Box::new(Cursor::new(bytes.to_vec()));

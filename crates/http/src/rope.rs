@@ -8,13 +8,14 @@ const PIECE_BYTES: usize = 1 << 16;
 
 /// Bytes in pieces.
 #[derive(Default)]
-pub(crate) struct Rope {
+pub struct Rope {
     pieces: VecDeque<Vec<u8>>,
     length: usize,
 }
 
 impl Rope {
-    pub(crate) fn push(&mut self, mut bytes: &[u8]) {
+    /// Appends bytes.
+    pub fn push(&mut self, mut bytes: &[u8]) {
         self.length += bytes.len();
         while !bytes.is_empty() {
             if self.pieces.back().is_none_or(|piece| piece.len() == PIECE_BYTES) {
@@ -27,23 +28,30 @@ impl Rope {
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// Bytes in all pieces.
+    pub fn len(&self) -> usize {
         self.length
     }
 
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+    /// Whether there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The pieces in their order.
+    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         self.pieces.iter().map(Vec::as_slice)
     }
 
     /// Takes the first piece away.
-    pub(crate) fn pop(&mut self) -> Option<Vec<u8>> {
+    pub fn pop(&mut self) -> Option<Vec<u8>> {
         let piece = self.pieces.pop_front()?;
         self.length -= piece.len();
         Some(piece)
     }
 
     /// All bytes together. No piece is kept longer than it is needed.
-    pub(crate) fn into_vec(mut self) -> Vec<u8> {
+    pub fn into_vec(mut self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.length);
         while let Some(piece) = self.pop() {
             bytes.extend_from_slice(&piece);

@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use kokanee_formats::AtomicFile;
 use kokanee_formats::atomic_file::make_folders;
 
-use super::error::{InvokeError, TransformError};
-use super::files::{self, FilePair};
-use super::journal::{Finished, InputState, Journal};
-use super::ordered::{self, Feed};
-use super::records;
-use super::settings::Settings;
-use super::split::{MiniBatch, MiniBatches};
+use crate::error::{InvokeError, TransformError};
+use crate::files::{self, FilePair};
+use crate::journal::{Finished, InputState, Journal};
+use crate::ordered::{self, Feed};
+use crate::records;
+use crate::settings::Settings;
+use crate::split::{MiniBatch, MiniBatches};
 
 /// What to transform, and where to.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use std::thread;
 const PIECES_PER_WORKER: usize = 2;
 
 /// How many pieces are at most on the way between `produce` and `take`.
-pub(super) const fn most_on_the_way(workers: usize) -> usize {
+pub(crate) const fn most_on_the_way(workers: usize) -> usize {
     workers * PIECES_PER_WORKER
 }
 
@@ -19,7 +19,7 @@ pub(super) const fn most_on_the_way(workers: usize) -> usize {
 ///
 /// # Errors
 /// The first that `take` gives; it ends the whole.
-pub(super) fn run<T: Send, A: Send, E>(
+pub(crate) fn run<T: Send, A: Send, E>(
     workers: usize,
     produce: impl FnOnce(&mut Feed<T, A>) + Send,
     work: impl Fn(T) -> A + Sync,
@@ -51,7 +51,7 @@ pub(super) fn run<T: Send, A: Send, E>(
 }
 
 /// Where pieces are fed into.
-pub(super) struct Feed<T, A> {
+pub(crate) struct Feed<T, A> {
     places: SyncSender<()>,
     tasks: SyncSender<(u64, T)>,
     results: Sender<Message<A>>,
@@ -60,13 +60,13 @@ pub(super) struct Feed<T, A> {
 
 impl<T, A> Feed<T, A> {
     /// Feeds a piece of work, once there is a place. False when nothing more is wanted.
-    pub(super) fn work(&mut self, task: T) -> bool {
+    pub(crate) fn work(&mut self, task: T) -> bool {
         self.next += 1;
         self.places.send(()).is_ok() && self.tasks.send((self.next - 1, task)).is_ok()
     }
 
     /// Feeds what needs no work. False when nothing more is wanted.
-    pub(super) fn pass(&mut self, result: A) -> bool {
+    pub(crate) fn pass(&mut self, result: A) -> bool {
         self.next += 1;
         self.places.send(()).is_ok() && self.results.send(Message::Done(self.next - 1, result)).is_ok()
     }

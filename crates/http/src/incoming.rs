@@ -6,28 +6,32 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 
-use crate::config::Patience;
 use crate::error::{Code, ServeError};
 use crate::memory::{Arrival, Counted, LEAST_BYTES_PER_SECOND, Share};
 use crate::rope::Rope;
+use crate::settings::Patience;
 
 /// A body that is too large is still taken in for a moment, so that the client gets to read why it is refused.
 const DISCARD_LIMIT: Duration = Duration::from_secs(2);
 const DISCARD_BYTES: usize = 64 << 20;
 
 /// A body.
-pub(crate) struct Incoming {
+pub struct Incoming {
     body: Body,
     patience: Patience,
 }
 
 impl Incoming {
-    pub(crate) fn new(body: Body, patience: Patience) -> Self {
+    /// A body whose client is waited for as `patience` says.
+    pub fn new(body: Body, patience: Patience) -> Self {
         Self { body, patience }
     }
 
     /// The next bytes; none at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ServeError> {
+    ///
+    /// # Errors
+    /// 408 where no byte arrives for a while, 400 where the body breaks off.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ServeError> {
         loop {
             let frame =
                 tokio::time::timeout(self.patience.body_idle, self.body.frame()).await.map_err(|_| {
@@ -53,7 +57,10 @@ impl Incoming {
     }
 
     /// The same, unless the body is given up because it arrives too slowly. Nothing is lost where this is dropped while it waits.
-    pub(crate) async fn next_of(&mut self, arrival: &Arrival) -> Result<Option<Bytes>, ServeError> {
+    ///
+    /// # Errors
+    /// As [`next`](Self::next); 408 where other requests need the memory of a body that arrives slowly.
+    pub async fn next_of(&mut self, arrival: &Arrival) -> Result<Option<Bytes>, ServeError> {
         let _turn = arrival.wait();
         tokio::select! {
             biased;
@@ -63,7 +70,10 @@ impl Incoming {
     }
 
     /// The whole body, of at most `limit` bytes. `share` grows with it.
-    pub(crate) async fn whole(mut self, limit: usize, share: Share) -> Result<Counted<Rope>, ServeError> {
+    ///
+    /// # Errors
+    /// As [`next_of`](Self::next_of) and [`Share::grow`]; 413 where the body is longer, 408 where it is not whole in time.
+    pub async fn whole(mut self, limit: usize, share: Share) -> Result<Counted<Rope>, ServeError> {
         let patience = self.patience.body;
         let arrival = share.arrival();
         let read = async {
@@ -87,7 +97,7 @@ impl Incoming {
     }
 
     /// Takes in the rest of a body that is refused, as far as that is bearable.
-    pub(crate) async fn discard(mut self) {
+    pub async fn discard(mut self) {
         let rest = async {
             let mut left = DISCARD_BYTES;
             while let Ok(Some(bytes)) = self.next().await {
@@ -109,7 +119,8 @@ fn too_slow() -> ServeError {
     ServeError::new(Code::RequestTimeout, message)
 }
 
-pub(crate) fn too_large(limit: usize) -> ServeError {
+/// The answer to a body of more than `limit` bytes.
+pub fn too_large(limit: usize) -> ServeError {
     let message = format!(
         "the body has more than {limit} bytes, the most that is taken (MaxPayloadInMB); send it in parts, or start the server \
          with a larger --max-payload-mb"

@@ -1,9 +1,11 @@
-//! Connections, and the life of the server: it listens at once, loads, serves, drains.
+//! Connections: they are taken, bounded, served, and finished at the end.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use hyper::body::Incoming;
@@ -12,14 +14,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower_service::Service as _;
 
-use crate::app::{App, Phase, router};
-use crate::config::ServerSettings;
+use crate::answer::journaled;
 use crate::error::{Code, ServeError};
 use crate::metrics::Metrics;
-use crate::service::Service;
+use crate::settings::{Bounds, Patience};
+use crate::site::Site;
 use crate::timed_stream::TimedStream;
 
 /// The largest request head, in bytes.
@@ -28,38 +30,21 @@ const MAX_HEAD_BYTES: usize = 32 << 10;
 const MAX_BUFFER_BYTES: usize = 64 << 10;
 /// After an error of accepting (no file descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
 /// A server that listens, and does not serve yet.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
 }
 
-/// Why a service could not be loaded: a [`crate::ServiceError`], or what the caller has against the model.
-pub type LoadError = Box<dyn std::error::Error + Send + Sync>;
-
-/// A server that could not go on.
+/// An address that cannot be listened on.
 #[derive(Debug, Error)]
-pub enum ServerError {
-    /// The address cannot be used.
-    #[error("cannot listen on {address}: {source}{}", hint(.source))]
-    Bind {
-        /// Host and port.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// There is no model to be served.
-    #[error(transparent)]
-    Load(LoadError),
-    /// The system has no thread to load it with.
-    #[error("the system refused to start a thread: {0}")]
-    Thread(#[source] std::io::Error),
-    /// The decoder failed, and could not be made anew.
-    #[error("the decoder failed and could not be made anew; the log says why")]
-    Broken,
-    /// Loading the model ended without a result.
-    #[error("loading the model failed; the log says why")]
-    Loading,
+#[error("cannot listen on {address}: {source}{}", hint(.source))]
+pub struct BindError {
+    /// Host and port.
+    pub address: SocketAddr,
+    /// What the system said.
+    pub source: std::io::Error,
 }
 
 fn hint(error: &std::io::Error) -> &'static str {
@@ -88,14 +73,14 @@ impl Server {
     ///
     /// # Errors
     /// When the address is taken or not ours.
-    pub async fn bind(host: IpAddr, port: u16) -> Result<Self, ServerError> {
+    pub async fn bind(host: IpAddr, port: u16) -> Result<Self, BindError> {
         let address = SocketAddr::new(host, port);
         let bind = async {
             let listener = TcpListener::bind(address).await?;
             let address = listener.local_addr()?;
             Ok(Self { listener, address })
         };
-        bind.await.map_err(|source| ServerError::Bind { address, source })
+        bind.await.map_err(|source| BindError { address, source })
     }
 
     /// Where it listens.
@@ -103,36 +88,26 @@ impl Server {
         self.address
     }
 
-    /// Loads by `load` while it answers that it does, then serves until `stop` counts 1, and finishes what it has begun. A
-    /// count of 2 ends it at once.
+    /// Answers requests until `work` ends, then finishes what it has begun. Where `stop` counts 2, that is ended at once.
     ///
     /// # Errors
-    /// When loading fails, or the decoder does for good.
-    pub async fn run(
+    /// Those of `work`; nothing is finished then.
+    pub async fn run<E>(
         self,
-        settings: ServerSettings,
-        metrics: Arc<Metrics>,
-        load: impl FnOnce() -> Result<Service, LoadError> + Send + 'static,
+        shell: Shell,
+        work: impl Future<Output = Result<(), E>>,
         mut stop: watch::Receiver<u32>,
-    ) -> Result<Ended, ServerError> {
-        let app = Arc::new(App::new(settings, metrics));
+    ) -> Result<Ended, E> {
+        let Shell { router, site, metrics, bounds } = shell;
         let connections = Connections {
-            app: Arc::clone(&app),
-            router: router(Arc::clone(&app)),
-            places: Arc::new(Semaphore::new(app.settings.max_connections)),
+            router: journaled(router, Arc::clone(&site), Arc::clone(&metrics)),
+            site,
+            metrics,
+            bounds,
+            places: Arc::new(Semaphore::new(bounds.max_connections)),
             draining: watch::Sender::new(false),
         };
-        let (loaded, mut loading) = oneshot::channel();
-        std::thread::Builder::new()
-            .name("kokanee-load".to_owned())
-            .spawn(move || {
-                // Nobody waits any longer where the server was told to stop.
-                let _ = loaded.send(load());
-            })
-            .map_err(ServerError::Thread)?;
-        let started = Instant::now();
-        let mut is_loading = true;
-        let mut broken = watch::Sender::new(false).subscribe();
+        let mut work = pin!(work);
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
@@ -142,27 +117,35 @@ impl Server {
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
-                result = &mut loading, if is_loading => {
-                    is_loading = false;
-                    let service = result.map_err(|_| ServerError::Loading)?.map_err(ServerError::Load)?;
-                    app.metrics.loaded(started.elapsed());
-                    broken = service.broken();
-                    app.enter(Phase::Ready(Arc::new(service)));
-                    tracing::info!(address = %self.address, "ready");
+                ended = &mut work => {
+                    ended?;
+                    break;
                 }
-                Ok(()) = broken.changed(), if !is_loading => return Err(ServerError::Broken),
-                _ = stop.wait_for(|&count| count > 0) => break,
             }
         }
         drop(self.listener);
-        Ok(connections.drain(&app, &mut stop).await)
+        Ok(connections.drain(&mut stop).await)
     }
+}
+
+/// What a server answers with, and within which bounds.
+pub struct Shell {
+    /// The routes. Handlers find the request's [`Journal`](crate::Journal) as the extension `Arc<Journal>`.
+    pub router: Router,
+    /// What the server says about itself.
+    pub site: Arc<dyn Site>,
+    /// Where requests are counted.
+    pub metrics: Arc<Metrics>,
+    /// Bounds of its connections.
+    pub bounds: Bounds,
 }
 
 /// The open connections.
 struct Connections {
-    app: Arc<App>,
-    router: axum::Router,
+    router: Router,
+    site: Arc<dyn Site>,
+    metrics: Arc<Metrics>,
+    bounds: Bounds,
     places: Arc<Semaphore>,
     draining: watch::Sender<bool>,
 }
@@ -171,7 +154,7 @@ impl Connections {
     fn take(&self, stream: TcpStream) {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             // Best effort: a new connection has room for so few bytes.
-            let _ = stream.try_write(no_connection_left().as_bytes());
+            let _ = stream.try_write(no_connection_left(&*self.site).as_bytes());
             return;
         };
         // Answers are written whole, so waiting for more to send would only delay them.
@@ -180,36 +163,35 @@ impl Connections {
             stream,
             self.router.clone(),
             self.draining.subscribe(),
-            Arc::clone(&self.app),
+            Arc::clone(&self.metrics),
+            self.bounds.patience,
             place,
         ));
     }
 
-    async fn drain(self, app: &App, stop: &mut watch::Receiver<u32>) -> Ended {
-        // Those who hold the service go on with it.
-        app.enter(Phase::Draining);
+    async fn drain(self, stop: &mut watch::Receiver<u32>) -> Ended {
         self.draining.send_replace(true);
-        let all = app.settings.max_connections;
+        let all = self.bounds.max_connections;
         let at_work = || all - self.places.available_permits();
         tracing::info!(connections = at_work(), "draining");
         let all = u32::try_from(all).unwrap_or(u32::MAX);
         tokio::select! {
             _ = self.places.acquire_many(all) => Ended::Drained,
             _ = stop.wait_for(|&count| count > 1) => Ended::Forced(at_work()),
-            () = tokio::time::sleep(app.settings.patience.drain) => Ended::Abandoned(at_work()),
+            () = tokio::time::sleep(self.bounds.patience.drain) => Ended::Abandoned(at_work()),
         }
     }
 }
 
 async fn serve(
     stream: TcpStream,
-    router: axum::Router,
+    router: Router,
     mut draining: watch::Receiver<bool>,
-    app: Arc<App>,
+    metrics: Arc<Metrics>,
+    patience: Patience,
     _place: OwnedSemaphorePermit,
 ) {
-    let patience = app.settings.patience;
-    app.metrics.connections.inc();
+    metrics.connections.inc();
     let service = service_fn(move |request: Request<Incoming>| router.clone().call(request.map(Body::new)));
     let stream = TokioIo::new(TimedStream::new(stream, patience.write));
     let connection = http1::Builder::new()
@@ -230,7 +212,7 @@ async fn serve(
         // The other side's doing: malformed or endless heads, connections cut.
         tracing::debug!(%error, "a connection ended early");
     }
-    app.metrics.connections.dec();
+    metrics.connections.dec();
 }
 
 /// Waits until the server drains.
@@ -239,10 +221,11 @@ async fn told(draining: &mut watch::Receiver<bool>) {
 }
 
 /// The answer to a connection too many, which is not read.
-fn no_connection_left() -> String {
-    let body = ServeError::new(Code::Unavailable, "all connections are in use; try again in 1 s").to_json();
+fn no_connection_left(site: &dyn Site) -> String {
+    let error = ServeError::new(Code::Unavailable, "all connections are in use; try again in 1 s");
+    let (content_type, body) = site.envelope(&error);
     format!(
-        "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-type: application/json\r\n\
+        "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-type: {content_type}\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
     )
