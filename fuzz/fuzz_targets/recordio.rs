@@ -1,8 +1,8 @@
 //! Frames and records from anybody: no panic, and what was read and is written again reads the same.
 #![no_main]
 
+use kokanee_formats::recordio::RecordReader;
 use kokanee_seq2seq_data::record::{SequencePair, TargetRule};
-use kokanee_seq2seq_data::recordio::RecordReader;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -2,16 +2,17 @@
 //! body was cut.
 #![no_main]
 
-use kokanee_seq2seq_serve::codec::{MediaType, Placed, Reader};
+use kokanee_http::ServeError;
+use kokanee_seq2seq_serve::codec::{Form, Placed, Reader};
 use libfuzzer_sys::fuzz_target;
 
-const TYPES: [MediaType; 4] = [MediaType::Json, MediaType::JsonLines, MediaType::RecordIo, MediaType::Text];
+const FORMS: [Form; 4] = [Form::Json, Form::JsonLines, Form::RecordIo, Form::Text];
 
 fuzz_target!(|bytes: &[u8]| {
     let [which, step, body @ ..] = bytes else { return };
-    let media = TYPES[usize::from(*which) % TYPES.len()];
-    let whole = Reader::read_all(media, body);
-    let pieces = read_in_pieces(media, body, usize::from(*step) + 1);
+    let form = FORMS[usize::from(*which) % FORMS.len()];
+    let whole = Reader::read_all(form, body);
+    let pieces = read_in_pieces(form, body, usize::from(*step) + 1);
     match (&whole, &pieces) {
         (Ok(whole), Ok(pieces)) => assert_eq!(whole, pieces),
         (Err(whole), Err(pieces)) => assert_eq!(whole.code, pieces.code),
@@ -19,8 +20,8 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-fn read_in_pieces(media: MediaType, body: &[u8], step: usize) -> Result<Vec<Placed>, kokanee_seq2seq_serve::ServeError> {
-    let mut reader = Reader::new(media);
+fn read_in_pieces(form: Form, body: &[u8], step: usize) -> Result<Vec<Placed>, ServeError> {
+    let mut reader = Reader::new(form);
     let mut all = Vec::new();
     for piece in body.chunks(step) {
         reader.push(piece);

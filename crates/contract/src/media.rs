@@ -179,6 +179,11 @@ impl Range {
     }
 }
 
+/// Whether a text has the form of a media type, in the table or not.
+pub fn is_media_type(text: &str) -> bool {
+    parse(text).is_some()
+}
+
 /// Parses a media type or range. White space may stand around semicolons (RFC 9110, 5.6.6), which the parser does not know.
 fn parse(text: &str) -> Option<Mime> {
     text.split(';').map(str::trim).collect::<Vec<_>>().join(";").parse().ok()

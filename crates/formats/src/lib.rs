@@ -13,7 +13,9 @@
 //!
 //! | module | form |
 //! |---|---|
+//! | [`text_lines`] | lines of text, plain or compressed with gzip |
 //! | [`csv`] | rows of numbers as text |
+//! | [`recordio`] | records one after another, in frames |
 //! | [`record`] | the protobuf message of an observation |
 //! | [`numeric`] | the row of numbers in such a message |
 //! | [`rows`] | a batch of rows in memory, dense or sparse |
@@ -30,7 +32,9 @@ pub mod folder_update;
 pub mod link;
 pub mod numeric;
 pub mod record;
+pub mod recordio;
 pub mod rows;
+pub mod text_lines;
 mod utc;
 pub mod version;
 

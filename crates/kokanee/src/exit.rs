@@ -14,9 +14,9 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use anyhow::Result;
-use kokanee_seq2seq_serve::ServerError;
-use kokanee_seq2seq_serve::transform::InvokeError;
+use kokanee_endpoint::ServerError;
 use kokanee_seq2seq_train::TrainError;
+use kokanee_transform::InvokeError;
 
 const OUTSIDE: u8 = 1;
 const OUR_FAULT: u8 = 70;
@@ -97,7 +97,7 @@ pub(crate) fn is_our_fault(error: &anyhow::Error) -> bool {
         cause.is::<InternalFault>()
             || cause.downcast_ref::<TrainError>().is_some_and(|error| !error.is_user_error())
             || cause.downcast_ref::<InvokeError>().is_some_and(|error| error.is_internal)
-            || matches!(cause.downcast_ref(), Some(ServerError::Broken | ServerError::Loading))
+            || matches!(cause.downcast_ref(), Some(ServerError::Broken(_) | ServerError::Loading))
     })
 }
 
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_server_that_broke_down_is_our_fault_and_one_without_a_model_is_not() {
-        check(ServerError::Broken.into(), "the log says why", OUR_FAULT);
+        check(ServerError::Broken("it failed".to_owned()).into(), "it failed; the log says why", OUR_FAULT);
         check(anyhow::Error::from(ServerError::Loading).context("x"), "the log says why", OUR_FAULT);
         check(ServerError::Load("no model".into()).into(), "no model", OUTSIDE);
     }

@@ -5,9 +5,7 @@ use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use kokanee_seq2seq_data::DataError;
-use kokanee_seq2seq_data::error::TextFault;
-use kokanee_seq2seq_data::text::{MAX_LINE_BYTES, TextBytes};
+use kokanee_formats::text_lines::{MAX_LINE_BYTES, TextBytes, TextError, TextFault};
 
 const BUFFER_BYTES: usize = 1 << 17;
 
@@ -38,7 +36,7 @@ impl TextInput {
         let name = name.into();
         match TextBytes::new(input) {
             Ok(input) => Ok(Self { name, input: BufReader::with_capacity(BUFFER_BYTES, input), lines: 0 }),
-            Err(fault) => Err(DataError::Text { path: name, line: 1, byte: 1, fault }.into()),
+            Err(fault) => Err(TextError::Line { path: name, line: 1, byte: 1, fault }.into()),
         }
     }
 
@@ -106,7 +104,7 @@ impl TextInput {
     }
 
     fn fault(&self, byte: u64, fault: TextFault) -> anyhow::Error {
-        DataError::Text { path: self.name.clone(), line: self.lines + 1, byte, fault }.into()
+        TextError::Line { path: self.name.clone(), line: self.lines + 1, byte, fault }.into()
     }
 }
 

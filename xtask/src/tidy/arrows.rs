@@ -8,15 +8,21 @@ use crate::workspace::Package;
 const ARROWS: &[(&str, &[&str])] = &[
     ("contract", &[]),
     ("formats", &[]),
+    ("http", &["formats", "contract"]),
+    ("transform", &["formats", "contract"]),
+    ("endpoint", &["http", "formats", "contract"]),
     ("kernels", &[]),
     ("testkit", &[]),
     ("tensor", &["kernels"]),
     ("seq2seq-data", &["formats"]),
     ("seq2seq-nn", &["tensor", "kernels", "formats", "contract"]),
     ("seq2seq-train", &["seq2seq-nn", "tensor", "kernels", "seq2seq-data", "formats", "contract"]),
-    ("seq2seq-serve", &["seq2seq-nn", "tensor", "kernels", "seq2seq-data", "formats", "contract"]),
+    (
+        "seq2seq-serve",
+        &["seq2seq-nn", "tensor", "kernels", "seq2seq-data", "endpoint", "http", "formats", "contract"],
+    ),
     ("kmeans", &["kernels", "formats"]),
-    ("control", &["formats", "contract"]),
+    ("control", &["http", "transform", "formats", "contract"]),
     (
         "kokanee",
         &[
@@ -29,6 +35,9 @@ const ARROWS: &[(&str, &[&str])] = &[
             "seq2seq-train",
             "seq2seq-serve",
             "kmeans",
+            "http",
+            "transform",
+            "endpoint",
             "control",
         ],
     ),
@@ -147,7 +156,7 @@ mod tests {
             "kokanee-control",
             &[("kokanee-seq2seq-nn", false)],
             LINTS,
-            &[(0, "may use formats, contract;")],
+            &[(0, "may use http, transform, formats, contract;")],
         );
         check_one(
             "kokanee-seq2seq-nn",

@@ -5,10 +5,10 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use kokanee_formats::folder_update::finish_before_listing;
+use kokanee_formats::recordio::MAGIC;
 use kokanee_formats::{compression, is_passed_over};
 
 use crate::error::{ChannelFault, DataError};
-use crate::recordio::MAGIC;
 
 /// Endings of names that a data file may have, besides none and numbers (`part-00000`, `train.rec.1`).
 const DATA_ENDINGS: &[&str] = &["rec", "recordio", "pb", "pbr", "protobuf", "data", "bin"];

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use kokanee_formats::recordio::{RawRecord, RecordReader};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -9,7 +10,6 @@ use crate::channel::ChannelFiles;
 use crate::error::{ChannelFault, DataError, RecordFault};
 use crate::random::{combine, mix};
 use crate::record::{SOURCE, SequencePair, TARGET, TargetRule, decode_raw, located};
-use crate::recordio::{RawRecord, RecordReader};
 use crate::threads;
 use crate::vocab::PAD_ID;
 
@@ -232,11 +232,11 @@ impl Corpus {
         loop {
             // A faulty frame is told only after the records before it, as if they were read one by one.
             let mut raw = Vec::with_capacity(BATCH);
-            let mut end = Ok(false);
+            let mut end: Result<bool, DataError> = Ok(false);
             while raw.len() < BATCH {
                 match records.next() {
                     Some(Ok(record)) => raw.push(record),
-                    Some(Err(error)) => end = Err(error),
+                    Some(Err(error)) => end = Err(error.into()),
                     None => end = Ok(true),
                 }
                 if !matches!(end, Ok(false)) {

@@ -7,6 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use kokanee_formats::compression::Compression;
+use kokanee_formats::recordio::RecordIoError;
+use kokanee_formats::text_lines::TextError;
 use thiserror::Error;
 
 use crate::lexicon::LexiconFault;
@@ -24,18 +26,9 @@ pub enum DataError {
         /// The system's answer.
         source: io::Error,
     },
-    /// A RecordIO frame is damaged, or the file is not RecordIO.
-    #[error("{path}: record {record} at byte {offset}: {fault}")]
-    Frame {
-        /// The file.
-        path: PathBuf,
-        /// Number of the record, from 1.
-        record: u64,
-        /// Where the record's first frame begins, in bytes from the start of the file.
-        offset: u64,
-        /// What is wrong with it.
-        fault: FrameFault,
-    },
+    /// A file of records that cannot be read, or is not RecordIO.
+    #[error(transparent)]
+    RecordIo(#[from] RecordIoError),
     /// A record's content is not a pair of sequences of word ids.
     #[error("{path}: record {record} at byte {offset}: {fault}")]
     Record {
@@ -74,9 +67,12 @@ pub enum DataError {
         /// What is wrong with it.
         fault: LexiconFault,
     },
-    /// A line of a text file that cannot be read as text.
+    /// A text file that cannot be read, or is not text.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// A line of a text file that is not what the file should hold.
     #[error("{path}:{line}:{byte}: {fault}")]
-    Text {
+    Entry {
         /// The file.
         path: PathBuf,
         /// Line, from 1.
@@ -84,7 +80,7 @@ pub enum DataError {
         /// Byte within the line, from 1.
         byte: u64,
         /// What is wrong with it.
-        fault: TextFault,
+        fault: EntryFault,
     },
     /// Source and target text of a parallel corpus have different numbers of lines.
     #[error(
@@ -150,65 +146,6 @@ impl From<kokanee_formats::FileError> for DataError {
 
 fn at_line(line: Option<usize>) -> String {
     line.map_or_else(String::new, |line| format!(":{line}"))
-}
-
-/// What is wrong with a RecordIO frame.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum FrameFault {
-    /// The frame does not begin with the magic number.
-    #[error(
-        "expected the RecordIO magic 0xced7230a (bytes 0a 23 d7 ce) at byte {at}, got bytes {}; the file is \
-         not RecordIO, or what lies before this place is damaged", hex(.got)
-    )]
-    WrongMagic {
-        /// Where the frame begins, in bytes from the start of the file.
-        at: u64,
-        /// The four bytes found instead.
-        got: [u8; 4],
-    },
-    /// The file is compressed or an archive.
-    #[error("the file is {0}, but RecordIO is read as it is: unpack it first ({undo})", undo = .0.undo)]
-    Packed(Compression),
-    /// The file ends inside a frame.
-    #[error(
-        "the frame's {part} is cut short: expected {expected} bytes, got {got}; the file is incomplete, copy or write it again"
-    )]
-    Truncated {
-        /// Header, data or padding.
-        part: &'static str,
-        /// Bytes that should have followed.
-        expected: u64,
-        /// Bytes that were there.
-        got: u64,
-    },
-    /// The file ends between the parts of a divided record.
-    #[error(
-        "the file ends after part {parts} of a divided record: expected a further part; the file is incomplete, copy or write it again"
-    )]
-    Unfinished {
-        /// How many parts were there.
-        parts: u64,
-    },
-    /// The frame claims more bytes than a record may have.
-    #[error(
-        "the frame claims {length} bytes of data, more than the {limit} a record may have; the length field is damaged"
-    )]
-    TooLong {
-        /// Bytes claimed, all parts together.
-        length: u64,
-        /// Bytes allowed.
-        limit: u64,
-    },
-    /// A continuation flag out of order.
-    #[error(
-        "expected {expected}, got continuation flag {got}; a part of a divided record is missing or damaged"
-    )]
-    Continuation {
-        /// What may stand here.
-        expected: &'static str,
-        /// The top three bits of the length field.
-        got: u32,
-    },
 }
 
 /// What is wrong with the content of a record.
@@ -401,15 +338,9 @@ pub enum VocabularyFault {
     },
 }
 
-/// What is wrong with a line of text.
+/// What is wrong with an entry of a file that has one a line.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum TextFault {
-    /// Not UTF-8.
-    #[error("byte 0x{byte:02x} is not valid UTF-8 here; save the file as UTF-8 (iconv -f … -t utf-8)")]
-    NotUtf8 {
-        /// The first byte of the invalid sequence.
-        byte: u8,
-    },
+pub enum EntryFault {
     /// A word vector with something that is not a number.
     #[error("the vector of {word:?} has {got:?} where a finite number is expected")]
     NotANumber {
@@ -460,37 +391,4 @@ pub enum TextFault {
         /// Lines that were read.
         lines: u64,
     },
-    /// A line without end.
-    #[error("the line is longer than {limit} bytes; expected one sentence a line. Is this a text file?")]
-    TooLong {
-        /// Bytes allowed in a line.
-        limit: u64,
-    },
-    /// The file is compressed or an archive, of a kind that is not read.
-    #[error(
-        "the file is {0}; text is read plain or compressed with gzip: unpack it first ({undo})", undo = .0.undo
-    )]
-    Packed(Compression),
-    /// The file is compressed with gzip, and so is what comes out, or that is packed in another way.
-    #[error(
-        "the file is compressed with gzip, and what comes out of it is {0}; text is read plain or compressed with gzip once: \
-         unpack it first (gunzip, then {undo})", undo = .0.undo
-    )]
-    PackedTwice(Compression),
-    /// The system refused to read on.
-    #[error("cannot read on: {problem}")]
-    Unreadable {
-        /// The system's words.
-        problem: String,
-    },
-    /// The compressed data is damaged or ends early.
-    #[error("cannot decompress the rest: {problem}; the file is damaged or incomplete, copy it again")]
-    DamagedGzip {
-        /// The decompressor's words.
-        problem: String,
-    },
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }

@@ -1,7 +1,7 @@
 //! From text and bytes to batches of ids.
 //!
 //! The way of a sentence: text lines become ids by a [`vocab::Vocabulary`] in [`mod@prepare`], lie on disk as
-//! protobuf [`record`]s framed by [`recordio`], are read back as a flat [`corpus::Corpus`], and are dealt into
+//! protobuf [`record`]s framed by [`recordio`](kokanee_formats::recordio), are read back as a flat [`corpus::Corpus`], and are dealt into
 //! [`batches`] of similar length by [`buckets`].
 //!
 //! Ids are `u32`; 0 is `<pad>`, 1 `<unk>`, 2 `<s>`, 3 `</s>`. Sequences on disk and in a [`Corpus`] hold
@@ -17,7 +17,6 @@ pub mod prepare;
 pub mod pronunciations;
 mod random;
 pub mod record;
-pub mod recordio;
 pub mod text;
 mod threads;
 pub mod vectors;
@@ -31,6 +30,5 @@ pub use error::DataError;
 pub use lexicon::{Lexicon, LexiconOptions};
 pub use prepare::{PrepareOptions, PrepareReport, Progress, Silent, prepare};
 pub use record::{SequencePair, SequenceReader, TargetRule};
-pub use recordio::{RawRecord, RecordReader, RecordWriter};
 pub use vectors::WordVectors;
 pub use vocab::{Vocabulary, VocabularyLimits};

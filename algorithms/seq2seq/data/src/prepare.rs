@@ -22,6 +22,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use kokanee_formats::text_lines::ChunkSize;
 pub use options::{DEFAULT_MAX_SEQ_LEN, PrepareOptions};
 pub use report::{
     LengthRatio, Lengths, Overlong, PrepareReport, SharedPairs, SideReport, Skipped, SplitReport,
@@ -29,7 +30,6 @@ pub use report::{
 };
 
 use crate::error::DataError;
-use crate::text::ChunkSize;
 use crate::threads;
 use crate::vocab::Vocabulary;
 use count::WordCounts;

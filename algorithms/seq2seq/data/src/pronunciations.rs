@@ -10,8 +10,10 @@
 
 use std::path::Path;
 
-use crate::error::{DataError, TextFault};
-use crate::text::{ChunkSize, TextFile, lines, tokens};
+use kokanee_formats::text_lines::{ChunkSize, TextFile, lines};
+
+use crate::error::{DataError, EntryFault};
+use crate::text::tokens;
 
 /// The entries of a dictionary in the order of its lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,13 +44,13 @@ impl Pronunciations {
             for line in lines(chunk.text(path)?) {
                 line_number += 1;
                 let fault =
-                    |fault| DataError::Text { path: path.to_owned(), line: line_number, byte: 1, fault };
+                    |fault| DataError::Entry { path: path.to_owned(), line: line_number, byte: 1, fault };
                 entries.extend(Entry::parse(line).map_err(fault)?);
             }
         }
         if entries.is_empty() {
-            let fault = TextFault::NoPronunciation { lines: line_number };
-            return Err(DataError::Text { path: path.to_owned(), line: line_number.max(1), byte: 1, fault });
+            let fault = EntryFault::NoPronunciation { lines: line_number };
+            return Err(DataError::Entry { path: path.to_owned(), line: line_number.max(1), byte: 1, fault });
         }
         Ok(Self { entries })
     }
@@ -61,7 +63,7 @@ impl Pronunciations {
 
 impl Entry {
     /// The entry of a line; none of a blank line or a comment.
-    fn parse(line: &str) -> Result<Option<Self>, TextFault> {
+    fn parse(line: &str) -> Result<Option<Self>, EntryFault> {
         if line.trim_start().starts_with(";;;") {
             return Ok(None);
         }
@@ -78,11 +80,11 @@ impl Entry {
         }
         let spelt = without_number(word.trim());
         if spelt.contains(char::is_whitespace) {
-            return Err(TextFault::BlankInWord { word: spelt.to_owned() });
+            return Err(EntryFault::BlankInWord { word: spelt.to_owned() });
         }
         let sounds = tokens(sounds).collect::<Vec<_>>().join(" ");
         if spelt.is_empty() || sounds.is_empty() {
-            return Err(TextFault::NoSounds { word: word.to_owned() });
+            return Err(EntryFault::NoSounds { word: word.to_owned() });
         }
         let letters = spelt.chars().map(String::from).collect::<Vec<_>>().join(" ");
         Ok(Some(Self { letters, sounds }))

@@ -9,11 +9,11 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use kokanee_formats::record::{Int32Tensor, Record, Value, value};
+use kokanee_formats::recordio::{RawRecord, RecordReader};
 use prost::Message as _;
 use prost::encoding::{encode_varint, encoded_len_varint};
 
 use crate::error::{DataError, RecordFault};
-use crate::recordio::{RawRecord, RecordReader};
 
 /// The greatest id a record can hold: its tensors are int32.
 pub const MAX_WORD_ID: u32 = i32::MAX as u32;
@@ -165,7 +165,8 @@ impl<R: Read> Iterator for SequenceReader<R> {
         if self.finished {
             return None;
         }
-        let pair = self.records.next()?.and_then(|raw| decode_raw(&raw, self.records.path(), self.rule));
+        let raw = self.records.next()?.map_err(DataError::from);
+        let pair = raw.and_then(|raw| decode_raw(&raw, self.records.path(), self.rule));
         self.finished = pair.is_err();
         Some(pair)
     }

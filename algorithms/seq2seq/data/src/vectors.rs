@@ -6,8 +6,9 @@
 
 use std::path::Path;
 
-use crate::error::{DataError, TextFault};
-use crate::text::{ChunkSize, TextFile, lines};
+use kokanee_formats::text_lines::{ChunkSize, TextFile, lines};
+
+use crate::error::{DataError, EntryFault};
 use crate::vocab::Vocabulary;
 
 /// Vectors of those words of a vocabulary that a file has.
@@ -42,13 +43,13 @@ impl WordVectors {
             for line in lines(chunk.text(path)?) {
                 line_number += 1;
                 let fault =
-                    |fault| DataError::Text { path: path.to_owned(), line: line_number, byte: 1, fault };
+                    |fault| DataError::Entry { path: path.to_owned(), line: line_number, byte: 1, fault };
                 let Some(word) = fields(line).next() else { continue };
                 if line_number == 1
                     && let Some(header_width) = width_in_header(line)
                 {
                     if header_width != width as u64 {
-                        return Err(fault(TextFault::FileWidth { got: header_width, expected: width }));
+                        return Err(fault(EntryFault::FileWidth { got: header_width, expected: width }));
                     }
                     is_width_seen = true;
                     continue;
@@ -80,7 +81,7 @@ fn fields(line: &str) -> impl Iterator<Item = &str> {
 
 /// The vector on a line whose first field is `word`. None where the word goes on after it, since it has blanks in it. Where no line
 /// has shown yet that `width` is that of the file, too many numbers mean that it is not.
-fn vector(line: &str, word: &str, width: usize, is_width_seen: bool) -> Result<Option<Vec<f32>>, TextFault> {
+fn vector(line: &str, word: &str, width: usize, is_width_seen: bool) -> Result<Option<Vec<f32>>, EntryFault> {
     let mut vector = Vec::with_capacity(width);
     let mut not_a_number = None;
     for field in fields(line).skip(1) {
@@ -96,10 +97,10 @@ fn vector(line: &str, word: &str, width: usize, is_width_seen: bool) -> Result<O
     match vector.len().checked_sub(width) {
         Some(0) => match not_a_number {
             None => Ok(Some(vector)),
-            Some(field) => Err(TextFault::NotANumber { word: word(), got: field.to_owned() }),
+            Some(field) => Err(EntryFault::NotANumber { word: word(), got: field.to_owned() }),
         },
         Some(more) if is_width_seen || vector[..more].iter().any(|number| number.is_nan()) => Ok(None),
-        _ => Err(TextFault::VectorWidth { word: word(), got: vector.len(), expected: width }),
+        _ => Err(EntryFault::VectorWidth { word: word(), got: vector.len(), expected: width }),
     }
 }
 

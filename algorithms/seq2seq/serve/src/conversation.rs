@@ -4,17 +4,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kokanee_endpoint::config::DEADLINE;
+use kokanee_endpoint::ended;
+use kokanee_http::memory::Arrival;
+use kokanee_http::{Code, Counters, Incoming, ServeError, Share};
 use kokanee_seq2seq_nn::decode::{Request, Translation};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::batcher::{EngineFault, Outcome};
-use crate::codec::{MediaType, Placed, Reader, Writer};
-use crate::error::{Code, ServeError};
-use crate::incoming::Incoming;
-use crate::memory::{Arrival, Share};
+use crate::codec::{Form, Placed, Reader, Writer};
 use crate::prepared::Prepared;
-use crate::service::{DEADLINE, QUEUE_TOKENS_PER_SENTENCE, Service, Tally, decoder_failed, ended};
+use crate::service::{QUEUE_TOKENS_PER_SENTENCE, Service, decoder_failed};
 
 /// Instances of one request that are on their way at a time. It keeps the decoder busy, and leaves the rest of the queue to
 /// others.
@@ -50,9 +51,9 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(incoming: Incoming, media: MediaType, share: Share) -> Self {
+    pub(crate) fn new(incoming: Incoming, form: Form, share: Share) -> Self {
         let arrival = share.arrival();
-        Self { incoming, reader: Reader::of_stream(media), has_ended: false, share, arrival }
+        Self { incoming, reader: Reader::of_stream(form), has_ended: false, share, arrival }
     }
 }
 
@@ -98,9 +99,9 @@ pub(crate) struct Conversation {
     submitted: u64,
     /// Instances since the task last yielded.
     turn: usize,
-    to: MediaType,
+    to: Form,
     writer: Option<Writer>,
-    tally: Arc<Tally>,
+    counters: Arc<Counters>,
 }
 
 /// Totals of the pending instances.
@@ -122,9 +123,9 @@ impl Conversation {
     pub(crate) fn new(
         service: Arc<Service>,
         source: Source,
-        to: MediaType,
+        to: Form,
         share: Share,
-        tally: Arc<Tally>,
+        counters: Arc<Counters>,
     ) -> Self {
         let writer = Some(Writer::new(to));
         Self {
@@ -139,7 +140,7 @@ impl Conversation {
             turn: 0,
             to,
             writer,
-            tally,
+            counters,
         }
     }
 
@@ -263,7 +264,7 @@ impl Conversation {
         self.window.tokens -= prepared.request.source.len();
         self.window.bytes -= prepared.bytes;
         self.share.shrink(prepared.bytes);
-        let answered = self.service.answered(prepared, translation, &self.tally);
+        let answered = self.service.answered(prepared, translation, &self.counters);
         if let Some(writer) = &mut self.writer {
             writer.write(&answered, out);
         }

@@ -1,79 +1,51 @@
-//! `GET /`: a page to try the model with, without scripts and without anything from elsewhere.
+//! The page at `/`: a sentence, its answers, and what they looked at.
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use axum::extract::{Extension, State};
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use axum::response::{IntoResponse as _, Response};
+use kokanee_endpoint::{Escaped, Shown, Visit, ended, error_note};
+use kokanee_http::{Counters, ServeError, Share};
 
 use crate::answered::Answered;
-use crate::app::{App, Phase, status};
 use crate::batcher::EngineFault;
-use crate::codec::{Configuration, Input, Instance, MAX_BEAM_SIZE, MediaType, Place, Placed};
-use crate::error::ServeError;
-use crate::incoming::Incoming;
-use crate::journal::Journal;
-use crate::memory::{Counted, Share};
-use crate::service::{Service, decoder_failed, ended, too_late};
+use crate::codec::{Configuration, Form as BodyForm, Input, Instance, MAX_BEAM_SIZE, Place, Placed};
+use crate::service::{Service, decoder_failed, too_late};
 
-/// The largest form.
-const MAX_FORM_BYTES: usize = 1 << 16;
 /// The longest source whose attention is drawn.
 const MAX_DRAWN_TOKENS: usize = 256;
 /// The largest heat map, in cells: some megabytes of HTML.
 const MAX_CELLS: usize = 1 << 16;
 /// Hypotheses shown unless asked otherwise.
 const DEFAULT_NBEST: usize = 3;
-/// The page runs nothing and loads nothing, whatever a model or a user may put into it.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 const STYLE: &str = "\
-:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
-textarea{width:100%;box-sizing:border-box;font:inherit}table{border-collapse:collapse;margin:.5rem 0}\
-th,td{padding:.2rem .5rem;text-align:left;font-weight:normal}.scores td:first-child{text-align:right}\
+.scores td:first-child{text-align:right}\
 .heat td{text-align:center;min-width:2.2rem;font-size:.8rem}.heat thead th{writing-mode:vertical-rl;transform:rotate(180deg);vertical-align:top}\
-.heat tbody th{text-align:right}.error{border-left:.3rem solid #c0392b;padding-left:.8rem}.note{opacity:.75}.wide{overflow-x:auto}";
+.heat tbody th{text-align:right}";
+
+/// The page, with an answer where there is a question.
+pub(crate) async fn show(service: Arc<Service>, visit: Visit) -> Shown {
+    let mut form = Form { text: String::new(), nbest: DEFAULT_NBEST };
+    let Visit { home, form: sent, deadline, counters } = visit;
+    let translated = async {
+        let Some(sent) = sent else { return Ok((String::new(), None)) };
+        let body = sent?;
+        form.read(&body.bytes.into_vec())?;
+        let asked = Asked { form: &form, deadline, counters: &counters };
+        asked.translate(&service, body.share).await.map(|(result, share)| (result, Some(share)))
+    };
+    let (result, share, error) = match translated.await {
+        Ok((result, share)) => (result, share, None),
+        Err(error) => (error_note(&error), None, Some(error)),
+    };
+    Shown { html: form.with(&home, &result), style: STYLE, error, share }
+}
 
 /// What the form holds.
 struct Form {
     text: String,
     nbest: usize,
-}
-
-/// The empty page.
-pub(crate) async fn show(State(app): State<Arc<App>>) -> Response {
-    let form = Form { text: String::new(), nbest: DEFAULT_NBEST };
-    respond(StatusCode::OK, page_of(&app, &form, ""))
-}
-
-/// The page with an answer.
-pub(crate) async fn answer(
-    State(app): State<Arc<App>>,
-    Extension(journal): Extension<Arc<Journal>>,
-    body: Body,
-) -> Response {
-    let mut form = Form { text: String::new(), nbest: DEFAULT_NBEST };
-    let translated = async {
-        let service = app.service()?;
-        let body = Incoming::new(body, app.settings.patience).whole(MAX_FORM_BYTES, service.share()).await?;
-        form.read(&body.bytes.into_vec())?;
-        translate(&app, &service, &form, body.share, &journal).await
-    };
-    match translated.await {
-        Ok((result, share)) => {
-            let html = page_of(&app, &form, &result).into_bytes();
-            respond(StatusCode::OK, Bytes::from_owner(Counted { bytes: html, share }))
-        }
-        Err(error) => {
-            let note = format!("<p class=\"error\">{}</p>", Escaped(&error.message));
-            let response = respond(status(error.code), page_of(&app, &form, &note));
-            journal.failed(&error);
-            response
-        }
-    }
 }
 
 impl Form {
@@ -92,57 +64,77 @@ impl Form {
         }
         Ok(())
     }
-}
 
-/// What the page shows of an answer, with its share of the memory.
-async fn translate(
-    app: &App,
-    service: &Arc<Service>,
-    form: &Form,
-    mut share: Share,
-    journal: &Journal,
-) -> Result<(String, Share), ServeError> {
-    if form.text.is_empty() {
-        return Ok(("<p class=\"note\">Type a sentence first.</p>".to_owned(), share));
+    /// The form, with what was answered below it.
+    fn with(&self, home: &str, result: &str) -> String {
+        format!(
+            "<form method=\"post\" action=\"{home}\"><label for=\"text\">Sentence, tokens with blanks between \
+             them</label><textarea id=\"text\" name=\"text\" rows=\"3\" autofocus>{text}</textarea><p><label>Answers <input \
+             type=\"number\" name=\"nbest\" min=\"1\" max=\"{MAX_BEAM_SIZE}\" value=\"{nbest}\"></label> <button>Translate</button></p>\
+             </form>{result}",
+            home = Escaped(home),
+            text = Escaped(&self.text),
+            nbest = self.nbest,
+        )
     }
-    let input = Input::Text(form.text.clone());
-    let source = service.words_of(&input);
-    let configuration = Configuration {
-        attention_matrix: source.len() <= MAX_DRAWN_TOKENS,
-        nbest: Some(form.nbest),
-        beam_size: (form.nbest > service.beam_size()).then_some(form.nbest),
-        ..Configuration::default()
-    };
-    let placed = Placed { place: Place::Instance(0), instance: Instance { input, configuration } };
-    let answered = ask(service, placed, &mut share, app, journal).await?;
-    let result = result(&source, &answered);
-    // Once here, once in the page.
-    share.resize(2 * result.len()).await?;
-    Ok((result, share))
 }
 
-/// One sentence, by the same way as all others.
-async fn ask(
-    service: &Arc<Service>,
-    placed: Placed,
-    share: &mut Share,
-    app: &App,
-    journal: &Journal,
-) -> Result<Answered, ServeError> {
-    let mut prepared = service.prepare(&placed, MediaType::Json)?;
-    let request = service.request_of(&mut prepared);
-    let answer = async {
-        share.grow(prepared.bytes).await?;
-        match service.submit(request, true).await?.await {
-            Ok(Ok(translation)) => Ok(translation),
-            Ok(Err(EngineFault)) => Err(decoder_failed()),
-            Err(_) => Err(ended()),
+/// What is asked, and within which bounds.
+struct Asked<'a> {
+    form: &'a Form,
+    deadline: Duration,
+    counters: &'a Counters,
+}
+
+impl Asked<'_> {
+    /// What the page shows of an answer, with its share of the memory.
+    async fn translate(
+        &self,
+        service: &Arc<Service>,
+        mut share: Share,
+    ) -> Result<(String, Share), ServeError> {
+        let form = self.form;
+        if form.text.is_empty() {
+            return Ok(("<p class=\"note\">Type a sentence first.</p>".to_owned(), share));
         }
-    };
-    let limit = app.settings.deadline;
-    let translation =
-        tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(too_late(limit, 1)))?;
-    Ok(service.answered(prepared, translation, &journal.tally))
+        let input = Input::Text(form.text.clone());
+        let source = service.words_of(&input);
+        let configuration = Configuration {
+            attention_matrix: source.len() <= MAX_DRAWN_TOKENS,
+            nbest: Some(form.nbest),
+            beam_size: (form.nbest > service.beam_size()).then_some(form.nbest),
+            ..Configuration::default()
+        };
+        let placed = Placed { place: Place::Instance(0), instance: Instance { input, configuration } };
+        let answered = self.ask(service, placed, &mut share).await?;
+        let result = result(&source, &answered);
+        // Once here, once in the page.
+        share.resize(2 * result.len()).await?;
+        Ok((result, share))
+    }
+
+    /// One sentence, by the same way as all others.
+    async fn ask(
+        &self,
+        service: &Arc<Service>,
+        placed: Placed,
+        share: &mut Share,
+    ) -> Result<Answered, ServeError> {
+        let mut prepared = service.prepare(&placed, BodyForm::Json)?;
+        let request = service.request_of(&mut prepared);
+        let answer = async {
+            share.grow(prepared.bytes).await?;
+            match service.submit(request, true).await?.await {
+                Ok(Ok(translation)) => Ok(translation),
+                Ok(Err(EngineFault)) => Err(decoder_failed()),
+                Err(_) => Err(ended()),
+            }
+        };
+        let limit = self.deadline;
+        let translation =
+            tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(too_late(limit, 1)))?;
+        Ok(service.answered(prepared, translation, self.counters))
+    }
 }
 
 fn result(source: &[String], answered: &Answered) -> String {
@@ -190,67 +182,9 @@ impl fmt::Display for Cell {
     }
 }
 
-fn page_of(app: &App, form: &Form, result: &str) -> String {
-    let home = match app.settings.url_prefix.as_str() {
-        "" => "/",
-        prefix => prefix,
-    };
-    let state = match app.phase() {
-        Phase::Ready(_) => "",
-        Phase::Loading => "<p class=\"note\">The model is still being loaded.</p>",
-        Phase::Draining => "<p class=\"note\">The server is about to end.</p>",
-    };
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width,initial-scale=1\"><title>Kokanee</title><style>{STYLE}</style></head><body>\
-         <h1>Kokanee</h1>{state}<form method=\"post\" action=\"{home}\"><label for=\"text\">Sentence, tokens with blanks between \
-         them</label><textarea id=\"text\" name=\"text\" rows=\"3\" autofocus>{text}</textarea><p><label>Answers <input \
-         type=\"number\" name=\"nbest\" min=\"1\" max=\"{MAX_BEAM_SIZE}\" value=\"{nbest}\"></label> <button>Translate</button></p>\
-         </form>{result}</body></html>\n",
-        home = Escaped(home),
-        text = Escaped(&form.text),
-        nbest = form.nbest,
-    )
-}
-
-fn respond(status: StatusCode, html: impl Into<Body>) -> Response {
-    let headers = [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CONTENT_SECURITY_POLICY, POLICY),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (CACHE_CONTROL, "no-store"),
-    ];
-    (status, headers, html.into()).into_response()
-}
-
-/// Text in HTML, in elements and in quoted attributes.
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            match character {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                other => f.write_char(other)?,
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_in_a_sentence_becomes_markup() {
-        let text = Escaped("<img src=x onerror='a()'>&\"").to_string();
-        assert_eq!(text, "&lt;img src=x onerror=&#39;a()&#39;&gt;&amp;&quot;");
-    }
 
     #[test]
     fn cells_go_from_white_to_blue() {

@@ -1,11 +1,11 @@
 //! An instance made ready for the decoder: checked, in ids, with the memory that it will need.
 
 use kokanee_contract::special_ids::{PAD, UNK};
+use kokanee_http::ServeError;
 use kokanee_seq2seq_data::text::tokens;
 use kokanee_seq2seq_nn::decode::{Extent, Request, RequestError, Search};
 
-use crate::codec::{Configuration, Input, Instance, MAX_INSTANCE_TOKENS, MediaType, Placed};
-use crate::error::ServeError;
+use crate::codec::{Configuration, Form, Input, Instance, MAX_INSTANCE_TOKENS, Placed};
 use crate::service::Service;
 
 /// The most attention weights that the decoder keeps for one instance: those of all hypotheses, until the best is known.
@@ -30,7 +30,7 @@ pub(crate) struct Prepared {
 
 impl Service {
     /// Turns an instance into what the decoder takes.
-    pub(crate) fn prepare(&self, placed: &Placed, to: MediaType) -> Result<Prepared, ServeError> {
+    pub(crate) fn prepare(&self, placed: &Placed, to: Form) -> Result<Prepared, ServeError> {
         let Placed { place, instance: Instance { input, configuration } } = placed;
         let wrong = |key: &str, problem: String| place.bad(Some(&format!("configuration.{key}")), problem);
         to.has_room_for(configuration).map_err(|(key, problem)| wrong(key, problem))?;

@@ -1,11 +1,14 @@
 //! From a body to its answer, without HTTP: what the server does with `/invocations`, and batch transform with a mini-batch.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kokanee_contract::special_ids::UNK;
+use kokanee_endpoint::config::{PING_LIMIT, REQUEST_MEMORY_BYTES};
+use kokanee_endpoint::ended;
+use kokanee_http::{Code, Counted, Counters, MemoryBudget, Rope, ServeError, Share};
 use kokanee_kernels::Team;
 use kokanee_kernels::packed::Format;
 use kokanee_seq2seq_nn::decode::{Decoding, Request, Search, Translation};
@@ -15,31 +18,23 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::answered::Answered;
+use crate::backend::count;
 use crate::batcher::{Batcher, FaultLimits, Outcome, QueueLimits, Refused};
-use crate::codec::{MediaType, Placed, Reader};
+use crate::codec::{Form, Placed, Reader};
 use crate::conversation::{Conversation, Source};
-use crate::error::{Code, ServeError};
-use crate::memory::{Counted, MemoryBudget, Share};
 use crate::metrics::Metrics;
 use crate::prepared::Prepared;
-use crate::rope::Rope;
 use crate::translator::{Shortlists, Translator, TranslatorError, Vocabularies};
 
-/// SageMaker waits so long for an answer.
-pub const DEADLINE: Duration = Duration::from_secs(60);
-/// SageMaker waits so long for the answer to a ping.
-pub const PING_LIMIT: Duration = Duration::from_secs(2);
 /// Tokens that may wait for each sentence that may, on average.
 pub(crate) const QUEUE_TOKENS_PER_SENTENCE: usize = 64;
-/// Memory for all requests together, unless a single one may be larger.
-pub const REQUEST_MEMORY_BYTES: usize = 128 << 20;
 /// Smaller bodies are parsed within a millisecond or two: handing them to another thread would gain nothing.
 const READ_AT_ONCE_BYTES: usize = 16 << 10;
 /// Large bodies parsed at a time. More would take time from the decoder.
 const READERS: usize = 2;
 
 /// How requests are taken.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ServiceSettings {
     /// The most sentences that wait; more are refused with 429.
     pub queue: usize,
@@ -47,11 +42,13 @@ pub struct ServiceSettings {
     pub log_text: bool,
     /// Memory for all requests together: bodies, instances, what is being decoded, and answers.
     pub memory_bytes: usize,
+    /// What besides the model's files decides the answers, by name: see [`Backend::identity`](kokanee_endpoint::Backend::identity).
+    pub identity: BTreeMap<String, String>,
 }
 
 impl Default for ServiceSettings {
     fn default() -> Self {
-        Self { queue: 1024, log_text: false, memory_bytes: REQUEST_MEMORY_BYTES }
+        Self { queue: 1024, log_text: false, memory_bytes: REQUEST_MEMORY_BYTES, identity: BTreeMap::new() }
     }
 }
 
@@ -81,22 +78,11 @@ pub struct Service {
     pub(crate) search: Search,
     shortlists: Option<Shortlists>,
     pub(crate) settings: ServiceSettings,
-    memory: Arc<MemoryBudget>,
+    pub(crate) memory: Arc<MemoryBudget>,
     /// Places for large bodies that are being read.
     readers: Arc<Semaphore>,
     batcher: Batcher,
-    metrics: Arc<Metrics>,
-}
-
-/// What a request held, for the log.
-#[derive(Debug, Default)]
-pub struct Tally {
-    /// Instances answered.
-    pub instances: AtomicU64,
-    /// Their source tokens.
-    pub tokens_in: AtomicU64,
-    /// Target tokens of their best hypotheses.
-    pub tokens_out: AtomicU64,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Service {
@@ -105,11 +91,8 @@ impl Service {
     ///
     /// # Errors
     /// When the model cannot be used.
-    pub fn start(
-        translator: Translator,
-        settings: ServiceSettings,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, ServiceError> {
+    pub fn start(translator: Translator, settings: ServiceSettings) -> Result<Self, ServiceError> {
+        let metrics = Arc::<Metrics>::default();
         let Translator {
             config, model, metadata, vocabularies, team, search, path, format, shortlists, ..
         } = translator;
@@ -155,62 +138,34 @@ impl Service {
         })
     }
 
-    /// Answers a body, all or nothing.
-    ///
-    /// # Errors
-    /// What is wrong with the request, or why it was not answered.
-    pub async fn invoke(
-        self: &Arc<Self>,
-        content_type: Option<&str>,
-        accept: Option<&str>,
-        body: &[u8],
-    ) -> Result<Vec<u8>, ServeError> {
-        let from = MediaType::of_body(content_type)?;
-        let to = MediaType::of_answer(accept, from)?;
-        let mut share = self.memory.share();
-        share.grow(Reader::most_bytes(from, [body].into_iter())).await?;
-        let instances = self.checked(Reader::read_all(from, body)?, to)?;
-        let answer = self.answer(instances, to, share, &Arc::default()).await?;
-        Ok(answer.bytes.into_vec())
-    }
-
-    /// The same for callers outside of an asynchronous runtime; several may call at a time, and are decoded together.
-    ///
-    /// # Errors
-    /// As [`Service::invoke`]; 500 where the system gives no means to wait.
-    pub fn invoke_blocking(
-        self: &Arc<Self>,
-        content_type: Option<&str>,
-        accept: Option<&str>,
-        body: &[u8],
-    ) -> Result<Vec<u8>, ServeError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let runtime =
-            runtime.map_err(|error| ServeError::new(Code::Internal, format!("cannot wait: {error}")))?;
-        runtime.block_on(self.invoke(content_type, accept, body))
-    }
-
-    /// The same for the server, within `deadline`. It runs on the threads of all connections, so large bodies are parsed elsewhere.
+    /// Answers a body, all or nothing, within `deadline`. That runs on the threads of all connections, so large bodies are parsed
+    /// elsewhere; without a deadline the thread is the caller's own.
     pub(crate) async fn answer_in_time(
         self: &Arc<Self>,
-        from: MediaType,
-        to: MediaType,
+        from: Form,
+        to: Form,
         body: Counted<Rope>,
-        deadline: Duration,
-        tally: &Arc<Tally>,
+        deadline: Option<Duration>,
+        counters: &Arc<Counters>,
     ) -> Result<Counted<Rope>, ServeError> {
+        let Some(deadline) = deadline else {
+            let Counted { bytes, mut share } = body;
+            share.grow(Reader::most_bytes(from, bytes.pieces())).await?;
+            let instances = self.checked(Reader::read_rope(from, bytes)?, to)?;
+            return self.answer(instances, to, share, counters).await;
+        };
         let until = Instant::now() + deadline;
         let reading = tokio::time::timeout_at(until, self.read_elsewhere(from, to, body));
         let (instances, share) = reading.await.unwrap_or_else(|_| Err(read_too_late(deadline)))?;
         let count = instances.len();
-        let answering = tokio::time::timeout_at(until, self.answer(instances, to, share, tally));
+        let answering = tokio::time::timeout_at(until, self.answer(instances, to, share, counters));
         answering.await.unwrap_or_else(|_| Err(too_late(deadline, count)))
     }
 
     async fn read_elsewhere(
         self: &Arc<Self>,
-        from: MediaType,
-        to: MediaType,
+        from: Form,
+        to: Form,
         body: Counted<Rope>,
     ) -> Result<(Vec<Placed>, Share), ServeError> {
         let Counted { bytes, mut share } = body;
@@ -238,7 +193,7 @@ impl Service {
     }
 
     /// Checks that every instance can be decoded: a fault in the last must not be found after the others were decoded.
-    fn checked(&self, instances: Vec<Placed>, to: MediaType) -> Result<Vec<Placed>, ServeError> {
+    fn checked(&self, instances: Vec<Placed>, to: Form) -> Result<Vec<Placed>, ServeError> {
         for placed in &instances {
             self.prepare(placed, to)?;
         }
@@ -249,14 +204,14 @@ impl Service {
     async fn answer(
         self: &Arc<Self>,
         instances: Vec<Placed>,
-        to: MediaType,
+        to: Form,
         mut share: Share,
-        tally: &Arc<Tally>,
+        counters: &Arc<Counters>,
     ) -> Result<Counted<Rope>, ServeError> {
         let held = instances.capacity() * size_of::<Placed>();
         share.resize(held + instances.iter().map(Placed::heap_bytes).sum::<usize>()).await?;
         let source = Source::Parsed(instances.into_iter());
-        let mut conversation = Conversation::new(Arc::clone(self), source, to, share, Arc::clone(tally));
+        let mut conversation = Conversation::new(Arc::clone(self), source, to, share, Arc::clone(counters));
         let mut bytes = Rope::default();
         while let Some(piece) = conversation.next_piece().await? {
             conversation.share.grow(piece.len()).await?;
@@ -265,11 +220,6 @@ impl Service {
         let mut share = conversation.share;
         share.resize(bytes.len()).await?;
         Ok(Counted { bytes, share })
-    }
-
-    /// Memory for a request that is about to arrive.
-    pub(crate) fn share(&self) -> Share {
-        self.memory.share()
     }
 
     /// Hypotheses that stay alive at each step, unless a request says otherwise.
@@ -321,7 +271,12 @@ impl Service {
     }
 
     /// Puts the decoder's words to an answer, and counts.
-    pub(crate) fn answered(&self, prepared: Prepared, translation: Translation, tally: &Tally) -> Answered {
+    pub(crate) fn answered(
+        &self,
+        prepared: Prepared,
+        translation: Translation,
+        counters: &Counters,
+    ) -> Answered {
         let Prepared { request, configuration, source, unknown, text, .. } = prepared;
         let columns = request.source.len();
         let best = translation.hypotheses.first();
@@ -336,9 +291,7 @@ impl Service {
         // Without `</s>` nothing but words was counted.
         let truncated = !in_pieces && best.is_some_and(|best| best.scored_tokens == best.words.len());
         metrics.outputs_truncated.inc_by(u64::from(truncated));
-        tally.instances.fetch_add(1, Ordering::Relaxed);
-        tally.tokens_in.fetch_add(columns as u64, Ordering::Relaxed);
-        tally.tokens_out.fetch_add(said as u64, Ordering::Relaxed);
+        count(counters, columns, said);
         let hypotheses = translation.hypotheses.into_iter();
         let hypotheses = hypotheses.map(|h| self.vocabularies.sentence(h, columns)).collect();
         let answered = Answered { source, columns, hypotheses, configuration };
@@ -347,12 +300,6 @@ impl Service {
         }
         answered
     }
-}
-
-/// The answer to a request that the server can no longer work on.
-pub(crate) fn ended() -> ServeError {
-    ServeError::new(Code::Unavailable, "the server is about to end; ask another one, or this one later")
-        .retry_after(5)
 }
 
 /// A sentence was in the decoder when it failed.

@@ -6,6 +6,7 @@ pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod lexicon;
+mod model;
 mod parallel_input;
 pub(crate) mod prepare;
 pub(crate) mod score;

@@ -2,17 +2,18 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use kokanee_contract::Layout;
+use kokanee_endpoint::{Endpoint, LoadError, ServerSettings};
+use kokanee_http::{Ended, Server};
 use kokanee_seq2seq_nn::artifact::CONFIG_FILE;
-use kokanee_seq2seq_serve::{Ended, LoadError, Metrics, Server, ServerSettings, Service, ServiceSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::model::{LoadOptions, load};
 use super::search_options::SearchOptions;
 
 /// The archive's name in SageMaker's model folder, where it was not unpacked.
@@ -90,7 +91,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let mut settings =
         ServerSettings::from_environment(variable).context("the environment cannot be used")?;
-    settings.max_payload_mb = args.max_payload_mb.unwrap_or(settings.max_payload_mb);
+    settings.max_payload_mb = args.max_payload_mb.or(settings.max_payload_mb);
     settings.url_prefix.clone_from(&args.url_prefix);
     settings.log_text = args.log_text;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -123,23 +124,18 @@ impl ServeArgs {
             Some(host) => listen(host, self.port).await?,
         };
         tracing::info!(address = %server.address(), model = %model.display(), "listening");
-        let metrics = Arc::new(Metrics::default());
-        let service = ServiceSettings {
-            queue: self.queue as usize,
-            log_text: self.log_text,
-            memory_bytes: settings.memory_bytes(),
-        };
-        let search = self.search.clone();
-        let load = {
-            let metrics = Arc::clone(&metrics);
-            move || {
-                let translator = search
-                    .open_telling(&model, 1, false, |note| tracing::warn!("{note}"))
-                    .map_err(LoadError::from)?;
-                Ok(Service::start(translator, service, metrics)?)
+        let options = {
+            let settings = settings.clone();
+            LoadOptions {
+                search: self.search.clone(),
+                queue: self.queue as usize,
+                log_text: self.log_text,
+                memory_bytes: Box::new(move |body_bytes| settings.memory_bytes(body_bytes)),
             }
         };
-        Ok(server.run(settings, metrics, load, stop).await?)
+        let load = move || load(&model, &options, |note| tracing::warn!("{note}")).map_err(LoadError::from);
+        let endpoint = Endpoint { settings, metrics: kokanee_endpoint::metrics(), load, ready: || Ok(()) };
+        Ok(endpoint.run(server, stop).await?)
     }
 
     /// Where the model lies.

@@ -2,7 +2,6 @@
 
 mod engine;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -13,17 +12,14 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use flate2::Crc;
 use indicatif::ProgressBar;
-use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
-use kokanee_formats::folder_update;
-use kokanee_seq2seq_nn::artifact::{CONFIG_FILE, OpenedFolder, PARAMETERS_FILE};
-use kokanee_seq2seq_nn::decode::Search;
-use kokanee_seq2seq_serve::transform::{
+use kokanee_seq2seq_train::StopFlag;
+use kokanee_transform::{
     AssembleWith, BatchStrategy, CompressionType, DEFAULT_MAX_PAYLOAD_MB, DataProcessing, Job, JoinSource,
     JsonPath, MEGABYTE, Progress, Settings, SplitType, Summary, run as run_job,
 };
-use kokanee_seq2seq_train::StopFlag;
 
 use self::engine::Engine;
+use super::model;
 use super::search_options::SearchOptions;
 use super::train::stop_on_signals;
 use crate::exit::say;
@@ -122,13 +118,12 @@ fn named<T: Clone + Send + Sync + 'static>(
 pub(crate) fn run(args: &TransformArgs) -> Result<()> {
     let settings = args.settings();
     settings.check()?;
-    engine::check_types(&settings.content_type, &settings.accept)?;
-    let translator = args.search.open(&args.model, 1, false)?;
-    let identity = BTreeMap::from([
-        ("model checksum".to_owned(), format!("{:08x}", checksum(&args.model)?)),
-        ("search".to_owned(), searched(&translator.search)),
-        ("weights".to_owned(), args.search.identity(&translator)?),
-    ]);
+    let backend =
+        model::load(&args.model, &engine::options(&args.search), |note| say(&format!("note: {note}")))?;
+    let engine = Engine::new(backend);
+    engine.check_types(&settings.content_type, &settings.accept)?;
+    let mut identity = engine.identity();
+    identity.insert("model checksum".to_owned(), format!("{:08x}", checksum(&args.model)?));
     let job = Job {
         input: args.input.clone(),
         output: args.output.clone(),
@@ -136,7 +131,6 @@ pub(crate) fn run(args: &TransformArgs) -> Result<()> {
         identity,
         overwrite: args.overwrite,
     };
-    let engine = Engine::start(translator)?;
     let bar = Bar::new(args.quiet, stop_on_signals()?);
     let started = Instant::now();
     let invoke = |content_type: &str, accept: &str, body: Vec<u8>| engine.invoke(content_type, accept, &body);
@@ -178,14 +172,7 @@ impl TransformArgs {
 /// A number that another model does not have: of the archive, or of the files in the folder that answers depend on.
 fn checksum(model: &Path) -> Result<u32> {
     let mut crc = Crc::new();
-    let files = if model.is_dir() {
-        let opened = OpenedFolder::open(model)?;
-        let names = [CONFIG_FILE, PARAMETERS_FILE, VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE];
-        names.map(|name| folder_update::path_of(opened.path(), name)).to_vec()
-    } else {
-        vec![model.to_owned()]
-    };
-    for path in files {
+    for path in model::files(model)? {
         let mut add = || -> io::Result<()> {
             let mut input = BufReader::with_capacity(1 << 18, File::open(&path)?);
             let mut buffer = vec![0; 1 << 18];
@@ -199,14 +186,6 @@ fn checksum(model: &Path) -> Result<u32> {
         add().with_context(|| format!("cannot read {}", path.display()))?;
     }
     Ok(crc.sum())
-}
-
-/// The settings of a search that its answers depend on.
-fn searched(search: &Search) -> String {
-    let Search { beam_size, rule, length_penalty_alpha, length_penalty_beta, .. } = search;
-    format!(
-        "beam {beam_size}, rule {rule:?}, length penalty {length_penalty_alpha} and {length_penalty_beta}"
-    )
 }
 
 fn told(summary: &Summary, output: &Path, seconds: f64) -> String {

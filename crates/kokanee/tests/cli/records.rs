@@ -1,6 +1,7 @@
 //! Damaged and doubtful records, vocabularies and text, as training meets them.
 
-use kokanee_seq2seq_data::{RecordWriter, Vocabulary};
+use kokanee_formats::recordio::RecordWriter;
+use kokanee_seq2seq_data::Vocabulary;
 
 use crate::workplace::{TINY, Workplace, prepared};
 

@@ -2,7 +2,7 @@ use std::fs;
 
 use super::*;
 use crate::record::encode_pair;
-use crate::recordio::append_frame;
+use kokanee_formats::recordio::append_frame;
 
 const SIZES: VocabularySizes = VocabularySizes { source: 10, target: 20 };
 

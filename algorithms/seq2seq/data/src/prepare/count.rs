@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use kokanee_formats::text_lines::{Chunk, ChunkSize, TextFile};
 use rayon::prelude::*;
 
 use super::Progress;
 use crate::error::DataError;
-use crate::text::{Chunk, ChunkSize, TextFile, tokens};
+use crate::text::tokens;
 use crate::word_table::WordTable;
 
 /// The words of a text and how often each occurs.

@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::path::Path;
 
 use kokanee_formats::StagedFile;
+use kokanee_formats::recordio::append_frame;
+use kokanee_formats::text_lines::{Chunk, ChunkSize, TextFile, lines};
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -11,8 +13,7 @@ use super::report::{Histogram, Overlong, RatioSum, SharedPairs, SideReport, Skip
 use super::{Progress, file_bytes};
 use crate::error::DataError;
 use crate::record::encode_pair;
-use crate::recordio::append_frame;
-use crate::text::{Chunk, ChunkSize, TextFile, lines, tokens};
+use crate::text::tokens;
 use crate::vocab::{UNK_ID, Vocabulary, special_id};
 use crate::word_table::fold;
 

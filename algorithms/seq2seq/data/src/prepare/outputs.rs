@@ -5,12 +5,12 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use kokanee_formats::atomic_file::folder_of;
+use kokanee_formats::recordio::MAGIC;
 use kokanee_formats::{FolderUpdate, StagedFile};
 
 use super::options::Plan;
 use super::report::WrittenFile;
 use crate::error::DataError;
-use crate::recordio::MAGIC;
 
 /// An update for each folder that is written to; nearly always there is one.
 pub(super) struct Outputs {

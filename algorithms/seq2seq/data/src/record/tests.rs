@@ -183,9 +183,9 @@ fn an_id_beyond_int32_is_not_written() {
 #[test]
 fn the_reader_names_the_place_and_ends_there() {
     let mut bytes = Vec::new();
-    crate::recordio::append_frame(&mut bytes, |out| encode_pair(&[4], &[5], out));
+    kokanee_formats::recordio::append_frame(&mut bytes, |out| encode_pair(&[4], &[5], out));
     let offset = bytes.len();
-    crate::recordio::append_frame(&mut bytes, |out| encode_pair(&[4], &[], out));
+    kokanee_formats::recordio::append_frame(&mut bytes, |out| encode_pair(&[4], &[], out));
     let mut reader = SequenceReader::new(RecordReader::new(&bytes[..], "x.rec"), TargetRule::Required);
     assert_eq!(reader.next().expect("a record").expect("reads"), pair(&[4], &[5]));
     assert_eq!(

@@ -1,10 +1,10 @@
 //! `configuration` of an instance: what is wanted of its answer.
 
 use kokanee_contract::nearest;
+use kokanee_http::ServeError;
 use serde_json::{Map, Value};
 
 use super::{Place, kind_of};
-use crate::error::ServeError;
 
 /// The widest beam that a request may ask for: each hypothesis costs a row of the batch.
 pub const MAX_BEAM_SIZE: usize = 64;

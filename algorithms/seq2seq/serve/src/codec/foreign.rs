@@ -1,9 +1,9 @@
 //! Bodies that are not what their type says: compressed, or text that is not UTF-8.
 
 use kokanee_formats::compression;
+use kokanee_http::{Code, ServeError};
 
-use super::MediaType;
-use crate::error::{Code, ServeError};
+use super::Form;
 
 /// Bytes needed to recognise a body.
 const HEAD_BYTES: usize = 8;
@@ -27,7 +27,7 @@ impl Head {
     }
 
     /// Refuses a body whose first bytes cannot begin a body of this type, and names what it is.
-    pub(super) fn check(&self, media: MediaType) -> Result<(), ServeError> {
+    pub(super) fn check(&self, form: Form) -> Result<(), ServeError> {
         let head = &self.bytes[..self.length];
         if let Some(compression) = compression::of(head) {
             let message = format!(
@@ -35,7 +35,7 @@ impl Head {
             );
             return Err(ServeError::new(Code::BadRequest, message).with("compression", compression.name));
         }
-        match encoding(head, media) {
+        match encoding(head, form) {
             Some(name) => {
                 let message = format!("the body is text in {name}; send it as UTF-8");
                 Err(ServeError::new(Code::BadRequest, message).with("encoding", name))
@@ -45,15 +45,13 @@ impl Head {
     }
 }
 
-fn encoding(head: &[u8], media: MediaType) -> Option<&'static str> {
+fn encoding(head: &[u8], form: Form) -> Option<&'static str> {
     let is_letter = |byte: &u8| matches!(byte, 0x09..=0x0d | 0x20..=0x7e);
     match head {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32"),
         [0xff, 0xfe, _, _, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
         // Without a byte-order mark it shows by zeros between letters, which no text in UTF-8 has.
-        [a, 0, b, 0, ..] | [0, a, 0, b, ..]
-            if media != MediaType::RecordIo && is_letter(a) && is_letter(b) =>
-        {
+        [a, 0, b, 0, ..] | [0, a, 0, b, ..] if form != Form::RecordIo && is_letter(a) && is_letter(b) => {
             Some("UTF-16")
         }
         _ => None,

@@ -7,14 +7,13 @@
 use std::fmt;
 
 use kokanee_contract::nearest;
+use kokanee_http::{Rope, ServeError};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::configuration::shortened;
-use super::{Configuration, Input, Instance, MAX_INSTANCES, MediaType, Place, Placed, empty, one_too_many};
+use super::{Configuration, Form, Input, Instance, MAX_INSTANCES, Place, Placed, empty, one_too_many};
 use crate::answered::Answered;
-use crate::error::ServeError;
-use crate::rope::Rope;
 
 pub(super) const OPENING: &[u8] = br#"{"predictions":["#;
 pub(super) const CLOSING: &[u8] = b"]}";
@@ -63,7 +62,7 @@ impl Reader {
 fn parse(body: &[u8]) -> Result<Vec<Placed>, ServeError> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     if body.trim_ascii().is_empty() {
-        return Err(empty(MediaType::Json));
+        return Err(empty(Form::Json));
     }
     let (mut instances, mut progress) = (Vec::new(), Progress::default());
     let mut json = serde_json::Deserializer::from_slice(body);

@@ -1,8 +1,9 @@
 //! `application/jsonlines`: `{"source": "..."}` a line, answered by `{"target": "..."}` a line. Blank lines are passed over.
 
+use kokanee_http::ServeError;
+
 use super::lines::Lines;
 use super::{Placed, json};
-use crate::error::ServeError;
 
 /// Batch transform sends `source`; `data` is how an instance is called elsewhere.
 const SOURCE_KEYS: &[&str] = &["source", "data"];

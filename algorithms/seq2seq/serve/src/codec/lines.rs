@@ -1,7 +1,8 @@
 //! Lines of a body that arrives in pieces.
 
+use kokanee_http::ServeError;
+
 use super::{MAX_ITEM_BYTES, Place};
-use crate::error::ServeError;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 

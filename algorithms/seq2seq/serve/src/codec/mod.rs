@@ -2,10 +2,10 @@
 
 mod configuration;
 mod foreign;
+mod form;
 mod json;
 mod json_lines;
 mod lines;
-mod media_type;
 mod record_io;
 #[cfg(test)]
 mod tests;
@@ -13,15 +13,15 @@ mod text;
 
 use std::fmt;
 
+use kokanee_http::{Rope, ServeError};
 use serde_json::Value;
 
 pub use configuration::{Configuration, KEYS as CONFIGURATION_KEYS, MAX_BEAM_SIZE, MAX_PREFIX_BYTES};
-pub use media_type::MediaType;
+pub use form::Form;
+pub(crate) use form::MEDIA_TYPES;
 
 use self::foreign::Head;
 use crate::answered::Answered;
-use crate::error::ServeError;
-use crate::rope::Rope;
 
 /// The longest line, or record, of a request, in bytes.
 pub const MAX_ITEM_BYTES: usize = 1 << 20;
@@ -135,7 +135,7 @@ impl fmt::Display for Place {
 
 /// Takes a body in pieces of any size and gives instances as soon as they are whole.
 pub struct Reader {
-    media: MediaType,
+    form: Form,
     kind: Kind,
     head: Head,
     has_ended: bool,
@@ -159,19 +159,19 @@ struct Totals {
 
 impl Reader {
     /// A reader of bodies of this type, with at most [`MAX_INSTANCES`] instances and [`MAX_BODY_TOKENS`] tokens.
-    pub fn new(media: MediaType) -> Self {
-        let kind = match media {
-            MediaType::Json => Kind::Json(json::Reader::default()),
-            MediaType::JsonLines => Kind::JsonLines(json_lines::Reader::default()),
-            MediaType::RecordIo => Kind::RecordIo(record_io::Reader::default()),
-            MediaType::Text => Kind::Text(text::Reader::default()),
+    pub fn new(form: Form) -> Self {
+        let kind = match form {
+            Form::Json => Kind::Json(json::Reader::default()),
+            Form::JsonLines => Kind::JsonLines(json_lines::Reader::default()),
+            Form::RecordIo => Kind::RecordIo(record_io::Reader::default()),
+            Form::Text => Kind::Text(text::Reader::default()),
         };
-        Self { media, kind, head: Head::default(), has_ended: false, totals: Some(Totals::default()) }
+        Self { form, kind, head: Head::default(), has_ended: false, totals: Some(Totals::default()) }
     }
 
     /// A reader of bodies that are answered as they arrive: they may have any length, since nothing is kept of them.
-    pub fn of_stream(media: MediaType) -> Self {
-        Self { totals: None, ..Self::new(media) }
+    pub fn of_stream(form: Form) -> Self {
+        Self { totals: None, ..Self::new(form) }
     }
 
     /// Takes more of the body.
@@ -202,9 +202,9 @@ impl Reader {
     /// When the body is not what its type says. Nothing can be read after that.
     pub fn read(&mut self) -> Result<Option<Placed>, ServeError> {
         if self.has_ended && self.head.is_empty() {
-            return Err(empty(self.media));
+            return Err(empty(self.form));
         }
-        self.head.check(self.media)?;
+        self.head.check(self.form)?;
         let placed = match &mut self.kind {
             Kind::Json(reader) => reader.read(),
             Kind::JsonLines(reader) => reader.read(),
@@ -231,31 +231,31 @@ impl Reader {
     ///
     /// # Errors
     /// When the body is not what its type says, or has too many of them.
-    pub fn read_all(media: MediaType, body: &[u8]) -> Result<Vec<Placed>, ServeError> {
-        if media == MediaType::Json {
+    pub fn read_all(form: Form, body: &[u8]) -> Result<Vec<Placed>, ServeError> {
+        if form == Form::Json {
             return Self::read_json(body);
         }
         // Pieces, so that no second copy of it is made.
         const PIECE_BYTES: usize = 1 << 16;
-        Self::new(media).gather(body.chunks(PIECE_BYTES))
+        Self::new(form).gather(body.chunks(PIECE_BYTES))
     }
 
     /// The same of a body in pieces.
-    pub(crate) fn read_rope(media: MediaType, body: Rope) -> Result<Vec<Placed>, ServeError> {
-        if media == MediaType::Json {
+    pub(crate) fn read_rope(form: Form, body: Rope) -> Result<Vec<Placed>, ServeError> {
+        if form == Form::Json {
             return Self::read_json(&body.into_vec());
         }
-        Self::new(media).gather(body.pieces())
+        Self::new(form).gather(body.pieces())
     }
 
     /// JSON is read where it lies.
     fn read_json(body: &[u8]) -> Result<Vec<Placed>, ServeError> {
-        let mut reader = Self::new(MediaType::Json);
+        let mut reader = Self::new(Form::Json);
         reader.head.push(body);
         if let Kind::Json(json) = &mut reader.kind
             && !body.is_empty()
         {
-            reader.head.check(MediaType::Json)?;
+            reader.head.check(Form::Json)?;
             json.take_whole(body)?;
         }
         reader.gather([])
@@ -277,12 +277,12 @@ impl Reader {
     }
 
     /// An upper bound of the memory for the instances of a body, without parsing it.
-    pub(crate) fn most_bytes<'a>(media: MediaType, pieces: impl Iterator<Item = &'a [u8]>) -> usize {
+    pub(crate) fn most_bytes<'a>(form: Form, pieces: impl Iterator<Item = &'a [u8]>) -> usize {
         let (mut bytes, mut signs) = (0, 0);
-        let sign = match media {
-            MediaType::Json => Some(b'{'),
-            MediaType::JsonLines | MediaType::Text => Some(b'\n'),
-            MediaType::RecordIo => None,
+        let sign = match form {
+            Form::Json => Some(b'{'),
+            Form::JsonLines | Form::Text => Some(b'\n'),
+            Form::RecordIo => None,
         };
         for piece in pieces {
             bytes += piece.len();
@@ -291,7 +291,7 @@ impl Reader {
         // A record has a frame at least.
         let instances = if sign.is_some() { signs + 1 } else { bytes / 8 }.min(MAX_INSTANCES);
         // An id may be a byte in a record, and is four bytes here.
-        let ids = if media == MediaType::RecordIo { bytes.min(MAX_BODY_TOKENS + MAX_ITEM_BYTES) } else { 0 };
+        let ids = if form == Form::RecordIo { bytes.min(MAX_BODY_TOKENS + MAX_ITEM_BYTES) } else { 0 };
         // A vector grows by doubling, from a few, and its old self is there for a moment.
         let room = (2 * instances).clamp(8, MAX_INSTANCES) * size_of::<Placed>();
         room + room / 2 + instances * ALLOCATION_BYTES + bytes + size_of::<u32>() * ids
@@ -319,43 +319,43 @@ fn one_too_many() -> String {
     format!("one too many: a request may have {MAX_INSTANCES} instances; send several requests")
 }
 
-fn empty(media: MediaType) -> ServeError {
-    let expected = match media {
-        MediaType::Json => r#"an object, {"instances": [{"data": "..."}]}"#,
-        MediaType::JsonLines => r#"an object a line, {"source": "..."}"#,
-        MediaType::RecordIo => "RecordIO records",
-        MediaType::Text => "a sentence a line",
+fn empty(form: Form) -> ServeError {
+    let expected = match form {
+        Form::Json => r#"an object, {"instances": [{"data": "..."}]}"#,
+        Form::JsonLines => r#"an object a line, {"source": "..."}"#,
+        Form::RecordIo => "RecordIO records",
+        Form::Text => "a sentence a line",
     };
     ServeError::bad(format!("the body is empty; expected {expected}"))
 }
 
 /// Writes answers one after another.
 pub struct Writer {
-    media: MediaType,
+    form: Form,
     written: u64,
 }
 
 impl Writer {
     /// A writer of bodies of this type.
-    pub fn new(media: MediaType) -> Self {
-        Self { media, written: 0 }
+    pub fn new(form: Form) -> Self {
+        Self { form, written: 0 }
     }
 
     /// Appends an answer to `out`.
     pub fn write(&mut self, answered: &Answered, out: &mut Vec<u8>) {
         let first = self.written == 0;
         self.written += 1;
-        match self.media {
-            MediaType::Json => {
+        match self.form {
+            Form::Json => {
                 out.extend_from_slice(if first { json::OPENING } else { b"," });
                 json::write(answered, out);
             }
-            MediaType::JsonLines => {
+            Form::JsonLines => {
                 json::write(answered, out);
                 out.push(b'\n');
             }
-            MediaType::RecordIo => record_io::write(answered, out),
-            MediaType::Text => {
+            Form::RecordIo => record_io::write(answered, out),
+            Form::Text => {
                 out.extend_from_slice(answered.target().as_bytes());
                 out.push(b'\n');
             }
@@ -364,25 +364,25 @@ impl Writer {
 
     /// Appends what stands behind the last answer.
     pub fn finish(self, out: &mut Vec<u8>) {
-        if self.media == MediaType::Json {
+        if self.form == Form::Json {
             out.extend_from_slice(if self.written == 0 { json::OPENING } else { b"" });
             out.extend_from_slice(json::CLOSING);
         }
     }
 }
 
-impl MediaType {
+impl Form {
     /// Whether answers of this type have room for what a configuration asks for.
     ///
     /// # Errors
     /// The key that has no place, and why.
     pub(crate) fn has_room_for(self, configuration: &Configuration) -> Result<(), (&'static str, String)> {
         let wishes: &[(&'static str, bool)] = match self {
-            MediaType::Json | MediaType::JsonLines => &[],
-            MediaType::RecordIo => {
+            Form::Json | Form::JsonLines => &[],
+            Form::RecordIo => {
                 &[("nbest", configuration.nbest.is_some()), ("replace_unk", configuration.replace_unk)]
             }
-            MediaType::Text => &[
+            Form::Text => &[
                 ("nbest", configuration.nbest.is_some()),
                 ("attention_matrix", configuration.attention_matrix),
                 ("alignments", configuration.alignments),

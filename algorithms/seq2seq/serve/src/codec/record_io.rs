@@ -7,14 +7,14 @@
 use kokanee_formats::record::Record;
 use kokanee_formats::record::value::Value as Kind;
 use kokanee_formats::record::{Float32Tensor, Float64Tensor, Int32Tensor, Value};
-use kokanee_seq2seq_data::error::{DataError, FrameFault, RecordFault};
-use kokanee_seq2seq_data::recordio::MAGIC;
-use kokanee_seq2seq_data::{RecordReader, RecordWriter, SequencePair, TargetRule};
+use kokanee_formats::recordio::{FrameFault, MAGIC, RecordIoError, RecordReader, RecordWriter};
+use kokanee_http::ServeError;
+use kokanee_seq2seq_data::error::RecordFault;
+use kokanee_seq2seq_data::{SequencePair, TargetRule};
 use prost::Message as _;
 
 use super::{Configuration, Input, Instance, MAX_ITEM_BYTES, Place, Placed};
 use crate::answered::Answered;
-use crate::error::ServeError;
 
 const HEADER_BYTES: usize = 8;
 const MAGIC_BYTES: usize = 4;
@@ -66,7 +66,7 @@ impl Reader {
         let raw = match RecordReader::new(&rest[..whole], "").read_record() {
             Ok(Some(raw)) => raw,
             Ok(None) => return Ok(None),
-            Err(DataError::Frame { fault, .. }) => return Err(place.bad(None, frame_problem(&fault))),
+            Err(RecordIoError::Frame { fault, .. }) => return Err(place.bad(None, frame_problem(&fault))),
             Err(other) => return Err(place.bad(None, other)),
         };
         self.parts = Parts::default();

@@ -1,8 +1,9 @@
 //! `text/plain`: a sentence a line; an empty line has an empty answer.
 
+use kokanee_http::ServeError;
+
 use super::lines::Lines;
 use super::{Configuration, Input, Instance, Placed};
-use crate::error::ServeError;
 
 #[derive(Default)]
 pub(super) struct Reader {

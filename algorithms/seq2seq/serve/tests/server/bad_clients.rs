@@ -4,14 +4,19 @@ use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-use kokanee_seq2seq_serve::{Patience, ServerSettings, ServiceSettings};
+use kokanee_endpoint::ServerSettings;
+use kokanee_http::{Bounds, Patience};
+use kokanee_seq2seq_serve::ServiceSettings;
 use serde_json::json;
 
 use crate::http::{bytes, connect, read};
 use crate::workplace::{Running, sentence};
 
 fn with(patience: Patience) -> Running {
-    Running::with(ServerSettings { patience, ..ServerSettings::default() }, ServiceSettings::default())
+    Running::with(
+        ServerSettings { bounds: Bounds { patience, ..Bounds::default() }, ..ServerSettings::default() },
+        ServiceSettings::default(),
+    )
 }
 
 fn lives_on(server: &Running) {
@@ -159,7 +164,10 @@ fn bodies_made_to_hurt() {
 #[test]
 fn more_connections_than_there_are_places() {
     let server = Running::with(
-        ServerSettings { max_connections: 2, ..ServerSettings::default() },
+        ServerSettings {
+            bounds: Bounds { max_connections: 2, ..Bounds::default() },
+            ..ServerSettings::default()
+        },
         ServiceSettings::default(),
     );
     server.wait_for("kokanee_connections", |open| open == 0.0);

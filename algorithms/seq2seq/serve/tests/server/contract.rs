@@ -3,7 +3,7 @@
 use kokanee_formats::record::Record;
 use kokanee_formats::record::value::Value as Kind;
 use kokanee_formats::record::{Int32Tensor, Value};
-use kokanee_seq2seq_data::recordio::{RecordReader, RecordWriter};
+use kokanee_formats::recordio::{RecordReader, RecordWriter};
 use kokanee_seq2seq_data::{SequencePair, TargetRule, Vocabulary};
 use prost::Message as _;
 use serde_json::{Value as Json, json};
@@ -270,7 +270,7 @@ fn execution_parameters_are_those_in_force() {
         parameters.json(),
         json!({"MaxConcurrentTransforms": 4, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 6})
     );
-    let settings = kokanee_seq2seq_serve::ServerSettings::from_environment(|name| {
+    let settings = kokanee_endpoint::ServerSettings::from_environment(|name| {
         let value = match name {
             "SAGEMAKER_MAX_PAYLOAD_IN_MB" => "20",
             "SAGEMAKER_BATCH_STRATEGY" => "SINGLE_RECORD",
@@ -322,8 +322,7 @@ fn the_page_answers_without_scripts_and_escapes() {
 
 #[test]
 fn paths_may_stand_below_a_prefix() {
-    let settings =
-        kokanee_seq2seq_serve::ServerSettings { url_prefix: "/mt/v1".to_owned(), ..Default::default() };
+    let settings = kokanee_endpoint::ServerSettings { url_prefix: "/mt/v1".to_owned(), ..Default::default() };
     let server = Running::begin(settings, Default::default(), Default::default(), model());
     while server.get("/mt/v1/ping").status != 200 {
         std::thread::sleep(std::time::Duration::from_millis(10));

@@ -1,6 +1,7 @@
 //! What is said to requests that cannot be answered.
 
-use kokanee_seq2seq_serve::{ServerSettings, ServiceSettings};
+use kokanee_endpoint::ServerSettings;
+use kokanee_seq2seq_serve::ServiceSettings;
 use serde_json::json;
 
 use crate::contract::records;
@@ -111,7 +112,7 @@ fn what_an_answer_has_no_room_for_is_refused() {
 
 #[test]
 fn paths_methods_types_and_sizes() {
-    let settings = ServerSettings { max_payload_mb: 1, ..ServerSettings::default() };
+    let settings = ServerSettings { max_payload_mb: Some(1), ..ServerSettings::default() };
     let server = Running::with(settings, ServiceSettings::default());
     server.get("/nothing").refused(404, &["POST /invocations"]);
     let answer = server.get("/invocations").refused(405, &["POST"]);

@@ -4,7 +4,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use kokanee_seq2seq_serve::{Ended, Patience, ServerSettings, ServiceSettings};
+use kokanee_endpoint::ServerSettings;
+use kokanee_http::{Bounds, Ended, Patience};
+use kokanee_seq2seq_serve::ServiceSettings;
 use serde_json::json;
 
 use crate::http::{bytes, connect, read, send};
@@ -103,7 +105,7 @@ fn draining_has_a_limit_and_a_second_signal_none() {
     let check = |drain: Duration, signals: u32, expected: Ended| {
         let patience = Patience { drain, ..Patience::default() };
         let server = Running::with(
-            ServerSettings { patience, ..ServerSettings::default() },
+            ServerSettings { bounds: Bounds { patience, ..Bounds::default() }, ..ServerSettings::default() },
             ServiceSettings::default(),
         );
         let mut client = connect(server.address);

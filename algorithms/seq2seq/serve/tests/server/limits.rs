@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use kokanee_seq2seq_serve::{ServerSettings, ServiceSettings};
+use kokanee_endpoint::ServerSettings;
+use kokanee_seq2seq_serve::ServiceSettings;
 use serde_json::json;
 
 use crate::http::{connect, read};
@@ -19,7 +20,7 @@ fn with_memory(memory_bytes: usize) -> Running {
 #[track_caller]
 fn check_slow_senders(max_payload_mb: u64) {
     let server = Running::with(
-        ServerSettings { max_payload_mb, ..ServerSettings::default() },
+        ServerSettings { max_payload_mb: Some(max_payload_mb), ..ServerSettings::default() },
         ServiceSettings { memory_bytes: 16 * MIB, ..ServiceSettings::default() },
     );
     let mut slow: Vec<_> = (0..14).map(|_| connect(server.address)).collect();

@@ -4,7 +4,8 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kokanee_seq2seq_serve::{ServerSettings, ServiceSettings};
+use kokanee_endpoint::ServerSettings;
+use kokanee_seq2seq_serve::ServiceSettings;
 use serde_json::json;
 
 use crate::http::{bytes, connect};

@@ -3,7 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use kokanee_seq2seq_serve::{ServerSettings, ServiceSettings};
+use kokanee_endpoint::ServerSettings;
+use kokanee_seq2seq_serve::ServiceSettings;
 use serde_json::json;
 
 use crate::contract::records;
@@ -12,7 +13,7 @@ use crate::workplace::{Running, sentence};
 
 fn unlimited() -> Running {
     Running::with(
-        ServerSettings { max_payload_mb: 0, ..ServerSettings::default() },
+        ServerSettings { max_payload_mb: Some(0), ..ServerSettings::default() },
         ServiceSettings::default(),
     )
 }

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use kokanee_contract::Hyperparameters;
 use kokanee_contract::special_ids::{EOS, UNK};
+use kokanee_endpoint::{Backend, Endpoint, ServerError, ServerSettings};
+use kokanee_http::{Ended, Metrics, Server};
 use kokanee_kernels::Team;
 use kokanee_kernels::packed::Format;
 use kokanee_seq2seq_data::{Vocabulary, VocabularyLimits};
 use kokanee_seq2seq_nn::artifact::{Artifact, LengthStatistics, Metadata};
 use kokanee_seq2seq_nn::{Model, ModelConfig};
-use kokanee_seq2seq_serve::{
-    Ended, Metrics, Server, ServerError, ServerSettings, Service, ServiceSettings, Translator,
-};
+use kokanee_seq2seq_serve::{Service, ServiceSettings, Translator};
 use tokio::sync::watch;
 
 use crate::http::{Answer, send};
@@ -124,7 +124,7 @@ impl Running {
         format: Format,
     ) -> Self {
         let (stop, stopped) = watch::channel(0);
-        let metrics = Arc::new(Metrics::default());
+        let metrics = kokanee_endpoint::metrics();
         let (tell, told) = mpsc::channel();
         let (shared, model) = (Arc::clone(&metrics), model.to_owned());
         let run = move || {
@@ -134,15 +134,15 @@ impl Running {
                 .build()
                 .expect("threads");
             let ended = runtime.block_on(async {
-                let server = Server::bind(Ipv4Addr::LOCALHOST.into(), 0).await?;
+                let server = Server::bind(Ipv4Addr::LOCALHOST.into(), 0).await.expect("a free port");
                 tell.send(server.address()).expect("the test waits");
-                let own = Arc::clone(&shared);
                 let load = move || {
                     std::thread::sleep(loading);
                     let translator = Translator::open(&model, Arc::new(Team::new(2)))?.in_format(format);
-                    Ok(Service::start(translator, service, own)?)
+                    let backend: Arc<dyn Backend> = Arc::new(Service::start(translator, service)?);
+                    Ok(backend)
                 };
-                server.run(settings, shared, load, stopped).await
+                Endpoint { settings, metrics: shared, load, ready: || Ok(()) }.run(server, stopped).await
             });
             runtime.shutdown_background();
             ended

@@ -1,51 +1,61 @@
 //! A model that answers the requests of a transform job.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use kokanee_seq2seq_serve::codec::MediaType;
-use kokanee_seq2seq_serve::transform::InvokeError;
-use kokanee_seq2seq_serve::{Code, Metrics, ServeError, Service, ServiceSettings, Translator};
+use kokanee_endpoint::{Backend, answer_type, body_type, invoke_blocking};
+use kokanee_http::{Code, ServeError};
+use kokanee_transform::InvokeError;
 
+use crate::commands::model::LoadOptions;
+use crate::commands::search_options::SearchOptions;
 use crate::exit;
 
 pub(super) const JSON_LINES: &str = "application/jsonlines";
 
-/// Room for waiting sentences and for memory.
-const SETTINGS: ServiceSettings =
-    // Room for the sentences of as many requests as a job may have at a time. Long ones may fill it all the same.
-    ServiceSettings { queue: 1 << 16, log_text: false, memory_bytes: 1 << 30 };
+/// Room for the sentences of as many requests as a job may have at a time. Long ones may fill it all the same.
+const QUEUE: usize = 1 << 16;
+/// Memory for requests, in bytes.
+const MEMORY_BYTES: usize = 1 << 30;
 /// Pause before a request that found no room is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Whether such requests can be answered.
-///
-/// # Errors
-/// When a type is not supported; the message names those that are.
-pub(super) fn check_types(content_type: &str, accept: &str) -> Result<()> {
-    let wrong = |option: &str, error: ServeError| anyhow!("{option}: {error}");
-    let from = MediaType::of_body(Some(content_type)).map_err(|error| wrong("--content-type", error))?;
-    MediaType::of_answer(Some(accept), from).map_err(|error| wrong("--accept", error))?;
-    Ok(())
+/// How the model of a job is loaded.
+pub(super) fn options(search: &SearchOptions) -> LoadOptions {
+    let memory_bytes = Box::new(|_| MEMORY_BYTES);
+    LoadOptions { search: search.clone(), queue: QUEUE, log_text: false, memory_bytes }
 }
 
 /// Answers requests, several at a time: what the server does, without HTTP.
 pub(super) struct Engine {
-    service: Arc<Service>,
+    backend: Arc<dyn Backend>,
 }
 
 impl Engine {
-    /// # Errors
-    /// When the model cannot be used.
-    pub(super) fn start(translator: Translator) -> Result<Self> {
-        Self::with(translator, SETTINGS)
+    pub(super) fn new(backend: Arc<dyn Backend>) -> Self {
+        Self { backend }
     }
 
-    fn with(translator: Translator, settings: ServiceSettings) -> Result<Self> {
-        let service = Service::start(translator, settings, Arc::new(Metrics::default()))?;
-        Ok(Self { service: Arc::new(service) })
+    /// Whether such requests can be answered.
+    ///
+    /// # Errors
+    /// When a type is not supported; the message names those that are.
+    pub(super) fn check_types(&self, content_type: &str, accept: &str) -> Result<()> {
+        let wrong = |option: &str, error: ServeError| anyhow!("{option}: {error}");
+        let backend = &*self.backend;
+        let from = body_type(Some(content_type), backend.accepts())
+            .map_err(|error| wrong("--content-type", error))?;
+        let from = from.map_or_else(|| backend.default_type(b""), |from| from.media);
+        answer_type(Some(accept), backend, from).map_err(|error| wrong("--accept", error))?;
+        Ok(())
+    }
+
+    /// What besides the model's files decides the answers.
+    pub(super) fn identity(&self) -> BTreeMap<String, String> {
+        self.backend.identity()
     }
 
     /// Answers a body. If other requests of the job fill the queue or the memory, this waits until they are done: a request is only
@@ -57,7 +67,7 @@ impl Engine {
         body: &[u8],
     ) -> Result<Vec<u8>, InvokeError> {
         loop {
-            match self.service.invoke_blocking(Some(content_type), Some(accept), body) {
+            match invoke_blocking(&self.backend, Some(content_type), Some(accept), body) {
                 Err(error) if error.code == Code::TooManyRequests => thread::sleep(PAUSE),
                 answer => return answer.map_err(|error| told(&error, exit::said().as_deref())),
             }
@@ -109,6 +119,7 @@ mod tests {
     use kokanee_seq2seq_data::{Vocabulary, VocabularyLimits};
     use kokanee_seq2seq_nn::artifact::{Artifact, Metadata};
     use kokanee_seq2seq_nn::{LengthStatistics, Model, ModelConfig};
+    use kokanee_seq2seq_serve::{Service, ServiceSettings, Translator};
 
     use super::*;
 
@@ -146,8 +157,8 @@ mod tests {
     #[test]
     fn requests_wait_for_room_and_none_is_refused() {
         // Room for a sentence and for one request, or two, of those that come at the same time.
-        let settings = ServiceSettings { queue: 1, log_text: false, memory_bytes: 2 << 20 };
-        let engine = Engine::with(translator(), settings).unwrap();
+        let settings = ServiceSettings { queue: 1, memory_bytes: 2 << 20, ..ServiceSettings::default() };
+        let engine = Engine::new(Arc::new(Service::start(translator(), settings).unwrap()));
         let body = "a b c\n".repeat(600);
         let answers: Vec<Vec<u8>> = thread::scope(|scope| {
             let ask = || engine.invoke("text/plain", "text/plain", body.as_bytes()).unwrap();

@@ -1,0 +1,122 @@
+//! The service as the serving shell sees it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::stream::unfold;
+use kokanee_contract::MediaType;
+use kokanee_endpoint::{Backend, Body, BoxFuture, Call, Reply, Shown, Visit};
+use kokanee_http::{Code, Columns, Counted, Counters, MemoryBudget, Pieces, ServeError, Share, columns};
+use prometheus_client::registry::Registry;
+
+use crate::codec::{Form, MEDIA_TYPES};
+use crate::conversation::{Conversation, Source, Stream};
+use crate::page;
+use crate::service::Service;
+
+/// What requests count.
+static COLUMNS: Columns = columns![instances, tokens_in, tokens_out];
+
+/// An answered instance, for the log: its source tokens, and the target tokens of its best hypothesis.
+pub(crate) fn count(counters: &Counters, tokens_in: usize, tokens_out: usize) {
+    let counts = [1, tokens_in as u64, tokens_out as u64];
+    counts.into_iter().enumerate().for_each(|(index, count)| counters.add(index, count));
+}
+
+impl Backend for Service {
+    fn accepts(&self) -> &[MediaType] {
+        &MEDIA_TYPES
+    }
+
+    fn answers(&self) -> &[MediaType] {
+        &MEDIA_TYPES
+    }
+
+    fn budget(&self) -> &Arc<MemoryBudget> {
+        &self.memory
+    }
+
+    fn invoke(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<Reply, ServeError>> {
+        Box::pin(async move {
+            let Call { from, to, body, deadline, counters } = call;
+            let (from, to) = (form(from.media)?, form(to.media)?);
+            match body {
+                Body::Whole(body) => {
+                    self.answer_in_time(from, to, body, deadline, &counters).await.map(Reply::Whole)
+                }
+                Body::Streamed { incoming, share } => {
+                    let unsent = share.another();
+                    let answers = share.another();
+                    let source = Source::Streamed(Box::new(Stream::new(incoming, from, share)));
+                    let conversation = Conversation::new(self, source, to, answers, counters);
+                    Ok(Reply::Pieces(pieces(conversation, unsent)))
+                }
+            }
+        })
+    }
+
+    fn streams(&self, body: MediaType) -> bool {
+        body != MediaType::Json
+    }
+
+    fn columns(&self) -> &'static Columns {
+        &COLUMNS
+    }
+
+    fn health(&self) -> BoxFuture<'_, Result<(), ServeError>> {
+        Box::pin(async {
+            if self.is_alive().await {
+                return Ok(());
+            }
+            Err(ServeError::new(Code::Internal, "the decoder did nothing for 2 s"))
+        })
+    }
+
+    fn failure(&self) -> BoxFuture<'static, String> {
+        let mut broken = self.broken();
+        Box::pin(async move {
+            if broken.wait_for(|broken| *broken).await.is_err() {
+                // The decoder ended with the service.
+                std::future::pending::<()>().await;
+            }
+            "the decoder failed and could not be made anew".to_owned()
+        })
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        self.metrics.register(registry);
+    }
+
+    fn page(self: Arc<Self>, visit: Visit) -> Option<BoxFuture<'static, Shown>> {
+        Some(Box::pin(page::show(self, visit)))
+    }
+
+    fn identity(&self) -> BTreeMap<String, String> {
+        self.settings.identity.clone()
+    }
+}
+
+/// The shell asks for the types that are offered only.
+fn form(media: MediaType) -> Result<Form, ServeError> {
+    Form::of(media).ok_or_else(|| {
+        ServeError::new(Code::UnsupportedMediaType, format!("{media} is neither read nor written here"))
+    })
+}
+
+/// The pieces of an answer, each counted until it is sent.
+fn pieces(conversation: Conversation, unsent: Share) -> Pieces {
+    Box::pin(unfold(Some((conversation, unsent)), |state| async {
+        let (mut conversation, unsent) = state?;
+        let next = async {
+            let Some(bytes) = conversation.next_piece().await? else { return Ok(None) };
+            let mut piece = Counted { bytes, share: unsent.another() };
+            piece.share.grow(piece.bytes.capacity()).await?;
+            Ok(Some(piece))
+        };
+        match next.await {
+            Ok(Some(piece)) => Some((Ok(piece), Some((conversation, unsent)))),
+            Ok(None) => None,
+            Err(error) => Some((Err(error), None)),
+        }
+    }))
+}

@@ -1,0 +1,19 @@
+//! How a model answers SageMaker: the serving shell of every algorithm.
+//!
+//! A [`Backend`] is a loaded model: the types that it reads and writes, and one function from a request to its answer. [`Endpoint`]
+//! puts SageMaker's inference contract before it: the phases of a container, `/ping`, `/invocations`, `/execution-parameters`,
+//! `/metrics` and a page to try it by hand. [`invoke_blocking`] is the same without HTTP, for batch transform.
+
+mod app;
+mod backend;
+pub mod config;
+mod negotiation;
+mod page;
+mod server;
+
+pub use app::ended;
+pub use backend::{Backend, Body, BoxFuture, Call, Reply, Shown, Visit, invoke_blocking};
+pub use config::{BatchStrategy, ServerSettings, SettingsError};
+pub use negotiation::{answer_type, body_type};
+pub use page::{Escaped, error_note};
+pub use server::{Endpoint, LoadError, ServerError, metrics};

@@ -1,0 +1,143 @@
+//! `GET /`: a page to try the model with, without scripts and without anything from elsewhere. What it holds is for the backend to
+//! say.
+
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::response::{IntoResponse as _, Response};
+use kokanee_http::{Counted, Incoming, Journal, Rope, ServeError, status};
+
+use crate::app::{App, Phase};
+use crate::backend::{Shown, Visit};
+
+/// The largest form.
+const MAX_FORM_BYTES: usize = 1 << 16;
+/// The page runs nothing and loads nothing, whatever a model or a user may put into it.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const STYLE: &str = "\
+:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
+textarea{width:100%;box-sizing:border-box;font:inherit}table{border-collapse:collapse;margin:.5rem 0}\
+th,td{padding:.2rem .5rem;text-align:left;font-weight:normal}\
+.error{border-left:.3rem solid #c0392b;padding-left:.8rem}.note{opacity:.75}.wide{overflow-x:auto}";
+
+/// The page as it is first seen.
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Extension(journal): Extension<Arc<Journal>>,
+) -> Response {
+    visit(&app, &journal, None).await
+}
+
+/// The page with an answer.
+pub(crate) async fn answer(
+    State(app): State<Arc<App>>,
+    Extension(journal): Extension<Arc<Journal>>,
+    body: Body,
+) -> Response {
+    let form = async {
+        let share = app.backend()?.budget().share();
+        Incoming::new(body, app.settings.bounds.patience).whole(MAX_FORM_BYTES, share).await
+    };
+    let form = form.await;
+    visit(&app, &journal, Some(form)).await
+}
+
+async fn visit(
+    app: &App,
+    journal: &Arc<Journal>,
+    form: Option<Result<Counted<Rope>, ServeError>>,
+) -> Response {
+    let note = |text: &str| format!("<p class=\"note\">{text}</p>");
+    let (state, shown) = match app.phase() {
+        Phase::Loading => (note("The model is still being loaded."), refused(form)),
+        Phase::Draining => (note("The server is about to end."), refused(form)),
+        Phase::Ready(backend) => {
+            let home = match app.settings.url_prefix.as_str() {
+                "" => "/".to_owned(),
+                prefix => prefix.to_owned(),
+            };
+            let (deadline, counters) = (app.settings.deadline, Arc::clone(&journal.counters));
+            let shown = match backend.page(Visit { home, form, deadline, counters }) {
+                Some(shown) => shown.await,
+                None => Shown {
+                    html: note("This model is asked by POST /invocations."),
+                    style: "",
+                    error: None,
+                    share: None,
+                },
+            };
+            (String::new(), shown)
+        }
+    };
+    let Shown { html, style, error, share } = shown;
+    let html = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
+         content=\"width=device-width,initial-scale=1\"><title>Kokanee</title><style>{STYLE}{style}</style></head><body>\
+         <h1>Kokanee</h1>{state}{html}</body></html>\n"
+    );
+    let body = match share {
+        Some(share) => Body::from(Bytes::from_owner(Counted { bytes: html.into_bytes(), share })),
+        None => Body::from(html),
+    };
+    let headers = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    let status = match &error {
+        None => StatusCode::OK,
+        Some(error) => {
+            journal.failed(error);
+            status(error.code)
+        }
+    };
+    (status, headers, body).into_response()
+}
+
+/// What is shown where no backend is there.
+fn refused(form: Option<Result<Counted<Rope>, ServeError>>) -> Shown {
+    let error = form.and_then(Result::err);
+    let html = error.as_ref().map(error_note).unwrap_or_default();
+    Shown { html, style: "", error, share: None }
+}
+
+/// An error in a page.
+pub fn error_note(error: &ServeError) -> String {
+    format!("<p class=\"error\">{}</p>", Escaped(&error.message))
+}
+
+/// Text in HTML, in elements and in quoted attributes.
+pub struct Escaped<'a>(pub &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            match character {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                other => f.write_char(other)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_text_becomes_markup() {
+        let text = Escaped("<img src=x onerror='a()'>&\"").to_string();
+        assert_eq!(text, "&lt;img src=x onerror=&#39;a()&#39;&gt;&amp;&quot;");
+    }
+}

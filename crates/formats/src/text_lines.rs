@@ -1,0 +1,281 @@
+//! Lines of text files, plain or gzip-compressed.
+//!
+//! A line ends at `\n`; a `\r` is left where it stands, since readers take it for white space. A byte order mark at the
+//! start of a file is passed over. Whether a file is gzip-compressed is seen from its first bytes, not its name.
+
+mod error;
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use error::{TextError, TextFault};
+use flate2::bufread::MultiGzDecoder;
+
+use crate::{FileError, compression};
+
+/// The lines of a chunk's text, of which each ends in `\n`.
+pub fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut begin = 0;
+    memchr::memchr_iter(b'\n', text.as_bytes())
+        .map(move |end| &text[std::mem::replace(&mut begin, end + 1)..end])
+}
+
+/// The most bytes a line may have. Far beyond any sentence; it keeps a file without line breaks out of memory.
+pub const MAX_LINE_BYTES: usize = 1 << 20;
+
+const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+const BUFFER_BYTES: usize = 1 << 18;
+
+/// How much text is taken at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct ChunkSize {
+    /// Lines at the most.
+    pub lines: usize,
+    /// Bytes that are enough; the line that reaches them is taken whole.
+    pub bytes: usize,
+}
+
+/// Whole lines of a file, each ending in `\n`.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    first_line: u64,
+    bytes: Vec<u8>,
+}
+
+impl Chunk {
+    /// The lines as text; `path` stands in errors.
+    ///
+    /// # Errors
+    /// When they are not UTF-8; the line and the byte are named.
+    pub fn text<'a>(&'a self, path: &Path) -> Result<&'a str, TextError> {
+        std::str::from_utf8(&self.bytes).map_err(|error| {
+            let valid = &self.bytes[..error.valid_up_to()];
+            let line_start = valid.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+            TextError::Line {
+                path: path.to_owned(),
+                line: self.first_line + valid.iter().filter(|&&byte| byte == b'\n').count() as u64,
+                byte: (valid.len() - line_start) as u64 + 1,
+                fault: TextFault::NotUtf8 { byte: self.bytes[error.valid_up_to()] },
+            }
+        })
+    }
+
+    /// Bytes of the lines, ends included.
+    pub fn len_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// The bytes of a text: those of the input, or what gzip makes of them. The first bytes decide, not the name.
+pub struct TextBytes {
+    input: Box<dyn BufRead + Send>,
+    is_gzip: bool,
+}
+
+impl TextBytes {
+    /// Looks at the first bytes of `input`.
+    ///
+    /// # Errors
+    /// When they cannot be read, or are those of another compression or of an archive.
+    pub fn new(input: impl Read + Send + 'static) -> Result<Self, TextFault> {
+        let unreadable = |error: io::Error| TextFault::Unreadable { problem: error.to_string() };
+        let mut raw = BufReader::with_capacity(BUFFER_BYTES, input);
+        match compression::of_or_tar(filled(&mut raw).map_err(unreadable)?) {
+            None => Ok(Self { input: Box::new(raw), is_gzip: false }),
+            Some(compression::GZIP) => {
+                let mut inner = BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(raw));
+                // A fault in compressed data shows again, with its place, when lines are read.
+                match inner.fill_buf().ok().and_then(compression::of_or_tar) {
+                    None => Ok(Self { input: Box::new(inner), is_gzip: true }),
+                    Some(packing) => Err(TextFault::PackedTwice(packing)),
+                }
+            }
+            Some(packing) => Err(TextFault::Packed(packing)),
+        }
+    }
+
+    /// What it means that reading failed.
+    pub fn fault(&self, error: &io::Error) -> TextFault {
+        let problem = error.to_string();
+        // The decompressor's errors have no number of the system's.
+        if self.is_gzip && error.raw_os_error().is_none() {
+            TextFault::DamagedGzip { problem }
+        } else {
+            TextFault::Unreadable { problem }
+        }
+    }
+}
+
+impl Read for TextBytes {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.input.read(buffer)
+    }
+}
+
+impl BufRead for TextBytes {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.input.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.input.consume(amount);
+    }
+}
+
+/// As `fill_buf`, begun again where a signal interrupts it.
+fn filled(input: &mut impl BufRead) -> io::Result<&[u8]> {
+    loop {
+        match input.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+            Ok(_) => break,
+        }
+    }
+    input.fill_buf()
+}
+
+/// A text file being read line by line.
+pub struct TextFile {
+    path: PathBuf,
+    input: TextBytes,
+    lines: u64,
+    consumed: Arc<AtomicU64>,
+    reported: u64,
+}
+
+impl TextFile {
+    /// Opens a file and looks at how it is compressed.
+    ///
+    /// # Errors
+    /// When it cannot be opened, is a folder, or is packed in a way that is not read.
+    pub fn open(path: &Path) -> Result<Self, TextError> {
+        let unreadable = || FileError::io(path, "open the text file");
+        let file = File::open(path).map_err(unreadable())?;
+        if file.metadata().map_err(unreadable())?.is_dir() {
+            return Err(unreadable()(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder")).into());
+        }
+        let consumed = Arc::new(AtomicU64::new(0));
+        let counting = Counting { input: file, count: Arc::clone(&consumed) };
+        let mut input = TextBytes::new(counting).map_err(|fault| TextError::Line {
+            path: path.to_owned(),
+            line: 1,
+            byte: 1,
+            fault,
+        })?;
+        if input.fill_buf().is_ok_and(|begin| begin.starts_with(&BYTE_ORDER_MARK)) {
+            input.consume(BYTE_ORDER_MARK.len());
+        }
+        Ok(Self { path: path.to_owned(), input, lines: 0, consumed, reported: 0 })
+    }
+
+    /// The file's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Lines read so far.
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// Bytes of the file (as it lies on disk) read since the last call.
+    pub fn newly_consumed(&mut self) -> u64 {
+        let consumed = self.consumed.load(Ordering::Relaxed);
+        consumed - std::mem::replace(&mut self.reported, consumed)
+    }
+
+    /// A chunk to which [`append_lines`](Self::append_lines) adds the coming lines.
+    pub fn begin_chunk(&self) -> Chunk {
+        Chunk { first_line: self.lines + 1, bytes: Vec::new() }
+    }
+
+    /// Adds the coming lines to `chunk`: so many, or until it holds so many bytes, or all there are. Returns how
+    /// many were added, 0 only at the end of the file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or decompressed, or a line is longer than [`MAX_LINE_BYTES`].
+    pub fn append_lines(&mut self, chunk: &mut Chunk, size: ChunkSize) -> Result<usize, TextError> {
+        let mut lines = 0;
+        let mut line_begin = chunk.bytes.len();
+        while lines < size.lines && (chunk.bytes.len() < size.bytes || line_begin < chunk.bytes.len()) {
+            let partial = chunk.bytes.len() - line_begin;
+            if partial > MAX_LINE_BYTES {
+                return Err(self.fault(MAX_LINE_BYTES, TextFault::TooLong { limit: MAX_LINE_BYTES as u64 }));
+            }
+            let available = match self.input.fill_buf() {
+                Ok(available) => available,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    let fault = self.input.fault(&error);
+                    return Err(self.fault(partial + 1, fault));
+                }
+            };
+            if available.is_empty() {
+                if partial > 0 {
+                    chunk.bytes.push(b'\n');
+                    self.lines += 1;
+                    lines += 1;
+                }
+                break;
+            }
+            // Whole lines are copied together; what a line's end is missing from comes alone.
+            let room = size.bytes.saturating_sub(chunk.bytes.len()).max(1);
+            let mut taken = 0;
+            for end in memchr::memchr_iter(b'\n', available) {
+                let before = if taken == 0 { partial } else { 0 };
+                if before + end - taken > MAX_LINE_BYTES {
+                    break;
+                }
+                taken = end + 1;
+                lines += 1;
+                self.lines += 1;
+                if lines == size.lines || taken >= room {
+                    break;
+                }
+            }
+            if taken > 0 {
+                chunk.bytes.extend_from_slice(&available[..taken]);
+                line_begin = chunk.bytes.len();
+            } else {
+                taken = available.len();
+                chunk.bytes.extend_from_slice(available);
+            }
+            self.input.consume(taken);
+        }
+        Ok(lines)
+    }
+
+    /// The next lines, or `None` at the end of the file.
+    ///
+    /// # Errors
+    /// As [`append_lines`](Self::append_lines).
+    pub fn read_chunk(&mut self, size: ChunkSize) -> Result<Option<Chunk>, TextError> {
+        let mut chunk = self.begin_chunk();
+        let lines = self.append_lines(&mut chunk, size)?;
+        Ok((lines > 0).then_some(chunk))
+    }
+
+    fn fault(&self, byte: usize, fault: TextFault) -> TextError {
+        TextError::Line { path: self.path.clone(), line: self.lines + 1, byte: byte as u64, fault }
+    }
+}
+
+/// Counts what is read through it, for the progress bar.
+struct Counting<R> {
+    input: R,
+    count: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.input.read(buffer)?;
+        self.count.fetch_add(got as u64, Ordering::Relaxed);
+        Ok(got)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! Large byte strings in pieces of one size. A single growing vector would be copied again and again, and leave holes of all sizes
+//! that the allocator cannot reuse.
+
+use std::collections::VecDeque;
+
+/// Size of a piece.
+const PIECE_BYTES: usize = 1 << 16;
+
+/// Bytes in pieces.
+#[derive(Default)]
+pub struct Rope {
+    pieces: VecDeque<Vec<u8>>,
+    length: usize,
+}
+
+impl Rope {
+    /// Appends bytes.
+    pub fn push(&mut self, mut bytes: &[u8]) {
+        self.length += bytes.len();
+        while !bytes.is_empty() {
+            if self.pieces.back().is_none_or(|piece| piece.len() == PIECE_BYTES) {
+                self.pieces.push_back(Vec::with_capacity(bytes.len().min(PIECE_BYTES)));
+            }
+            let Some(piece) = self.pieces.back_mut() else { return };
+            let (now, later) = bytes.split_at(bytes.len().min(PIECE_BYTES - piece.len()));
+            piece.extend_from_slice(now);
+            bytes = later;
+        }
+    }
+
+    /// Bytes in all pieces.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The pieces in their order.
+    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces.iter().map(Vec::as_slice)
+    }
+
+    /// Takes the first piece away.
+    pub fn pop(&mut self) -> Option<Vec<u8>> {
+        let piece = self.pieces.pop_front()?;
+        self.length -= piece.len();
+        Some(piece)
+    }
+
+    /// All bytes together. No piece is kept longer than it is needed.
+    pub fn into_vec(mut self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.length);
+        while let Some(piece) = self.pop() {
+            bytes.extend_from_slice(&piece);
+        }
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_pushed_is_read_in_whatever_pieces() {
+        let mut rng = kokanee_testkit::Rng::new(3);
+        let (mut rope, mut all) = (Rope::default(), Vec::new());
+        while all.len() < 3 * PIECE_BYTES {
+            let more: Vec<u8> = (0..rng.range(0..40_000)).map(|_| rng.next_u64() as u8).collect();
+            rope.push(&more);
+            all.extend(more);
+        }
+        assert_eq!(rope.len(), all.len());
+        assert!(rope.pieces().collect::<Vec<_>>().concat() == all);
+        let first = rope.pop().unwrap();
+        assert_eq!(rope.len(), all.len() - first.len());
+        assert!([first, rope.into_vec()].concat() == all);
+    }
+}

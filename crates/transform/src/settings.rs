@@ -1,0 +1,256 @@
+//! What a transform job is asked to do, under SageMaker's names.
+
+use std::collections::BTreeMap;
+
+use kokanee_contract::MediaType;
+
+use crate::error::TransformError;
+use crate::json_path::JsonPath;
+
+/// Bytes of the MB that payloads are limited in.
+pub const MEGABYTE: u64 = 1 << 20;
+
+/// The payload limit in MB where none is given (SageMaker's default).
+pub const DEFAULT_MAX_PAYLOAD_MB: u64 = 6;
+
+/// An enumeration whose names are SageMaker's, in SageMaker's capitals.
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// The names, as SageMaker's API spells them.
+            pub const NAMES: &[&'static str] = &[$(stringify!($variant)),+];
+
+            /// The value of that name; capitals count.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $(stringify!($variant) => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            /// Its name.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => stringify!($variant),)+
+                }
+            }
+        }
+    };
+}
+
+named! {
+    /// Where an input file is divided into records (`TransformInput.SplitType`).
+    SplitType {
+        /// Nowhere: a file is one record.
+        None,
+        /// After each line.
+        Line,
+        /// Between RecordIO records.
+        RecordIO,
+    }
+}
+
+named! {
+    /// How answers become one file (`TransformOutput.AssembleWith`).
+    AssembleWith {
+        /// Their bytes one after the other.
+        None,
+        /// Each ends with a line break.
+        Line,
+    }
+}
+
+named! {
+    /// How many records a request has (`BatchStrategy`).
+    BatchStrategy {
+        /// As many as fit.
+        MultiRecord,
+        /// One.
+        SingleRecord,
+    }
+}
+
+named! {
+    /// How input files are compressed (`TransformInput.CompressionType`).
+    CompressionType {
+        /// Not at all.
+        None,
+        /// With gzip, every one of them.
+        Gzip,
+    }
+}
+
+named! {
+    /// What answers are put together with (`DataProcessing.JoinSource`).
+    JoinSource {
+        /// Nothing.
+        None,
+        /// The record that was answered.
+        Input,
+    }
+}
+
+/// What happens to records before they are sent and after they are answered (`DataProcessing`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataProcessing {
+    /// Picks what of a record is sent.
+    pub input_filter: JsonPath,
+    /// What an answer is put together with.
+    pub join_source: JoinSource,
+    /// Picks what of the joined record is written.
+    pub output_filter: JsonPath,
+}
+
+impl Default for DataProcessing {
+    fn default() -> Self {
+        Self {
+            input_filter: JsonPath::root(),
+            join_source: JoinSource::None,
+            output_filter: JsonPath::root(),
+        }
+    }
+}
+
+impl DataProcessing {
+    /// Whether records and answers go through as they are.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How files are divided, sent and put together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// MIME type of what is sent.
+    pub content_type: String,
+    /// MIME type of the answers wanted.
+    pub accept: String,
+    /// Where files are divided.
+    pub split_type: SplitType,
+    /// How answers are put together.
+    pub assemble_with: AssembleWith,
+    /// How many records a request has.
+    pub batch_strategy: BatchStrategy,
+    /// How files are compressed.
+    pub compression_type: CompressionType,
+    /// Most bytes of a request, and so of a record; 0 for no limit. Without a limit a mini-batch of several records is
+    /// still closed at [`DEFAULT_MAX_PAYLOAD_MB`], so that memory stays bounded.
+    pub max_payload_bytes: u64,
+    /// Most records of a request. SageMaker has no such limit; where requests do not travel, a lower number costs nothing
+    /// and progress is seen sooner.
+    pub max_records: usize,
+    /// Requests that are answered at the same time; at least 1.
+    pub max_concurrent: usize,
+    /// Filters and join.
+    pub data_processing: DataProcessing,
+}
+
+impl Settings {
+    /// SageMaker's defaults, with the split and assembly that its guide recommends for these types.
+    pub fn new(content_type: &str, accept: &str) -> Self {
+        Self {
+            content_type: content_type.to_owned(),
+            accept: accept.to_owned(),
+            split_type: recommended_split(content_type),
+            assemble_with: recommended_assembly(accept),
+            batch_strategy: BatchStrategy::MultiRecord,
+            compression_type: CompressionType::None,
+            max_payload_bytes: DEFAULT_MAX_PAYLOAD_MB * MEGABYTE,
+            max_records: usize::MAX,
+            max_concurrent: 1,
+            data_processing: DataProcessing::default(),
+        }
+    }
+
+    /// Whether the settings go together.
+    ///
+    /// # Errors
+    /// Where filters or the join are asked for with anything but JSON lines, split and assembled by lines.
+    pub fn check(&self) -> Result<(), TransformError> {
+        let processing = &self.data_processing;
+        let option = match () {
+            () if processing.is_nothing() => return Ok(()),
+            () if processing.join_source != JoinSource::None => "--join-source",
+            () if processing.input_filter != JsonPath::root() => "--input-filter",
+            () => "--output-filter",
+        };
+        let needs = |what: &str, got: &str, give: &str| TransformError::Options {
+            option,
+            problem: format!("works on JSON lines only, but {what} is {got}; give {give}"),
+        };
+        if !is_json_lines(&self.content_type) {
+            return Err(needs(
+                "the content type",
+                &self.content_type,
+                "--content-type application/jsonlines",
+            ));
+        }
+        if !is_json_lines(&self.accept) {
+            return Err(needs("the type of the answers", &self.accept, "--accept application/jsonlines"));
+        }
+        if self.split_type != SplitType::Line {
+            return Err(needs("the split type", self.split_type.name(), "--split-type Line"));
+        }
+        if self.assemble_with != AssembleWith::Line {
+            return Err(needs("the assembly", self.assemble_with.name(), "--assemble-with Line"));
+        }
+        Ok(())
+    }
+
+    /// Everything that what is written depends on. Limits and concurrency are left out: they decide only how much is sent
+    /// at a time.
+    pub(crate) fn identity(&self) -> BTreeMap<String, String> {
+        let processing = &self.data_processing;
+        let pairs = [
+            ("content-type", self.content_type.as_str()),
+            ("accept", &self.accept),
+            ("split-type", self.split_type.name()),
+            ("assemble-with", self.assemble_with.name()),
+            ("batch-strategy", self.batch_strategy.name()),
+            ("compression-type", self.compression_type.name()),
+            ("input-filter", processing.input_filter.as_str()),
+            ("join-source", processing.join_source.name()),
+            ("output-filter", processing.output_filter.as_str()),
+        ];
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+    }
+
+    /// Whether empty lines stand for no record: nothing is no JSON.
+    pub(crate) fn skips_blank_lines(&self) -> bool {
+        is_json_lines(&self.content_type)
+    }
+
+    /// Whether an answer must have a line for each record of its request.
+    pub(crate) fn answers_line_by_line(&self) -> bool {
+        let has_lines = |mime: &str| recommended_split(mime) == SplitType::Line;
+        self.split_type == SplitType::Line && has_lines(&self.content_type) && has_lines(&self.accept)
+    }
+}
+
+/// The split that the guide's table "Using Batch Transform with Built-in Algorithms" recommends for a content type.
+pub fn recommended_split(content_type: &str) -> SplitType {
+    match MediaType::of_name(content_type) {
+        Some(MediaType::RecordIo) => SplitType::RecordIO,
+        Some(MediaType::JsonLines | MediaType::Text | MediaType::Csv | MediaType::Libsvm) => SplitType::Line,
+        Some(MediaType::Json | MediaType::Model) | None => SplitType::None,
+    }
+}
+
+/// The assembly that the same table recommends for an accepted type.
+pub fn recommended_assembly(accept: &str) -> AssembleWith {
+    match recommended_split(accept) {
+        SplitType::Line => AssembleWith::Line,
+        SplitType::None | SplitType::RecordIO => AssembleWith::None,
+    }
+}
+
+/// JSON objects, one a line: the one content type that filters and joins are for.
+fn is_json_lines(mime: &str) -> bool {
+    MediaType::of_name(mime) == Some(MediaType::JsonLines)
+}
