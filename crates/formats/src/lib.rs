@@ -18,10 +18,13 @@
 //! | [`recordio`] | records one after another, in frames |
 //! | [`record`] | the protobuf message of an observation |
 //! | [`numeric`] | the row of numbers in such a message |
+//! | [`mxnet`] | arrays of numbers, as MXNet saves them |
+//! | [`archive`] | `model.tar.gz` |
 //! | [`rows`] | a batch of rows in memory, dense or sparse |
 
 use std::ffi::OsStr;
 
+pub mod archive;
 pub mod atomic_file;
 pub mod compression;
 pub mod csv;
@@ -30,6 +33,7 @@ mod error;
 pub mod folder_lock;
 pub mod folder_update;
 pub mod link;
+pub mod mxnet;
 pub mod numeric;
 pub mod record;
 pub mod recordio;
