@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use kokanee_contract::special_ids::UNK;
+use kokanee_contract::algorithms::seq2seq::special_ids::UNK;
 use kokanee_kernels::Team;
 use kokanee_kernels::packed::Format;
 use kokanee_seq2seq_nn::decode::{Decoding, Request, Search, Translation};

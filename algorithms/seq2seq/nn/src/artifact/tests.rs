@@ -1,4 +1,4 @@
-use kokanee_contract::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_kernels::Team;
 use kokanee_tensor::Tensor;
 use tempfile::tempdir;
