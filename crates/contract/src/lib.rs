@@ -1,39 +1,35 @@
-//! What SageMaker promises about sequence-to-sequence, as data.
+//! What SageMaker promises about containers and built-in algorithms, as data.
 //!
-//! Everything here is knowledge, not machinery: which hyperparameters exist and what they may be
-//! ([`hyperparameters::TABLE`]), how strings become one checked [`Hyperparameters`] ([`resolve`]), where a training
-//! container finds its input and leaves its output ([`layout`], [`channels`], [`resources`]), how a metric looks in a
-//! log line ([`metrics`]), and which ids are special ([`special_ids`]). It uses no other crate of the workspace.
+//! Everything here is knowledge, not machinery:
+//!
+//! | module | promise |
+//! |---|---|
+//! | [`algorithms`] | the tables of each algorithm: hyperparameters, rules, channels, metrics |
+//! | [`registry`] | every algorithm as a value, for programs that link no engine |
+//! | [`spec`] | what a hyperparameter may be; help text and pages from the tables |
+//! | [`resolve()`] | how strings become one checked, typed struct, with every fault at once |
+//! | [`stored`] | how hyperparameters that another version wrote are read |
+//! | [`container`] | folders, configuration files, channels, variables, failures, exit codes |
+//! | [`metrics`] | metrics, and the log lines that carry them |
+//! | [`media`] | media types, and how headers choose among them |
+//!
+//! It uses no other crate of the workspace.
 
-pub mod channels;
-pub mod config_file;
-pub mod docs;
-pub mod faults;
-pub mod hyperparameters;
-pub mod layout;
+pub mod algorithms;
+pub mod container;
 pub mod media;
 pub mod metrics;
-mod nearest;
-pub mod resolve;
-pub mod resources;
-mod rules;
-pub mod special_ids;
+pub mod registry;
+mod resolve;
+pub mod spec;
 pub mod stored;
-pub mod warnings;
 
-pub use channels::{ChannelError, InputDataConfig, TrainingChannels};
-pub use config_file::ConfigFileError;
-pub use faults::{Fault, FaultKind, Faults};
-pub use hyperparameters::choices::{
-    BeamSearchRule, CheckpointAveragingStrategy, CnnActivationType, GradientClippingType, InferencePrecision,
-    LossType, LrSchedulerType, Metric, NetworkType, OptimizerType, OverlongSequences, Precision,
-    RnnAttentionType, RnnCellType, RnnDecoderStateInit, TrainingMetric, WeightInitType, WeightTying,
-    XavierFactorType,
-};
-pub use hyperparameters::table::Hyperparameters;
-pub use layout::Layout;
+pub use container::channels::{ChannelError, InputChannel, InputChannels, InputDataConfig};
+pub use container::config_file::ConfigFileError;
+pub use container::layout::Layout;
+pub use container::resources::ResourceConfig;
 pub use media::{ContentType, MediaType};
-pub use nearest::nearest;
-pub use resources::ResourceConfig;
-pub use stored::Stored;
-pub use warnings::warnings;
+pub use registry::{ALGORITHMS, AlgorithmContract, algorithm};
+pub use resolve::{Resolved, TUNING_OBJECTIVE, resolve};
+pub use spec::{AutoOr, Fault, FaultKind, Faults, Spec, Table, nearest};
+pub use stored::{Stored, resolve_stored};

@@ -1,120 +1,175 @@
-//! From the strings of a request to [`Hyperparameters`], in two steps, with every fault reported at once.
+//! From the strings of a request to typed hyperparameters, in two steps, with every fault reported at once.
 //!
 //! Step one turns each string into a typed value by its row of the table; step two puts them together and applies the rules
 //! between hyperparameters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::faults::{Fault, FaultKind, Faults};
-use crate::hyperparameters::value::{Value, parse};
-use crate::hyperparameters::{DefaultValue, Hyperparameters, PASS_THROUGH, Spec, TABLE, spec};
-use crate::nearest::nearest;
-use crate::rules::RULES;
+use crate::registry::{AlgorithmContract, Conventions};
+use crate::spec::value::{Refusal, parse};
+use crate::spec::{DefaultValue, Fault, FaultKind, Faults, Spec, Table, Values, find, nearest, python_list};
 
-impl Hyperparameters {
-    /// Checks and types the hyperparameters of a request; those left out get their defaults.
-    ///
-    /// Values are strings, as in `hyperparameters.json`. Whitespace around them is ignored, one layer of JSON quoting is
-    /// taken off (`"\"64\""`), booleans may be written `True` and `False`, whole numbers `64.0` or `1e3`. Optional ones
-    /// may be unset with `none` or `null`. A negative `weight_init_scale` is replaced by its magnitude (see there).
-    /// Names in [`PASS_THROUGH`] have no effect.
-    ///
-    /// # Errors
-    /// Every unknown name, invalid value and contradiction.
-    pub fn resolve(raw: &BTreeMap<String, String>) -> Result<Self, Faults> {
-        let Typed { values, given, mut faults } = type_by_table(raw);
-        let mut hyperparameters = Self::from_values(&values);
-        let mut faulty: BTreeSet<&str> =
-            faults.iter().filter_map(|fault| spec(&fault.name)).map(|spec| spec.name).collect();
+/// The name under which SageMaker's tuner tells every job the metric that it optimizes.
+pub const TUNING_OBJECTIVE: &str = "_tuning_objective_metric";
 
-        for rule in RULES {
-            if rule.names.iter().any(|name| faulty.contains(name)) {
-                continue;
-            }
-            if let Some(reason) = (rule.broken)(&hyperparameters) {
-                faulty.insert(rule.names[0]);
-                faults.push(fault(&given, rule.names[0], FaultKind::Conflict { reason }));
-            }
-        }
-
-        if !faults.is_empty() {
-            return Err(Faults(faults));
-        }
-        hyperparameters.weight_init_scale = hyperparameters.weight_init_scale.abs();
-        Ok(hyperparameters)
-    }
+/// Hyperparameters, with what the log should say about how they were read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved<H> {
+    /// The hyperparameters: typed, in range, free of contradictions.
+    pub hyperparameters: H,
+    /// A sentence for each name that was given without effect.
+    pub notes: Vec<String>,
 }
 
-impl Default for Hyperparameters {
-    fn default() -> Self {
-        Self::resolve(&BTreeMap::new()).expect("the defaults of the table are valid")
+/// Checks and types the hyperparameters of a request; those left out get their defaults.
+///
+/// Values are strings, as in `hyperparameters.json`. Whitespace around them is ignored, one layer of JSON quoting is taken off
+/// (`"\"64\""`), booleans may be written `True`, `False`, `1` and `0`, whole numbers `64.0` or `1e3`, lists as JSON, as Python
+/// prints them, or with commas only. Optional ones may be unset with `none` or `null`. The algorithm's
+/// [`service_hyperparameters`](AlgorithmContract::service_hyperparameters) have no effect.
+///
+/// # Errors
+/// Every missing or unknown name, invalid value and contradiction.
+pub fn resolve<H: Table>(given: &BTreeMap<String, String>) -> Result<Resolved<H>, Faults> {
+    let request = Request { contract: H::contract(), given: BTreeMap::new() };
+    let Typed { values, request, mut faults, notes } = request.type_by_table(given);
+    let hyperparameters = H::from_values(&values);
+    let mut faulty: BTreeSet<&str> =
+        faults.iter().filter_map(|fault| H::spec(&fault.name)).map(|spec| spec.name).collect();
+    for rule in H::RULES {
+        if rule.names.iter().any(|name| faulty.contains(name)) {
+            continue;
+        }
+        if let (Some(reason), Some(spec)) = ((rule.broken)(&hyperparameters), H::spec(rule.names[0])) {
+            faulty.insert(spec.name);
+            faults.push(request.fault(spec, FaultKind::Conflict { reason }));
+        }
     }
+    if !faults.is_empty() {
+        return Err(Faults { faults, conventions: request.contract.conventions });
+    }
+    Ok(Resolved { hyperparameters: hyperparameters.in_normal_form(), notes })
+}
+
+/// As [`resolve`], for whoever has no use for the type; gives the notes.
+///
+/// # Errors
+/// As [`resolve`].
+pub(crate) fn check<H: Table>(given: &BTreeMap<String, String>) -> Result<Vec<String>, Faults> {
+    Ok(resolve::<H>(given)?.notes)
+}
+
+struct Request<'a> {
+    contract: &'static AlgorithmContract,
+    /// By name of the table, the name and value that were given.
+    given: BTreeMap<&'static str, (&'a str, &'a str)>,
 }
 
 /// What step one finds.
 struct Typed<'a> {
-    /// A value for every hyperparameter that has one: the given, else the default.
-    values: BTreeMap<&'static str, Value>,
-    /// By name of the table, the name and value that were given.
-    given: BTreeMap<&'static str, (&'a str, &'a str)>,
+    /// A value for every hyperparameter that has one: the given, else the default. One that is missing has any value.
+    values: Values,
+    request: Request<'a>,
     faults: Vec<Fault>,
+    notes: Vec<String>,
 }
 
-fn type_by_table(raw: &BTreeMap<String, String>) -> Typed<'_> {
-    let mut typed = Typed { values: defaults(), given: BTreeMap::new(), faults: Vec::new() };
-    for (name, text) in raw {
-        let Some(spec) = spec(name) else {
-            if !PASS_THROUGH.iter().any(|(ignored, _)| ignored == name) {
-                typed.faults.push(unknown(name, text));
+impl<'a> Request<'a> {
+    fn type_by_table(mut self, raw: &'a BTreeMap<String, String>) -> Typed<'a> {
+        let specs = self.contract.hyperparameters;
+        let mut values = defaults(specs);
+        let (mut faults, mut notes) = (Vec::new(), Vec::new());
+        for spec in specs.iter().filter(|spec| spec.default == DefaultValue::Required) {
+            if !raw.keys().any(|name| spec.name == name || spec.aliases.contains(&name.as_str())) {
+                faults.push(self.fault(spec, FaultKind::Missing { expected: spec.kind.describe() }));
             }
-            continue;
-        };
-        if typed.given.insert(spec.name, (name, text)).is_some() {
-            // The proper spelling sorts before or after its alias: whichever came second, name the pair.
-            let other = if name == spec.name { spec.aliases[0] } else { spec.name };
-            typed.faults.push(fault(&typed.given, spec.name, FaultKind::GivenTwice { other }));
-            continue;
         }
-        match parse(spec, text) {
-            Ok(Some(value)) => {
-                typed.values.insert(spec.name, value);
+        for (name, text) in raw {
+            let Some(spec) = find(specs, name) else {
+                match self.without_effect(name, text) {
+                    Ok(note) => notes.extend(note),
+                    Err(fault) => faults.push(fault),
+                }
+                continue;
+            };
+            if self.given.insert(spec.name, (name, text)).is_some() {
+                // The proper spelling sorts before or after its alias: whichever came second, name the pair.
+                let other = if name == spec.name { spec.aliases[0] } else { spec.name };
+                faults.push(self.fault(spec, FaultKind::GivenTwice { other }));
+                continue;
             }
-            Ok(None) => {
-                typed.values.remove(spec.name);
+            match parse(spec, text) {
+                Ok(Some(value)) => drop(values.0.insert(spec.name, value)),
+                Ok(None) => drop(values.0.remove(spec.name)),
+                Err(refusal) => faults.push(self.fault(spec, invalid(spec, refusal))),
             }
-            Err(hint) => {
-                let kind = FaultKind::Invalid { expected: spec.kind.describe(), hint };
-                typed.faults.push(fault(&typed.given, spec.name, kind));
+        }
+        Typed { values, request: self, faults, notes }
+    }
+
+    /// What there is to say of a name that no row of the table has.
+    fn without_effect(&self, name: &str, text: &str) -> Result<Option<String>, Fault> {
+        let fault = |kind| Fault {
+            name: name.to_owned(),
+            value: text.to_owned(),
+            kind,
+            conventions: self.contract.conventions,
+        };
+        if name == TUNING_OBJECTIVE && self.contract.conventions == Conventions::Toolkit {
+            let metric = text.trim().trim_matches('"');
+            if metric.is_empty() || self.contract.metric(metric).is_some() {
+                return Ok(None);
+            }
+            let names: Vec<&str> = self.contract.metrics.iter().map(|metric| metric.name).collect();
+            let nearest = nearest(metric, names.iter().copied());
+            return Err(fault(FaultKind::Invalid {
+                expected: format!("a metric of the algorithm: {}", names.join(", ")),
+                hint: nearest.map_or_else(String::new, |name| format!("did you mean `{name}`?")),
+                outside: Some(python_list(&names)),
+            }));
+        }
+        match self.contract.service_hyperparameters.iter().find(|(ignored, _)| *ignored == name) {
+            Some((TUNING_OBJECTIVE, _)) => Ok(None),
+            Some((_, reason)) => Ok(Some(format!("the hyperparameter `{name}` has no effect: {reason}"))),
+            None => {
+                let nearest = nearest(name, self.contract.hyperparameters.iter().map(|spec| spec.name));
+                Err(fault(FaultKind::Unknown { nearest }))
             }
         }
     }
-    typed
+
+    /// A fault of a row, quoting what was given for it or else its default.
+    fn fault(&self, spec: &'static Spec, kind: FaultKind) -> Fault {
+        let default = match spec.default {
+            DefaultValue::Text(text) => text,
+            _ => "",
+        };
+        let (name, value) = self.given.get(spec.name).copied().unwrap_or((spec.name, default));
+        Fault { name: name.to_owned(), value: value.to_owned(), kind, conventions: self.contract.conventions }
+    }
 }
 
-fn defaults() -> BTreeMap<&'static str, Value> {
+/// The fault of a value that was refused.
+pub(crate) fn invalid(spec: &Spec, refusal: Refusal) -> FaultKind {
+    let interval = spec.kind.interval();
+    let outside = matches!(refusal, Refusal::Outside(_)) && !interval.is_empty();
+    FaultKind::Invalid {
+        expected: spec.kind.describe(),
+        outside: outside.then_some(interval),
+        hint: refusal.into_hint(),
+    }
+}
+
+fn defaults(specs: &'static [Spec]) -> Values {
     let default = |spec: &'static Spec| match spec.default {
         DefaultValue::Text(text) => {
             let value = parse(spec, text).ok().flatten().expect("the default in the table is valid");
             Some((spec.name, value))
         }
+        DefaultValue::Required => Some((spec.name, spec.kind.any_value())),
         DefaultValue::SameAs(_) | DefaultValue::Unset => None,
     };
-    TABLE.iter().filter_map(default).collect()
-}
-
-fn unknown(name: &str, value: &str) -> Fault {
-    let nearest = nearest(name, TABLE.iter().map(|spec| spec.name));
-    Fault { name: name.to_owned(), value: value.to_owned(), kind: FaultKind::Unknown { nearest } }
-}
-
-/// A fault of the table's `name`, quoting what was given for it or else its default.
-fn fault(given: &BTreeMap<&'static str, (&str, &str)>, name: &'static str, kind: FaultKind) -> Fault {
-    let default = match spec(name).map(|spec| spec.default) {
-        Some(DefaultValue::Text(text)) => text,
-        _ => "",
-    };
-    let (name, value) = given.get(name).copied().unwrap_or((name, default));
-    Fault { name: name.to_owned(), value: value.to_owned(), kind }
+    Values(specs.iter().filter_map(default).collect())
 }
 
 #[cfg(test)]

@@ -1,66 +1,71 @@
 //! Hyperparameters that another version of the program wrote down, in a model's `config.json` or in a state.
 //!
 //! What is absent there means what the table says it means: the default, unless a row says otherwise
-//! ([`Spec::absent_means`](crate::hyperparameters::Spec)). What is not known is passed over with a note, since nothing but the
+//! ([`Spec::absent_means`]). What is not known is passed over with a note, since nothing but the
 //! sizes in `config.json` shapes a model; a state is compared strictly, since a run must go on as it began.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::faults::{FaultKind, Faults, shown};
-use crate::hyperparameters::value::{Value, parse};
-use crate::hyperparameters::{DefaultValue, Hyperparameters, PASS_THROUGH, Spec, TABLE, spec};
+use crate::resolve::{invalid, resolve};
+use crate::spec::value::{Value, parse};
+use crate::spec::{DefaultValue, Fault, Faults, Spec, Table, shown};
 
 /// Hyperparameters as this version understands them.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Stored {
+pub struct Stored<H> {
     /// Those that are known; the others have their defaults.
-    pub hyperparameters: Hyperparameters,
+    pub hyperparameters: H,
     /// What was passed over, a sentence each.
     pub notes: Vec<String>,
 }
 
-impl Hyperparameters {
-    /// Reads what a model was trained with, for decoding. Unknown names, and values of training that are not valid here, are
-    /// notes: they shaped nothing that decoding computes.
-    ///
-    /// # Errors
-    /// Every value that decoding needs and that is not valid.
-    pub fn resolve_stored(raw: &BTreeMap<String, String>) -> Result<Stored, Faults> {
-        let (mut known, mut notes, mut faults) = (BTreeMap::new(), Vec::new(), Vec::new());
-        for (name, text) in with_absent(raw) {
-            let Some(spec) = spec(name) else {
-                if !PASS_THROUGH.iter().any(|(ignored, _)| *ignored == name) {
-                    notes.push(format!(
-                        "the hyperparameter `{}` (\"{}\") is not known to this version; it plays no part in decoding",
-                        shown(name),
-                        shown(text)
-                    ));
-                }
-                continue;
-            };
-            match parse(spec, text) {
-                Ok(_) => {
-                    known.insert(name.to_owned(), text.to_owned());
-                }
-                Err(hint) if spec.decides_answers => {
-                    let kind = FaultKind::Invalid { expected: spec.kind.describe(), hint };
-                    faults.push(crate::Fault { name: name.to_owned(), value: text.to_owned(), kind });
-                }
-                Err(_) => notes.push(format!(
-                    "the hyperparameter `{name}` (\"{}\") has a value that this version does not know; it plays no part in decoding",
+/// Reads what a model was trained with, for answering. Unknown names, and values of training that are not valid here, are notes:
+/// they shaped nothing that answers are computed from.
+///
+/// # Errors
+/// Every value that answers need and that is not valid, and every name without a default that is absent.
+pub fn resolve_stored<H: Table>(raw: &BTreeMap<String, String>) -> Result<Stored<H>, Faults> {
+    let contract = H::contract();
+    let (mut known, mut notes, mut faults) = (BTreeMap::new(), Vec::new(), Vec::new());
+    for (name, text) in with_absent::<H>(raw) {
+        let Some(spec) = H::spec(name) else {
+            if !contract.service_hyperparameters.iter().any(|(ignored, _)| *ignored == name) {
+                notes.push(format!(
+                    "the hyperparameter `{}` (\"{}\") is not known to this version; it plays no part in decoding",
+                    shown(name),
                     shown(text)
-                )),
+                ));
             }
+            continue;
+        };
+        match parse(spec, text) {
+            Ok(_) => {
+                known.insert(name.to_owned(), text.to_owned());
+            }
+            Err(refusal) if is_needed(spec) => {
+                let (name, value) = (name.to_owned(), text.to_owned());
+                let kind = invalid(spec, refusal);
+                faults.push(Fault { name, value, kind, conventions: contract.conventions });
+            }
+            Err(_) => notes.push(format!(
+                "the hyperparameter `{name}` (\"{}\") has a value that this version does not know; it plays no part in decoding",
+                shown(text)
+            )),
         }
-        if !faults.is_empty() {
-            return Err(Faults(faults));
-        }
-        // Contradictions are those of a training that is over.
-        let decoding = known.iter().filter(|(name, _)| spec(name).is_some_and(|spec| spec.decides_answers));
-        let decoding = decoding.map(|(name, text)| (name.clone(), text.clone())).collect();
-        let hyperparameters = Self::resolve(&known).or_else(|_| Self::resolve(&decoding))?;
-        Ok(Stored { hyperparameters, notes })
     }
+    if !faults.is_empty() {
+        return Err(Faults { faults, conventions: contract.conventions });
+    }
+    // Contradictions are those of a training that is over.
+    let needed = known.iter().filter(|(name, _)| H::spec(name).is_some_and(is_needed));
+    let needed = needed.map(|(name, text)| (name.clone(), text.clone())).collect();
+    let resolved = resolve::<H>(&known).or_else(|_| resolve::<H>(&needed))?;
+    Ok(Stored { hyperparameters: resolved.hyperparameters, notes })
+}
+
+/// Whether there is no answering without it.
+fn is_needed(spec: &Spec) -> bool {
+    spec.decides_answers || spec.default == DefaultValue::Required
 }
 
 /// A hyperparameter that a state has otherwise than the run that wants to go on from it.
@@ -78,14 +83,17 @@ pub struct Difference {
 
 /// Every difference between the hyperparameters of a state and those of now. Spellings of the same value are the same; what the
 /// state does not have means what its absence means. A name that this version does not know could matter, and differs.
-pub fn differences(state: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<Difference> {
+pub fn differences<H: Table>(
+    state: &BTreeMap<String, String>,
+    now: &BTreeMap<String, String>,
+) -> Vec<Difference> {
     let mut differences = Vec::new();
-    let state: BTreeMap<&str, &str> = with_absent(state).collect();
-    let now: BTreeMap<&str, &str> = with_absent(now).collect();
-    let names: BTreeSet<&str> = state.keys().chain(now.keys()).map(|name| own_name(name)).collect();
+    let state: BTreeMap<&str, &str> = with_absent::<H>(state).collect();
+    let now: BTreeMap<&str, &str> = with_absent::<H>(now).collect();
+    let names: BTreeSet<&str> = state.keys().chain(now.keys()).map(|name| own_name::<H>(name)).collect();
     for name in names {
-        let (was, is) = (get(&state, name), get(&now, name));
-        let spec = spec(name);
+        let (was, is) = (get::<H>(&state, name), get::<H>(&now, name));
+        let spec = H::spec(name);
         let is_same = match (spec, was, is) {
             (Some(spec), Some(was), Some(is)) => {
                 was == is || value(spec, was).is_some_and(|v| Some(v) == value(spec, is))
@@ -105,18 +113,18 @@ fn value(spec: &Spec, text: &str) -> Option<Value> {
 }
 
 /// What the table calls it.
-fn own_name(name: &str) -> &str {
-    spec(name).map_or(name, |spec| spec.name)
+fn own_name<H: Table>(name: &str) -> &str {
+    H::spec(name).map_or(name, |spec| spec.name)
 }
 
-fn get<'a>(map: &BTreeMap<&'a str, &'a str>, name: &str) -> Option<&'a str> {
-    map.iter().find(|(given, _)| own_name(given) == name).map(|(_, text)| *text)
+fn get<'a, H: Table>(map: &BTreeMap<&'a str, &'a str>, name: &str) -> Option<&'a str> {
+    map.iter().find(|(given, _)| own_name::<H>(given) == name).map(|(_, text)| *text)
 }
 
 /// All that is written down, and for each row of the table without a value what its absence means.
-fn with_absent(raw: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
-    let given: BTreeSet<&str> = raw.keys().map(|name| own_name(name)).collect();
-    let absent = TABLE.iter().filter(move |spec| !given.contains(spec.name));
+fn with_absent<H: Table>(raw: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
+    let given: BTreeSet<&str> = raw.keys().map(|name| own_name::<H>(name)).collect();
+    let absent = H::SPECS.iter().filter(move |spec| !given.contains(spec.name));
     let meaning = absent.filter_map(|spec| Some((spec.name, absence(spec)?)));
     raw.iter().map(|(name, text)| (name.as_str(), text.as_str())).chain(meaning)
 }
@@ -132,6 +140,11 @@ fn absence(spec: &Spec) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::algorithms::seq2seq::Hyperparameters;
+
+    fn differences(state: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<Difference> {
+        super::differences::<Hyperparameters>(state, now)
+    }
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
@@ -148,7 +161,7 @@ mod tests {
             ("min_num_epochs", "9"),
             ("max_num_epochs", "1"),
         ]));
-        let Stored { hyperparameters, notes } = Hyperparameters::resolve_stored(&raw).unwrap();
+        let Stored { hyperparameters, notes } = resolve_stored::<Hyperparameters>(&raw).unwrap();
         assert_eq!(hyperparameters.beam_size, 7);
         assert_eq!(notes.len(), 3, "{notes:?}");
         for part in [
@@ -164,7 +177,7 @@ mod tests {
             ("beam_size", "0"),
             ("length_penalty_alpha", "x"),
         ] {
-            let faults = Hyperparameters::resolve_stored(&map(&[(name, text)])).unwrap_err();
+            let faults = resolve_stored::<Hyperparameters>(&map(&[(name, text)])).unwrap_err();
             assert!(faults.to_string().contains(name), "{faults}");
         }
     }
@@ -173,10 +186,10 @@ mod tests {
     fn what_is_absent_means_its_default_and_every_row_can_be_absent() {
         let now = Hyperparameters::default().to_strings();
         assert_eq!(
-            Hyperparameters::resolve_stored(&BTreeMap::new()).unwrap().hyperparameters,
+            resolve_stored::<Hyperparameters>(&BTreeMap::new()).unwrap().hyperparameters,
             Hyperparameters::default()
         );
-        for spec in TABLE {
+        for spec in Hyperparameters::SPECS {
             let mut older = now.clone();
             older.remove(spec.name);
             assert_eq!(differences(&older, &now), [], "{}", spec.name);
@@ -189,11 +202,11 @@ mod tests {
                 );
             }
         }
-        let beam_size = *spec("beam_size").unwrap();
+        let beam_size = *Hyperparameters::spec("beam_size").unwrap();
         assert_eq!(absence(&beam_size), Some("5"));
         // A row whose default changes says what files without it mean.
         assert_eq!(absence(&beam_size.meaning_when_absent("3")), Some("3"));
-        assert_eq!(absence(spec("rnn_attention_num_hidden").unwrap()), None);
+        assert_eq!(absence(Hyperparameters::spec("rnn_attention_num_hidden").unwrap()), None);
         let mut other = now.clone();
         other.insert("beam_size".to_owned(), "4".to_owned());
         let mut older = now.clone();

@@ -14,12 +14,10 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use anyhow::Result;
+use kokanee_contract::container::failure::ExitCode as Code;
 use kokanee_endpoint::ServerError;
 use kokanee_seq2seq_train::TrainError;
 use kokanee_transform::InvokeError;
-
-const OUTSIDE: u8 = 1;
-const OUR_FAULT: u8 = 70;
 
 /// A panic that reached the top: whatever the input was, this must not happen.
 #[derive(Debug)]
@@ -69,7 +67,7 @@ pub(crate) fn report(result: Result<()>) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("error: {}", describe(&error)));
-            ExitCode::from(code(&error))
+            ExitCode::from(code(&error).number())
         }
     }
 }
@@ -101,8 +99,8 @@ pub(crate) fn is_our_fault(error: &anyhow::Error) -> bool {
     })
 }
 
-fn code(error: &anyhow::Error) -> u8 {
-    if is_our_fault(error) { OUR_FAULT } else { OUTSIDE }
+fn code(error: &anyhow::Error) -> Code {
+    if is_our_fault(error) { Code::OurFault } else { Code::Outside }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -117,7 +115,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(error: anyhow::Error, text: &str, expected: u8) {
+    fn check(error: anyhow::Error, text: &str, expected: Code) {
         assert!(describe(&error).contains(text), "{} lacks {text:?}", describe(&error));
         assert_eq!(code(&error), expected);
     }
@@ -126,7 +124,7 @@ mod tests {
     fn causes_are_told_once() {
         let refused = || io::Error::from(io::ErrorKind::PermissionDenied);
         let error = Err::<(), _>(refused()).context("cannot write x").unwrap_err();
-        check(error, "cannot write x: permission denied", OUTSIDE);
+        check(error, "cannot write x: permission denied", Code::Outside);
         let error =
             Err::<(), _>(refused()).context("cannot write x: permission denied, try again").unwrap_err();
         assert_eq!(describe(&error), "cannot write x: permission denied, try again");
@@ -136,15 +134,19 @@ mod tests {
     fn a_panic_is_our_fault_and_names_its_place() {
         let error = guarded::<()>(|| panic!("a {} thing", "bad")).unwrap_err();
         assert!(describe(&error).contains("a bad thing") && describe(&error).contains("exit.rs"));
-        check(error, "please report it", OUR_FAULT);
-        check(anyhow!("x"), "x", OUTSIDE);
+        check(error, "please report it", Code::OurFault);
+        check(anyhow!("x"), "x", Code::Outside);
     }
 
     #[test]
     fn a_server_that_broke_down_is_our_fault_and_one_without_a_model_is_not() {
-        check(ServerError::Broken("it failed".to_owned()).into(), "it failed; the log says why", OUR_FAULT);
-        check(anyhow::Error::from(ServerError::Loading).context("x"), "the log says why", OUR_FAULT);
-        check(ServerError::Load("no model".into()).into(), "no model", OUTSIDE);
+        check(
+            ServerError::Broken("it failed".to_owned()).into(),
+            "it failed; the log says why",
+            Code::OurFault,
+        );
+        check(anyhow::Error::from(ServerError::Loading).context("x"), "the log says why", Code::OurFault);
+        check(ServerError::Load("no model".into()).into(), "no model", Code::Outside);
     }
 
     #[test]

@@ -1,19 +1,19 @@
-//! Names that are promises are spelled in one place: hyperparameters in the contract, parameters in `nn`.
+//! Names that are promises are spelled in one place: hyperparameters in the tables of `contract`, parameters in `nn`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Finding;
 use super::rust_source::{Literal, RustSource};
 
-/// The table of hyperparameters: this file, or the files of a folder of that name.
-const TABLE: &str = "crates/contract/src/hyperparameters";
+/// The tables of hyperparameters: a folder per algorithm, with the rows in its `table.rs`.
+const TABLES: &str = "crates/contract/src/algorithms/";
 
-/// What a row of the table starts with after `name: Type =`.
+/// What a row of a table starts with after `name: Type =`.
 const ROW: &str = "Spec::";
 
-/// Where hyperparameter names may be spelled: the contract, and the translation between Sockeye's configuration, whose fields
-/// are partly called the same, and ours.
-const HYPERPARAMETER_PLACES: &[&str] = &["crates/contract/", "algorithms/seq2seq/nn/src/artifact/sockeye/"];
+/// Where else names of one algorithm may be spelled: the translation between Sockeye's configuration, whose fields are partly
+/// called the same, and ours.
+const TRANSLATIONS: &[(&str, &str)] = &[("seq2seq", "algorithms/seq2seq/nn/src/artifact/sockeye/")];
 
 /// Names with fewer underscores (`seed`, `batch_size`) also mean other things.
 const UNMISTAKABLE_UNDERSCORES: usize = 2;
@@ -36,16 +36,23 @@ const PARAMETER_PLACES: &[&str] = &[
     "algorithms/seq2seq/nn/src/artifact.rs",
 ];
 
+/// By name, the algorithms that have it.
+type Names<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
+
 pub(super) fn check(sources: &[(&str, RustSource)]) -> Vec<Finding> {
-    let table: Vec<&(&str, RustSource)> = sources.iter().filter(|(path, _)| is_table(path)).collect();
-    let names: BTreeSet<&str> = table.iter().flat_map(|(_, source)| table_names(source)).collect();
-    let mut findings = Vec::new();
-    if names.is_empty()
-        && let Some((path, _)) = table.first()
-    {
-        let message =
-            format!("no row `name: Type = {ROW}…` found in the table: tell xtask/src/tidy/names.rs its form");
-        findings.push(Finding::fault(path, 0, message));
+    let (mut names, mut findings) = (Names::new(), Vec::new());
+    for (path, source) in sources {
+        let Some((algorithm, file)) = table_file(path) else { continue };
+        let rows: Vec<&str> = rows(source).collect();
+        if rows.is_empty() && file == "table.rs" {
+            let message = format!(
+                "no row `name: Type = {ROW}…` found in the table: tell xtask/src/tidy/names.rs its form"
+            );
+            findings.push(Finding::fault(path, 0, message));
+        }
+        for name in rows.into_iter().filter(|name| is_unmistakable(name)) {
+            names.entry(name).or_default().insert(algorithm);
+        }
     }
     for (path, source) in sources {
         if !is_product(path) || is_test_file(path) {
@@ -60,12 +67,16 @@ pub(super) fn check(sources: &[(&str, RustSource)]) -> Vec<Finding> {
     findings
 }
 
-fn fault(path: &str, literal: &Literal, names: &BTreeSet<&str>) -> Option<String> {
+fn fault(path: &str, literal: &Literal, names: &Names<'_>) -> Option<String> {
     let text = literal.text.as_str();
-    if names.contains(text) && !HYPERPARAMETER_PLACES.iter().any(|place| path.starts_with(place)) {
+    if let Some(algorithms) = names.get(text)
+        && !algorithms.iter().any(|algorithm| is_place_of(path, algorithm))
+    {
+        let places: Vec<String> =
+            algorithms.iter().map(|algorithm| format!("{TABLES}{algorithm}/")).collect();
         return Some(format!(
-            "the hyperparameter name {text:?} is spelled outside the contract: use the field of `Hyperparameters`, \
-             or what its table gives"
+            "the hyperparameter name {text:?} is spelled outside {}: use the field of `Hyperparameters`, or what its table gives",
+            places.join(" and ")
         ));
     }
     let part = PARAMETER_PARTS.iter().find(|part| text.contains(**part))?;
@@ -82,16 +93,33 @@ fn is_product(path: &str) -> bool {
     ["crates/", "algorithms/"].iter().any(|folder| path.starts_with(folder))
 }
 
-fn is_table(path: &str) -> bool {
-    path.strip_prefix(TABLE).is_some_and(|rest| rest == ".rs" || rest.starts_with('/')) && !is_test_file(path)
+/// The algorithm and the rest of the path, of a file in the folder of an algorithm's tables.
+fn table_file(path: &str) -> Option<(&str, &str)> {
+    let parts = path.strip_prefix(TABLES)?.split_once('/')?;
+    (!is_test_file(path)).then_some(parts)
 }
 
-/// The names of the table's rows, `name: Type = Spec::…;`.
-fn table_names(source: &RustSource) -> impl Iterator<Item = &str> {
-    source.code.match_indices(ROW).filter_map(|(at, _)| {
-        let row = source.code[..at].trim_end().strip_suffix('=')?.rsplit([';', '{']).next()?;
-        let name = row.split_once(':')?.0.trim();
-        (name.matches('_').count() >= UNMISTAKABLE_UNDERSCORES && !source.is_test(at)).then_some(name)
+/// Whether names of the algorithm's table may be spelled there.
+fn is_place_of(path: &str, algorithm: &str) -> bool {
+    table_file(path).is_some_and(|(own, _)| own == algorithm)
+        || TRANSLATIONS.iter().any(|(own, place)| *own == algorithm && path.starts_with(place))
+}
+
+fn is_unmistakable(name: &str) -> bool {
+    name.matches('_').count() >= UNMISTAKABLE_UNDERSCORES
+}
+
+/// The names of a table's rows, `name: Type = Spec::…;` or `field as "name": Type = Spec::…;`.
+fn rows(source: &RustSource) -> impl Iterator<Item = &str> {
+    source.code.match_indices(ROW).filter(|(at, _)| !source.is_test(*at)).filter_map(|(at, _)| {
+        let before = source.code[..at].trim_end().strip_suffix('=')?;
+        let start = before.rfind([';', '{']).map_or(0, |end| end + 1);
+        let declared = before[start..].split_once(':')?.0.trim();
+        if declared.ends_with(" as") {
+            let literal = |literal: &&Literal| (start..at).contains(&literal.offset);
+            return source.literals.iter().find(literal).map(|literal| literal.text.as_str());
+        }
+        Some(declared)
     })
 }
 
@@ -107,21 +135,35 @@ fn is_test_file(path: &str) -> bool {
 mod tests {
     use super::*;
 
-    const TABLE_FILE: (&str, &str) = (
-        "crates/contract/src/hyperparameters/table.rs",
-        r#"hyperparameters! {
-            /// What it does.
-            checkpoint_frequency_num_batches: u64 = Spec::sagemaker(COUNT, "a_b_c");
-            /// More; than that.
-            plateau_reduce_lr_factor: f64 =
-                Spec::sagemaker(FACTOR, "0.5").tuned(&[]);
-            seed: u64 = Spec::extension(COUNT, "13");
-        }"#,
-    );
+    const TABLE_FILES: [(&str, &str); 2] = [
+        (
+            "crates/contract/src/algorithms/seq2seq/table.rs",
+            r#"hyperparameters! {
+                /// What it does.
+                checkpoint_frequency_num_batches: u64 = Spec::sagemaker(COUNT, "a_b_c");
+                /// More; than that.
+                plateau_reduce_lr_factor: f64 =
+                    Spec::sagemaker(FACTOR, "0.5").tuned(&[]);
+                shared_by_both: u64 = Spec::extension(COUNT, "1");
+                seed: u64 = Spec::extension(COUNT, "13");
+            }"#,
+        ),
+        (
+            "crates/contract/src/algorithms/kmeans/table.rs",
+            r#"hyperparameters! {
+                Hyperparameters of CONTRACT, rules RULES, normal form std::convert::identity;
+                mini_batch_size: usize = Spec::sagemaker(SIZE, "5000");
+                shared_by_both: u64 = Spec::extension(COUNT, "1");
+                /// Named "a_b_c".
+                probes as "_index_nprobe": usize = Spec::sagemaker(COUNT, "5");
+            }"#,
+        ),
+    ];
 
     #[track_caller]
     fn check_one(path: &str, source: &str, want: &[(usize, &str)]) {
-        let sources = [TABLE_FILE, (path, source)].map(|(path, text)| (path, RustSource::parse(text)));
+        let [first, second] = TABLE_FILES;
+        let sources = [first, second, (path, source)].map(|(path, text)| (path, RustSource::parse(text)));
         let found = check(&sources);
         let matches = found.len() == want.len()
             && found.iter().zip(want).all(|(f, (line, part))| f.line == *line && f.message.contains(part));
@@ -132,14 +174,39 @@ mod tests {
 
     #[test]
     fn hyperparameters_are_spelled_in_the_contract() {
-        check_one("crates/contract/src/resolve.rs", NAME, &[]);
-        check_one("algorithms/seq2seq/train/src/trainer.rs", NAME, &[(2, "spelled outside the contract")]);
+        let outside = "spelled outside crates/contract/src/algorithms/seq2seq/:";
+        check_one("crates/contract/src/algorithms/seq2seq/rules.rs", NAME, &[]);
+        check_one("crates/contract/src/resolve.rs", NAME, &[(2, outside)]);
+        check_one("crates/contract/src/algorithms/kmeans/rules.rs", NAME, &[(2, outside)]);
+        check_one("algorithms/seq2seq/nn/src/artifact/sockeye/read_config.rs", NAME, &[]);
+        check_one("algorithms/seq2seq/train/src/trainer.rs", NAME, &[(2, outside)]);
         check_one(
             "algorithms/seq2seq/train/src/trainer.rs",
             "g(\"plateau_reduce_lr_factor\")",
-            &[(1, "outside the contract")],
+            &[(1, outside)],
         );
         check_one("algorithms/seq2seq/train/src/trainer.rs", "g(\"seed\", \"a_b_c\")", &[]);
+    }
+
+    #[test]
+    fn each_algorithm_has_its_own_names() {
+        let outside = "spelled outside crates/contract/src/algorithms/kmeans/:";
+        for name in ["g(\"mini_batch_size\")", "g(\"_index_nprobe\")"] {
+            check_one("crates/contract/src/algorithms/kmeans/rules.rs", name, &[]);
+            for elsewhere in [
+                "crates/contract/src/algorithms/seq2seq/rules.rs",
+                "algorithms/kmeans/src/stream.rs",
+                "algorithms/seq2seq/nn/src/artifact/sockeye/read_config.rs",
+                "crates/kokanee/src/commands/train.rs",
+            ] {
+                check_one(elsewhere, name, &[(1, outside)]);
+            }
+        }
+        let shared = "g(\"shared_by_both\")";
+        check_one("crates/contract/src/algorithms/kmeans/rules.rs", shared, &[]);
+        check_one("crates/contract/src/algorithms/seq2seq/rules.rs", shared, &[]);
+        check_one("algorithms/kmeans/src/stream.rs", shared, &[(1, "kmeans/ and crates/")]);
+        check_one("algorithms/kmeans/src/stream.rs", "g(\"probes\", \"a_b_c\")", &[]);
     }
 
     #[test]
@@ -176,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_table_of_another_form_is_noticed() {
-        let sources = [(TABLE_FILE.0, RustSource::parse("spec(\"checkpoint_frequency_num_batches\")"))];
+        let sources = [(TABLE_FILES[0].0, RustSource::parse("spec(\"checkpoint_frequency_num_batches\")"))];
         assert!(check(&sources)[0].message.starts_with("no row `name: Type = Spec::"));
     }
 }

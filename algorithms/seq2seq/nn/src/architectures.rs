@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use kokanee_contract::{
+use kokanee_contract::algorithms::seq2seq::{
     CnnActivationType, Hyperparameters, NetworkType, RnnAttentionType, RnnCellType, RnnDecoderStateInit,
     WeightTying,
 };

@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use kokanee_contract::special_ids::{BOS, EOS};
+use kokanee_contract::algorithms::seq2seq::special_ids::{BOS, EOS};
 use kokanee_tensor::Rows;
 
 /// Pairs of sentences to learn from or to score.

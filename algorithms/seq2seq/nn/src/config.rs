@@ -1,6 +1,6 @@
 //! The one place where hyperparameters become shapes.
 
-use kokanee_contract::{
+use kokanee_contract::algorithms::seq2seq::{
     CnnActivationType, Hyperparameters, NetworkType, RnnAttentionType, RnnCellType, RnnDecoderStateInit,
     WeightTying,
 };

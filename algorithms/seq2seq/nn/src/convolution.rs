@@ -1,6 +1,6 @@
 //! What convolutional encoders and decoders share: vectors of positions, and layers.
 
-use kokanee_contract::CnnActivationType;
+use kokanee_contract::algorithms::seq2seq::CnnActivationType;
 use kokanee_kernels::conv::{Activation, Window};
 use kokanee_tensor::ops::{self, Filters};
 use kokanee_tensor::{Rows, Var};

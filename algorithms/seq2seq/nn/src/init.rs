@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kokanee_contract::{Hyperparameters, WeightInitType, XavierFactorType};
+use kokanee_contract::algorithms::seq2seq::{Hyperparameters, WeightInitType, XavierFactorType};
 use kokanee_kernels::{Mat, MatMut, Precision, Team, gemm};
 use kokanee_tensor::{Shape, Tensor};
 

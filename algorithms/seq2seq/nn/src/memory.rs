@@ -1,7 +1,7 @@
 //! The memory that a model takes, from its shapes: in training, and in a decoder. Nothing is allocated, and no product of sizes
 //! overflows: what does not fit is the largest number that there is.
 
-use kokanee_contract::{RnnAttentionType, RnnCellType};
+use kokanee_contract::algorithms::seq2seq::{RnnAttentionType, RnnCellType};
 use kokanee_kernels::Precision;
 use kokanee_kernels::conv::minimal::Filtering;
 use kokanee_kernels::packed::Format;
@@ -260,14 +260,14 @@ impl ModelConfig {
 /// Outputs of a convolution for each of its units.
 fn fan_in(cnn: &CnnConfig) -> u64 {
     match cnn.activation {
-        kokanee_contract::CnnActivationType::Glu => 2,
+        kokanee_contract::algorithms::seq2seq::CnnActivationType::Glu => 2,
         _ => 1,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use kokanee_contract::{Hyperparameters, NetworkType};
+    use kokanee_contract::algorithms::seq2seq::{Hyperparameters, NetworkType};
 
     use super::*;
 
@@ -306,7 +306,7 @@ mod tests {
             layers: 1 << 10,
             hidden: 1 << 24,
             kernel_width: 4095,
-            activation: kokanee_contract::CnnActivationType::Glu,
+            activation: kokanee_contract::algorithms::seq2seq::CnnActivationType::Glu,
             positions: 1 << 24,
         };
         let convolutional = ModelConfig {

@@ -154,7 +154,7 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
-    use kokanee_contract::{Hyperparameters, NetworkType};
+    use kokanee_contract::algorithms::seq2seq::{Hyperparameters, NetworkType};
 
     use super::*;
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kokanee_contract::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_kernels::packed::Format;
 use kokanee_kernels::{Team, pages};
 use kokanee_seq2seq_nn::artifact::{load_parameters, save_parameters};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use kokanee_contract::BeamSearchRule;
+use kokanee_contract::algorithms::seq2seq::BeamSearchRule;
 use kokanee_kernels::Team;
 use kokanee_kernels::packed::Format;
 use kokanee_seq2seq_nn::artifact::sockeye::{ImportOptions, Imported, import};

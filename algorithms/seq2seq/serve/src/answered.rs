@@ -1,6 +1,6 @@
 //! An answer with what was wanted of it: what the codecs write.
 
-use kokanee_contract::special_ids::UNK;
+use kokanee_contract::algorithms::seq2seq::special_ids::UNK;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::attention::AttentionMatrix;

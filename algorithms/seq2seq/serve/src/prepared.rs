@@ -1,6 +1,6 @@
 //! An instance made ready for the decoder: checked, in ids, with the memory that it will need.
 
-use kokanee_contract::special_ids::{PAD, UNK};
+use kokanee_contract::algorithms::seq2seq::special_ids::{PAD, UNK};
 use kokanee_http::ServeError;
 use kokanee_seq2seq_data::text::tokens;
 use kokanee_seq2seq_nn::decode::{Extent, Request, RequestError, Search};

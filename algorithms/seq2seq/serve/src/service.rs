@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kokanee_contract::special_ids::UNK;
+use kokanee_contract::algorithms::seq2seq::special_ids::UNK;
 use kokanee_endpoint::config::{PING_LIMIT, REQUEST_MEMORY_BYTES};
 use kokanee_endpoint::ended;
 use kokanee_http::{Code, Counted, Counters, MemoryBudget, Rope, ServeError, Share};

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
-use kokanee_contract::special_ids::{BOS, EOS, PAD, UNK};
-use kokanee_contract::{Faults, Hyperparameters, InferencePrecision, Stored};
+use kokanee_contract::algorithms::seq2seq::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
+use kokanee_contract::algorithms::seq2seq::special_ids::{BOS, EOS, PAD, UNK};
+use kokanee_contract::algorithms::seq2seq::{Hyperparameters, InferencePrecision};
+use kokanee_contract::{Faults, Stored, resolve_stored};
 use kokanee_kernels::Team;
 use kokanee_kernels::packed::Format;
 use kokanee_seq2seq_data::text::tokens;
@@ -159,7 +160,7 @@ impl Translator {
             source: vocabulary(&folder, VOCAB_SOURCE_FILE, config.source_vocabulary)?,
             target: vocabulary(&folder, VOCAB_TARGET_FILE, config.target_vocabulary)?,
         };
-        let Stored { hyperparameters, notes } = Hyperparameters::resolve_stored(&metadata.hyperparameters)
+        let Stored { hyperparameters, notes } = resolve_stored::<Hyperparameters>(&metadata.hyperparameters)
             .map_err(|faults| TranslatorError::Hyperparameters { model: path.to_owned(), faults })?;
         Ok(Self {
             search: Search::new(&hyperparameters),

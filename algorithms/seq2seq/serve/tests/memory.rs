@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use kokanee_contract::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_kernels::packed::Format;
 use kokanee_kernels::{Team, pages};
 use kokanee_seq2seq_data::{Vocabulary, VocabularyLimits};

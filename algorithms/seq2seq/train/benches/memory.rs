@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 
-use kokanee_contract::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_seq2seq_data::vocab::VocabularyLimits;
 use kokanee_seq2seq_data::{Corpus, Vocabulary};
 use kokanee_seq2seq_train::{JobFiles, Observer, Resume, StopFlag, TrainingData, TrainingJob, precision};

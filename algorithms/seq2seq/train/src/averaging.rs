@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kokanee_contract::{CheckpointAveragingStrategy, Hyperparameters, Metric};
+use kokanee_contract::algorithms::seq2seq::{CheckpointAveragingStrategy, Hyperparameters, Metric};
 use kokanee_seq2seq_nn::{Model, Parameters};
 use kokanee_tensor::Tensor;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! When nothing improves any more.
 
-use kokanee_contract::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use serde::{Deserialize, Serialize};
 
 /// The rule: stop after so many checkpoints in a row without improvement, but not before a number of epochs.

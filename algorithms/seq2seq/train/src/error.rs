@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kokanee_contract::WeightTying;
+use kokanee_contract::algorithms::seq2seq::WeightTying;
 use kokanee_formats::FileError;
 use kokanee_kernels::TeamError;
 use kokanee_seq2seq_data::DataError;

@@ -1,6 +1,6 @@
 //! What is done with all gradients of an update together: their length, clipping by it, and sums over batches.
 
-use kokanee_contract::{GradientClippingType, Hyperparameters};
+use kokanee_contract::algorithms::seq2seq::{GradientClippingType, Hyperparameters};
 use kokanee_kernels::{Team, elementwise, gather, optimizer};
 use kokanee_tensor::{Gradient, RowGradient, Tensor};
 

@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
-use kokanee_contract::{RnnAttentionType, special_ids};
+use kokanee_contract::algorithms::seq2seq::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
+use kokanee_contract::algorithms::seq2seq::{RnnAttentionType, special_ids};
 use kokanee_seq2seq_data::Vocabulary;
 use kokanee_seq2seq_nn::artifact::OpenedFolder;
 use kokanee_seq2seq_nn::config::{DecoderConfig, DropoutConfig};

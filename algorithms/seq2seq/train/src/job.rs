@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kokanee_contract::{Hyperparameters, OverlongSequences, TrainingChannels, warnings};
+use kokanee_contract::algorithms::seq2seq::{Hyperparameters, OverlongSequences, TrainingChannels, warnings};
 use kokanee_kernels::{MemoryLimit, Team};
 use kokanee_seq2seq_data::buckets::single_bucket;
 use kokanee_seq2seq_data::{BatchPlan, Corpus, OverlongPolicy, Vocabulary, VocabularySizes, define_buckets};

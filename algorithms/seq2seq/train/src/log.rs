@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use kokanee_contract::TrainingMetric;
-use kokanee_contract::metrics::{
+use kokanee_contract::algorithms::seq2seq::TrainingMetric;
+use kokanee_contract::algorithms::seq2seq::metrics::{
     Split, checkpoint_line, checkpoint_metric_line, progress_line, quality_line, speed_line, throughput_line,
 };
 use kokanee_formats::utc;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kokanee_contract::{Hyperparameters, InferencePrecision, Metric, NetworkType};
+use kokanee_contract::algorithms::seq2seq::{Hyperparameters, InferencePrecision, Metric, NetworkType};
 use kokanee_kernels::MemoryLimit;
 use kokanee_kernels::packed::Format;
 use kokanee_seq2seq_data::{Bucket, Corpus, assign};

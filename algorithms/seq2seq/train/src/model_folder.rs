@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
+use kokanee_contract::algorithms::seq2seq::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
 use kokanee_formats::{FolderUpdate, archive, folder_update, write_atomically};
 use kokanee_seq2seq_data::Vocabulary;
 use kokanee_seq2seq_nn::Model;

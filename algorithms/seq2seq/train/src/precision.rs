@@ -1,6 +1,6 @@
 //! The number format that products are made in.
 
-use kokanee_contract::{Hyperparameters, Precision as Wanted};
+use kokanee_contract::algorithms::seq2seq::{Hyperparameters, Precision as Wanted};
 use kokanee_kernels::Precision;
 
 /// What the hyperparameter `precision` asks for, or `f32` where this machine has no instructions for it.

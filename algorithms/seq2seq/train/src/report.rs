@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kokanee_contract::{Metric, TrainingMetric};
+use kokanee_contract::algorithms::seq2seq::{Metric, TrainingMetric};
 use kokanee_seq2seq_nn::artifact::TrainingSummary;
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use kokanee_contract::special_ids;
+use kokanee_contract::algorithms::seq2seq::special_ids;
 use kokanee_seq2seq_data::{Bucket, Corpus, LengthStatistics, LimitReport, SkippedInput, assign};
 
 use crate::initial::InitialReport;

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use kokanee_contract::{Hyperparameters, Metric};
+use kokanee_contract::algorithms::seq2seq::{Hyperparameters, Metric};
 use kokanee_kernels::{Precision, Team};
 use kokanee_seq2seq_data::{BatchPlan, Corpus};
 use kokanee_seq2seq_nn::random::Stream;

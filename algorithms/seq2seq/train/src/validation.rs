@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kokanee_contract::{Hyperparameters, Metric};
+use kokanee_contract::algorithms::seq2seq::{Hyperparameters, Metric};
 use kokanee_kernels::Team;
 use kokanee_kernels::cross_entropy::TokenLoss;
 use kokanee_kernels::packed::Format;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kokanee_contract::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_seq2seq_data::{Vocabulary, WordVectors};
 use kokanee_seq2seq_nn::{Model, Side};
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kokanee_contract::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_kernels::Team;
 use kokanee_seq2seq_data::vocab::VocabularyLimits;
 use kokanee_seq2seq_data::{Corpus, Vocabulary};

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use kokanee_contract::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_kernels::{Precision, Team};
 use kokanee_seq2seq_nn::artifact::read_mxnet_parameters;
 use kokanee_seq2seq_nn::{Model, ModelConfig};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use kokanee_contract::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_seq2seq_data::vocab::VocabularyLimits;
 use kokanee_seq2seq_data::{Corpus, Vocabulary};
 use kokanee_seq2seq_train::report::CheckpointReport;

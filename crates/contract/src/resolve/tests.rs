@@ -1,372 +1,116 @@
+//! What holds for the table of every algorithm. What is special to one stands beside its table.
+
+use std::fmt::Debug;
 use std::ops::{Bound, RangeBounds};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::hyperparameters::choices::{Metric, NetworkType, OverlongSequences, WeightInitType, WeightTying};
-use crate::hyperparameters::{FloatFormat, Kind, Origin, Parity};
+use crate::algorithms::{kmeans, seq2seq};
+use crate::container::config_file::parse_hyperparameters;
+use crate::registry::ALGORITHMS;
+use crate::spec::value::Value;
+use crate::spec::{FloatFormat, Kind, Parity};
 
-fn strings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+/// What the tests do with a table, its type erased.
+struct Tested {
+    contract: &'static AlgorithmContract,
+    /// The strings of the hyperparameters that these values make; panics where row and field do not fit.
+    strings: fn(&Values) -> BTreeMap<String, String>,
+    /// Resolves strings, and what they resolve to once more.
+    round_trip: fn(&BTreeMap<String, String>) -> Result<(), Faults>,
 }
 
-#[track_caller]
-fn resolved(pairs: &[(&str, &str)]) -> Hyperparameters {
-    Hyperparameters::resolve(&strings(pairs)).unwrap_or_else(|faults| panic!("{faults}"))
-}
-
-/// Each expected piece is in one fault, in order, and there are no other faults.
-#[track_caller]
-fn check(pairs: &[(&str, &str)], expected: &[&str]) {
-    let Err(Faults(faults)) = Hyperparameters::resolve(&strings(pairs)) else {
-        panic!("{pairs:?} was accepted");
-    };
-    assert_eq!(faults.len(), expected.len(), "{faults:#?}");
-    for (fault, expected) in faults.iter().zip(expected) {
-        assert!(fault.to_string().contains(expected), "{fault}\nlacks\n{expected}");
-    }
-}
-
-#[test]
-fn the_table_holds_exactly_the_guides_names() {
-    let guide = "batch_size beam_size bleu_sample_size bucket_width bucketing_enabled \
-        checkpoint_frequency_num_batches checkpoint_threshold clip_gradient cnn_activation_type cnn_hidden_dropout \
-        cnn_kernel_width_decoder cnn_kernel_width_encoder cnn_num_hidden decoder_type embed_dropout_source \
-        embed_dropout_target encoder_type fixed_rate_lr_half_life learning_rate loss_type lr_scheduler_type \
-        max_num_batches max_num_epochs max_seq_len_source max_seq_len_target min_num_epochs momentum \
-        num_embed_source num_embed_target num_layers_decoder num_layers_encoder optimized_metric optimizer_type \
-        plateau_reduce_lr_factor plateau_reduce_lr_threshold rnn_attention_in_upper_layers rnn_attention_num_hidden \
-        rnn_attention_type rnn_cell_type rnn_decoder_hidden_dropout rnn_decoder_state_init rnn_first_residual_layer \
-        rnn_num_hidden rnn_residual_connections training_metric weight_decay weight_init_scale weight_init_type \
-        xavier_factor_type";
-    let mut found: Vec<&str> =
-        TABLE.iter().filter(|spec| spec.origin == Origin::SageMaker).map(|spec| spec.name).collect();
-    found.sort_unstable();
-    assert_eq!(found, guide.split_whitespace().collect::<Vec<_>>());
-    let mut names: Vec<&str> =
-        TABLE.iter().flat_map(|spec| spec.aliases.iter().copied().chain([spec.name])).collect();
-    let count = names.len();
-    names.sort_unstable();
-    names.dedup();
-    assert_eq!(names.len(), count, "a name comes twice");
-}
-
-#[test]
-fn defaults_are_the_guides() {
-    let guide = strings(&[
-        ("batch_size", "64"),
-        ("beam_size", "5"),
-        ("bleu_sample_size", "0"),
-        ("bucket_width", "10"),
-        ("bucketing_enabled", "true"),
-        ("checkpoint_frequency_num_batches", "1000"),
-        ("checkpoint_threshold", "3"),
-        ("clip_gradient", "1"),
-        ("cnn_activation_type", "glu"),
-        ("cnn_hidden_dropout", "0"),
-        ("cnn_kernel_width_decoder", "5"),
-        ("cnn_kernel_width_encoder", "3"),
-        ("cnn_num_hidden", "512"),
-        ("decoder_type", "rnn"),
-        ("embed_dropout_source", "0"),
-        ("embed_dropout_target", "0"),
-        ("encoder_type", "rnn"),
-        ("fixed_rate_lr_half_life", "10"),
-        ("learning_rate", "0.0003"),
-        ("loss_type", "cross-entropy"),
-        ("lr_scheduler_type", "plateau_reduce"),
-        ("max_num_batches", "-1"),
-        ("max_seq_len_source", "100"),
-        ("max_seq_len_target", "100"),
-        ("min_num_epochs", "0"),
-        ("num_embed_source", "512"),
-        ("num_embed_target", "512"),
-        ("num_layers_decoder", "1"),
-        ("num_layers_encoder", "1"),
-        ("optimized_metric", "perplexity"),
-        ("optimizer_type", "adam"),
-        ("plateau_reduce_lr_factor", "0.5"),
-        ("plateau_reduce_lr_threshold", "3"),
-        ("rnn_attention_in_upper_layers", "true"),
-        ("rnn_attention_type", "mlp"),
-        ("rnn_cell_type", "lstm"),
-        ("rnn_decoder_hidden_dropout", "0"),
-        ("rnn_decoder_state_init", "last"),
-        ("rnn_first_residual_layer", "2"),
-        ("rnn_num_hidden", "1024"),
-        ("rnn_residual_connections", "false"),
-        ("training_metric", "perplexity"),
-        ("weight_decay", "0"),
-        ("weight_init_scale", "2.34"),
-        ("weight_init_type", "xavier"),
-        ("xavier_factor_type", "in"),
-    ]);
-    let defaults = Hyperparameters::default();
-    let mut found = defaults.to_strings();
-    found.retain(|name, _| spec(name).unwrap().origin == Origin::SageMaker);
-    assert_eq!(found, guide);
-    assert_eq!((defaults.max_num_epochs, defaults.momentum), (None, None));
-    assert_eq!(defaults.effective_attention_num_hidden(), 1024);
-    let off = Hyperparameters {
-        weight_tying: WeightTying::None,
-        rnn_input_dropout: 0.0,
-        rnn_state_dropout: 0.0,
-        rnn_recurrent_dropout: 0.0,
-        source_vectors: None,
-        target_vectors: None,
-        label_smoothing: 0.0,
-        gradient_accumulation: 1,
-        gradient_clipping_type: crate::GradientClippingType::Abs,
-        learning_rate_warmup: 0,
-        checkpoint_averaging: 1,
-        ..defaults.clone()
-    };
-    assert_eq!(off, defaults, "extensions are off by default");
-    let extensions =
-        (defaults.seed, defaults.num_threads, defaults.length_penalty_alpha, defaults.length_penalty_beta);
-    assert_eq!(extensions, (13, 0, 1.0, 0.0));
-    assert_eq!(defaults.overlong_sequences, OverlongSequences::Truncate);
-}
-
-#[test]
-fn values_are_read_in_every_spelling_that_arrives() {
-    for text in ["128", " 128\n", "\"128\"", "\" 128 \"", "128.0", "1.28e2", "+128"] {
-        assert_eq!(resolved(&[("batch_size", text)]).batch_size, 128, "{text:?}");
-    }
-    for (text, expected) in [("true", true), ("True", true), ("\"False\"", false), ("false", false)] {
-        assert_eq!(resolved(&[("bucketing_enabled", text)]).bucketing_enabled, expected, "{text:?}");
-    }
-    for text in ["none", "None", "null", "\"none\""] {
-        assert_eq!(resolved(&[("max_num_epochs", text)]).max_num_epochs, None, "{text:?}");
-    }
-    assert_eq!(resolved(&[("max_num_epochs", "7")]).max_num_epochs, Some(7));
-    assert_eq!(resolved(&[("seed", "18446744073709551615")]).seed, u64::MAX);
-    assert_eq!(resolved(&[("learning_rate", "\"3e-4\"")]).learning_rate, 3e-4);
-    assert_eq!(resolved(&[("optimized_metric", "\"bleu\"")]).optimized_metric, Metric::Bleu);
-    assert_eq!(resolved(&[("plateau_reduce_lr_thresold", "5")]).plateau_reduce_lr_threshold, 5);
-    assert_eq!(resolved(&[("checkpoint_threshold", "-1")]).checkpoint_threshold, -1);
-    assert_eq!(resolved(&[("bleu_sample_size", "-1")]).bleu_sample_size, -1);
-    assert_eq!(resolved(&[("clip_gradient", "-1")]).clip_gradient, -1.0);
-    assert_eq!(resolved(&[("_tuning_objective_metric", "validation:bleu")]), Hyperparameters::default());
-    let attention = resolved(&[("rnn_attention_num_hidden", "64")]);
-    assert_eq!(attention.effective_attention_num_hidden(), 64);
-    let own = resolved(&[
-        ("encoder_type", "rnn"),
-        ("rnn_first_residual_layer", "1"),
-        ("fixed_rate_lr_half_life", "10"),
-    ]);
-    assert_eq!(own.encoder_type, NetworkType::Rnn);
-}
-
-#[test]
-fn a_scale_for_uniform_loses_its_sign() {
-    let h = resolved(&[("weight_init_type", "uniform"), ("weight_init_scale", "-0.08")]);
-    assert_eq!((h.weight_init_type, h.weight_init_scale), (WeightInitType::Uniform, 0.08));
-}
-
-#[test]
-fn invalid_values_say_what_is_valid() {
-    let size = "`batch_size`=\"0\" is not valid: expected an integer from 1 to 65536";
-    check(&[("batch_size", "0")], &[size]);
-    for text in
-        ["abc", "65537", "-1", "64.5", "", "  ", "nan", "inf", "1e400", "\"\"64\"\"", "none", "null", "0x40"]
-    {
-        check(&[("batch_size", text)], &["is not valid: expected an integer from 1 to 65536"]);
-    }
-    check(&[("batch_size", "64.5")], &["; it is not a whole number"]);
-    check(&[("batch_size", "\"\\q\"")], &["quotation marks"]);
-    check(&[("seed", "18446744073709551616")], &["an integer from 0 to 2^64-1"]);
-    check(&[("seed", "-1")], &["an integer from 0 to 2^64-1"]);
-    check(
-        &[("rnn_num_hidden", "513")],
-        &["`rnn_num_hidden`=\"513\" is not valid: expected an even integer from 2 to"],
-    );
-    check(&[("cnn_kernel_width_encoder", "4")], &["expected an odd integer from 1 to"]);
-    check(
-        &[("checkpoint_threshold", "0")],
-        &["expected an integer from 1 to 10^12, or -1 for no early stop"],
-    );
-    check(
-        &[("bleu_sample_size", "-2")],
-        &["expected an integer from 0 to 10^12, or -1 for the whole validation set"],
-    );
-    check(&[("max_num_batches", "0")], &["or -1 for no limit"]);
-    check(&[("max_num_epochs", "0")], &["expected an integer from 1 to 10^12"]);
-    check(&[("beam_size", "1001")], &["expected an integer from 1 to 1000"]);
-    check(&[("bucketing_enabled", "yes")], &["expected true or false"]);
-    check(&[("bucketing_enabled", "none")], &["expected true or false"]);
-    check(&[("optimizer_type", "Adam")], &["expected one of adam, sgd, rmsprop; did you mean `adam`?"]);
-    check(&[("loss_type", "hinge")], &["expected cross-entropy"]);
-    check(
-        &[("embed_dropout_source", "1")],
-        &["expected a number in [0, 1); the guide's range ends at 1, but"],
-    );
-    check(&[("embed_dropout_target", "-0.1")], &["expected a number in [0, 1)"]);
-    check(&[("plateau_reduce_lr_factor", "0")], &["expected a number in (0, 1]"]);
-    check(&[("plateau_reduce_lr_factor", "1.5")], &["expected a number in (0, 1]"]);
-    check(&[("learning_rate", "0")], &["expected a finite number > 0"]);
-    for text in ["NaN", "inf", "-infinity", "1e999"] {
-        check(&[("learning_rate", text)], &["neither infinite nor undefined"]);
-    }
-    check(&[("weight_decay", "-1")], &["expected a finite number >= 0"]);
-    check(&[("num_threads", "-1")], &["expected an integer from 0 to 1024"]);
-}
-
-#[test]
-fn unknown_names_are_told_in_sagemakers_words() {
-    check(
-        &[("mini_batch_siz", "64")],
-        &[
-            "Additional hyperparameters are not allowed ('mini_batch_siz' was unexpected); did you mean `batch_size`?",
-        ],
-    );
-    check(&[("", "64")], &["('' was unexpected); `kokanee train --help` lists"]);
-    check(&[("a\nb", "64")], &["('a\\nb' was unexpected)"]);
-    let long = "x".repeat(5000);
-    check(&[(&long, &long)], &["xxx…' was unexpected"]);
-}
-
-#[test]
-fn contradictions_are_refused() {
-    check(&[("momentum", "0.9")], &["momentum belongs to sgd, but `optimizer_type` is adam"]);
-    check(&[("momentum", "0.9"), ("optimizer_type", "rmsprop")], &["`optimizer_type` is rmsprop"]);
-    check(
-        &[("min_num_epochs", "5"), ("max_num_epochs", "4")],
-        &["greater than `max_num_epochs`, which is 4"],
-    );
-    check(&[("rnn_residual_connections", "true")], &["residual connections need more than one layer"]);
-    check(
-        &[
-            ("rnn_residual_connections", "true"),
-            ("rnn_first_residual_layer", "1"),
-            ("num_layers_encoder", "2"),
-        ],
-        &[
-            "`rnn_first_residual_layer`=\"1\" cannot be used: with `rnn_residual_connections` it must be at least 2",
-        ],
-    );
-    check(&[("weight_init_scale", "0")], &["xavier takes the square root"]);
-    check(&[("weight_init_scale", "-1")], &["must be above 0"]);
-    check(&[("weight_init_scale", "0"), ("weight_init_type", "uniform")], &["could never grow apart"]);
-    check(&[("clip_gradient", "0")], &["0 would clip every gradient to nothing"]);
-    resolved(&[("clip_gradient", "0"), ("gradient_clipping_type", "none")]);
-    let mixed = [("decoder_type", "cnn"), ("encoder_type", "rnn")];
-    check(&mixed, &["`cnn_num_hidden` is 512 and `rnn_num_hidden` is 1024; make them equal"]);
-    resolved(&[&mixed[..], &[("rnn_num_hidden", "512")]].concat());
-    resolved(&[("encoder_type", "cnn"), ("decoder_type", "rnn")]);
-    resolved(&[("encoder_type", "cnn"), ("decoder_type", "cnn")]);
-    check(
-        &[("plateau_reduce_lr_threshold", "2"), ("plateau_reduce_lr_thresold", "2")],
-        &["are two spellings of one"],
-    );
-}
-
-#[track_caller]
-fn check_tying(change: fn(&mut Hyperparameters), expected: Option<&str>) {
-    let mut h = Hyperparameters::default();
-    change(&mut h);
-    let rule = RULES.iter().find(|rule| rule.names[0] == "weight_tying").unwrap();
-    let found = (rule.broken)(&h);
-    match expected {
-        None => assert_eq!(found, None),
-        Some(part) => assert!(found.as_deref().is_some_and(|text| text.contains(part)), "{found:?}"),
-    }
-}
-
-#[test]
-fn only_lstm_cells_have_recurrent_dropout() {
-    let cell = ("rnn_cell_type", "gru");
-    check(&[cell, ("rnn_recurrent_dropout", "0.1")], &["only lstm cells have a memory"]);
-    resolved(&[cell, ("rnn_recurrent_dropout", "0")]);
-}
-
-#[test]
-fn tied_weights_must_have_the_same_shape() {
-    check_tying(|_| (), None);
-    check_tying(|h| h.weight_tying = WeightTying::SrcTrg, None);
-    check_tying(
-        |h| (h.weight_tying, h.num_embed_source) = (WeightTying::SrcTrg, 256),
-        Some("`num_embed_source` is 256 and `num_embed_target` is 512"),
-    );
-    let told = "`num_embed_target` is 512 and the decoder's `rnn_num_hidden` is 1024";
-    check_tying(|h| h.weight_tying = WeightTying::TrgSoftmax, Some(told));
-    check_tying(|h| h.weight_tying = WeightTying::SrcTrgSoftmax, Some(told));
-    check_tying(|h| (h.weight_tying, h.rnn_num_hidden) = (WeightTying::SrcTrgSoftmax, 512), None);
-    check_tying(|h| (h.weight_tying, h.decoder_type) = (WeightTying::TrgSoftmax, NetworkType::Cnn), None);
-    check_tying(
-        |h| {
-            (h.weight_tying, h.decoder_type) = (WeightTying::TrgSoftmax, NetworkType::Cnn);
-            h.cnn_num_hidden = 256;
+const fn tested<H: Table + PartialEq + Debug>(contract: &'static AlgorithmContract) -> Tested {
+    Tested {
+        contract,
+        strings: |values| H::from_values(values).to_strings(),
+        round_trip: |raw| {
+            let first = resolve::<H>(raw)?.hyperparameters;
+            assert_eq!(resolve::<H>(&first.to_strings()).map(|again| again.hyperparameters), Ok(first));
+            Ok(())
         },
-        Some("the decoder's `cnn_num_hidden` is 256"),
-    );
-}
-
-#[test]
-fn paths_are_taken_as_they_are_written() {
-    let spec = Spec::optional_extension(crate::hyperparameters::Group::Run, Kind::Path);
-    for (text, path) in
-        [("a b/ü.vec", "a b/ü.vec"), (" x ", "x"), ("\"q.vec\"", "q.vec"), ("\"\\\"q\\\"\"", "\"q\"")]
-    {
-        let value = parse(&spec, text).unwrap();
-        assert_eq!(value, Some(Value::Path(path.into())), "{text}");
-        let written =
-            <std::path::PathBuf as crate::hyperparameters::value::Field>::from_value(value.as_ref());
-        let written = crate::hyperparameters::value::Field::to_text(&written).unwrap();
-        assert_eq!(parse(&spec, &written).unwrap(), value, "{written}");
     }
-    assert_eq!(parse(&spec, "none").unwrap(), None);
-    assert!(parse(&spec, "a\0b").unwrap_err().contains("NUL"));
-    assert!(parse(&spec, "").unwrap_err().contains("empty"));
 }
 
-#[test]
-fn all_faults_come_at_once_and_the_first_line_names_them() {
-    let raw = [("batch_size", "x"), ("beam_sise", "5"), ("clip_gradient", "0"), ("precision", "f16")];
-    check(&raw, &["batch_size", "beam_sise", "precision", "clip_gradient"]);
-    let text = Hyperparameters::resolve(&strings(&raw)).unwrap_err().to_string();
-    assert_eq!(
-        text.lines().next(),
-        Some("4 hyperparameters cannot be used (batch_size, beam_sise, clip_gradient, precision):")
-    );
-    assert_eq!(text.lines().count(), 5);
-}
+static TABLES: [Tested; 2] = [
+    tested::<seq2seq::Hyperparameters>(&seq2seq::CONTRACT),
+    tested::<kmeans::Hyperparameters>(&kmeans::CONTRACT),
+];
 
 #[test]
-fn the_first_line_stays_within_what_sagemaker_shows() {
-    let raw: BTreeMap<String, String> =
-        (0..500).map(|n| (format!("{n}{}", "y".repeat(80)), String::new())).collect();
-    let text = Hyperparameters::resolve(&raw).unwrap_err().to_string();
-    let first = text.lines().next().unwrap();
-    assert!(first.starts_with("500 hyperparameters") && first.ends_with("and 480 more):"), "{first}");
+fn every_algorithm_is_tested() {
+    let tested: Vec<&str> = TABLES.iter().map(|table| table.contract.name).collect();
+    let known: Vec<&str> = ALGORITHMS.iter().map(|algorithm| algorithm.name).collect();
+    assert_eq!(tested, known);
 }
 
-#[test]
-fn the_ends_of_every_range_are_valid_and_fit_their_fields() {
-    for spec in TABLE {
-        let values: Vec<String> = match spec.kind {
-            Kind::Integer { min, max, .. } => {
-                vec![min.to_string(), max.to_string()]
-            }
-            Kind::Float { .. } => vec!["0.5".to_owned()],
-            Kind::Path => vec!["some/file".to_owned()],
-            Kind::Boolean => vec!["true".to_owned(), "false".to_owned()],
-            Kind::Choice(names) => names.iter().map(|&name| name.to_owned()).collect(),
-        };
-        for text in values {
-            let value = parse(spec, &text).unwrap_or_else(|hint| panic!("{}={text}: {hint}", spec.name));
-            let mut all = defaults();
-            all.insert(spec.name, value.unwrap());
-            // Panics where row and field do not fit.
-            let strings = Hyperparameters::from_values(&all).to_strings();
-            assert_eq!(strings[spec.name], text, "{}", spec.name);
+/// Values at the ends of what is valid, as text.
+fn ends(kind: &Kind) -> Vec<String> {
+    match *kind {
+        Kind::Integer { min, max, .. } => vec![min.to_string(), max.to_string()],
+        Kind::Float { .. } => vec!["0.5".to_owned()],
+        Kind::Path => vec!["some/file".to_owned()],
+        Kind::Text => vec!["some text".to_owned()],
+        Kind::Boolean => vec!["true".to_owned(), "false".to_owned()],
+        Kind::Choice { names, .. } => names.iter().map(|&name| name.to_owned()).collect(),
+        Kind::List { item, most, .. } => {
+            let items: Vec<String> = ends(item).into_iter().take(most).collect();
+            vec![list(item, &items[..1]), list(item, &items)]
+        }
+        Kind::OrWord { value, words } => {
+            ends(value).into_iter().chain(words.iter().map(|&word| word.to_owned())).collect()
         }
     }
 }
 
-/// Any valid value of a row, as text; `None` leaves it out.
-fn valid_value(spec: &'static Spec) -> BoxedStrategy<Option<String>> {
-    let given = match spec.kind {
+/// A list as it is written.
+fn list(item: &Kind, texts: &[String]) -> String {
+    let quoted = |text: &String| match item {
+        Kind::Integer { .. } | Kind::Float { .. } | Kind::Boolean => text.clone(),
+        _ => format!("{text:?}"),
+    };
+    format!("[{}]", texts.iter().map(quoted).collect::<Vec<_>>().join(", "))
+}
+
+#[test]
+fn the_ends_of_every_range_are_valid_and_fit_their_fields() {
+    for table in &TABLES {
+        let specs = table.contract.hyperparameters;
+        for spec in specs {
+            for text in ends(&spec.kind) {
+                let value =
+                    parse(spec, &text).unwrap_or_else(|hint| panic!("{}={text}: {hint:?}", spec.name));
+                let mut all = defaults(specs);
+                all.0.insert(spec.name, value.unwrap());
+                assert_eq!((table.strings)(&all)[spec.name], text, "{}", spec.name);
+            }
+            let mut all = defaults(specs);
+            all.0.insert(spec.name, spec.kind.any_value());
+            (table.strings)(&all);
+        }
+    }
+}
+
+#[test]
+fn names_are_unique_and_groups_are_listed() {
+    for AlgorithmContract { name, hyperparameters, groups, service_hyperparameters, .. } in ALGORITHMS {
+        let own = hyperparameters.iter().flat_map(|spec| spec.aliases.iter().copied().chain([spec.name]));
+        let mut names: Vec<&str> = own.chain(service_hyperparameters.iter().map(|(name, _)| *name)).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count, "a name of {name} comes twice");
+        assert!(hyperparameters.iter().all(|spec| groups.contains(&spec.group)), "{name}");
+        for group in *groups {
+            assert!(hyperparameters.iter().any(|spec| spec.group == *group), "{name}: {group:?} is empty");
+        }
+    }
+}
+
+/// Any valid value of a kind, as text.
+fn valid_text(kind: &'static Kind) -> BoxedStrategy<String> {
+    match *kind {
         Kind::Integer { min, max, parity, minus_one } => {
             let number = (min..=max).prop_map(move |number| match parity {
                 Parity::Any => number,
@@ -377,23 +121,42 @@ fn valid_value(spec: &'static Spec) -> BoxedStrategy<Option<String>> {
                 if minus_one.is_some() { prop_oneof![number, Just(-1)].boxed() } else { number.boxed() };
             number.prop_map(|number| number.to_string()).boxed()
         }
-        Kind::Float { .. } => prop_oneof![
-            any::<f64>().prop_filter("within the bounds", move |x| parse(spec, &format!("{x:?}")).is_ok()),
-            0.001..1.0f64,
-        ]
-        .prop_map(|number| format!("{number:?}"))
-        .boxed(),
+        Kind::Float { .. } => prop_oneof![any::<f64>(), 0.001..1.0f64]
+            .prop_map(|number| format!("{number:?}"))
+            .prop_filter("within the bounds", move |text| crate::spec::value::parse_kind(kind, text).is_ok())
+            .boxed(),
         Kind::Boolean => any::<bool>().prop_map(|truth| truth.to_string()).boxed(),
         Kind::Path => "[a-z/. \"\\\\]{0,6}[a-z]".boxed(),
-        Kind::Choice(names) => prop::sample::select(names).prop_map(str::to_owned).boxed(),
-    };
-    prop::option::of(given).boxed()
+        Kind::Text => "[a-z,' \"\\\\]{0,6}[a-z]".boxed(),
+        Kind::Choice { names, .. } => prop::sample::select(names).prop_map(str::to_owned).boxed(),
+        Kind::List { item, least, most, distinct } => {
+            prop::collection::vec(valid_text(item), least..=most.min(4))
+                .prop_map(move |mut texts| {
+                    if distinct {
+                        texts.sort_unstable();
+                        texts.dedup();
+                    }
+                    list(item, &texts)
+                })
+                .boxed()
+        }
+        Kind::OrWord { value, words } => {
+            prop_oneof![valid_text(value), prop::sample::select(words).prop_map(str::to_owned)].boxed()
+        }
+    }
 }
 
-fn valid_strings() -> impl Strategy<Value = BTreeMap<String, String>> {
-    let each: Vec<_> = TABLE.iter().map(valid_value).collect();
+fn valid_strings(contract: &AlgorithmContract) -> impl Strategy<Value = BTreeMap<String, String>> + use<> {
+    let specs = contract.hyperparameters;
+    let each: Vec<_> = specs
+        .iter()
+        .map(|spec| match spec.default {
+            DefaultValue::Required => valid_text(&spec.kind).prop_map(Some).boxed(),
+            _ => prop::option::of(valid_text(&spec.kind)).boxed(),
+        })
+        .collect();
     each.prop_map(|values| {
-        let given = TABLE.iter().zip(values);
+        let given = specs.iter().zip(values);
         given.filter_map(|(spec, value)| Some((spec.name.to_owned(), value?))).collect()
     })
 }
@@ -425,83 +188,40 @@ fn check_as_used(spec: &Spec, number: f64) {
     assert!(off <= number.abs() * f64::from(f32::EPSILON), "{}={number:?} is used as {used}", spec.name);
 }
 
+fn all_specs() -> impl Iterator<Item = &'static Spec> {
+    ALGORITHMS.iter().flat_map(|algorithm| algorithm.hyperparameters)
+}
+
 #[test]
 fn every_number_that_is_accepted_satisfies_its_limits_as_it_is_used() {
-    for spec in TABLE {
+    for spec in all_specs() {
         let Kind::Float { low, high, .. } = spec.kind else { continue };
         numbers_at_limits(low, high).into_iter().for_each(|number| check_as_used(spec, number));
     }
 }
 
-#[test]
-fn a_number_that_single_precision_makes_another_is_refused_with_the_reason() {
-    let limit = "expected a number in [0, 1); it is used in single precision, where it is 1.0";
-    for name in
-        ["embed_dropout_source", "cnn_hidden_dropout", "rnn_state_dropout", "momentum", "label_smoothing"]
-    {
-        let optimizer = ("optimizer_type", "sgd");
-        check(
-            &[(name, "0.99999999"), optimizer],
-            &[&format!("`{name}`=\"0.99999999\" is not valid: {limit}")],
-        );
+/// Independent draws may contradict each other, but each alone is valid and built.
+fn only_contradictions(result: Result<(), Faults>) -> Result<(), TestCaseError> {
+    if let Err(Faults { faults, .. }) = result {
+        let conflict = |fault: &Fault| matches!(fault.kind, FaultKind::Conflict { .. });
+        prop_assert!(faults.iter().all(conflict), "{:?}", faults);
     }
-    let zero = "used in single precision, which cannot tell it from 0";
-    for name in
-        ["clip_gradient", "weight_decay", "learning_rate", "weight_init_scale", "plateau_reduce_lr_factor"]
-    {
-        check(&[(name, "1e-50")], &[zero]);
-    }
-    let infinite = "used in single precision, where the largest number is 3.4";
-    for name in ["clip_gradient", "weight_decay", "learning_rate", "weight_init_scale"] {
-        check(&[(name, "1e39")], &[infinite]);
-    }
-    // Scores of beam search are in double precision.
-    let raw = strings(&[("length_penalty_alpha", "1e-50"), ("embed_dropout_source", "0.9999999")]);
-    assert_eq!(Hyperparameters::resolve(&raw).unwrap().length_penalty_alpha, 1e-50);
-}
-
-#[test]
-fn whole_numbers_are_taken_digit_by_digit() {
-    let seed = |text: &str| Hyperparameters::resolve(&strings(&[("seed", text)])).map(|h| h.seed);
-    for (text, want) in [
-        ("9007199254740993.0", 9_007_199_254_740_993),
-        ("18446744073709551615.00", u64::MAX),
-        ("1.8446744073709551615e19", u64::MAX),
-        ("1.5e1", 15),
-        ("1200e-2", 12),
-        ("0e999", 0),
-        ("0.000", 0),
-        ("+7.", 7),
-    ] {
-        assert_eq!(seed(text).unwrap(), want, "{text}");
-    }
-    for text in ["64.00000000000000000001", "1e-1", "1.25e1", "5e-324"] {
-        check(&[("seed", text)], &["it is not a whole number"]);
-    }
-    for text in ["1e31", "1e308", "18446744073709551616.0", "e", "1e", ".", "0x10", "1_000.0", "inf"] {
-        check(&[("seed", text)], &["expected an integer from 0 to 2^64-1"]);
-    }
+    Ok(())
 }
 
 proptest! {
     #[test]
-    fn strings_of_resolved_hyperparameters_resolve_to_the_same(raw in valid_strings()) {
-        match Hyperparameters::resolve(&raw) {
-            Ok(first) => {
-                let again = Hyperparameters::resolve(&first.to_strings());
-                prop_assert_eq!(again, Ok(first));
-            }
-            // Independent draws may contradict each other, but each alone is valid and built.
-            Err(Faults(faults)) => {
-                let conflict = |fault: &Fault| matches!(fault.kind, FaultKind::Conflict { .. });
-                prop_assert!(faults.iter().all(conflict), "{:?}", faults);
-            }
-        }
+    fn strings_of_resolved_hyperparameters_resolve_to_the_same(
+        sequences in valid_strings(TABLES[0].contract),
+        clusters in valid_strings(TABLES[1].contract),
+    ) {
+        only_contradictions((TABLES[0].round_trip)(&sequences))?;
+        only_contradictions((TABLES[1].round_trip)(&clusters))?;
     }
 
     #[test]
     fn no_number_is_used_as_another(bits in any::<u64>(), exponent in -60i32..60, unit in -1.0..1.0f64) {
-        for spec in TABLE {
+        for spec in all_specs() {
             for number in [f64::from_bits(bits), unit, unit * 10f64.powi(exponent), 1.0 - unit * 1e-7] {
                 check_as_used(spec, number);
             }
@@ -509,17 +229,24 @@ proptest! {
     }
 
     #[test]
-    fn no_text_panics(text in ".*", names in prop::collection::vec(0..TABLE.len(), 0..6), stranger in ".*") {
-        let mut raw: BTreeMap<String, String> =
-            names.into_iter().map(|row| (TABLE[row].name.to_owned(), text.clone())).collect();
-        raw.insert(stranger, text);
-        if let Err(faults) = Hyperparameters::resolve(&raw) {
-            prop_assert!(!faults.0.is_empty() && !faults.to_string().is_empty());
+    fn no_text_panics(
+        text in "([\\[\\]'\",\\\\]|auto|msd|.){0,12}",
+        rows in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        stranger in ".*",
+    ) {
+        for algorithm in ALGORITHMS {
+            let name = |row: &prop::sample::Index| row.get(algorithm.hyperparameters).name.to_owned();
+            let mut raw: BTreeMap<String, String> =
+                rows.iter().map(|row| (name(row), text.clone())).collect();
+            raw.insert(stranger.clone(), text.clone());
+            if let Err(faults) = (algorithm.check)(&raw) {
+                prop_assert!(!faults.faults.is_empty() && !faults.to_string().is_empty());
+            }
         }
     }
 
     #[test]
     fn no_json_panics(text in "[{}\\[\\]\":,0-9a-z\\\\. -]{0,40}") {
-        let _ = crate::hyperparameters::parse_json(&text);
+        let _ = parse_hyperparameters(&text);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kokanee_contract::special_ids::{EOS, PAD};
+use kokanee_contract::algorithms::seq2seq::special_ids::{EOS, PAD};
 use kokanee_kernels::Team;
 use kokanee_seq2seq_nn::decode::{Decoding, Request, Search};
 use kokanee_seq2seq_nn::{LengthStatistics, Model};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kokanee_contract::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_kernels::Team;
 use kokanee_seq2seq_nn::init::Initialisation;
 use kokanee_seq2seq_nn::{Model, ModelConfig};

@@ -168,7 +168,10 @@ impl Sweep {
 }
 
 impl Work {
-    fn with(&self, precision: &str) -> Result<kokanee_contract::Hyperparameters, String> {
+    fn with(
+        &self,
+        precision: &str,
+    ) -> Result<kokanee_contract::algorithms::seq2seq::Hyperparameters, String> {
         let further = [("batch_size", self.batch.to_string()), ("precision", precision.to_owned())];
         self.shape.hyperparameters(self.length, &further)
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use kokanee_contract::channels::{TRAIN_FILE, VALIDATION_FILE};
+use kokanee_contract::algorithms::seq2seq::channels::{TRAIN_FILE, VALIDATION_FILE};
 
 use super::train::stop_on_signals;
 use crate::cmudict::Part;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use kokanee_contract::{BeamSearchRule, Hyperparameters, InferencePrecision};
+use kokanee_contract::algorithms::seq2seq::{BeamSearchRule, Hyperparameters, InferencePrecision};
+use kokanee_contract::resolve_stored;
 use kokanee_seq2seq_data::Lexicon;
 use kokanee_seq2seq_nn::decode::Search;
 use kokanee_seq2seq_serve::Translator;
@@ -123,7 +124,7 @@ impl SearchOptions {
     }
 
     fn search(&self, translator: &Translator, nbest: usize, attention: bool) -> Result<Search> {
-        let mut h = Hyperparameters::resolve_stored(&translator.metadata.hyperparameters)?.hyperparameters;
+        let mut h = resolve_stored::<Hyperparameters>(&translator.metadata.hyperparameters)?.hyperparameters;
         h.beam_size = self.beam_size.unwrap_or(h.beam_size);
         let rule = self.beam_search_rule.as_deref().and_then(BeamSearchRule::from_name);
         h.beam_search_rule = rule.unwrap_or(h.beam_search_rule);

@@ -9,8 +9,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
-use kokanee_contract::{Hyperparameters, Layout, ResourceConfig, TrainingChannels, docs, hyperparameters};
+use kokanee_contract::algorithms::seq2seq::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
+use kokanee_contract::algorithms::seq2seq::{self, Hyperparameters, TrainingChannels};
+use kokanee_contract::container::config_file::read_hyperparameters;
+use kokanee_contract::spec::docs;
+use kokanee_contract::{Layout, ResourceConfig};
 use kokanee_seq2seq_train::{
     InitialModel, JobFiles, LogLines, Observer, Outcome, Resume, TrainingData, TrainingJob,
 };
@@ -89,7 +92,7 @@ pub(crate) struct JobRequest {
 
 /// Adds the table of hyperparameters to the long help.
 pub(crate) fn with_hyperparameters(command: clap::Command, width: usize) -> clap::Command {
-    command.after_long_help(format!("{EXAMPLES}\n\n{}", docs::help_text(width)))
+    command.after_long_help(format!("{EXAMPLES}\n\n{}", docs::help_text(&seq2seq::CONTRACT, width)))
 }
 
 /// Runs the command.
@@ -147,7 +150,7 @@ pub(crate) fn execute(request: JobRequest, host: &str, quiet: bool, notes: &[Str
 impl TrainArgs {
     fn request(&self, train: &Path, validation: &Path, vocab: &Path, output: &Path) -> Result<JobRequest> {
         let mut raw = match &self.hyperparameters {
-            Some(path) => hyperparameters::read_json(path)?,
+            Some(path) => read_hyperparameters(path)?,
             None => BTreeMap::new(),
         };
         let mut set: BTreeMap<&str, &str> = BTreeMap::new();

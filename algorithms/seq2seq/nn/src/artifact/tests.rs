@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use kokanee_contract::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_formats::archive::pack;
 use kokanee_formats::mxnet::{self, ArrayView, ValuesView};
 use kokanee_kernels::Team;

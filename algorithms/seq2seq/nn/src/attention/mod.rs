@@ -8,7 +8,7 @@ mod mlp;
 use std::ops::Range;
 use std::sync::Arc;
 
-use kokanee_contract::RnnAttentionType;
+use kokanee_contract::algorithms::seq2seq::RnnAttentionType;
 use kokanee_tensor::Var;
 use kokanee_tensor::ops::Attended;
 

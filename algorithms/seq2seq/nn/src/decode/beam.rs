@@ -1,7 +1,7 @@
 //! Beam search for one sentence, by the two rules of Sockeye 1.x. What words cost is computed elsewhere, for all at once.
 
-use kokanee_contract::BeamSearchRule;
-use kokanee_contract::special_ids::{BOS, EOS, PAD, UNK};
+use kokanee_contract::algorithms::seq2seq::BeamSearchRule;
+use kokanee_contract::algorithms::seq2seq::special_ids::{BOS, EOS, PAD, UNK};
 use kokanee_kernels::softmax::WordCost;
 
 use super::{AttentionRow, Hypothesis, Search};

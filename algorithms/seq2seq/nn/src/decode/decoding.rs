@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-use kokanee_contract::special_ids::{EOS, UNK};
+use kokanee_contract::algorithms::seq2seq::special_ids::{EOS, UNK};
 use kokanee_kernels::Team;
 use kokanee_kernels::packed::Format;
 use kokanee_tensor::Tape;

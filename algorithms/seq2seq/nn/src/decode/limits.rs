@@ -1,6 +1,6 @@
 //! How long inputs and outputs may be.
 
-use kokanee_contract::BeamSearchRule;
+use kokanee_contract::algorithms::seq2seq::BeamSearchRule;
 
 use super::Request;
 use crate::{LengthStatistics, ModelConfig};

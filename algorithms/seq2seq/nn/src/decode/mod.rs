@@ -12,7 +12,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use kokanee_contract::{BeamSearchRule, Hyperparameters};
+use kokanee_contract::algorithms::seq2seq::{BeamSearchRule, Hyperparameters};
 use kokanee_kernels::Team;
 use kokanee_kernels::packed::Format;
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use kokanee_contract::special_ids::EOS;
+use kokanee_contract::algorithms::seq2seq::special_ids::EOS;
 use kokanee_kernels::packed::PackedMatrix;
 use kokanee_kernels::softmax::{self, WordCost};
 use kokanee_kernels::{Team, gather};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kokanee_contract::special_ids::{BOS, EOS, PAD};
+use kokanee_contract::algorithms::seq2seq::special_ids::{BOS, EOS, PAD};
 
 use super::Search;
 use crate::ModelConfig;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use kokanee_contract::RnnDecoderStateInit;
+use kokanee_contract::algorithms::seq2seq::RnnDecoderStateInit;
 use kokanee_tensor::ops::{self, RecurrentWeight};
 use kokanee_tensor::{Rows, Tensor, Var};
 

@@ -1,7 +1,7 @@
 //! Cells of recurrent layers, with MXNet's parameters: LSTM (Hochreiter and Schmidhuber 1997; gates i, f, g, o) and GRU (Cho et
 //! al. 2014; gates r, z, n).
 
-use kokanee_contract::RnnCellType;
+use kokanee_contract::algorithms::seq2seq::RnnCellType;
 use kokanee_tensor::ops::{self, RecurrentWeight};
 use kokanee_tensor::{Rows, Tensor, Var};
 

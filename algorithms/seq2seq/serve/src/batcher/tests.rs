@@ -1,6 +1,6 @@
 //! The queue and the decoder's thread: failures, cancelled sentences, limits.
 
-use kokanee_contract::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_kernels::Team;
 use kokanee_kernels::packed::Format;
 use kokanee_seq2seq_nn::{LengthStatistics, Model, ModelConfig};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kokanee_contract::special_ids::UNK;
+use kokanee_contract::algorithms::seq2seq::special_ids::UNK;
 use kokanee_kernels::Team;
 use kokanee_kernels::packed::Format;
 use kokanee_seq2seq_nn::artifact::Artifact;

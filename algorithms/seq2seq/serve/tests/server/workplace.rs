@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use kokanee_contract::Hyperparameters;
-use kokanee_contract::special_ids::{EOS, UNK};
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::special_ids::{EOS, UNK};
 use kokanee_endpoint::{Backend, Endpoint, ServerError, ServerSettings};
 use kokanee_http::{Ended, Metrics, Server};
 use kokanee_kernels::Team;

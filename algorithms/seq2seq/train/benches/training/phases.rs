@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kokanee_contract::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_kernels::{Precision, Team, work};
 use kokanee_seq2seq_data::{BatchPlan, Corpus};
 use kokanee_seq2seq_nn::Model;

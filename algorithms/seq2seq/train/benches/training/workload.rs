@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kokanee_contract::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 
 /// What is trained: Multi30k English to German, all words as vocabulary, embeddings of 512, Adam at 3e-4, element-wise clip at 1,
 /// batches of 64 sentences, lengths up to 60, buckets of 10, no dropout; and what each work has of its own.

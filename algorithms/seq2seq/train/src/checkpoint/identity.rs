@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kokanee_contract::Hyperparameters;
-use kokanee_contract::stored::{self, Difference};
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
+use kokanee_contract::stored::{Difference, differences};
 use kokanee_seq2seq_data::{Corpus, Vocabulary};
 use serde::{Deserialize, Serialize};
 
@@ -69,10 +69,11 @@ impl RunIdentity {
                 format!("`{name}` was {was}, which Kokanee {written_by} wrote and this version does not know")
             }
         };
-        let mut differences: Vec<String> = stored::differences(&self.hyperparameters, &now.hyperparameters)
-            .into_iter()
-            .map(phrase)
-            .collect();
+        let mut differences: Vec<String> =
+            differences::<Hyperparameters>(&self.hyperparameters, &now.hyperparameters)
+                .into_iter()
+                .map(phrase)
+                .collect();
         for name in names(&self.data, &now.data) {
             if self.data.get(name) != now.data.get(name) {
                 differences.push(format!("the {name} is not the same"));

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use kokanee_contract::WeightTying;
+use kokanee_contract::algorithms::seq2seq::WeightTying;
 use kokanee_formats::archive::pack;
 use kokanee_testkit::Rng;
 use tempfile::TempDir;
@@ -199,7 +199,7 @@ fn a_folder_without_a_fitting_vocabulary_is_no_model_to_start_from() {
 #[track_caller]
 fn check_sides(weight_tying: WeightTying, want: &[(&str, usize)]) {
     let h = crate::trainer::tests::hyperparameters(&[("rnn_num_hidden", "4")]);
-    let h = kokanee_contract::Hyperparameters { weight_tying, ..h };
+    let h = kokanee_contract::algorithms::seq2seq::Hyperparameters { weight_tying, ..h };
     let config = ModelConfig::new(&h, 20, 20).unwrap();
     let sides = vocabulary_sides(&config).unwrap();
     let model = Model::zeros(config).unwrap();

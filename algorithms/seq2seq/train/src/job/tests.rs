@@ -128,7 +128,7 @@ fn a_job_reads_channels_and_packs_its_model() {
 /// `data` and `contract` use nothing of ours, so each says what the first ids are; here they must say the same.
 #[test]
 fn special_ids_are_the_same_in_files_and_in_models() {
-    use kokanee_contract::special_ids;
+    use kokanee_contract::algorithms::seq2seq::special_ids;
     use kokanee_seq2seq_data::vocab;
     assert_eq!(
         [vocab::PAD_ID, vocab::UNK_ID, vocab::BOS_ID, vocab::EOS_ID],

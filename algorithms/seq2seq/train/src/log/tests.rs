@@ -1,4 +1,4 @@
-use kokanee_contract::Metric;
+use kokanee_contract::algorithms::seq2seq::Metric;
 
 use super::*;
 use crate::StopReason;

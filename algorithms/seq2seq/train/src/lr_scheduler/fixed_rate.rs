@@ -45,7 +45,7 @@ impl FixedRate {
 
 #[cfg(test)]
 mod tests {
-    use kokanee_contract::{Hyperparameters, LrSchedulerType};
+    use kokanee_contract::algorithms::seq2seq::{Hyperparameters, LrSchedulerType};
 
     use crate::lr_scheduler::LrScheduler;
 

@@ -4,7 +4,7 @@ mod fixed_rate;
 mod plateau_reduce;
 mod warmup;
 
-use kokanee_contract::{Hyperparameters, LrSchedulerType};
+use kokanee_contract::algorithms::seq2seq::{Hyperparameters, LrSchedulerType};
 use serde::{Deserialize, Serialize};
 
 pub use fixed_rate::FixedRate;

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use kokanee_contract::OptimizerType;
+use kokanee_contract::algorithms::seq2seq::OptimizerType;
 use kokanee_kernels::MemoryOrigin;
 
 use super::*;
@@ -36,7 +36,7 @@ fn what_makes_a_training_larger_makes_its_estimate_larger() {
         |h: &mut Hyperparameters| h.gradient_accumulation = 2,
         |h: &mut Hyperparameters| h.checkpoint_averaging = 2,
         |h: &mut Hyperparameters| h.rnn_state_dropout = 0.1,
-        |h: &mut Hyperparameters| h.rnn_cell_type = kokanee_contract::RnnCellType::Gru,
+        |h: &mut Hyperparameters| h.rnn_cell_type = kokanee_contract::algorithms::seq2seq::RnnCellType::Gru,
     ] {
         let more = estimate(5000, change);
         // A GRU has fewer weights, and other values.

@@ -1,6 +1,6 @@
 //! Adam (Kingma and Ba 2015) as MXNet computes it.
 
-use kokanee_contract::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_kernels::Team;
 use kokanee_kernels::optimizer;
 use kokanee_seq2seq_nn::Parameters;

@@ -9,7 +9,7 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kokanee_contract::{GradientClippingType, Hyperparameters, OptimizerType};
+use kokanee_contract::algorithms::seq2seq::{GradientClippingType, Hyperparameters, OptimizerType};
 use kokanee_kernels::Team;
 use kokanee_kernels::optimizer::{SparseRows, StaleRows};
 use kokanee_seq2seq_nn::{Parameter, Parameters, params};

@@ -1,6 +1,6 @@
 //! Stochastic gradient descent as MXNet computes it.
 
-use kokanee_contract::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_kernels::Team;
 use kokanee_kernels::optimizer;
 use kokanee_seq2seq_nn::Parameters;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kokanee_contract::Metric;
+use kokanee_contract::algorithms::seq2seq::Metric;
 use kokanee_seq2seq_nn::Model;
 
 use super::{Outcome, RunState, Trainer};

@@ -10,7 +10,7 @@ mod shapes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kokanee_contract::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_kernels::packed::Format;
 use kokanee_kernels::{Team, work};
 use kokanee_seq2seq_data::{BatchPlan, Corpus, define_buckets};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use kokanee_contract::Hyperparameters;
-use kokanee_contract::TrainingChannels;
-use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
+use kokanee_contract::algorithms::seq2seq::Hyperparameters;
+use kokanee_contract::algorithms::seq2seq::TrainingChannels;
+use kokanee_contract::algorithms::seq2seq::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
 use kokanee_kernels::Team;
 use kokanee_seq2seq_train::{
     CheckpointReport, JobFiles, Level, Observer, Outcome, Progress, Resume, StopFlag, StopReason, Summary,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use kokanee_contract::{Hyperparameters, hyperparameters};
+use kokanee_contract::algorithms::seq2seq::{self, Hyperparameters};
 use kokanee_kernels::packed::Format;
 use kokanee_seq2seq_nn::artifact::{Artifact, OpenedFolder, load_parameters, read_mxnet_parameters};
 use kokanee_seq2seq_train::Report;
@@ -44,7 +44,7 @@ pub(super) fn describe(path: &Path, head: usize, out: &mut String) -> Result<()>
     for (name, value) in metadata.hyperparameters.iter().filter(differ) {
         let default = match defaults.get(name) {
             Some(default) => default.as_str(),
-            None if hyperparameters::spec(name).is_some() => "not set",
+            None if seq2seq::CONTRACT.hyperparameter(name).is_some() => "not set",
             None => "not known to this version",
         };
         table.row([name.as_str(), value, default]);

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use kokanee_contract::{Hyperparameters, Metric};
+use kokanee_contract::algorithms::seq2seq::{Hyperparameters, Metric};
+use kokanee_contract::resolve_stored;
 use kokanee_seq2seq_train::Report;
 use kokanee_seq2seq_train::checkpoint::RunIdentity;
 use kokanee_seq2seq_train::trainer::RunState;
@@ -72,7 +73,7 @@ pub(super) fn describe(path: &Path, head: usize, out: &mut String) -> Result<()>
         "and the defaults of all other hyperparameters, but for limits; computed with {} threads\n",
         identity.threads
     );
-    let metric = Hyperparameters::resolve_stored(&identity.hyperparameters)
+    let metric = resolve_stored::<Hyperparameters>(&identity.hyperparameters)
         .map_or(Metric::Perplexity, |stored| stored.hyperparameters.optimized_metric);
     history(&Report::new(metric, run.best, run.history), head, out);
 

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use kokanee_contract::layout::TRAINING_JOB_NAME;
-use kokanee_contract::{
-    Hyperparameters, InputDataConfig, Layout, ResourceConfig, TrainingChannels, hyperparameters,
-};
+use kokanee_contract::algorithms::seq2seq::{self, Hyperparameters, TrainingChannels};
+use kokanee_contract::container::config_file::read_hyperparameters;
+use kokanee_contract::container::environment::Environment;
+use kokanee_contract::container::failure::{Failure, FailureKind};
+use kokanee_contract::{InputDataConfig, Layout, ResourceConfig};
 use kokanee_seq2seq_train::{JobFiles, Resume};
 
 use super::{JobRequest, execute};
@@ -38,24 +39,21 @@ pub(super) fn run(layout: &Layout) -> Result<()> {
 
 fn train(layout: &Layout) -> Result<()> {
     process::check_environment()?;
-    let resources = ResourceConfig::read(&layout.resource_config())?;
+    let resources = ResourceConfig::read(&layout.resource_config(), &seq2seq::CONTRACT)?;
     let mut notes = Vec::new();
-    if let Some(name) = std::env::var(TRAINING_JOB_NAME).ok().filter(|name| !name.is_empty()) {
+    let environment = Environment::read(|name| std::env::var(name).ok());
+    if let Some(name) = environment.training_job_name {
         notes.push(format!("training job {name}"));
     }
     let path = layout.hyperparameters();
     let raw = if path.exists() {
-        hyperparameters::read_json(&path)?
+        read_hyperparameters(&path)?
     } else {
         notes.push(format!("{} does not exist: every hyperparameter has its default", path.display()));
         Default::default()
     };
-    let config = InputDataConfig::read(&layout.input_data_config())?;
-    notes.extend(config.iter().flat_map(|config| config.unused()).map(|name| {
-        format!(
-            "channel `{name}` plays no part in training: only train, validation, vocab and model are read"
-        )
-    }));
+    let config = InputDataConfig::read(&layout.input_data_config(), &seq2seq::CONTRACT)?;
+    notes.extend(config.iter().flat_map(|config| config.notes(&seq2seq::CONTRACT)));
     // Whoever mends one kind of fault should not have to come back for the other.
     let (hyperparameters, channels) = match (Hyperparameters::resolve(&raw), TrainingChannels::locate(layout))
     {
@@ -82,9 +80,10 @@ fn forget_earlier_failure(path: &Path) -> Result<()> {
 
 /// What SageMaker shows as `FailureReason` is the beginning of this text: who must act, then what is wrong.
 fn describe_failure(path: &Path, error: &anyhow::Error) -> Result<()> {
-    let whose = if exit::is_our_fault(error) { "AlgorithmError" } else { "ClientError" };
+    let kind = if exit::is_our_fault(error) { FailureKind::Algorithm } else { FailureKind::Client };
+    let failure = Failure { kind, message: exit::describe(error) };
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     }
-    write_file(path, &format!("{whose}: {}\n", exit::describe(error)))
+    write_file(path, &format!("{failure}\n"))
 }

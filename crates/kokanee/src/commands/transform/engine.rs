@@ -114,7 +114,7 @@ fn record(error: &ServeError) -> Option<usize> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use kokanee_contract::Hyperparameters;
+    use kokanee_contract::algorithms::seq2seq::Hyperparameters;
     use kokanee_kernels::Team;
     use kokanee_seq2seq_data::{Vocabulary, VocabularyLimits};
     use kokanee_seq2seq_nn::artifact::{Artifact, Metadata};

@@ -19,7 +19,7 @@ mod yaml;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use kokanee_contract::BeamSearchRule;
+use kokanee_contract::algorithms::seq2seq::BeamSearchRule;
 use kokanee_formats::{FolderUpdate, StagedFile, folder_update, link};
 
 use super::{Artifact, ArtifactError, Metadata, OpenedFolder, mxnet};

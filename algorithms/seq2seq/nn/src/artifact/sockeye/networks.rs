@@ -1,6 +1,8 @@
 //! From Sockeye's configurations of encoders and decoders to ours.
 
-use kokanee_contract::{CnnActivationType, RnnAttentionType, RnnCellType, RnnDecoderStateInit};
+use kokanee_contract::algorithms::seq2seq::{
+    CnnActivationType, RnnAttentionType, RnnCellType, RnnDecoderStateInit,
+};
 
 use super::fields::Section;
 use super::read_config::Reader;

@@ -11,7 +11,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use kokanee_contract::WeightTying;
+use kokanee_contract::algorithms::seq2seq::WeightTying;
 
 use super::fields::{Report, Section};
 use super::names::Adopted;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kokanee_contract::BeamSearchRule;
+use kokanee_contract::algorithms::seq2seq::BeamSearchRule;
 use kokanee_formats::version::numbers;
 
 use super::VERSION_FILE;

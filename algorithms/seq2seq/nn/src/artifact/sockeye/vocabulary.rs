@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use kokanee_contract::special_ids::SPECIAL_SYMBOLS;
+use kokanee_contract::algorithms::seq2seq::special_ids::SPECIAL_SYMBOLS;
 
 use crate::artifact::ArtifactError;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kokanee_contract::WeightTying;
+use kokanee_contract::algorithms::seq2seq::WeightTying;
 
 use super::yaml::{Content, Node};
 use crate::LengthStatistics;

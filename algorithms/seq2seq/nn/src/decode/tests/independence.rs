@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kokanee_contract::NetworkType;
-use kokanee_contract::special_ids::UNK;
+use kokanee_contract::algorithms::seq2seq::NetworkType;
+use kokanee_contract::algorithms::seq2seq::special_ids::UNK;
 
 use super::*;
 use crate::architectures::{cases, model_of};

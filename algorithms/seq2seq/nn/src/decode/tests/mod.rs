@@ -4,7 +4,7 @@ mod independence;
 mod options;
 mod search;
 
-use kokanee_contract::special_ids::{BOS, EOS, PAD};
+use kokanee_contract::algorithms::seq2seq::special_ids::{BOS, EOS, PAD};
 use kokanee_tensor::Tape;
 
 use super::*;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kokanee_contract::special_ids::UNK;
+use kokanee_contract::algorithms::seq2seq::special_ids::UNK;
 
 use super::*;
 

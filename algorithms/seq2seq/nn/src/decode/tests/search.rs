@@ -101,7 +101,7 @@ fn empty_sources_have_no_answer_and_long_ones_are_cut_into_pieces() {
 #[test]
 fn a_translation_says_in_how_many_pieces_it_was_made() {
     let h = Hyperparameters {
-        encoder_type: kokanee_contract::NetworkType::Cnn,
+        encoder_type: kokanee_contract::algorithms::seq2seq::NetworkType::Cnn,
         rnn_num_hidden: 10,
         cnn_num_hidden: 10,
         num_embed_source: 6,

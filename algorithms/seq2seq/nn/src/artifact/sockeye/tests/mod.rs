@@ -8,7 +8,7 @@ mod yaml;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use kokanee_contract::special_ids::SPECIAL_SYMBOLS;
+use kokanee_contract::algorithms::seq2seq::special_ids::SPECIAL_SYMBOLS;
 use kokanee_tensor::Tensor;
 use kokanee_testkit::golden;
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use kokanee_contract::{
+use kokanee_contract::Table as _;
+use kokanee_contract::algorithms::seq2seq::{
     CnnActivationType, Hyperparameters, NetworkType, RnnAttentionType, RnnCellType, RnnDecoderStateInit,
     WeightTying,
 };
@@ -146,7 +147,7 @@ fn every_configuration_comes_back_from_its_text() {
         // With learned positions, Sockeye does not ask what was seen.
         lengths.longest_source = config.source_positions().unwrap_or(lengths.longest_source);
         assert_eq!(description.lengths, lengths, "{text}");
-        let table: BTreeSet<&str> = kokanee_contract::hyperparameters::TABLE.iter().map(|s| s.name).collect();
+        let table: BTreeSet<&str> = Hyperparameters::SPECS.iter().map(|s| s.name).collect();
         for (name, _) in description.hyperparameters {
             assert!(table.contains(name.as_str()), "{name} is no hyperparameter");
         }

@@ -1,0 +1,35 @@
+//! Rules between hyperparameters of k-means that hold whatever the data are.
+
+use super::table::Hyperparameters;
+use crate::spec::{AutoOr, Rule};
+
+/// Every rule. The first mini-batch holds at most `mini_batch_size` rows, and centres start as distinct rows of it.
+pub(super) const RULES: &[Rule<Hyperparameters>] = &[
+    Rule {
+        names: &["k", "mini_batch_size"],
+        broken: |h| {
+            (h.k > h.mini_batch_size).then(|| {
+                format!(
+                    "the {} centres are drawn from the first mini-batch, which has at most {} rows; set `mini_batch_size` to \
+                     {} or more",
+                    h.k, h.mini_batch_size, h.k
+                )
+            })
+        },
+    },
+    Rule {
+        names: &["extra_center_factor", "k", "mini_batch_size"],
+        broken: |h| {
+            let AutoOr::Value(factor) = h.extra_center_factor else { return None };
+            let centres = h.k.saturating_mul(factor);
+            // With too many clusters alone the rule above speaks.
+            (centres > h.mini_batch_size && h.k <= h.mini_batch_size).then(|| {
+                format!(
+                    "k={} * extra_center_factor={factor} = {centres} centres are drawn from the first mini-batch, which has at \
+                     most {} rows; lower `extra_center_factor`, or set `mini_batch_size` to {centres} or more",
+                    h.k, h.mini_batch_size
+                )
+            })
+        },
+    },
+];

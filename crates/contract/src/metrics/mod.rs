@@ -1,0 +1,63 @@
+//! Metrics as data, and the log lines that carry them in SageMaker's numeric containers.
+//!
+//! Users find metrics in logs with the regular expressions of [`MetricSpec`], so lines keep the forms of the real containers. What
+//! an algorithm measures stands in `algorithms/<name>/metrics.rs`.
+
+mod lines;
+mod summary_line;
+
+pub use lines::{log_prefix, progress_line, quality_line, throughput_line};
+pub use summary_line::{Dimensions, Statistic, metrics_line};
+
+use crate::spec::choice;
+
+choice! {
+    /// Which way a metric is better, spelled as in a tuning job's objective.
+    Direction {
+        /// Lower is better.
+        Minimize = "Minimize",
+        /// Higher is better.
+        Maximize = "Maximize",
+    }
+}
+
+choice! {
+    /// What a quality is, as its line has it.
+    Measure {
+        /// Lower is better.
+        Loss = "loss",
+        /// Higher is better.
+        Score = "score",
+    }
+}
+
+/// A metric's name and the pattern that finds its value in the log: an entry of SageMaker's `MetricDefinitions`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricSpec {
+    /// The name, for instance `validation:perplexity`.
+    pub name: &'static str,
+    /// Regular expression whose first group is the value; the syntax is common to Python and Rust.
+    pub regex: &'static str,
+    /// Which way is better, where the metric is a measure of quality.
+    pub direction: Option<Direction>,
+}
+
+impl MetricSpec {
+    pub(crate) const fn new(name: &'static str, regex: &'static str, direction: Option<Direction>) -> Self {
+        Self { name, regex, direction }
+    }
+}
+
+/// How much of a training is done, in percent.
+pub(crate) const PROGRESS: MetricSpec =
+    MetricSpec::new("train:progress", r"#progress_metric: host=\S+, completed (\S+) %", None);
+
+/// How fast a training is, in records per second.
+pub(crate) const THROUGHPUT: MetricSpec = MetricSpec::new(
+    "train:throughput",
+    r"#throughput_metric: host=\S+, train throughput=(\S+) records/second",
+    None,
+);
+
+#[cfg(test)]
+pub(crate) mod tests;
