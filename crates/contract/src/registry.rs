@@ -50,6 +50,9 @@ impl fmt::Display for UnknownAlgorithm {
 
 impl std::error::Error for UnknownAlgorithm {}
 
+/// Checks strings as [`resolve`](crate::resolve()) does, for whoever does not know the algorithm's type.
+pub type Check = fn(&BTreeMap<String, String>) -> Result<Vec<String>, Faults>;
+
 /// What SageMaker promises about one algorithm.
 #[derive(Clone, Copy, Debug)]
 pub struct AlgorithmContract {
@@ -68,7 +71,7 @@ pub struct AlgorithmContract {
     /// Names that are accepted without effect, each with the reason.
     pub service_hyperparameters: &'static [(&'static str, &'static str)],
     /// Checks the hyperparameters of a request; the strings are notes for the log.
-    pub check: fn(&BTreeMap<String, String>) -> Result<Vec<String>, Faults>,
+    pub check: Check,
     /// The input channels of training.
     pub channels: &'static [ChannelSpec],
     /// What a training measures, in the form of SageMaker's `MetricDefinitions`.

@@ -74,6 +74,15 @@ struct Typed<'a> {
     notes: Vec<String>,
 }
 
+/// What becomes of a name that no row of the table has.
+enum Stranger {
+    /// It has no effect, as its author expects.
+    Silent,
+    /// It has no effect, which the log should say.
+    Noted(String),
+    Refused(Fault),
+}
+
 impl<'a> Request<'a> {
     fn type_by_table(mut self, raw: &'a BTreeMap<String, String>) -> Typed<'a> {
         let specs = self.contract.hyperparameters;
@@ -87,8 +96,9 @@ impl<'a> Request<'a> {
         for (name, text) in raw {
             let Some(spec) = find(specs, name) else {
                 match self.without_effect(name, text) {
-                    Ok(note) => notes.extend(note),
-                    Err(fault) => faults.push(fault),
+                    Stranger::Silent => {}
+                    Stranger::Noted(note) => notes.push(note),
+                    Stranger::Refused(fault) => faults.push(fault),
                 }
                 continue;
             };
@@ -107,33 +117,32 @@ impl<'a> Request<'a> {
         Typed { values, request: self, faults, notes }
     }
 
-    /// What there is to say of a name that no row of the table has.
-    fn without_effect(&self, name: &str, text: &str) -> Result<Option<String>, Fault> {
-        let fault = |kind| Fault {
-            name: name.to_owned(),
-            value: text.to_owned(),
-            kind,
-            conventions: self.contract.conventions,
+    fn without_effect(&self, name: &str, text: &str) -> Stranger {
+        let refused = |kind| {
+            let (name, value) = (name.to_owned(), text.to_owned());
+            Stranger::Refused(Fault { name, value, kind, conventions: self.contract.conventions })
         };
         if name == TUNING_OBJECTIVE && self.contract.conventions == Conventions::Toolkit {
             let metric = text.trim().trim_matches('"');
             if metric.is_empty() || self.contract.metric(metric).is_some() {
-                return Ok(None);
+                return Stranger::Silent;
             }
             let names: Vec<&str> = self.contract.metrics.iter().map(|metric| metric.name).collect();
             let nearest = nearest(metric, names.iter().copied());
-            return Err(fault(FaultKind::Invalid {
+            return refused(FaultKind::Invalid {
                 expected: format!("a metric of the algorithm: {}", names.join(", ")),
                 hint: nearest.map_or_else(String::new, |name| format!("did you mean `{name}`?")),
                 outside: Some(python_list(&names)),
-            }));
+            });
         }
         match self.contract.service_hyperparameters.iter().find(|(ignored, _)| *ignored == name) {
-            Some((TUNING_OBJECTIVE, _)) => Ok(None),
-            Some((_, reason)) => Ok(Some(format!("the hyperparameter `{name}` has no effect: {reason}"))),
+            Some((TUNING_OBJECTIVE, _)) => Stranger::Silent,
+            Some((_, reason)) => {
+                Stranger::Noted(format!("the hyperparameter `{name}` has no effect: {reason}"))
+            }
             None => {
                 let nearest = nearest(name, self.contract.hyperparameters.iter().map(|spec| spec.name));
-                Err(fault(FaultKind::Unknown { nearest }))
+                refused(FaultKind::Unknown { nearest })
             }
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::registry::Conventions;
 use crate::resolve::{invalid, resolve};
 use crate::spec::value::{Value, parse};
 use crate::spec::{DefaultValue, Fault, Faults, Spec, Table, shown};
@@ -26,12 +27,16 @@ pub struct Stored<H> {
 /// Every value that answers need and that is not valid, and every name without a default that is absent.
 pub fn resolve_stored<H: Table>(raw: &BTreeMap<String, String>) -> Result<Stored<H>, Faults> {
     let contract = H::contract();
+    let purpose = match contract.conventions {
+        Conventions::Sockeye => "decoding",
+        Conventions::Toolkit => "answering",
+    };
     let (mut known, mut notes, mut faults) = (BTreeMap::new(), Vec::new(), Vec::new());
     for (name, text) in with_absent::<H>(raw) {
         let Some(spec) = H::spec(name) else {
             if !contract.service_hyperparameters.iter().any(|(ignored, _)| *ignored == name) {
                 notes.push(format!(
-                    "the hyperparameter `{}` (\"{}\") is not known to this version; it plays no part in decoding",
+                    "the hyperparameter `{}` (\"{}\") is not known to this version; it plays no part in {purpose}",
                     shown(name),
                     shown(text)
                 ));
@@ -48,7 +53,7 @@ pub fn resolve_stored<H: Table>(raw: &BTreeMap<String, String>) -> Result<Stored
                 faults.push(Fault { name, value, kind, conventions: contract.conventions });
             }
             Err(_) => notes.push(format!(
-                "the hyperparameter `{name}` (\"{}\") has a value that this version does not know; it plays no part in decoding",
+                "the hyperparameter `{name}` (\"{}\") has a value that this version does not know; it plays no part in {purpose}",
                 shown(text)
             )),
         }

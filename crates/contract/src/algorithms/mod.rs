@@ -12,7 +12,7 @@ const INTERNAL: &str = "it belongs to SageMaker's own service";
 const NUMERIC_SERVICE_HYPERPARAMETERS: &[(&str, &str)] = &[
     (
         TUNING_OBJECTIVE,
-        "SageMaker's tuner adds it to tell the algorithm which metric it optimizes; it must be one of the metrics above, or empty",
+        "SageMaker's tuner adds it to tell the algorithm which metric it optimizes; it must be one of the metrics below, or empty",
     ),
     ("_num_gpus", INTERNAL),
     ("_num_kv_servers", INTERNAL),

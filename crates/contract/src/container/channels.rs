@@ -224,7 +224,12 @@ impl InputChannels {
             };
             let channel = said.typed(spec, path);
             if channel.mode != InputMode::Pipe && !channel.path.is_dir() {
-                faults.push(check::without_folder(spec, &channel.path, contract.conventions));
+                faults.push(check::without_folder(
+                    spec,
+                    &channel.path,
+                    config.is_some(),
+                    contract.conventions,
+                ));
                 continue;
             }
             channels.insert(spec.name.to_owned(), channel);

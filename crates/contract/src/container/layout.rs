@@ -38,12 +38,12 @@ impl Layout {
         self.prefix.join("input/config/hyperparameters.json")
     }
 
-    /// `input/config/inputdataconfig.json`; see [`crate::channels`].
+    /// `input/config/inputdataconfig.json`; see [`super::channels`].
     pub fn input_data_config(&self) -> PathBuf {
         self.prefix.join("input/config/inputdataconfig.json")
     }
 
-    /// `input/config/resourceconfig.json`; see [`crate::resources`].
+    /// `input/config/resourceconfig.json`; see [`super::resources`].
     pub fn resource_config(&self) -> PathBuf {
         self.prefix.join("input/config/resourceconfig.json")
     }

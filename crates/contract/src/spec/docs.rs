@@ -41,11 +41,11 @@ const INTRODUCTION: &str = "\
 Names, defaults and tuning ranges are those of SageMaker's algorithm. Rows marked *(extension)* exist in Kokanee only, and
 their defaults leave SageMaker's behaviour as it is.
 
-Values arrive as strings, in SageMaker's JSON file or as `--set name=value`. JSON numbers and booleans are taken as well,
-and so are one layer of quotation marks inside the string (`\"\\\"64\\\"\"`), `True` and `False`, `1` and `0` for them, and whole
-numbers written `64.0` or `1e3`. A list may be written as JSON, as Python prints it, or with commas only. Where the default is
-*not set*, `none` and `null` say the same. Every fault is reported at once, and nothing is ignored in silence, except for the
-names under *Accepted without effect*. A value that is valid but whose behaviour is not built yet is refused.
+Values arrive as strings, in SageMaker's JSON file or as `--set name=value`. JSON numbers and booleans are taken as well, and
+so is one layer of quotation marks inside the string (`\"\\\"64\\\"\"`). Booleans may also be written `True`, `False`, `1` and `0`,
+whole numbers `64.0` or `1e3`, and lists as JSON, as Python prints them, or with commas only. Where the default is *not set*,
+`none` and `null` say the same. Every fault is reported at once, and nothing is ignored in silence, except for the names under
+*Accepted without effect*. A value that is valid but whose behaviour is not built yet is refused.
 ";
 
 fn write_channels(page: &mut String, contract: &AlgorithmContract) {

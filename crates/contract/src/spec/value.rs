@@ -236,3 +236,6 @@ fn whole_number(text: &str) -> Result<i128, String> {
         Err(_) => Err("it is not a whole number".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;

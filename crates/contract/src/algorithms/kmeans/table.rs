@@ -92,3 +92,6 @@ hyperparameters! {
     /// Threads to compute with; 0 for as many as the machine has cores.
     num_threads: usize = Spec::extension(RUN, Kind::integer(0, 1024), "0");
 }
+
+#[cfg(test)]
+mod tests;

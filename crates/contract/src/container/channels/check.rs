@@ -15,10 +15,15 @@ const BARE_PROTOBUF: &str = "protobuf";
 /// Channels that a message lists.
 const MOST_LISTED: usize = 8;
 
-/// The fault of a channel whose folder is not there.
-pub(super) fn without_folder(spec: &ChannelSpec, path: &Path, conventions: Conventions) -> ChannelFault {
+/// The fault of a channel whose folder is not there, where a configuration lists the channel or there is none.
+pub(super) fn without_folder(
+    spec: &ChannelSpec,
+    path: &Path,
+    is_listed: bool,
+    conventions: Conventions,
+) -> ChannelFault {
     let words = match conventions {
-        Conventions::Toolkit if spec.required => format!("Missing required channel: {}", spec.name),
+        Conventions::Toolkit if !is_listed => format!("Missing required channel: {}", spec.name),
         _ => String::new(),
     };
     let message = format!("its data was looked for in {}, which is no folder", path.display());
