@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::algorithms::{kmeans, seq2seq};
-use crate::container::channels::ChannelSpec;
+use crate::container::channels::{ChannelError, ChannelSpec, InputChannels};
 use crate::media::MediaType;
 use crate::metrics::MetricSpec;
 use crate::spec::{Faults, Group, Spec, find, nearest};
@@ -74,6 +74,8 @@ pub struct AlgorithmContract {
     pub check: Check,
     /// The input channels of training.
     pub channels: &'static [ChannelSpec],
+    /// Looks for what the channels of a job must hold, as far as that can be told without reading it.
+    pub look_into: fn(&InputChannels) -> Result<(), ChannelError>,
     /// What a training measures, in the form of SageMaker's `MetricDefinitions`.
     pub metrics: &'static [MetricSpec],
     /// How many machines train.

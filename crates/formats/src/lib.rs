@@ -26,6 +26,7 @@ use std::ffi::OsStr;
 
 pub mod archive;
 pub mod atomic_file;
+pub mod channel_files;
 pub mod compression;
 pub mod csv;
 mod digest;

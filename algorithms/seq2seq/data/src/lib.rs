@@ -9,7 +9,6 @@
 
 pub mod batches;
 pub mod buckets;
-pub mod channel;
 pub mod corpus;
 pub mod error;
 pub mod lexicon;

@@ -8,13 +8,14 @@
 // A benchmark speaks to a terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+use kokanee_algorithm::{JobFiles, Resume, StopFlag};
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 
 use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_seq2seq_data::vocab::VocabularyLimits;
 use kokanee_seq2seq_data::{Corpus, Vocabulary};
-use kokanee_seq2seq_train::{JobFiles, Observer, Resume, StopFlag, TrainingData, TrainingJob, precision};
+use kokanee_seq2seq_train::{Observer, TrainingData, TrainingJob, precision};
 use kokanee_testkit::Rng;
 
 /// A training.

@@ -1,8 +1,8 @@
 //! A training job: from hyperparameters and files to a trainer that runs.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use kokanee_algorithm::{JobFiles, Resume, StopFlag};
 use kokanee_contract::algorithms::seq2seq::{Hyperparameters, OverlongSequences, TrainingChannels, warnings};
 use kokanee_kernels::{MemoryLimit, Team};
 use kokanee_seq2seq_data::buckets::single_bucket;
@@ -18,7 +18,7 @@ use crate::summary::{DataSummary, Summary, populate};
 use crate::trainer::{Keep, Outcome};
 use crate::validation::Validation;
 use crate::word_vectors::VectorsReport;
-use crate::{InitialModel, StopFlag, TrainError, Trainer, memory, precision, word_vectors};
+use crate::{InitialModel, TrainError, Trainer, memory, precision, word_vectors};
 
 /// Everything that is needed to train, checked and built.
 pub struct TrainingJob {
@@ -39,28 +39,6 @@ pub struct TrainingData {
     pub source_vocabulary: Vocabulary,
     /// Words of the targets.
     pub target_vocabulary: Vocabulary,
-}
-
-/// Where a job leaves what it makes.
-#[derive(Clone, Debug)]
-pub struct JobFiles {
-    /// Folder of the best model.
-    pub model: PathBuf,
-    /// Folder of the state to resume from.
-    pub checkpoints: PathBuf,
-    /// Where the model is packed to at the end, as a `.tar.gz`; nowhere where the container's caller does it.
-    pub archive: Option<PathBuf>,
-}
-
-/// What to do about a state that an earlier run left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resume {
-    /// Begin anew; the first checkpoint replaces the state.
-    Never,
-    /// Go on from it where there is one.
-    IfPresent,
-    /// Go on from it; an error where there is none.
-    Required,
 }
 
 impl TrainingData {

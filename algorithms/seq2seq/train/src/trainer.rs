@@ -4,6 +4,7 @@ mod checkpointing;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use kokanee_algorithm::StopFlag;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use crate::observer::{Observer, Progress, RECENT_UPDATES, Throughput};
 use crate::optim::{Optimizer, Step};
 use crate::report::{Best, CheckpointReport};
 use crate::validation::{TokenSums, Validation};
-use crate::{StopFlag, StopReason, TrainError, precision};
+use crate::{StopReason, TrainError, precision};
 
 pub use checkpointing::Keep;
 

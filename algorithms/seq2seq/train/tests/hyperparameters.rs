@@ -2,6 +2,7 @@
 //!
 //! `docs/hyperparameter-tests.md` names the test of each; a test in the contract sees to it that none is missing.
 
+use kokanee_algorithm::{JobFiles, Resume, StopFlag};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,9 +13,7 @@ use kokanee_seq2seq_data::{Corpus, Vocabulary};
 use kokanee_seq2seq_nn::decode::{Search, translate};
 use kokanee_seq2seq_nn::{LengthStatistics, Model, ModelConfig};
 use kokanee_seq2seq_train::report::CheckpointReport;
-use kokanee_seq2seq_train::{
-    JobFiles, LogLines, Observer, Outcome, Progress, Resume, StopFlag, Summary, TrainingData, TrainingJob,
-};
+use kokanee_seq2seq_train::{LogLines, Observer, Outcome, Progress, Summary, TrainingData, TrainingJob};
 use kokanee_testkit::Rng;
 
 type Set<'a> = &'a [(&'a str, &'a str)];

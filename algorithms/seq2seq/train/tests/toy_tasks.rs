@@ -1,5 +1,6 @@
 //! A model of every kind learns what can be learned: to copy and to sort strings of digits, from another seed each time.
 
+use kokanee_algorithm::{JobFiles, Resume, StopFlag};
 use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -7,7 +8,7 @@ use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_seq2seq_data::vocab::VocabularyLimits;
 use kokanee_seq2seq_data::{Corpus, Vocabulary};
 use kokanee_seq2seq_train::report::CheckpointReport;
-use kokanee_seq2seq_train::{JobFiles, Observer, Resume, StopFlag, TrainingData, TrainingJob};
+use kokanee_seq2seq_train::{Observer, TrainingData, TrainingJob};
 use kokanee_testkit::Rng;
 
 /// Perplexity near 1: the model is sure of every digit.

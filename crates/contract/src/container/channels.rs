@@ -5,6 +5,8 @@
 
 mod check;
 
+pub(crate) use check::folders_are_there;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -211,7 +213,7 @@ impl InputChannels {
     /// [`ChannelError::Unusable`] with every channel that is missing or cannot be used, and [`ChannelError::File`].
     pub fn locate(layout: &Layout, contract: &AlgorithmContract) -> Result<Self, ChannelError> {
         let config = InputDataConfig::read(&layout.input_data_config(), contract)?;
-        let (mut channels, mut faults) = (BTreeMap::new(), Vec::new());
+        let mut channels = BTreeMap::new();
         for spec in contract.channels {
             let path = layout.channel(spec.name);
             let said = match &config {
@@ -222,20 +224,12 @@ impl InputChannels {
                 None if spec.required || path.exists() => ChannelConfig::default(),
                 None => continue,
             };
-            let channel = said.typed(spec, path);
-            if channel.mode != InputMode::Pipe && !channel.path.is_dir() {
-                faults.push(check::without_folder(
-                    spec,
-                    &channel.path,
-                    config.is_some(),
-                    contract.conventions,
-                ));
-                continue;
-            }
-            channels.insert(spec.name.to_owned(), channel);
+            channels.insert(spec.name.to_owned(), said.typed(spec, path));
         }
         let notes = config.map(|config| config.notes(contract)).unwrap_or_default();
-        finish(faults, Self { channels, notes })
+        let channels = Self { channels, notes };
+        (contract.look_into)(&channels)?;
+        Ok(channels)
     }
 
     /// The channel of this name, where the job has it.

@@ -1,29 +1,25 @@
 //! `kokanee train`: as a SageMaker training container, or with files named on the command line.
 
+mod by_hand;
 mod container;
-mod progress;
 mod signals;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
-use kokanee_contract::algorithms::seq2seq::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
-use kokanee_contract::algorithms::seq2seq::{self, Hyperparameters, TrainingChannels};
-use kokanee_contract::container::config_file::read_hyperparameters;
+use kokanee_algorithm::{Algorithm, Resume, TrainingJob};
+use kokanee_contract::container::config_file;
 use kokanee_contract::spec::docs;
 use kokanee_contract::{Layout, ResourceConfig};
-use kokanee_seq2seq_train::{
-    InitialModel, JobFiles, LogLines, Observer, Outcome, Resume, TrainingData, TrainingJob,
-};
 
-pub(crate) use progress::ProgressLine;
 pub(crate) use signals::stop_on_signals;
 
-use crate::exit::say;
+use crate::console::Terminal;
 use crate::folder_locks::FolderLocks;
-use crate::process;
+use crate::{algorithms, process};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,30 +31,42 @@ Examples:
   kokanee train --train new/train.rec --validation new/val.rec \\
       --vocab new --output better --set rnn_num_hidden=512 --init-from model
       starts from the parameters of an earlier model
+  kokanee train --algorithm kmeans --train rows.csv \\
+      --content-type 'text/csv;label_size=0' --output clusters --set k=10
   kokanee train --prefix job
       as a SageMaker container, with job/ in place of /opt/ml
   kokanee train
       as a SageMaker container
 
-Ctrl-C or SIGTERM finishes the update at work, keeps the best model and a state to resume from; a second one leaves at once.
-`kokanee train --help` lists the hyperparameters.";
+Ctrl-C or SIGTERM finishes the step at work and keeps the best model, and a state to resume from where the algorithm has one; a
+second one leaves at once. `kokanee train --algorithm NAME --help` lists the hyperparameters of an algorithm, and `kokanee
+algorithms` the algorithms.";
 
 /// Options of `kokanee train`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TrainArgs {
+    /// Algorithm, by the name of its image [default: KOKANEE_ALGORITHM, else seq2seq]
+    #[arg(long, value_name = "NAME")]
+    algorithm: Option<String>,
     /// Run as SageMaker runs a training container, with this folder in place of /opt/ml (the default without any option)
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["train", "validation", "vocab", "output", "checkpoints"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["train", "validation", "test", "vocab", "output", "checkpoints"])]
     prefix: Option<PathBuf>,
-    /// Training records: a .rec file, or a folder of them
-    #[arg(long, value_name = "PATH", requires_all = ["validation", "vocab", "output"])]
+    /// Training data: a file, or a folder of files
+    #[arg(long, value_name = "PATH", requires = "output")]
     train: Option<PathBuf>,
-    /// Validation records
+    /// Validation data
     #[arg(long, value_name = "PATH", requires = "train")]
     validation: Option<PathBuf>,
+    /// Test data, measured at the end
+    #[arg(long, value_name = "PATH", requires = "train")]
+    test: Option<PathBuf>,
     /// Folder with vocab.src.json and vocab.trg.json
     #[arg(long, value_name = "FOLDER", requires = "train")]
     vocab: Option<PathBuf>,
+    /// Content type of the data, or of one channel of it: 'test=text/csv;label_size=0' [default: RecordIO-protobuf]
+    #[arg(long, value_name = "[CHANNEL=]TYPE", requires = "train")]
+    content_type: Vec<String>,
     /// Folder for the model
     #[arg(long, value_name = "FOLDER", requires = "train")]
     output: Option<PathBuf>,
@@ -82,17 +90,17 @@ pub(crate) struct TrainArgs {
     quiet: bool,
 }
 
-/// What a job is made of, wherever it came from.
-pub(crate) struct JobRequest {
-    pub(crate) hyperparameters: Hyperparameters,
-    pub(crate) channels: TrainingChannels,
-    pub(crate) files: JobFiles,
-    pub(crate) resume: Resume,
-}
-
-/// Adds the table of hyperparameters to the long help.
-pub(crate) fn with_hyperparameters(command: clap::Command, width: usize) -> clap::Command {
-    command.after_long_help(format!("{EXAMPLES}\n\n{}", docs::help_text(&seq2seq::CONTRACT, width)))
+/// Adds the table of hyperparameters to the long help: that of the algorithm which the arguments name.
+pub(crate) fn with_hyperparameters(command: clap::Command, args: &[OsString], width: usize) -> clap::Command {
+    let named = args.iter().enumerate().find_map(|(index, arg)| match arg.to_str()?.strip_prefix("--algorithm")? {
+        "" => args.get(index + 1)?.to_str(),
+        rest => rest.strip_prefix('='),
+    });
+    // A name that is not known is refused when the command runs, and the help then is of the first algorithm.
+    let algorithm = algorithms::named(named).unwrap_or(algorithms::ALGORITHMS[0]);
+    let contract = algorithm.contract();
+    let heading = format!("Hyperparameters of {} (--algorithm {})", contract.title, contract.name);
+    command.after_long_help(format!("{EXAMPLES}\n\n{heading}:\n\n{}", docs::help_text(contract, width)))
 }
 
 /// Runs the command.
@@ -100,57 +108,30 @@ pub(crate) fn with_hyperparameters(command: clap::Command, width: usize) -> clap
 /// # Errors
 /// Whatever is wrong with hyperparameters, channels or files, or happens to the training.
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
-    match (&args.train, &args.validation, &args.vocab, &args.output) {
-        (Some(train), Some(validation), Some(vocab), Some(output)) => {
-            process::check_environment()?;
-            let request = args.request(train, validation, vocab, output)?;
-            let resumable = request.files.checkpoints.clone();
-            let host = ResourceConfig::default().current_host;
-            let outcome = execute(request, &host, args.quiet, &[])?;
-            if outcome.reason == kokanee_seq2seq_train::StopReason::Requested && outcome.resumable {
-                say(&format!("stopped; the same command with --resume goes on from {}", resumable.display()));
-            }
-            Ok(())
-        }
-        _ => {
-            let layout = args.prefix.as_ref().map_or_else(Layout::opt_ml, Layout::under);
-            container::run(&layout)
-        }
-    }
+    let (Some(train), Some(output)) = (&args.train, &args.output) else {
+        let layout = args.prefix.as_ref().map_or_else(Layout::opt_ml, Layout::under);
+        return container::run(&layout, args.algorithm.as_deref());
+    };
+    process::check_environment()?;
+    let algorithm = algorithms::named(args.algorithm.as_deref())?;
+    let job = args.job(algorithm, train, output)?;
+    execute(algorithm, &job, args.quiet)
 }
 
-/// Trains, with log lines on stdout (unless `quiet`) and a progress line where stderr is a terminal. `notes` are logged first.
-pub(crate) fn execute(request: JobRequest, host: &str, quiet: bool, notes: &[String]) -> Result<Outcome> {
-    let _locks = FolderLocks::acquire([&*request.files.model, &*request.files.checkpoints])?;
-    let stop = stop_on_signals()?;
-    let every = request.hyperparameters.checkpoint_frequency_num_batches;
-    let progress = ProgressLine::new(every);
-    let metric = request.hyperparameters.training_metric;
-    let mut log: Box<dyn Observer> = if quiet {
-        Box::new(progress::Warnings(progress.bar()))
-    } else {
-        Box::new(LogLines::new(progress.stdout(), host, metric))
-    };
-    for note in notes {
-        log.message(kokanee_seq2seq_train::Level::Info, note);
+/// Trains, with log lines on stdout (unless `quiet`) and a progress line where stderr is a terminal.
+fn execute(algorithm: &dyn Algorithm, job: &TrainingJob, quiet: bool) -> Result<()> {
+    let mut folders = vec![&*job.files.model];
+    if algorithm.resumes() {
+        folders.push(&*job.files.checkpoints);
     }
-    let data = TrainingData::read(&request.channels)?;
-    let initial = request.channels.model.as_deref().map(InitialModel::read).transpose()?;
-    let mut job = TrainingJob::starting_from(
-        initial.as_ref(),
-        &request.hyperparameters,
-        data,
-        request.files,
-        request.resume,
-    )?;
-    let mut observers: Vec<Box<dyn Observer>> = vec![log, Box::new(progress)];
-    Ok(job.run(&mut observers, &stop)?)
+    let _locks = FolderLocks::acquire(folders)?;
+    Ok(algorithm.train(job, &Terminal::new(quiet))?)
 }
 
 impl TrainArgs {
-    fn request(&self, train: &Path, validation: &Path, vocab: &Path, output: &Path) -> Result<JobRequest> {
+    fn raw_hyperparameters(&self) -> Result<BTreeMap<String, String>> {
         let mut raw = match &self.hyperparameters {
-            Some(path) => read_hyperparameters(path)?,
+            Some(path) => config_file::read_hyperparameters(path)?,
             None => BTreeMap::new(),
         };
         let mut set: BTreeMap<&str, &str> = BTreeMap::new();
@@ -160,36 +141,17 @@ impl TrainArgs {
             }
             raw.insert(name.clone(), value.clone());
         }
-        let checkpoints = self.checkpoints.clone().unwrap_or_else(|| output.join("checkpoints"));
-        Ok(JobRequest {
-            hyperparameters: Hyperparameters::resolve(&raw)?,
-            channels: TrainingChannels {
-                train: train.to_owned(),
-                validation: validation.to_owned(),
-                vocab_source: vocabulary(vocab, VOCAB_SOURCE_FILE)?,
-                vocab_target: vocabulary(vocab, VOCAB_TARGET_FILE)?,
-                model: self.init_from.clone(),
-            },
-            files: JobFiles {
-                model: output.to_owned(),
-                checkpoints,
-                archive: Some(output.join("model.tar.gz")),
-            },
-            resume: if self.resume { Resume::Required } else { Resume::Never },
-        })
+        Ok(raw)
+    }
+
+    fn resume(&self) -> Resume {
+        if self.resume { Resume::Required } else { Resume::Never }
     }
 }
 
-fn vocabulary(folder: &Path, file: &str) -> Result<PathBuf> {
-    let path = folder.join(file);
-    path.metadata().with_context(|| {
-        format!(
-            "--vocab {}: {file} was looked for there and cannot be found; expected a folder with {VOCAB_SOURCE_FILE} and \
-             {VOCAB_TARGET_FILE}, as `kokanee prepare` writes them",
-            folder.display()
-        )
-    })?;
-    Ok(path)
+/// This machine where nobody gave it another name.
+fn own_host() -> String {
+    ResourceConfig::default().current_host
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {

@@ -2,6 +2,7 @@
 
 mod engine;
 
+use kokanee_algorithm::StopFlag;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,6 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use flate2::Crc;
 use indicatif::ProgressBar;
-use kokanee_seq2seq_train::StopFlag;
 use kokanee_transform::{
     AssembleWith, BatchStrategy, CompressionType, DEFAULT_MAX_PAYLOAD_MB, DataProcessing, Job, JoinSource,
     JsonPath, MEGABYTE, Progress, Settings, SplitType, Summary, run as run_job,

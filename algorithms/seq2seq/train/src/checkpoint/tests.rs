@@ -1,3 +1,4 @@
+use kokanee_algorithm::Resume;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::trainer::tests::{Witness, data, files, hyperparameters, run};
-use crate::{Resume, TrainError, TrainingJob};
+use crate::{TrainError, TrainingJob};
 
 const LIMIT: (&str, &str) = ("max_num_batches", "12");
 

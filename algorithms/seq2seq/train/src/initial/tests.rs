@@ -1,3 +1,4 @@
+use kokanee_algorithm::{Resume, StopFlag};
 use std::fs;
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::model_folder::MODEL_FILES;
 use crate::trainer::tests::{Witness, data, files, hyperparameters, run};
-use crate::{Resume, StopFlag, TrainingData, TrainingJob};
+use crate::{TrainingData, TrainingJob};
 
 /// The words of `data` are a to e.
 fn vocabulary(words: &[&str]) -> Vocabulary {

@@ -1,7 +1,8 @@
 use std::fs;
 use std::path::Path;
 
-use kokanee_contract::Layout;
+use kokanee_contract::algorithms::seq2seq::CONTRACT;
+use kokanee_contract::{InputChannels, Layout};
 use kokanee_seq2seq_data::{PrepareOptions, Silent, prepare};
 use kokanee_seq2seq_nn::Artifact;
 use kokanee_seq2seq_nn::artifact::OpenedFolder;
@@ -102,7 +103,7 @@ fn a_job_reads_channels_and_packs_its_model() {
         fs::copy(prepared.join(file), layout.channel(channel).join(file)).unwrap();
     }
 
-    let data = TrainingData::read(&TrainingChannels::locate(&layout).unwrap()).unwrap();
+    let data = TrainingData::read(&TrainingChannels::locate(&InputChannels::locate(&layout, &CONTRACT).unwrap()).unwrap()).unwrap();
     assert_eq!((data.train.len(), data.validation.len()), (3, 2));
     let h = hyperparameters(&[("max_num_batches", "4")]);
     let mut job = TrainingJob::new(&h, data, files(folder.path()), Resume::Never).unwrap();

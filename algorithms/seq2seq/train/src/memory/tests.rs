@@ -1,3 +1,4 @@
+use kokanee_algorithm::Resume;
 use std::path::Path;
 
 use kokanee_contract::algorithms::seq2seq::OptimizerType;
@@ -5,7 +6,7 @@ use kokanee_kernels::MemoryOrigin;
 
 use super::*;
 use crate::trainer::tests::{data, files, hyperparameters};
-use crate::{Resume, TrainingJob};
+use crate::TrainingJob;
 
 /// The estimate for a small corpus and vocabularies of so many words.
 fn estimate(words: usize, change: fn(&mut Hyperparameters)) -> MemoryEstimate {

@@ -1,5 +1,6 @@
 //! What a trainer does at checkpoints, at the end, and to go on from an earlier state.
 
+use kokanee_algorithm::StopFlag;
 use std::time::{Duration, Instant};
 
 use kokanee_contract::algorithms::seq2seq::Metric;
@@ -13,7 +14,7 @@ use crate::model_folder::ModelFolder;
 use crate::observer::{Level, Observer};
 use crate::report::{Best, CheckpointReport, Measures, Report};
 use crate::validation::{Extent, Validation};
-use crate::{StopFlag, StopReason, TrainError};
+use crate::{StopReason, TrainError};
 
 /// How long a stopping run may measure a model that was never measured. SageMaker leaves 120 seconds from the request to the
 /// end, which must also hold an update, two times writing the model, and packing it.

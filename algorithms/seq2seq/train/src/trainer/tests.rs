@@ -1,3 +1,4 @@
+use kokanee_algorithm::{JobFiles, Resume};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -12,7 +13,7 @@ use super::*;
 use crate::model_folder::MODEL_FILES;
 use crate::observer::Level;
 use crate::report::Report;
-use crate::{JobFiles, Resume, TrainingData, TrainingJob};
+use crate::{TrainingData, TrainingJob};
 
 /// A tiny job whose runs take milliseconds: reverse sequences of five words.
 pub(crate) fn hyperparameters(set: &[(&str, &str)]) -> Hyperparameters {

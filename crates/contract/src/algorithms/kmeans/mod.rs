@@ -13,6 +13,7 @@ pub use choices::{EvalMetric, InitMethod};
 pub use table::Hyperparameters;
 
 use crate::algorithms::NUMERIC_SERVICE_HYPERPARAMETERS;
+use crate::container::channels::folders_are_there;
 use crate::media::MediaType;
 use crate::registry::{AlgorithmContract, Conventions, Hosts};
 use crate::resolve::check;
@@ -29,6 +30,7 @@ pub static CONTRACT: AlgorithmContract = AlgorithmContract {
     service_hyperparameters: NUMERIC_SERVICE_HYPERPARAMETERS,
     check: check::<Hyperparameters>,
     channels: channels::CHANNELS,
+    look_into: folders_are_there,
     metrics: metrics::METRICS,
     hosts: Hosts::Many,
     accepts: &[MediaType::Json, MediaType::JsonLines, MediaType::RecordIo, MediaType::Csv],

@@ -6,8 +6,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::container::channels::{ChannelError, ChannelFault, ChannelSpec, Distribution, InputMode, finish};
-use crate::container::layout::Layout;
+use crate::container::channels::{
+    ChannelError, ChannelFault, ChannelSpec, Distribution, InputChannels, InputMode, finish,
+};
 use crate::media::MediaType;
 
 /// Channel of the training data.
@@ -94,21 +95,23 @@ pub struct TrainingChannels {
 }
 
 impl TrainingChannels {
-    /// Finds the channels' folders and the vocabulary files under `layout`, in File mode.
+    /// Looks for the data and the vocabulary files of a job's channels.
     ///
-    /// Folders of train and validation must hold at least one file whose name does not start with a dot, directly or in
-    /// a folder below.
+    /// A channel's path is a folder or, for jobs of files that a user names, a file. Folders of train and validation must hold at
+    /// least one file whose name does not start with a dot, directly or in a folder below.
     ///
     /// # Errors
     /// [`ChannelError::Unusable`] with every channel that is missing, empty or unreadable, and what was looked for.
-    pub fn locate(layout: &Layout) -> Result<Self, ChannelError> {
+    pub fn locate(channels: &InputChannels) -> Result<Self, ChannelError> {
+        let path = |name: &str| channels.get(name).map(|channel| channel.path.clone());
+        let required = |name: &str| path(name).unwrap_or_else(|| PathBuf::from(name));
         let mut faults = Vec::new();
         let mut blame = |channel: &str, message: String| {
             faults.push(ChannelFault { channel: channel.to_owned(), words: String::new(), message });
         };
 
         for (name, usual) in [(TRAIN, TRAIN_FILE), (VALIDATION, VALIDATION_FILE)] {
-            let folder = layout.channel(name);
+            let folder = required(name);
             let looked_for =
                 format!("a folder with files such as {usual} was looked for at {}", folder.display());
             match holds_a_file(&folder, DEEPEST_FOLDER) {
@@ -121,7 +124,7 @@ impl TrainingChannels {
             }
         }
 
-        let vocab = layout.channel(VOCAB);
+        let vocab = required(VOCAB);
         let absent: Vec<&str> = [VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE]
             .into_iter()
             .filter(|file| !vocab.join(file).is_file())
@@ -134,8 +137,7 @@ impl TrainingChannels {
             );
             blame(VOCAB, message);
         }
-        let model = layout.channel(MODEL);
-        let model = match holds_a_file(&model, 0) {
+        let model = path(MODEL).and_then(|model| match holds_a_file(&model, 0) {
             Ok(true) => Some(Some(model.join(MODEL_ARCHIVE)).filter(|file| file.is_file()).unwrap_or(model)),
             Ok(false) => {
                 let message = format!(
@@ -146,25 +148,28 @@ impl TrainingChannels {
                 blame(MODEL, message);
                 None
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
                 blame(MODEL, format!("it cannot be read: {}: {error}", model.display()));
                 None
             }
-        };
+        });
 
-        let channels = Self {
-            train: layout.channel(TRAIN),
-            validation: layout.channel(VALIDATION),
+        let located = Self {
+            train: required(TRAIN),
+            validation: required(VALIDATION),
             vocab_source: vocab.join(VOCAB_SOURCE_FILE),
             vocab_target: vocab.join(VOCAB_TARGET_FILE),
             model,
         };
-        finish(faults, channels)
+        finish(faults, located)
     }
 }
 
+/// Whether a folder holds a file, or is one.
 fn holds_a_file(folder: &Path, depth: usize) -> io::Result<bool> {
+    if folder.is_file() {
+        return Ok(true);
+    }
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_name().as_encoded_bytes().starts_with(b".") {

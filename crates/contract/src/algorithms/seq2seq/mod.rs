@@ -37,6 +37,7 @@ pub static CONTRACT: AlgorithmContract = AlgorithmContract {
     )],
     check: check::<Hyperparameters>,
     channels: channels::CHANNELS,
+    look_into: |channels| TrainingChannels::locate(channels).map(drop),
     metrics: metrics::METRICS,
     hosts: Hosts::One,
     accepts: &[MediaType::Json, MediaType::JsonLines, MediaType::RecordIo, MediaType::Text],

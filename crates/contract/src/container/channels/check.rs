@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    ChannelConfig, ChannelFault, ChannelSpec, Distribution, InputChannel, InputDataConfig, InputMode,
-    LABEL_SIZE, and,
+    ChannelConfig, ChannelError, ChannelFault, ChannelSpec, Distribution, InputChannel, InputChannels,
+    InputDataConfig, InputMode, LABEL_SIZE, and, finish,
 };
 use crate::media::{ContentType, MediaType};
 use crate::registry::{AlgorithmContract, Conventions};
@@ -15,19 +15,19 @@ const BARE_PROTOBUF: &str = "protobuf";
 /// Channels that a message lists.
 const MOST_LISTED: usize = 8;
 
-/// The fault of a channel whose folder is not there, where a configuration lists the channel or there is none.
-pub(super) fn without_folder(
-    spec: &ChannelSpec,
-    path: &Path,
-    is_listed: bool,
-    conventions: Conventions,
-) -> ChannelFault {
-    let words = match conventions {
-        Conventions::Toolkit if !is_listed => format!("Missing required channel: {}", spec.name),
-        _ => String::new(),
-    };
-    let message = format!("its data was looked for in {}, which is no folder", path.display());
-    ChannelFault { channel: spec.name.to_owned(), words, message }
+/// Whether the folders of a job's channels are there; those of Pipe mode are streams, which come later. A path that a user names may
+/// be a file too.
+///
+/// # Errors
+/// Every channel without its folder.
+pub(crate) fn folders_are_there(channels: &InputChannels) -> Result<(), ChannelError> {
+    let are_files = channels.channels.values().filter(|channel| channel.mode != InputMode::Pipe);
+    let missing = are_files.filter(|channel| !channel.path.exists()).map(|channel| ChannelFault {
+        channel: channel.name.clone(),
+        words: format!("Missing required channel: {}", channel.name),
+        message: format!("its data was looked for in {}, which is not there", channel.path.display()),
+    });
+    finish(missing.collect(), ())
 }
 
 impl InputDataConfig {

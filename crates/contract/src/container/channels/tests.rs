@@ -193,8 +193,10 @@ fn what_a_parent_writes_its_child_reads() {
 fn channels_of_sequence_to_sequence_are_read_by_the_same_rules() {
     let folder = tempfile::tempdir().unwrap();
     let layout = Layout::under(folder.path());
-    for name in ["train", "validation", "vocab"] {
-        std::fs::create_dir_all(layout.channel(name)).unwrap();
+    for file in ["train/a.rec", "validation/a.rec", "vocab/vocab.src.json", "vocab/vocab.trg.json"] {
+        let path = layout.channel(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "x").unwrap();
     }
     let found = InputChannels::locate(&layout, &seq2seq::CONTRACT).unwrap();
     assert_eq!(found.channels.keys().collect::<Vec<_>>(), ["train", "validation", "vocab"]);

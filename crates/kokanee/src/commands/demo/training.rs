@@ -1,5 +1,6 @@
 //! The demo's training: a small model, as good as it gets in a few minutes.
 
+use kokanee_algorithm::{JobFiles, Resume, StopFlag};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +11,7 @@ use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_contract::algorithms::seq2seq::TrainingChannels;
 use kokanee_contract::algorithms::seq2seq::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
 use kokanee_kernels::Team;
-use kokanee_seq2seq_train::{
-    CheckpointReport, JobFiles, Level, Observer, Outcome, Progress, Resume, StopFlag, StopReason, Summary,
-    TrainingData, TrainingJob,
-};
+use kokanee_seq2seq_train::{CheckpointReport, Level, Observer, Outcome, Progress, StopReason, Summary, TrainingData, TrainingJob};
 
 use super::DemoFolder;
 use crate::cmudict;

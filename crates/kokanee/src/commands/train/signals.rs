@@ -1,9 +1,9 @@
 //! Ctrl-C and SIGTERM: the first asks for an orderly end, the second ends the program at once.
 
+use kokanee_algorithm::StopFlag;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use kokanee_seq2seq_train::StopFlag;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 

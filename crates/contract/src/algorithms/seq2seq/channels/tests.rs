@@ -3,6 +3,7 @@ use std::fmt;
 use super::super::CONTRACT;
 use super::*;
 use crate::container::channels::InputDataConfig;
+use crate::container::layout::Layout;
 
 const GOOD: &str = r#"{"ContentType":"application/x-recordio-protobuf","TrainingInputMode":"File",
     "S3DistributionType":"FullyReplicated","RecordWrapperType":"None"}"#;
@@ -25,6 +26,10 @@ fn check<T: fmt::Debug>(found: Result<T, ChannelError>, expected: &[&str]) {
             }
         }
     }
+}
+
+fn located(layout: &Layout) -> Result<TrainingChannels, ChannelError> {
+    TrainingChannels::locate(&InputChannels::locate(layout, &CONTRACT)?)
 }
 
 #[track_caller]
@@ -142,7 +147,7 @@ fn folders_and_files_are_found_or_named() {
         std::fs::write(path, "x").unwrap();
     };
     check(
-        TrainingChannels::locate(&layout),
+        located(&layout),
         &[
             "channel `train`: it is missing: a folder with files such as train.rec was looked for at ",
             "channel `validation`: it is missing: a folder with files such as val.rec",
@@ -154,13 +159,13 @@ fn folders_and_files_are_found_or_named() {
     put("validation/deeper/part-0");
     put("vocab/vocab.src.json");
     check(
-        TrainingChannels::locate(&layout),
+        located(&layout),
         &["channel `train`: it is empty: ", "input directory: vocab.trg.json was looked for in "],
     );
 
     put("train/part-0");
     put("vocab/vocab.trg.json");
-    let found = TrainingChannels::locate(&layout).unwrap();
+    let found = located(&layout).unwrap();
     assert_eq!(found.train, layout.channel(TRAIN));
     assert_eq!(found.validation, layout.channel(VALIDATION));
     assert_eq!(found.vocab_source, layout.channel(VOCAB).join("vocab.src.json"));
@@ -169,27 +174,27 @@ fn folders_and_files_are_found_or_named() {
     assert_eq!(found.model, None);
 
     let model = layout.channel(MODEL);
-    let located = || TrainingChannels::locate(&layout).unwrap().model;
+    let model_of = || located(&layout).unwrap().model;
     put("model/config.json");
-    assert_eq!(located(), Some(model.clone()), "an unpacked model");
+    assert_eq!(model_of(), Some(model.clone()), "an unpacked model");
     put("model/model.tar.gz");
-    assert_eq!(located(), Some(model.join("model.tar.gz")), "a packed model");
+    assert_eq!(model_of(), Some(model.join("model.tar.gz")), "a packed model");
     std::fs::remove_dir_all(&model).unwrap();
     std::fs::create_dir(&model).unwrap();
-    check(TrainingChannels::locate(&layout), &["channel `model`: it is empty: a model to start from was"]);
+    check(located(&layout), &["channel `model`: it is empty: a model to start from was"]);
     std::fs::remove_dir(&model).unwrap();
     std::fs::write(&model, "x").unwrap();
-    check(TrainingChannels::locate(&layout), &["channel `model`: it cannot be read: "]);
+    assert_eq!(model_of(), Some(model), "an archive that a user names");
 }
 
 #[test]
-fn a_file_in_place_of_a_folder_is_no_channel() {
+fn a_file_may_take_the_place_of_a_folder() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(folder.path().join("input/data/vocab")).unwrap();
     std::fs::write(folder.path().join("input/data/train"), "x").unwrap();
     std::fs::create_dir_all(folder.path().join("input/data/validation")).unwrap();
     check(
-        TrainingChannels::locate(&Layout::under(folder.path())),
-        &["it cannot be read: ", "it is empty", "Vocab files"],
+        located(&Layout::under(folder.path())),
+        &["channel `validation`: it is empty", "Vocab files"],
     );
 }

@@ -1,0 +1,31 @@
+//! SageMaker's SDK as a client of `kokanee serve`.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::serving::Server;
+use crate::workplace::Workplace;
+
+/// The SDK's serializers and deserializers, against a model of scikit-learn's centroids and what scikit-learn says of rows.
+pub(crate) fn serializers_and_deserializers_talk_to_the_server(python: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let golden = root.join("../../algorithms/kmeans/tests/golden");
+    let work = Workplace::new();
+    work.write("model/model_algo-1", std::fs::read(golden.join("model_algo-1")).expect("a model"));
+    let server = Server::start(work.command(&["serve", "--model", "model", "--port", "0", "--log", "json"]), "kmeans");
+    let output = Command::new(python)
+        .args(["-W", "ignore"])
+        .arg(root.join("tests/outside/python/kmeans_sdk.py"))
+        .arg(&server.address)
+        .arg(golden.join("rows.csv.gz"))
+        .arg(golden.join("answers.json"))
+        .stdin(Stdio::null())
+        .output()
+        .expect("Python starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("understand each other"),
+        "{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
