@@ -57,13 +57,13 @@ pub struct ArrayView<'a> {
     pub values: ValuesView<'a>,
 }
 
-/// Writes a file, whole or not at all; see [`write`].
+/// Writes a file, whole or not at all; see [`write()`].
 ///
 /// # Errors
 /// When the system refuses.
 ///
 /// # Panics
-/// As [`write`].
+/// As [`write()`].
 pub fn save(path: &Path, arrays: &[ArrayView<'_>], names: &[&str]) -> Result<(), MxnetError> {
     let mut file = AtomicFile::create(path)?;
     write(&mut file, arrays, names).map_err(FileError::io(path, "write the file"))?;

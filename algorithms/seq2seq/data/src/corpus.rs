@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use kokanee_formats::channel_files::ChannelFiles;
 use kokanee_formats::recordio::{RawRecord, RecordReader};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::channel::ChannelFiles;
 use crate::error::{ChannelFault, DataError, RecordFault};
 use crate::random::{combine, mix};
 use crate::record::{SOURCE, SequencePair, TARGET, TargetRule, decode_raw, located};

@@ -6,7 +6,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kokanee_formats::channel_files::ChannelFilesError;
 use kokanee_formats::compression::Compression;
 use kokanee_formats::recordio::RecordIoError;
 use kokanee_formats::text_lines::TextError;
@@ -30,9 +29,6 @@ pub enum DataError {
     /// A file of records that cannot be read, or is not RecordIO.
     #[error(transparent)]
     RecordIo(#[from] RecordIoError),
-    /// A channel without files.
-    #[error(transparent)]
-    ChannelFiles(#[from] ChannelFilesError),
     /// A record's content is not a pair of sequences of word ids.
     #[error("{path}: record {record} at byte {offset}: {fault}")]
     Record {
@@ -215,6 +211,18 @@ pub enum RecordFault {
 /// What is wrong with a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ChannelFault {
+    /// There is no such file or folder.
+    #[error("there is no such file or folder; looked for a RecordIO file or a folder of them")]
+    Absent,
+    /// A folder without data files.
+    #[error(
+        "the folder holds no data files; looked for files, in subfolders too, whose names begin with neither \
+         '.' nor '_'{}", passed_over(.skipped)
+    )]
+    NoFiles {
+        /// Files that were left out because of their names.
+        skipped: usize,
+    },
     /// Files without a record.
     #[error("no record in {files} file(s); looked for RecordIO-framed records in all of them")]
     NoRecords {
@@ -229,12 +237,22 @@ pub enum ChannelFault {
         /// How many there are.
         records: usize,
     },
+    /// Folders too deep, most likely a link that leads back.
+    #[error("folders are nested more than {limit} deep; does a link lead back to a folder above it?")]
+    TooDeep {
+        /// How deep they may be.
+        limit: usize,
+    },
     /// More pairs than an index can name.
     #[error("more than {limit} pairs; divide the corpus")]
     TooMany {
         /// How many pairs there may be.
         limit: u64,
     },
+}
+
+fn passed_over(count: &usize) -> String {
+    if *count == 0 { String::new() } else { format!("; {count} file(s) were passed over by that rule") }
 }
 
 /// What is wrong with a vocabulary.

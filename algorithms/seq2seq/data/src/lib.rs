@@ -9,6 +9,7 @@
 
 pub mod batches;
 pub mod buckets;
+pub mod channel;
 pub mod corpus;
 pub mod error;
 pub mod lexicon;

@@ -143,7 +143,7 @@ fn faulty_channels_are_refused_with_their_place() {
     );
     assert_eq!(
         Corpus::read(Path::new("no/such"), SIZES).expect_err("must be refused").to_string(),
-        "no/such: there is no such file or folder; looked for a file or a folder of them"
+        "no/such: there is no such file or folder; looked for a RecordIO file or a folder of them"
     );
 }
 

@@ -4,11 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use thiserror::Error;
+use kokanee_formats::data_files::{DEPTH_LIMIT, DataFiles, DataFilesError};
+use kokanee_formats::recordio::MAGIC;
+use kokanee_formats::{compression, data_files};
 
-use crate::folder_update::finish_before_listing;
-use crate::recordio::MAGIC;
-use crate::{FileError, compression, is_passed_over};
+use crate::error::{ChannelFault, DataError};
 
 /// Endings of names that a data file may have, besides none and numbers (`part-00000`, `train.rec.1`).
 const DATA_ENDINGS: &[&str] = &["rec", "recordio", "pb", "pbr", "protobuf", "data", "bin"];
@@ -16,8 +16,9 @@ const DATA_ENDINGS: &[&str] = &["rec", "recordio", "pb", "pbr", "protobuf", "dat
 const OTHER_NAMES: &[&str] =
     &["readme", "license", "licence", "notice", "copying", "changelog", "manifest", "checksums", "makefile"];
 
-/// The files of a RecordIO channel, which is a file or a folder.
+/// The files of a channel, which is a file or a folder.
 ///
+/// In a folder every file counts, in subfolders too, whose name begins with neither `.` nor `_`, in the order of their paths.
 /// Files that do not begin as RecordIO does are foreign, such as the index `train.idx` beside `train.rec`, where others are RecordIO.
 /// A file that has the name of a data file, or that is compressed, is not foreign but damaged or packed: reading it tells that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,82 +29,24 @@ pub struct ChannelFiles {
     pub foreign: Vec<PathBuf>,
 }
 
-/// A channel without files to read.
-#[derive(Debug, Error)]
-pub enum ChannelFilesError {
-    /// There is nothing at the path, or no data in it.
-    #[error("{}: {fault}", path.display())]
-    Channel {
-        /// The file or folder.
-        path: PathBuf,
-        /// What is wrong.
-        fault: ChannelFilesFault,
-    },
-    /// The system refused.
-    #[error(transparent)]
-    Io(#[from] FileError),
-}
-
-/// What is wrong with a channel.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ChannelFilesFault {
-    /// There is no such file or folder.
-    #[error("there is no such file or folder; looked for a file or a folder of them")]
-    Absent,
-    /// A folder without data files.
-    #[error(
-        "the folder holds no data files; looked for files, in subfolders too, whose names begin with neither \
-         '.' nor '_'{}", passed_over(.skipped)
-    )]
-    NoFiles {
-        /// Files that were left out because of their names.
-        skipped: usize,
-    },
-    /// Folders too deep, most likely a link that leads back.
-    #[error("folders are nested more than {limit} deep; does a link lead back to a folder above it?")]
-    TooDeep {
-        /// How deep they may be.
-        limit: usize,
-    },
-}
-
-fn passed_over(count: &usize) -> String {
-    if *count == 0 { String::new() } else { format!("; {count} file(s) were passed over by that rule") }
-}
-
-/// Every file of a channel, which is a file or a folder, in the order of their paths. In a folder every file counts, in subfolders
-/// too, whose name begins with neither `.` nor `_`.
-///
-/// # Errors
-/// When there is none, or the system refuses.
-pub fn list(channel: &Path) -> Result<Vec<PathBuf>, ChannelFilesError> {
-    let fail = |fault| ChannelFilesError::Channel { path: channel.to_owned(), fault };
-    let metadata = match fs::metadata(channel) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(fail(ChannelFilesFault::Absent)),
-        Err(error) => return Err(FileError::io(channel, "look at the channel")(error).into()),
-    };
-    if !metadata.is_dir() {
-        return Ok(vec![channel.to_owned()]);
-    }
-    let (mut files, mut skipped) = (Vec::new(), 0);
-    list_folder(channel, 0, &mut files, &mut skipped)?;
-    if files.is_empty() {
-        return Err(fail(ChannelFilesFault::NoFiles { skipped }));
-    }
-    files.sort_unstable();
-    Ok(files)
-}
-
 impl ChannelFiles {
-    /// Lists a RecordIO channel.
+    /// Lists a channel.
     ///
     /// # Errors
-    /// As [`list`].
-    pub fn find(channel: &Path) -> Result<Self, ChannelFilesError> {
-        let files = list(channel)?;
-        if !channel.is_dir() {
-            return Ok(Self { files, foreign: Vec::new() });
+    /// When there is none, or it has no data file.
+    pub fn find(channel: &Path) -> Result<Self, DataError> {
+        let fail = |fault| DataError::Channel { path: channel.to_owned(), fault };
+        let metadata = match fs::metadata(channel) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(fail(ChannelFault::Absent)),
+            Err(error) => return Err(DataError::io(channel, "look at the channel")(error)),
+        };
+        if !metadata.is_dir() {
+            return Ok(Self { files: vec![channel.to_owned()], foreign: Vec::new() });
+        }
+        let (files, skipped) = files_below(channel)?;
+        if files.is_empty() {
+            return Err(fail(ChannelFault::NoFiles { skipped }));
         }
         let mut foreign = Vec::new();
         let mut data = Vec::new();
@@ -119,7 +62,7 @@ impl ChannelFiles {
 }
 
 /// Whether a file belongs to no data: neither its beginning nor its name is that of a data file.
-fn is_foreign(path: &Path) -> Result<bool, FileError> {
+fn is_foreign(path: &Path) -> Result<bool, DataError> {
     if has_data_name(path) {
         return Ok(false);
     }
@@ -128,7 +71,7 @@ fn is_foreign(path: &Path) -> Result<bool, FileError> {
     let mut begin = Vec::new();
     File::open(path)
         .and_then(|file| file.take(LOOKED_AT).read_to_end(&mut begin))
-        .map_err(FileError::io(path, "read the file"))?;
+        .map_err(DataError::io(path, "read the file"))?;
     let could_be_data = begin.is_empty()
         || begin.starts_with(&MAGIC.to_le_bytes())
         || compression::of_or_tar(&begin).is_some();
@@ -146,35 +89,17 @@ fn has_data_name(path: &Path) -> bool {
     }
 }
 
-fn list_folder(
-    folder: &Path,
-    depth: usize,
-    files: &mut Vec<PathBuf>,
-    skipped: &mut usize,
-) -> Result<(), ChannelFilesError> {
-    /// SageMaker keeps the folders of the S3 keys; nobody nests them this deep.
-    const DEPTH_LIMIT: usize = 32;
-    if depth > DEPTH_LIMIT {
-        let fault = ChannelFilesFault::TooDeep { limit: DEPTH_LIMIT };
-        return Err(ChannelFilesError::Channel { path: folder.to_owned(), fault });
-    }
-    finish_before_listing(folder)?;
-    for entry in fs::read_dir(folder).map_err(FileError::io(folder, "list the folder"))? {
-        let entry = entry.map_err(FileError::io(folder, "list the folder"))?;
-        let path = entry.path();
-        if is_passed_over(&entry.file_name()) {
-            *skipped += 1;
-            continue;
+/// The files below a channel's folder in the order of their paths, and how many were passed over.
+fn files_below(folder: &Path) -> Result<(Vec<PathBuf>, usize), DataError> {
+    let DataFiles { mut files, passed_over } = data_files::list(folder).map_err(|error| match error {
+        DataFilesError::Io(error) => error.into(),
+        DataFilesError::TooDeep { path } => {
+            DataError::Channel { path, fault: ChannelFault::TooDeep { limit: DEPTH_LIMIT } }
         }
-        // Links are followed: data is often mounted that way.
-        let metadata = fs::metadata(&path).map_err(FileError::io(&path, "look at the file"))?;
-        if metadata.is_dir() {
-            list_folder(&path, depth + 1, files, skipped)?;
-        } else if metadata.is_file() {
-            files.push(path);
-        }
-    }
-    Ok(())
+    })?;
+    // Folder by folder, and not byte by byte: batches of a seed depend on the order.
+    files.sort_unstable();
+    Ok((files, passed_over))
 }
 
 #[cfg(test)]
