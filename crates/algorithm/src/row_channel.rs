@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use kokanee_contract::container::channels::{InputChannel, InputMode};
 use kokanee_contract::{ContentType, MediaType};
-use kokanee_formats::channel_files::{self, ChannelFiles, ChannelFilesError};
+use kokanee_formats::data_files::{self, DataFilesError};
 use kokanee_formats::numeric::{Batch, NumericError, NumericFormat, NumericReader};
 use thiserror::Error;
 
@@ -70,7 +70,15 @@ pub enum RowChannelError {
         /// The channel.
         channel: String,
         /// Why.
-        source: ChannelFilesError,
+        source: DataFilesError,
+    },
+    /// The folder holds nothing.
+    #[error("channel {channel} holds no record: {} has no file whose name begins with neither '.' nor '_'", path.display())]
+    NoFiles {
+        /// The channel.
+        channel: String,
+        /// The folder.
+        path: PathBuf,
     },
     /// A file or FIFO cannot be opened.
     #[error("channel {channel}: cannot open {}: {source}{hint}", path.display())]
@@ -127,12 +135,7 @@ impl RowChannel {
         let source = match channel.mode {
             InputMode::Pipe => Source::Pipe(channel.clone()),
             InputMode::File | InputMode::FastFile => {
-                // Files beside the records, such as an index, are no data; beside CSV there are none.
-                let found = match format {
-                    NumericFormat::RecordIo => ChannelFiles::find(&channel.path).map(|found| found.files),
-                    NumericFormat::Csv { .. } => channel_files::list(&channel.path),
-                };
-                Source::Files(found.map_err(|source| RowChannelError::Files { channel: name.clone(), source })?)
+                Source::Files(files_of(&name, &channel.path)?)
             }
         };
         Ok(Self { name, source, format, width })
@@ -166,6 +169,19 @@ impl RowChannel {
     fn empty(&self) -> RowChannelError {
         RowChannelError::Empty { channel: self.name.clone() }
     }
+}
+
+/// The files of a folder, or the file that a user names.
+fn files_of(channel: &str, path: &Path) -> Result<Vec<PathBuf>, RowChannelError> {
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let found = data_files::list(path);
+    let found = found.map_err(|source| RowChannelError::Files { channel: channel.to_owned(), source })?;
+    if found.files.is_empty() {
+        return Err(RowChannelError::NoFiles { channel: channel.to_owned(), path: path.to_owned() });
+    }
+    Ok(found.files)
 }
 
 fn format_of(channel: &str, content_type: &ContentType) -> Result<NumericFormat, RowChannelError> {

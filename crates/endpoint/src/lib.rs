@@ -7,13 +7,16 @@
 mod app;
 mod backend;
 pub mod config;
+mod head;
 mod negotiation;
 mod page;
 mod server;
+pub mod tabular;
 
 pub use app::ended;
 pub use backend::{Backend, Body, BoxFuture, Call, Reply, Shown, Visit, invoke_blocking};
 pub use config::{BatchStrategy, ServerSettings, SettingsError};
+pub use head::Head;
 pub use negotiation::{answer_type, body_type};
 pub use page::{Escaped, error_note};
 pub use server::{Endpoint, LoadError, ServerError, metrics};

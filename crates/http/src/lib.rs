@@ -32,7 +32,7 @@ pub use incoming::{Incoming, too_large};
 pub use journal::Journal;
 pub use memory::{Counted, MemoryBudget, Share};
 pub use metrics::Metrics;
-pub use rope::Rope;
+pub use rope::{Rope, RopeReader};
 pub use server::{BindError, Ended, Server, Shell};
 pub use settings::{Bounds, Patience};
 pub use site::{Route, Site};

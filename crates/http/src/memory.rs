@@ -235,7 +235,7 @@ impl Body for Counted<Rope> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.bytes.len() == 0
+        self.bytes.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {

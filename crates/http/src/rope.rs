@@ -2,6 +2,9 @@
 //! that the allocator cannot reuse.
 
 use std::collections::VecDeque;
+use std::io::{self, BufRead, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Size of a piece.
 const PIECE_BYTES: usize = 1 << 16;
@@ -60,6 +63,52 @@ impl Rope {
     }
 }
 
+/// Reads a rope from its beginning; what was read is given back piece by piece.
+pub struct RopeReader {
+    rope: Rope,
+    piece: Vec<u8>,
+    /// Bytes of the piece that were read.
+    at: usize,
+    left: Arc<AtomicUsize>,
+}
+
+impl Rope {
+    /// A reader of these bytes.
+    pub fn into_reader(self) -> RopeReader {
+        let left = Arc::new(AtomicUsize::new(self.length));
+        RopeReader { rope: self, piece: Vec::new(), at: 0, left }
+    }
+}
+
+impl RopeReader {
+    /// The bytes that were not read yet, as they become fewer.
+    pub fn left(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.left)
+    }
+}
+
+impl BufRead for RopeReader {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.at == self.piece.len() {
+            (self.piece, self.at) = (self.rope.pop().unwrap_or_default(), 0);
+        }
+        Ok(&self.piece[self.at..])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.at += count;
+        self.left.fetch_sub(count, Ordering::Relaxed);
+    }
+}
+
+impl Read for RopeReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +127,20 @@ mod tests {
         let first = rope.pop().unwrap();
         assert_eq!(rope.len(), all.len() - first.len());
         assert!([first, rope.into_vec()].concat() == all);
+    }
+
+    #[test]
+    fn a_reader_gives_what_was_pushed_and_counts_what_is_left() {
+        let mut rope = Rope::default();
+        let all: Vec<u8> = (0..3 * PIECE_BYTES + 7).map(|byte| (byte % 251) as u8).collect();
+        rope.push(&all);
+        let mut reader = rope.into_reader();
+        let left = reader.left();
+        let mut first = vec![0; PIECE_BYTES + 1];
+        reader.read_exact(&mut first).unwrap();
+        assert_eq!(left.load(Ordering::Relaxed), all.len() - first.len());
+        let mut rest = Vec::new();
+        reader.read_to_end(&mut rest).unwrap();
+        assert!([first, rest].concat() == all && left.load(Ordering::Relaxed) == 0);
     }
 }

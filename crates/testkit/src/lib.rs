@@ -1,10 +1,11 @@
-//! Helpers for tests only: golden cases, random data, comparisons, finite differences, programs from outside.
+//! Helpers for tests only: golden cases, random data, comparisons, finite differences, an HTTP client, programs from outside.
 //!
 //! A dev-dependency of the other crates and of nothing else; it uses none of them, so that it can
 //! serve the lowest. Everything here panics on failure, as a test wants it.
 
 mod corpora;
 mod golden;
+pub mod http;
 mod numeric;
 pub mod outside;
 mod rng;

@@ -1,5 +1,7 @@
 //! `kokanee serve`: the model behind HTTP, as SageMaker's inference container or for people.
 
+mod ready_file;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -13,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::filter::LevelFilter;
 
+use self::ready_file::ReadyFile;
 use super::model::{LoadOptions, load};
 use super::search_options::SearchOptions;
 
@@ -30,6 +33,8 @@ Examples:
       the same, with job/ in place of /opt/ml
   kokanee serve --model model
       http://127.0.0.1:8080/ is a page to try it
+  kokanee serve --model model --port 0 --ready-file ready.json
+      for another program: the file appears when requests are answered, with address, port and pid
   curl -s localhost:8080/invocations -H 'Content-Type: application/json' \\
       -d '{\"instances\": [{\"data\": \"ein hund läuft\"}]}'
 
@@ -50,9 +55,12 @@ pub(crate) struct ServeArgs {
     /// Address to listen on, or a name of this machine such as localhost [default: 127.0.0.1 with --model, 0.0.0.0 as a container]
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
-    /// Port to listen on; 0 for any free one, which the log names
+    /// Port to listen on; 0 for any free one, which the log and --ready-file name
     #[arg(long, value_name = "N", default_value_t = 8080)]
     port: u16,
+    /// Write address, port and process id to this file, as JSON, once requests are answered; it is removed at the end
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
     /// What stands before the paths: with /mt, requests go to /mt/invocations
     #[arg(long, value_name = "/PATH", value_parser = url_prefix, default_value = "", hide_default_value = true)]
     url_prefix: String,
@@ -88,6 +96,7 @@ enum LogForm {
 pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     start_log(args.log)?;
     let model = args.model()?;
+    args.ready_file.as_deref().map(ReadyFile::check).transpose()?;
     let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let mut settings =
         ServerSettings::from_environment(variable).context("the environment cannot be used")?;
@@ -134,8 +143,15 @@ impl ServeArgs {
             }
         };
         let load = move || load(&model, &options, |note| tracing::warn!("{note}")).map_err(LoadError::from);
-        let endpoint = Endpoint { settings, metrics: kokanee_endpoint::metrics(), load, ready: || Ok(()) };
-        Ok(endpoint.run(server, stop).await?)
+        let (address, mut written) = (server.address(), None);
+        let ready = || {
+            written = self.ready_file.as_deref().map(|path| ReadyFile::write(path, address)).transpose()?;
+            Ok(())
+        };
+        let endpoint = Endpoint { settings, metrics: kokanee_endpoint::metrics(), load, ready };
+        let ended = endpoint.run(server, stop).await;
+        drop(written);
+        Ok(ended?)
     }
 
     /// Where the model lies.

@@ -273,6 +273,31 @@ fn a_signal_ends_it_well() {
 }
 
 #[test]
+fn a_ready_file_tells_where_it_listens_as_long_as_it_does() {
+    let work = Workplace::new();
+    let path = work.path("ready.json");
+    let line = format!("--model {} --ready-file {}", model(), path.display());
+    let read = || std::fs::read_to_string(&path).ok();
+    // That of a run that was killed is replaced.
+    std::fs::write(&path, "{\"pid\": 1}").unwrap();
+    let served = Served::ready(&work, &line, &[]);
+    let file: Value = serde_json::from_str(&read().unwrap()).unwrap();
+    assert_eq!(file["address"], served.address.as_str());
+    assert_eq!(format!("127.0.0.1:{}", file["port"]), served.address);
+    assert_eq!(file["pid"], served.child.id());
+    served.signal("-TERM");
+    assert_eq!((served.ended(), read()), (Some(0), None));
+    // What another process has written is not ours.
+    let served = Served::ready(&work, &line, &[]);
+    std::fs::write(&path, "another").unwrap();
+    served.signal("-TERM");
+    assert_eq!((served.ended(), read().as_deref()), (Some(0), Some("another")));
+    // A file that cannot be written is refused before the model is loaded.
+    let nowhere = format!("serve --port 0 --model {} --ready-file no/ready.json", model());
+    work.run(&nowhere).refused(&["--ready-file no/ready.json: there is no folder no"]);
+}
+
+#[test]
 fn a_second_signal_does_not_wait() {
     let served = Served::ready(&Workplace::new(), &format!("--model {}", model()), &[]);
     let _waits = served.send("POST", "/invocations", "text/plain", "a");

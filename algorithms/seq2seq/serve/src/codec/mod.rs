@@ -1,7 +1,6 @@
 //! Request bodies to instances, answers to response bodies: one table of content types.
 
 mod configuration;
-mod foreign;
 mod form;
 mod json;
 mod json_lines;
@@ -13,6 +12,7 @@ mod text;
 
 use std::fmt;
 
+use kokanee_endpoint::Head;
 use kokanee_http::{Rope, ServeError};
 use serde_json::Value;
 
@@ -20,7 +20,6 @@ pub use configuration::{Configuration, KEYS as CONFIGURATION_KEYS, MAX_BEAM_SIZE
 pub use form::Form;
 pub(crate) use form::MEDIA_TYPES;
 
-use self::foreign::Head;
 use crate::answered::Answered;
 
 /// The longest line, or record, of a request, in bytes.
@@ -204,7 +203,7 @@ impl Reader {
         if self.has_ended && self.head.is_empty() {
             return Err(empty(self.form));
         }
-        self.head.check(self.form)?;
+        self.head.check(self.form != Form::RecordIo)?;
         let placed = match &mut self.kind {
             Kind::Json(reader) => reader.read(),
             Kind::JsonLines(reader) => reader.read(),
@@ -255,7 +254,7 @@ impl Reader {
         if let Kind::Json(json) = &mut reader.kind
             && !body.is_empty()
         {
-            reader.head.check(Form::Json)?;
+            reader.head.check(true)?;
             json.take_whole(body)?;
         }
         reader.gather([])

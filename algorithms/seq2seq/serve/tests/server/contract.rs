@@ -5,10 +5,10 @@ use kokanee_formats::record::value::Value as Kind;
 use kokanee_formats::record::{Int32Tensor, Value};
 use kokanee_formats::recordio::{RecordReader, RecordWriter};
 use kokanee_seq2seq_data::{SequencePair, TargetRule, Vocabulary};
+use kokanee_testkit::http::send;
 use prost::Message as _;
 use serde_json::{Value as Json, json};
 
-use crate::http::send;
 use crate::workplace::{Running, model, sentence};
 
 const RECORDIO: &str = "application/x-recordio-protobuf";
@@ -42,7 +42,7 @@ fn targets(body: &[u8]) -> Vec<Vec<u32>> {
         .collect()
 }
 
-fn predictions(answer: &crate::http::Answer) -> Vec<Json> {
+fn predictions(answer: &kokanee_testkit::http::Answer) -> Vec<Json> {
     answer.json()["predictions"].as_array().expect("predictions").clone()
 }
 
@@ -160,7 +160,8 @@ fn types_of_body_and_answer_may_differ() {
     }
     // Without a type, a body is taken for JSON.
     let (_, body) = &bodies[1];
-    crate::http::send(server.address, "POST", "/invocations", &[("X-Amzn-Unknown", "1")], body).ok();
+    kokanee_testkit::http::send(server.address, "POST", "/invocations", &[("X-Amzn-Unknown", "1")], body)
+        .ok();
 }
 
 #[test]
@@ -306,7 +307,7 @@ fn the_page_answers_without_scripts_and_escapes() {
     assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
     let form = [("Content-Type", "application/x-www-form-urlencoded")];
     let body = b"text=a1+%3Cscript%3Ealert%281%29%3C%2Fscript%3E+a2&nbest=2";
-    let page = crate::http::send(server.address, "POST", "/", &form, body).ok();
+    let page = kokanee_testkit::http::send(server.address, "POST", "/", &form, body).ok();
     let text = page.text();
     assert!(!text.contains("<script") && text.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{text}");
     let corner = "<tr><td></td>";
@@ -316,7 +317,7 @@ fn the_page_answers_without_scripts_and_escapes() {
         rows > 0 && text.matches("<td style=").count() == 3 * rows,
         "a row for each word, three columns: {text}"
     );
-    let page = crate::http::send(server.address, "POST", "/", &form, b"text=a1&nbest=99");
+    let page = kokanee_testkit::http::send(server.address, "POST", "/", &form, b"text=a1&nbest=99");
     assert!(page.status == 400 && page.text().contains("from 1 to 64"), "{page:?}");
 }
 
@@ -337,7 +338,7 @@ fn paths_may_stand_below_a_prefix() {
 #[test]
 fn a_connection_serves_request_after_request() {
     let server = Running::new();
-    let mut stream = crate::http::connect(server.address);
+    let mut stream = kokanee_testkit::http::connect(server.address);
     let keep =
         "POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\na1";
     let last = "GET /ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";

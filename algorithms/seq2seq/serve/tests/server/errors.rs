@@ -2,10 +2,10 @@
 
 use kokanee_endpoint::ServerSettings;
 use kokanee_seq2seq_serve::ServiceSettings;
+use kokanee_testkit::http::send;
 use serde_json::json;
 
 use crate::contract::records;
-use crate::http::send;
 use crate::workplace::{Running, sentence};
 
 const RECORDIO: &str = "application/x-recordio-protobuf";
@@ -137,14 +137,14 @@ fn paths_methods_types_and_sizes() {
     let chunk = format!("{:x}\r\n", large.len());
     let body = [chunk.as_bytes(), &large, b"\r\n0\r\n\r\n"].concat();
     let head = "POST /invocations HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let mut stream = crate::http::connect(server.address);
+    let mut stream = kokanee_testkit::http::connect(server.address);
     std::io::Write::write_all(&mut stream, &[head.as_bytes(), &body].concat()).unwrap();
-    crate::http::read(&mut stream).unwrap().refused(413, &["1048576 bytes"]);
+    kokanee_testkit::http::read(&mut stream).unwrap().refused(413, &["1048576 bytes"]);
     // Who asks before sending a body is told that it need not.
-    let mut stream = crate::http::connect(server.address);
+    let mut stream = kokanee_testkit::http::connect(server.address);
     let head = "POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 9999999\r\nExpect: 100-continue\r\n\r\n";
     std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
-    crate::http::read(&mut stream).unwrap().refused(413, &["1048576 bytes"]);
+    kokanee_testkit::http::read(&mut stream).unwrap().refused(413, &["1048576 bytes"]);
     // What fits is answered.
     server.post("text/plain", "", vec![b'\n'; 1000]).ok();
 }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use kokanee_endpoint::ServerSettings;
 use kokanee_http::{Bounds, Ended, Patience};
 use kokanee_seq2seq_serve::ServiceSettings;
+use kokanee_testkit::http::{bytes, connect, read, send};
 use serde_json::json;
 
-use crate::http::{bytes, connect, read, send};
 use crate::workplace::{Running, model, sentence};
 
 /// A body that keeps the decoder busy for a while.

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use kokanee_endpoint::ServerSettings;
 use kokanee_seq2seq_serve::ServiceSettings;
+use kokanee_testkit::http::{connect, read};
 use serde_json::json;
 
-use crate::http::{connect, read};
 use crate::workplace::{Running, sentence};
 
 const MIB: usize = 1 << 20;

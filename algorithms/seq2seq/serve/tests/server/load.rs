@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use kokanee_endpoint::ServerSettings;
 use kokanee_seq2seq_serve::ServiceSettings;
+use kokanee_testkit::http::{bytes, connect};
 use serde_json::json;
 
-use crate::http::{bytes, connect};
 use crate::workplace::{Running, sentence};
 
 fn long(words: usize) -> String {

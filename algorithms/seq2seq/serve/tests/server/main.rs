@@ -4,7 +4,6 @@ mod bad_clients;
 mod contract;
 mod errors;
 mod guarantee;
-mod http;
 mod life;
 mod limits;
 mod load;

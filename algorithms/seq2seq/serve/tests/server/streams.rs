@@ -5,10 +5,10 @@ use std::net::TcpStream;
 
 use kokanee_endpoint::ServerSettings;
 use kokanee_seq2seq_serve::ServiceSettings;
+use kokanee_testkit::http::{connect, read};
 use serde_json::json;
 
 use crate::contract::records;
-use crate::http::{connect, read};
 use crate::workplace::{Running, sentence};
 
 fn unlimited() -> Running {

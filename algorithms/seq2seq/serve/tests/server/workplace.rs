@@ -17,9 +17,8 @@ use kokanee_seq2seq_data::{Vocabulary, VocabularyLimits};
 use kokanee_seq2seq_nn::artifact::{Artifact, LengthStatistics, Metadata};
 use kokanee_seq2seq_nn::{Model, ModelConfig};
 use kokanee_seq2seq_serve::{Service, ServiceSettings, Translator};
+use kokanee_testkit::http::{Answer, send};
 use tokio::sync::watch;
-
-use crate::http::{Answer, send};
 
 /// Words of either language beside the special symbols: `a0` to `a24` and `b0` to `b24`.
 const WORDS: usize = 25;

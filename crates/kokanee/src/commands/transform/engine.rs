@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
+use kokanee_endpoint::tabular::REFUSED;
 use kokanee_endpoint::{Backend, answer_type, body_type, invoke_blocking};
 use kokanee_http::{Code, ServeError};
 use kokanee_transform::InvokeError;
@@ -83,7 +84,7 @@ fn told(error: &ServeError, said: Option<&str>) -> InvokeError {
         Code::Unavailable => {
             "the decoder failed too often to go on: a bug in Kokanee; please report it".to_owned()
         }
-        _ => without_place(error).to_owned(),
+        _ => without_place(error),
     };
     if error.code == Code::PayloadTooLarge {
         message.push_str(": --batch-strategy SingleRecord, or a smaller --max-payload-mb");
@@ -94,12 +95,17 @@ fn told(error: &ServeError, said: Option<&str>) -> InvokeError {
     InvokeError { record: record(error), is_internal, message }
 }
 
-/// The message without the place in the request: the job names the place in the file.
-fn without_place(error: &ServeError) -> &str {
+/// The message without the place in the request: the job names the place in the file. It may stand behind words that models of rows
+/// begin with.
+fn without_place(error: &ServeError) -> String {
     let places = ["line ", "record ", "instances["];
-    match error.message.split_once(": ") {
-        Some((place, rest)) if places.iter().any(|word| place.starts_with(word)) => rest,
-        _ => &error.message,
+    let (words, told) = match error.message.strip_prefix(REFUSED) {
+        Some(rest) => (REFUSED, rest),
+        None => ("", error.message.as_str()),
+    };
+    match told.split_once(": ") {
+        Some((place, rest)) if places.iter().any(|word| place.starts_with(word)) => format!("{words}{rest}"),
+        _ => error.message.clone(),
     }
 }
 
@@ -185,6 +191,9 @@ mod tests {
             assert!(!["server", "log", "details"].iter().any(|word| told.message.contains(word)));
         };
         check(Code::BadRequest, "line 3: no", "no", false);
+        let refused = "unable to evaluate payload provided: ";
+        check(Code::BadRequest, &format!("{refused}line 3: no: x"), &format!("{refused}no: x"), false);
+        check(Code::BadRequest, &format!("{refused}no"), &format!("{refused}no"), false);
         check(Code::Internal, "it failed", "it failed (panicked at decoding.rs:1:2: a bad thing)", true);
         let failed = "the decoder failed too often to go on: a bug in Kokanee; please report it (panicked at decoding.rs:1:2: a bad thing)";
         check(Code::Unavailable, "the server is about to end", failed, true);

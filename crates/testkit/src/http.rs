@@ -11,32 +11,39 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An answer.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
+pub struct Answer {
+    /// Status.
+    pub status: u16,
+    /// Status line and headers.
+    pub head: String,
+    /// The body, put together where it came in chunks.
+    pub body: Vec<u8>,
     /// Whether the body came to its proper end.
-    pub(crate) is_whole: bool,
+    pub is_whole: bool,
 }
 
 impl Answer {
+    /// It is a whole answer of status 200.
     #[track_caller]
-    pub(crate) fn ok(self) -> Self {
+    pub fn ok(self) -> Self {
         assert_eq!(self.status, 200, "{}", self.text());
         assert!(self.is_whole, "{self:?}");
         self
     }
 
-    pub(crate) fn text(&self) -> String {
+    /// The body as text.
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
+    /// The body as JSON.
     #[track_caller]
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.head
             .lines()
             .filter_map(|line| line.split_once(':'))
@@ -45,7 +52,7 @@ impl Answer {
 
     /// It is an error of this status, and its message and details hold all these parts.
     #[track_caller]
-    pub(crate) fn refused(self, status: u16, parts: &[&str]) -> Self {
+    pub fn refused(self, status: u16, parts: &[&str]) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
         assert_eq!(self.header("content-type"), Some("application/json"));
         let error = &self.json()["error"];
@@ -57,14 +64,15 @@ impl Answer {
     }
 }
 
-pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+/// A connection to a server.
+pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("connects");
     stream.set_read_timeout(Some(PATIENCE)).expect("takes a timeout");
     stream
 }
 
 /// The bytes of a request.
-pub(crate) fn bytes(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+pub fn bytes(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
@@ -76,20 +84,14 @@ pub(crate) fn bytes(method: &str, path: &str, headers: &[(&str, &str)], body: &[
 }
 
 /// Sends a request and reads the answer.
-pub(crate) fn send(
-    address: SocketAddr,
-    method: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &[u8],
-) -> Answer {
+pub fn send(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut stream = connect(address);
     stream.write_all(&bytes(method, path, headers, body)).expect("takes the request");
     read(&mut stream).expect("an answer")
 }
 
 /// Reads an answer to the end of the connection; none where the connection ends without one.
-pub(crate) fn read(stream: &mut TcpStream) -> Option<Answer> {
+pub fn read(stream: &mut TcpStream) -> Option<Answer> {
     let mut all = Vec::new();
     // A connection that is reset may have brought an answer before.
     let _ = stream.read_to_end(&mut all);

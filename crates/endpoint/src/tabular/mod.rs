@@ -1,0 +1,156 @@
+//! The adapter for models that answer rows of numbers: what a dozen of SageMaker's algorithms share.
+//!
+//! A [`Predictor`] takes rows and gives columns. [`Tabular`] reads rows from CSV, JSON, JSON lines and RecordIO, hands them to it in
+//! blocks on a bounded number of threads, and writes the answers in the form that was asked for. Everything on the way is counted in
+//! one budget of memory. A request is answered as a whole or not at all.
+
+mod answers;
+mod json;
+mod predictor;
+mod requests;
+mod work;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kokanee_contract::MediaType;
+use kokanee_http::{Code, Columns as LogColumns, MemoryBudget, ServeError, columns};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
+use tokio::sync::Semaphore;
+
+pub use self::predictor::{AnswerOptions, Columns, Key, PredictError, Predictor};
+pub use self::requests::REFUSED;
+use self::work::Work;
+use crate::app::ended;
+use crate::backend::{Backend, Body, BoxFuture, Call, Reply};
+use crate::config::MEGABYTE;
+
+/// The largest body where nobody has set `MaxPayloadInMB`. The service itself sends 6 MB at most, which is what batch transform is
+/// told; other clients may send more. The budget of [`ServerSettings::memory_bytes`](crate::ServerSettings::memory_bytes) has room for
+/// one such body, its rows and its answers within the half that one request may have.
+pub const DEFAULT_TABULAR_BODY_BYTES: usize = 64 * MEGABYTE;
+
+/// What requests count.
+static COLUMNS: LogColumns = columns![instances];
+/// The index of the only counter.
+const INSTANCES: usize = 0;
+
+/// A predictor as a backend.
+pub struct Tabular<P> {
+    predictor: Arc<P>,
+    budget: Arc<MemoryBudget>,
+    /// Places for blocks that are being read and predicted: as many as there are cores, so that connections and pings are served
+    /// beside them.
+    places: Arc<Semaphore>,
+    instances: Counter,
+}
+
+impl<P: Predictor> Tabular<P> {
+    /// A backend whose requests take at most `memory_bytes` together.
+    pub fn new(predictor: P, memory_bytes: usize) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            predictor: Arc::new(predictor),
+            budget: MemoryBudget::new(memory_bytes),
+            places: Arc::new(Semaphore::new(cores)),
+            instances: Counter::default(),
+        }
+    }
+
+    async fn answer(&self, call: Call) -> Result<Reply, ServeError> {
+        let Call { from, to, body, deadline, counters } = call;
+        let body = match body {
+            Body::Whole(body) => body,
+            Body::Streamed { incoming, share } => incoming.whole(self.default_body_bytes(), share).await?,
+        };
+        let mut work = Work::begin(&self.predictor, &from, to, body).await?;
+        loop {
+            work.reserve().await?;
+            // Without a deadline the thread is the caller's own.
+            let is_done = if deadline.is_none() {
+                work.step()?
+            } else {
+                // Never closed.
+                let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| ended())?;
+                // Whoever left does not take the memory along: the thread still holds it.
+                let stepping = tokio::task::spawn_blocking(move || {
+                    let is_done = work.step();
+                    drop(place);
+                    (work, is_done)
+                });
+                match stepping.await {
+                    Ok((stepped, is_done)) => {
+                        work = stepped;
+                        is_done?
+                    }
+                    Err(error) => match error.try_into_panic() {
+                        Ok(panic) => std::panic::resume_unwind(panic),
+                        Err(_) => return Err(ended()),
+                    },
+                }
+            };
+            if is_done {
+                break;
+            }
+        }
+        let (answer, instances) = work.finish().await?;
+        counters.add(INSTANCES, instances);
+        self.instances.inc_by(instances);
+        Ok(Reply::Whole(answer))
+    }
+}
+
+impl<P: Predictor> Backend for Tabular<P> {
+    fn accepts(&self) -> &[MediaType] {
+        &requests::ACCEPTS
+    }
+
+    fn answers(&self) -> &[MediaType] {
+        &answers::ANSWERS
+    }
+
+    fn budget(&self) -> &Arc<MemoryBudget> {
+        &self.budget
+    }
+
+    fn default_type(&self, head: &[u8]) -> MediaType {
+        requests::guess(head)
+    }
+
+    /// CSV is answered by JSON, as the real containers do.
+    fn own_answer(&self, body: MediaType) -> MediaType {
+        if body == MediaType::Csv { MediaType::Json } else { body }
+    }
+
+    fn default_body_bytes(&self) -> usize {
+        DEFAULT_TABULAR_BODY_BYTES
+    }
+
+    fn columns(&self) -> &'static LogColumns {
+        &COLUMNS
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register("instances", "Instances answered", self.instances.clone());
+    }
+
+    fn invoke(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<Reply, ServeError>> {
+        Box::pin(async move {
+            match call.deadline {
+                None => self.answer(call).await,
+                Some(limit) => tokio::time::timeout(limit, self.answer(call))
+                    .await
+                    .unwrap_or_else(|_| Err(too_late(limit))),
+            }
+        })
+    }
+}
+
+fn too_late(limit: Duration) -> ServeError {
+    let seconds = limit.as_secs();
+    let message = format!(
+        "not all instances were answered within {seconds} s, so none is given; send fewer at a time, or use batch transform"
+    );
+    ServeError::new(Code::DeadlineExceeded, message).with("deadline_seconds", seconds)
+}

@@ -1,0 +1,365 @@
+//! Bodies of requests to blocks of rows.
+
+use std::fmt;
+use std::io::BufRead as _;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use kokanee_contract::{ContentType, MediaType};
+use kokanee_formats::csv::{CsvError, CsvFormat, CsvReader, MAX_LINE_BYTES};
+use kokanee_formats::numeric::NumericRecord;
+use kokanee_formats::record::Record;
+use kokanee_formats::recordio::{FrameFault, MAGIC, RecordIoError, RecordReader};
+use kokanee_formats::rows::Rows;
+use kokanee_http::{Code, Rope, RopeReader, ServeError};
+use prost::Message as _;
+
+use super::json;
+use crate::head::Head;
+
+/// Types of bodies that are read, in the order in which errors name them.
+pub(super) const ACCEPTS: [MediaType; 4] =
+    [MediaType::Json, MediaType::JsonLines, MediaType::Csv, MediaType::RecordIo];
+
+/// The words with which the real containers refuse a body.
+pub const REFUSED: &str = "unable to evaluate payload provided: ";
+/// What a line or a record may have beside its values: names, identifiers, labels.
+const ITEM_MARGIN_BYTES: usize = 1 << 20;
+/// Bytes of lines or records after which a block has enough of them.
+const BLOCK_BYTES: usize = 4 << 20;
+/// What a byte of a record may become while it is decoded, an empty entry of a map being the worst.
+const DECODED_BYTES: usize = 32;
+/// What a row takes beside its values.
+const ROW_BYTES: usize = 64;
+/// The shortest row of any form that has one: an empty frame.
+const LEAST_ROW_BYTES: usize = 8;
+
+/// A block of rows, and what their answers repeat of them.
+pub(super) struct Block {
+    pub(super) rows: Rows,
+    /// One for each row of RecordIO; none otherwise.
+    pub(super) echoes: Vec<Echo>,
+    /// The place of the first row.
+    pub(super) first: u64,
+}
+
+/// What the answer to a record repeats.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Echo {
+    pub(super) uid: Option<String>,
+    pub(super) metadata: Option<String>,
+}
+
+/// Reads a body block by block.
+pub(super) struct Requests {
+    source: Source,
+    width: usize,
+    /// Bytes that were not read yet.
+    left: Arc<AtomicUsize>,
+    /// Rows given.
+    given: u64,
+}
+
+enum Source {
+    Csv {
+        reader: CsvReader<RopeReader>,
+        labels: Vec<f32>,
+    },
+    RecordIo(RecordReader<RopeReader>),
+    Lines {
+        reader: RopeReader,
+        line: u64,
+        buffer: Vec<u8>,
+    },
+    /// All rows of an object, and the next to be given.
+    Object {
+        rows: Rows,
+        next: usize,
+    },
+}
+
+impl Requests {
+    /// The types of [`ACCEPTS`] only.
+    ///
+    /// # Errors
+    /// When the body is not what its type says. Of JSON, all of it is read.
+    pub(super) fn new(
+        content: &ContentType,
+        body: Rope,
+        width: usize,
+    ) -> Result<(Self, Option<serde_json::Value>), ServeError> {
+        let mut head = Head::default();
+        body.pieces().take(1).for_each(|piece| head.push(piece));
+        head.check(content.media != MediaType::RecordIo)?;
+        let mut configuration = None;
+        let reader = body.into_reader();
+        let left = reader.left();
+        let source = match content.media {
+            MediaType::Csv => {
+                let format = CsvFormat { label_size: label_size(content)?, width: Some(width) };
+                Source::Csv { reader: CsvReader::new(reader, Path::new("body"), format), labels: Vec::new() }
+            }
+            MediaType::RecordIo => Source::RecordIo(RecordReader::new(reader, "body")),
+            MediaType::JsonLines => Source::Lines { reader, line: 0, buffer: Vec::new() },
+            MediaType::Json => {
+                let mut whole = Vec::with_capacity(left.load(Ordering::Relaxed));
+                let mut reader = reader;
+                // Reading memory cannot fail.
+                let _ = reader.read_to_end(&mut whole);
+                let object = json::read_object(&whole, width).map_err(|fault| fault.refused())?;
+                configuration = object.configuration;
+                Source::Object { rows: object.rows, next: 0 }
+            }
+            MediaType::Libsvm | MediaType::Text | MediaType::Model => {
+                let message = format!("{} is not read here", content.media);
+                return Err(ServeError::new(Code::UnsupportedMediaType, message));
+            }
+        };
+        Ok((Self { source, width, left, given: 0 }, configuration))
+    }
+
+    /// Bytes of memory that reading such a body into its rows takes at once, before the first block; `body` is all of it.
+    pub(super) fn opening_bytes(content: &ContentType, body: &Rope, width: usize) -> usize {
+        if content.media != MediaType::Json {
+            return 0;
+        }
+        let mut signs = [0_usize; 2];
+        for piece in body.pieces() {
+            signs[0] += piece.iter().filter(|&&byte| byte == b',').count();
+            signs[1] += piece.iter().filter(|&&byte| byte == b'[').count();
+        }
+        let [commas, brackets] = signs;
+        // Every value but the last of a row, and every key, is followed by a comma, and every row has an array. Vectors grow by
+        // doubling, while their old selves are still there.
+        3 * (size_of::<f32>() * (commas + brackets) + ROW_BYTES / 2 * brackets) + 2 * size_of::<f32>() * width
+    }
+
+    /// Rows that a block may have.
+    pub(super) fn most_rows(&self, most: usize) -> usize {
+        match &self.source {
+            Source::Object { rows, next } => most.min(rows.len() - next),
+            Source::Csv { .. } => most.min(self.unread() / (2 * self.width.max(1)) + 1),
+            Source::RecordIo(_) | Source::Lines { .. } => most.min(self.unread() / LEAST_ROW_BYTES + 1),
+        }
+    }
+
+    /// Bytes of memory that reading a block of so many rows takes.
+    pub(super) fn block_bytes(&self, rows: usize) -> usize {
+        let unread = self.unread();
+        let values = size_of::<f32>() * (rows * self.width);
+        let read = match &self.source {
+            Source::Object { .. } => 0,
+            Source::Csv { .. } => 3 * unread.min(MAX_LINE_BYTES),
+            Source::Lines { .. } => 8 * unread.min(self.most_item_bytes()),
+            // What is repeated of records is not longer than they are.
+            Source::RecordIo(_) => {
+                DECODED_BYTES * unread.min(ITEM_MARGIN_BYTES)
+                    + 4 * unread.min(BLOCK_BYTES + self.most_item_bytes())
+            }
+        };
+        2 * values.min(2 * size_of::<f32>() * unread.max(self.width)) + rows * ROW_BYTES + read
+    }
+
+    /// Bytes of the body, or of what it became, that are held between blocks.
+    pub(super) fn held_bytes(&self) -> usize {
+        let object = match &self.source {
+            Source::Object { rows, .. } => rows.len() * (ROW_BYTES + size_of::<f32>() * self.width),
+            _ => 0,
+        };
+        self.unread() + object
+    }
+
+    /// The next rows, at most `most`; none at the end.
+    ///
+    /// # Errors
+    /// 400, naming the place of what is no row of the model's width.
+    pub(super) fn read(&mut self, most: usize) -> Result<Block, ServeError> {
+        let mut block = Block { rows: Rows::new(self.width), echoes: Vec::new(), first: self.given };
+        let (width, item_bytes) = (self.width, self.most_item_bytes());
+        let (left, before) = (Arc::clone(&self.left), self.unread());
+        let has_enough = |rows: &Rows| {
+            rows.len() == most || (!rows.is_empty() && before - left.load(Ordering::Relaxed) >= BLOCK_BYTES)
+        };
+        match &mut self.source {
+            Source::Csv { reader, labels } => {
+                reader.read(&mut block.rows, labels, most).map_err(csv_refused)?;
+                labels.clear();
+            }
+            Source::RecordIo(reader) => {
+                while !has_enough(&block.rows)
+                    && let Some(raw) = reader.read_record().map_err(frame_refused)?
+                {
+                    let place = Place::Record { number: raw.number, byte: raw.offset };
+                    if raw.payload.len() > item_bytes {
+                        let bytes = raw.payload.len();
+                        return Err(place.refused(format!(
+                            "{bytes} bytes; expected at most {item_bytes} for {width} features"
+                        )));
+                    }
+                    block.echoes.push(take_record(&raw.payload, place, &mut block.rows)?);
+                }
+            }
+            Source::Lines { reader, line, buffer } => {
+                while !has_enough(&block.rows) && next_line(reader, line, buffer, item_bytes)? {
+                    let text = match *line {
+                        1 => buffer.strip_prefix(b"\xef\xbb\xbf").unwrap_or(buffer),
+                        _ => buffer,
+                    };
+                    if !text.trim_ascii().is_empty() {
+                        json::read_line(text, &mut block.rows)
+                            .map_err(|fault| Place::Line(*line).refused(fault))?;
+                    }
+                }
+            }
+            Source::Object { rows, next } => {
+                let end = rows.len().min(*next + most);
+                for index in *next..end {
+                    copy_row(rows, index, &mut block.rows);
+                }
+                *next = end;
+            }
+        }
+        self.given += block.rows.len() as u64;
+        Ok(block)
+    }
+
+    fn unread(&self) -> usize {
+        self.left.load(Ordering::Relaxed)
+    }
+
+    fn most_item_bytes(&self) -> usize {
+        // Ten bytes for a key, eight for a value, and their like in labels.
+        ITEM_MARGIN_BYTES + 32 * self.width
+    }
+}
+
+/// The type of a body that does not say it, by its first bytes.
+pub(super) fn guess(head: &[u8]) -> MediaType {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let has = |word: &[u8]| head.windows(word.len()).any(|window| window == word);
+    match head.trim_ascii_start() {
+        _ if head.starts_with(&MAGIC.to_le_bytes()) => MediaType::RecordIo,
+        [b'{', ..] if has(b"\"instances\"") => MediaType::Json,
+        [b'{', ..] if has(b"\"features\"") || has(b"\"data\"") => MediaType::JsonLines,
+        [b'{', ..] => MediaType::Json,
+        [b'[', ..] => MediaType::JsonLines,
+        _ => MediaType::Csv,
+    }
+}
+
+/// Where in a body something stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// Index in `instances`, from 0.
+    Instance(u64),
+    /// Line, from 1.
+    Line(u64),
+    /// Record from 1, and where it begins in the body.
+    Record { number: u64, byte: u64 },
+}
+
+impl Place {
+    /// A 400 about this place.
+    pub(super) fn refused(self, problem: impl fmt::Display) -> ServeError {
+        let (named, error) = match self {
+            Place::Instance(index) => (format!("instances[{index}]: "), [("instance", index), ("", 0)]),
+            Place::Line(line) => (format!("line {line}: "), [("line", line), ("", 0)]),
+            Place::Record { number, byte } => {
+                let named = format!("record {number} at byte {byte} of the body: ");
+                (named, [("record", number), ("byte", byte)])
+            }
+        };
+        let details = error.into_iter().filter(|(name, _)| !name.is_empty());
+        details.fold(refused(format!("{named}{problem}")), |error, (name, value)| error.with(name, value))
+    }
+}
+
+/// A 400 in the real containers' words.
+pub(super) fn refused(problem: impl fmt::Display) -> ServeError {
+    ServeError::bad(format!("{REFUSED}{problem}"))
+}
+
+fn label_size(content: &ContentType) -> Result<usize, ServeError> {
+    let Some(text) = content.parameter("label_size") else { return Ok(0) };
+    text.trim().parse().ok().filter(|&size| size <= MAX_LINE_BYTES).ok_or_else(|| {
+        let shown: String = text.chars().take(40).collect();
+        let message = format!(
+            "Content-Type label_size={shown:?}: expected how many columns in front are labels, such as 0"
+        );
+        ServeError::new(Code::UnsupportedMediaType, message)
+    })
+}
+
+fn csv_refused(error: CsvError) -> ServeError {
+    match error {
+        CsvError::Line { line, fault, .. } => Place::Line(line).refused(fault),
+        other => refused(other),
+    }
+}
+
+fn frame_refused(error: RecordIoError) -> ServeError {
+    let RecordIoError::Frame { record, offset, fault, .. } = error else { return refused(error) };
+    let problem = match fault {
+        FrameFault::WrongMagic { .. } => {
+            "expected the RecordIO magic 0xced7230a (bytes 0a 23 d7 ce); the body is not RecordIO, or what lies before this place is \
+             damaged"
+                .to_owned()
+        }
+        FrameFault::Truncated { part, expected, got } => {
+            format!("its {part} is cut short: expected {expected} bytes, got {got}; the body is incomplete")
+        }
+        FrameFault::Unfinished { parts } => {
+            format!("the body ends after part {parts} of a divided record: expected a further part")
+        }
+        other => other.to_string(),
+    };
+    Place::Record { number: record, byte: offset }.refused(problem)
+}
+
+fn take_record(payload: &[u8], place: Place, rows: &mut Rows) -> Result<Echo, ServeError> {
+    let record = Record::decode(payload).map_err(|error| {
+        let bytes = payload.len();
+        place
+            .refused(format!("its {bytes} bytes are not an aialgs.data.Record in protobuf encoding: {error}"))
+    })?;
+    let width = rows.width();
+    let row = NumericRecord::from_record(&record, Some(width)).map_err(|fault| place.refused(fault))?;
+    if row.width != width {
+        let got = row.width;
+        let problem = format!("features[\"values\"] has {got} values, the model takes {width}");
+        return Err(place.refused(problem));
+    }
+    row.push_to(rows);
+    Ok(Echo { uid: record.uid, metadata: record.metadata })
+}
+
+/// Reads a line into the buffer; false at the end.
+fn next_line(
+    reader: &mut RopeReader,
+    line: &mut u64,
+    buffer: &mut Vec<u8>,
+    most: usize,
+) -> Result<bool, ServeError> {
+    buffer.clear();
+    let read = reader.take(most as u64 + 1).read_until(b'\n', buffer).map_err(refused)?;
+    if read == 0 {
+        return Ok(false);
+    }
+    *line += 1;
+    if read > most {
+        return Err(
+            Place::Line(*line).refused(format!("longer than {most} bytes; expected one instance per line"))
+        );
+    }
+    Ok(true)
+}
+
+fn copy_row(from: &Rows, index: usize, to: &mut Rows) {
+    use kokanee_formats::rows::Row;
+    match from.row(index) {
+        Row::Dense(values) => to.push_dense(values),
+        Row::Sparse(columns, values) => to.push_sparse(columns, values),
+    }
+}

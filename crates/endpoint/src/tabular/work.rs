@@ -1,0 +1,154 @@
+//! A request on its way: block after block is read, predicted and written.
+
+use std::sync::Arc;
+
+use kokanee_contract::{ContentType, MediaType};
+use kokanee_http::{Code, Counted, Rope, ServeError, Share};
+
+use super::answers::Writer;
+use super::predictor::{AnswerOptions, PredictError, Predictor};
+use super::requests::{Block, Place, Requests, refused};
+
+/// The most rows of a block. Where a block takes milliseconds, small requests find a place between those of large ones.
+const BLOCK_ROWS: usize = 4096;
+/// The most values of a block; a row may have more.
+const BLOCK_VALUES: usize = 1 << 20;
+
+/// A request that is being answered.
+pub(super) struct Work<P> {
+    predictor: Arc<P>,
+    options: AnswerOptions,
+    state: State,
+    share: Share,
+    answer: Rope,
+    instances: u64,
+}
+
+enum State {
+    /// Nothing was read yet.
+    Body {
+        from: ContentType,
+        to: MediaType,
+        bytes: Rope,
+        opening: usize,
+    },
+    Open {
+        requests: Requests,
+        writer: Writer,
+        block_rows: usize,
+    },
+}
+
+impl<P: Predictor> Work<P> {
+    /// A request whose body lies in memory.
+    pub(super) async fn begin(
+        predictor: &Arc<P>,
+        from: &ContentType,
+        to: ContentType,
+        body: Counted<Rope>,
+    ) -> Result<Self, ServeError> {
+        let Counted { bytes, share } = body;
+        let opening = Requests::opening_bytes(from, &bytes, predictor.width());
+        let options = AnswerOptions { parameters: to.parameters, configuration: None };
+        Ok(Self {
+            predictor: Arc::clone(predictor),
+            options,
+            state: State::Body { from: from.clone(), to: to.media, bytes, opening },
+            share,
+            answer: Rope::default(),
+            instances: 0,
+        })
+    }
+
+    /// Takes the memory that the next step needs.
+    pub(super) async fn reserve(&mut self) -> Result<(), ServeError> {
+        let bytes = match &self.state {
+            State::Body { bytes, opening, .. } => bytes.len() + opening,
+            State::Open { requests, writer, block_rows } => {
+                let rows = requests.most_rows(*block_rows);
+                // An answer is there as columns, as bytes, and as a part of all answers.
+                requests.held_bytes()
+                    + requests.block_bytes(rows)
+                    + self.answer.len()
+                    + 3 * rows * writer.row_bytes()
+            }
+        };
+        self.share.resize(bytes).await
+    }
+
+    /// Does the next step; true when there is none left.
+    pub(super) fn step(&mut self) -> Result<bool, ServeError> {
+        match &mut self.state {
+            State::Body { .. } => {
+                self.open()?;
+                Ok(false)
+            }
+            State::Open { requests, writer, block_rows } => {
+                let rows = requests.most_rows(*block_rows);
+                let block = requests.read(rows)?;
+                let count = block.rows.len();
+                let mut bytes = Vec::with_capacity(count * writer.row_bytes().min(1 << 10));
+                if count == 0 {
+                    writer.finish(&mut bytes);
+                    self.answer.push(&bytes);
+                    return Ok(true);
+                }
+                let columns = self.predictor.predict(&block.rows, &self.options);
+                let columns = columns.map_err(|error| told(error, &block))?;
+                if !writer.fits(&columns, count) {
+                    let lengths: Vec<usize> = columns.0.iter().map(Vec::len).collect();
+                    let message = format!("{count} rows were answered by columns of {lengths:?} values");
+                    return Err(ServeError::new(Code::Internal, message));
+                }
+                writer.write(&columns, &block.echoes, count, &mut bytes).map_err(|(index, key, value)| {
+                    place(&block, index).refused(format!(
+                        "its {key} is {value}, which is no finite number; scale the features"
+                    ))
+                })?;
+                self.answer.push(&bytes);
+                self.instances += count as u64;
+                Ok(false)
+            }
+        }
+    }
+
+    fn open(&mut self) -> Result<(), ServeError> {
+        let State::Body { from, to, bytes, .. } = &mut self.state else { return Ok(()) };
+        let (predictor, to) = (&self.predictor, *to);
+        let (requests, configuration) = Requests::new(from, std::mem::take(bytes), predictor.width())?;
+        self.options.configuration = configuration;
+        let keys = predictor.keys(&self.options).map_err(|error| match error {
+            PredictError::Internal(message) => ServeError::new(Code::Internal, message),
+            other => refused(other),
+        })?;
+        let answered = keys.iter().map(super::Key::values).sum::<usize>();
+        // A value of an answer takes four times the bytes of one of a request, or more.
+        let values = predictor.width().max(4 * answered).max(1);
+        let writer = Writer::new(to, predictor.container(), keys)
+            .ok_or_else(|| ServeError::new(Code::NotAcceptable, format!("{to} is not written here")))?;
+        let block_rows = (BLOCK_VALUES / values).clamp(1, BLOCK_ROWS);
+        self.state = State::Open { requests, writer, block_rows };
+        Ok(())
+    }
+
+    /// The answer, and how many instances it has.
+    pub(super) async fn finish(self) -> Result<(Counted<Rope>, u64), ServeError> {
+        let Self { answer, mut share, instances, .. } = self;
+        share.resize(answer.len()).await?;
+        Ok((Counted { bytes: answer, share }, instances))
+    }
+}
+
+/// A predictor's error, with the place of the row in the request.
+fn told(error: PredictError, block: &Block) -> ServeError {
+    match error {
+        PredictError::Options(message) => refused(message),
+        PredictError::Row { index, problem } => place(block, index).refused(problem),
+        PredictError::Internal(message) => ServeError::new(Code::Internal, message),
+    }
+}
+
+/// The place of a row.
+fn place(block: &Block, index: usize) -> Place {
+    Place::Instance(block.first + index as u64)
+}

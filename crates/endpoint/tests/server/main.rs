@@ -1,0 +1,7 @@
+//! The serving shell as clients see it: real HTTP over loopback, before a model that adds up its features.
+
+mod bad_clients;
+mod forms;
+mod limits;
+mod refusals;
+mod workplace;
