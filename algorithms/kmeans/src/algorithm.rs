@@ -6,7 +6,8 @@ use std::sync::Arc;
 use kokanee_algorithm::{Algorithm, AlgorithmError, Console, LoadOptions, OpenedModel, Report, TrainingJob};
 use kokanee_contract::AlgorithmContract;
 use kokanee_contract::algorithms::kmeans::CONTRACT;
-use kokanee_endpoint::{Backend, Tabular};
+use kokanee_endpoint::Backend;
+use kokanee_endpoint::tabular::{DEFAULT_TABULAR_BODY_BYTES, Tabular};
 use kokanee_kernels::Team;
 
 use crate::artifact::Artifact;
@@ -35,7 +36,7 @@ impl Algorithm for KMeans {
         let opened = open(model)?;
         let artifact = Artifact::read(opened.folder()).map_err(AlgorithmError::user)?;
         let clusters = Clusters::new(&artifact.model, start_team(options.threads)?);
-        Ok(Arc::new(Tabular::new(clusters, options.memory_bytes)))
+        Ok(Arc::new(Tabular::new(clusters, (options.memory_bytes)(DEFAULT_TABULAR_BODY_BYTES))))
     }
 
     fn files(&self, model: &Path) -> Result<Vec<PathBuf>, AlgorithmError> {

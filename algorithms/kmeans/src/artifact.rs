@@ -85,11 +85,15 @@ impl Artifact {
             return Err(not_centers(format!("its array has the shape {k} x {width}")));
         }
         if let Some(at) = centers.iter().position(|value| !value.is_finite()) {
-            return Err(not_centers(format!("value {} of centre {} is no finite number", at % width, at / width)));
+            return Err(not_centers(format!(
+                "value {} of centre {} is no finite number",
+                at % width,
+                at / width
+            )));
         }
-        let details = manifest.as_ref().and_then(|manifest| {
-            serde_json::from_value::<Details>(manifest.details.clone()).ok()
-        });
+        let details = manifest
+            .as_ref()
+            .and_then(|manifest| serde_json::from_value::<Details>(manifest.details.clone()).ok());
         let counts = details.map(|details| details.counts).filter(|counts| counts.len() == k);
         let model = Model::from_centers(width, centers, counts);
         Ok(Self { model, manifest, file })
@@ -97,9 +101,11 @@ impl Artifact {
 
     /// Writes a model, whole or not at all.
     pub(crate) fn save(model: &Model, mut manifest: Manifest, folder: &Path) -> Result<(), ArtifactError> {
-        let array = ArrayView { shape: &[model.k(), model.width()], values: ValuesView::F32(model.centers()) };
+        let array =
+            ArrayView { shape: &[model.k(), model.width()], values: ValuesView::F32(model.centers()) };
         let mut bytes = Vec::new();
-        mxnet::write(&mut bytes, &[array], &[]).map_err(FileError::io(&folder.join(MODEL_FILE), "write the file"))?;
+        mxnet::write(&mut bytes, &[array], &[])
+            .map_err(FileError::io(&folder.join(MODEL_FILE), "write the file"))?;
         manifest.details = serde_json::json!(Details { counts: model.counts().to_vec() });
         Ok(manifest.save(folder, &[(MODEL_FILE, &bytes)])?)
     }

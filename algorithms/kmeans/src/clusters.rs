@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use kokanee_endpoint::tabular::{AnswerOptions, Columns, PredictError, Predictor as Answers};
+use kokanee_endpoint::tabular::{AnswerOptions, Columns, Key, PredictError, Predictor as Answers};
 use kokanee_formats::rows::Rows;
 use kokanee_kernels::Team;
 
 use crate::model::{Model, Predictor};
+use crate::stream::Fault;
 
-const CLOSEST_CLUSTER: &str = "closest_cluster";
-const DISTANCE_TO_CLUSTER: &str = "distance_to_cluster";
+/// What an answer holds, in the real container's order.
+const KEYS: [Key; 2] = [Key::number("closest_cluster"), Key::number("distance_to_cluster")];
 
 /// A model that answers.
 pub(crate) struct Clusters {
@@ -29,17 +30,21 @@ impl Answers for Clusters {
         self.width
     }
 
-    fn container(&self) -> &'static str {
-        "predictions"
+    fn keys(&self, _: &AnswerOptions) -> Result<Vec<Key>, PredictError> {
+        Ok(KEYS.to_vec())
     }
 
     fn predict(&self, rows: &Rows, _: &AnswerOptions) -> Result<Columns, PredictError> {
-        let answers = self.predictor.answer(&self.team, rows).map_err(|fault| PredictError::of_row(fault.row(), fault))?;
-        let (clusters, distances) = answers
-            .iter()
-            // Below 2^24, so the number is exact.
-            .map(|answer| (answer.closest_cluster as f32, answer.distance_to_cluster))
-            .unzip();
-        Ok(Columns::default().numbers(CLOSEST_CLUSTER, clusters).numbers(DISTANCE_TO_CLUSTER, distances))
+        let answers = self.predictor.answer(&self.team, rows).map_err(|fault| match fault {
+            Fault::Overflow { row, column } => PredictError::Row {
+                index: row - 1,
+                problem: format!("squares overflow 32-bit floats; feature {column} is too large"),
+            },
+            other => PredictError::Internal(other.to_string()),
+        })?;
+        // Clusters are fewer than 2^24, so that their numbers are exact.
+        let (clusters, distances) =
+            answers.iter().map(|answer| (answer.closest_cluster as f32, answer.distance_to_cluster)).unzip();
+        Ok(Columns(vec![clusters, distances]))
     }
 }

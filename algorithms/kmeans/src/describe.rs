@@ -28,7 +28,10 @@ pub(crate) fn describe(shown: &Path, artifact: &Artifact, head: usize) -> Report
             report.line(format!("written by Kokanee {}", manifest.kokanee_version));
         }
         None => {
-            report.line(format!("{} was not written by Kokanee: sizes of clusters are not known", artifact.file));
+            report.line(format!(
+                "{} was not written by Kokanee: sizes of clusters are not known",
+                artifact.file
+            ));
         }
     }
     if artifact.file != MODEL_FILE {
@@ -52,7 +55,9 @@ pub(crate) fn describe(shown: &Path, artifact: &Artifact, head: usize) -> Report
         let count = model.counts()[cluster];
         let known = |text: String| if total > 0.0 { text } else { "-".to_owned() };
         let (next, distance) = next_to(model, cluster)
-            .map_or(("-".to_owned(), "-".to_owned()), |(next, distance)| (next.to_string(), format!("{distance:.4}")));
+            .map_or(("-".to_owned(), "-".to_owned()), |(next, distance)| {
+                (next.to_string(), format!("{distance:.4}"))
+            });
         let mut row = vec![
             cluster.to_string(),
             known(format!("{count:.0}")),
@@ -64,7 +69,11 @@ pub(crate) fn describe(shown: &Path, artifact: &Artifact, head: usize) -> Report
         table.row(row);
     }
     let rows = table.rows.len();
-    let of_all = if rows < k { format!("the {rows} largest of {k} clusters (--head {k} shows all)") } else { "clusters".to_owned() };
+    let of_all = if rows < k {
+        format!("the {rows} largest of {k} clusters (--head {k} shows all)")
+    } else {
+        "clusters".to_owned()
+    };
     let of_features = if shown_features < width {
         format!(", and the first {shown_features} of {width} features of their centres (--export has all)")
     } else {

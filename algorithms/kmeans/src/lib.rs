@@ -7,6 +7,10 @@
 //! Results depend on the data, their order, the settings and the seed, and on nothing else: not on the number of threads, and not
 //! on the instruction set, since rows are compared with centres exactly wherever rounding could decide.
 
+mod algorithm;
+mod artifact;
+mod clusters;
+mod describe;
 mod lloyd;
 mod model;
 mod nearest;
@@ -16,7 +20,9 @@ mod seeding;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod train;
 
+pub use algorithm::KMeans;
 pub use lloyd::{LocalLloyd, Trial};
 pub use model::{Answer, Model, Predictor};
 pub use seeding::Start;

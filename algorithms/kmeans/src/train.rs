@@ -6,9 +6,9 @@ use kokanee_algorithm::model_folder::{MANIFEST_FILE, Manifest, check_replaceable
 use kokanee_algorithm::numeric_log::NumericLog;
 use kokanee_algorithm::row_channel::{BatchSize, Pass, RowChannel};
 use kokanee_algorithm::{AlgorithmError, Console, Progress, TrainingJob};
-use kokanee_contract::algorithms::kmeans::{AutoOr, EvalMetric, Hyperparameters, InitMethod, TEST, TRAIN};
+use kokanee_contract::algorithms::kmeans::{EvalMetric, Hyperparameters, InitMethod, TEST, TRAIN};
 use kokanee_contract::metrics::Measure;
-use kokanee_contract::resolve;
+use kokanee_contract::{AutoOr, resolve};
 use kokanee_formats::archive;
 use kokanee_formats::numeric::Batch;
 use kokanee_kernels::{MemoryLimit, Team};
@@ -151,10 +151,8 @@ impl Training<'_> {
         let stream = Stream::begin(self.team, &first.rows, is_all, settings)
             .map_err(|fault| located(fault, TRAIN, 0))?;
         if h.extra_center_factor == AutoOr::Auto {
-            self.log.info(&format!(
-                "'extra_center_factor' was set to 'auto', evaluated to {}.",
-                stream.factor()
-            ));
+            self.log
+                .info(&format!("'extra_center_factor' was set to 'auto', evaluated to {}.", stream.factor()));
         }
         self.log.info("number of center slices 1");
         let centers = (h.k * stream.factor()) as f64;
@@ -254,9 +252,11 @@ impl Training<'_> {
     }
 
     fn channel(&self, name: &str, width: Option<usize>) -> Result<RowChannel, AlgorithmError> {
-        let channel = self.job.channels.get(name).ok_or_else(|| {
-            AlgorithmError::user(format!("Missing required channel: {name}"))
-        })?;
+        let channel = self
+            .job
+            .channels
+            .get(name)
+            .ok_or_else(|| AlgorithmError::user(format!("Missing required channel: {name}")))?;
         let opened = RowChannel::open(channel, width).map_err(AlgorithmError::user)?;
         self.log.iterator(&channel.content_type);
         Ok(opened)

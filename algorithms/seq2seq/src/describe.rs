@@ -8,8 +8,8 @@ use kokanee_algorithm::report::{Report, Table};
 use kokanee_contract::Table as _;
 use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_kernels::packed::Format;
-use kokanee_seq2seq_nn::ConfigError;
 use kokanee_seq2seq_nn::artifact::{Artifact, ArtifactError, OpenedFolder};
+use kokanee_seq2seq_nn::config::ConfigError;
 use kokanee_seq2seq_train::Report as History;
 use kokanee_seq2seq_train::model_folder::METRICS_FILE;
 use kokanee_tensor::Tensor;
@@ -61,9 +61,7 @@ pub fn model(path: &Path, head: usize) -> Result<Report, DescribeError> {
     ));
     let held = |format| model.config().decoder_bytes(format).map(|bytes| human::bytes(bytes.total()));
     let [f32, bf16, int8] = [held(Format::F32)?, held(Format::Bf16)?, held(Format::Int8)?];
-    report.line(format!(
-        "when it answers, its weights take {f32} of memory, {bf16} in bf16, {int8} in int8"
-    ));
+    report.line(format!("when it answers, its weights take {f32} of memory, {bf16} in bf16, {int8} in int8"));
 
     let mut table = Table::new().words("sizes").words("value");
     flatten(&config, "", &mut |name, value| table.row([name, value]));

@@ -20,6 +20,7 @@ use kokanee_seq2seq_nn::artifact::{CONFIG_FILE, OpenedFolder, PARAMETERS_FILE};
 use kokanee_seq2seq_serve::{Service, ServiceSettings};
 
 pub use search::{SearchError, SearchSettings};
+pub use train::ShownProgress;
 
 /// SageMaker's sequence to sequence.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +33,10 @@ impl Algorithm for Seq2Seq {
 
     fn train(&self, job: &TrainingJob, console: &dyn Console) -> Result<(), AlgorithmError> {
         train::run(job, console)
+    }
+
+    fn resumes(&self) -> bool {
+        true
     }
 
     fn first_file(&self) -> Option<&'static str> {

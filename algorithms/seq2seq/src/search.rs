@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use kokanee_contract::algorithms::seq2seq::{BeamSearchRule, Hyperparameters, InferencePrecision};
 use kokanee_contract::{Faults, resolve, resolve_stored};
+use kokanee_formats::FileError;
 use kokanee_kernels::{Team, TeamError};
 use kokanee_seq2seq_data::{DataError, Lexicon};
-use kokanee_seq2seq_nn::ConfigError;
+use kokanee_seq2seq_nn::FormatError;
 use kokanee_seq2seq_nn::decode::Search;
 use kokanee_seq2seq_serve::translator::format_of;
 use kokanee_seq2seq_serve::{Translator, TranslatorError};
@@ -60,11 +61,14 @@ pub enum SearchError {
         /// The model.
         model: PathBuf,
         /// Which layer, and why.
-        source: ConfigError,
+        source: FormatError,
     },
     /// The lexicon cannot be read.
     #[error(transparent)]
     Lexicon(#[from] DataError),
+    /// The lexicon cannot be read again.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The lexicon is another model's.
     #[error(
         "{}: this lexicon was made with other vocabularies than those of {}; make one with `kokanee lexicon --model {} …`",
@@ -83,7 +87,9 @@ pub enum SearchError {
     #[error("the search cannot be done as asked: {0}")]
     Search(#[source] Faults),
     /// More answers than hypotheses.
-    #[error("--nbest {nbest}: expected a number from 1 to the beam size, {beam_size}; give --beam-size {nbest} for more")]
+    #[error(
+        "--nbest {nbest}: expected a number from 1 to the beam size, {beam_size}; give --beam-size {nbest} for more"
+    )]
     Nbest {
         /// Answers asked for.
         nbest: usize,
@@ -102,7 +108,9 @@ impl SearchSettings {
         for (&name, text) in given {
             let is_read = match name {
                 "beam-size" => read(text, &mut settings.beam_size),
-                "beam-search-rule" => read_with(text, BeamSearchRule::from_name, &mut settings.beam_search_rule),
+                "beam-search-rule" => {
+                    read_with(text, BeamSearchRule::from_name, &mut settings.beam_search_rule)
+                }
                 "length-penalty-alpha" => read(text, &mut settings.length_penalty_alpha),
                 "length-penalty-beta" => read(text, &mut settings.length_penalty_beta),
                 "precision" => read_with(text, InferencePrecision::from_name, &mut settings.precision),
@@ -173,7 +181,7 @@ impl SearchSettings {
         let weights = match &self.lexicon {
             None => format!("{format}, all words"),
             Some(path) => {
-                let bytes = std::fs::read(path).map_err(|source| DataError::io(path, "read the lexicon")(source))?;
+                let bytes = std::fs::read(path).map_err(FileError::io(path, "read the lexicon"))?;
                 let mut crc = flate2::Crc::new();
                 crc.update(&bytes);
                 let frequent = self.frequent_words();

@@ -36,6 +36,11 @@ pub trait Algorithm: Sync {
     /// Whatever is wrong with hyperparameters, channels or data, or happens to the training.
     fn train(&self, job: &TrainingJob, console: &dyn Console) -> Result<(), AlgorithmError>;
 
+    /// Whether it keeps a state that a later run can go on from.
+    fn resumes(&self) -> bool {
+        false
+    }
+
     /// The file that its archives begin with, where that alone tells them from those of others: large archives need not be unpacked
     /// then to see whose they are.
     fn first_file(&self) -> Option<&'static str> {

@@ -166,12 +166,17 @@ impl Manifest {
     /// When it is missing or another model's.
     pub fn check_file(&self, folder: &Path, name: &str) -> Result<(), ModelError> {
         let path = folder.join(name);
-        let bytes = folder_update::read(folder, name)
-            .map_err(|source| ModelError::Io { action: "read", path: path.clone(), source })?;
+        let bytes = folder_update::read(folder, name).map_err(|source| ModelError::Io {
+            action: "read",
+            path: path.clone(),
+            source,
+        })?;
         match self.files.get(name) {
             Some(digest) if *digest != FileDigest::of(&bytes) => Err(ModelError::Damaged {
                 path,
-                reason: format!("it is not the file that {MANIFEST_FILE} tells of: it is damaged, or of another model"),
+                reason: format!(
+                    "it is not the file that {MANIFEST_FILE} tells of: it is damaged, or of another model"
+                ),
             }),
             _ => Ok(()),
         }
@@ -202,7 +207,8 @@ pub fn algorithm_of<'a>(
 ) -> Result<&'a dyn Algorithm, ModelError> {
     if path.is_file()
         && let Some(first) = archive::first_entry(path)
-        && let Some(found) = algorithms.iter().find(|one| one.first_file().is_some_and(|name| first == Path::new(name)))
+        && let Some(found) =
+            algorithms.iter().find(|one| one.first_file().is_some_and(|name| first == Path::new(name)))
     {
         return Ok(*found);
     }
@@ -241,8 +247,11 @@ impl OpenedModel {
             let hint = link::dangling(path).map(|target| format!("; it is a link to {}", target.display()));
             return Err(ModelError::NotFound { path: path.to_owned(), hint: hint.unwrap_or_default() });
         }
-        let unpacked = tempfile::tempdir()
-            .map_err(|source| ModelError::Io { action: "unpack", path: path.to_owned(), source })?;
+        let unpacked = tempfile::tempdir().map_err(|source| ModelError::Io {
+            action: "unpack",
+            path: path.to_owned(),
+            source,
+        })?;
         archive::unpack(path, unpacked.path())?;
         let (folder, shown) = locate(unpacked.path(), path, holds_model)?;
         Ok(Self { folder, shown, _unpacked: Some(unpacked) })

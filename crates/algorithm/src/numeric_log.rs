@@ -129,7 +129,8 @@ impl<'a> NumericLog<'a> {
     pub fn timed(&self, name: &'static str, time: Duration) {
         let milliseconds = time.as_secs_f64() * 1e3;
         let mut timings = self.timings.borrow_mut();
-        let timing = timings.get(name).map_or(Statistic::of(milliseconds), |timing| timing.with(milliseconds));
+        let timing =
+            timings.get(name).map_or(Statistic::of(milliseconds), |timing| timing.with(milliseconds));
         timings.insert(name, timing);
     }
 
@@ -148,7 +149,8 @@ impl<'a> NumericLog<'a> {
         meta: Option<&str>,
         metrics: &[(&str, Statistic)],
     ) {
-        let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        let seconds =
+            |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let dimensions =
             Dimensions { algorithm: self.algorithm, host: self.host, operation: "training", epoch, meta };
         self.console.line(&metrics_line(seconds(begun), seconds(SystemTime::now()), dimensions, metrics));

@@ -134,9 +134,7 @@ impl RowChannel {
         let format = format_of(&name, &channel.content_type)?;
         let source = match channel.mode {
             InputMode::Pipe => Source::Pipe(channel.clone()),
-            InputMode::File | InputMode::FastFile => {
-                Source::Files(files_of(&name, &channel.path)?)
-            }
+            InputMode::File | InputMode::FastFile => Source::Files(files_of(&name, &channel.path)?),
         };
         Ok(Self { name, source, format, width })
     }
@@ -194,9 +192,10 @@ fn format_of(channel: &str, content_type: &ContentType) -> Result<NumericFormat,
         MediaType::Csv => {
             let label_size = match content_type.parameter("label_size") {
                 None => DEFAULT_LABEL_SIZE,
-                Some(text) => {
-                    text.trim().parse().map_err(|_| fault("expected a number of columns after label_size=".into()))?
-                }
+                Some(text) => text
+                    .trim()
+                    .parse()
+                    .map_err(|_| fault("expected a number of columns after label_size=".into()))?,
             };
             Ok(NumericFormat::Csv { label_size })
         }

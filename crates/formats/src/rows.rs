@@ -127,6 +127,11 @@ impl Rows {
         self.rows.is_empty()
     }
 
+    /// Bytes that the rows take, without room that is kept for others.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.rows) + size_of_val(&*self.values) + size_of_val(&*self.columns)
+    }
+
     /// Columns of each row.
     pub fn width(&self) -> usize {
         self.width

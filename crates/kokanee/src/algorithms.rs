@@ -34,13 +34,17 @@ mod tests {
     #[test]
     fn every_contract_has_its_algorithm() {
         let names: Vec<&str> = ALGORITHMS.iter().map(|algorithm| algorithm.contract().name).collect();
-        let contracts: Vec<&str> = kokanee_contract::ALGORITHMS.iter().map(|contract| contract.name).collect();
+        let contracts: Vec<&str> =
+            kokanee_contract::ALGORITHMS.iter().map(|contract| contract.name).collect();
         assert_eq!(names, contracts);
     }
 
     #[test]
     fn a_name_that_is_not_known_is_told_with_those_that_are() {
         let error = named(Some("kmean")).err().map(|error| error.to_string()).unwrap_or_default();
-        assert!(error.contains("--algorithm: there is no algorithm \"kmean\"") && error.contains("kmeans"), "{error}");
+        assert!(
+            error.contains("--algorithm: there is no algorithm \"kmean\"") && error.contains("kmeans"),
+            "{error}"
+        );
     }
 }

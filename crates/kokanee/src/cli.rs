@@ -5,11 +5,12 @@ use std::ffi::OsString;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    demo, evaluate, export, import, inspect, lexicon, prepare, score, serve, train, transform, translate,
+    algorithms, demo, evaluate, export, import, inspect, lexicon, prepare, score, serve, train, transform,
+    translate,
 };
 use crate::terminal;
 
-/// SageMaker's sequence-to-sequence algorithm on your own machine.
+/// SageMaker's built-in algorithms on your own machine.
 #[derive(Debug, Parser)]
 #[command(
     name = "kokanee",
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Prepare(prepare::PrepareArgs),
     /// Train a model, as a SageMaker training container or from the command line.
     Train(train::TrainArgs),
+    /// List the algorithms, with their channels, formats and metrics.
+    Algorithms(algorithms::AlgorithmsArgs),
     /// Translate text, line by line.
     Translate(translate::TranslateArgs),
     /// Answer files of records, as SageMaker's batch transform does.
@@ -59,8 +62,8 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Command {
     // The table of hyperparameters is long: it is laid out only where it is shown.
     let args = prepare::accept_short_spellings(args.into_iter().collect());
     if args.get(1).is_some_and(|name| name == "train" || name == "help") {
-        command =
-            command.mut_subcommand("train", |train| train::with_hyperparameters(train, terminal::columns()));
+        command = command
+            .mut_subcommand("train", |train| train::with_hyperparameters(train, &args, terminal::columns()));
     }
     let matches = command.get_matches_from(args);
     match Cli::from_arg_matches(&matches) {

@@ -38,8 +38,8 @@ impl Terminal {
     fn memory(&self) -> String {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         if memory.turn.is_multiple_of(MEMORY_TURNS) {
-            memory.text =
-                process::memory_bytes().map_or_else(String::new, |bytes| format!(", {}", human::bytes(bytes)));
+            memory.text = process::memory_bytes()
+                .map_or_else(String::new, |bytes| format!(", {}", human::bytes(bytes)));
         }
         memory.turn += 1;
         memory.text.clone()
@@ -94,7 +94,8 @@ impl Console for Terminal {
         let rate = progress
             .rate
             .map_or_else(String::new, |(rate, what)| format!("  {} {what}", human::count(rate as u64)));
-        let figures = if progress.figures.is_empty() { String::new() } else { format!(", {}", progress.figures) };
+        let figures =
+            if progress.figures.is_empty() { String::new() } else { format!(", {}", progress.figures) };
         self.bar.set_message(format!("{}{left}{rate}{figures}{}", progress.goal, self.memory()));
         self.bar.set_position(progress.done);
     }

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use anyhow::Result;
+use kokanee_algorithm::{AlgorithmError, Blame};
 use kokanee_contract::container::failure::ExitCode as Code;
 use kokanee_endpoint::ServerError;
 use kokanee_seq2seq_train::TrainError;
@@ -34,6 +35,18 @@ impl fmt::Display for InternalFault {
 }
 
 impl std::error::Error for InternalFault {}
+
+/// Options that do not go together, or not with the algorithm, which the parser of the command line cannot know.
+#[derive(Debug)]
+pub(crate) struct CommandLineError(pub(crate) String);
+
+impl fmt::Display for CommandLineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; for more information, try '--help'", self.0)
+    }
+}
+
+impl std::error::Error for CommandLineError {}
 
 /// The message and the place of the first panic.
 static SAID: Mutex<Option<String>> = Mutex::new(None);
@@ -93,6 +106,7 @@ pub(crate) fn say(line: &str) {
 pub(crate) fn is_our_fault(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<InternalFault>()
+            || cause.downcast_ref::<AlgorithmError>().is_some_and(|error| error.blame == Blame::Kokanee)
             || cause.downcast_ref::<TrainError>().is_some_and(|error| !error.is_user_error())
             || cause.downcast_ref::<InvokeError>().is_some_and(|error| error.is_internal)
             || matches!(cause.downcast_ref(), Some(ServerError::Broken(_) | ServerError::Loading))
@@ -100,7 +114,13 @@ pub(crate) fn is_our_fault(error: &anyhow::Error) -> bool {
 }
 
 fn code(error: &anyhow::Error) -> Code {
-    if is_our_fault(error) { Code::OurFault } else { Code::Outside }
+    if error.is::<CommandLineError>() {
+        Code::CommandLine
+    } else if is_our_fault(error) {
+        Code::OurFault
+    } else {
+        Code::Outside
+    }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -1,11 +1,13 @@
-//! Kokanee: sequence-to-sequence training and inference as SageMaker does it, on your own machine.
+//! Kokanee: SageMaker's built-in algorithms on your own machine.
 //!
 //! One file a command in `commands`; what several of them need stands beside it. This file only dispatches; what a fault
 //! becomes on its way out is said in `exit`.
 
+mod algorithms;
 mod cli;
 mod cmudict;
 mod commands;
+mod console;
 mod evaluation;
 mod exit;
 mod folder_locks;

@@ -45,7 +45,11 @@ fn list() -> String {
         let channels: Vec<String> = contract
             .channels
             .iter()
-            .map(|channel| if channel.required { channel.name.to_owned() } else { format!("[{}]", channel.name) })
+            .map(
+                |channel| {
+                    if channel.required { channel.name.to_owned() } else { format!("[{}]", channel.name) }
+                },
+            )
             .collect();
         table.row([contract.name, contract.summary, &channels.join(" "), &names(contract.accepts)]);
     }
@@ -60,7 +64,8 @@ fn describe(contract: &AlgorithmContract) -> String {
         Hosts::Many => "any number of machines, whose work this one does",
     };
     let _ = writeln!(text, "training on {machines}\n");
-    let mut channels = Table::new().words("channel").words("").words("content types").words("modes").words("what it holds");
+    let mut channels =
+        Table::new().words("channel").words("").words("content types").words("modes").words("what it holds");
     for channel in contract.channels {
         let modes: Vec<&str> = channel.modes.iter().copied().map(InputMode::as_str).collect();
         let required = if channel.required { "required" } else { "optional" };

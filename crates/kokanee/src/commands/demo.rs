@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use kokanee_algorithm::human;
 use kokanee_contract::algorithms::seq2seq::channels::{TRAIN_FILE, VALIDATION_FILE};
 
 use super::train::stop_on_signals;
@@ -19,7 +20,6 @@ use crate::cmudict::Part;
 use crate::folder_locks::FolderLocks;
 use crate::output_file::print;
 use crate::process;
-use crate::render::human;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
+use kokanee_algorithm::human;
 use kokanee_seq2seq_data::DataError;
 use kokanee_seq2seq_data::pronunciations::{Entry, Pronunciations};
 use serde::Serialize;
@@ -13,7 +14,6 @@ use serde::Serialize;
 use super::search_options::SearchOptions;
 use crate::evaluation::{self, Item, Judged, Likelihood, Quality, Stress};
 use crate::output_file::{print, write_json};
-use crate::render::human;
 use crate::render::table::Table;
 use crate::terminal;
 use crate::text_input::read_lines;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use kokanee_algorithm::human;
 use kokanee_contract::algorithms::seq2seq::BeamSearchRule;
 use kokanee_contract::algorithms::seq2seq::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
 use kokanee_seq2seq_data::Vocabulary;
@@ -15,7 +16,6 @@ use super::export::write_model;
 use crate::exit::say;
 use crate::folder_locks::FolderLocks;
 use crate::output_file::print;
-use crate::render::human;
 
 const EXAMPLES: &str = "\
 Examples:

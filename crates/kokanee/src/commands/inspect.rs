@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
+use kokanee_algorithm::{Report, human};
 use kokanee_seq2seq_data::Vocabulary;
 use kokanee_seq2seq_data::vocab::SPECIAL_SYMBOLS;
 use kokanee_seq2seq_nn::artifact::{OpenedFolder, sockeye};
 use kokanee_seq2seq_train::model_folder::METRICS_FILE;
 
 use crate::learning_curve::{self, Labels};
-use crate::output_file::print;
-use crate::render::human;
+use crate::output_file::{print, write_file};
 use crate::render::table::Table;
 use kind::Kind;
 
@@ -30,6 +30,7 @@ Examples:
   kokanee inspect model
   kokanee inspect model --curve learning-curve.svg
   kokanee inspect model.tar.gz
+  kokanee inspect clusters --export centers.csv
   kokanee inspect model/checkpoints";
 
 /// Options of `kokanee inspect`.
@@ -47,6 +48,9 @@ pub(crate) struct InspectArgs {
     /// How many records, words or checkpoints to show
     #[arg(long, value_name = "N", default_value_t = 5)]
     head: usize,
+    /// Write what a model holds as CSV, for other programs: the centres of k-means, one per line
+    #[arg(long, value_name = "FILE.csv")]
+    export: Option<PathBuf>,
     /// Draw the learning curve of a model's training
     #[arg(long, value_name = "FILE.svg")]
     curve: Option<PathBuf>,
@@ -86,10 +90,20 @@ fn describe(args: &InspectArgs, kind: Kind, path: &Path, out: &mut String) -> Re
     match kind {
         Kind::Records => records::describe(args, path, out),
         Kind::Vocabulary => vocabulary(path, args.head, out),
-        Kind::Model => model::describe(path, args.head, out),
+        Kind::Model => {
+            let report = model::model(path, args.head)?;
+            out.push_str(&model::text_of(&report));
+            export(args, &report)
+        }
         Kind::Sockeye => sockeye_model(path, out),
-        Kind::Safetensors | Kind::Mxnet => model::describe_parameter_file(path, kind, out),
-        Kind::Metrics => model::describe_history_file(path, args.head, out),
+        Kind::Safetensors | Kind::Mxnet => {
+            out.push_str(&model::text_of(&model::parameter_file(path, kind)?));
+            Ok(())
+        }
+        Kind::Metrics => {
+            out.push_str(&model::text_of(&model::history_file(path, args.head)?));
+            Ok(())
+        }
         Kind::States => state::describe(path, args.head, out),
         Kind::Folder => folder(path, out),
         Kind::Other(what) => {
@@ -100,6 +114,15 @@ fn describe(args: &InspectArgs, kind: Kind, path: &Path, out: &mut String) -> Re
             );
             Ok(())
         }
+    }
+}
+
+/// Writes what a model has to export, where it was asked for.
+fn export(args: &InspectArgs, report: &Report) -> Result<()> {
+    let Some(path) = &args.export else { return Ok(()) };
+    match report.exports.first() {
+        Some((_, csv)) => write_file(path, csv),
+        None => bail!("--export: a model of this algorithm has nothing to be written as CSV"),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
+use kokanee_algorithm::human;
 use kokanee_contract::algorithms::seq2seq::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
 use kokanee_seq2seq_data::corpus::VocabularySizes;
 use kokanee_seq2seq_data::{Corpus, Lexicon, LexiconOptions, Vocabulary};
@@ -12,7 +13,6 @@ use kokanee_seq2seq_data::{Corpus, Lexicon, LexiconOptions, Vocabulary};
 use super::parallel_input::ParallelInput;
 use crate::output_file::print;
 use crate::process;
-use crate::render::human;
 
 /// Lines encoded together.
 const CHUNK_PAIRS: usize = 8192;

@@ -1,5 +1,6 @@
 //! One file a command: what it is called with, and what it does.
 
+pub(crate) mod algorithms;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
 pub(crate) mod export;
@@ -34,6 +35,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Demo(args) => demo::run(&args),
         Command::Prepare(args) => prepare::run(&args),
         Command::Train(args) => train::run(&args),
+        Command::Algorithms(args) => algorithms::run(&args),
         Command::Translate(args) => translate::run(&args),
         Command::Transform(args) => transform::run(&args),
         Command::Serve(args) => serve::run(&args),

@@ -10,6 +10,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use indicatif::ProgressBar;
+use kokanee_algorithm::human;
 use kokanee_seq2seq_data::prepare::DEFAULT_MAX_SEQ_LEN;
 use kokanee_seq2seq_data::pronunciations::{Entry, Pronunciations};
 use kokanee_seq2seq_data::{PrepareOptions, Progress, VocabularyLimits};
@@ -17,7 +18,6 @@ use tempfile::TempDir;
 
 use crate::folder_locks::FolderLocks;
 use crate::output_file::{print, write_json};
-use crate::render::human;
 use crate::{process, terminal};
 
 const EXAMPLES: &str = "\

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use kokanee_algorithm::human;
 use kokanee_seq2seq_data::text::tokens;
+use kokanee_seq2seq_serve::Translator;
 
 use super::parallel_input::ParallelInput;
 use crate::exit::say;
 use crate::output_file::ResultOutput;
 use crate::process;
-use crate::render::human;
-use kokanee_seq2seq_serve::Translator;
 
 /// Pairs read and scored together.
 const CHUNK_PAIRS: usize = 512;

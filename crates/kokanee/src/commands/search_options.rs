@@ -1,20 +1,17 @@
 //! How to decode, where a command asks otherwise than the model.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use kokanee_contract::algorithms::seq2seq::{BeamSearchRule, Hyperparameters, InferencePrecision};
-use kokanee_contract::resolve_stored;
-use kokanee_seq2seq_data::Lexicon;
-use kokanee_seq2seq_nn::decode::Search;
+use kokanee_contract::algorithms::seq2seq::{BeamSearchRule, InferencePrecision};
+use kokanee_seq2seq::SearchSettings;
+use kokanee_seq2seq::search::FREQUENT_WORDS;
 use kokanee_seq2seq_serve::Translator;
-use kokanee_seq2seq_serve::translator::format_of;
 
 use crate::exit::say;
-use crate::process;
 
 /// Settings of decoding; what is not given is as in the model's hyperparameters.
 #[derive(Clone, Debug, Default, Args)]
@@ -57,86 +54,37 @@ pub(crate) struct SearchOptions {
     lexicon_frequent_words: usize,
 }
 
-/// With 100 translations a word these leave all but 1% of what a model says without a lexicon: see docs/batch-transform.md.
-const FREQUENT_WORDS: usize = 1000;
-
 impl SearchOptions {
-    /// Opens a model that decodes as asked; what of it this version does not know is told on stderr.
+    /// Threads to compute with; 0 for as many as the machine has cores.
+    pub(crate) fn threads(&self) -> usize {
+        usize::from(self.threads)
+    }
+
+    /// What was given, by the names on the command line.
+    pub(crate) fn settings(&self) -> BTreeMap<&'static str, String> {
+        let given = [
+            ("beam-size", self.beam_size.map(|value| value.to_string())),
+            ("beam-search-rule", self.beam_search_rule.clone()),
+            ("length-penalty-alpha", self.length_penalty_alpha.map(|value| value.to_string())),
+            ("length-penalty-beta", self.length_penalty_beta.map(|value| value.to_string())),
+            ("precision", self.precision.clone()),
+            ("lexicon", self.lexicon.as_ref().map(|path| path.display().to_string())),
+            (
+                "lexicon-frequent-words",
+                self.lexicon.as_ref().map(|_| self.lexicon_frequent_words.to_string()),
+            ),
+        ];
+        given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+
+    /// Opens a model of seq2seq that decodes as asked; what of it this version does not know is told on stderr.
     ///
     /// # Errors
     /// When it cannot be opened, when the lexicon cannot or is another model's, and when a value is not valid by the table of
     /// hyperparameters.
     pub(crate) fn open(&self, model: &Path, nbest: usize, attention: bool) -> Result<Translator> {
-        self.open_telling(model, nbest, attention, |note| say(&format!("note: {note}")))
-    }
-
-    /// As [`open`](Self::open), with another place for notes.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub(crate) fn open_telling(
-        &self,
-        model: &Path,
-        nbest: usize,
-        attention: bool,
-        tell: impl Fn(&str),
-    ) -> Result<Translator> {
-        let mut translator = Translator::open(model, process::team(usize::from(self.threads))?)?;
-        if let Some(precision) = self.precision.as_deref().and_then(InferencePrecision::from_name) {
-            translator = translator.in_format(format_of(precision));
-        }
-        translator.config.check_format(translator.format()).with_context(|| model.display().to_string())?;
-        if let Some(path) = &self.lexicon {
-            let lexicon = Lexicon::read(path)?;
-            let vocabularies = &translator.vocabularies;
-            ensure!(
-                lexicon.belongs_to(&vocabularies.source, &vocabularies.target),
-                "{}: this lexicon was made with other vocabularies than those of {}; make one with `kokanee lexicon --model {} …`",
-                path.display(),
-                model.display(),
-                model.display()
-            );
-            let frequent = self.lexicon_frequent_words;
-            translator =
-                translator.with_shortlists(Arc::new(move |source| lexicon.targets(source, frequent).into()));
-        }
-        translator.notes.iter().for_each(|note| tell(note));
-        translator.search = self.search(&translator, nbest, attention)?;
-        Ok(translator)
-    }
-
-    /// What besides the model and its search decides the answers.
-    ///
-    /// # Errors
-    /// When the lexicon cannot be read.
-    pub(crate) fn identity(&self, translator: &Translator) -> Result<String> {
-        let format = format!("{:?}", translator.format()).to_lowercase();
-        Ok(match &self.lexicon {
-            None => format!("{format}, all words"),
-            Some(path) => {
-                let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-                let mut crc = flate2::Crc::new();
-                crc.update(&bytes);
-                let frequent = self.lexicon_frequent_words;
-                format!("{format}, lexicon {:08x} and {frequent} frequent words", crc.sum())
-            }
-        })
-    }
-
-    fn search(&self, translator: &Translator, nbest: usize, attention: bool) -> Result<Search> {
-        let mut h = resolve_stored::<Hyperparameters>(&translator.metadata.hyperparameters)?.hyperparameters;
-        h.beam_size = self.beam_size.unwrap_or(h.beam_size);
-        let rule = self.beam_search_rule.as_deref().and_then(BeamSearchRule::from_name);
-        h.beam_search_rule = rule.unwrap_or(h.beam_search_rule);
-        h.length_penalty_alpha = self.length_penalty_alpha.unwrap_or(h.length_penalty_alpha);
-        h.length_penalty_beta = self.length_penalty_beta.unwrap_or(h.length_penalty_beta);
-        // The table says what is valid, with words for what is not.
-        let h = Hyperparameters::resolve(&h.to_strings()).context("the search cannot be done as asked")?;
-        ensure!(
-            (1..=h.beam_size).contains(&nbest),
-            "--nbest {nbest}: expected a number from 1 to the beam size, {}; give --beam-size {nbest} for more",
-            h.beam_size
-        );
-        Ok(Search { nbest, attention, ..Search::new(&h) })
+        let settings = SearchSettings::parse(&self.settings())?;
+        let tell = |note: &str| say(&format!("note: {note}"));
+        Ok(settings.open(model, self.threads(), nbest, attention, &tell)?)
     }
 }

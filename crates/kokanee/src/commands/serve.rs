@@ -10,14 +10,14 @@ use clap::{Args, ValueEnum};
 use kokanee_contract::Layout;
 use kokanee_endpoint::{Endpoint, LoadError, ServerSettings};
 use kokanee_http::{Ended, Server};
-use kokanee_seq2seq_nn::artifact::CONFIG_FILE;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::filter::LevelFilter;
 
 use self::ready_file::ReadyFile;
-use super::model::{LoadOptions, load};
+use super::model::{AnswerOptions, load};
 use super::search_options::SearchOptions;
+use crate::algorithms::ALGORITHMS;
 
 /// The archive's name in SageMaker's model folder, where it was not unpacked.
 const ARCHIVE: &str = "model.tar.gz";
@@ -135,7 +135,7 @@ impl ServeArgs {
         tracing::info!(address = %server.address(), model = %model.display(), "listening");
         let options = {
             let settings = settings.clone();
-            LoadOptions {
+            AnswerOptions {
                 search: self.search.clone(),
                 queue: self.queue as usize,
                 log_text: self.log_text,
@@ -168,7 +168,8 @@ impl ServeArgs {
         );
         let archive = folder.join(ARCHIVE);
         // Training leaves the archive beside the files that are in it.
-        Ok(if !folder.join(CONFIG_FILE).exists() && archive.exists() { archive } else { folder })
+        let is_unpacked = ALGORITHMS.iter().any(|algorithm| algorithm.recognises(&folder));
+        Ok(if !is_unpacked && archive.exists() { archive } else { folder })
     }
 }
 

@@ -92,10 +92,11 @@ pub(crate) struct TrainArgs {
 
 /// Adds the table of hyperparameters to the long help: that of the algorithm which the arguments name.
 pub(crate) fn with_hyperparameters(command: clap::Command, args: &[OsString], width: usize) -> clap::Command {
-    let named = args.iter().enumerate().find_map(|(index, arg)| match arg.to_str()?.strip_prefix("--algorithm")? {
-        "" => args.get(index + 1)?.to_str(),
-        rest => rest.strip_prefix('='),
-    });
+    let named =
+        args.iter().enumerate().find_map(|(index, arg)| match arg.to_str()?.strip_prefix("--algorithm")? {
+            "" => args.get(index + 1)?.to_str(),
+            rest => rest.strip_prefix('='),
+        });
     // A name that is not known is refused when the command runs, and the help then is of the first algorithm.
     let algorithm = algorithms::named(named).unwrap_or(algorithms::ALGORITHMS[0]);
     let contract = algorithm.contract();

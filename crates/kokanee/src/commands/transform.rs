@@ -2,7 +2,6 @@
 
 mod engine;
 
-use kokanee_algorithm::StopFlag;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -13,6 +12,8 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use flate2::Crc;
 use indicatif::ProgressBar;
+use kokanee_algorithm::StopFlag;
+use kokanee_algorithm::human;
 use kokanee_transform::{
     AssembleWith, BatchStrategy, CompressionType, DEFAULT_MAX_PAYLOAD_MB, DataProcessing, Job, JoinSource,
     JsonPath, MEGABYTE, Progress, Settings, SplitType, Summary, run as run_job,
@@ -23,7 +24,6 @@ use super::model;
 use super::search_options::SearchOptions;
 use super::train::stop_on_signals;
 use crate::exit::say;
-use crate::render::human;
 use crate::terminal;
 
 /// Most records of a request. Requests do not leave the process, so larger ones would gain nothing and be seen later.

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum};
+use kokanee_algorithm::human;
+use kokanee_seq2seq_serve::{Answer, AttentionMatrix};
 use serde::Serialize;
 
 use super::search_options::SearchOptions;
 use crate::exit::say;
 use crate::output_file::{ResultOutput, write_file};
-use crate::render::{Attention, Scale, human, svg};
+use crate::render::{Attention, Scale, svg};
 use crate::text_input::TextInput;
-use kokanee_seq2seq_serve::{Answer, AttentionMatrix};
 
 /// Lines translated together. More would wait longer for the first answer and gain little.
 const CHUNK_LINES: usize = 512;

@@ -5,7 +5,6 @@
 
 pub mod attention;
 pub mod heatmap;
-pub mod human;
 mod label;
 mod palette;
 pub mod svg;

@@ -51,6 +51,21 @@ impl Table {
     }
 }
 
+impl From<&kokanee_algorithm::report::Table> for Table {
+    fn from(table: &kokanee_algorithm::report::Table) -> Self {
+        let columns = table.columns.iter();
+        let mut laid_out =
+            columns.fold(
+                Self::new(),
+                |laid_out, (head, is_number)| {
+                    if *is_number { laid_out.numbers(head) } else { laid_out.words(head) }
+                },
+            );
+        table.rows.iter().for_each(|row| laid_out.row(row));
+        laid_out
+    }
+}
+
 /// A cell's text; an empty one stays empty.
 fn shown(text: &str) -> String {
     if text.is_empty() { String::new() } else { label::visible(text) }

@@ -16,7 +16,6 @@ use prost::Message as _;
 use super::{Configuration, Input, Instance, MAX_ITEM_BYTES, Place, Placed};
 use crate::answered::Answered;
 
-
 const HEADER_BYTES: usize = 8;
 const MAGIC_BYTES: usize = 4;
 /// The length word holds the length in its lower 29 bits.

@@ -103,7 +103,10 @@ fn a_job_reads_channels_and_packs_its_model() {
         fs::copy(prepared.join(file), layout.channel(channel).join(file)).unwrap();
     }
 
-    let data = TrainingData::read(&TrainingChannels::locate(&InputChannels::locate(&layout, &CONTRACT).unwrap()).unwrap()).unwrap();
+    let data = TrainingData::read(
+        &TrainingChannels::locate(&InputChannels::locate(&layout, &CONTRACT).unwrap()).unwrap(),
+    )
+    .unwrap();
     assert_eq!((data.train.len(), data.validation.len()), (3, 2));
     let h = hyperparameters(&[("max_num_batches", "4")]);
     let mut job = TrainingJob::new(&h, data, files(folder.path()), Resume::Never).unwrap();

@@ -5,8 +5,8 @@ use kokanee_contract::algorithms::seq2seq::OptimizerType;
 use kokanee_kernels::MemoryOrigin;
 
 use super::*;
-use crate::trainer::tests::{data, files, hyperparameters};
 use crate::TrainingJob;
+use crate::trainer::tests::{data, files, hyperparameters};
 
 /// The estimate for a small corpus and vocabularies of so many words.
 fn estimate(words: usize, change: fn(&mut Hyperparameters)) -> MemoryEstimate {

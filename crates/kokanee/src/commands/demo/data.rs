@@ -1,12 +1,12 @@
 //! The demo's texts, records and vocabularies.
 
 use anyhow::{Context as _, Result};
+use kokanee_algorithm::human;
 use kokanee_seq2seq_data::{PrepareOptions, Silent, prepare};
 
 use super::DemoFolder;
 use crate::cmudict::{self, Entry, Part};
 use crate::output_file::{print, write_file};
-use crate::render::human;
 
 /// Writes texts of letters and phonemes, and makes records of them. The same bytes each time, so that a training can be
 /// resumed after it.

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
+use kokanee_algorithm::human;
 use kokanee_kernels::Team;
+use kokanee_seq2seq_serve::{Answer, Translator};
 use kokanee_seq2seq_train::model_folder::METRICS_FILE;
 
 use super::{DemoFolder, data};
@@ -14,9 +16,8 @@ use crate::learning_curve::{self, Labels};
 use crate::output_file::{print, write_file};
 use crate::render::heatmap::heatmap;
 use crate::render::table::Table;
-use crate::render::{Attention, Scale, human, svg};
+use crate::render::{Attention, Scale, svg};
 use crate::terminal;
-use kokanee_seq2seq_serve::{Answer, Translator};
 
 /// Test words that are pronounced for the error rates: enough for the first decimal, in seconds.
 const TEST_WORDS: usize = 2000;

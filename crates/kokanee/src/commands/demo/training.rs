@@ -1,26 +1,29 @@
 //! The demo's training: a small model, as good as it gets in a few minutes.
 
-use kokanee_algorithm::{JobFiles, Resume, StopFlag};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use kokanee_algorithm::human;
+use kokanee_algorithm::{JobFiles, Resume, StopFlag};
 use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_contract::algorithms::seq2seq::TrainingChannels;
 use kokanee_contract::algorithms::seq2seq::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
 use kokanee_kernels::Team;
-use kokanee_seq2seq_train::{CheckpointReport, Level, Observer, Outcome, Progress, StopReason, Summary, TrainingData, TrainingJob};
+use kokanee_seq2seq::ShownProgress;
+use kokanee_seq2seq_serve::Translator;
+use kokanee_seq2seq_train::{
+    CheckpointReport, Level, Observer, Outcome, Progress, StopReason, Summary, TrainingData, TrainingJob,
+};
 
 use super::DemoFolder;
 use crate::cmudict;
-use crate::commands::train::ProgressLine;
+use crate::console::Terminal;
 use crate::exit::say;
 use crate::output_file::{print, write_json};
 use crate::process;
-use crate::render::human;
-use kokanee_seq2seq_serve::Translator;
 
 /// What differs from SageMaker's defaults: a model that two cores train in minutes, with a learning rate that falls with time,
 /// since the time is known. The clip is far below the default: it is what the gradients of ordinary batches stay under, and
@@ -104,8 +107,9 @@ pub(super) fn run(folder: &DemoFolder, settings: &Settings<'_>, stop: &StopFlag)
         stop: stop.clone(),
         enough: enough.clone(),
     };
-    let mut observers: Vec<Box<dyn Observer>> =
-        vec![Box::new(watch), Box::new(ProgressLine::new(h.checkpoint_frequency_num_batches))];
+    let terminal = Terminal::new(true);
+    let progress = ShownProgress::new(&terminal, h.checkpoint_frequency_num_batches);
+    let mut observers: Vec<Box<dyn Observer + '_>> = vec![Box::new(watch), Box::new(progress)];
     let outcome = job.run(&mut observers, stop)?;
     let finished = outcome.reason != StopReason::Requested || enough.is_requested();
     if finished && outcome.best.is_some() {

@@ -7,12 +7,14 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use flate2::read::MultiGzDecoder;
+use kokanee_algorithm::algorithm_of;
+use kokanee_algorithm::human;
 use kokanee_formats::compression::{self, GZIP, is_tar};
 use kokanee_formats::{mxnet, recordio};
-use kokanee_seq2seq_nn::artifact::{CONFIG_FILE, OpenedFolder, PARAMETERS_FILE, sockeye};
+use kokanee_seq2seq_nn::artifact::{OpenedFolder, sockeye};
 
 use super::state;
-use crate::render::human;
+use crate::algorithms::ALGORITHMS;
 
 /// How much of a file is looked at before it is read as a whole.
 const LOOKED_AT: usize = 4096;
@@ -106,9 +108,8 @@ pub(crate) fn of(path: &Path) -> Result<Kind> {
 }
 
 fn of_folder(path: &Path) -> Kind {
-    let holds_model = |path: &Path| path.join(CONFIG_FILE).is_file() && path.join(PARAMETERS_FILE).is_file();
     // Where it lies in the one sub-folder too.
-    if OpenedFolder::open(path).is_ok_and(|opened| holds_model(opened.path())) {
+    if algorithm_of(path, ALGORITHMS).is_ok() {
         Kind::Model
     } else if sockeye::holds_model(path) {
         Kind::Sockeye

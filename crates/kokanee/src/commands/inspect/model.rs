@@ -1,212 +1,60 @@
-//! What a model contains.
+//! What a model contains, and its parameters and history as files of their own.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
-use kokanee_contract::algorithms::seq2seq::{self, Hyperparameters};
-use kokanee_kernels::packed::Format;
-use kokanee_seq2seq_nn::artifact::{Artifact, OpenedFolder, load_parameters, read_mxnet_parameters};
-use kokanee_seq2seq_train::Report;
-use kokanee_seq2seq_train::model_folder::METRICS_FILE;
+use anyhow::Result;
+use kokanee_algorithm::human;
+use kokanee_algorithm::report::{Block, Report};
+use kokanee_seq2seq::describe;
+use kokanee_seq2seq_nn::artifact::{load_parameters, read_mxnet_parameters};
 use kokanee_tensor::Tensor;
 
 use super::kind::Kind;
-use crate::render::human;
+use crate::commands::model::algorithm_of;
 use crate::render::table::Table;
 
 /// Describes a model's folder or archive.
-pub(super) fn describe(path: &Path, head: usize, out: &mut String) -> Result<()> {
-    let folder = OpenedFolder::open(path)?;
-    let Artifact { model, metadata } = folder.load()?;
-    let config =
-        serde_json::to_value(model.config()).context("a configuration could not be put into JSON")?;
-    let _ = writeln!(
-        out,
-        "{}: model with {} parameters",
-        path.display(),
-        human::count(model.parameters().size() as u64)
-    );
-
-    let held = |format| model.config().decoder_bytes(format).map(|bytes| human::bytes(bytes.total()));
-    let [f32, bf16, int8] = [held(Format::F32)?, held(Format::Bf16)?, held(Format::Int8)?];
-    let _ =
-        writeln!(out, "when it answers, its weights take {f32} of memory, {bf16} in bf16, {int8} in int8");
-
-    let mut table = Table::new().words("sizes").words("value");
-    flatten(&config, "", &mut |name, value| table.row([name, value]));
-    let _ = write!(out, "\n{table}");
-
-    let defaults = Hyperparameters::default().to_strings();
-    let mut table = Table::new().words("hyperparameter").words("value").words("default");
-    let differ = |(name, value): &(&String, &String)| defaults.get(*name) != Some(value);
-    for (name, value) in metadata.hyperparameters.iter().filter(differ) {
-        let default = match defaults.get(name) {
-            Some(default) => default.as_str(),
-            None if seq2seq::CONTRACT.hyperparameter(name).is_some() => "not set",
-            None => "not known to this version",
-        };
-        table.row([name.as_str(), value, default]);
-    }
-    let _ = write!(out, "\nhyperparameters that are not the defaults:\n{table}");
-
-    let lengths = &metadata.lengths;
-    let _ = writeln!(
-        out,
-        "\nlengths in the training data: source up to {} tokens, target up to {}, target/source ratio {:.4} ± {:.4}",
-        lengths.longest_source, lengths.longest_target, lengths.ratio_mean, lengths.ratio_std
-    );
-    match &metadata.training {
-        Some(training) => {
-            let metrics: Vec<String> =
-                training.validation.iter().map(|(name, value)| format!("{name} {value:.6}")).collect();
-            let _ = writeln!(
-                out,
-                "trained for {} updates, to epoch {}; checkpoint {}; validation {}",
-                human::count(training.updates),
-                training.epoch,
-                training.checkpoint,
-                if metrics.is_empty() { "not measured".to_owned() } else { metrics.join(", ") }
-            );
-        }
-        None => out.push_str("how it was trained is not recorded\n"),
-    }
-    let history = folder.path().join(METRICS_FILE);
-    if history.is_file() {
-        out.push('\n');
-        describe_history(&history, head, out)?;
-    }
-    out.push('\n');
-    parameters(model.parameters().iter().map(|p| (p.name.as_str(), &*p.value)), out);
-    Ok(())
+pub(super) fn model(path: &Path, head: usize) -> Result<Report> {
+    Ok(algorithm_of(path)?.describe(path, head)?)
 }
 
 /// Describes a file of parameters.
-pub(super) fn describe_parameter_file(path: &Path, kind: Kind, out: &mut String) -> Result<()> {
+pub(super) fn parameter_file(path: &Path, kind: Kind) -> Result<Report> {
     let named = if kind == Kind::Mxnet { read_mxnet_parameters(path)? } else { load_parameters(path)? };
     let named: BTreeMap<String, Tensor> = named.into_iter().collect();
     let size: usize = named.values().map(|tensor| tensor.data().len()).sum();
-    let _ = writeln!(
-        out,
-        "{}: {kind}, {} tensors, {} numbers\n",
+    let mut report = Report::default();
+    report.line(format!(
+        "{}: {kind}, {} tensors, {} numbers",
         path.display(),
         named.len(),
         human::count(size as u64)
-    );
-    parameters(named.iter().map(|(name, tensor)| (name.as_str(), tensor)), out);
-    Ok(())
+    ));
+    report.line("");
+    describe::parameters(named.iter().map(|(name, tensor)| (name.as_str(), tensor)), &mut report);
+    Ok(report)
 }
 
 /// Describes `metrics.json`.
-pub(super) fn describe_history_file(path: &Path, head: usize, out: &mut String) -> Result<()> {
-    let _ = writeln!(out, "{}: {}", path.display(), Kind::Metrics);
-    describe_history(path, head, out)
+pub(super) fn history_file(path: &Path, head: usize) -> Result<Report> {
+    let mut report = Report::default();
+    report.line(format!("{}: {}", path.display(), Kind::Metrics));
+    describe::history(&describe::read_history(path)?, head, &mut report);
+    Ok(report)
 }
 
-fn describe_history(path: &Path, head: usize, out: &mut String) -> Result<()> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let report: Report = match serde_json::from_str(&text) {
-        Ok(report) => report,
-        Err(error) => bail!("{} is no history of a training: {error}", path.display()),
-    };
-    history(&report, head, out);
-    Ok(())
-}
-
-/// The last checkpoints, and which one is best.
-pub(super) fn history(report: &Report, head: usize, out: &mut String) {
-    let mut table = Table::new()
-        .numbers("checkpoint")
-        .numbers("update")
-        .numbers("epoch")
-        .numbers("learning rate")
-        .numbers("train perplexity")
-        .numbers("validation perplexity")
-        .numbers("accuracy")
-        .numbers("BLEU")
-        .numbers("tokens/s")
-        .words("");
-    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
-    let left_out = report.checkpoints.len().saturating_sub(head);
-    for checkpoint in &report.checkpoints[left_out..] {
-        let is_best = report.best.is_some_and(|best| best.checkpoint == checkpoint.checkpoint);
-        table.row([
-            checkpoint.checkpoint.to_string(),
-            human::count(checkpoint.update),
-            checkpoint.epoch.to_string(),
-            checkpoint.learning_rate.to_string(),
-            number(checkpoint.train.perplexity),
-            number(checkpoint.validation.perplexity),
-            number(checkpoint.validation.accuracy),
-            number(checkpoint.validation.bleu),
-            human::count(checkpoint.target_tokens_per_second as u64),
-            if is_best { "best".to_owned() } else { String::new() },
-        ]);
-    }
-    let _ = write!(out, "{table}");
-    if left_out > 0 {
-        let _ = writeln!(
-            out,
-            "{left_out} earlier checkpoints are not shown (--head {})",
-            report.checkpoints.len()
-        );
-    }
-    if let Some(best) = report.best {
-        let value = best.value.map_or("not measured".to_owned(), |value| format!("{value:.6}"));
-        let _ = writeln!(
-            out,
-            "best by {}: checkpoint {}, update {}, {value}",
-            report.optimized_metric,
-            best.checkpoint,
-            human::count(best.update)
-        );
-    }
-    match report.stop_reason {
-        Some(reason) => {
-            let _ = writeln!(out, "training ended: {reason}");
-        }
-        None => out.push_str("training has not ended, or was interrupted\n"),
-    }
-}
-
-/// Name, shape and size of values of every tensor.
-fn parameters<'a>(named: impl Iterator<Item = (&'a str, &'a Tensor)>, out: &mut String) {
-    let mut table = Table::new()
-        .words("parameter")
-        .words("shape")
-        .numbers("numbers")
-        .numbers("norm")
-        .numbers("largest")
-        .words("");
-    for (name, tensor) in named {
-        let values = tensor.data();
-        let norm = values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-        let largest = values.iter().fold(0f32, |largest, value| largest.max(value.abs()));
-        let undefined = values.iter().filter(|value| !value.is_finite()).count();
-        let shape: Vec<String> = tensor.shape().extents().iter().map(usize::to_string).collect();
-        table.row([
-            name.to_owned(),
-            shape.join(" x "),
-            human::count(values.len() as u64),
-            format!("{norm:.4}"),
-            format!("{largest:.4}"),
-            if undefined > 0 { format!("{undefined} are no numbers!") } else { String::new() },
-        ]);
-    }
-    let _ = write!(out, "{table}");
-}
-
-/// The leaves of a JSON value with their dotted names.
-fn flatten(value: &serde_json::Value, prefix: &str, add: &mut dyn FnMut(&str, &str)) {
-    match value {
-        serde_json::Value::Object(object) => {
-            for (name, value) in object {
-                let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
-                flatten(value, &name, add);
+/// A report as text.
+pub(super) fn text_of(report: &Report) -> String {
+    let mut text = String::new();
+    for block in &report.blocks {
+        match block {
+            Block::Line(line) => {
+                text.push_str(line);
+                text.push('\n');
             }
+            Block::Table(table) => text.push_str(&Table::from(table).to_string()),
         }
-        serde_json::Value::String(text) => add(prefix, text),
-        other => add(prefix, &other.to_string()),
     }
+    text
 }

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Result;
+use kokanee_algorithm::human;
 use kokanee_contract::algorithms::seq2seq::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
 use kokanee_contract::algorithms::seq2seq::special_ids::UNK;
 use kokanee_seq2seq_data::{SequencePair, SequenceReader, TargetRule, Vocabulary};
 
 use super::InspectArgs;
-use crate::render::human;
 use crate::render::table::Table;
 
 const PERCENTILES: [u64; 6] = [5, 25, 50, 75, 95, 99];

@@ -4,15 +4,16 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use kokanee_algorithm::human;
 use kokanee_contract::algorithms::seq2seq::{Hyperparameters, Metric};
 use kokanee_contract::resolve_stored;
+use kokanee_seq2seq::describe;
 use kokanee_seq2seq_train::Report;
 use kokanee_seq2seq_train::checkpoint::RunIdentity;
 use kokanee_seq2seq_train::trainer::RunState;
 use serde::Deserialize;
 
-use super::model::history;
-use crate::render::human;
+use super::model::text_of;
 use crate::render::table::Table;
 
 const LATEST_FILE: &str = "latest";
@@ -75,7 +76,9 @@ pub(super) fn describe(path: &Path, head: usize, out: &mut String) -> Result<()>
     );
     let metric = resolve_stored::<Hyperparameters>(&identity.hyperparameters)
         .map_or(Metric::Perplexity, |stored| stored.hyperparameters.optimized_metric);
-    history(&Report::new(metric, run.best, run.history), head, out);
+    let mut history = kokanee_algorithm::Report::default();
+    describe::history(&Report::new(metric, run.best, run.history), head, &mut history);
+    out.push_str(&text_of(&history));
 
     let folder = file.parent().unwrap_or(path);
     let mut files: Vec<(String, u64)> = std::fs::read_dir(folder)?

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use kokanee_algorithm::{Algorithm, JobFiles, TrainingJob};
 use kokanee_contract::algorithms::seq2seq::channels::{MODEL, VALIDATION, VOCAB};
-use kokanee_contract::container::channels::{ChannelSpec, Distribution, InputChannel, InputChannels, InputMode};
+use kokanee_contract::container::channels::{
+    ChannelSpec, Distribution, InputChannel, InputChannels, InputMode,
+};
 use kokanee_contract::{AlgorithmContract, ContentType, MediaType};
 
 use super::{TrainArgs, own_host, stop_on_signals};
@@ -25,9 +27,14 @@ impl TrainArgs {
     pub(super) fn job(&self, algorithm: &dyn Algorithm, train: &Path, output: &Path) -> Result<TrainingJob> {
         let contract = algorithm.contract();
         if !algorithm.resumes() {
-            for (option, is_given) in [("--resume", self.resume), ("--checkpoints", self.checkpoints.is_some())] {
+            for (option, is_given) in
+                [("--resume", self.resume), ("--checkpoints", self.checkpoints.is_some())]
+            {
                 if is_given {
-                    let problem = format!("{option} has no meaning for {}: it keeps no state to go on from", contract.name);
+                    let problem = format!(
+                        "{option} has no meaning for {}: it keeps no state to go on from",
+                        contract.name
+                    );
                     return Err(CommandLineError(problem).into());
                 }
             }
@@ -48,7 +55,11 @@ impl TrainArgs {
         })
     }
 
-    fn channels(&self, contract: &AlgorithmContract, train: &Path) -> Result<InputChannels, CommandLineError> {
+    fn channels(
+        &self,
+        contract: &AlgorithmContract,
+        train: &Path,
+    ) -> Result<InputChannels, CommandLineError> {
         let train = Some(train.to_owned());
         let given = [
             ("--train", TRAIN, &train),
@@ -66,13 +77,16 @@ impl TrainArgs {
                         Some(content_type) => content_type.clone(),
                         None => unsaid(spec, option, path)?,
                     };
-                    channels.insert(name.to_owned(), InputChannel {
-                        name: name.to_owned(),
-                        content_type,
-                        mode: InputMode::File,
-                        distribution: Distribution::FullyReplicated,
-                        path: path.clone(),
-                    });
+                    channels.insert(
+                        name.to_owned(),
+                        InputChannel {
+                            name: name.to_owned(),
+                            content_type,
+                            mode: InputMode::File,
+                            distribution: Distribution::FullyReplicated,
+                            path: path.clone(),
+                        },
+                    );
                 }
                 (None, Some(_)) => {
                     let names: Vec<&str> = contract.channels.iter().map(|spec| spec.name).collect();
@@ -93,7 +107,10 @@ impl TrainArgs {
     }
 
     /// The content types that were given, by channel.
-    fn content_types(&self, contract: &AlgorithmContract) -> Result<BTreeMap<String, ContentType>, CommandLineError> {
+    fn content_types(
+        &self,
+        contract: &AlgorithmContract,
+    ) -> Result<BTreeMap<String, ContentType>, CommandLineError> {
         let mut types = BTreeMap::new();
         for given in &self.content_type {
             let (channel, text) = match given.split_once('=') {
@@ -110,7 +127,9 @@ impl TrainArgs {
                 None => contract.channels.iter().filter(reads).collect(),
             };
             if named.is_empty() || !named.iter().all(reads) {
-                let whose = channel.map_or("no channel".to_owned(), |name| format!("channel {name} is not of it, or there is none"));
+                let whose = channel.map_or("no channel".to_owned(), |name| {
+                    format!("channel {name} is not of it, or there is none")
+                });
                 return Err(wrong(format!("{} reads other types: {whose}", contract.name)));
             }
             // What is said of one channel goes before what is said of all.

@@ -11,7 +11,7 @@ use kokanee_endpoint::{Backend, answer_type, body_type, invoke_blocking};
 use kokanee_http::{Code, ServeError};
 use kokanee_transform::InvokeError;
 
-use crate::commands::model::LoadOptions;
+use crate::commands::model::AnswerOptions;
 use crate::commands::search_options::SearchOptions;
 use crate::exit;
 
@@ -25,9 +25,9 @@ const MEMORY_BYTES: usize = 1 << 30;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// How the model of a job is loaded.
-pub(super) fn options(search: &SearchOptions) -> LoadOptions {
+pub(super) fn options(search: &SearchOptions) -> AnswerOptions {
     let memory_bytes = Box::new(|_| MEMORY_BYTES);
-    LoadOptions { search: search.clone(), queue: QUEUE, log_text: false, memory_bytes }
+    AnswerOptions { search: search.clone(), queue: QUEUE, log_text: false, memory_bytes }
 }
 
 /// Answers requests, several at a time: what the server does, without HTTP.

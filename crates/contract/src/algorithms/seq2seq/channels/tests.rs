@@ -193,8 +193,5 @@ fn a_file_may_take_the_place_of_a_folder() {
     std::fs::create_dir_all(folder.path().join("input/data/vocab")).unwrap();
     std::fs::write(folder.path().join("input/data/train"), "x").unwrap();
     std::fs::create_dir_all(folder.path().join("input/data/validation")).unwrap();
-    check(
-        located(&Layout::under(folder.path())),
-        &["channel `validation`: it is empty", "Vocab files"],
-    );
+    check(located(&Layout::under(folder.path())), &["channel `validation`: it is empty", "Vocab files"]);
 }

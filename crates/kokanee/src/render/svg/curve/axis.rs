@@ -1,6 +1,6 @@
 //! From values to places on an axis, and the round numbers written beside it.
 
-use crate::render::human;
+use kokanee_algorithm::human;
 
 /// Values beyond this are not drawn: ratios of two could not be computed. Nor are differences below
 /// its inverse shown.
