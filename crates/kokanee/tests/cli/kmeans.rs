@@ -7,7 +7,6 @@ use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 
 use kokanee_contract::algorithms::kmeans::CONTRACT;
-use kokanee_formats::rows::Rows;
 use serde_json::{Value, json};
 
 use crate::serve::Served;
@@ -61,17 +60,18 @@ fn a_job_leaves_what_sagemaker_takes_and_logs_what_its_tools_read() {
     hyperparameters["eval_metrics"] = json!(r#"["msd","ssd"]"#);
     hyperparameters["_tuning_objective_metric"] = json!("test:msd");
     hyperparameters["epochs"] = json!("2");
-    let work = job(&hyperparameters, &json!({"train": csv(), "test": csv()}), &[
-        ("part-0.csv", blobs(300).as_bytes()),
-        ("part-1.csv", b""),
-        (".amazon.manifest", b"[]"),
-    ]);
+    let work = job(
+        &hyperparameters,
+        &json!({"train": csv(), "test": csv()}),
+        &[("part-0.csv", blobs(300).as_bytes()), ("part-1.csv", b""), (".amazon.manifest", b"[]")],
+    );
     work.write("job/input/data/test/t.csv", blobs(60));
     work.write("job/output/failure", "of an earlier run");
     let said = run(&work).well();
     for metric in CONTRACT.metrics {
         let pattern = regex::Regex::new(metric.regex).expect("a pattern");
-        let found = pattern.captures(&said.stdout).unwrap_or_else(|| panic!("no {} in {}", metric.name, said.stdout));
+        let found =
+            pattern.captures(&said.stdout).unwrap_or_else(|| panic!("no {} in {}", metric.name, said.stdout));
         let value: f64 = found[1].parse().expect("a number");
         assert!(value.is_finite() && value >= 0.0, "{} {value}", metric.name);
     }
@@ -93,7 +93,10 @@ fn a_job_leaves_what_sagemaker_takes_and_logs_what_its_tools_read() {
     assert_eq!(files, ["kokanee.json", "model_algo-1"]);
     assert!(!work.path("job/output/failure").exists() && !work.path("job/checkpoints").exists());
     let manifest: Value = serde_json::from_str(&work.read("job/model/kokanee.json")).unwrap();
-    assert_eq!((&manifest["algorithm"], &manifest["records"]), (&json!("kmeans"), &json!({"train": 300, "test": 60})));
+    assert_eq!(
+        (&manifest["algorithm"], &manifest["records"]),
+        (&json!("kmeans"), &json!({"train": 300, "test": 60}))
+    );
     assert!(manifest["metrics"]["test:ssd"].as_f64().unwrap() < 60.0);
 }
 
@@ -170,26 +173,55 @@ fn bad_jobs_say_what_is_wrong_and_leave_no_model() {
     let good = blobs(300);
     let mut wide = good.clone();
     wide.push_str("1,2,3\n");
-    check(three(), train.clone(), &[("a.csv", wide.as_bytes())], &["Unable to parse csv", "301", "a.csv", "columns"]);
+    check(
+        three(),
+        train.clone(),
+        &[("a.csv", wide.as_bytes())],
+        &["Unable to parse csv", "301", "a.csv", "columns"],
+    );
     check(three(), train.clone(), &[("a.csv", b"x,y\n1,2\n")], &["header"]);
     check(three(), train.clone(), &[("a.csv", b"")], &["channel train holds no record"]);
-    check(three(), train.clone(), &[("a.csv", b"1,2\n3,4\n")], &[
-        "k=3 clusters need at least 3 records, channel train holds 2",
-    ]);
+    check(
+        three(),
+        train.clone(),
+        &[("a.csv", b"1,2\n3,4\n")],
+        &["k=3 clusters need at least 3 records, channel train holds 2"],
+    );
     check(three(), train.clone(), &[("a.csv", b"1,2\nnan,4\n5,6\n7,8\n")], &["row 2", "column 1"]);
-    check(three(), train.clone(), &[("a.csv", b"1,2\n1e30,4\n5,6\n7,8\n")], &["squares overflow 32-bit floats", "scale column 1"]);
+    check(
+        three(),
+        train.clone(),
+        &[("a.csv", b"1,2\n1e30,4\n5,6\n7,8\n")],
+        &["squares overflow 32-bit floats", "scale column 1"],
+    );
     // The commonest fault: the first column is taken for a label.
-    check(three(), json!({"train": {"ContentType": "text/csv"}}), &[("a.csv", good.as_bytes())], &["label_size=0"]);
-    check(three(), json!({"train": {"ContentType": "csv"}}), &[("a.csv", good.as_bytes())], &[
-        "No iterator has been registered for ContentType",
-    ]);
+    check(
+        three(),
+        json!({"train": {"ContentType": "text/csv"}}),
+        &[("a.csv", good.as_bytes())],
+        &["label_size=0"],
+    );
+    check(
+        three(),
+        json!({"train": {"ContentType": "csv"}}),
+        &[("a.csv", good.as_bytes())],
+        &["No iterator has been registered for ContentType"],
+    );
     check(json!({"k": "8.5"}), train.clone(), &[("a.csv", good.as_bytes())], &["8.5"]);
     check(json!({"K": "8"}), train.clone(), &[("a.csv", good.as_bytes())], &["did you mean `k`"]);
     check(json!({}), train.clone(), &[("a.csv", good.as_bytes())], &["Missing required hyperparameter: k"]);
-    check(three(), json!({"test": csv()}), &[("a.csv", good.as_bytes())], &["Missing required channel: train"]);
-    check(three(), json!({"train": csv(), "validation": csv()}), &[("a.csv", good.as_bytes())], &[
-        "Extraneous channel found: validation",
-    ]);
+    check(
+        three(),
+        json!({"test": csv()}),
+        &[("a.csv", good.as_bytes())],
+        &["Missing required channel: train"],
+    );
+    check(
+        three(),
+        json!({"train": csv(), "validation": csv()}),
+        &[("a.csv", good.as_bytes())],
+        &["Extraneous channel found: validation"],
+    );
 }
 
 #[test]
@@ -198,32 +230,41 @@ fn command_lines_are_wrong_in_words_that_help() {
     work.write("rows.csv", blobs(30));
     let kmeans = "train --algorithm kmeans --train rows.csv --output clusters --set k=2";
     work.run(kmeans).misused(&["looks like CSV", "--content-type 'text/csv;label_size=0'"]);
-    work.run(&format!("{kmeans} --validation rows.csv")).misused(&["kmeans has no channel validation", "train, test"]);
+    work.run(&format!("{kmeans} --validation rows.csv"))
+        .misused(&["kmeans has no channel validation", "train, test"]);
     work.run(&format!("{kmeans} --resume")).misused(&["--resume has no meaning for kmeans"]);
     work.run(&format!("{kmeans} --content-type image/png")).misused(&["--content-type \"image/png\""]);
-    work.run("train --algorithm kmean --train rows.csv --output x").refused(&["there is no algorithm \"kmean\"", "kmeans"]);
+    work.run("train --algorithm kmean --train rows.csv --output x")
+        .refused(&["there is no algorithm \"kmean\"", "kmeans"]);
     work.run("train --train x --output y").misused(&["seq2seq needs --validation"]);
     let help = work.run("train --algorithm kmeans --help").well();
-    assert!(help.stdout.contains("local_lloyd_num_trials") && !help.stdout.contains("rnn_num_hidden"), "{help:?}");
+    assert!(
+        help.stdout.contains("local_lloyd_num_trials") && !help.stdout.contains("rnn_num_hidden"),
+        "{help:?}"
+    );
     let list = work.run("algorithms").well();
     assert!(["seq2seq", "kmeans", "[test]"].iter().all(|part| list.stdout.contains(part)), "{list:?}");
     let one = work.run("algorithms kmeans").well();
     assert!(["test:msd", "text/csv", "Pipe"].iter().all(|part| one.stdout.contains(part)), "{one:?}");
 }
 
+/// A record of two 32-bit floats as the SDK writes it: a frame, and the message with the feature `values`.
+fn record([x, y]: [f32; 2]) -> Vec<u8> {
+    let mut bytes = b"\x0a\x23\xd7\xce\x18\0\0\0\x0a\x16\x0a\x06values\x12\x0c\x12\x0a\x0a\x08".to_vec();
+    bytes.extend(x.to_le_bytes());
+    bytes.extend(y.to_le_bytes());
+    bytes
+}
+
 /// Rows of a job as RecordIO, in two objects.
 fn records() -> [Vec<u8>; 2] {
     let text = blobs(300);
-    let values: Vec<f32> = text.lines().flat_map(|line| line.split(',').map(|x| x.parse().unwrap())).collect();
-    let object = |values: &[f32]| {
-        let rows = Rows::dense(2, values);
-        let mut bytes = Vec::new();
-        for row in 0..rows.len() {
-            kokanee_formats::numeric::write_dense(&values[row * 2..][..2], &mut bytes);
-        }
-        bytes
-    };
-    [object(&values[..400]), object(&values[400..])]
+    let rows = text.lines().map(|line| {
+        let (x, y) = line.split_once(',').expect("two columns");
+        record([x.parse().expect("a number"), y.parse().expect("a number")])
+    });
+    let rows: Vec<Vec<u8>> = rows.collect();
+    [rows[..200].concat(), rows[200..].concat()]
 }
 
 /// Writes each of these to a FIFO of its own, when a reader opens it.
@@ -261,7 +302,10 @@ fn file_mode_pipe_mode_shards_and_threads_give_the_same_model() {
 
     let threads = job(&hyperparameters("2"), &recordio("File"), &objects);
     // Two machines: this one reads the union.
-    threads.write("job/input/config/resourceconfig.json", r#"{"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]}"#);
+    threads.write(
+        "job/input/config/resourceconfig.json",
+        r#"{"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]}"#,
+    );
     let said = run(&threads).well();
     assert!(said.stdout.contains("the job was given 2 machines"), "{said:?}");
     assert_eq!(model(&threads), want);

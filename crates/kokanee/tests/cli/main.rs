@@ -8,6 +8,7 @@ mod folders;
 mod hostile;
 mod import;
 mod inspect;
+mod kmeans;
 mod lexicon;
 mod machine;
 mod prepare;

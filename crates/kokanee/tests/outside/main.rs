@@ -2,6 +2,7 @@
 
 mod browser;
 mod documented;
+mod sdk;
 mod serving;
 #[allow(dead_code, reason = "the tests of the command line use the rest")]
 #[path = "../cli/workplace.rs"]
@@ -19,6 +20,11 @@ fn main() -> ExitCode {
         &browser,
         browser::types_a_sentence_and_sees_answers_and_attention,
     )];
+    tests.push(OutsideTest::new(
+        "serializers_and_deserializers_of_the_sdk_talk_to_the_server",
+        &sdk::python(),
+        sdk::serializers_and_deserializers_talk_to_the_server,
+    ));
     for (shell, program) in &shells {
         let names = documented::tests(shell);
         tests.extend(names.into_iter().map(|(name, run)| OutsideTest::new(name, program, run)));

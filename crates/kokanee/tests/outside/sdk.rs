@@ -6,13 +6,26 @@ use std::process::{Command, Stdio};
 use crate::serving::Server;
 use crate::workplace::Workplace;
 
+/// The Python that has the SDK, or what is missing.
+pub(crate) fn python() -> Result<String, String> {
+    let program = std::env::var("KOKANEE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let probe = "import importlib.metadata; importlib.metadata.version('sagemaker')";
+    let mut command = Command::new(&program);
+    command.args(["-c", probe]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if command.status().is_ok_and(|status| status.success()) {
+        return Ok(program);
+    }
+    Err(format!("{program} has no package sagemaker; KOKANEE_PYTHON names another Python"))
+}
+
 /// The SDK's serializers and deserializers, against a model of scikit-learn's centroids and what scikit-learn says of rows.
 pub(crate) fn serializers_and_deserializers_talk_to_the_server(python: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let golden = root.join("../../algorithms/kmeans/tests/golden");
     let work = Workplace::new();
     work.write("model/model_algo-1", std::fs::read(golden.join("model_algo-1")).expect("a model"));
-    let server = Server::start(work.command(&["serve", "--model", "model", "--port", "0", "--log", "json"]), "kmeans");
+    let server =
+        Server::start(work.command(&["serve", "--model", "model", "--port", "0", "--log", "json"]), "kmeans");
     let output = Command::new(python)
         .args(["-W", "ignore"])
         .arg(root.join("tests/outside/python/kmeans_sdk.py"))

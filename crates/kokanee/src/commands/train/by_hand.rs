@@ -68,40 +68,37 @@ impl TrainArgs {
             ("--vocab", VOCAB, &self.vocab),
             ("--init-from", MODEL, &self.init_from),
         ];
+        for (option, name, path) in given {
+            match contract.channel(name) {
+                None if path.is_some() => {
+                    let names: Vec<&str> = contract.channels.iter().map(|spec| spec.name).collect();
+                    let (algorithm, names) = (contract.name, names.join(", "));
+                    let problem =
+                        format!("{option}: {algorithm} has no channel {name}; its channels are {names}");
+                    return Err(CommandLineError(problem));
+                }
+                Some(spec) if spec.required && path.is_none() => {
+                    return Err(CommandLineError(format!("{} needs {option}: {}", contract.name, spec.doc)));
+                }
+                _ => {}
+            }
+        }
         let types = self.content_types(contract)?;
         let mut channels = BTreeMap::new();
         for (option, name, path) in given {
-            match (contract.channel(name), path) {
-                (Some(spec), Some(path)) => {
-                    let content_type = match types.get(name) {
-                        Some(content_type) => content_type.clone(),
-                        None => unsaid(spec, option, path)?,
-                    };
-                    channels.insert(
-                        name.to_owned(),
-                        InputChannel {
-                            name: name.to_owned(),
-                            content_type,
-                            mode: InputMode::File,
-                            distribution: Distribution::FullyReplicated,
-                            path: path.clone(),
-                        },
-                    );
-                }
-                (None, Some(_)) => {
-                    let names: Vec<&str> = contract.channels.iter().map(|spec| spec.name).collect();
-                    let problem = format!(
-                        "{option}: {} has no channel {name}; its channels are {}",
-                        contract.name,
-                        names.join(", ")
-                    );
-                    return Err(CommandLineError(problem));
-                }
-                (Some(spec), None) if spec.required => {
-                    return Err(CommandLineError(format!("{} needs {option}: {}", contract.name, spec.doc)));
-                }
-                (_, None) => {}
-            }
+            let (Some(spec), Some(path)) = (contract.channel(name), path) else { continue };
+            let content_type = match types.get(name) {
+                Some(content_type) => content_type.clone(),
+                None => unsaid(spec, option, path)?,
+            };
+            let channel = InputChannel {
+                name: name.to_owned(),
+                content_type,
+                mode: InputMode::File,
+                distribution: Distribution::FullyReplicated,
+                path: path.clone(),
+            };
+            channels.insert(name.to_owned(), channel);
         }
         Ok(InputChannels { channels, notes: Vec::new() })
     }
