@@ -14,6 +14,9 @@ const BLOCK_ROWS: usize = 4096;
 /// The most values of a block; a row may have more.
 const BLOCK_VALUES: usize = 1 << 20;
 
+/// Steps of a turn: the body is opened, a block is answered, and the end is found.
+const STEPS: usize = 3;
+
 /// A request that is being answered.
 pub(super) struct Work<P> {
     predictor: Arc<P>,
@@ -62,7 +65,23 @@ impl<P: Predictor> Work<P> {
 
     /// Takes the memory that the next step needs.
     pub(super) async fn reserve(&mut self) -> Result<(), ServeError> {
-        let bytes = match &self.state {
+        self.share.resize(self.needed_bytes()).await
+    }
+
+    /// The same where it is there now.
+    fn try_reserve(&mut self) -> bool {
+        let needed = self.needed_bytes();
+        match needed.checked_sub(self.share.bytes()) {
+            Some(more) => self.share.try_grow(more),
+            None => {
+                self.share.shrink(self.share.bytes() - needed);
+                true
+            }
+        }
+    }
+
+    fn needed_bytes(&self) -> usize {
+        match &self.state {
             State::Body { bytes, opening, .. } => bytes.len() + opening,
             State::Open { requests, writer, block_rows } => {
                 let rows = requests.most_rows(*block_rows);
@@ -72,12 +91,24 @@ impl<P: Predictor> Work<P> {
                     + self.answer.len()
                     + 3 * rows * writer.row_bytes()
             }
-        };
-        self.share.resize(bytes).await
+        }
     }
 
-    /// Does the next step; true when there is none left.
-    pub(super) fn step(&mut self) -> Result<bool, ServeError> {
+    /// Does the next steps, of which the first has its memory; true when there are none left. A request of one block is done in one
+    /// turn.
+    pub(super) fn turn(&mut self) -> Result<bool, ServeError> {
+        for step in 0..STEPS {
+            if step > 0 && !self.try_reserve() {
+                break;
+            }
+            if self.step()? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn step(&mut self) -> Result<bool, ServeError> {
         match &mut self.state {
             State::Body { .. } => {
                 self.open()?;

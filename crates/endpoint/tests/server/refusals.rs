@@ -148,9 +148,10 @@ fn a_bug_of_the_model_costs_its_own_request_only() {
 fn the_routes_of_the_contract() {
     let server = Running::new();
     assert!(server.get("/ping").ok().body.is_empty());
+    let cores = std::thread::available_parallelism().unwrap();
     assert_eq!(
         server.get("/execution-parameters").ok().text(),
-        r#"{"BatchStrategy":"MULTI_RECORD","MaxConcurrentTransforms":4,"MaxPayloadInMB":6}"#
+        format!(r#"{{"BatchStrategy":"MULTI_RECORD","MaxConcurrentTransforms":{cores},"MaxPayloadInMB":6}}"#)
     );
     server.post(CSV, "", "1,2,3\n4,5,6").ok();
     let text = server.get("/metrics").ok().text();
