@@ -49,6 +49,14 @@ const BENCHES: &[Bench] = &[
         others: &[],
     },
     Bench {
+        name: "reading",
+        package: "kokanee-formats",
+        target: "reading",
+        what: "numeric data to rows, MB/s",
+        options: Some("[--mb N] [--columns N] [--runs N] [--keep FOLDER]"),
+        others: &[],
+    },
+    Bench {
         name: "prepare",
         package: "kokanee-seq2seq-data",
         target: "prepare",

@@ -23,6 +23,8 @@ const fn archive(name: &'static str, unpack: &'static str) -> Compression {
     Compression { name, is_archive: true, undo: unpack, unpack }
 }
 
+/// The first bytes of gzip.
+pub const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// gzip, the one compression that is read.
 pub const GZIP: Compression = compressed("gzip", "gunzip", "tar xzf");
 /// tar, the one archive that is read.
@@ -32,7 +34,7 @@ const ZIP: Compression = archive("zip", "unzip");
 
 /// First bytes; seven tell each.
 const KINDS: &[(&[u8], Compression)] = &[
-    (&[0x1f, 0x8b], GZIP),
+    (&GZIP_MAGIC, GZIP),
     (&[0xfd, b'7', b'z', b'X', b'Z', 0], compressed("xz", "unxz", "tar xJf")),
     (&[0x28, 0xb5, 0x2f, 0xfd], compressed("zstd", "unzstd", "tar --zstd -xf")),
     (&[0x5d, 0, 0], compressed("lzma", "unlzma", "tar --lzma -xf")),

@@ -6,6 +6,8 @@
 //! | [`folder_update`] | a set of files replaces its predecessors in a folder as one, or not at all |
 //! | [`folder_lock`] | one command at a time writes into a folder; the second learns who is there |
 //! | [`compression`] | what a file is compressed with is known by its first bytes |
+//! | [`data_files`] | the files of a channel are always the same, in the same order |
+//! | [`decompressed`] | what is compressed with gzip is read as if it were not |
 //! | [`FileDigest`] | a file that was exchanged for another is noticed |
 //! | [`link`] | a link that leads nowhere is told from a file that is absent |
 //!
@@ -17,19 +19,23 @@
 //! | [`csv`] | rows of numbers as text |
 //! | [`recordio`] | records one after another, in frames |
 //! | [`record`] | the protobuf message of an observation |
-//! | [`numeric`] | the row of numbers in such a message |
+//! | [`numeric`] | rows of numbers with labels, from CSV or records; bodies of records |
+//! | [`mxnet`] | arrays of numbers, as MXNet saves them |
+//! | [`archive`] | `model.tar.gz` |
 //! | [`rows`] | a batch of rows in memory, dense or sparse |
 
-use std::ffi::OsStr;
-
+pub mod archive;
 pub mod atomic_file;
 pub mod compression;
 pub mod csv;
+pub mod data_files;
+pub mod decompressed;
 mod digest;
 mod error;
 pub mod folder_lock;
 pub mod folder_update;
 pub mod link;
+pub mod mxnet;
 pub mod numeric;
 pub mod record;
 pub mod recordio;
@@ -44,12 +50,6 @@ pub use error::FileError;
 pub use folder_lock::{Busy, FolderLock, LockError};
 pub use folder_update::{FolderUpdate, StagedFile};
 pub use utc::utc;
-
-/// Whether files and folders of this name are passed over where a folder of data is read: names that begin with `.` or `_`, such
-/// as `.DS_Store` and `_SUCCESS`.
-pub fn is_passed_over(name: &OsStr) -> bool {
-    matches!(name.as_encoded_bytes(), [b'.' | b'_', ..])
-}
 
 /// Names that begin like this are Kokanee's own in every folder it writes to: temporary files, locks, unfinished updates.
 pub const OWN_PREFIX: &str = ".kokanee-";

@@ -1,4 +1,6 @@
-//! The row of numbers in a record, by the rules that SageMaker's numeric algorithms share.
+//! Rows of numbers for algorithms, with their labels: from numeric CSV and from RecordIO-protobuf, in File and in Pipe mode.
+//!
+//! What a record may look like:
 //!
 //! | record | row |
 //! |---|---|
@@ -7,304 +9,229 @@
 //! | `keys` | sparse; the elements of `shape` are its width |
 //! | no values but a `shape` | zeros, as the SageMaker SDK writes an empty sparse row |
 //! | `label["values"]` | labels |
+//!
+//! Source: SageMaker Developer Guide, "Training Data Formats", and the SageMaker Python SDK.
 
-use thiserror::Error;
+mod error;
+mod observation;
+mod request;
+mod wire;
 
-use crate::record::{Record, Value, value};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+pub use error::{NumericError, NumericFault};
+pub use observation::NumericRecord;
+use prost::Message as _;
+pub use request::{RecordsError, RecordsFault, RequestRecords, read_records};
+
+use crate::csv::{CsvFormat, CsvReader};
+use crate::decompressed::Decompressed;
+use crate::record::Record;
+use crate::recordio::{RecordReader, RecordView};
 use crate::rows::Rows;
 
-/// A row and its labels.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NumericRecord {
-    /// Columns.
-    pub width: usize,
-    /// The columns of the values, ascending; none for a dense row.
-    pub columns: Option<Vec<u32>>,
-    /// The values.
-    pub values: Vec<f32>,
-    /// Labels; none where the record has none.
+/// How rows lie in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumericFormat {
+    /// `text/csv`: lines of numbers, of which the first are labels.
+    Csv {
+        /// Labels of each row.
+        label_size: usize,
+    },
+    /// `application/x-recordio-protobuf`: frames with the message `aialgs.data.Record`. The first record says how many labels each
+    /// of them has.
+    RecordIo,
+}
+
+/// Rows with their labels.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// The rows.
+    pub rows: Rows,
+    /// The labels of each row, one row after the other; every row of a file has the same number of them, which may be 0.
     pub labels: Vec<f32>,
 }
 
-/// A record that holds no row of numbers.
-#[derive(Clone, Debug, PartialEq, Error)]
-pub enum NumericFault {
-    /// The features do not say which of them is the row.
-    #[error("features[\"values\"] is missing; the record has {present}")]
-    Missing {
-        /// What there is instead.
-        present: String,
-    },
-    /// A tensor of another kind.
-    #[error("{field} holds {got}; expected a tensor of float32, float64 or int32")]
-    WrongKind {
-        /// The field.
-        field: &'static str,
-        /// What it holds.
-        got: &'static str,
-    },
-    /// A value that no algorithm can use.
-    #[error("{field}: value {position} is {got}; expected a finite number that fits 32-bit floats")]
-    Value {
-        /// The field.
-        field: &'static str,
-        /// From 1.
-        position: usize,
-        /// The value.
-        got: f64,
-    },
-    /// A shape of another size than the values.
-    #[error("{field}: the shape has {elements} elements and there are {values} values")]
-    Shape {
-        /// The field.
-        field: &'static str,
-        /// Elements by the shape.
-        elements: u128,
-        /// Values that there are.
-        values: usize,
-    },
-    /// Keys that do not belong to the values.
-    #[error("{field}: {keys} keys for {values} values; a sparse tensor has one for each")]
-    Keys {
-        /// The field.
-        field: &'static str,
-        /// Keys.
-        keys: usize,
-        /// Values.
-        values: usize,
-    },
-    /// A key beyond the width.
-    #[error("{field}: key {key} is beyond the {width} columns of the row")]
-    KeyBeyond {
-        /// The field.
-        field: &'static str,
-        /// The key.
-        key: u64,
-        /// Columns of the row.
-        width: u128,
-    },
-    /// A key that comes twice.
-    #[error("{field}: key {key} comes twice")]
-    KeyTwice {
-        /// The field.
-        field: &'static str,
-        /// The key.
-        key: u32,
-    },
-    /// A sparse row of which nobody knows how many columns it has.
-    #[error("{field}: a sparse tensor without a shape; set shape to the number of columns")]
-    NoWidth {
-        /// The field.
-        field: &'static str,
-    },
+/// Reads rows from a file or a FIFO, one batch after another. One line or record is in memory at a time.
+pub struct NumericReader<R: Read> {
+    source: Source<R>,
+    path: PathBuf,
+    format: NumericFormat,
+    known: Known,
 }
 
-const FEATURE: &str = "features[\"values\"]";
-const LABEL: &str = "label[\"values\"]";
-/// Columns that a row may have: their numbers are 32 bits wide.
-const MOST_COLUMNS: u128 = 1 << 32;
+/// What is known of the rows before one is read.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    /// Columns.
+    width: Option<usize>,
+    /// Labels.
+    label_size: Option<usize>,
+}
 
-/// A tensor of any numeric kind.
-struct Tensor<'a> {
-    field: &'static str,
-    values: Vec<f32>,
-    keys: &'a [u64],
-    shape: &'a [u64],
+enum Source<R: Read> {
+    /// Not looked at: a FIFO may have no writer yet.
+    Unopened(R),
+    Csv(CsvReader<Decompressed<R>>),
+    Records(RecordReader<Decompressed<R>>),
+    /// Nothing can be read any more.
+    Failed,
+}
+
+impl Batch {
+    /// Removes all rows and labels; their memory is kept.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        self.labels.clear();
+    }
+}
+
+impl<R: Read> NumericReader<R> {
+    /// A reader; `path` stands in errors, and `width` is the number of features of a row where it is known. Nothing is read yet.
+    pub fn new(input: R, path: &Path, format: NumericFormat, width: Option<usize>) -> Self {
+        let label_size = match format {
+            NumericFormat::Csv { label_size } => Some(label_size),
+            NumericFormat::RecordIo => None,
+        };
+        let known = Known { width, label_size };
+        Self { source: Source::Unopened(input), path: path.to_owned(), format, known }
+    }
+
+    /// Features of each row, once a row was read or where it was said before.
+    pub fn width(&self) -> Option<usize> {
+        self.known.width
+    }
+
+    /// Labels of each row, once a row was read or where the format says it.
+    pub fn label_size(&self) -> Option<usize> {
+        self.known.label_size
+    }
+
+    /// Adds up to `most` rows to `batch`, and their labels. The first row decides the width, where neither [`new`](Self::new)
+    /// nor the rows of the batch do, and the batch then has that width. Returns how many rows were added: fewer than `most` only at
+    /// the end, and 0 after it.
+    ///
+    /// # Errors
+    /// When the input cannot be read or is damaged, or holds what is no row of finite numbers, or rows of several widths. The file
+    /// is named, with the line and column or with the record, its byte and its field. Nothing can be read after an error.
+    pub fn read(&mut self, batch: &mut Batch, most: usize) -> Result<usize, NumericError> {
+        if !batch.rows.is_empty() {
+            self.known.width.get_or_insert(batch.rows.width());
+        }
+        let read = self.open().and_then(|()| self.read_opened(batch, most));
+        if read.is_err() {
+            self.source = Source::Failed;
+        }
+        read
+    }
+
+    /// Looks at the input's first bytes, if that was not done yet.
+    fn open(&mut self) -> Result<(), NumericError> {
+        if !matches!(self.source, Source::Unopened(_)) {
+            return Ok(());
+        }
+        let Source::Unopened(input) = std::mem::replace(&mut self.source, Source::Failed) else {
+            return Ok(());
+        };
+        let input = Decompressed::new(input)
+            .map_err(|fault| NumericError::Packing { path: self.path.clone(), fault })?;
+        self.source = match self.format {
+            NumericFormat::Csv { label_size } => {
+                let format = CsvFormat { label_size, width: self.known.width };
+                Source::Csv(CsvReader::new(input, &self.path, format))
+            }
+            NumericFormat::RecordIo => Source::Records(RecordReader::new(input, &self.path)),
+        };
+        Ok(())
+    }
+
+    fn read_opened(&mut self, batch: &mut Batch, most: usize) -> Result<usize, NumericError> {
+        match &mut self.source {
+            Source::Csv(reader) => {
+                let added = reader.read(&mut batch.rows, &mut batch.labels, most)?;
+                self.known.width = reader.width();
+                Ok(added)
+            }
+            Source::Records(reader) => {
+                let mut added = 0;
+                while added < most {
+                    let add = |record: RecordView<'_>| {
+                        let (number, offset, path) = (record.number, record.offset, &self.path);
+                        self.known.add(record.payload, batch).map_err(|fault| NumericError::Record {
+                            path: path.clone(),
+                            record: number,
+                            offset,
+                            fault,
+                        })
+                    };
+                    match reader.see_record(add)? {
+                        Some(row) => row?,
+                        None => break,
+                    }
+                    added += 1;
+                }
+                Ok(added)
+            }
+            Source::Unopened(_) | Source::Failed => Ok(0),
+        }
+    }
+}
+
+impl Known {
+    /// Adds the row of a record and its labels.
+    fn add(&mut self, payload: &[u8], batch: &mut Batch) -> Result<(), NumericFault> {
+        if self.add_dense(payload, batch).is_some() {
+            return Ok(());
+        }
+        let row = NumericRecord::decode(payload, self.width)?;
+        let width = *self.width.get_or_insert(row.width);
+        if row.width != width {
+            return Err(NumericFault::Width { got: row.width, width });
+        }
+        let label_size = *self.label_size.get_or_insert(row.labels.len());
+        if row.labels.len() != label_size {
+            return Err(NumericFault::Labels { got: row.labels.len(), label_size });
+        }
+        if batch.rows.is_empty() && batch.rows.width() != width {
+            batch.rows = Rows::new(width);
+        }
+        row.push_to(&mut batch.rows);
+        batch.labels.extend_from_slice(&row.labels);
+        Ok(())
+    }
+
+    /// The same for a record that is as programs usually write dense ones, and of the size of those before it, straight from its
+    /// bytes. None, and nothing done, for any other: it may be at fault, or only unusual.
+    fn add_dense(self, payload: &[u8], batch: &mut Batch) -> Option<()> {
+        let Self { width: Some(width), label_size: Some(label_size) } = self else { return None };
+        let dense = wire::dense(payload)?;
+        if batch.rows.width() != width || dense.labels.map_or(0, |labels| labels.count()) != label_size {
+            return None;
+        }
+        let before = batch.labels.len();
+        let has_labels = dense.labels.is_none_or(|labels| labels.append_to(&mut batch.labels));
+        if has_labels && batch.rows.push_filled(|values| dense.values.append_to(values)) {
+            return Some(());
+        }
+        batch.labels.truncate(before);
+        None
+    }
 }
 
 impl NumericRecord {
-    /// The row of a record. `width` is that of a sparse row without a shape.
+    /// The row in the data of one RecordIO frame. `width` is that of a sparse row without a shape.
     ///
     /// # Errors
-    /// When the record holds no row of finite numbers.
-    pub fn from_record(record: &Record, width: Option<usize>) -> Result<Self, NumericFault> {
-        let mut features = record.features.values();
-        let feature = match (record.features.get("values"), features.next(), features.next()) {
-            (Some(values), ..) | (None, Some(values), None) => values,
-            _ => return Err(NumericFault::Missing { present: present(record) }),
-        };
-        let tensor = Tensor::of(feature, FEATURE)?;
-        let labels = match record.label.get("values") {
-            Some(label) => Tensor::of(label, LABEL)?.values,
-            None => Vec::new(),
-        };
-        Ok(Self { labels, ..tensor.row(width)? })
-    }
-
-    /// Adds the row to a batch of its width.
-    ///
-    /// # Panics
-    /// When the batch has another width.
-    pub fn push_to(&self, rows: &mut Rows) {
-        assert_eq!(self.width, rows.width(), "the width of the batch");
-        match &self.columns {
-            None => rows.push_dense(&self.values),
-            Some(columns) => rows.push_sparse(columns, &self.values),
-        }
-    }
-}
-
-impl<'a> Tensor<'a> {
-    fn of(value: &'a Value, field: &'static str) -> Result<Self, NumericFault> {
-        let wrong = |got| NumericFault::WrongKind { field, got };
-        let (values, keys, shape) = match value.value.as_ref().ok_or(wrong("no value at all"))? {
-            value::Value::Float32Tensor(tensor) => (
-                finite(tensor.values.iter().map(|&value| f64::from(value)), field)?,
-                &tensor.keys,
-                &tensor.shape,
-            ),
-            value::Value::Float64Tensor(tensor) => {
-                (finite(tensor.values.iter().copied(), field)?, &tensor.keys, &tensor.shape)
-            }
-            value::Value::Int32Tensor(tensor) => (
-                finite(tensor.values.iter().map(|&value| f64::from(value)), field)?,
-                &tensor.keys,
-                &tensor.shape,
-            ),
-            value::Value::Bytes(_) => return Err(wrong("bytes")),
-        };
-        Ok(Self { field, values, keys, shape })
-    }
-
-    /// The row, without labels.
-    fn row(self, width: Option<usize>) -> Result<NumericRecord, NumericFault> {
-        let Self { field, values, keys, shape } = self;
-        let elements = (!shape.is_empty())
-            .then(|| shape.iter().fold(1u128, |product, &extent| product.saturating_mul(u128::from(extent))));
-        // An empty sparse row has a shape and nothing else.
-        if keys.is_empty() && !(values.is_empty() && elements.is_some_and(|elements| elements > 0)) {
-            return match elements {
-                Some(elements) if elements != values.len() as u128 => {
-                    Err(NumericFault::Shape { field, elements, values: values.len() })
-                }
-                _ => Ok(NumericRecord { width: values.len(), columns: None, values, labels: Vec::new() }),
-            };
-        }
-        if keys.len() != values.len() {
-            return Err(NumericFault::Keys { field, keys: keys.len(), values: values.len() });
-        }
-        let width = elements.or(width.map(|width| width as u128)).ok_or(NumericFault::NoWidth { field })?;
-        let mut pairs = Vec::with_capacity(keys.len());
-        for (&key, value) in keys.iter().zip(values) {
-            match u32::try_from(key) {
-                Ok(column) if u128::from(key) < width => pairs.push((column, value)),
-                _ => return Err(NumericFault::KeyBeyond { field, key, width }),
-            }
-        }
-        pairs.sort_by_key(|&(column, _)| column);
-        if let Some(twice) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            return Err(NumericFault::KeyTwice { field, key: twice[0].0 });
-        }
-        let width = usize::try_from(width.min(MOST_COLUMNS)).unwrap_or(usize::MAX);
-        let (columns, values) = pairs.into_iter().unzip();
-        Ok(NumericRecord { width, columns: Some(columns), values, labels: Vec::new() })
-    }
-}
-
-/// The values in single precision, if that has room for them.
-fn finite(values: impl Iterator<Item = f64>, field: &'static str) -> Result<Vec<f32>, NumericFault> {
-    let value = |(index, got): (usize, f64)| {
-        let value = got as f32;
-        if value.is_finite() {
-            Ok(value)
-        } else {
-            Err(NumericFault::Value { field, position: index + 1, got })
-        }
-    };
-    values.enumerate().map(value).collect()
-}
-
-fn present(record: &Record) -> String {
-    /// Names that a message shows, and characters of each.
-    const SHOWN: (usize, usize) = (4, 32);
-    let names = record.features.keys().take(SHOWN.0);
-    let names: Vec<String> =
-        names.map(|name| format!("{:?}", name.chars().take(SHOWN.1).collect::<String>())).collect();
-    match record.features.len().saturating_sub(names.len()) {
-        _ if names.is_empty() => "no features".to_owned(),
-        0 => format!("features {}", names.join(", ")),
-        more => format!("features {} and {more} more", names.join(", ")),
+    /// When the data is no record, or the record holds no row of finite numbers.
+    pub fn decode(payload: &[u8], width: Option<usize>) -> Result<Self, NumericFault> {
+        let record = Record::decode(payload).map_err(|error| NumericFault::NotProtobuf {
+            bytes: payload.len(),
+            problem: error.to_string(),
+        })?;
+        Self::from_record(&record, width)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::{Float32Tensor, Float64Tensor, Int32Tensor};
-
-    fn record(name: &str, value: value::Value) -> Record {
-        let mut record = Record::default();
-        record.features.insert(name.to_owned(), Value { value: Some(value) });
-        record
-    }
-
-    fn float32(values: &[f32], keys: &[u64], shape: &[u64]) -> Record {
-        let tensor = Float32Tensor { values: values.to_vec(), keys: keys.to_vec(), shape: shape.to_vec() };
-        record("values", value::Value::Float32Tensor(tensor))
-    }
-
-    fn row(record: &Record, width: Option<usize>) -> Result<NumericRecord, String> {
-        NumericRecord::from_record(record, width).map_err(|fault| fault.to_string())
-    }
-
-    #[test]
-    fn tensors_of_each_type_give_the_same_row() {
-        let int32 = Int32Tensor { values: vec![1, 2], ..Int32Tensor::default() };
-        let float64 = Float64Tensor { values: vec![1.0, 2.0], ..Float64Tensor::default() };
-        let want = NumericRecord { width: 2, columns: None, values: vec![1.0, 2.0], labels: vec![] };
-        for record in [
-            float32(&[1.0, 2.0], &[], &[]),
-            float32(&[1.0, 2.0], &[], &[2]),
-            float32(&[1.0, 2.0], &[], &[1, 2]),
-            record("values", value::Value::Float64Tensor(float64)),
-            record("data", value::Value::Int32Tensor(int32.clone())),
-        ] {
-            assert_eq!(row(&record, None), Ok(want.clone()), "{record:?}");
-        }
-        let mut labelled = float32(&[1.0], &[], &[]);
-        labelled.label.insert("values".to_owned(), Value { value: Some(value::Value::Int32Tensor(int32)) });
-        assert_eq!(row(&labelled, None).unwrap().labels, [1.0, 2.0]);
-    }
-
-    #[test]
-    fn sparse_rows_are_sorted_and_empty_ones_are_zeros() {
-        let check = |record: Record, width, expected: (usize, &[u32], &[f32])| {
-            let got = row(&record, width).unwrap();
-            let columns = got.columns.clone().unwrap();
-            assert_eq!((got.width, &columns[..], &got.values[..]), expected);
-            let mut rows = Rows::new(got.width);
-            got.push_to(&mut rows);
-            assert_eq!(rows.len(), 1);
-        };
-        check(float32(&[1.0, 4.0], &[1, 3], &[4]), None, (4, &[1, 3], &[1.0, 4.0]));
-        check(float32(&[4.0, 1.0], &[3, 1], &[]), Some(5), (5, &[1, 3], &[1.0, 4.0]));
-        check(float32(&[], &[], &[4]), None, (4, &[], &[]));
-    }
-
-    #[test]
-    fn what_is_no_row_is_refused_with_the_field() {
-        let check = |record: Record, expected: &str| {
-            let fault = row(&record, None).unwrap_err();
-            assert!(fault.contains(expected), "{fault} lacks {expected}");
-        };
-        check(Record::default(), "features[\"values\"] is missing; the record has no features");
-        let mut two = record("a", value::Value::Int32Tensor(Int32Tensor::default()));
-        two.features.extend(record("b", value::Value::Int32Tensor(Int32Tensor::default())).features);
-        check(two, "the record has features \"a\", \"b\"");
-        check(
-            record("values", value::Value::Bytes(crate::record::Bytes::default())),
-            "holds bytes; expected a tensor",
-        );
-        check(
-            float32(&[1.0, f32::NAN], &[], &[]),
-            "features[\"values\"]: value 2 is NaN; expected a finite number",
-        );
-        let large = Float64Tensor { values: vec![1e39], ..Float64Tensor::default() };
-        check(record("values", value::Value::Float64Tensor(large)), "value 1 is 1000000000");
-        check(float32(&[1.0, 2.0], &[], &[3]), "the shape has 3 elements and there are 2 values");
-        check(float32(&[1.0], &[0, 1], &[4]), "2 keys for 1 values");
-        check(float32(&[1.0], &[4], &[4]), "key 4 is beyond the 4 columns of the row");
-        check(float32(&[1.0, 2.0], &[1, 1], &[4]), "key 1 comes twice");
-        check(float32(&[1.0], &[1], &[]), "a sparse tensor without a shape");
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@
 mod error;
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 pub use error::{FrameFault, RecordIoError};
@@ -23,6 +23,7 @@ pub const MAGIC: u32 = 0xCED7_230A;
 /// greater length is a damaged file, and nothing of that size is allocated before its bytes are seen.
 pub const MAX_RECORD_BYTES: usize = 64 << 20;
 
+const HEADER_BYTES: usize = 8;
 const LENGTH_BITS: u32 = 29;
 const LENGTH_MASK: u32 = (1 << LENGTH_BITS) - 1;
 
@@ -35,6 +36,19 @@ pub struct RawRecord {
     pub offset: u64,
     /// The data, parts joined, padding removed.
     pub payload: Vec<u8>,
+    /// How many parts it was divided into: 1 for a whole record.
+    pub parts: u64,
+}
+
+/// One record, where it lies in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordView<'a> {
+    /// Number in the file, from 1.
+    pub number: u64,
+    /// Where its first frame begins, in bytes from the start of the file.
+    pub offset: u64,
+    /// The data, parts joined, padding removed.
+    pub payload: &'a [u8],
     /// How many parts it was divided into: 1 for a whole record.
     pub parts: u64,
 }
@@ -119,7 +133,7 @@ impl<R: Read> RecordReader<R> {
     /// Continuation flag and data length of the next frame; `None` at the end of the input.
     fn read_header(&mut self, number: u64, offset: u64) -> Result<Option<(u32, usize)>, RecordIoError> {
         let at = self.position;
-        let mut header = [0; 8];
+        let mut header = [0; HEADER_BYTES];
         let got = self.fill(&mut header)?;
         if got == 0 {
             return Ok(None);
@@ -195,6 +209,44 @@ impl<R: Read> RecordReader<R> {
     }
 }
 
+impl<R: BufRead> RecordReader<R> {
+    /// Shows the next record to `see`, which is not called at the end of the input. Nothing is copied of a record that lies whole in
+    /// the input's buffer.
+    ///
+    /// # Errors
+    /// As [`read_record`](Self::read_record).
+    pub fn see_record<T>(
+        &mut self,
+        see: impl FnOnce(RecordView<'_>) -> T,
+    ) -> Result<Option<T>, RecordIoError> {
+        let (number, offset) = (self.number + 1, self.position);
+        // What cannot be read is told by the attempt to read it.
+        let buffered = self.input.fill_buf().unwrap_or_default();
+        if let Some(payload) = whole_record(buffered) {
+            let seen = see(RecordView { number, offset, payload, parts: 1 });
+            let frame = HEADER_BYTES + payload.len() + padding_of(payload.len());
+            self.input.consume(frame);
+            self.number = number;
+            self.position += frame as u64;
+            return Ok(Some(seen));
+        }
+        let record = self.read_record()?;
+        Ok(record.map(|RawRecord { number, offset, payload, parts }| {
+            see(RecordView { number, offset, payload: &payload, parts })
+        }))
+    }
+}
+
+/// The data of a frame at the beginning of `bytes` that is a whole record; none where it is not, or not all there.
+fn whole_record(bytes: &[u8]) -> Option<&[u8]> {
+    let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
+    let [m0, m1, m2, m3, l0, l1, l2, l3] = *header;
+    let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+    // A length beyond the limit is also that of a divided record, whose flag is in its top bits.
+    let is_whole = [m0, m1, m2, m3] == MAGIC.to_le_bytes() && length <= MAX_RECORD_BYTES;
+    (is_whole && rest.len() >= length + padding_of(length)).then(|| &rest[..length])
+}
+
 impl<R: Read> Iterator for RecordReader<R> {
     type Item = Result<RawRecord, RecordIoError>;
 
@@ -242,7 +294,7 @@ impl<W: Write> RecordWriter<W> {
                 fault,
             });
         }
-        let mut header = [0; 8];
+        let mut header = [0; HEADER_BYTES];
         header[..4].copy_from_slice(&MAGIC.to_le_bytes());
         header[4..].copy_from_slice(&(payload.len() as u32).to_le_bytes());
         self.output

@@ -1,5 +1,6 @@
 //! A batch of rows, dense or sparse.
 
+use std::fmt;
 use std::ops::Range;
 
 /// Rows of equal width, each dense or sparse.
@@ -29,7 +30,33 @@ pub enum Row<'a> {
     Sparse(&'a [u32], &'a [f32]),
 }
 
+/// How many rows a request may have, and how many values in all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Rows.
+    pub rows: usize,
+    /// Values, those of a sparse row being the ones that it names.
+    pub values: usize,
+}
+
+/// A million rows, and 128 MiB of values.
+impl Default for Limits {
+    fn default() -> Self {
+        Self { rows: 1 << 20, values: 1 << 25 }
+    }
+}
+
+/// `10 rows and 100 values`.
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} rows and {} values", self.rows, self.values)
+    }
+}
+
 impl Rows {
+    /// Columns that a row may have. A sparse row can claim any number, and algorithms take memory for each column.
+    pub const MOST_COLUMNS: usize = 1 << 28;
+
     /// No rows, which will have this many columns.
     pub fn new(width: usize) -> Self {
         Self { width, ..Self::default() }
@@ -54,6 +81,19 @@ impl Rows {
         assert_eq!(row.len(), self.width, "the width of the batch");
         self.rows.push(Place { values: self.values.len(), sparse: None });
         self.values.extend_from_slice(row);
+    }
+
+    /// Adds the dense row that `fill` appends to the values. Returns false, and adds nothing, where it does not append a whole row
+    /// or says no.
+    pub(crate) fn push_filled(&mut self, fill: impl FnOnce(&mut Vec<f32>) -> bool) -> bool {
+        let before = self.values.len();
+        let is_row = fill(&mut self.values) && self.values.len() == before + self.width;
+        if is_row {
+            self.rows.push(Place { values: before, sparse: None });
+        } else {
+            self.values.truncate(before);
+        }
+        is_row
     }
 
     /// Adds a sparse row: columns ascending, and their values.

@@ -6,15 +6,15 @@
 mod error;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use error::{TextError, TextFault};
-use flate2::bufread::MultiGzDecoder;
 
-use crate::{FileError, compression};
+use crate::FileError;
+use crate::decompressed::Decompressed;
 
 /// The lines of a chunk's text, of which each ends in `\n`.
 pub fn lines(text: &str) -> impl Iterator<Item = &str> {
@@ -27,7 +27,6 @@ pub fn lines(text: &str) -> impl Iterator<Item = &str> {
 pub const MAX_LINE_BYTES: usize = 1 << 20;
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
-const BUFFER_BYTES: usize = 1 << 18;
 
 /// How much text is taken at a time.
 #[derive(Debug, Clone, Copy)]
@@ -69,78 +68,10 @@ impl Chunk {
     }
 }
 
-/// The bytes of a text: those of the input, or what gzip makes of them. The first bytes decide, not the name.
-pub struct TextBytes {
-    input: Box<dyn BufRead + Send>,
-    is_gzip: bool,
-}
-
-impl TextBytes {
-    /// Looks at the first bytes of `input`.
-    ///
-    /// # Errors
-    /// When they cannot be read, or are those of another compression or of an archive.
-    pub fn new(input: impl Read + Send + 'static) -> Result<Self, TextFault> {
-        let unreadable = |error: io::Error| TextFault::Unreadable { problem: error.to_string() };
-        let mut raw = BufReader::with_capacity(BUFFER_BYTES, input);
-        match compression::of_or_tar(filled(&mut raw).map_err(unreadable)?) {
-            None => Ok(Self { input: Box::new(raw), is_gzip: false }),
-            Some(compression::GZIP) => {
-                let mut inner = BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(raw));
-                // A fault in compressed data shows again, with its place, when lines are read.
-                match inner.fill_buf().ok().and_then(compression::of_or_tar) {
-                    None => Ok(Self { input: Box::new(inner), is_gzip: true }),
-                    Some(packing) => Err(TextFault::PackedTwice(packing)),
-                }
-            }
-            Some(packing) => Err(TextFault::Packed(packing)),
-        }
-    }
-
-    /// What it means that reading failed.
-    pub fn fault(&self, error: &io::Error) -> TextFault {
-        let problem = error.to_string();
-        // The decompressor's errors have no number of the system's.
-        if self.is_gzip && error.raw_os_error().is_none() {
-            TextFault::DamagedGzip { problem }
-        } else {
-            TextFault::Unreadable { problem }
-        }
-    }
-}
-
-impl Read for TextBytes {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.input.read(buffer)
-    }
-}
-
-impl BufRead for TextBytes {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.input.fill_buf()
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.input.consume(amount);
-    }
-}
-
-/// As `fill_buf`, begun again where a signal interrupts it.
-fn filled(input: &mut impl BufRead) -> io::Result<&[u8]> {
-    loop {
-        match input.fill_buf() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-            Ok(_) => break,
-        }
-    }
-    input.fill_buf()
-}
-
 /// A text file being read line by line.
 pub struct TextFile {
     path: PathBuf,
-    input: TextBytes,
+    input: Decompressed<Counting<File>>,
     lines: u64,
     consumed: Arc<AtomicU64>,
     reported: u64,
@@ -159,11 +90,11 @@ impl TextFile {
         }
         let consumed = Arc::new(AtomicU64::new(0));
         let counting = Counting { input: file, count: Arc::clone(&consumed) };
-        let mut input = TextBytes::new(counting).map_err(|fault| TextError::Line {
+        let mut input = Decompressed::new(counting).map_err(|fault| TextError::Line {
             path: path.to_owned(),
             line: 1,
             byte: 1,
-            fault,
+            fault: fault.into(),
         })?;
         if input.fill_buf().is_ok_and(|begin| begin.starts_with(&BYTE_ORDER_MARK)) {
             input.consume(BYTE_ORDER_MARK.len());
@@ -209,7 +140,7 @@ impl TextFile {
                 Ok(available) => available,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    let fault = self.input.fault(&error);
+                    let fault = TextFault::of_reading(&self.input, &error);
                     return Err(self.fault(partial + 1, fault));
                 }
             };

@@ -5,14 +5,15 @@ use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use kokanee_formats::text_lines::{MAX_LINE_BYTES, TextBytes, TextError, TextFault};
+use kokanee_formats::decompressed::Decompressed;
+use kokanee_formats::text_lines::{MAX_LINE_BYTES, TextError, TextFault};
 
 const BUFFER_BYTES: usize = 1 << 17;
 
 /// Reads lines one after another. A byte order mark at the start and `\r` at a line's end are left out.
 pub(crate) struct TextInput {
     name: PathBuf,
-    input: BufReader<TextBytes>,
+    input: BufReader<Decompressed<Box<dyn Read + Send>>>,
     lines: u64,
 }
 
@@ -34,9 +35,9 @@ impl TextInput {
 
     fn new(name: impl Into<PathBuf>, input: impl Read + Send + 'static) -> Result<Self> {
         let name = name.into();
-        match TextBytes::new(input) {
+        match Decompressed::new(Box::new(input) as Box<dyn Read + Send>) {
             Ok(input) => Ok(Self { name, input: BufReader::with_capacity(BUFFER_BYTES, input), lines: 0 }),
-            Err(fault) => Err(TextError::Line { path: name, line: 1, byte: 1, fault }.into()),
+            Err(fault) => Err(TextError::Line { path: name, line: 1, byte: 1, fault: fault.into() }.into()),
         }
     }
 
@@ -60,7 +61,7 @@ impl TextInput {
         // The line's end comes on top.
         let result = (&mut self.input).take(limit + 1).read_until(b'\n', &mut bytes);
         if let Err(error) = result {
-            let fault = self.input.get_ref().fault(&error);
+            let fault = TextFault::of_reading(self.input.get_ref(), &error);
             return Err(self.fault(bytes.len() as u64 + 1, fault));
         }
         if bytes.is_empty() {

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
 use flate2::bufread::MultiGzDecoder;
-use kokanee_formats::{compression, is_passed_over};
+use kokanee_formats::compression;
+use kokanee_formats::data_files::is_passed_over;
 
 use crate::error::TransformError;
 use crate::journal::InputState;

@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use kokanee_formats::folder_update::finish_before_listing;
+use kokanee_formats::data_files::{DEPTH_LIMIT, DataFiles, DataFilesError};
 use kokanee_formats::recordio::MAGIC;
-use kokanee_formats::{compression, is_passed_over};
+use kokanee_formats::{compression, data_files};
 
 use crate::error::{ChannelFault, DataError};
 
@@ -44,12 +44,10 @@ impl ChannelFiles {
         if !metadata.is_dir() {
             return Ok(Self { files: vec![channel.to_owned()], foreign: Vec::new() });
         }
-        let (mut files, mut skipped) = (Vec::new(), 0);
-        list_folder(channel, 0, &mut files, &mut skipped)?;
+        let (files, skipped) = files_below(channel)?;
         if files.is_empty() {
             return Err(fail(ChannelFault::NoFiles { skipped }));
         }
-        files.sort_unstable();
         let mut foreign = Vec::new();
         let mut data = Vec::new();
         for file in files {
@@ -91,35 +89,17 @@ fn has_data_name(path: &Path) -> bool {
     }
 }
 
-fn list_folder(
-    folder: &Path,
-    depth: usize,
-    files: &mut Vec<PathBuf>,
-    skipped: &mut usize,
-) -> Result<(), DataError> {
-    /// SageMaker keeps the folders of the S3 keys; nobody nests them this deep.
-    const DEPTH_LIMIT: usize = 32;
-    if depth > DEPTH_LIMIT {
-        let fault = ChannelFault::TooDeep { limit: DEPTH_LIMIT };
-        return Err(DataError::Channel { path: folder.to_owned(), fault });
-    }
-    finish_before_listing(folder)?;
-    for entry in fs::read_dir(folder).map_err(DataError::io(folder, "list the folder"))? {
-        let entry = entry.map_err(DataError::io(folder, "list the folder"))?;
-        let path = entry.path();
-        if is_passed_over(&entry.file_name()) {
-            *skipped += 1;
-            continue;
+/// The files below a channel's folder in the order of their paths, and how many were passed over.
+fn files_below(folder: &Path) -> Result<(Vec<PathBuf>, usize), DataError> {
+    let DataFiles { mut files, passed_over } = data_files::list(folder).map_err(|error| match error {
+        DataFilesError::Io(error) => error.into(),
+        DataFilesError::TooDeep { path } => {
+            DataError::Channel { path, fault: ChannelFault::TooDeep { limit: DEPTH_LIMIT } }
         }
-        // Links are followed: data is often mounted that way.
-        let metadata = fs::metadata(&path).map_err(DataError::io(&path, "look at the file"))?;
-        if metadata.is_dir() {
-            list_folder(&path, depth + 1, files, skipped)?;
-        } else if metadata.is_file() {
-            files.push(path);
-        }
-    }
-    Ok(())
+    })?;
+    // Folder by folder, and not byte by byte: batches of a seed depend on the order.
+    files.sort_unstable();
+    Ok((files, passed_over))
 }
 
 #[cfg(test)]

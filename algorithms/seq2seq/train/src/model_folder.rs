@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use kokanee_contract::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
-use kokanee_formats::{FolderUpdate, folder_update, write_atomically};
+use kokanee_formats::{FolderUpdate, archive, folder_update, write_atomically};
 use kokanee_seq2seq_data::Vocabulary;
 use kokanee_seq2seq_nn::Model;
 use kokanee_seq2seq_nn::artifact::{
     Artifact, ArtifactError, CONFIG_FILE, Metadata, PARAMETERS_FILE, TrainingSummary, check_replaceable,
-    is_own_archive, pack,
+    is_own_archive,
 };
 
 use crate::TrainError;
@@ -97,8 +97,8 @@ impl ModelFolder {
     /// # Errors
     /// When the system refuses.
     pub fn pack(&self) -> Result<(), TrainError> {
-        let Some(archive) = &self.archive else { return Ok(()) };
-        Ok(pack(&self.folder, &MODEL_FILES, archive)?)
+        let Some(path) = &self.archive else { return Ok(()) };
+        Ok(archive::pack(&self.folder, &MODEL_FILES, path).map_err(ArtifactError::from)?)
     }
 
     fn companions(&self) -> [(&'static str, &[u8]); 2] {

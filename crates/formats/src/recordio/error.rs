@@ -86,6 +86,29 @@ pub enum FrameFault {
     },
 }
 
+impl FrameFault {
+    /// The same told of the body of a request, which nobody can copy again.
+    pub fn of_body(&self) -> String {
+        match self {
+            Self::WrongMagic { got, .. } => format!(
+                "expected the RecordIO magic 0xced7230a (bytes 0a 23 d7 ce), got bytes {}; the body is not RecordIO, or what lies \
+                 before this place is damaged",
+                hex(got)
+            ),
+            Self::Packed(packing) => format!("the body is {packing}; send RecordIO as it is"),
+            Self::Truncated { part, expected, got } => {
+                format!(
+                    "its {part} is cut short: expected {expected} bytes, got {got}; the body is incomplete"
+                )
+            }
+            Self::Unfinished { parts } => {
+                format!("the body ends after part {parts} of a divided record: expected a further part")
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }

@@ -170,7 +170,35 @@ fn a_file_that_is_not_there_is_named() {
     assert!(error.to_string().starts_with("no/such.rec: cannot open the file: "), "{error}");
 }
 
+/// All records as they are seen through a buffer of this size.
+fn seen(bytes: &[u8], buffer: usize) -> Result<Vec<RawRecord>, String> {
+    let mut reader = RecordReader::new(std::io::BufReader::with_capacity(buffer, bytes), "x.rec");
+    let mut records = Vec::new();
+    let own = |view: RecordView<'_>| RawRecord {
+        number: view.number,
+        offset: view.offset,
+        payload: view.payload.to_vec(),
+        parts: view.parts,
+    };
+    while let Some(record) = reader.see_record(own).map_err(|error| error.to_string())? {
+        records.push(record);
+    }
+    Ok(records)
+}
+
 proptest! {
+    #[test]
+    fn records_are_seen_as_they_are_read(
+        parts in prop::collection::vec((0u32..8, prop::collection::vec(any::<u8>(), 0..20)), 0..6),
+        cut in any::<prop::sample::Index>(),
+        buffer in 1usize..80,
+    ) {
+        let mut bytes: Vec<u8> = parts.iter().flat_map(|(flag, data)| part(*flag, data)).collect();
+        bytes.truncate(cut.index(bytes.len() + 1));
+        let read = read(&bytes).map_err(|error| error.to_string());
+        prop_assert_eq!(seen(&bytes, buffer), read);
+    }
+
     #[test]
     fn what_is_written_is_read(payloads: Vec<Vec<u8>>) {
         let bytes = write(&payloads);

@@ -1,11 +1,13 @@
 //! What can be wrong with a file of lines of text.
 
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use thiserror::Error;
 
 use crate::FileError;
 use crate::compression::Compression;
+use crate::decompressed::{Decompressed, PackingFault};
 
 /// A text file that cannot be read, or is not text.
 #[derive(Debug, Error)]
@@ -65,4 +67,22 @@ pub enum TextFault {
         /// The decompressor's words.
         problem: String,
     },
+}
+
+impl TextFault {
+    /// What it means that reading failed.
+    pub fn of_reading<R: Read>(input: &Decompressed<R>, error: &io::Error) -> Self {
+        let problem = error.to_string();
+        if input.is_damage(error) { Self::DamagedGzip { problem } } else { Self::Unreadable { problem } }
+    }
+}
+
+impl From<PackingFault> for TextFault {
+    fn from(fault: PackingFault) -> Self {
+        match fault {
+            PackingFault::Unreadable(error) => Self::Unreadable { problem: error.to_string() },
+            PackingFault::Packed(packing) => Self::Packed(packing),
+            PackingFault::PackedTwice(packing) => Self::PackedTwice(packing),
+        }
+    }
 }

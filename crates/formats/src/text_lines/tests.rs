@@ -5,6 +5,7 @@ use flate2::write::GzEncoder;
 use proptest::prelude::*;
 
 use super::*;
+use crate::decompressed::BUFFER_BYTES;
 
 const SIZE: ChunkSize = ChunkSize { lines: 2, bytes: 1 << 20 };
 

@@ -76,7 +76,7 @@ fn a_job_starts_from_the_model_channel() {
     assert!(!said.stdout.contains("started from an earlier model"), "{said:?}");
     let files = ["config.json", "model.safetensors", "vocab.src.json", "vocab.trg.json"];
     let folder = earlier.path("job/model");
-    kokanee_seq2seq_nn::artifact::pack(&folder, &files, &earlier.path("model.tar.gz")).unwrap();
+    kokanee_formats::archive::pack(&folder, &files, &earlier.path("model.tar.gz")).unwrap();
 
     let packed = job();
     packed.write("job/input/data/model/model.tar.gz", fs::read(earlier.path("model.tar.gz")).unwrap());

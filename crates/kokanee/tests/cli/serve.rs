@@ -187,7 +187,7 @@ fn the_container_finds_its_model_unpacked_or_not() {
     }
     let packed = Workplace::new();
     packed.write("job/model/readme", "");
-    kokanee_seq2seq_nn::artifact::pack(&folder, &files, &packed.path("job/model/model.tar.gz")).unwrap();
+    kokanee_formats::archive::pack(&folder, &files, &packed.path("job/model/model.tar.gz")).unwrap();
     for work in [unpacked, packed] {
         let environment = [("SAGEMAKER_MAX_PAYLOAD_IN_MB", "3"), ("SAGEMAKER_BATCH", "true")];
         let served = Served::ready(&work, "--prefix job", &environment);

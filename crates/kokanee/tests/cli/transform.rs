@@ -102,7 +102,7 @@ fn the_documented_filters_pair_each_id_with_its_answer() {
     work.write("records/a.gz", packed.finish().unwrap());
     std::os::unix::fs::symlink(model(), work.path("model")).unwrap();
     let files = ["config.json", "model.safetensors", "vocab.src.json", "vocab.trg.json"];
-    kokanee_seq2seq_nn::artifact::pack(std::path::Path::new(&model()), &files, &work.path("model.tar.gz"))
+    kokanee_formats::archive::pack(std::path::Path::new(&model()), &files, &work.path("model.tar.gz"))
         .unwrap();
     for command in &commands {
         let mut line = std::process::Command::new("sh");

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use kokanee_formats::FileError;
+use kokanee_formats::archive::ArchiveError;
 
 /// A model that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +148,16 @@ impl From<FileError> for ArtifactError {
         // Here the object stands at the end.
         let action = action.strip_suffix(" the file").unwrap_or(action);
         ArtifactError::Io { action, path, source }
+    }
+}
+
+impl From<ArchiveError> for ArtifactError {
+    fn from(error: ArchiveError) -> Self {
+        match error {
+            ArchiveError::Damaged { path, reason } => Self::Damaged { path, reason },
+            ArchiveError::UnsafeEntry { path, entry, reason } => Self::UnsafeArchive { path, entry, reason },
+            ArchiveError::Io { action, path, source } => Self::Io { action, path, source },
+        }
     }
 }
 

@@ -5,7 +5,6 @@ mod error;
 mod mxnet;
 mod opened;
 pub mod sockeye;
-mod tarball;
 mod tensors;
 #[cfg(test)]
 mod tests;
@@ -15,11 +14,10 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 pub use error::{ArtifactError, Elsewhere};
-use kokanee_formats::{FileDigest, FolderUpdate, StagedFile, folder_update, link};
+use kokanee_formats::{FileDigest, FolderUpdate, StagedFile, archive, folder_update, link};
 pub use mxnet::{read_parameters as read_mxnet_parameters, write_parameters as write_mxnet_parameters};
 pub use opened::OpenedFolder;
 use serde::{Deserialize, Serialize};
-pub use tarball::{is_ours as is_own_archive, pack, unpack};
 use tensors::load_digested;
 pub use tensors::{load_parameters, save_parameters, write_tensors};
 
@@ -178,6 +176,11 @@ fn missing(folder: &Path, file: &'static str) -> ArtifactError {
             found: opened::elsewhere(folder),
         },
     }
+}
+
+/// Whether a model of Kokanee was packed into this archive; false also where it cannot be read.
+pub fn is_own_archive(path: &Path) -> bool {
+    archive::first_entry(path).is_some_and(|first| first == Path::new(PARAMETERS_FILE))
 }
 
 /// Whether a model may be written into `folder`: its files there, if any, must be an earlier model's of Kokanee. `names` are the

@@ -5,10 +5,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use kokanee_formats::{FileDigest, folder_update, link};
+use kokanee_formats::{FileDigest, archive, folder_update, link};
 
 use super::error::Elsewhere;
-use super::{Artifact, ArtifactError, CONFIG_FILE, Digests, config_file, sockeye, unpack};
+use super::{Artifact, ArtifactError, CONFIG_FILE, Digests, config_file, sockeye};
 
 /// A model's folder that may have been a `model.tar.gz`: then it is unpacked into a temporary folder that lives as long as
 /// this value.
@@ -40,7 +40,7 @@ impl OpenedFolder {
             return Err(ArtifactError::NotFound { path: path.to_owned() });
         }
         let unpacked = tempfile::tempdir().map_err(|e| ArtifactError::io("unpack", path, e))?;
-        unpack(path, unpacked.path()).map_err(|error| match error {
+        archive::unpack(path, unpacked.path()).map_err(|error| match error.into() {
             // A temporary folder tells a user nothing, but for where to make room.
             ArtifactError::Io { path: place, source, .. } if place.starts_with(unpacked.path()) => {
                 let action = "unpack into a temporary folder (the variable TMPDIR names another place)";

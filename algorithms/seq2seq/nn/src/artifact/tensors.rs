@@ -129,6 +129,6 @@ pub(super) fn load_digested(
 }
 
 /// Whether a tensor of these extents can be counted: also where one of them is 0, the product of the others must be a number.
-pub(super) fn can_count(extents: &[usize]) -> bool {
+fn can_count(extents: &[usize]) -> bool {
     extents.iter().try_fold(size_of::<f32>(), |size, extent| size.checked_mul((*extent).max(1))).is_some()
 }

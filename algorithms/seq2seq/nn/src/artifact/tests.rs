@@ -1,4 +1,8 @@
+use std::collections::HashMap;
+
 use kokanee_contract::Hyperparameters;
+use kokanee_formats::archive::pack;
+use kokanee_formats::mxnet::{self, ArrayView, ValuesView};
 use kokanee_kernels::Team;
 use kokanee_tensor::Tensor;
 use tempfile::tempdir;
@@ -341,91 +345,59 @@ fn files_of_others_are_not_written_over() {
     assert!(check_replaceable(folder.path(), &[PARAMETERS_FILE, CONFIG_FILE]).is_ok());
 }
 
-/// What stands before the device of a 2 x 2 array in version 2.
-fn mxnet_head() -> Vec<u8> {
-    let mut head = Vec::new();
-    head.extend(0xF993_FAC9u32.to_le_bytes());
-    head.extend(0i32.to_le_bytes());
-    head.extend(2u32.to_le_bytes());
-    head.extend([2i64, 2].iter().flat_map(|x| x.to_le_bytes()));
-    head
-}
-
-/// An MXNet file of one 2 x 2 array.
-fn mxnet_file(head: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for number in [0x112u64, 0, 1] {
-        bytes.extend(number.to_le_bytes());
-    }
-    bytes.extend(head);
-    bytes.extend([1i32, 0, 0].iter().flat_map(|x| x.to_le_bytes()));
-    bytes.extend([1f32, 2., 3., 4.].iter().flat_map(|x| x.to_le_bytes()));
-    bytes.extend(1u64.to_le_bytes());
-    bytes.extend(8u64.to_le_bytes());
-    bytes.extend(b"arg:name");
-    bytes
+/// Writes a file of one array; reads it as parameters.
+fn read_array(name: &[&str], values: ValuesView<'_>) -> Result<HashMap<String, Tensor>, String> {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("params.best");
+    mxnet::save(&path, &[ArrayView { shape: &[2, 2], values }], name).unwrap();
+    let place = format!("{} cannot be used: ", path.display());
+    read_mxnet_parameters(&path).map_err(|error| error.to_string().replace(&place, ""))
 }
 
 #[test]
-fn mxnet_files_are_read_and_every_truncation_is_seen() {
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("params.best");
-    let whole = mxnet_file(&mxnet_head());
-    std::fs::write(&path, &whole).unwrap();
-    let read = read_mxnet_parameters(&path).unwrap();
-    assert_eq!(read["name"].data(), [1.0, 2.0, 3.0, 4.0]);
-    for end in 0..whole.len() {
-        std::fs::write(&path, &whole[..end]).unwrap();
-        let message = read_mxnet_parameters(&path).err().unwrap_or_else(|| panic!("{end}")).to_string();
-        assert!(message.contains("at byte ") && message.contains("the file ends"), "{end}: {message}");
-    }
-    let mut absurd = whole;
-    absurd[36..44].copy_from_slice(&(i64::MAX).to_le_bytes());
-    std::fs::write(&path, &absurd).unwrap();
-    assert!(read_mxnet_parameters(&path).err().unwrap().to_string().contains("absurdly large"));
-}
-
-#[test]
-fn mxnet_files_of_all_versions_are_read() {
-    let folder = tempdir().unwrap();
-    let path = folder.path().join("params.best");
-    let mut version_1 = 0xF993_FAC8u32.to_le_bytes().to_vec();
-    version_1.extend(&mxnet_head()[8..]);
-    let version_0: Vec<u8> = [2u32, 2, 2].iter().flat_map(|x| x.to_le_bytes()).collect();
-    for head in [mxnet_head(), version_1, version_0] {
-        std::fs::write(&path, mxnet_file(&head)).unwrap();
-        let read = read_mxnet_parameters(&path).unwrap();
+fn mxnet_parameters_have_names_with_and_without_prefix() {
+    let values = ValuesView::F32(&[1.0, 2.0, 3.0, 4.0]);
+    for name in ["arg:name", "aux:name", "name"] {
+        let read = read_array(&[name], values).unwrap();
         assert_eq!(read["name"].data(), [1.0, 2.0, 3.0, 4.0]);
         assert_eq!(read["name"].shape().extents(), [2, 2]);
     }
-    let mut unknown = 0xF993_FACBu32.to_le_bytes().to_vec();
-    unknown.extend(&mxnet_head()[4..]);
-    std::fs::write(&path, mxnet_file(&unknown)).unwrap();
-    let message = read_mxnet_parameters(&path).err().unwrap().to_string();
-    assert!(message.contains("starts with 0xf993facb, which is not the magic of any version"), "{message}");
+    let tensor = Tensor::from_vec([2, 2], vec![1.0, 2.0, 3.0, 4.0]);
+    let mut written = Vec::new();
+    super::mxnet::write(&mut written, &[("name", &tensor)]).unwrap();
+    assert_eq!(mxnet::parse(&written).unwrap().names, ["arg:name"]);
 }
 
 #[test]
-fn mxnet_files_are_written_as_mxnet_writes_them() {
+fn mxnet_files_without_names_or_of_another_type_are_no_parameters() {
+    let check = |names: &[&str], values, expected: &str| {
+        assert_eq!(read_array(names, values).err().as_deref(), Some(expected));
+    };
+    check(
+        &[],
+        ValuesView::F32(&[0.0; 4]),
+        "at byte 64: 0 names for 1 arrays; expected an MXNet parameter file",
+    );
+    check(
+        &["arg:x"],
+        ValuesView::F64(&[0.0; 4]),
+        "at byte 64: an array has element type 1, and only float32 (0) can be read; expected an MXNet parameter file",
+    );
     let folder = tempdir().unwrap();
     let path = folder.path().join("params.best");
-    let tensor = Tensor::from_vec([2, 2], vec![1.0, 2.0, 3.0, 4.0]);
-    write_mxnet_parameters(&path, &[("name", &tensor)]).unwrap();
-    assert_eq!(std::fs::read(&path).unwrap(), mxnet_file(&mxnet_head()));
+    let array = ArrayView { shape: &[1], values: ValuesView::F32(&[0.0]) };
+    mxnet::save(&path, &[array, array], &["arg:x", "aux:x"]).unwrap();
+    let message = read_mxnet_parameters(&path).err().unwrap().to_string();
+    assert!(message.contains("the name x comes twice"), "{message}");
+    std::fs::write(&path, "short").unwrap();
+    let message = read_mxnet_parameters(&path).err().unwrap().to_string();
+    assert!(message.contains("at byte 0: the file ends: 8 more bytes expected, 5 left"), "{message}");
 }
 
 #[test]
 fn extents_that_cannot_be_counted_are_refused_though_one_of_them_is_zero() {
     let folder = tempdir().unwrap();
-    let path = folder.path().join("params.best");
-    let mut head = 0xF993_FAC9u32.to_le_bytes().to_vec();
-    head.extend(0i32.to_le_bytes());
-    head.extend(3u32.to_le_bytes());
-    head.extend([0i64, 1 << 40, 1 << 40].iter().flat_map(|x| x.to_le_bytes()));
-    std::fs::write(&path, mxnet_file(&head)).unwrap();
-    let message = read_mxnet_parameters(&path).err().unwrap().to_string();
-    assert!(message.contains("an array is absurdly large"), "{message}");
-
+    let path = folder.path().join("x.safetensors");
     let header = format!(r#"{{"x":{{"dtype":"F32","shape":[0,{0},{0}],"data_offsets":[0,0]}}}}"#, 1u64 << 40);
     let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat();
     std::fs::write(&path, bytes).unwrap();

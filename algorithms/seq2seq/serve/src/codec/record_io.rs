@@ -7,7 +7,7 @@
 use kokanee_formats::record::Record;
 use kokanee_formats::record::value::Value as Kind;
 use kokanee_formats::record::{Float32Tensor, Float64Tensor, Int32Tensor, Value};
-use kokanee_formats::recordio::{FrameFault, MAGIC, RecordIoError, RecordReader, RecordWriter};
+use kokanee_formats::recordio::{MAGIC, RecordIoError, RecordReader, RecordWriter};
 use kokanee_http::ServeError;
 use kokanee_seq2seq_data::error::RecordFault;
 use kokanee_seq2seq_data::{SequencePair, TargetRule};
@@ -66,7 +66,7 @@ impl Reader {
         let raw = match RecordReader::new(&rest[..whole], "").read_record() {
             Ok(Some(raw)) => raw,
             Ok(None) => return Ok(None),
-            Err(RecordIoError::Frame { fault, .. }) => return Err(place.bad(None, frame_problem(&fault))),
+            Err(RecordIoError::Frame { fault, .. }) => return Err(place.bad(None, fault.of_body())),
             Err(other) => return Err(place.bad(None, other)),
         };
         self.parts = Parts::default();
@@ -152,28 +152,6 @@ fn instance(payload: &[u8], place: Place) -> Result<Instance, ServeError> {
         Err(fault) => return Err(place.bad(None, fault).with("field", FEATURE)),
     };
     Ok(Instance { input: Input::Ids(ids), configuration })
-}
-
-/// Faults of framing, told of a body and not of a file.
-fn frame_problem(fault: &FrameFault) -> String {
-    match fault {
-        FrameFault::WrongMagic { got, .. } => {
-            let got: Vec<String> = got.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!(
-                "expected the RecordIO magic 0xced7230a (bytes 0a 23 d7 ce), got bytes {}; the body is not RecordIO, or what lies \
-                 before this place is damaged",
-                got.join(" ")
-            )
-        }
-        FrameFault::Packed(packing) => format!("the body is {packing}; send RecordIO as it is"),
-        FrameFault::Truncated { part, expected, got } => {
-            format!("its {part} is cut short: expected {expected} bytes, got {got}; the body is incomplete")
-        }
-        FrameFault::Unfinished { parts } => {
-            format!("the body ends after part {parts} of a divided record: expected a further part")
-        }
-        other => other.to_string(),
-    }
 }
 
 /// Appends the record that answers an instance.

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use kokanee_contract::WeightTying;
-use kokanee_seq2seq_nn::artifact::pack;
+use kokanee_formats::archive::pack;
 use kokanee_testkit::Rng;
 use tempfile::TempDir;
 

@@ -8,15 +8,12 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use flate2::read::MultiGzDecoder;
 use kokanee_formats::compression::{self, GZIP, is_tar};
+use kokanee_formats::{mxnet, recordio};
 use kokanee_seq2seq_nn::artifact::{CONFIG_FILE, OpenedFolder, PARAMETERS_FILE, sockeye};
 
 use super::state;
 use crate::render::human;
 
-/// RecordIO's magic number 0xced7230a as it lies in a file.
-const RECORDIO_MAGIC: [u8; 4] = [0x0a, 0x23, 0xd7, 0xce];
-/// MXNet's magic number for a list of arrays.
-const MXNET_MAGIC: [u8; 8] = [0x12, 0x01, 0, 0, 0, 0, 0, 0];
 /// How much of a file is looked at before it is read as a whole.
 const LOOKED_AT: usize = 4096;
 /// JSON files of ours are far smaller.
@@ -82,7 +79,7 @@ pub(crate) fn of(path: &Path) -> Result<Kind> {
         return Ok(match start_of(MultiGzDecoder::new(open()?)) {
             Err(error) => Kind::Other(format!("damaged gzip: {error}")),
             Ok(inside) if is_tar(&inside) => of_archive(path),
-            Ok(inside) if inside.starts_with(&RECORDIO_MAGIC) => Kind::Other(
+            Ok(inside) if inside.starts_with(&recordio::MAGIC.to_le_bytes()) => Kind::Other(
                 "RecordIO, compressed with gzip; records are read as they are: decompress the file first (gunzip)".to_owned(),
             ),
             Ok(inside) if compression::of(&inside) == Some(GZIP) => {
@@ -91,10 +88,10 @@ pub(crate) fn of(path: &Path) -> Result<Kind> {
             Ok(inside) => Kind::Other(format!("{}, compressed with gzip", words_for(&inside, None))),
         });
     }
-    if start.starts_with(&RECORDIO_MAGIC) {
+    if start.starts_with(&recordio::MAGIC.to_le_bytes()) {
         return Ok(Kind::Records);
     }
-    if start.starts_with(&MXNET_MAGIC) {
+    if start.starts_with(&mxnet::LIST_MAGIC.to_le_bytes()) {
         return Ok(Kind::Mxnet);
     }
     if start.get(8) == Some(&b'{') && start[..8].ends_with(&[0, 0, 0]) {

@@ -233,7 +233,7 @@ fn an_archive_tells_of_its_own_files() {
     let folder = tempdir().unwrap();
     std::fs::write(folder.path().join("config"), "x: 1").unwrap();
     let archive = folder.path().join("model.tar.gz");
-    crate::artifact::pack(folder.path(), &["config"], &archive).unwrap();
+    kokanee_formats::archive::pack(folder.path(), &["config"], &archive).unwrap();
     let message = import(&archive, &ImportOptions::default()).err().unwrap().to_string();
     let expected =
         format!("{} holds no whole model of Sockeye 1.x: it has no params.best", archive.display());

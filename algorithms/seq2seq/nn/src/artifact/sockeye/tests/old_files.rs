@@ -6,7 +6,7 @@ use tempfile::tempdir;
 
 use super::super::yaml::{Content, Node, parse};
 use super::*;
-use crate::artifact::pack;
+use kokanee_formats::archive::pack;
 
 /// Saves a recurrent cell's parameters gate by gate, as MXNet's `unpack_weights` does.
 fn unpack_gates(saved: HashMap<String, Tensor>) -> HashMap<String, Tensor> {

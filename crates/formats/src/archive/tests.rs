@@ -6,7 +6,6 @@ use tar::EntryType;
 use tempfile::tempdir;
 
 use super::*;
-use crate::artifact::OpenedFolder;
 
 /// Unpacks an archive of the entries that `build` appends; gives the content of `out/NAME` for each name asked for.
 fn unpack_built(build: impl FnOnce(&mut tar::Builder<&mut Vec<u8>>)) -> Result<tempfile::TempDir, String> {
@@ -75,7 +74,7 @@ fn a_file_that_is_no_archive_is_refused() {
     let path = folder.path().join("model.tar.gz");
     for content in [&b""[..], b"not gzip", &[0x1f, 0x8b, 8, 0, 0]] {
         std::fs::write(&path, content).unwrap();
-        let message = OpenedFolder::open(&path).err().unwrap().to_string();
+        let message = unpack(&path, folder.path()).unwrap_err().to_string();
         assert!(message.contains("not a whole gzip-compressed tar archive"), "{message}");
     }
 }
@@ -227,18 +226,19 @@ fn archives_of_other_kinds_are_named_with_what_to_do() {
 }
 
 #[test]
-fn only_archives_that_pack_made_are_ours() {
+fn an_archive_is_known_by_its_first_entry() {
     let folder = tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    for name in [PARAMETERS_FILE, "config.json"] {
+    for name in ["parameters", "config.json"] {
         std::fs::write(path(name), "x").unwrap();
     }
-    pack(folder.path(), &[PARAMETERS_FILE, "config.json"], &path("own")).unwrap();
+    pack(folder.path(), &["parameters", "config.json"], &path("own")).unwrap();
     std::fs::write(path("other"), gzip(&tar_of(|tar| file(tar, "params.best", "x")))).unwrap();
     std::fs::write(path("text"), "x").unwrap();
-    let found = ["own", "other", "text", "none"].map(|name| is_ours(&path(name)));
-    assert_eq!(found, [true, false, false, false]);
+    let found = ["own", "other", "text", "none"].map(|name| first_entry(&path(name)));
+    let expected = [Some("parameters"), Some("params.best"), None, None];
+    assert_eq!(found, expected.map(|name| name.map(PathBuf::from)));
     let error = pack(folder.path(), &["gone"], &path("own")).unwrap_err().to_string();
     assert!(error.contains("cannot pack") && error.contains("/gone"), "{error}");
-    assert!(is_ours(&path("own")), "the archive before is kept");
+    assert!(first_entry(&path("own")).is_some(), "the archive before is kept");
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use super::ArtifactError;
+use super::ArchiveError;
 
 /// A chain of more links leads nowhere.
 const MOST_HOPS: usize = 40;
@@ -39,10 +39,10 @@ impl Links {
         archive: &Path,
         folder: &Path,
         files: &BTreeSet<PathBuf>,
-    ) -> Result<(), ArtifactError> {
+    ) -> Result<(), ArchiveError> {
         for (path, link) in &self.0 {
             let Some(file) = self.follow(path, files) else {
-                return Err(ArtifactError::UnsafeArchive {
+                return Err(ArchiveError::UnsafeEntry {
                     path: archive.to_owned(),
                     entry: path.display().to_string(),
                     reason: format!(
@@ -52,7 +52,7 @@ impl Links {
                 });
             };
             let (from, to) = (folder.join(file), folder.join(path));
-            let io = |e| ArtifactError::io("write", &to, e);
+            let io = |e| ArchiveError::io("write", &to, e);
             if let Some(parent) = to.parent() {
                 fs::create_dir_all(parent).map_err(io)?;
             }

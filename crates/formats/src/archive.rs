@@ -1,5 +1,6 @@
-//! `model.tar.gz`, as SageMaker keeps models.
+//! `model.tar.gz`, as SageMaker keeps models: packing files of a folder, and unpacking what anybody packed.
 
+mod error;
 mod links;
 #[cfg(test)]
 mod tests;
@@ -9,14 +10,14 @@ use std::fs::{self, File};
 use std::io::{BufReader, Read, Seek as _, Write};
 use std::path::{Component, Path, PathBuf};
 
+pub use error::ArchiveError;
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
-use kokanee_formats::AtomicFile;
-use kokanee_formats::compression::{self, GZIP};
-
-use super::{ArtifactError, PARAMETERS_FILE};
 use links::Links;
+
+use crate::AtomicFile;
+use crate::compression::{self, GZIP};
 
 /// An archive that unpacks to more than this many times its size is refused: parameters hardly shrink, and a bomb must not fill
 /// the disk.
@@ -33,15 +34,15 @@ const LOOKED_AT: u64 = 512;
 ///
 /// # Errors
 /// When a file is missing or the system refuses.
-pub fn pack(folder: &Path, files: &[&str], archive: &Path) -> Result<(), ArtifactError> {
-    let refused = |e| ArtifactError::io("write", archive, e);
+pub fn pack(folder: &Path, files: &[&str], archive: &Path) -> Result<(), ArchiveError> {
+    let refused = |e| ArchiveError::io("write", archive, e);
     // Parameters hardly shrink; the fastest level saves most of what can be saved.
     let mut tar = tar::Builder::new(GzEncoder::new(AtomicFile::create(archive)?, Compression::fast()));
     for name in files {
         let path = folder.join(name);
-        let mut file = File::open(&path).map_err(|e| ArtifactError::io("pack", &path, e))?;
+        let mut file = File::open(&path).map_err(|e| ArchiveError::io("pack", &path, e))?;
         let mut header = tar::Header::new_gnu();
-        header.set_size(file.metadata().map_err(|e| ArtifactError::io("pack", &path, e))?.len());
+        header.set_size(file.metadata().map_err(|e| ArchiveError::io("pack", &path, e))?.len());
         header.set_mode(0o644);
         header.set_cksum();
         tar.append_data(&mut header, name, &mut file).map_err(refused)?;
@@ -50,14 +51,13 @@ pub fn pack(folder: &Path, files: &[&str], archive: &Path) -> Result<(), Artifac
     Ok(file.commit().map(drop)?)
 }
 
-/// Whether [`pack`] has packed a model into this archive; false also where it cannot be read.
-pub fn is_ours(archive: &Path) -> bool {
-    let Ok(file) = File::open(archive) else { return false };
+/// The path of an archive's first entry; none where there is none, or the archive cannot be read. [`pack`] keeps the order of its
+/// files, so that a program knows its own archives by the first.
+pub fn first_entry(archive: &Path) -> Option<PathBuf> {
+    let file = File::open(archive).ok()?;
     let mut tar = tar::Archive::new(MultiGzDecoder::new(BufReader::new(file)));
-    let Ok(mut entries) = tar.entries() else { return false };
-    entries.next().is_some_and(|first| {
-        first.is_ok_and(|first| first.path().is_ok_and(|path| path == Path::new(PARAMETERS_FILE)))
-    })
+    let first = tar.entries().ok()?.next()?.ok()?;
+    Some(first.path().ok()?.into_owned())
 }
 
 /// Unpacks an archive, a `.tar.gz` or a `.tar`, into `folder`. Plain files and folders inside it are accepted, and links to files
@@ -66,9 +66,9 @@ pub fn is_ours(archive: &Path) -> bool {
 /// # Errors
 /// When an entry is anything else, has an absolute path or `..`, or when the archive is damaged, compressed otherwise, or unpacks
 /// to an absurd size.
-pub fn unpack(archive: &Path, folder: &Path) -> Result<(), ArtifactError> {
+pub fn unpack(archive: &Path, folder: &Path) -> Result<(), ArchiveError> {
     let damaged = |e: std::io::Error| {
-        ArtifactError::damaged(archive, format!("not a whole gzip-compressed tar archive: {e}"))
+        ArchiveError::damaged(archive, format!("not a whole gzip-compressed tar archive: {e}"))
     };
     let (input, size) = open(archive)?;
     let mut tar = tar::Archive::new(input);
@@ -84,7 +84,7 @@ pub fn unpack(archive: &Path, folder: &Path) -> Result<(), ArtifactError> {
         }
         let name = entry.path().map_err(damaged)?.into_owned();
         let refuse = |reason: String| {
-            Err(ArtifactError::UnsafeArchive {
+            Err(ArchiveError::UnsafeEntry {
                 path: archive.to_owned(),
                 entry: name.display().to_string(),
                 reason,
@@ -102,7 +102,7 @@ pub fn unpack(archive: &Path, folder: &Path) -> Result<(), ArtifactError> {
         }
         let target = folder.join(&path);
         if kind.is_dir() {
-            fs::create_dir_all(&target).map_err(|e| ArtifactError::io("create", &target, e))?;
+            fs::create_dir_all(&target).map_err(|e| ArchiveError::io("create", &target, e))?;
             continue;
         }
         if kind.is_symlink() || kind.is_hard_link() {
@@ -120,25 +120,25 @@ pub fn unpack(archive: &Path, folder: &Path) -> Result<(), ArtifactError> {
         }
         left -= entry.size();
         if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent).map_err(|e| ArtifactError::io("create", parent, e))?;
+            fs::create_dir_all(parent).map_err(|e| ArchiveError::io("create", parent, e))?;
         }
-        let mut out = File::create(&target).map_err(|e| ArtifactError::io("write", &target, e))?;
+        let mut out = File::create(&target).map_err(|e| ArchiveError::io("write", &target, e))?;
         copy(&mut entry, &mut out).map_err(|e| match e {
             CopyError::Read(e) => damaged(e),
-            CopyError::Write(e) => ArtifactError::io("write", &target, e),
+            CopyError::Write(e) => ArchiveError::io("write", &target, e),
         })?;
         links.forget(&path);
         files.insert(path);
     }
     if count == 0 {
-        return Err(ArtifactError::damaged(archive, "the archive is empty"));
+        return Err(ArchiveError::damaged(archive, "the archive is empty"));
     }
     links.make(archive, folder, &files)
 }
 
 /// The entries' bytes, and the archive's size.
-fn open(archive: &Path) -> Result<(Box<dyn Read>, u64), ArtifactError> {
-    let io = |e| ArtifactError::io("open", archive, e);
+fn open(archive: &Path) -> Result<(Box<dyn Read>, u64), ArchiveError> {
+    let io = |e| ArchiveError::io("open", archive, e);
     let mut file = File::open(archive).map_err(io)?;
     let size = file.metadata().map_err(io)?.len();
     let start = start_of(&file).map_err(io)?;
@@ -150,24 +150,24 @@ fn open(archive: &Path) -> Result<(Box<dyn Read>, u64), ArtifactError> {
         file.rewind().map_err(io)?;
         if compression::of(&inside) == Some(GZIP) {
             let reason = "it is compressed with gzip twice: decompress it once (gunzip)";
-            return Err(ArtifactError::damaged(archive, reason));
+            return Err(ArchiveError::damaged(archive, reason));
         }
         if let Some(inside) = compression::of(&inside) {
-            return Err(ArtifactError::damaged(archive, format!("gzip of {}", otherwise(inside))));
+            return Err(ArchiveError::damaged(archive, format!("gzip of {}", otherwise(inside))));
         }
         if inside.len() as u64 == LOOKED_AT
             && !compression::is_tar(&inside)
             && inside.iter().any(|byte| *byte != 0)
         {
             let reason = "it is compressed with gzip, but what is in it is no tar archive; a model is a folder, or its .tar.gz";
-            return Err(ArtifactError::damaged(archive, reason));
+            return Err(ArchiveError::damaged(archive, reason));
         }
         return Ok((Box::new(MultiGzDecoder::new(BufReader::new(file))), size));
     }
     if compression::is_tar(&start) {
         return Ok((Box::new(BufReader::new(file)), size));
     }
-    Err(ArtifactError::damaged(
+    Err(ArchiveError::damaged(
         archive,
         match found {
             Some(found) => format!("it is {}", otherwise(found)),
