@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::{NumericError, NumericFault};
 pub use observation::NumericRecord;
+pub(crate) use observation::Tensor;
 use prost::Message as _;
 pub use request::{RecordsError, RecordsFault, RequestRecords, read_records};
 
