@@ -22,7 +22,8 @@ use reading::Reader;
 
 use crate::rows::{Limits, Rows};
 
-/// The longest `configuration`, in bytes. Settings are short, and a tree of JSON takes many times the memory of its text.
+/// The most bytes of all configurations of a request. Settings are short, and a tree of JSON takes up to a hundred times the memory of
+/// its text. Empty objects are not counted, nor kept.
 pub const MAX_CONFIGURATION_BYTES: usize = 64 << 10;
 
 /// The rows of a request.

@@ -5,7 +5,6 @@
 //! one budget of memory. A request is answered as a whole or not at all.
 
 mod answers;
-mod json;
 mod predictor;
 mod requests;
 mod work;

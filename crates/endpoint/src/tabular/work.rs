@@ -16,6 +16,8 @@ const BLOCK_VALUES: usize = 1 << 20;
 
 /// Steps of a turn: the body is opened, a block is answered, and the end is found.
 const STEPS: usize = 3;
+/// What a byte of a configuration may become: a map of one entry has room for eleven.
+const CONFIGURATION_BYTES: usize = 130;
 
 /// A request that is being answered.
 pub(super) struct Work<P> {
@@ -25,6 +27,8 @@ pub(super) struct Work<P> {
     share: Share,
     answer: Rope,
     instances: u64,
+    /// Bytes of the configuration's text.
+    configuration_bytes: usize,
 }
 
 enum State {
@@ -60,6 +64,7 @@ impl<P: Predictor> Work<P> {
             share,
             answer: Rope::default(),
             instances: 0,
+            configuration_bytes: 0,
         })
     }
 
@@ -87,6 +92,7 @@ impl<P: Predictor> Work<P> {
                 let rows = requests.most_rows(*block_rows);
                 // An answer is there as columns, as bytes, and as a part of all answers.
                 requests.held_bytes()
+                    + CONFIGURATION_BYTES * self.configuration_bytes
                     + requests.block_bytes(rows)
                     + self.answer.len()
                     + 3 * rows * writer.row_bytes()
@@ -147,6 +153,7 @@ impl<P: Predictor> Work<P> {
         let State::Body { from, to, bytes, .. } = &mut self.state else { return Ok(()) };
         let (predictor, to) = (&self.predictor, *to);
         let (requests, configuration) = Requests::new(from, std::mem::take(bytes), predictor.width())?;
+        self.configuration_bytes = configuration.as_ref().map_or(0, |value| value.to_string().len());
         self.options.configuration = configuration;
         let keys = predictor.keys(&self.options).map_err(|error| match error {
             PredictError::Internal(message) => ServeError::new(Code::Internal, message),

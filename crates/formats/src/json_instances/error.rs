@@ -102,7 +102,9 @@ pub enum JsonFault {
     #[error(transparent)]
     Row(#[from] NumericFault),
     /// Too long a configuration.
-    #[error("configuration has {bytes} bytes; expected at most {MAX_CONFIGURATION_BYTES}")]
+    #[error(
+        "configuration has {bytes} bytes, with those before it; expected at most {MAX_CONFIGURATION_BYTES}"
+    )]
     Configuration {
         /// Its length.
         bytes: usize,

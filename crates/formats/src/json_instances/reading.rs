@@ -21,6 +21,8 @@ pub(super) struct Reader {
     limits: Limits,
     /// Values of all rows so far.
     values: usize,
+    /// Bytes of all configurations so far.
+    configuration_bytes: usize,
     /// The row that is being read.
     row: Parts,
     place: JsonPlace,
@@ -61,7 +63,15 @@ enum Part {
 impl Reader {
     pub(super) fn new(width: usize, limits: Limits) -> Self {
         let instances = Instances { rows: Rows::new(width), ..Instances::default() };
-        Self { instances, limits, values: 0, row: Parts::default(), place: JsonPlace::Alone, fault: None }
+        Self {
+            instances,
+            limits,
+            values: 0,
+            configuration_bytes: 0,
+            row: Parts::default(),
+            place: JsonPlace::Alone,
+            fault: None,
+        }
     }
 
     /// Reads a whole body.
@@ -138,17 +148,26 @@ impl Reader {
         self.check_count(0)
     }
 
-    /// Reads a configuration; none for `null`.
+    /// Reads a configuration; none for `null` and for an empty object.
     fn configuration<'de, M: MapAccess<'de>>(
         &mut self,
         map: &mut M,
     ) -> Result<Option<serde_json::Value>, M::Error> {
         let text = map.next_value::<&RawValue>()?.get();
-        if text.len() > MAX_CONFIGURATION_BYTES {
-            return Err(self.stop(JsonFault::Configuration { bytes: text.len() }));
+        let is_nothing = text == "null"
+            || text
+                .strip_prefix('{')
+                .and_then(|rest| rest.strip_suffix('}'))
+                .is_some_and(|rest| rest.trim().is_empty());
+        if is_nothing {
+            return Ok(None);
+        }
+        self.configuration_bytes += text.len();
+        if self.configuration_bytes > MAX_CONFIGURATION_BYTES {
+            return Err(self.stop(JsonFault::Configuration { bytes: self.configuration_bytes }));
         }
         let value = serde_json::Value::deserialize(&mut serde_json::Deserializer::from_str(text));
-        value.map(|value| (!value.is_null()).then_some(value)).map_err(M::Error::custom)
+        value.map(Some).map_err(M::Error::custom)
     }
 }
 

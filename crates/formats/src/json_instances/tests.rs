@@ -149,7 +149,7 @@ fn bad_bodies_are_refused() {
     check(r#"{"instances": [[1, 2]]} x"#, "not valid JSON at line 1, column 25: trailing characters");
     check(
         &format!(r#"{{"instances": [[1, 2]], "configuration": [{}0]}}"#, "0,".repeat(40_000)),
-        "configuration has 80003 bytes; expected at most 65536",
+        "configuration has 80003 bytes, with those before it; expected at most 65536",
     );
     let error = read_json_lines(b"[1, 2]\n[1, }\n", 2, LIMITS).map(|_| ()).unwrap_err().to_string();
     assert!(error.starts_with("line 2: not valid JSON at line 1, column 5: expected value"), "{error}");
