@@ -16,7 +16,7 @@ use kokanee_http::{
 use serde_json::json;
 
 use crate::backend::{self, Backend, Call, Reply};
-use crate::config::ServerSettings;
+use crate::config::{DEFAULT_CONCURRENT_TRANSFORMS, ServerSettings};
 use crate::negotiation::{answer_type, body_type};
 use crate::page;
 
@@ -141,8 +141,12 @@ async fn ping(State(app): State<Arc<App>>, Extension(journal): Extension<Arc<Jou
 /// `GET /execution-parameters`: how batch transform should send its records.
 async fn execution_parameters(State(app): State<Arc<App>>) -> Response {
     let settings = &app.settings;
+    let concurrent = settings.max_concurrent_transforms.unwrap_or_else(|| match app.phase() {
+        Phase::Ready(backend) => backend.default_concurrent_transforms(),
+        Phase::Loading | Phase::Draining => DEFAULT_CONCURRENT_TRANSFORMS,
+    });
     let parameters = json!({
-        "MaxConcurrentTransforms": settings.max_concurrent_transforms,
+        "MaxConcurrentTransforms": concurrent,
         "BatchStrategy": settings.batch_strategy.name(),
         "MaxPayloadInMB": settings.payload_mb(),
     });

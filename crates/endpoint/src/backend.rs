@@ -13,7 +13,7 @@ use kokanee_http::{
 };
 use prometheus_client::registry::Registry;
 
-use crate::config::DEFAULT_BODY_BYTES;
+use crate::config::{DEFAULT_BODY_BYTES, DEFAULT_CONCURRENT_TRANSFORMS};
 use crate::negotiation::{answer_type, body_type};
 
 /// A future without a name.
@@ -48,6 +48,11 @@ pub trait Backend: Send + Sync + 'static {
     /// The largest body in bytes, where nobody has set `MaxPayloadInMB`.
     fn default_body_bytes(&self) -> usize {
         DEFAULT_BODY_BYTES
+    }
+
+    /// How many requests batch transform should have open, 1 to 100, where nobody has set `MaxConcurrentTransforms`.
+    fn default_concurrent_transforms(&self) -> u32 {
+        DEFAULT_CONCURRENT_TRANSFORMS
     }
 
     /// Whether bodies of this type may be answered as they arrive, where they may have any length; others are held as a whole.

@@ -20,9 +20,9 @@ pub const DEFAULT_BODY_BYTES: usize = DEFAULT_MAX_PAYLOAD_MB as usize * MEGABYTE
 /// SageMaker's own bound for `MaxPayloadInMB`; also the most that is held in memory of a body where there is no limit.
 pub const MAX_PAYLOAD_MB: u64 = 100;
 /// A second request is read and checked while the first is decoded; more than a few only take memory.
-const DEFAULT_CONCURRENT_TRANSFORMS: u32 = 4;
+pub const DEFAULT_CONCURRENT_TRANSFORMS: u32 = 4;
 /// SageMaker's own bound.
-const MAX_CONCURRENT_TRANSFORMS: u32 = 100;
+pub(crate) const MAX_CONCURRENT_TRANSFORMS: u32 = 100;
 /// How long batch transform waits for an answer, unless it is told otherwise (`InvocationsTimeoutInSeconds`).
 const BATCH_DEADLINE: Duration = Duration::from_secs(600);
 
@@ -34,8 +34,8 @@ pub struct ServerSettings {
     pub max_payload_mb: Option<u64>,
     /// What batch transform should send.
     pub batch_strategy: BatchStrategy,
-    /// How many requests batch transform should have open, 1 to 100.
-    pub max_concurrent_transforms: u32,
+    /// How many requests batch transform should have open, 1 to 100. Where it is not set, a backend says what suits it.
+    pub max_concurrent_transforms: Option<u32>,
     /// How long an answer may take.
     pub deadline: Duration,
     /// What stands before the paths, such as `/translate`; empty for nothing.
@@ -75,7 +75,7 @@ impl Default for ServerSettings {
         Self {
             max_payload_mb: None,
             batch_strategy: BatchStrategy::MultiRecord,
-            max_concurrent_transforms: DEFAULT_CONCURRENT_TRANSFORMS,
+            max_concurrent_transforms: None,
             deadline: DEADLINE,
             url_prefix: String::new(),
             log_text: false,
@@ -138,11 +138,13 @@ impl ServerSettings {
         take(
             "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS",
             "a whole number from 0 (as the server likes) to 100",
-            Box::new(|value| store(max_concurrent_transforms, value, 0..=MAX_CONCURRENT_TRANSFORMS)),
+            Box::new(|value| {
+                let mut given = 0;
+                let is_valid = store(&mut given, value, 0..=MAX_CONCURRENT_TRANSFORMS);
+                *max_concurrent_transforms = (given > 0).then_some(given);
+                is_valid
+            }),
         );
-        if settings.max_concurrent_transforms == 0 {
-            settings.max_concurrent_transforms = DEFAULT_CONCURRENT_TRANSFORMS;
-        }
         if faults.is_empty() { Ok(settings) } else { Err(SettingsError(faults)) }
     }
 
@@ -219,7 +221,7 @@ mod tests {
         let expected = ServerSettings {
             max_payload_mb: Some(0),
             batch_strategy: BatchStrategy::SingleRecord,
-            max_concurrent_transforms: 8,
+            max_concurrent_transforms: Some(8),
             deadline: BATCH_DEADLINE,
             ..default()
         };

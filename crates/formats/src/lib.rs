@@ -20,6 +20,8 @@
 //! | [`recordio`] | records one after another, in frames |
 //! | [`record`] | the protobuf message of an observation |
 //! | [`numeric`] | rows of numbers with labels, from CSV or records; bodies of records |
+//! | [`json_instances`] | rows in JSON and JSON lines |
+//! | [`libsvm`] | sparse rows with labels, as text |
 //! | [`mxnet`] | arrays of numbers, as MXNet saves them |
 //! | [`archive`] | `model.tar.gz` |
 //! | [`rows`] | a batch of rows in memory, dense or sparse |
@@ -34,6 +36,8 @@ mod digest;
 mod error;
 pub mod folder_lock;
 pub mod folder_update;
+pub mod json_instances;
+pub mod libsvm;
 pub mod link;
 pub mod mxnet;
 pub mod numeric;

@@ -22,8 +22,9 @@ use std::path::{Path, PathBuf};
 
 pub use error::{NumericError, NumericFault};
 pub use observation::NumericRecord;
+pub(crate) use observation::Tensor;
 use prost::Message as _;
-pub use request::{RecordsError, RecordsFault, RequestRecords, read_records};
+pub use request::{Echo, RecordsError, RecordsFault, RequestRecords, read_records, take_record};
 
 use crate::csv::{CsvFormat, CsvReader};
 use crate::decompressed::Decompressed;

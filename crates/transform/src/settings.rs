@@ -221,9 +221,9 @@ impl Settings {
         pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
     }
 
-    /// Whether empty lines stand for no record: nothing is no JSON.
+    /// Whether empty lines stand for no record: nothing is no JSON, and no row of numbers.
     pub(crate) fn skips_blank_lines(&self) -> bool {
-        is_json_lines(&self.content_type)
+        matches!(MediaType::of_name(&self.content_type), Some(MediaType::JsonLines | MediaType::Csv))
     }
 
     /// Whether an answer must have a line for each record of its request.

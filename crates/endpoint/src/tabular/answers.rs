@@ -6,12 +6,12 @@
 use std::io::Write as _;
 
 use kokanee_contract::MediaType;
+use kokanee_formats::numeric::Echo;
 use kokanee_formats::record::{Float32Tensor, Record, Value, value};
 use kokanee_formats::recordio::RecordWriter;
 use prost::Message as _;
 
 use super::predictor::{Columns, Key};
-use super::requests::Echo;
 
 /// The longest number with what separates it from the next: a sign, 17 digits, a point, an exponent, a comma and a blank.
 const NUMBER_BYTES: usize = 28;

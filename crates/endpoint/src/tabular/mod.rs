@@ -5,7 +5,6 @@
 //! one budget of memory. A request is answered as a whole or not at all.
 
 mod answers;
-mod json;
 mod predictor;
 mod requests;
 mod work;
@@ -24,7 +23,7 @@ pub use self::requests::REFUSED;
 use self::work::Work;
 use crate::app::ended;
 use crate::backend::{Backend, Body, BoxFuture, Call, Reply};
-use crate::config::MEGABYTE;
+use crate::config::{MAX_CONCURRENT_TRANSFORMS, MEGABYTE};
 
 /// The largest body where nobody has set `MaxPayloadInMB`. The service itself sends 6 MB at most, which is what batch transform is
 /// told; other clients may send more. The budget of [`ServerSettings::memory_bytes`](crate::ServerSettings::memory_bytes) has room for
@@ -43,6 +42,7 @@ pub struct Tabular<P> {
     /// Places for blocks that are being read and predicted: as many as there are cores, so that connections and pings are served
     /// beside them.
     places: Arc<Semaphore>,
+    cores: u32,
     instances: Counter,
 }
 
@@ -54,6 +54,7 @@ impl<P: Predictor> Tabular<P> {
             predictor: Arc::new(predictor),
             budget: MemoryBudget::new(memory_bytes),
             places: Arc::new(Semaphore::new(cores)),
+            cores: u32::try_from(cores).unwrap_or(u32::MAX),
             instances: Counter::default(),
         }
     }
@@ -69,13 +70,13 @@ impl<P: Predictor> Tabular<P> {
             work.reserve().await?;
             // Without a deadline the thread is the caller's own.
             let is_done = if deadline.is_none() {
-                work.step()?
+                work.turn()?
             } else {
                 // Never closed.
                 let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| ended())?;
                 // Whoever left does not take the memory along: the thread still holds it.
                 let stepping = tokio::task::spawn_blocking(move || {
-                    let is_done = work.step();
+                    let is_done = work.turn();
                     drop(place);
                     (work, is_done)
                 });
@@ -125,6 +126,11 @@ impl<P: Predictor> Backend for Tabular<P> {
 
     fn default_body_bytes(&self) -> usize {
         DEFAULT_TABULAR_BODY_BYTES
+    }
+
+    /// As many as there are cores.
+    fn default_concurrent_transforms(&self) -> u32 {
+        self.cores.clamp(1, MAX_CONCURRENT_TRANSFORMS)
     }
 
     fn columns(&self) -> &'static LogColumns {

@@ -9,14 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kokanee_contract::{ContentType, MediaType};
 use kokanee_formats::csv::{CsvError, CsvFormat, CsvReader, MAX_LINE_BYTES};
-use kokanee_formats::numeric::NumericRecord;
-use kokanee_formats::record::Record;
-use kokanee_formats::recordio::{FrameFault, MAGIC, RecordIoError, RecordReader};
-use kokanee_formats::rows::Rows;
+use kokanee_formats::json_instances::{JsonError, JsonPlace, read_json, read_json_line};
+use kokanee_formats::numeric::{Echo, take_record};
+use kokanee_formats::recordio::{MAGIC, RecordIoError, RecordReader};
+use kokanee_formats::rows::{Limits, Row, Rows};
 use kokanee_http::{Code, Rope, RopeReader, ServeError};
-use prost::Message as _;
 
-use super::json;
 use crate::head::Head;
 
 /// Types of bodies that are read, in the order in which errors name them.
@@ -33,6 +31,8 @@ const BLOCK_BYTES: usize = 4 << 20;
 const DECODED_BYTES: usize = 32;
 /// What a row takes beside its values.
 const ROW_BYTES: usize = 64;
+/// The memory for requests is what limits them.
+const LIMITS: Limits = Limits { rows: usize::MAX, values: usize::MAX };
 /// The shortest row of any form that has one: an empty frame.
 const LEAST_ROW_BYTES: usize = 8;
 
@@ -43,13 +43,6 @@ pub(super) struct Block {
     pub(super) echoes: Vec<Echo>,
     /// The place of the first row.
     pub(super) first: u64,
-}
-
-/// What the answer to a record repeats.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Echo {
-    pub(super) uid: Option<String>,
-    pub(super) metadata: Option<String>,
 }
 
 /// Reads a body block by block.
@@ -108,9 +101,10 @@ impl Requests {
                 let mut reader = reader;
                 // Reading memory cannot fail.
                 let _ = reader.read_to_end(&mut whole);
-                let object = json::read_object(&whole, width).map_err(|fault| fault.refused())?;
-                configuration = object.configuration;
-                Source::Object { rows: object.rows, next: 0 }
+                let instances = read_json(&whole, width, LIMITS).map_err(json_refused)?;
+                no_configuration(&instances.configurations, Place::Instance)?;
+                configuration = instances.configuration;
+                Source::Object { rows: instances.rows, next: 0 }
             }
             MediaType::Libsvm | MediaType::Text | MediaType::Model => {
                 let message = format!("{} is not read here", content.media);
@@ -188,29 +182,30 @@ impl Requests {
                 labels.clear();
             }
             Source::RecordIo(reader) => {
-                while !has_enough(&block.rows)
-                    && let Some(raw) = reader.read_record().map_err(frame_refused)?
-                {
-                    let place = Place::Record { number: raw.number, byte: raw.offset };
-                    if raw.payload.len() > item_bytes {
-                        let bytes = raw.payload.len();
-                        return Err(place.refused(format!(
-                            "{bytes} bytes; expected at most {item_bytes} for {width} features"
-                        )));
-                    }
-                    block.echoes.push(take_record(&raw.payload, place, &mut block.rows)?);
+                while !has_enough(&block.rows) {
+                    let seen = reader.see_record(|record| {
+                        let place = Place::Record { number: record.number, byte: record.offset };
+                        let bytes = record.payload.len();
+                        if bytes > item_bytes {
+                            let expected = format!("expected at most {item_bytes} for {width} features");
+                            return Err(place.refused(format!("{bytes} bytes; {expected}")));
+                        }
+                        take_record(record.payload, &mut block.rows).map_err(|fault| place.refused(fault))
+                    });
+                    let Some(echo) = seen.map_err(frame_refused)? else { break };
+                    block.echoes.push(echo?);
                 }
             }
             Source::Lines { reader, line, buffer } => {
                 while !has_enough(&block.rows) && next_line(reader, line, buffer, item_bytes)? {
-                    let text = match *line {
-                        1 => buffer.strip_prefix(b"\xef\xbb\xbf").unwrap_or(buffer),
-                        _ => buffer,
-                    };
-                    if !text.trim_ascii().is_empty() {
-                        json::read_line(text, &mut block.rows)
-                            .map_err(|fault| Place::Line(*line).refused(fault))?;
+                    if buffer.trim_ascii().is_empty() {
+                        continue;
                     }
+                    let place = Place::Line(*line);
+                    let instance =
+                        read_json_line(buffer, width, LIMITS).map_err(|error| place.refused(error))?;
+                    no_configuration(&instance.configurations, |_| place)?;
+                    copy_row(&instance.rows, 0, &mut block.rows);
                 }
             }
             Source::Object { rows, next } => {
@@ -300,39 +295,35 @@ fn csv_refused(error: CsvError) -> ServeError {
 }
 
 fn frame_refused(error: RecordIoError) -> ServeError {
-    let RecordIoError::Frame { record, offset, fault, .. } = error else { return refused(error) };
-    let problem = match fault {
-        FrameFault::WrongMagic { .. } => {
-            "expected the RecordIO magic 0xced7230a (bytes 0a 23 d7 ce); the body is not RecordIO, or what lies before this place is \
-             damaged"
-                .to_owned()
+    match error {
+        RecordIoError::Frame { record, offset, fault, .. } => {
+            Place::Record { number: record, byte: offset }.refused(fault.of_body())
         }
-        FrameFault::Truncated { part, expected, got } => {
-            format!("its {part} is cut short: expected {expected} bytes, got {got}; the body is incomplete")
-        }
-        FrameFault::Unfinished { parts } => {
-            format!("the body ends after part {parts} of a divided record: expected a further part")
-        }
-        other => other.to_string(),
-    };
-    Place::Record { number: record, byte: offset }.refused(problem)
+        other => refused(other),
+    }
 }
 
-fn take_record(payload: &[u8], place: Place, rows: &mut Rows) -> Result<Echo, ServeError> {
-    let record = Record::decode(payload).map_err(|error| {
-        let bytes = payload.len();
-        place
-            .refused(format!("its {bytes} bytes are not an aialgs.data.Record in protobuf encoding: {error}"))
-    })?;
-    let width = rows.width();
-    let row = NumericRecord::from_record(&record, Some(width)).map_err(|fault| place.refused(fault))?;
-    if row.width != width {
-        let got = row.width;
-        let problem = format!("features[\"values\"] has {got} values, the model takes {width}");
-        return Err(place.refused(problem));
+fn json_refused(error: JsonError) -> ServeError {
+    let refused = refused(&error);
+    match error.place {
+        JsonPlace::Instance(index) => refused.with("instance", index),
+        JsonPlace::Line(line) => refused.with("line", line),
+        JsonPlace::Alone => refused,
     }
-    row.push_to(rows);
-    Ok(Echo { uid: record.uid, metadata: record.metadata })
+}
+
+/// A configuration holds for a body: one of an instance would go unheard.
+fn no_configuration(
+    configurations: &[(usize, serde_json::Value)],
+    place: impl Fn(u64) -> Place,
+) -> Result<(), ServeError> {
+    match configurations.first() {
+        None => Ok(()),
+        Some((index, _)) => {
+            let problem = "this model takes no configuration of an instance; put it beside \"instances\"";
+            Err(place(*index as u64).refused(problem))
+        }
+    }
 }
 
 /// Reads a line into the buffer; false at the end.
@@ -357,7 +348,6 @@ fn next_line(
 }
 
 fn copy_row(from: &Rows, index: usize, to: &mut Rows) {
-    use kokanee_formats::rows::Row;
     match from.row(index) {
         Row::Dense(values) => to.push_dense(values),
         Row::Sparse(columns, values) => to.push_sparse(columns, values),

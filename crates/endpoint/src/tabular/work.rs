@@ -14,6 +14,11 @@ const BLOCK_ROWS: usize = 4096;
 /// The most values of a block; a row may have more.
 const BLOCK_VALUES: usize = 1 << 20;
 
+/// Steps of a turn: the body is opened, a block is answered, and the end is found.
+const STEPS: usize = 3;
+/// What a byte of a configuration may become: a map of one entry has room for eleven.
+const CONFIGURATION_BYTES: usize = 130;
+
 /// A request that is being answered.
 pub(super) struct Work<P> {
     predictor: Arc<P>,
@@ -22,6 +27,8 @@ pub(super) struct Work<P> {
     share: Share,
     answer: Rope,
     instances: u64,
+    /// Bytes of the configuration's text.
+    configuration_bytes: usize,
 }
 
 enum State {
@@ -57,27 +64,57 @@ impl<P: Predictor> Work<P> {
             share,
             answer: Rope::default(),
             instances: 0,
+            configuration_bytes: 0,
         })
     }
 
     /// Takes the memory that the next step needs.
     pub(super) async fn reserve(&mut self) -> Result<(), ServeError> {
-        let bytes = match &self.state {
+        self.share.resize(self.needed_bytes()).await
+    }
+
+    /// The same where it is there now.
+    fn try_reserve(&mut self) -> bool {
+        let needed = self.needed_bytes();
+        match needed.checked_sub(self.share.bytes()) {
+            Some(more) => self.share.try_grow(more),
+            None => {
+                self.share.shrink(self.share.bytes() - needed);
+                true
+            }
+        }
+    }
+
+    fn needed_bytes(&self) -> usize {
+        match &self.state {
             State::Body { bytes, opening, .. } => bytes.len() + opening,
             State::Open { requests, writer, block_rows } => {
                 let rows = requests.most_rows(*block_rows);
                 // An answer is there as columns, as bytes, and as a part of all answers.
                 requests.held_bytes()
+                    + CONFIGURATION_BYTES * self.configuration_bytes
                     + requests.block_bytes(rows)
                     + self.answer.len()
                     + 3 * rows * writer.row_bytes()
             }
-        };
-        self.share.resize(bytes).await
+        }
     }
 
-    /// Does the next step; true when there is none left.
-    pub(super) fn step(&mut self) -> Result<bool, ServeError> {
+    /// Does the next steps, of which the first has its memory; true when there are none left. A request of one block is done in one
+    /// turn.
+    pub(super) fn turn(&mut self) -> Result<bool, ServeError> {
+        for step in 0..STEPS {
+            if step > 0 && !self.try_reserve() {
+                break;
+            }
+            if self.step()? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn step(&mut self) -> Result<bool, ServeError> {
         match &mut self.state {
             State::Body { .. } => {
                 self.open()?;
@@ -116,6 +153,7 @@ impl<P: Predictor> Work<P> {
         let State::Body { from, to, bytes, .. } = &mut self.state else { return Ok(()) };
         let (predictor, to) = (&self.predictor, *to);
         let (requests, configuration) = Requests::new(from, std::mem::take(bytes), predictor.width())?;
+        self.configuration_bytes = configuration.as_ref().map_or(0, |value| value.to_string().len());
         self.options.configuration = configuration;
         let keys = predictor.keys(&self.options).map_err(|error| match error {
             PredictError::Internal(message) => ServeError::new(Code::Internal, message),

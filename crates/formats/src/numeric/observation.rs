@@ -21,11 +21,12 @@ const FEATURE: &str = "features[\"values\"]";
 const LABEL: &str = "label[\"values\"]";
 
 /// A tensor of any numeric kind.
-struct Tensor<'a> {
-    field: &'static str,
-    values: Vec<f32>,
-    keys: &'a [u64],
-    shape: &'a [u64],
+pub(crate) struct Tensor<'a> {
+    /// What it is called in errors.
+    pub(crate) field: &'static str,
+    pub(crate) values: Vec<f32>,
+    pub(crate) keys: &'a [u64],
+    pub(crate) shape: &'a [u64],
 }
 
 impl NumericRecord {
@@ -83,7 +84,7 @@ impl<'a> Tensor<'a> {
     }
 
     /// The row, without labels.
-    fn row(self, width: Option<usize>) -> Result<NumericRecord, NumericFault> {
+    pub(crate) fn row(self, width: Option<usize>) -> Result<NumericRecord, NumericFault> {
         let Self { field, values, keys, shape } = self;
         let elements = (!shape.is_empty())
             .then(|| shape.iter().fold(1u128, |product, &extent| product.saturating_mul(u128::from(extent))));

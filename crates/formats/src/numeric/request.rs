@@ -78,27 +78,44 @@ pub fn read_records(body: &[u8], width: usize, limits: Limits) -> Result<Request
     }
 }
 
+/// What the answer to a record repeats of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Echo {
+    /// The record's identifier.
+    pub uid: Option<String>,
+    /// The text about it.
+    pub metadata: Option<String>,
+}
+
+/// Adds the row of a record's data to rows of its width.
+///
+/// # Errors
+/// When the data is no record, or holds no row of finite numbers of that width.
+pub fn take_record(payload: &[u8], rows: &mut Rows) -> Result<Echo, NumericFault> {
+    take(payload, rows).map(|(_, echo)| echo)
+}
+
+/// The same, with how many values the row names.
+fn take(payload: &[u8], rows: &mut Rows) -> Result<(usize, Echo), NumericFault> {
+    let width = rows.width();
+    if let Some(dense) = wire::dense(payload)
+        && rows.push_filled(|values| dense.values.append_to(values))
+    {
+        return Ok((width, Echo::default()));
+    }
+    let record = Record::decode(payload)
+        .map_err(|error| NumericFault::NotProtobuf { bytes: payload.len(), problem: error.to_string() })?;
+    let row = NumericRecord::from_record(&record, Some(width))?;
+    if row.width != width {
+        return Err(NumericFault::Width { got: row.width, width });
+    }
+    row.push_to(rows);
+    Ok((row.values.len(), Echo { uid: record.uid, metadata: record.metadata }))
+}
+
 impl RequestRecords {
     fn add(&mut self, payload: &[u8], values: &mut usize, limits: Limits) -> Result<(), RecordsFault> {
-        let width = self.rows.width();
-        let dense = wire::dense(payload);
-        let (row, uid, metadata) = match dense {
-            Some(dense) if self.rows.push_filled(|values| dense.values.append_to(values)) => {
-                (width, None, None)
-            }
-            _ => {
-                let record = Record::decode(payload).map_err(|error| NumericFault::NotProtobuf {
-                    bytes: payload.len(),
-                    problem: error.to_string(),
-                })?;
-                let row = NumericRecord::from_record(&record, Some(width))?;
-                if row.width != width {
-                    return Err(NumericFault::Width { got: row.width, width }.into());
-                }
-                row.push_to(&mut self.rows);
-                (row.values.len(), record.uid, record.metadata)
-            }
-        };
+        let (row, Echo { uid, metadata }) = take(payload, &mut self.rows)?;
         *values += row;
         if self.rows.len() > limits.rows || *values > limits.values {
             return Err(RecordsFault::TooMany { limits });

@@ -73,6 +73,10 @@ fn lines() {
     assert_eq!(split(&[b'x'; 8 << 20], &limited(0)).unwrap().len(), 1);
     // Nothing is no JSON, but a line all the same.
     check(b"\n{}\n  \r\n[]", json_lines(), Ok(&[("{}\n[]", &[2, 4])]));
+    // As it is no row of numbers.
+    let csv = Settings::new("text/csv", "text/csv");
+    assert!(csv.answers_line_by_line());
+    check(b"1,2\n\n3,4\n", csv, Ok(&[("1,2\n3,4\n", &[1, 3])]));
 }
 
 /// A disk that fails in the middle of a file.
@@ -122,6 +126,7 @@ fn every_spelling_of_a_type_is_treated_alike() {
         check(name, SplitType::RecordIO, AssembleWith::None);
     }
     check("text/plain;charset=utf-8", SplitType::Line, AssembleWith::Line);
+    check("text/csv; label_size=0", SplitType::Line, AssembleWith::Line);
     check("application/json", SplitType::None, AssembleWith::None);
 }
 

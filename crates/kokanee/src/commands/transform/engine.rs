@@ -99,12 +99,20 @@ fn told(error: &ServeError, said: Option<&str>) -> InvokeError {
 /// begin with.
 fn without_place(error: &ServeError) -> String {
     let places = ["line ", "record ", "instances["];
-    let (words, told) = match error.message.strip_prefix(REFUSED) {
-        Some(rest) => (REFUSED, rest),
-        None => ("", error.message.as_str()),
+    let is_place = |text: &str| places.iter().any(|word| text.starts_with(word));
+    let Some(told) = error.message.strip_prefix(REFUSED) else {
+        return match error.message.split_once(": ") {
+            Some((place, rest)) if is_place(place) => rest.to_owned(),
+            _ => error.message.clone(),
+        };
     };
-    match told.split_once(": ") {
-        Some((place, rest)) if places.iter().any(|word| place.starts_with(word)) => format!("{words}{rest}"),
+    // `instances[3]: it …`, or `instances[3].features[1] is …`, of which the field is to stay.
+    let instance = told.strip_prefix("instances[").and_then(|rest| rest.split_once("]."));
+    match (instance, told.split_once(": ")) {
+        (Some((index, rest)), _) if index.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{REFUSED}{rest}")
+        }
+        (_, Some((place, rest))) if is_place(place) => format!("{REFUSED}{rest}"),
         _ => error.message.clone(),
     }
 }
@@ -193,6 +201,9 @@ mod tests {
         check(Code::BadRequest, "line 3: no", "no", false);
         let refused = "unable to evaluate payload provided: ";
         check(Code::BadRequest, &format!("{refused}line 3: no: x"), &format!("{refused}no: x"), false);
+        let field = format!("{refused}features[1] is null; expected a number");
+        let placed = format!("{refused}instances[12].features[1] is null; expected a number");
+        check(Code::BadRequest, &placed, &field, false);
         check(Code::BadRequest, &format!("{refused}no"), &format!("{refused}no"), false);
         check(Code::Internal, "it failed", "it failed (panicked at decoding.rs:1:2: a bad thing)", true);
         let failed = "the decoder failed too often to go on: a bug in Kokanee; please report it (panicked at decoding.rs:1:2: a bad thing)";
