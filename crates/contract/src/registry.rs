@@ -50,7 +50,7 @@ impl fmt::Display for UnknownAlgorithm {
 
 impl std::error::Error for UnknownAlgorithm {}
 
-/// Checks strings as [`resolve`](crate::resolve()) does, for whoever does not know the algorithm's type.
+/// Checks strings as [`resolve`](crate::resolve()) does, without naming the algorithm's type.
 pub type Check = fn(&BTreeMap<String, String>) -> Result<Vec<String>, Faults>;
 
 /// What SageMaker promises about one algorithm.

@@ -12,7 +12,7 @@ use crate::spec::{DefaultValue, Fault, FaultKind, Faults, Spec, Table, Values, f
 /// The name under which SageMaker's tuner tells every job the metric that it optimizes.
 pub const TUNING_OBJECTIVE: &str = "_tuning_objective_metric";
 
-/// Hyperparameters, with what the log should say about how they were read.
+/// Hyperparameters, with notes for the log on how they were read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resolved<H> {
     /// The hyperparameters: typed, in range, free of contradictions.
@@ -51,7 +51,7 @@ pub fn resolve<H: Table>(given: &BTreeMap<String, String>) -> Result<Resolved<H>
     Ok(Resolved { hyperparameters: hyperparameters.in_normal_form(), notes })
 }
 
-/// As [`resolve`], for whoever has no use for the type; gives the notes.
+/// As [`resolve`], without the typed result; gives the notes.
 ///
 /// # Errors
 /// As [`resolve`].
@@ -65,7 +65,7 @@ struct Request<'a> {
     given: BTreeMap<&'static str, (&'a str, &'a str)>,
 }
 
-/// What step one finds.
+/// The result of step one.
 struct Typed<'a> {
     /// A value for every hyperparameter that has one: the given, else the default. One that is missing has any value.
     values: Values,
@@ -74,7 +74,7 @@ struct Typed<'a> {
     notes: Vec<String>,
 }
 
-/// What becomes of a name that no row of the table has.
+/// The treatment of a name without a row in the table.
 enum Stranger {
     /// It has no effect, as its author expects.
     Silent,

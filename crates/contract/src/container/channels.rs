@@ -1,4 +1,5 @@
-//! The input channels of a training job: what an algorithm reads, what `inputdataconfig.json` says, where the data lies.
+//! The input channels of a training job: those that an algorithm reads, their configuration in `inputdataconfig.json`, and the
+//! places of their data.
 //!
 //! Source: the guide's "Input Data Configuration" of the training container contract (the file's form) and "Common Data Formats
 //! for Training" (content types).
@@ -24,7 +25,7 @@ choice! {
     InputMode {
         /// As files that are there before training begins.
         File = "File",
-        /// As files that are fetched when they are read; the same as [`Self::File`] for who reads.
+        /// As files that are fetched when they are read; to a reader the same as [`Self::File`].
         FastFile = "FastFile",
         /// As a stream for each epoch.
         Pipe = "Pipe",
@@ -97,7 +98,7 @@ pub struct ChannelConfig {
 pub struct InputChannels {
     /// By name; those that are required are there.
     pub channels: BTreeMap<String, InputChannel>,
-    /// What the log should say about them, a sentence each.
+    /// Notes for the log, a sentence each.
     pub notes: Vec<String>,
 }
 
@@ -132,7 +133,7 @@ pub enum ChannelError {
 pub struct ChannelFault {
     /// The channel.
     pub channel: String,
-    /// What the real containers say of it, where that is known, or nothing.
+    /// The words of the real containers for it; empty where they are not known.
     pub words: String,
     /// What is wrong, what was expected, what to do.
     pub message: String,
@@ -185,7 +186,7 @@ impl InputDataConfig {
         finish(config.faults(path, contract), config)
     }
 
-    /// What the log should say of a configuration without faults: names of channels and parameters that play no part.
+    /// Notes for the log on a configuration without faults: channels and parameters that play no part.
     pub fn notes(&self, contract: &AlgorithmContract) -> Vec<String> {
         let mut notes = Vec::new();
         for (name, channel) in &self.channels {

@@ -1,25 +1,27 @@
-//! How a container ends: its exit code, and the failure file.
+//! The end of a container: its exit code and its failure file.
 //!
 //! Source: the guide's "How Amazon SageMaker Signals Algorithm Success and Failure".
 
 use std::fmt;
 
-pub use super::layout::FAILURE_LIMIT_CHARS;
 use crate::spec::choice;
+
+/// How much of the failure file SageMaker shows as `FailureReason`, in characters; what matters must stand before.
+pub const FAILURE_LIMIT_CHARS: usize = 1024;
 
 choice! {
     /// Who must act on a failure; the word that `FailureReason` begins with.
     FailureKind {
         /// The author of the job: data, hyperparameters, files.
         Client = "ClientError",
-        /// Whoever maintains the algorithm.
+        /// The maintainers of the algorithm.
         Algorithm = "AlgorithmError",
-        /// Whoever keeps the machine: memory, disk.
+        /// The operator of the machine: memory, disk.
         InternalServer = "InternalServerError",
     }
 }
 
-/// What stands in the failure file.
+/// The content of a failure file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Who must act.
@@ -43,7 +45,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What SageMaker shows of a failure file as `FailureReason`: its first [`FAILURE_LIMIT_CHARS`] characters.
+/// The part of a failure file that SageMaker shows as `FailureReason`: its first [`FAILURE_LIMIT_CHARS`] characters.
 pub fn failure_reason(text: &str) -> &str {
     let text = text.trim_end();
     text.char_indices().nth(FAILURE_LIMIT_CHARS).map_or(text, |(end, _)| &text[..end])

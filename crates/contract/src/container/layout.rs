@@ -2,9 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-/// How much of the failure file SageMaker shows as `FailureReason`, in characters; what matters must stand before.
-pub const FAILURE_LIMIT_CHARS: usize = 1024;
-
 /// Seconds between SageMaker's SIGTERM (`StopTrainingJob`, or the stopping condition) and its SIGKILL.
 pub const STOP_GRACE_SECONDS: u64 = 120;
 
@@ -63,7 +60,7 @@ impl Layout {
         self.prefix.join("output")
     }
 
-    /// `output/failure`: why the run failed; SageMaker reads [`FAILURE_LIMIT_CHARS`] of it.
+    /// `output/failure`: why the run failed; SageMaker reads the first [`FAILURE_LIMIT_CHARS`](super::failure::FAILURE_LIMIT_CHARS) characters of it.
     pub fn failure(&self) -> PathBuf {
         self.prefix.join("output/failure")
     }

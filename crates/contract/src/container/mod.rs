@@ -1,4 +1,4 @@
-//! What stands between SageMaker and any container: folders, configuration files, channels, variables, failures, exit codes.
+//! The contract of any container: folders, configuration files, channels, variables, failures, exit codes.
 //!
 //! The types of the configuration files are read and written here, so that a parent process writes with the types that its child
 //! reads.

@@ -22,7 +22,7 @@ choice! {
 }
 
 choice! {
-    /// What a quality is, as its line has it.
+    /// The kind of a quality metric, as its log line spells it.
     Measure {
         /// Lower is better.
         Loss = "loss",

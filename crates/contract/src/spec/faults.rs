@@ -7,7 +7,7 @@ use crate::registry::Conventions;
 /// Everything that is wrong with a set of hyperparameters, never only the first thing.
 ///
 /// Under [`Conventions::Sockeye`] the first line of the text names every hyperparameter concerned, so that it survives
-/// SageMaker's cut of a failure description to [`FAILURE_LIMIT_CHARS`](crate::container::layout::FAILURE_LIMIT_CHARS); the lines
+/// SageMaker's cut of a failure description to [`FAILURE_LIMIT_CHARS`](crate::container::failure::FAILURE_LIMIT_CHARS); the lines
 /// after it explain one fault each. Under [`Conventions::Toolkit`] the text begins with the words of the real containers for the
 /// first fault, which programs look for, and the names of all others follow in the second line.
 #[derive(Clone, Debug, PartialEq)]

@@ -21,7 +21,7 @@ const ROWS: ChannelSpec = ChannelSpec {
     absence: "",
 };
 
-/// What it reads.
+/// The channels that training reads.
 pub(super) const CHANNELS: &[ChannelSpec] = &[
     ROWS,
     ChannelSpec {

@@ -52,7 +52,7 @@ const RECORDS: ChannelSpec = ChannelSpec {
     absence: "",
 };
 
-/// What it reads.
+/// The channels that training reads.
 pub(super) const CHANNELS: &[ChannelSpec] = &[
     RECORDS,
     ChannelSpec {

@@ -7,7 +7,7 @@
 //! validation metrics are those of the guide, section "Metrics Computed by the Sequence to Sequence Algorithm".
 
 use super::choices::Metric;
-use crate::metrics::{Direction, MetricSpec};
+use crate::metrics::{Direction, MetricSpec, PROGRESS, THROUGHPUT};
 use crate::spec::choice;
 
 choice! {
@@ -46,12 +46,8 @@ pub const METRICS: &[MetricSpec] = &[
         LOWER,
     ),
     MetricSpec::new("train:accuracy", r"#quality_metric: host=\S+, epoch=\S+, train accuracy=(\S+)", HIGHER),
-    MetricSpec::new(
-        "train:throughput",
-        r"#throughput_metric: host=\S+, train throughput=(\S+) records/second",
-        None,
-    ),
-    MetricSpec::new("train:progress", r"#progress_metric: host=\S+, completed (\S+) %", None),
+    THROUGHPUT,
+    PROGRESS,
 ];
 
 /// The same quantities found in the Sockeye-style lines.

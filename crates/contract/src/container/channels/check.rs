@@ -1,4 +1,4 @@
-//! What can be wrong with the configuration of channels.
+//! Faults in the configuration of channels.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::media::{ContentType, MediaType};
 use crate::registry::{AlgorithmContract, Conventions};
 use crate::spec::{nearest, shown};
 
-/// What the pca container also calls RecordIO; no media type, since it has no slash.
+/// Another name of RecordIO in the pca container; no media type, since it has no slash.
 const BARE_PROTOBUF: &str = "protobuf";
 /// Channels that a message lists.
 const MOST_LISTED: usize = 8;
@@ -31,7 +31,7 @@ pub(crate) fn folders_are_there(channels: &InputChannels) -> Result<(), ChannelE
 }
 
 impl InputDataConfig {
-    /// What is wrong with it, in the order of the algorithm's channels.
+    /// Every fault, in the order of the algorithm's channels.
     pub(super) fn faults(&self, path: &Path, contract: &AlgorithmContract) -> Vec<ChannelFault> {
         let mut faults = Vec::new();
         for spec in contract.channels {
@@ -100,7 +100,12 @@ impl ChannelConfig {
             format!("Channel configuration for '{}' channel is not supported: {said}", spec.name)
         };
         if let Some(text) = said(&self.content_type) {
-            match content_type(text).filter(|content| spec.content_types.contains(&content.media)) {
+            // Parameters say nothing under these conventions, and need not be well formed.
+            let read = match conventions {
+                Conventions::Sockeye => text.split(';').next().unwrap_or_default(),
+                Conventions::Toolkit => text,
+            };
+            match content_type(read).filter(|content| spec.content_types.contains(&content.media)) {
                 Some(content) if conventions == Conventions::Toolkit => {
                     parameter_faults(&content).into_iter().for_each(|message| blame(unsupported(), message));
                 }
@@ -136,7 +141,7 @@ impl ChannelConfig {
         }
     }
 
-    /// What it says and what holds where it says nothing; of a configuration without faults.
+    /// The channel with the defaults for what is not said. The configuration must be free of faults.
     pub(super) fn typed(&self, spec: &ChannelSpec, path: PathBuf) -> InputChannel {
         let mode = said(&self.training_input_mode).and_then(InputMode::from_name);
         let distribution = said(&self.s3_distribution_type).and_then(Distribution::from_name);
@@ -222,7 +227,7 @@ fn mode_fault(spec: &ChannelSpec, text: &str) -> Option<String> {
         Some(mode) if spec.modes.contains(&mode) => None,
         Some(mode) => Some(format!("TrainingInputMode \"{mode}\" is not supported: {}", spec.mode_reason)),
         None => {
-            // FastFile is File for who reads.
+            // To a reader, FastFile is File.
             let modes = spec.modes.iter().filter(|mode| **mode != InputMode::FastFile);
             let modes: Vec<&str> = modes.map(|mode| mode.as_str()).collect();
             Some(format!(
