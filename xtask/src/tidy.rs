@@ -9,6 +9,7 @@ mod markdown;
 mod named_tests;
 mod names;
 mod paths;
+mod places;
 mod rust_source;
 mod tree;
 mod unsafe_code;
@@ -80,6 +81,7 @@ fn check(workspace: &Workspace, tree: &Tree) -> Vec<Finding> {
         tree.texts(".rs").map(|(path, text)| (path, RustSource::parse(text))).collect();
     findings.extend(unsafe_code::check(&sources));
     findings.extend(names::check(&sources));
+    findings.extend(places::check(tree, &sources));
     findings.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
     findings
 }

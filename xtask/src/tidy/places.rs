@@ -24,7 +24,8 @@ const PLACES: &[(&str, usize)] = &[
 ];
 
 pub(super) fn check(tree: &Tree, sources: &[(&str, RustSource)]) -> Vec<Finding> {
-    let names = tree.paths().filter_map(|path| path.strip_prefix(TABLES)?.split_once('/')).map(|(name, _)| name);
+    let names =
+        tree.paths().filter_map(|path| path.strip_prefix(TABLES)?.split_once('/')).map(|(name, _)| name);
     let mut names: Vec<&str> = names.filter(|name| *name != WITH_COMMANDS).collect();
     names.dedup();
     names.iter().flat_map(|name| check_one(name, tree, sources)).collect()
@@ -34,23 +35,29 @@ fn check_one(name: &str, tree: &Tree, sources: &[(&str, RustSource)]) -> Vec<Fin
     let own = [format!("{TABLES}{name}/"), format!("{CRATES}{name}/")];
     let is_foreign = |path: &str| !own.iter().any(|folder| path.starts_with(folder.as_str()));
     let is_product = |path: &str| path.starts_with("crates/") || path.starts_with(CRATES);
-    let of_sources = sources.iter().filter(|(path, _)| is_product(path) && !is_test_file(path)).map(|(path, source)| {
-        let mut offset = 0;
-        let lines = source.code.split_inclusive('\n').map(|line| {
-            let here = offset;
-            offset += line.len();
-            if source.is_test(here) { String::new() } else { line.to_lowercase() }
+    let of_sources =
+        sources.iter().filter(|(path, _)| is_product(path) && !is_test_file(path)).map(|(path, source)| {
+            let mut offset = 0;
+            let lines = source.code.split_inclusive('\n').map(|line| {
+                let here = offset;
+                offset += line.len();
+                if source.is_test(here) { String::new() } else { line.to_lowercase() }
+            });
+            (*path, lines.collect::<Vec<_>>())
         });
-        (*path, lines.collect::<Vec<_>>())
-    });
     let is_manifest = |path: &str| path == "Cargo.toml" || path.starts_with("crates/");
-    let of_manifests = tree.texts("Cargo.toml").filter(|(path, _)| is_manifest(path)).map(|(path, text)| {
-        (path, text.lines().map(str::to_lowercase).collect::<Vec<_>>())
-    });
+    let of_manifests = tree
+        .texts("Cargo.toml")
+        .filter(|(path, _)| is_manifest(path))
+        .map(|(path, text)| (path, text.lines().map(str::to_lowercase).collect::<Vec<_>>()));
     let mut findings = Vec::new();
     for (path, lines) in of_sources.chain(of_manifests).filter(|(path, _)| is_foreign(path)) {
-        let named: Vec<usize> =
-            lines.iter().enumerate().filter(|(_, line)| line.contains(name)).map(|(index, _)| index + 1).collect();
+        let named: Vec<usize> = lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| line.contains(name))
+            .map(|(index, _)| index + 1)
+            .collect();
         let allowed = PLACES.iter().find(|(place, _)| *place == path).map_or(0, |(_, lines)| *lines);
         if let Some(line) = named.get(allowed) {
             let message = format!(
@@ -100,15 +107,18 @@ mod tests {
 
     #[test]
     fn any_other_place_is_a_fault() {
-        check_files(&[("crates/endpoint/src/app.rs", "\nif name == x {}\nuse kokanee_kmeans::Model;")], &[
-            ("crates/endpoint/src/app.rs", 3),
-        ]);
-        check_files(&[("crates/kokanee/src/algorithms.rs", "kmeans\nkmeans\n\nkmeans")], &[
-            ("crates/kokanee/src/algorithms.rs", 4),
-        ]);
-        check_files(&[("crates/endpoint/Cargo.toml", "kokanee-kmeans.workspace = true")], &[
-            ("crates/endpoint/Cargo.toml", 1),
-        ]);
+        check_files(
+            &[("crates/endpoint/src/app.rs", "\nif name == x {}\nuse kokanee_kmeans::Model;")],
+            &[("crates/endpoint/src/app.rs", 3)],
+        );
+        check_files(
+            &[("crates/kokanee/src/algorithms.rs", "kmeans\nkmeans\n\nkmeans")],
+            &[("crates/kokanee/src/algorithms.rs", 4)],
+        );
+        check_files(
+            &[("crates/endpoint/Cargo.toml", "kokanee-kmeans.workspace = true")],
+            &[("crates/endpoint/Cargo.toml", 1)],
+        );
     }
 
     #[test]
@@ -116,7 +126,10 @@ mod tests {
         check_files(
             &[
                 ("crates/kokanee/tests/cli/kmeans.rs", "fn kmeans() {}"),
-                ("crates/kokanee/src/commands/train.rs", "// kmeans\nconst E: &str = \"--algorithm kmeans\";"),
+                (
+                    "crates/kokanee/src/commands/train.rs",
+                    "// kmeans\nconst E: &str = \"--algorithm kmeans\";",
+                ),
                 ("crates/endpoint/src/app.rs", "#[cfg(test)]\nmod tests { use kmeans::Model; }"),
             ],
             &[],
