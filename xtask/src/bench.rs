@@ -99,9 +99,9 @@ const BENCHES: &[Bench] = &[
         name: "kmeans",
         package: "kokanee-kmeans",
         target: "kmeans",
-        what: "k-means: quality, speed, growth",
+        what: "k-means: quality, speed, growth, whole jobs",
         options: Some(
-            "[--peers] [quality|speed|growth] [--seeds N] [--windows N] [--threads N] [--data FOLDER]",
+            "[--peers] [quality|speed|growth|pipeline] [--seeds N] [--windows N] [--threads N] [--data FOLDER]",
         ),
         others: &[],
     },

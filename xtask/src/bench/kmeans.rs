@@ -13,9 +13,15 @@ use crate::workspace::{Workspace, command_line, run as run_command};
 /// Rounds of all systems, so that a machine that gets slower slows all of them; the best of each counts.
 const ROUNDS: usize = 2;
 
+/// The parts of Kokanee's benchmark; those of the peers are the first two.
+const PARTS: [&str; 4] = ["speed", "quality", "growth", "pipeline"];
+const OF_PEERS: &[&str] = &["speed", "quality"];
+
 /// All in turns, one process at a time; `ours` is the command of Kokanee's benchmark without its options.
 pub(super) fn run(args: &[&str], workspace: &Workspace, ours: &Command) -> Result<ExitCode> {
-    let options: Vec<&str> = args.iter().copied().filter(|arg| *arg != "--peers").collect();
+    let asked = |part: &&str| args.contains(part) || !args.iter().any(|arg| PARTS.contains(arg));
+    let options: Vec<&str> =
+        args.iter().copied().filter(|arg| *arg != "--peers" && !PARTS.contains(arg)).collect();
     let folder = workspace.target_dir.join("bench/kmeans");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let mut reports: [Vec<Value>; 2] = Default::default();
@@ -23,17 +29,17 @@ pub(super) fn run(args: &[&str], workspace: &Workspace, ours: &Command) -> Resul
         let mut kokanee = again(ours);
         kokanee.arg("--data").arg(numeric::data(workspace));
         let peers = numeric::program(workspace, "kmeans_peers.py")?;
-        for (index, mut command) in [kokanee, peers].into_iter().enumerate() {
-            let is_ours = index == 0;
-            // Growth is ours alone, and quality does not depend on the round.
-            let parts = options.iter().filter(|part| is_ours || **part != "growth");
-            let parts = parts.filter(|part| round == 0 || !["quality", "growth"].contains(part));
-            command.args(parts);
-            if round > 0 && !options.contains(&"speed") {
-                command.arg("speed");
+        let systems = [("kokanee", kokanee, &PARTS[..]), ("peers", peers, OF_PEERS)];
+        for (index, (name, mut command, parts)) in systems.into_iter().enumerate() {
+            // Only speed depends on the round.
+            let parts = parts.iter().filter(|part| asked(part) && (round == 0 || **part == "speed"));
+            let parts: Vec<&str> = parts.copied().collect();
+            if parts.is_empty() {
+                reports[index].push(Value::Null);
+                continue;
             }
-            let report = folder.join(format!("{}-{round}.json", if is_ours { "kokanee" } else { "peers" }));
-            command.arg("--report").arg(&report);
+            let report = folder.join(format!("{name}-{round}.json"));
+            command.args(parts).args(&options).arg("--report").arg(&report);
             println!("{}", command_line(&command));
             run_command(&mut command)?;
             reports[index].push(read(&report)?);

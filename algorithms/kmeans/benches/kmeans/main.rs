@@ -7,6 +7,7 @@
 
 mod dataset;
 mod growth;
+mod pipeline;
 mod quality;
 mod speed;
 
@@ -17,8 +18,7 @@ use kokanee_kernels::Team;
 
 use dataset::Dataset;
 
-const USAGE: &str =
-    "usage: [quality|speed|growth] [--data FOLDER] [--seeds N] [--windows N] [--threads N] [--report FILE]";
+const USAGE: &str = "usage: [quality|speed|growth|pipeline] [--data FOLDER] [--seeds N] [--windows N] [--threads N] [--report FILE]";
 
 struct Options {
     parts: Vec<String>,
@@ -53,6 +53,9 @@ fn main() {
     if asked("growth") {
         report.insert("growth".to_owned(), growth::measure(&team));
     }
+    if asked("pipeline") {
+        report.insert("pipeline".to_owned(), pipeline::measure(&team, options.windows.min(5)));
+    }
     if let Some(path) = &options.report {
         let text = serde_json::Value::Object(report).to_string();
         std::fs::write(path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -73,7 +76,7 @@ impl Options {
         };
         let mut args = args.filter(|arg| arg != "--bench");
         while let Some(arg) = args.next() {
-            if ["quality", "speed", "growth"].contains(&arg.as_str()) {
+            if ["quality", "speed", "growth", "pipeline"].contains(&arg.as_str()) {
                 options.parts.push(arg);
                 continue;
             }

@@ -239,6 +239,10 @@ fn sample() -> Workplace {
         );
     }
     work.write("sentences.txt", &source);
+    let row = |row: i32| format!("{},{}\n", row % 7, row * row % 11);
+    work.write("rows.csv", (0..100).map(row).collect::<String>());
+    let train = "train --algorithm kmeans --train rows.csv --content-type text/csv;label_size=0 --output clusters --set k=3";
+    work.run(train).well();
     work.write("texts/one.txt", &source);
     let objects = |key: &str| -> String {
         let line = |(id, text): (usize, &str)| format!("{{\"id\": {id}, \"{key}\": \"{text}\"}}\n");
