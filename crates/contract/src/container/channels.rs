@@ -208,7 +208,8 @@ impl InputDataConfig {
 impl InputChannels {
     /// Finds the channels of a job under `layout` that `contract` reads.
     ///
-    /// Without `inputdataconfig.json` each channel whose folder is there has the algorithm's default content type, in File mode.
+    /// A channel that `inputdataconfig.json` does not name but whose folder is there has the algorithm's default content type, in
+    /// File mode.
     ///
     /// # Errors
     /// [`ChannelError::Unusable`] with every channel that is missing or cannot be used, and [`ChannelError::File`].
@@ -218,12 +219,11 @@ impl InputChannels {
         for spec in contract.channels {
             let path = layout.channel(spec.name);
             let said = match &config {
-                Some(config) => match config.channels.get(spec.name) {
-                    Some(said) => said.clone(),
-                    None => continue,
-                },
-                None if spec.required || path.exists() => ChannelConfig::default(),
-                None => continue,
+                Some(config) if config.channels.contains_key(spec.name) => config.channels[spec.name].clone(),
+                // A folder that is there speaks for itself.
+                None if spec.required => ChannelConfig::default(),
+                _ if path.exists() => ChannelConfig::default(),
+                _ => continue,
             };
             channels.insert(spec.name.to_owned(), said.typed(spec, path));
         }

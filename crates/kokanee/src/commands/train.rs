@@ -3,6 +3,7 @@
 mod by_hand;
 mod container;
 mod signals;
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,6 +17,8 @@ use kokanee_contract::spec::docs;
 use kokanee_contract::{Layout, ResourceConfig};
 
 pub(crate) use signals::stop_on_signals;
+
+use self::sweep::Sweep;
 
 use crate::console::Terminal;
 use crate::folder_locks::FolderLocks;
@@ -33,6 +36,9 @@ Examples:
       starts from the parameters of an earlier model
   kokanee train --algorithm kmeans --train rows.csv \\
       --content-type 'text/csv;label_size=0' --output clusters --set k=10
+  kokanee train --algorithm kmeans --train rows.csv --test rows.csv \\
+      --content-type 'text/csv;label_size=0' --output sweep --sweep k=2:6
+      trains once per k, and draws the curve whose elbow is a good k
   kokanee train --prefix job
       as a SageMaker container, with job/ in place of /opt/ml
   kokanee train
@@ -76,6 +82,9 @@ pub(crate) struct TrainArgs {
     /// Set a hyperparameter; goes before --hyperparameters
     #[arg(long, value_name = "NAME=VALUE", requires = "train", value_parser = name_and_value)]
     set: Vec<(String, String)>,
+    /// Train once per value of a hyperparameter, and draw what came of it: k=2:20, k=10:100:10 or a list with commas
+    #[arg(long, value_name = "NAME=VALUES", requires = "train", conflicts_with = "resume")]
+    sweep: Option<Sweep>,
     /// Read hyperparameters from a JSON file as SageMaker writes it: {"batch_size": "64", …}
     #[arg(long, value_name = "FILE", requires = "train")]
     hyperparameters: Option<PathBuf>,
@@ -115,7 +124,10 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     };
     process::check_environment()?;
     let algorithm = algorithms::named(args.algorithm.as_deref())?;
-    let job = args.job(algorithm, train, output)?;
+    if let Some(sweep) = &args.sweep {
+        return sweep::run(args, sweep, algorithm, train, output);
+    }
+    let job = args.job(algorithm, train, output, &[])?;
     execute(algorithm, &job, args.quiet)
 }
 
@@ -130,7 +142,8 @@ fn execute(algorithm: &dyn Algorithm, job: &TrainingJob, quiet: bool) -> Result<
 }
 
 impl TrainArgs {
-    fn raw_hyperparameters(&self) -> Result<BTreeMap<String, String>> {
+    /// The hyperparameters of the file, with those set on the command line and then `more` in their place.
+    fn raw_hyperparameters(&self, more: &[(String, String)]) -> Result<BTreeMap<String, String>> {
         let mut raw = match &self.hyperparameters {
             Some(path) => config_file::read_hyperparameters(path)?,
             None => BTreeMap::new(),
@@ -142,6 +155,7 @@ impl TrainArgs {
             }
             raw.insert(name.clone(), value.clone());
         }
+        raw.extend(more.iter().cloned());
         Ok(raw)
     }
 

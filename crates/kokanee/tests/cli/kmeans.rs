@@ -142,6 +142,24 @@ fn the_first_model_of_a_stranger_is_trained_looked_at_and_asked() {
 }
 
 #[test]
+fn a_sweep_shows_the_elbow() {
+    let work = Workplace::new();
+    work.write("rows.csv", blobs(300));
+    let line = "train --algorithm kmeans --train rows.csv --test rows.csv --content-type text/csv;label_size=0 --output sweep";
+    let swept = work.run(&format!("{line} --sweep k=1:5")).well();
+    let msd: Vec<f64> = swept.lines()[2..7]
+        .iter()
+        .map(|line| line.split_whitespace().nth(2).expect("a column").parse().expect("a number"))
+        .collect();
+    // Three groups: to three clusters it falls steeply, then hardly.
+    assert!(msd[0] > 10.0 * msd[2] && msd[2] < 3.0 * msd[4], "{msd:?} {}", swept.stdout);
+    assert!(work.read("sweep/sweep.svg").starts_with("<svg"), "a picture");
+    assert!(work.path("sweep/k=3/model_algo-1").exists());
+    work.run(&format!("{line} --sweep k=0:2")).refused(&["k"]);
+    work.run(&format!("{line} --sweep k")).misused(&["such as k=2:20"]);
+}
+
+#[test]
 fn a_real_artefact_without_a_manifest_is_served_and_described() {
     let work = Workplace::new();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../algorithms/kmeans/tests/golden");
@@ -239,7 +257,7 @@ fn command_lines_are_wrong_in_words_that_help() {
     work.run("train --train x --output y").misused(&["seq2seq needs --validation"]);
     let help = work.run("train --algorithm kmeans --help").well();
     assert!(
-        help.stdout.contains("local_lloyd_num_trials") && !help.stdout.contains("rnn_num_hidden"),
+        help.stdout.contains("local_lloyd_num_trials") && !help.stdout.contains("rnn_cell_type"),
         "{help:?}"
     );
     let list = work.run("algorithms").well();

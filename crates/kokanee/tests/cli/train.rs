@@ -244,16 +244,17 @@ fn missing_files_are_named() {
     prepared(&work);
     let run = |line: &str| work.run(line);
     run("train --train no.rec --validation data/val.rec --vocab data --output m")
-        .refused(&["no.rec: there is no such file or folder"]);
+        .refused(&["channel `train`: it is missing", "no.rec"]);
     run("train --train data/train.rec --validation data/val.rec --vocab no --output m")
-        .refused(&["--vocab no: vocab.src.json was looked for there"]);
+        .refused(&["channel `vocab`", "vocab.src.json and vocab.trg.json was looked for in no"]);
     work.write("half/vocab.src.json", "{}");
     run("train --train data/train.rec --validation data/val.rec --vocab half --output m")
-        .refused(&["--vocab half: vocab.trg.json was looked for there"]);
+        .refused(&["channel `vocab`", "vocab.trg.json was looked for in half"]);
     std::fs::create_dir(work.path("empty")).unwrap();
     run("train --train empty --validation data/val.rec --vocab data --output m")
-        .refused(&["empty: the folder holds no data files"]);
-    run("train --train data/train.rec").misused(&["--validation", "--vocab", "--output"]);
+        .refused(&["channel `train`: it is empty"]);
+    run("train --train data/train.rec").misused(&["--output"]);
+    run("train --train data/train.rec --output m").misused(&["seq2seq needs --validation"]);
     run("train --train a --validation b --vocab c --output d --set batch_size")
         .misused(&["expected NAME=VALUE"]);
     run("train --prefix p --train a --validation b --vocab c --output d").misused(&["cannot be used with"]);

@@ -30,7 +30,7 @@ pub static CONTRACT: AlgorithmContract = AlgorithmContract {
     service_hyperparameters: NUMERIC_SERVICE_HYPERPARAMETERS,
     check: check::<Hyperparameters>,
     channels: channels::CHANNELS,
-    look_into: folders_are_there,
+    look_into: |job| folders_are_there(job, channels::CHANNELS),
     metrics: metrics::METRICS,
     hosts: Hosts::Many,
     accepts: &[MediaType::Json, MediaType::JsonLines, MediaType::RecordIo, MediaType::Csv],

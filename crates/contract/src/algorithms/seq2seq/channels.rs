@@ -148,10 +148,8 @@ impl TrainingChannels {
                 blame(MODEL, message);
                 None
             }
-            Err(error) => {
-                blame(MODEL, format!("it cannot be read: {}: {error}", model.display()));
-                None
-            }
+            // What is wrong with it is told by who reads it.
+            Err(_) => Some(model),
         });
 
         let located = Self {

@@ -20,14 +20,15 @@ const MOST_LISTED: usize = 8;
 ///
 /// # Errors
 /// Every channel without its folder.
-pub(crate) fn folders_are_there(channels: &InputChannels) -> Result<(), ChannelError> {
-    let are_files = channels.channels.values().filter(|channel| channel.mode != InputMode::Pipe);
-    let missing = are_files.filter(|channel| !channel.path.exists()).map(|channel| ChannelFault {
+pub(crate) fn folders_are_there(channels: &InputChannels, specs: &[ChannelSpec]) -> Result<(), ChannelError> {
+    let known = specs.iter().filter_map(|spec| Some((spec, channels.get(spec.name)?)));
+    let missing = known.filter(|(_, channel)| channel.mode != InputMode::Pipe && !channel.path.exists());
+    let faults = missing.map(|(spec, channel)| ChannelFault {
         channel: channel.name.clone(),
-        words: format!("Missing required channel: {}", channel.name),
+        words: if spec.required { format!("Missing required channel: {}", spec.name) } else { String::new() },
         message: format!("its data was looked for in {}, which is not there", channel.path.display()),
     });
-    finish(missing.collect(), ())
+    finish(faults.collect(), ())
 }
 
 impl InputDataConfig {

@@ -163,7 +163,10 @@ fn every_fault_of_every_channel_is_reported() {
     check(
         Some(r#"{"train": {}, "test": {}}"#),
         &[],
-        &["channel `train`: its data was looked for in ", "channel `test`: its data was looked for in "],
+        &[
+            "Missing required channel: train; channel `train`: its data was looked for in ",
+            "channel `test`: its data was looked for in ",
+        ],
     );
     check(Some("[]"), &["train"], &[""]);
 }

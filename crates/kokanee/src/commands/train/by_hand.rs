@@ -20,11 +20,17 @@ const TEST: &str = "test";
 const ARCHIVE: &str = "model.tar.gz";
 
 impl TrainArgs {
-    /// The job that the options describe.
+    /// The job that the options describe, with more hyperparameters.
     ///
     /// # Errors
     /// When the algorithm has no such channel or needs others, and whatever is wrong with hyperparameters.
-    pub(super) fn job(&self, algorithm: &dyn Algorithm, train: &Path, output: &Path) -> Result<TrainingJob> {
+    pub(super) fn job(
+        &self,
+        algorithm: &dyn Algorithm,
+        train: &Path,
+        output: &Path,
+        hyperparameters: &[(String, String)],
+    ) -> Result<TrainingJob> {
         let contract = algorithm.contract();
         if !algorithm.resumes() {
             for (option, is_given) in
@@ -40,7 +46,7 @@ impl TrainArgs {
             }
         }
         let channels = self.channels(contract, train)?;
-        let hyperparameters = self.raw_hyperparameters()?;
+        let hyperparameters = self.raw_hyperparameters(hyperparameters)?;
         (contract.check)(&hyperparameters)?;
         let checkpoints = self.checkpoints.clone().unwrap_or_else(|| output.join("checkpoints"));
         Ok(TrainingJob {
