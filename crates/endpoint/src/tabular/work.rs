@@ -40,7 +40,7 @@ enum State {
         opening: usize,
     },
     Open {
-        requests: Requests,
+        requests: Box<Requests>,
         writer: Writer,
         block_rows: usize,
     },
@@ -165,7 +165,7 @@ impl<P: Predictor> Work<P> {
         let writer = Writer::new(to, predictor.container(), keys)
             .ok_or_else(|| ServeError::new(Code::NotAcceptable, format!("{to} is not written here")))?;
         let block_rows = (BLOCK_VALUES / values).clamp(1, BLOCK_ROWS);
-        self.state = State::Open { requests, writer, block_rows };
+        self.state = State::Open { requests: Box::new(requests), writer, block_rows };
         Ok(())
     }
 
