@@ -7,7 +7,7 @@ use kokanee_http::{Code, Counted, Rope, ServeError, Share};
 
 use super::answers::Writer;
 use super::predictor::{AnswerOptions, PredictError, Predictor};
-use super::requests::{Block, Place, Requests, refused};
+use super::requests::{Block, CONFIGURATION_BYTES, Place, Requests, refused};
 
 /// The most rows of a block. Where a block takes milliseconds, small requests find a place between those of large ones.
 const BLOCK_ROWS: usize = 4096;
@@ -16,8 +16,6 @@ const BLOCK_VALUES: usize = 1 << 20;
 
 /// Steps of a turn: the body is opened, a block is answered, and the end is found.
 const STEPS: usize = 3;
-/// What a byte of a configuration may become: a map of one entry has room for eleven.
-const CONFIGURATION_BYTES: usize = 130;
 
 /// A request that is being answered.
 pub(super) struct Work<P> {
