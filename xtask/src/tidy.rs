@@ -4,6 +4,7 @@
 //! examples beside it. A finding says where, what, and what to do.
 
 mod arrows;
+mod cycles;
 mod files;
 mod markdown;
 mod named_tests;
@@ -80,6 +81,7 @@ fn check(workspace: &Workspace, tree: &Tree) -> Vec<Finding> {
         tree.texts(".rs").map(|(path, text)| (path, RustSource::parse(text))).collect();
     findings.extend(unsafe_code::check(&sources));
     findings.extend(names::check(&sources));
+    findings.extend(cycles::check(&sources));
     findings.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
     findings
 }

@@ -1,5 +1,6 @@
 //! `kokanee inspect`: what a file or folder contains.
 
+mod history;
 mod kind;
 mod model;
 mod records;

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::model_folder::MODEL_FILES;
 use crate::observer::Level;
+use crate::report::{Best, CheckpointReport};
 use crate::report::Report;
 use crate::{JobFiles, Resume, TrainingData, TrainingJob};
 

@@ -9,7 +9,9 @@ use anyhow::{Context as _, Result};
 use flate2::read::MultiGzDecoder;
 use kokanee_formats::compression::{self, GZIP, is_tar};
 use kokanee_formats::{mxnet, recordio};
-use kokanee_seq2seq_nn::artifact::{CONFIG_FILE, OpenedFolder, PARAMETERS_FILE, sockeye};
+use kokanee_seq2seq_nn::artifact::{
+    CONFIG_FILE, OpenedFolder, PARAMETERS_FILE, holds_sockeye_model, sockeye,
+};
 
 use super::state;
 use crate::render::human;
@@ -110,7 +112,7 @@ fn of_folder(path: &Path) -> Kind {
     // Where it lies in the one sub-folder too.
     if OpenedFolder::open(path).is_ok_and(|opened| holds_model(opened.path())) {
         Kind::Model
-    } else if sockeye::holds_model(path) {
+    } else if holds_sockeye_model(path) {
         Kind::Sockeye
     } else if state::file_of(path).is_some() {
         Kind::States

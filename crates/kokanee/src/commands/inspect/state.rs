@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result, bail};
 use kokanee_contract::{Hyperparameters, Metric};
 use kokanee_seq2seq_train::Report;
 use kokanee_seq2seq_train::checkpoint::RunIdentity;
-use kokanee_seq2seq_train::trainer::RunState;
+use kokanee_seq2seq_train::run_state::RunState;
 use serde::Deserialize;
 
-use super::model::history;
+use super::history::history;
 use crate::render::human;
 use crate::render::table::Table;
 
