@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kokanee_contract::{ContentType, MediaType};
-use kokanee_http::{
-    Code, Columns, Counted, Counters, Incoming, MemoryBudget, Pieces, Rope, ServeError, Share,
-};
+use kokanee_http::{Columns, Counted, Counters, Incoming, MemoryBudget, Pieces, Rope, ServeError, Share};
 use prometheus_client::registry::Registry;
 
 use crate::config::{DEFAULT_BODY_BYTES, DEFAULT_CONCURRENT_TRANSFORMS};

@@ -11,6 +11,7 @@ mod head;
 mod negotiation;
 mod offline;
 mod page;
+mod routes;
 mod server;
 pub mod tabular;
 
