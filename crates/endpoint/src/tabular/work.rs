@@ -46,16 +46,16 @@ enum State {
 
 impl<P: Predictor> Work<P> {
     /// A request whose body lies in memory.
-    pub(super) async fn begin(
+    pub(super) fn begin(
         predictor: &Arc<P>,
         from: &ContentType,
         to: ContentType,
         body: Counted<Rope>,
-    ) -> Result<Self, ServeError> {
+    ) -> Self {
         let Counted { bytes, share } = body;
         let opening = Requests::opening_bytes(from, &bytes, predictor.width());
         let options = AnswerOptions { parameters: to.parameters, configuration: None };
-        Ok(Self {
+        Self {
             predictor: Arc::clone(predictor),
             options,
             state: State::Body { from: from.clone(), to: to.media, bytes, opening },
@@ -63,7 +63,7 @@ impl<P: Predictor> Work<P> {
             answer: Rope::default(),
             instances: 0,
             configuration_bytes: 0,
-        })
+        }
     }
 
     /// Takes the memory that the next step needs.
