@@ -4,6 +4,7 @@
 //! examples beside it. A finding says where, what, and what to do.
 
 mod arrows;
+mod cycles;
 mod files;
 mod markdown;
 mod named_tests;
@@ -82,6 +83,7 @@ fn check(workspace: &Workspace, tree: &Tree) -> Vec<Finding> {
     findings.extend(unsafe_code::check(&sources));
     findings.extend(names::check(&sources));
     findings.extend(places::check(tree, &sources));
+    findings.extend(cycles::check(&sources));
     findings.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
     findings
 }

@@ -9,14 +9,17 @@ mod backend;
 pub mod config;
 mod head;
 mod negotiation;
+mod offline;
 mod page;
+mod routes;
 mod server;
 pub mod tabular;
 
 pub use app::ended;
-pub use backend::{Backend, Body, BoxFuture, Call, Reply, Shown, Visit, invoke_blocking};
+pub use backend::{Backend, Body, BoxFuture, Call, Reply, Shown, Visit};
 pub use config::{BatchStrategy, ServerSettings, SettingsError};
 pub use head::Head;
 pub use negotiation::{answer_type, body_type};
+pub use offline::invoke_blocking;
 pub use page::{Escaped, error_note};
 pub use server::{Endpoint, LoadError, ServerError, metrics};

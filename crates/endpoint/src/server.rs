@@ -10,9 +10,10 @@ use prometheus_client::registry::Unit;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
-use crate::app::{App, Phase, router};
+use crate::app::{App, Phase};
 use crate::backend::Backend;
 use crate::config::ServerSettings;
+use crate::routes::router;
 
 /// Why there is no backend, or why nobody can be told that there is one: in the words of whoever knows.
 pub type LoadError = Box<dyn std::error::Error + Send + Sync>;

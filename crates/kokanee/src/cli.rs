@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 
+use anyhow::Result;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
     algorithms, demo, evaluate, export, import, inspect, lexicon, prepare, score, serve, train, transform,
     translate,
 };
-use crate::terminal;
+use crate::{process, terminal};
 
 /// SageMaker's built-in algorithms on your own machine.
 #[derive(Debug, Parser)]
@@ -53,6 +54,34 @@ pub(crate) enum Command {
     Lexicon(lexicon::LexiconArgs),
     /// Show what a .rec file, vocabulary, model or checkpoint contains.
     Inspect(inspect::InspectArgs),
+}
+
+impl Command {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Whatever the command finds wrong.
+    pub(crate) fn run(self) -> Result<()> {
+        // A training says so where its caller looks for it.
+        if !matches!(self, Self::Train(_)) {
+            process::check_environment()?;
+        }
+        match self {
+            Self::Demo(args) => demo::run(&args),
+            Self::Prepare(args) => prepare::run(&args),
+            Self::Train(args) => train::run(&args),
+            Self::Algorithms(args) => algorithms::run(&args),
+            Self::Translate(args) => translate::run(&args),
+            Self::Transform(args) => transform::run(&args),
+            Self::Serve(args) => serve::run(&args),
+            Self::Score(args) => score::run(&args),
+            Self::Evaluate(args) => evaluate::run(&args),
+            Self::Import(args) => import::run(&args),
+            Self::Export(args) => export::run(&args),
+            Self::Lexicon(args) => lexicon::run(&args),
+            Self::Inspect(args) => inspect::run(&args),
+        }
+    }
 }
 
 /// Parses the arguments, the program's name first. Where they are wrong, or help is asked for, it says so and ends the

@@ -22,5 +22,5 @@ use std::process::ExitCode;
 use kokanee::render;
 
 fn main() -> ExitCode {
-    exit::report(exit::guarded(|| commands::run(cli::parse(std::env::args_os()))))
+    exit::report(exit::guarded(|| cli::parse(std::env::args_os()).run()))
 }

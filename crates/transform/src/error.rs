@@ -8,7 +8,7 @@ use kokanee_formats::recordio::RecordIoError;
 use kokanee_formats::{FileError, LockError};
 use thiserror::Error;
 
-use crate::settings::SplitType;
+use crate::choices::SplitType;
 
 /// Why a request was not answered.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

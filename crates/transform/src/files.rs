@@ -12,9 +12,10 @@ use flate2::bufread::MultiGzDecoder;
 use kokanee_formats::compression;
 use kokanee_formats::data_files::is_passed_over;
 
+use crate::choices::{CompressionType, SplitType};
 use crate::error::TransformError;
 use crate::journal::InputState;
-use crate::settings::{CompressionType, Settings, SplitType};
+use crate::settings::Settings;
 
 /// What SageMaker adds to the name of an input.
 const OUTPUT_SUFFIX: &str = ".out";

@@ -5,6 +5,7 @@
 //! records (`ordered`), and a file gets its name when all of it is written (`files`, `journal`). A bounded number of
 //! mini-batches is on the way, so memory does not grow with the files.
 
+mod choices;
 mod error;
 mod files;
 mod job;
@@ -15,13 +16,13 @@ mod records;
 mod settings;
 mod split;
 
+pub use choices::{AssembleWith, BatchStrategy, CompressionType, JoinSource, SplitType};
 pub use error::{InvokeError, Place, TransformError};
 pub use job::{Job, Progress, Silent, Summary, run};
 pub use journal::JOURNAL_FILE;
 pub use json_path::{JsonPath, PathFault};
 pub use settings::{
-    AssembleWith, BatchStrategy, CompressionType, DEFAULT_MAX_PAYLOAD_MB, DataProcessing, JoinSource,
-    MEGABYTE, Settings, SplitType, recommended_assembly, recommended_split,
+    DEFAULT_MAX_PAYLOAD_MB, DataProcessing, MEGABYTE, Settings, recommended_assembly, recommended_split,
 };
 
 #[cfg(test)]

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use serde_json::value::RawValue;
 
+use crate::choices::{AssembleWith, JoinSource};
 use crate::error::{InvokeError, Place, TransformError};
 use crate::json_path::members;
-use crate::settings::{AssembleWith, DataProcessing, JoinSource, Settings};
+use crate::settings::{DataProcessing, Settings};
 use crate::split::MiniBatch;
 
 /// Key of the answer in a joined record.

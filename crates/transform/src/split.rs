@@ -7,10 +7,9 @@ use std::rc::Rc;
 
 use kokanee_formats::recordio::RecordReader;
 
+use crate::choices::{BatchStrategy, CompressionType, SplitType};
 use crate::error::{Place, TransformError};
-use crate::settings::{
-    BatchStrategy, CompressionType, DEFAULT_MAX_PAYLOAD_MB, MEGABYTE, Settings, SplitType,
-};
+use crate::settings::{DEFAULT_MAX_PAYLOAD_MB, MEGABYTE, Settings};
 
 /// The records of one request, as their bytes lie in the file.
 #[derive(Debug, PartialEq, Eq)]

@@ -11,8 +11,6 @@ use kokanee_formats::recordio::RecordIoError;
 use kokanee_formats::text_lines::TextError;
 use thiserror::Error;
 
-use crate::lexicon::LexiconFault;
-
 /// A fault in files or options given by the user.
 #[derive(Debug, Error)]
 pub enum DataError {
@@ -335,6 +333,50 @@ pub enum VocabularyFault {
         got: u32,
         /// The id it must have.
         expected: u32,
+    },
+}
+
+/// What is wrong with a lexicon's file.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LexiconFault {
+    /// Another kind of file.
+    #[error("the file is no lexicon: expected it to begin with KOKLEXIC; make one with kokanee lexicon")]
+    NotALexicon,
+    /// A version that is not known.
+    #[error(
+        "the lexicon has format {got}, and only format {known} is known here; make it again with kokanee lexicon"
+    )]
+    Version {
+        /// The version found.
+        got: u32,
+        /// The one that is read.
+        known: u32,
+    },
+    /// Bytes are missing, or there are too many.
+    #[error(
+        "expected {expected} bytes from what its first {header} say, got {got}; copy or make the file again"
+    )]
+    Length {
+        /// Bytes that say how long the file is.
+        header: usize,
+        /// Bytes that should be there; `u64::MAX` for more than any file has.
+        expected: u64,
+        /// Bytes that are.
+        got: u64,
+    },
+    /// Bytes have changed.
+    #[error("its checksum is {got:08x}, expected {expected:08x}: the file is damaged; copy or make it again")]
+    Checksum {
+        /// As it stands in the file.
+        expected: u32,
+        /// As the bytes have it.
+        got: u32,
+    },
+    /// The checksum is right, but the content is not: whoever wrote it did something else.
+    #[error("{problem}; make it again with kokanee lexicon")]
+    Content {
+        /// What cannot be.
+        problem: String,
     },
 }
 

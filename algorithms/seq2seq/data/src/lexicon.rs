@@ -14,8 +14,6 @@ use flate2::Crc;
 use crate::corpus::{Corpus, VocabularySizes};
 use crate::vocab::{EOS_ID, SPECIAL_SYMBOLS, UNK_ID, Vocabulary};
 
-pub use file::LexiconFault;
-
 /// Probable translations of each source word, and the target words by frequency.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lexicon {

@@ -6,22 +6,14 @@ use std::sync::Arc;
 use futures_util::stream::unfold;
 use kokanee_contract::MediaType;
 use kokanee_endpoint::{Backend, Body, BoxFuture, Call, Reply, Shown, Visit};
-use kokanee_http::{Code, Columns, Counted, Counters, MemoryBudget, Pieces, ServeError, Share, columns};
+use kokanee_http::{Code, Columns, Counted, MemoryBudget, Pieces, ServeError, Share};
 use prometheus_client::registry::Registry;
 
 use crate::codec::{Form, MEDIA_TYPES};
 use crate::conversation::{Conversation, Source, Stream};
+use crate::counts::COLUMNS;
 use crate::page;
 use crate::service::Service;
-
-/// What requests count.
-static COLUMNS: Columns = columns![instances, tokens_in, tokens_out];
-
-/// An answered instance, for the log: its source tokens, and the target tokens of its best hypothesis.
-pub(crate) fn count(counters: &Counters, tokens_in: usize, tokens_out: usize) {
-    let counts = [1, tokens_in as u64, tokens_out as u64];
-    counts.into_iter().enumerate().for_each(|(index, count)| counters.add(index, count));
-}
 
 impl Backend for Service {
     fn accepts(&self) -> &[MediaType] {

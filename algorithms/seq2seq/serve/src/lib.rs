@@ -5,19 +5,20 @@
 //! [`Backend`](kokanee_endpoint::Backend) it stands behind the serving shell of all algorithms. [`Translator`] is the same model for
 //! commands that work offline, with all text at hand.
 
-mod answered;
 mod attention;
 mod backend;
 mod batcher;
 pub mod codec;
 mod conversation;
+mod counts;
+mod invocation;
 mod metrics;
 mod page;
 mod prepared;
 pub mod service;
 pub mod translator;
 
-pub use answered::Answered;
 pub use attention::AttentionMatrix;
+pub use codec::Answered;
 pub use service::{Service, ServiceError, ServiceSettings};
 pub use translator::{Answer, PairScore, Sentence, Shortlists, Translator, TranslatorError, Vocabularies};

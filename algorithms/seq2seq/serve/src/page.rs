@@ -7,9 +7,10 @@ use std::time::Duration;
 use kokanee_endpoint::{Escaped, Shown, Visit, ended, error_note};
 use kokanee_http::{Counters, ServeError, Share};
 
-use crate::answered::Answered;
 use crate::batcher::EngineFault;
-use crate::codec::{Configuration, Form as BodyForm, Input, Instance, MAX_BEAM_SIZE, Place, Placed};
+use crate::codec::{
+    Answered, Configuration, Form as BodyForm, Input, Instance, MAX_BEAM_SIZE, Place, Placed,
+};
 use crate::service::{Service, decoder_failed, too_late};
 
 /// The longest source whose attention is drawn.

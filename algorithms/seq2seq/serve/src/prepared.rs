@@ -1,11 +1,12 @@
 //! An instance made ready for the decoder: checked, in ids, with the memory that it will need.
 
 use kokanee_contract::algorithms::seq2seq::special_ids::{PAD, UNK};
-use kokanee_http::ServeError;
+use kokanee_http::{Counters, ServeError};
 use kokanee_seq2seq_data::text::tokens;
-use kokanee_seq2seq_nn::decode::{Extent, Request, RequestError, Search};
+use kokanee_seq2seq_nn::decode::{Extent, Request, RequestError, Search, Translation};
 
-use crate::codec::{Configuration, Form, Input, Instance, MAX_INSTANCE_TOKENS, Placed};
+use crate::codec::{Answered, Configuration, Form, Input, Instance, MAX_INSTANCE_TOKENS, Placed};
+use crate::counts::count;
 use crate::service::Service;
 
 /// The most attention weights that the decoder keeps for one instance: those of all hypotheses, until the best is known.
@@ -94,6 +95,46 @@ impl Service {
             Prepared { request, configuration: configuration.clone(), source, unknown, text, bytes: 0 };
         prepared.bytes = prepared.bytes_with(extent);
         Ok(prepared)
+    }
+
+    /// The decoder's request for an instance, with its shortlist. An instance is prepared once to be checked and once to be sent; the
+    /// long list is made only the second time.
+    pub(crate) fn request_of(&self, prepared: &mut Prepared) -> Request {
+        let request = prepared.request.clone();
+        let shortlist = self.shortlists.as_ref().map(|shortlists| shortlists(&request.source));
+        prepared.bytes += shortlist.as_ref().map_or(0, |list| size_of_val(&**list));
+        Request { shortlist, ..request }
+    }
+
+    /// Puts the decoder's words to an answer, and counts.
+    pub(crate) fn answered(
+        &self,
+        prepared: Prepared,
+        translation: Translation,
+        counters: &Counters,
+    ) -> Answered {
+        let Prepared { request, configuration, source, unknown, text, .. } = prepared;
+        let columns = request.source.len();
+        let best = translation.hypotheses.first();
+        let said = best.map_or(0, |best| best.words.len());
+        let metrics = &self.metrics;
+        metrics.instances.inc();
+        metrics.tokens_in.inc_by(columns as u64);
+        metrics.tokens_out.inc_by(said as u64);
+        metrics.unknown_words.inc_by(unknown as u64);
+        let in_pieces = translation.pieces > 1;
+        metrics.inputs_in_pieces.inc_by(u64::from(in_pieces));
+        // Without `</s>` nothing but words was counted.
+        let truncated = !in_pieces && best.is_some_and(|best| best.scored_tokens == best.words.len());
+        metrics.outputs_truncated.inc_by(u64::from(truncated));
+        count(counters, columns, said);
+        let hypotheses = translation.hypotheses.into_iter();
+        let hypotheses = hypotheses.map(|h| self.vocabularies.sentence(h, columns)).collect();
+        let answered = Answered { source, columns, hypotheses, configuration };
+        if let Some(source) = text {
+            tracing::info!(source, target = answered.target(), "text");
+        }
+        answered
     }
 
     /// The tokens of an input.

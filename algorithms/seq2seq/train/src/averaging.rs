@@ -7,9 +7,8 @@ use std::sync::Arc;
 use kokanee_contract::algorithms::seq2seq::{CheckpointAveragingStrategy, Hyperparameters, Metric};
 use kokanee_seq2seq_nn::{Model, Parameters};
 use kokanee_tensor::Tensor;
-use serde::{Deserialize, Serialize};
 
-use crate::report::{Best, CheckpointReport, Measures};
+use crate::report::{Best, CheckpointReport};
 
 /// Which checkpoints are averaged (Sockeye 1.x, `sockeye.average`).
 #[derive(Clone, Copy, Debug)]
@@ -17,17 +16,6 @@ pub struct Averaging {
     count: usize,
     strategy: CheckpointAveragingStrategy,
     metric: Metric,
-}
-
-/// What came of averaging.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AverageReport {
-    /// Numbers of the checkpoints whose parameters were averaged, ascending.
-    pub checkpoints: Vec<u64>,
-    /// Metrics of the average on the validation data.
-    pub validation: Measures,
-    /// Whether it is better than the best checkpoint by the optimized metric, so that it took its place.
-    pub kept: bool,
 }
 
 impl Averaging {
@@ -133,6 +121,7 @@ impl Mean {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Measures;
 
     /// A checkpoint for each value (none where it was not measured): which are chosen, and which are kept for later.
     #[track_caller]

@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::optim::Optimizer;
-use crate::trainer::RunState;
+use crate::run_state::RunState;
 
 pub use identity::RunIdentity;
 

@@ -11,8 +11,8 @@ use kokanee_formats::utc;
 
 use crate::observer::{Level, Observer, Progress, RECENT_UPDATES};
 use crate::report::CheckpointReport;
+use crate::run_state::Outcome;
 use crate::summary::Summary;
-use crate::trainer::Outcome;
 
 /// Writes a line for whatever happens, each with the time (UTC) in front. A log that cannot be written to does not end
 /// training.

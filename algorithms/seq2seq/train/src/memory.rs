@@ -12,8 +12,11 @@ use kokanee_seq2seq_nn::{ModelConfig, Parameters};
 
 use crate::optim::state_tensors;
 use crate::precision;
-use crate::validation::{BATCH_PAIRS, BATCH_POSITIONS};
 
+/// Pairs of one batch of validation, and token positions that its longest sentences would span: enough to keep all cores busy, and
+/// a bound on memory.
+pub(crate) const VALIDATION_PAIRS: usize = 128;
+pub(crate) const VALIDATION_POSITIONS: usize = 16_384;
 /// The program itself, and what the system and the runtime keep for it.
 const PROGRAM_BYTES: u64 = 14 << 20;
 /// What each thread keeps for products and stacks.
@@ -197,8 +200,9 @@ impl Training<'_> {
             .map(|pair| [corpus.target(pair).len() as u64 + 1, corpus.source(pair).len() as u64])
             .collect();
         lengths.sort_unstable_by(|a, b| b.cmp(a));
-        lengths.truncate(BATCH_PAIRS);
-        let tokens = |side: usize| sum(lengths.iter().map(|pair| pair[side])).min(BATCH_POSITIONS as u64);
+        lengths.truncate(VALIDATION_PAIRS);
+        let tokens =
+            |side: usize| sum(lengths.iter().map(|pair| pair[side])).min(VALIDATION_POSITIONS as u64);
         self.config.measuring_bytes(BatchTokens { source: tokens(1), target: tokens(0), source_length: 0 })
     }
 }

@@ -1,8 +1,8 @@
 //! What a training job tells whoever watches it.
 
 use crate::report::{CheckpointReport, Measures};
+use crate::run_state::Outcome;
 use crate::summary::Summary;
-use crate::trainer::Outcome;
 
 /// Watches a training job. Every method does nothing unless it is written.
 pub trait Observer {

@@ -7,7 +7,6 @@ use kokanee_seq2seq_nn::artifact::TrainingSummary;
 use serde::{Deserialize, Serialize};
 
 use crate::StopReason;
-use crate::averaging::AverageReport;
 
 /// Version of the layout of `metrics.json`; raised when an older reader could not read it.
 const FORMAT_VERSION: u32 = 1;
@@ -137,4 +136,14 @@ impl CheckpointReport {
             self.validation.iter().map(|(metric, value)| (metric.to_string(), value)).collect();
         TrainingSummary { updates: self.update, epoch: self.epoch, checkpoint: self.checkpoint, validation }
     }
+}
+/// What came of averaging.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AverageReport {
+    /// Numbers of the checkpoints whose parameters were averaged, ascending.
+    pub checkpoints: Vec<u64>,
+    /// Metrics of the average on the validation data.
+    pub validation: Measures,
+    /// Whether it is better than the best checkpoint by the optimized metric, so that it took its place.
+    pub kept: bool,
 }

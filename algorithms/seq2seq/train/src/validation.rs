@@ -13,13 +13,10 @@ use kokanee_seq2seq_nn::{LengthStatistics, Model};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
+use crate::memory::{VALIDATION_PAIRS, VALIDATION_POSITIONS};
 use crate::metrics::{Accuracy, BleuCounts, Perplexity, TRAINING_SMOOTHING, floored_nll};
 use crate::report::Measures;
 
-/// Pairs of one batch, and token positions that its longest sentences would span: enough to keep all cores busy, and a bound
-/// on memory.
-pub(crate) const BATCH_PAIRS: usize = 128;
-pub(crate) const BATCH_POSITIONS: usize = 16_384;
 /// Sentences decoded between two looks at whether to go on.
 const DECODED_TOGETHER: usize = 128;
 
@@ -52,7 +49,7 @@ impl Validation {
             Ok(count) => count,
         };
         let decoded = Stream::new(h.seed, "validation sample").sample(corpus.len(), count);
-        let batches = sequential_batches(&corpus, BATCH_PAIRS, BATCH_POSITIONS);
+        let batches = sequential_batches(&corpus, VALIDATION_PAIRS, VALIDATION_POSITIONS);
         Validation { corpus, batches, decoded, search: Search::new(h), lengths }
     }
 

@@ -65,7 +65,7 @@ impl<P: Predictor> Tabular<P> {
             Body::Whole(body) => body,
             Body::Streamed { incoming, share } => incoming.whole(self.default_body_bytes(), share).await?,
         };
-        let mut work = Work::begin(&self.predictor, &from, to, body).await?;
+        let mut work = Work::begin(&self.predictor, &from, to, body);
         loop {
             work.reserve().await?;
             // Without a deadline the thread is the caller's own.

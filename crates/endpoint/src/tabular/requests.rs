@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kokanee_contract::{ContentType, MediaType};
 use kokanee_formats::csv::{CsvError, CsvFormat, CsvReader, MAX_LINE_BYTES};
-use kokanee_formats::json_instances::{JsonError, JsonPlace, read_json, read_json_line};
+use kokanee_formats::json_instances::{
+    JsonError, JsonPlace, MAX_CONFIGURATION_BYTES, read_json, read_json_line,
+};
 use kokanee_formats::numeric::{Echo, take_record};
 use kokanee_formats::recordio::{MAGIC, RecordIoError, RecordReader};
 use kokanee_formats::rows::{Limits, Row, Rows};
@@ -29,6 +31,8 @@ const ITEM_MARGIN_BYTES: usize = 1 << 20;
 const BLOCK_BYTES: usize = 4 << 20;
 /// What a byte of a record may become while it is decoded, an empty entry of a map being the worst.
 const DECODED_BYTES: usize = 32;
+/// What a byte of a configuration may become: a map of one entry has room for eleven.
+pub(super) const CONFIGURATION_BYTES: usize = 130;
 /// What a row takes beside its values.
 const ROW_BYTES: usize = 64;
 /// The memory for requests is what limits them.
@@ -119,15 +123,21 @@ impl Requests {
         if content.media != MediaType::Json {
             return 0;
         }
-        let mut signs = [0_usize; 2];
+        let mut signs = [0_usize; 3];
         for piece in body.pieces() {
             signs[0] += piece.iter().filter(|&&byte| byte == b',').count();
             signs[1] += piece.iter().filter(|&&byte| byte == b'[').count();
+            signs[2] += piece.iter().filter(|&&byte| byte == b'g' || byte == b'\\').count();
         }
-        let [commas, brackets] = signs;
+        let [commas, brackets, hints] = signs;
+        // Of the names that mean something only "configuration" has a g, or its escape.
+        let configuration =
+            if hints > 0 { CONFIGURATION_BYTES * body.len().min(MAX_CONFIGURATION_BYTES) } else { 0 };
         // Every value but the last of a row, and every key, is followed by a comma, and every row has an array. Vectors grow by
         // doubling, while their old selves are still there.
-        3 * (size_of::<f32>() * (commas + brackets) + ROW_BYTES / 2 * brackets) + 2 * size_of::<f32>() * width
+        3 * (size_of::<f32>() * (commas + brackets) + ROW_BYTES / 2 * brackets)
+            + 2 * size_of::<f32>() * width
+            + configuration
     }
 
     /// Rows that a block may have.

@@ -7,7 +7,7 @@ use kokanee_http::{Code, Counted, Rope, ServeError, Share};
 
 use super::answers::Writer;
 use super::predictor::{AnswerOptions, PredictError, Predictor};
-use super::requests::{Block, Place, Requests, refused};
+use super::requests::{Block, CONFIGURATION_BYTES, Place, Requests, refused};
 
 /// The most rows of a block. Where a block takes milliseconds, small requests find a place between those of large ones.
 const BLOCK_ROWS: usize = 4096;
@@ -16,8 +16,6 @@ const BLOCK_VALUES: usize = 1 << 20;
 
 /// Steps of a turn: the body is opened, a block is answered, and the end is found.
 const STEPS: usize = 3;
-/// What a byte of a configuration may become: a map of one entry has room for eleven.
-const CONFIGURATION_BYTES: usize = 130;
 
 /// A request that is being answered.
 pub(super) struct Work<P> {
@@ -40,7 +38,7 @@ enum State {
         opening: usize,
     },
     Open {
-        requests: Requests,
+        requests: Box<Requests>,
         writer: Writer,
         block_rows: usize,
     },
@@ -48,16 +46,16 @@ enum State {
 
 impl<P: Predictor> Work<P> {
     /// A request whose body lies in memory.
-    pub(super) async fn begin(
+    pub(super) fn begin(
         predictor: &Arc<P>,
         from: &ContentType,
         to: ContentType,
         body: Counted<Rope>,
-    ) -> Result<Self, ServeError> {
+    ) -> Self {
         let Counted { bytes, share } = body;
         let opening = Requests::opening_bytes(from, &bytes, predictor.width());
         let options = AnswerOptions { parameters: to.parameters, configuration: None };
-        Ok(Self {
+        Self {
             predictor: Arc::clone(predictor),
             options,
             state: State::Body { from: from.clone(), to: to.media, bytes, opening },
@@ -65,7 +63,7 @@ impl<P: Predictor> Work<P> {
             answer: Rope::default(),
             instances: 0,
             configuration_bytes: 0,
-        })
+        }
     }
 
     /// Takes the memory that the next step needs.
@@ -165,7 +163,7 @@ impl<P: Predictor> Work<P> {
         let writer = Writer::new(to, predictor.container(), keys)
             .ok_or_else(|| ServeError::new(Code::NotAcceptable, format!("{to} is not written here")))?;
         let block_rows = (BLOCK_VALUES / values).clamp(1, BLOCK_ROWS);
-        self.state = State::Open { requests, writer, block_rows };
+        self.state = State::Open { requests: Box::new(requests), writer, block_rows };
         Ok(())
     }
 

@@ -16,34 +16,3 @@ pub(crate) mod serve;
 pub(crate) mod train;
 pub(crate) mod transform;
 pub(crate) mod translate;
-
-use anyhow::Result;
-
-use crate::cli::Command;
-use crate::process;
-
-/// Runs a command.
-///
-/// # Errors
-/// Whatever the command finds wrong.
-pub(crate) fn run(command: Command) -> Result<()> {
-    // A training says so where its caller looks for it.
-    if !matches!(command, Command::Train(_)) {
-        process::check_environment()?;
-    }
-    match command {
-        Command::Demo(args) => demo::run(&args),
-        Command::Prepare(args) => prepare::run(&args),
-        Command::Train(args) => train::run(&args),
-        Command::Algorithms(args) => algorithms::run(&args),
-        Command::Translate(args) => translate::run(&args),
-        Command::Transform(args) => transform::run(&args),
-        Command::Serve(args) => serve::run(&args),
-        Command::Score(args) => score::run(&args),
-        Command::Evaluate(args) => evaluate::run(&args),
-        Command::Import(args) => import::run(&args),
-        Command::Export(args) => export::run(&args),
-        Command::Lexicon(args) => lexicon::run(&args),
-        Command::Inspect(args) => inspect::run(&args),
-    }
-}

@@ -18,55 +18,14 @@ use std::path::Path;
 
 use flate2::Crc;
 use kokanee_formats::write_atomically;
-use thiserror::Error;
 
 use super::{Lexicon, is_special};
-use crate::error::DataError;
+use crate::error::{DataError, LexiconFault};
 
 const MAGIC: &[u8; 8] = b"KOKLEXIC";
 const VERSION: u32 = 1;
 const HEADER_BYTES: usize = 40;
 const CRC_BYTES: usize = 4;
-
-/// What is wrong with a lexicon's file.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum LexiconFault {
-    /// Another kind of file.
-    #[error("the file is no lexicon: expected it to begin with KOKLEXIC; make one with kokanee lexicon")]
-    NotALexicon,
-    /// A version that is not known.
-    #[error(
-        "the lexicon has format {got}, and only format {VERSION} is known here; make it again with kokanee lexicon"
-    )]
-    Version {
-        /// The version found.
-        got: u32,
-    },
-    /// Bytes are missing, or there are too many.
-    #[error(
-        "expected {expected} bytes from what its first {HEADER_BYTES} say, got {got}; copy or make the file again"
-    )]
-    Length {
-        /// Bytes that should be there; `u64::MAX` for more than any file has.
-        expected: u64,
-        /// Bytes that are.
-        got: u64,
-    },
-    /// Bytes have changed.
-    #[error("its checksum is {got:08x}, expected {expected:08x}: the file is damaged; copy or make it again")]
-    Checksum {
-        /// As it stands in the file.
-        expected: u32,
-        /// As the bytes have it.
-        got: u32,
-    },
-    /// The checksum is right, but the content is not: whoever wrote it did something else.
-    #[error("{problem}; make it again with kokanee lexicon")]
-    Content {
-        /// What cannot be.
-        problem: String,
-    },
-}
 
 impl Lexicon {
     /// Writes the lexicon, whole or not at all. Returns the bytes.
@@ -108,7 +67,11 @@ impl Lexicon {
         }
         let got = bytes.len() as u64;
         if bytes.len() < HEADER_BYTES + CRC_BYTES {
-            return Err(LexiconFault::Length { expected: (HEADER_BYTES + CRC_BYTES) as u64, got });
+            return Err(LexiconFault::Length {
+                header: HEADER_BYTES,
+                expected: (HEADER_BYTES + CRC_BYTES) as u64,
+                got,
+            });
         }
         let header: Vec<u32> = words(&bytes[MAGIC.len()..HEADER_BYTES]).collect();
         let [version, source_size, target_size, source_sum, target_sum, frequent, low, high] = header[..]
@@ -116,7 +79,7 @@ impl Lexicon {
             return Err(LexiconFault::NotALexicon);
         };
         if version != VERSION {
-            return Err(LexiconFault::Version { got: version });
+            return Err(LexiconFault::Version { got: version, known: VERSION });
         }
         let entries = u64::from(high) << 32 | u64::from(low);
         let words_after = u64::from(frequent) + u64::from(source_size);
@@ -125,7 +88,7 @@ impl Lexicon {
             .and_then(|bytes| bytes.checked_add(4 * words_after + (HEADER_BYTES + CRC_BYTES) as u64))
             .unwrap_or(u64::MAX);
         if expected != got {
-            return Err(LexiconFault::Length { expected, got });
+            return Err(LexiconFault::Length { header: HEADER_BYTES, expected, got });
         }
         let (content, sum) = bytes.split_at(bytes.len() - CRC_BYTES);
         let expected = words(sum).next().unwrap_or_default();

@@ -4,6 +4,7 @@ mod config_file;
 mod error;
 mod mxnet;
 mod opened;
+mod presence;
 pub mod sockeye;
 mod tensors;
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub use error::{ArtifactError, Elsewhere};
 use kokanee_formats::{FileDigest, FolderUpdate, StagedFile, archive, folder_update, link};
 pub use mxnet::{read_parameters as read_mxnet_parameters, write_parameters as write_mxnet_parameters};
 pub use opened::OpenedFolder;
+pub use presence::holds_sockeye_model;
 use serde::{Deserialize, Serialize};
 use tensors::load_digested;
 pub use tensors::{load_parameters, save_parameters, write_tensors};

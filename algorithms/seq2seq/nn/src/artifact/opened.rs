@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use kokanee_formats::{FileDigest, archive, folder_update, link};
 
 use super::error::Elsewhere;
-use super::{Artifact, ArtifactError, CONFIG_FILE, Digests, config_file, sockeye};
+use super::presence::{holds_model, holds_sockeye_model};
+use super::{Artifact, ArtifactError, CONFIG_FILE, Digests, config_file};
 
 /// A model's folder that may have been a `model.tar.gz`: then it is unpacked into a temporary folder that lives as long as
 /// this value.
@@ -53,7 +54,7 @@ impl OpenedFolder {
     }
 
     fn locate(folder: &Path, shown: &Path) -> Result<(PathBuf, PathBuf), ArtifactError> {
-        if holds_model(folder) || sockeye::holds_model(folder) {
+        if holds_model(folder) || holds_sockeye_model(folder) {
             return Ok((folder.to_owned(), shown.to_owned()));
         }
         let mut names = subfolders_with(folder, holds_model);
@@ -139,12 +140,6 @@ pub(super) fn unless_replaced<T>(
     }
 }
 
-/// Whether a model of Kokanee lies here.
-pub(super) fn holds_model(folder: &Path) -> bool {
-    let path = folder_update::path_of(folder, CONFIG_FILE);
-    path.is_file() || link::dangling(&path).is_some()
-}
-
 /// Names of the visible sub-folders of which `holds` is true, in order.
 fn subfolders_with(folder: &Path, holds: impl Fn(&Path) -> bool) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
@@ -157,7 +152,7 @@ fn subfolders_with(folder: &Path, holds: impl Fn(&Path) -> bool) -> Vec<String> 
 
 /// What a folder without a model of Kokanee holds instead.
 pub(super) fn elsewhere(folder: &Path) -> Elsewhere {
-    if sockeye::holds_model(folder) || !subfolders_with(folder, sockeye::holds_model).is_empty() {
+    if holds_sockeye_model(folder) || !subfolders_with(folder, holds_sockeye_model).is_empty() {
         return Elsewhere::Sockeye;
     }
     Elsewhere::Nowhere

@@ -12,8 +12,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde_json::Value;
 
 use super::configuration::shortened;
-use super::{Configuration, Form, Input, Instance, MAX_INSTANCES, Place, Placed, empty, one_too_many};
-use crate::answered::Answered;
+use super::{
+    Answered, Configuration, Form, Input, Instance, MAX_INSTANCES, Place, Placed, empty, one_too_many,
+};
 
 pub(super) const OPENING: &[u8] = br#"{"predictions":["#;
 pub(super) const CLOSING: &[u8] = b"]}";

@@ -1,5 +1,6 @@
 //! Request bodies to instances, answers to response bodies: one table of content types.
 
+mod answered;
 mod configuration;
 mod form;
 mod json;
@@ -16,11 +17,10 @@ use kokanee_endpoint::Head;
 use kokanee_http::{Rope, ServeError};
 use serde_json::Value;
 
+pub use answered::Answered;
 pub use configuration::{Configuration, KEYS as CONFIGURATION_KEYS, MAX_BEAM_SIZE, MAX_PREFIX_BYTES};
 pub use form::Form;
 pub(crate) use form::MEDIA_TYPES;
-
-use crate::answered::Answered;
 
 /// The longest line, or record, of a request, in bytes.
 pub const MAX_ITEM_BYTES: usize = 1 << 20;

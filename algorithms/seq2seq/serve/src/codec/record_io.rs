@@ -13,8 +13,7 @@ use kokanee_seq2seq_data::error::RecordFault;
 use kokanee_seq2seq_data::{SequencePair, TargetRule};
 use prost::Message as _;
 
-use super::{Configuration, Input, Instance, MAX_ITEM_BYTES, Place, Placed};
-use crate::answered::Answered;
+use super::{Answered, Configuration, Input, Instance, MAX_ITEM_BYTES, Place, Placed};
 
 const HEADER_BYTES: usize = 8;
 const MAGIC_BYTES: usize = 4;

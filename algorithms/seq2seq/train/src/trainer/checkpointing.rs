@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use kokanee_contract::algorithms::seq2seq::Metric;
 use kokanee_seq2seq_nn::Model;
 
-use super::{Outcome, RunState, Trainer};
-use crate::averaging::{AverageReport, Mean};
+use super::Trainer;
+use crate::averaging::Mean;
 use crate::checkpoint::{BestModel, CheckpointFolder, LoadedState};
 use crate::divergence::{Magnitudes, Place};
 use crate::model_folder::ModelFolder;
 use crate::observer::{Level, Observer};
-use crate::report::{Best, CheckpointReport, Measures, Report};
+use crate::report::{AverageReport, Best, CheckpointReport, Measures, Report};
+use crate::run_state::{Outcome, RunState};
 use crate::validation::{Extent, Validation};
 use crate::{StopReason, TrainError};
 

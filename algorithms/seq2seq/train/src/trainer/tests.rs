@@ -13,6 +13,7 @@ use super::*;
 use crate::model_folder::MODEL_FILES;
 use crate::observer::Level;
 use crate::report::Report;
+use crate::report::{Best, CheckpointReport};
 use crate::{TrainingData, TrainingJob};
 
 /// A tiny job whose runs take milliseconds: reverse sequences of five words.

@@ -23,12 +23,25 @@ mod transform;
 
 use std::ops::Range;
 
-use self::filtering::{Chunk, SEEN, TILE, Tile};
-pub use self::filtering::{Filtering, PRODUCTS};
+pub use self::filtering::Filtering;
+use self::filtering::{Chunk, Tile};
 use self::store::{Store, read, with_room};
 use super::super::gemm::Precision;
 use super::super::threads::{SharedMut, Team};
 use super::{FILTER_GRAIN, Window, taps};
+
+/// Number of products, one for each point: zero, the nearest pair of opposite ones, the infinite one, and two pairs more. Some
+/// may be empty.
+pub const PRODUCTS: usize = 8;
+/// The product whose point is the infinite one: it is made of the last tap, and goes to the last output.
+const INFINITE: usize = 3;
+
+/// Outputs of a tile at most.
+const TILE: usize = 4;
+/// Taps of a chunk at most.
+const TAPS: usize = 5;
+/// Inputs that a tile sees through a chunk at most.
+const SEEN: usize = TILE + TAPS - 1;
 
 /// The transformed filters of each product, C x n_i H stored for products in `precision`, from `weight` C x H x width.
 pub fn filters(

@@ -6,6 +6,7 @@ mod kernel;
 mod bf16;
 mod blocked;
 mod f32;
+mod format;
 mod int8;
 mod layout;
 mod matrix;
@@ -22,9 +23,9 @@ use std::ops::Range;
 
 pub(super) use self::bf16::{parts as parts_of_word, words as rounded_words};
 pub(super) use self::f32::words_mut;
+use self::format::Format;
 pub(super) use self::kernel::{ROWS as TILE_ROWS, prefetch};
 pub use self::matrix::{Mat, MatMut, Side};
-use self::packed::Format;
 pub use self::peak::peak;
 #[cfg(test)]
 pub(super) use self::reference::stored_numbers;

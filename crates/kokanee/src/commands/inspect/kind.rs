@@ -11,7 +11,7 @@ use kokanee_algorithm::algorithm_of;
 use kokanee_algorithm::human;
 use kokanee_formats::compression::{self, GZIP, is_tar};
 use kokanee_formats::{mxnet, recordio};
-use kokanee_seq2seq_nn::artifact::{OpenedFolder, sockeye};
+use kokanee_seq2seq_nn::artifact::{OpenedFolder, holds_sockeye_model, sockeye};
 
 use super::state;
 use crate::algorithms::ALGORITHMS;
@@ -111,7 +111,7 @@ fn of_folder(path: &Path) -> Kind {
     // Where it lies in the one sub-folder too.
     if algorithm_of(path, ALGORITHMS).is_ok() {
         Kind::Model
-    } else if sockeye::holds_model(path) {
+    } else if holds_sockeye_model(path) {
         Kind::Sockeye
     } else if state::file_of(path).is_some() {
         Kind::States

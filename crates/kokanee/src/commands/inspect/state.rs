@@ -10,7 +10,7 @@ use kokanee_contract::resolve_stored;
 use kokanee_seq2seq::describe;
 use kokanee_seq2seq_train::Report;
 use kokanee_seq2seq_train::checkpoint::RunIdentity;
-use kokanee_seq2seq_train::trainer::RunState;
+use kokanee_seq2seq_train::run_state::RunState;
 use serde::Deserialize;
 
 use super::model::text_of;

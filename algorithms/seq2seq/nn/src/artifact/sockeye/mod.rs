@@ -22,18 +22,18 @@ use std::path::{Path, PathBuf};
 use kokanee_contract::algorithms::seq2seq::BeamSearchRule;
 use kokanee_formats::{FolderUpdate, StagedFile, folder_update, link};
 
+use super::presence::{
+    SOCKEYE_CONFIG_FILE as CONFIG_FILE, SOCKEYE_CONFIG_NAMES as CONFIG_NAMES,
+    SOCKEYE_PARAMETERS_PREFIX as PARAMETERS_PREFIX, holds_model, holds_sockeye_model,
+};
 use super::{Artifact, ArtifactError, Metadata, OpenedFolder, mxnet};
 use crate::{Model, ModelConfig, ModelError, ParameterMismatch};
 use names::Adopted;
 
 const BEST_PARAMETERS: &str = "params.best";
-const PARAMETERS_PREFIX: &str = "params.";
-const CONFIG_FILE: &str = "config";
 const VERSION_FILE: &str = "version";
 /// What a model of ours knows and Sockeye's layout has no place for. Sockeye does not look at it.
 const METADATA_FILE: &str = "kokanee.json";
-/// Names that a configuration may have: Sockeye's, and what people call it.
-const CONFIG_NAMES: [&str; 2] = [CONFIG_FILE, "config.yaml"];
 const SOURCE_VOCABULARIES: [&str; 2] = ["vocab.src.0.json", "vocab.src.json"];
 const TARGET_VOCABULARIES: [&str; 2] = ["vocab.trg.0.json", "vocab.trg.json"];
 
@@ -81,25 +81,16 @@ pub fn import(path: &Path, options: &ImportOptions<'_>) -> Result<Imported, Arti
     })
 }
 
-/// Whether a model of Sockeye lies here: a configuration and parameters under one of their names, whole or not.
-pub fn holds_model(folder: &Path) -> bool {
-    let is_there = |name: &str| std::fs::symlink_metadata(folder.join(name)).is_ok_and(|m| !m.is_dir());
-    let Ok(entries) = std::fs::read_dir(folder) else { return false };
-    let has_parameters = || {
-        entries
-            .flatten()
-            .any(|entry| entry.file_name().as_encoded_bytes().starts_with(PARAMETERS_PREFIX.as_bytes()))
-    };
-    CONFIG_NAMES.iter().any(|name| is_there(name)) && has_parameters()
-}
-
 /// The folder of a model of Sockeye: this one or its one sub-folder with one.
 pub fn find_model(folder: &Path) -> Option<PathBuf> {
-    if holds_model(folder) {
+    if holds_sockeye_model(folder) {
         return Some(folder.to_owned());
     }
-    let mut found =
-        std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).filter(|path| holds_model(path));
+    let mut found = std::fs::read_dir(folder)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| holds_sockeye_model(path));
     let first = found.next()?;
     found.next().is_none().then_some(first)
 }
@@ -111,7 +102,7 @@ pub fn version_of(folder: &Path) -> Option<String> {
 }
 
 fn read_folder(path: &Path, options: &ImportOptions<'_>) -> Result<Imported, ArtifactError> {
-    if super::opened::holds_model(path) && find_config(path).is_err() {
+    if holds_model(path) && find_config(path).is_err() {
         return Err(ArtifactError::NothingToImport { path: path.to_owned() });
     }
     let (folder, config_path) = find_config(path)?;
@@ -245,7 +236,7 @@ fn find_config(path: &Path) -> Result<(PathBuf, PathBuf), ArtifactError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(path).map_err(|e| ArtifactError::io("list", path, e))? {
         let folder = entry.map_err(|e| ArtifactError::io("list", path, e))?.path();
-        if folder.is_dir() && holds_model(&folder) {
+        if folder.is_dir() && holds_sockeye_model(&folder) {
             found.push(folder);
         }
     }

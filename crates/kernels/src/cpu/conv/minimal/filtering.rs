@@ -5,19 +5,7 @@ use std::ops::Range;
 use super::super::super::gemm::Precision;
 use super::super::Window;
 use super::transform::Level;
-
-/// Number of products, one for each point: zero, the nearest pair of opposite ones, the infinite one, and two pairs more. Some
-/// may be empty.
-pub const PRODUCTS: usize = 8;
-/// The product whose point is the infinite one: it is made of the last tap, and goes to the last output.
-pub(super) const INFINITE: usize = 3;
-
-/// Outputs of a tile at most.
-pub(super) const TILE: usize = 4;
-/// Taps of a chunk at most.
-pub(super) const TAPS: usize = 5;
-/// Inputs that a tile sees through a chunk at most.
-pub(super) const SEEN: usize = TILE + TAPS - 1;
+use super::{INFINITE, PRODUCTS, TAPS};
 
 /// How many neighbouring outputs of a sentence, and how many taps of a filter, are taken together.
 ///

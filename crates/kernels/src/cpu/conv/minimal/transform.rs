@@ -16,7 +16,7 @@
 //! place.
 
 use super::super::super::{LANES, math};
-use super::filtering::{INFINITE, PRODUCTS, SEEN, TAPS, TILE};
+use super::{INFINITE, PRODUCTS, SEEN, TAPS, TILE};
 
 /// The finite points of chunks of three taps: zero, these and their opposites. Rounding loses least with about these: of operands rounded to
 /// bf16 the results are off by 0.5% of their length, where with 1 and 2 they are by 0.8%.

@@ -3,8 +3,8 @@
 use kokanee_contract::algorithms::seq2seq::special_ids::UNK;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
+use super::Configuration;
 use crate::attention::AttentionMatrix;
-use crate::codec::Configuration;
 use crate::translator::Sentence;
 
 /// The answer to one instance.
