@@ -11,7 +11,6 @@ mod lloyd;
 mod model;
 mod nearest;
 mod parts;
-mod random;
 mod seeding;
 mod stream;
 #[cfg(test)]

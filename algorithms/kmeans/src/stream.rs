@@ -1,5 +1,6 @@
 //! Mini-batches through more centres than asked for.
 
+use kokanee_formats::random::SplitMix64;
 use kokanee_formats::rows::Rows;
 use kokanee_kernels::Team;
 use thiserror::Error;
@@ -8,7 +9,6 @@ use crate::lloyd::{self, LocalLloyd, Trial, Weighted};
 use crate::model::Model;
 use crate::nearest::{Centers, Overflow};
 use crate::parts::in_parts;
-use crate::random;
 use crate::seeding::{self, Start};
 
 /// Purposes of random numbers.
@@ -130,7 +130,7 @@ impl Stream {
         if k.saturating_mul(factor) > records {
             return Err(Fault::TooFewForCenters { k, factor, records });
         }
-        let mut random = random::Stream::new(settings.seed, &[STARTING_CENTERS]);
+        let mut random = SplitMix64::stream(settings.seed, &[STARTING_CENTERS]);
         let chosen = seeding::draw(team, first, None, k * factor, settings.start, &mut random);
         let width = first.width();
         let centers = chosen.iter().flat_map(|&row| seeding::center_of(first.row(row), width)).collect();
@@ -209,7 +209,7 @@ impl Stream {
         let mut best: Option<Trial> = None;
         let mut losses = Vec::new();
         for number in 0..settings.trials.max(1) {
-            let mut random = random::Stream::new(self.settings.seed, &[TRIALS, number]);
+            let mut random = SplitMix64::stream(self.settings.seed, &[TRIALS, number]);
             let trial = lloyd::run(team, &weighted, k, settings, &mut random)?;
             told(number, &trial);
             losses.push(trial.loss);

@@ -11,8 +11,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::model_folder::MODEL_FILES;
 use crate::observer::Level;
-use crate::report::{Best, CheckpointReport};
 use crate::report::Report;
+use crate::report::{Best, CheckpointReport};
 use crate::{JobFiles, Resume, TrainingData, TrainingJob};
 
 /// A tiny job whose runs take milliseconds: reverse sequences of five words.
