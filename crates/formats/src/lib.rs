@@ -8,7 +8,7 @@
 //! | [`compression`] | what a file is compressed with is known by its first bytes |
 //! | [`data_files`] | the files of a channel are always the same, in the same order |
 //! | [`decompressed`] | what is compressed with gzip is read as if it were not |
-//! | [`FileDigest`] | a file that was exchanged for another is noticed |
+//! | [`FileDigest`], [`crc32`], [`fnv1a`] | a file that was exchanged for another is noticed |
 //! | [`random`] | what is drawn by chance never changes between releases |
 //! | [`link`] | a link that leads nowhere is told from a file that is absent |
 //!
