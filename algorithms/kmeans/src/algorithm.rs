@@ -8,10 +8,10 @@ use kokanee_contract::AlgorithmContract;
 use kokanee_contract::algorithms::kmeans::CONTRACT;
 use kokanee_endpoint::Backend;
 use kokanee_endpoint::tabular::{DEFAULT_TABULAR_BODY_BYTES, Tabular};
-use kokanee_kernels::Team;
 
 use crate::artifact::Artifact;
 use crate::clusters::Clusters;
+use crate::team::start_team;
 use crate::{describe, train};
 
 /// SageMaker's k-means.
@@ -58,10 +58,4 @@ impl Algorithm for KMeans {
 fn open(model: &Path) -> Result<OpenedModel, AlgorithmError> {
     // What is wrong with the folder is told when the model is read.
     OpenedModel::open(model, |folder| Artifact::read(folder).is_ok()).map_err(AlgorithmError::user)
-}
-
-/// The threads to compute with; 0 for as many as the machine has cores.
-pub(crate) fn start_team(threads: usize) -> Result<Arc<Team>, AlgorithmError> {
-    let team = if threads == 0 { Team::of_machine() } else { Team::start(threads) };
-    team.map(Arc::new).map_err(AlgorithmError::user)
 }

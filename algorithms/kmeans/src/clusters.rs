@@ -6,8 +6,8 @@ use kokanee_endpoint::tabular::{AnswerOptions, Columns, Key, PredictError, Predi
 use kokanee_formats::rows::Rows;
 use kokanee_kernels::Team;
 
+use crate::fault::Fault;
 use crate::model::{Model, Predictor};
-use crate::stream::Fault;
 
 /// What an answer holds, in the real container's order.
 const KEYS: [Key; 2] = [Key::number("closest_cluster"), Key::number("distance_to_cluster")];

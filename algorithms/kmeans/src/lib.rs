@@ -11,19 +11,21 @@ mod algorithm;
 mod artifact;
 mod clusters;
 mod describe;
+mod fault;
 mod lloyd;
 mod model;
 mod nearest;
 mod parts;
-mod random;
 mod seeding;
 mod stream;
+mod team;
 #[cfg(test)]
 mod tests;
 mod train;
 
 pub use algorithm::KMeans;
+pub use fault::Fault;
 pub use lloyd::{LocalLloyd, Trial};
 pub use model::{Answer, Model, Predictor};
 pub use seeding::Start;
-pub use stream::{ExtraCenters, Fault, Settings, Shrunk, Stream};
+pub use stream::{ExtraCenters, Settings, Shrunk, Stream};

@@ -1,10 +1,10 @@
 //! Lloyd's algorithm on weighted points: how the centres of the stream become those of the model.
 
+use kokanee_formats::random::SplitMix64;
 use kokanee_formats::rows::Rows;
 use kokanee_kernels::Team;
 
 use crate::nearest::{Centers, Overflow};
-use crate::random::Stream;
 use crate::seeding::{self, Start};
 
 /// How the final clustering is done; the hyperparameters `local_lloyd_*`.
@@ -61,7 +61,7 @@ pub(crate) fn run(
     points: &Weighted<'_>,
     k: usize,
     settings: &LocalLloyd,
-    random: &mut Stream,
+    random: &mut SplitMix64,
 ) -> Result<Trial, Overflow> {
     let start = seeding::draw(team, &points.rows, Some(points.weights), k, settings.start, random);
     let mut centers: Vec<f64> = start.iter().flat_map(|&index| points.point(index).iter().copied()).collect();

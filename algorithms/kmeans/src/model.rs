@@ -3,8 +3,8 @@
 use kokanee_formats::rows::Rows;
 use kokanee_kernels::Team;
 
+use crate::fault::Fault;
 use crate::nearest::{Centers, squared_distance};
-use crate::stream::Fault;
 
 /// The centres of k clusters.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,11 +1,11 @@
 //! Where centres start.
 
+use kokanee_formats::random::SplitMix64;
 use kokanee_formats::rows::{Row, Rows};
 use kokanee_kernels::Team;
 
 use crate::nearest::squared_distance;
 use crate::parts::in_parts;
-use crate::random::Stream;
 
 /// How starting centres are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(crate) fn draw(
     weights: Option<&[f64]>,
     count: usize,
     start: Start,
-    random: &mut Stream,
+    random: &mut SplitMix64,
 ) -> Vec<usize> {
     assert!(count <= rows.len(), "as many rows as are drawn");
     match start {
@@ -48,10 +48,10 @@ pub(crate) fn draw(
 }
 
 /// The first steps of Fisher and Yates.
-fn draw_uniformly(from: usize, count: usize, random: &mut Stream) -> Vec<usize> {
+fn draw_uniformly(from: usize, count: usize, random: &mut SplitMix64) -> Vec<usize> {
     let mut indices: Vec<usize> = (0..from).collect();
     for at in 0..count {
-        let other = at + random.below(from - at);
+        let other = at + random.place(from - at);
         indices.swap(at, other);
     }
     indices.truncate(count);
@@ -63,7 +63,7 @@ fn draw_by_distance(
     rows: &Rows,
     weights: &[f64],
     count: usize,
-    random: &mut Stream,
+    random: &mut SplitMix64,
 ) -> Vec<usize> {
     let mut chosen = Vec::with_capacity(count);
     let mut is_chosen = vec![false; rows.len()];
@@ -77,7 +77,7 @@ fn draw_by_distance(
         let next = by_mass(rows.len(), mass, random).unwrap_or_else(|| {
             // All that are left lie on chosen ones: a duplicate is legal.
             let left: Vec<usize> = (0..rows.len()).filter(|&row| !is_chosen[row]).collect();
-            left[random.below(left.len())]
+            left[random.place(left.len())]
         });
         chosen.push(next);
         is_chosen[next] = true;
@@ -89,7 +89,7 @@ fn draw_by_distance(
 }
 
 /// An index with a probability proportional to its mass; none where all masses are 0.
-fn by_mass(count: usize, mass: impl Fn(usize) -> f64, random: &mut Stream) -> Option<usize> {
+fn by_mass(count: usize, mass: impl Fn(usize) -> f64, random: &mut SplitMix64) -> Option<usize> {
     let total: f64 = (0..count).map(&mass).sum();
     if !(total > 0.0 && total.is_finite()) {
         return None;

@@ -1,14 +1,14 @@
 //! Mini-batches through more centres than asked for.
 
+use kokanee_formats::random::SplitMix64;
 use kokanee_formats::rows::{Row, Rows};
 use kokanee_kernels::Team;
-use thiserror::Error;
 
+use crate::fault::Fault;
 use crate::lloyd::{self, LocalLloyd, Trial, Weighted};
 use crate::model::Model;
-use crate::nearest::{Centers, Overflow};
+use crate::nearest::Centers;
 use crate::parts::in_parts;
-use crate::random;
 use crate::seeding::{self, Start};
 
 /// Purposes of random numbers.
@@ -45,46 +45,6 @@ pub struct Settings {
     pub local_lloyd: LocalLloyd,
     /// Seed of all random choices.
     pub seed: u64,
-}
-
-/// Data that cannot be clustered.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Fault {
-    /// The channel has fewer records than clusters are asked for.
-    #[error("k={k} clusters need at least {k} records, channel train holds {records}")]
-    TooFewRecords {
-        /// Clusters asked for.
-        k: usize,
-        /// Records that there are.
-        records: usize,
-    },
-    /// The first batch has fewer records than starting centres.
-    #[error(
-        "k={k} * extra_center_factor={factor} = {} centres are drawn from the first mini-batch, which has {records} records; \
-         lower extra_center_factor or give more data", .k * .factor
-    )]
-    TooFewForCenters {
-        /// Clusters asked for.
-        k: usize,
-        /// The factor.
-        factor: usize,
-        /// Records of the first batch.
-        records: usize,
-    },
-    /// Values whose squares are beyond 32-bit floats.
-    #[error("record {row} of the batch: squares overflow 32-bit floats; scale column {}", .column + 1)]
-    Overflow {
-        /// The record within its batch, from 1.
-        row: usize,
-        /// The column, from 0.
-        column: usize,
-    },
-}
-
-impl From<Overflow> for Fault {
-    fn from(Overflow { row, column }: Overflow) -> Self {
-        Fault::Overflow { row: row + 1, column }
-    }
 }
 
 /// Centres that move with the data.
@@ -130,7 +90,7 @@ impl Stream {
         if k.saturating_mul(factor) > records {
             return Err(Fault::TooFewForCenters { k, factor, records });
         }
-        let mut random = random::Stream::new(settings.seed, &[STARTING_CENTERS]);
+        let mut random = SplitMix64::stream(settings.seed, &[STARTING_CENTERS]);
         let chosen = seeding::draw(team, first, None, k * factor, settings.start, &mut random);
         let width = first.width();
         let centers = chosen.iter().flat_map(|&row| seeding::center_of(first.row(row), width)).collect();
@@ -209,7 +169,7 @@ impl Stream {
         let mut best: Option<Trial> = None;
         let mut losses = Vec::new();
         for number in 0..settings.trials.max(1) {
-            let mut random = random::Stream::new(self.settings.seed, &[TRIALS, number]);
+            let mut random = SplitMix64::stream(self.settings.seed, &[TRIALS, number]);
             let trial = lloyd::run(team, &weighted, k, settings, &mut random)?;
             told(number, &trial);
             losses.push(trial.loss);

@@ -13,12 +13,13 @@ use kokanee_formats::archive;
 use kokanee_formats::numeric::Batch;
 use kokanee_kernels::{MemoryLimit, Team};
 
-use crate::algorithm::start_team;
 use crate::artifact::{Artifact, MODEL_FILE};
+use crate::fault::Fault;
 use crate::lloyd::LocalLloyd;
 use crate::model::Model;
 use crate::seeding::Start;
-use crate::stream::{ExtraCenters, Fault, Settings, Shrunk, Stream};
+use crate::stream::{ExtraCenters, Settings, Shrunk, Stream};
+use crate::team::start_team;
 
 /// As the real container calls itself in its `#metrics` lines.
 const NAME_IN_LOG: &str = "AWS/KMeansWebscale";

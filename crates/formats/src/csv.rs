@@ -12,10 +12,10 @@ pub use error::{CsvError, CsvFault};
 use memchr::memchr;
 
 use crate::rows::Rows;
+use crate::text_lines::BYTE_ORDER_MARK;
 
 /// The longest line, in bytes: a million numbers of 16 characters.
 pub const MAX_LINE_BYTES: usize = 16 << 20;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How rows lie in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +139,7 @@ impl Lines {
             return Err(CsvFault::TooLong);
         }
         let begin = match self.number {
-            1 if bytes[..end].starts_with(BYTE_ORDER_MARK) => BYTE_ORDER_MARK.len(),
+            1 if bytes[..end].starts_with(&BYTE_ORDER_MARK) => BYTE_ORDER_MARK.len(),
             _ => 0,
         };
         let line = &bytes[begin..end];

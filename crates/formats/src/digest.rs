@@ -22,6 +22,19 @@ impl FileDigest {
     }
 }
 
+/// CRC-32 (IEEE, as gzip has it).
+pub fn crc32(content: &[u8]) -> u32 {
+    crc32fast::hash(content)
+}
+
+/// A hash of numbers, or of bytes as numbers: FNV-1a with 64 bits (Fowler, Noll, Vo). It never changes, and guards against accidents
+/// only.
+pub fn fnv1a(items: impl IntoIterator<Item = u64>) -> u64 {
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    items.into_iter().fold(BASIS, |hash, item| (hash ^ item).wrapping_mul(PRIME))
+}
+
 /// A reader or writer that computes the digest of what passes.
 #[derive(Debug)]
 pub struct Digesting<T> {
@@ -88,5 +101,16 @@ mod tests {
         io::copy(&mut reader, &mut io::sink()).unwrap();
         assert_eq!(reader.digest(), digest);
         assert_ne!(FileDigest::of(b"12345678"), digest);
+    }
+
+    #[test]
+    fn hashes_are_the_published_ones() {
+        // From the page of FNV, and the check value of CRC-32.
+        for (text, hash) in
+            [("", 0xcbf2_9ce4_8422_2325), ("a", 0xaf63_dc4c_8601_ec8c), ("foobar", 0x8594_4171_f739_67e8)]
+        {
+            assert_eq!(fnv1a(text.bytes().map(u64::from)), hash);
+        }
+        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
     }
 }

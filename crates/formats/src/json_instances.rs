@@ -21,6 +21,7 @@ pub use error::{JsonError, JsonFault, JsonPlace};
 use reading::Reader;
 
 use crate::rows::{Limits, Rows};
+use crate::text_lines::BYTE_ORDER_MARK;
 
 /// The most bytes of all configurations of a request. Settings are short, and a tree of JSON takes up to a hundred times the memory of
 /// its text. Empty objects are not counted, nor kept.
@@ -74,7 +75,7 @@ pub fn read_json_line(line: &[u8], width: usize, limits: Limits) -> Result<Insta
 
 /// The text without a byte order mark.
 fn without_mark(body: &[u8]) -> &[u8] {
-    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+    body.strip_prefix(&BYTE_ORDER_MARK).unwrap_or(body)
 }
 
 #[cfg(test)]

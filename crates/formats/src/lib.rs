@@ -8,7 +8,8 @@
 //! | [`compression`] | what a file is compressed with is known by its first bytes |
 //! | [`data_files`] | the files of a channel are always the same, in the same order |
 //! | [`decompressed`] | what is compressed with gzip is read as if it were not |
-//! | [`FileDigest`] | a file that was exchanged for another is noticed |
+//! | [`FileDigest`], [`crc32`], [`fnv1a`] | a file that was exchanged for another is noticed |
+//! | [`random`] | what is drawn by chance never changes between releases |
 //! | [`link`] | a link that leads nowhere is told from a file that is absent |
 //!
 //! None of them deletes what Kokanee did not write.
@@ -41,6 +42,7 @@ pub mod libsvm;
 pub mod link;
 pub mod mxnet;
 pub mod numeric;
+pub mod random;
 pub mod record;
 pub mod recordio;
 pub mod rows;
@@ -49,7 +51,7 @@ mod utc;
 pub mod version;
 
 pub use atomic_file::{AtomicFile, write_atomically};
-pub use digest::{Digesting, FileDigest};
+pub use digest::{Digesting, FileDigest, crc32, fnv1a};
 pub use error::FileError;
 pub use folder_lock::{Busy, FolderLock, LockError};
 pub use folder_update::{FolderUpdate, StagedFile};

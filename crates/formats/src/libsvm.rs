@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::rows::Rows;
+use crate::text_lines::BYTE_ORDER_MARK;
 
 /// The longest line, in bytes: a million pairs.
 pub const MAX_LINE_BYTES: usize = 16 << 20;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Rows of a text, all of them sparse.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -138,7 +138,7 @@ pub fn read(mut input: impl BufRead, path: &Path, width: Option<usize>) -> Resul
         if buffer.len() > MAX_LINE_BYTES && buffer.last() != Some(&b'\n') {
             return Err(fail((MAX_LINE_BYTES, LibsvmFault::TooLong)));
         }
-        let begin = if line == 1 && buffer.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+        let begin = if line == 1 && buffer.starts_with(&BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
         let text = std::str::from_utf8(&buffer)
             .map_err(|error| fail((error.valid_up_to() + 1, LibsvmFault::NotUtf8)))?;
         read.add(&text[begin..], width, &mut gathered)

@@ -26,7 +26,8 @@ pub fn lines(text: &str) -> impl Iterator<Item = &str> {
 /// The most bytes a line may have. Far beyond any sentence; it keeps a file without line breaks out of memory.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
 
-const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+/// What programs put in front of UTF-8; it is no part of the text.
+pub const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 /// How much text is taken at a time.
 #[derive(Debug, Clone, Copy)]

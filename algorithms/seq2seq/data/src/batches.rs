@@ -1,9 +1,10 @@
 //! Which pairs are trained on together, and in which order: a pure function of corpus, seed and epoch, so that a
 //! resumed run needs to remember only the last two.
 
+use kokanee_formats::random::SplitMix64;
+
 use crate::buckets::{Bucket, assign};
 use crate::corpus::Corpus;
-use crate::random::SplitMix64;
 
 /// What becomes of a bucket's last batch when its pairs do not fill it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use kokanee_formats::random::{combine, mix};
 use kokanee_formats::recordio::{RawRecord, RecordReader};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::channel::ChannelFiles;
 use crate::error::{ChannelFault, DataError, RecordFault};
-use crate::random::{combine, mix};
 use crate::record::{SOURCE, SequencePair, TARGET, TargetRule, decode_raw, located};
 use crate::threads;
 use crate::vocab::PAD_ID;

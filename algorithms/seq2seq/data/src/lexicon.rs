@@ -9,7 +9,7 @@ mod model1;
 
 use std::cmp::Reverse;
 
-use flate2::Crc;
+use kokanee_formats::crc32;
 
 use crate::corpus::{Corpus, VocabularySizes};
 use crate::vocab::{EOS_ID, SPECIAL_SYMBOLS, UNK_ID, Vocabulary};
@@ -174,9 +174,7 @@ fn is_special(id: u32) -> bool {
 }
 
 fn checksum(vocabulary: &Vocabulary) -> u32 {
-    let mut crc = Crc::new();
-    crc.update(vocabulary.to_json().as_bytes());
-    crc.sum()
+    crc32(vocabulary.to_json().as_bytes())
 }
 
 #[cfg(test)]

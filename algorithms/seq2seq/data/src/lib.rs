@@ -15,7 +15,6 @@ pub mod error;
 pub mod lexicon;
 pub mod prepare;
 pub mod pronunciations;
-mod random;
 pub mod record;
 pub mod text;
 mod threads;

@@ -3,7 +3,7 @@
 //! Words of up to 16 bytes, nearly all there are, lie in the table itself, so that a look-up is a few loads and
 //! compares without a call or a second place in memory. `prepare` spends most of its time here.
 
-use crate::random::mix;
+use kokanee_formats::random::mix;
 
 /// Numbered words.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use kokanee_contract::algorithms::seq2seq::channels::{VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE};
 use kokanee_contract::algorithms::seq2seq::{RnnAttentionType, special_ids};
+use kokanee_formats::fnv1a;
 use kokanee_seq2seq_data::Vocabulary;
 use kokanee_seq2seq_nn::artifact::OpenedFolder;
 use kokanee_seq2seq_nn::config::{DecoderConfig, DropoutConfig};
@@ -123,10 +124,7 @@ impl InitialModel {
     /// A number that tells this model from others.
     pub(crate) fn fingerprint(&self) -> u64 {
         let bits = self.artifact.model.parameters().iter().flat_map(|p| p.value.data());
-        // FNV-1a over whole numbers instead of bytes.
-        bits.fold(0xcbf2_9ce4_8422_2325, |hash, x| {
-            (hash ^ u64::from(x.to_bits())).wrapping_mul(0x0000_0100_0000_01b3)
-        })
+        fnv1a(bits.map(|x| u64::from(x.to_bits())))
     }
 }
 

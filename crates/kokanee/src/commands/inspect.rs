@@ -18,6 +18,7 @@ use kokanee_seq2seq_train::model_folder::METRICS_FILE;
 
 use crate::learning_curve::{self, Labels};
 use crate::output_file::{print, write_file};
+use crate::render::report::text_of;
 use crate::render::table::Table;
 use kind::Kind;
 
@@ -92,16 +93,16 @@ fn describe(args: &InspectArgs, kind: Kind, path: &Path, out: &mut String) -> Re
         Kind::Vocabulary => vocabulary(path, args.head, out),
         Kind::Model => {
             let report = model::model(path, args.head)?;
-            out.push_str(&model::text_of(&report));
+            out.push_str(&text_of(&report));
             export(args, &report)
         }
         Kind::Sockeye => sockeye_model(path, out),
         Kind::Safetensors | Kind::Mxnet => {
-            out.push_str(&model::text_of(&model::parameter_file(path, kind)?));
+            out.push_str(&text_of(&model::parameter_file(path, kind)?));
             Ok(())
         }
         Kind::Metrics => {
-            out.push_str(&model::text_of(&model::history_file(path, args.head)?));
+            out.push_str(&text_of(&model::history_file(path, args.head)?));
             Ok(())
         }
         Kind::States => state::describe(path, args.head, out),

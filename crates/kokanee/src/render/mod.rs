@@ -7,6 +7,7 @@ pub mod attention;
 pub mod heatmap;
 mod label;
 mod palette;
+pub mod report;
 pub mod svg;
 pub mod table;
 

@@ -16,8 +16,7 @@
 
 use std::path::Path;
 
-use flate2::Crc;
-use kokanee_formats::write_atomically;
+use kokanee_formats::{crc32, write_atomically};
 
 use super::{Lexicon, is_special};
 use crate::error::{DataError, LexiconFault};
@@ -57,7 +56,7 @@ impl Lexicon {
         let numbers = self.frequent.iter().copied().chain(lengths).chain(self.ids.iter().copied());
         numbers.for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
         self.probabilities.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
-        bytes.extend_from_slice(&crc(&bytes).to_le_bytes());
+        bytes.extend_from_slice(&crc32(&bytes).to_le_bytes());
         bytes
     }
 
@@ -92,8 +91,8 @@ impl Lexicon {
         }
         let (content, sum) = bytes.split_at(bytes.len() - CRC_BYTES);
         let expected = words(sum).next().unwrap_or_default();
-        if crc(content) != expected {
-            return Err(LexiconFault::Checksum { expected, got: crc(content) });
+        if crc32(content) != expected {
+            return Err(LexiconFault::Checksum { expected, got: crc32(content) });
         }
         // The lengths fit into memory, since that many bytes lie there.
         let (frequent, rest) = content[HEADER_BYTES..].split_at(4 * frequent as usize);
@@ -140,10 +139,4 @@ impl Lexicon {
 
 fn words(bytes: &[u8]) -> impl Iterator<Item = u32> {
     bytes.as_chunks().0.iter().map(|&word| u32::from_le_bytes(word))
-}
-
-fn crc(bytes: &[u8]) -> u32 {
-    let mut crc = Crc::new();
-    crc.update(bytes);
-    crc.sum()
 }

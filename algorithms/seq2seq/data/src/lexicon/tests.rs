@@ -127,9 +127,8 @@ fn check_refused(change: impl FnOnce(&mut Vec<u8>), seal: bool, part: &str) {
     change(&mut bytes);
     if seal {
         let end = bytes.len() - 4;
-        let mut crc = Crc::new();
-        crc.update(&bytes[..end]);
-        bytes[end..].copy_from_slice(&crc.sum().to_le_bytes());
+        let crc = crc32(&bytes[..end]);
+        bytes[end..].copy_from_slice(&crc.to_le_bytes());
     }
     let fault = Lexicon::from_bytes(&bytes).expect_err(part).to_string();
     assert!(fault.contains(part), "{fault} lacks {part}");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_contract::stored::{Difference, differences};
+use kokanee_formats::fnv1a;
 use kokanee_seq2seq_data::{Corpus, Vocabulary};
 use serde::{Deserialize, Serialize};
 
@@ -90,10 +91,7 @@ fn names<'a>(
     a.keys().chain(b.keys().filter(|name| !a.contains_key(*name)))
 }
 
-/// FNV-1a over the words in the order of their ids.
+/// A hash of the words in the order of their ids.
 fn fingerprint(vocabulary: &Vocabulary) -> u64 {
-    let json = vocabulary.to_json();
-    json.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    fnv1a(vocabulary.to_json().bytes().map(u64::from))
 }

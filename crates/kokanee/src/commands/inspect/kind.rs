@@ -10,6 +10,7 @@ use flate2::read::MultiGzDecoder;
 use kokanee_algorithm::algorithm_of;
 use kokanee_algorithm::human;
 use kokanee_formats::compression::{self, GZIP, is_tar};
+use kokanee_formats::text_lines::BYTE_ORDER_MARK;
 use kokanee_formats::{mxnet, recordio};
 use kokanee_seq2seq_nn::artifact::{OpenedFolder, holds_sockeye_model, sockeye};
 
@@ -99,7 +100,7 @@ pub(crate) fn of(path: &Path) -> Result<Kind> {
     if start.get(8) == Some(&b'{') && start[..8].ends_with(&[0, 0, 0]) {
         return Ok(Kind::Safetensors);
     }
-    let text = start.strip_prefix(b"\xef\xbb\xbf".as_slice()).unwrap_or(&start).trim_ascii_start();
+    let text = start.strip_prefix(&BYTE_ORDER_MARK).unwrap_or(&start).trim_ascii_start();
     if text.starts_with(b"{") && metadata.len() <= LARGEST_JSON_BYTES {
         let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         return Ok(of_json(&bytes));
@@ -129,7 +130,7 @@ fn of_archive(path: &Path) -> Kind {
 }
 
 fn of_json(bytes: &[u8]) -> Kind {
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf".as_slice()).unwrap_or(bytes);
+    let text = bytes.strip_prefix(&BYTE_ORDER_MARK).unwrap_or(bytes);
     let value: serde_json::Value = match serde_json::from_slice(text) {
         Ok(value) => value,
         Err(error) => return Kind::Other(format!("damaged JSON: {error}")),

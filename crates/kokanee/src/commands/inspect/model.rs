@@ -5,14 +5,13 @@ use std::path::Path;
 
 use anyhow::Result;
 use kokanee_algorithm::human;
-use kokanee_algorithm::report::{Block, Report};
+use kokanee_algorithm::report::Report;
 use kokanee_seq2seq::describe;
 use kokanee_seq2seq_nn::artifact::{load_parameters, read_mxnet_parameters};
 use kokanee_tensor::Tensor;
 
 use super::kind::Kind;
 use crate::commands::model::algorithm_of;
-use crate::render::table::Table;
 
 /// Describes a model's folder or archive.
 pub(super) fn model(path: &Path, head: usize) -> Result<Report> {
@@ -42,19 +41,4 @@ pub(super) fn history_file(path: &Path, head: usize) -> Result<Report> {
     report.line(format!("{}: {}", path.display(), Kind::Metrics));
     describe::history(&describe::read_history(path)?, head, &mut report);
     Ok(report)
-}
-
-/// A report as text.
-pub(super) fn text_of(report: &Report) -> String {
-    let mut text = String::new();
-    for block in &report.blocks {
-        match block {
-            Block::Line(line) => {
-                text.push_str(line);
-                text.push('\n');
-            }
-            Block::Table(table) => text.push_str(&Table::from(table).to_string()),
-        }
-    }
-    text
 }

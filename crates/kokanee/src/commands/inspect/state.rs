@@ -13,7 +13,7 @@ use kokanee_seq2seq_train::checkpoint::RunIdentity;
 use kokanee_seq2seq_train::run_state::RunState;
 use serde::Deserialize;
 
-use super::model::text_of;
+use crate::render::report::text_of;
 use crate::render::table::Table;
 
 const LATEST_FILE: &str = "latest";
