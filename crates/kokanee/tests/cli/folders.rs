@@ -70,7 +70,8 @@ fn the_second_command_that_writes_into_a_folder_is_refused_at_once() {
         let line = format!("export --model {} --format {format} --output model", model());
         check_busy(work.run(&line), "model", &child);
     }
-    let micro = concat!(env!("CARGO_MANIFEST_DIR"), "/../nn/tests/data/sockeye-1.10.5/lstm");
+    let micro =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../algorithms/seq2seq/nn/tests/data/sockeye-1.10.5/lstm");
     check_busy(work.run(&format!("import {micro} --output model")), "model", &child);
     check_busy(work.run("prepare -ts train.src -tt train.trg --output-dir model"), "model", &child);
     check_busy(work.run("demo --output model"), "model", &child);
@@ -201,7 +202,8 @@ fn check_killed(work: &Workplace, command: &str, open: &str) {
 
 #[test]
 fn an_import_an_export_or_prepared_data_that_is_killed_is_the_old_set_or_the_new_one() {
-    let micro = concat!(env!("CARGO_MANIFEST_DIR"), "/../nn/tests/data/sockeye-1.10.5/lstm");
+    let micro =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../algorithms/seq2seq/nn/tests/data/sockeye-1.10.5/lstm");
     let work = Workplace::new();
     copy(&trained().join("model"), &work.path("old"));
     fs::remove_dir_all(work.path("old/checkpoints")).unwrap();
@@ -259,7 +261,8 @@ fn files_of_others_in_an_output_folder_stay() {
     prepared(&work);
     let train = format!("{LINE} {TINY} --set max_num_batches=1 --output out");
     let export = format!("export --model {} --format safetensors --output out", model());
-    let micro = concat!(env!("CARGO_MANIFEST_DIR"), "/../nn/tests/data/sockeye-1.10.5/lstm");
+    let micro =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../algorithms/seq2seq/nn/tests/data/sockeye-1.10.5/lstm");
     let import = format!("import {micro} --output out");
     let sockeye = format!("export --model {} --output out", model());
     for (line, name) in [
@@ -304,7 +307,8 @@ fn files_of_others_in_an_output_folder_stay() {
 fn the_history_of_an_earlier_model_goes_with_it() {
     let work = Workplace::new();
     copy(&trained().join("model"), &work.path("out"));
-    let micro = concat!(env!("CARGO_MANIFEST_DIR"), "/../nn/tests/data/sockeye-1.10.5/lstm");
+    let micro =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../algorithms/seq2seq/nn/tests/data/sockeye-1.10.5/lstm");
     work.run(&format!("import {micro} --output out")).well();
     assert!(!work.path("out/metrics.json").exists());
     assert!(work.path("out/checkpoints/latest").exists());

@@ -29,7 +29,10 @@ fn names(folder: &Path) -> Vec<String> {
 
 /// A model that Sockeye 1.10.5 trained, and the folder of its test sentences.
 fn micro(name: &str) -> (PathBuf, PathBuf) {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../nn/tests/data/sockeye-1.10.5"));
+    let folder = Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../algorithms/seq2seq/nn/tests/data/sockeye-1.10.5"
+    ));
     (folder.join(name), folder.to_owned())
 }
 
