@@ -12,7 +12,6 @@ use kokanee_seq2seq_nn::artifact::{Artifact, ArtifactError, OpenedFolder};
 use kokanee_seq2seq_nn::config::ConfigError;
 use kokanee_seq2seq_train::Report as History;
 use kokanee_seq2seq_train::model_folder::METRICS_FILE;
-use kokanee_tensor::Tensor;
 use thiserror::Error;
 
 /// A model or history that cannot be described.
@@ -106,7 +105,8 @@ pub fn model(path: &Path, head: usize) -> Result<Report, DescribeError> {
         history(&read_history(&history_file)?, head, &mut report);
     }
     report.line("");
-    parameters(model.parameters().iter().map(|p| (p.name.as_str(), &*p.value)), &mut report);
+    let named = model.parameters().iter();
+    parameters(named.map(|p| (p.name.as_str(), p.value.shape().extents(), p.value.data())), &mut report);
     Ok(report)
 }
 
@@ -170,8 +170,8 @@ pub fn history(history: &History, head: usize, report: &mut Report) {
     });
 }
 
-/// Adds name, shape and size of values of every tensor.
-pub fn parameters<'a>(named: impl Iterator<Item = (&'a str, &'a Tensor)>, report: &mut Report) {
+/// Adds name, shape and size of values of every tensor, given by its name, extents and values.
+pub fn parameters<'a>(named: impl Iterator<Item = (&'a str, &'a [usize], &'a [f32])>, report: &mut Report) {
     let mut table = Table::new()
         .words("parameter")
         .words("shape")
@@ -179,12 +179,11 @@ pub fn parameters<'a>(named: impl Iterator<Item = (&'a str, &'a Tensor)>, report
         .numbers("norm")
         .numbers("largest")
         .words("");
-    for (name, tensor) in named {
-        let values = tensor.data();
+    for (name, extents, values) in named {
         let norm = values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
         let largest = values.iter().fold(0f32, |largest, value| largest.max(value.abs()));
         let undefined = values.iter().filter(|value| !value.is_finite()).count();
-        let shape: Vec<String> = tensor.shape().extents().iter().map(usize::to_string).collect();
+        let shape: Vec<String> = extents.iter().map(usize::to_string).collect();
         table.row([
             name.to_owned(),
             shape.join(" x "),

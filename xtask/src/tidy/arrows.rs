@@ -32,7 +32,6 @@ const ARROWS: &[(&str, &[&str])] = &[
             "seq2seq-nn",
             "seq2seq-train",
             "seq2seq-serve",
-            "tensor",
             "kernels",
             "algorithm",
             "endpoint",

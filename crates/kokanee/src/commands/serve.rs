@@ -67,7 +67,7 @@ pub(crate) struct ServeArgs {
     /// Largest body in units of 1,048,576 bytes; 0 for any length [default: SAGEMAKER_MAX_PAYLOAD_IN_MB, else 6]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=100))]
     max_payload_mb: Option<u64>,
-    /// Sentences that may wait; more are refused with 429
+    /// Sentences that may wait; more are refused with 429 (seq2seq)
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     queue: u32,
     /// Form of the log, on stderr

@@ -60,7 +60,8 @@ pub(crate) struct TransformArgs {
     /// Folder for the answers, made where it is missing
     #[arg(long, value_name = "FOLDER")]
     output: PathBuf,
-    /// What the records are: application/jsonlines, application/json, application/x-recordio-protobuf or text/plain
+    /// What the records are: application/jsonlines, application/json, application/x-recordio-protobuf, text/plain (seq2seq) or
+    /// text/csv (kmeans)
     #[arg(long, value_name = "TYPE", default_value = engine::JSON_LINES)]
     content_type: String,
     /// What the answers shall be [default: as the content type]

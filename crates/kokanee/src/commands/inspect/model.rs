@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use kokanee_algorithm::human;
 use kokanee_algorithm::report::Report;
+use kokanee_formats::mxnet;
 use kokanee_seq2seq::describe;
-use kokanee_seq2seq_nn::artifact::{load_parameters, read_mxnet_parameters};
-use kokanee_tensor::Tensor;
+use kokanee_seq2seq_nn::artifact::load_parameters;
 
 use super::kind::Kind;
 use crate::commands::model::algorithm_of;
@@ -20,9 +20,8 @@ pub(super) fn model(path: &Path, head: usize) -> Result<Report> {
 
 /// Describes a file of parameters.
 pub(super) fn parameter_file(path: &Path, kind: Kind) -> Result<Report> {
-    let named = if kind == Kind::Mxnet { read_mxnet_parameters(path)? } else { load_parameters(path)? };
-    let named: BTreeMap<String, Tensor> = named.into_iter().collect();
-    let size: usize = named.values().map(|tensor| tensor.data().len()).sum();
+    let named = if kind == Kind::Mxnet { mxnet_arrays(path)? } else { tensors(path)? };
+    let size: usize = named.values().map(|(_, values)| values.len()).sum();
     let mut report = Report::default();
     report.line(format!(
         "{}: {kind}, {} tensors, {} numbers",
@@ -31,8 +30,32 @@ pub(super) fn parameter_file(path: &Path, kind: Kind) -> Result<Report> {
         human::count(size as u64)
     ));
     report.line("");
-    describe::parameters(named.iter().map(|(name, tensor)| (name.as_str(), tensor)), &mut report);
+    let named = named.iter().map(|(name, (extents, values))| (name.as_str(), &extents[..], &values[..]));
+    describe::parameters(named, &mut report);
     Ok(report)
+}
+
+/// Extents and values by name.
+type Named = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+fn tensors(path: &Path) -> Result<Named> {
+    let named = load_parameters(path)?.into_iter();
+    Ok(named
+        .map(|(name, tensor)| (name, (tensor.shape().extents().to_vec(), tensor.data().to_vec())))
+        .collect())
+}
+
+/// The arrays of an MXNet file; those of a list have numbers for names.
+fn mxnet_arrays(path: &Path) -> Result<Named> {
+    let mxnet::Arrays { arrays, names } = mxnet::read(path)?;
+    let mut named = Named::new();
+    for (index, array) in arrays.into_iter().enumerate() {
+        let name = names.get(index);
+        let name = name.map_or_else(|| index.to_string(), |name| name.trim_start_matches("arg:").to_owned());
+        let values = array.values.into_f32().with_context(|| format!("{}: array {name}", path.display()))?;
+        named.insert(name, (array.shape, values));
+    }
+    Ok(named)
 }
 
 /// Describes `metrics.json`.
