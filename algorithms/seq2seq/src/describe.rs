@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kokanee_algorithm::human;
 use kokanee_algorithm::report::{Report, Table};
-use kokanee_contract::Table as _;
+use kokanee_contract::Rows as _;
 use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_kernels::packed::Format;
 use kokanee_seq2seq_nn::artifact::{Artifact, ArtifactError, OpenedFolder};

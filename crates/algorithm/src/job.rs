@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kokanee_contract::container::channels::InputChannels;
+use kokanee_contract::InputChannels;
 
 /// A training job of any algorithm, wherever it was asked for.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 
-use kokanee_contract::container::channels::{InputChannel, InputMode};
+use kokanee_contract::channels::{InputChannel, InputMode};
 use kokanee_contract::{ContentType, MediaType};
 use kokanee_formats::data_files::{self, DataFilesError};
 use kokanee_formats::numeric::{Batch, NumericError, NumericFormat, NumericReader};

@@ -5,12 +5,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::registry::{AlgorithmContract, Conventions};
-use crate::spec::value::{Refusal, parse};
-use crate::spec::{DefaultValue, Fault, FaultKind, Faults, Spec, Table, Values, find, nearest, python_list};
+use crate::algorithm_contract::AlgorithmContract;
+use crate::spec::parse::{Refusal, parse};
+use crate::spec::{
+    Conventions, DefaultValue, Fault, FaultKind, Faults, Rows, Spec, Values, find, nearest, python_list,
+};
 
 /// The name under which SageMaker's tuner tells every job the metric that it optimizes.
 pub const TUNING_OBJECTIVE: &str = "_tuning_objective_metric";
+
+/// The hyperparameters of one algorithm: its rows, with what they mean together. Values come from [`resolve`].
+pub trait Table: Rows {
+    /// What single valid values cannot break alone.
+    const RULES: &'static [Rule<Self>];
+
+    /// The algorithm.
+    fn contract() -> &'static AlgorithmContract;
+
+    /// The one form among those that mean the same, such as a number without its sign.
+    fn in_normal_form(self) -> Self {
+        self
+    }
+}
+
+/// One rule over typed values: what a single valid value cannot break alone, or its range cannot express.
+pub struct Rule<H> {
+    /// What the rule looks at; the first is the one to blame. The rule is skipped where one of them is faulty already.
+    pub names: &'static [&'static str],
+    /// The contradiction, if there is one, and how to resolve it.
+    pub broken: fn(&H) -> Option<String>,
+}
 
 /// Hyperparameters, with notes for the log on how they were read.
 #[derive(Clone, Debug, PartialEq)]

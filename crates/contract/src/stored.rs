@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::registry::Conventions;
-use crate::resolve::{invalid, resolve};
-use crate::spec::value::{Value, parse};
-use crate::spec::{DefaultValue, Fault, Faults, Spec, Table, shown};
+use crate::resolve::{Table, invalid, resolve};
+use crate::spec::parse::parse;
+use crate::spec::value::Value;
+use crate::spec::{Conventions, DefaultValue, Fault, Faults, Spec, shown};
 
 /// Hyperparameters as this version understands them.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,6 +146,7 @@ fn absence(spec: &Spec) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::algorithms::seq2seq::Hyperparameters;
+    use crate::spec::Rows as _;
 
     fn differences(state: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<Difference> {
         super::differences::<Hyperparameters>(state, now)

@@ -151,7 +151,7 @@ mod tests {
         (
             "crates/contract/src/algorithms/kmeans/table.rs",
             r#"hyperparameters! {
-                Hyperparameters of CONTRACT, rules RULES, normal form std::convert::identity;
+                Hyperparameters;
                 mini_batch_size: usize = Spec::sagemaker(SIZE, "5000");
                 shared_by_both: u64 = Spec::extension(COUNT, "1");
                 /// Named "a_b_c".

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use kokanee_algorithm::{Algorithm as _, Console, JobFiles, Progress, Resume, StopFlag, TrainingJob};
 use kokanee_contract::MediaType;
-use kokanee_contract::container::channels::{Distribution, InputChannel, InputChannels, InputMode};
+use kokanee_contract::channels::{Distribution, InputChannel, InputChannels, InputMode};
 use kokanee_formats::numeric::{Batch, NumericFormat, NumericReader};
 use kokanee_kernels::Team;
 use kokanee_kmeans::{ExtraCenters, KMeans, Start, Stream};

@@ -35,7 +35,7 @@ impl Layout {
         self.prefix.join("input/config/hyperparameters.json")
     }
 
-    /// `input/config/inputdataconfig.json`; see [`super::channels`].
+    /// `input/config/inputdataconfig.json`; see [`super::input_data`].
     pub fn input_data_config(&self) -> PathBuf {
         self.prefix.join("input/config/inputdataconfig.json")
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::config_file::{self, ConfigFileError};
-use crate::registry::{AlgorithmContract, Hosts};
+use crate::algorithm_contract::{AlgorithmContract, Hosts};
 use crate::spec::shown;
 
 /// The machine that trains. Other keys of the file (newer ones name instance types and networks) are not used.

@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
+
 use regex::Regex;
 
 use super::*;
-use crate::container::channels::{Distribution, InputMode};
+use crate::channels::{Distribution, InputMode};
 
 #[test]
 fn algorithms_are_found_by_the_names_of_their_images() {

@@ -123,7 +123,7 @@ fn valid_text(kind: &'static Kind) -> BoxedStrategy<String> {
         }
         Kind::Float { .. } => prop_oneof![any::<f64>(), 0.001..1.0f64]
             .prop_map(|number| format!("{number:?}"))
-            .prop_filter("within the bounds", move |text| crate::spec::value::parse_kind(kind, text).is_ok())
+            .prop_filter("within the bounds", move |text| crate::spec::parse::parse_kind(kind, text).is_ok())
             .boxed(),
         Kind::Boolean => any::<bool>().prop_map(|truth| truth.to_string()).boxed(),
         Kind::Path => "[a-z/. \"\\\\]{0,6}[a-z]".boxed(),

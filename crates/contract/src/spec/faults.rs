@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::registry::Conventions;
-
 /// Everything that is wrong with a set of hyperparameters, never only the first thing.
 ///
 /// Under [`Conventions::Sockeye`] the first line of the text names every hyperparameter concerned, so that it survives
@@ -16,6 +14,17 @@ pub struct Faults {
     pub faults: Vec<Fault>,
     /// How the text begins.
     pub conventions: Conventions,
+}
+
+/// How faults in a job are worded, and what counts as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conventions {
+    /// Those of sequence-to-sequence, whose real texts are not public: our own words, with all names in the first line. A channel
+    /// that is not known plays no part.
+    Sockeye,
+    /// Those of the containers that share SageMaker's toolkit: texts begin with its words. A channel that is not known is a fault,
+    /// and the tuning objective must be a metric of the algorithm.
+    Toolkit,
 }
 
 /// One thing that is wrong with one hyperparameter.

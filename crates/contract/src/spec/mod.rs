@@ -2,28 +2,29 @@
 //!
 //! Each algorithm declares its hyperparameters once, as rows of the macro `hyperparameters!` in
 //! `algorithms/<name>/table.rs`: a row is a field of the algorithm's struct and a [`Spec`] at once. Parsing and validation
-//! ([`crate::resolve()`]), help text and pages ([`docs`]), tuning ranges and the reading of stored models follow from it.
+//! ([`crate::resolve()`]), help text and pages ([`crate::docs`]), tuning ranges and the reading of stored models follow from it.
 
 mod choice;
-pub mod docs;
 mod faults;
 mod field;
 mod kind;
 mod list;
 mod nearest;
-mod table;
+pub(crate) mod parse;
+mod rows;
 pub(crate) mod value;
 
 pub(crate) use choice::choice;
-pub use faults::{Fault, FaultKind, Faults};
+pub use faults::{Conventions, Fault, FaultKind, Faults};
 pub(crate) use faults::{python_list, shown};
 pub use field::AutoOr;
 pub(crate) use field::Field;
 pub(crate) use kind::MOST_COUNTED;
 pub use kind::{FloatFormat, Kind, Parity};
 pub use nearest::nearest;
-pub(crate) use table::hyperparameters;
-pub use table::{Rule, Table, Values};
+pub use rows::Rows;
+pub(crate) use rows::hyperparameters;
+pub use value::Values;
 
 /// One hyperparameter. Made only in an algorithm's table.
 #[derive(Clone, Copy, Debug)]

@@ -31,7 +31,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 mod tests {
     use super::*;
     use crate::algorithms::seq2seq::Hyperparameters;
-    use crate::spec::Table as _;
+    use crate::spec::Rows as _;
 
     fn check(typed: &str, expected: Option<&str>) {
         assert_eq!(

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use clap::Args;
-use kokanee_contract::container::channels::InputMode;
-use kokanee_contract::registry::Hosts;
+use kokanee_contract::algorithm_contract::Hosts;
+use kokanee_contract::channels::InputMode;
 use kokanee_contract::{AlgorithmContract, MediaType};
 
 use crate::algorithms::{ALGORITHMS, named};

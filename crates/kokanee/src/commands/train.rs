@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use kokanee_algorithm::{Algorithm, Resume, TrainingJob};
 use kokanee_contract::container::config_file;
-use kokanee_contract::spec::docs;
+use kokanee_contract::docs;
 use kokanee_contract::{Layout, ResourceConfig};
 
 pub(crate) use signals::stop_on_signals;

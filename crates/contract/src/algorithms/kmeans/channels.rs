@@ -1,6 +1,6 @@
 //! The input channels of k-means.
 
-use crate::container::channels::{ChannelSpec, Distribution, InputMode};
+use crate::channels::{ChannelSpec, Distribution, InputMode};
 use crate::media::MediaType;
 
 /// Channel of the rows to cluster.

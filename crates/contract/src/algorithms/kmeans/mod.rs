@@ -12,12 +12,12 @@ pub use channels::{TEST, TRAIN};
 pub use choices::{EvalMetric, InitMethod};
 pub use table::Hyperparameters;
 
+use crate::algorithm_contract::{AlgorithmContract, Hosts};
 use crate::algorithms::NUMERIC_SERVICE_HYPERPARAMETERS;
-use crate::container::channels::folders_are_there;
+use crate::container::input_data::folders_are_there;
 use crate::media::MediaType;
-use crate::registry::{AlgorithmContract, Conventions, Hosts};
 use crate::resolve::check;
-use crate::spec::Table as _;
+use crate::spec::{Conventions, Rows as _};
 
 /// The algorithm.
 pub static CONTRACT: AlgorithmContract = AlgorithmContract {

@@ -1,10 +1,21 @@
 //! Rules between hyperparameters of k-means that hold whatever the data are.
 
+use super::CONTRACT;
 use super::table::Hyperparameters;
-use crate::spec::{AutoOr, Rule};
+use crate::algorithm_contract::AlgorithmContract;
+use crate::resolve::{Rule, Table};
+use crate::spec::AutoOr;
+
+impl Table for Hyperparameters {
+    const RULES: &'static [Rule<Self>] = RULES;
+
+    fn contract() -> &'static AlgorithmContract {
+        &CONTRACT
+    }
+}
 
 /// Every rule. The first mini-batch holds at most `mini_batch_size` rows, and centres start as distinct rows of it.
-pub(super) const RULES: &[Rule<Hyperparameters>] = &[
+const RULES: &[Rule<Hyperparameters>] = &[
     Rule {
         names: &["k", "mini_batch_size"],
         broken: |h| {

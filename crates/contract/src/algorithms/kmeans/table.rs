@@ -5,9 +5,7 @@
 
 use std::ops::Bound::Included;
 
-use super::CONTRACT;
 use super::choices::{EvalMetric, InitMethod};
-use super::rules::RULES;
 use crate::spec::{AutoOr, DefaultValue, Group, Kind, MOST_COUNTED, Spec, TuningRange, hyperparameters};
 
 /// From files to mini-batches.
@@ -37,7 +35,7 @@ hyperparameters! {
     /// The hyperparameters of one training job: typed, in range, free of contradictions.
     ///
     /// Made by [`resolve`](crate::resolve()). Sizes are counts of rows, columns or clusters.
-    Hyperparameters of CONTRACT, rules RULES, normal form std::convert::identity;
+    Hyperparameters;
 
     /// Columns of a row. SageMaker requires it; here it follows from the first record where it is not given, and must be the
     /// width of every record where it is.

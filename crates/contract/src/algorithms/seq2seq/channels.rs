@@ -6,8 +6,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::container::channels::{
-    ChannelError, ChannelFault, ChannelSpec, Distribution, InputChannels, InputMode, finish,
+use crate::channels::{
+    ChannelFault, ChannelFaults, ChannelSpec, Distribution, InputChannels, InputMode, finish,
 };
 use crate::media::MediaType;
 
@@ -101,8 +101,8 @@ impl TrainingChannels {
     /// least one file whose name does not start with a dot, directly or in a folder below.
     ///
     /// # Errors
-    /// [`ChannelError::Unusable`] with every channel that is missing, empty or unreadable, and what was looked for.
-    pub fn locate(channels: &InputChannels) -> Result<Self, ChannelError> {
+    /// Every channel that is missing, empty or unreadable, and what was looked for.
+    pub fn locate(channels: &InputChannels) -> Result<Self, ChannelFaults> {
         let path = |name: &str| channels.get(name).map(|channel| channel.path.clone());
         let required = |name: &str| path(name).unwrap_or_else(|| PathBuf::from(name));
         let mut faults = Vec::new();

@@ -18,10 +18,10 @@ pub use choices::{
 pub use table::Hyperparameters;
 pub use warnings::warnings;
 
+use crate::algorithm_contract::{AlgorithmContract, Hosts};
 use crate::media::MediaType;
-use crate::registry::{AlgorithmContract, Conventions, Hosts};
 use crate::resolve::{TUNING_OBJECTIVE, check};
-use crate::spec::Table as _;
+use crate::spec::{Conventions, Rows as _};
 
 /// The algorithm.
 pub static CONTRACT: AlgorithmContract = AlgorithmContract {

@@ -1,13 +1,28 @@
 //! Rules that a single valid value cannot break alone, or that its range cannot express.
 
+use super::CONTRACT;
 use super::choices::{
     GradientClippingType, NetworkType, OptimizerType, RnnCellType, WeightInitType, WeightTying,
 };
 use super::table::Hyperparameters;
-use crate::spec::Rule;
+use crate::algorithm_contract::AlgorithmContract;
+use crate::resolve::{Rule, Table};
+
+impl Table for Hyperparameters {
+    const RULES: &'static [Rule<Self>] = RULES;
+
+    fn contract() -> &'static AlgorithmContract {
+        &CONTRACT
+    }
+
+    /// A negative scale means the same interval as its magnitude.
+    fn in_normal_form(self) -> Self {
+        Self { weight_init_scale: self.weight_init_scale.abs(), ..self }
+    }
+}
 
 /// Every rule.
-pub(super) const RULES: &[Rule<Hyperparameters>] = &[
+const RULES: &[Rule<Hyperparameters>] = &[
     Rule {
         names: &["momentum", "optimizer_type"],
         broken: |h| {

@@ -9,14 +9,12 @@ use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::path::PathBuf;
 
-use super::CONTRACT;
 use super::choices::{
     BeamSearchRule, CheckpointAveragingStrategy, CnnActivationType, GradientClippingType, InferencePrecision,
     LossType, LrSchedulerType, Metric, NetworkType, OptimizerType, OverlongSequences, Precision,
     RnnAttentionType, RnnCellType, RnnDecoderStateInit, TrainingMetric, WeightInitType, WeightTying,
     XavierFactorType,
 };
-use super::rules::RULES;
 use crate::resolve::resolve;
 use crate::spec::{
     DefaultValue, Faults, Group, Kind, MOST_COUNTED, Parity, Spec, TuningRange, hyperparameters,
@@ -75,7 +73,7 @@ hyperparameters! {
     ///
     /// Made by [`Hyperparameters::resolve`]; [`Default`] gives the defaults of the table. Lengths and sizes are counts of tokens
     /// or units, probabilities lie in [0, 1).
-    Hyperparameters of CONTRACT, rules RULES, normal form without_sign;
+    Hyperparameters;
 
     /// Sentence pairs in one update.
     batch_size: usize = Spec::sagemaker(DATA, SIZE, "64")
@@ -399,11 +397,6 @@ hyperparameters! {
 
     /// Threads to compute with; 0 for as many as the machine has cores.
     num_threads: usize = Spec::extension(RUN, Kind::integer(0, 1024), "0");
-}
-
-/// A negative scale means the same interval as its magnitude.
-fn without_sign(hyperparameters: Hyperparameters) -> Hyperparameters {
-    Hyperparameters { weight_init_scale: hyperparameters.weight_init_scale.abs(), ..hyperparameters }
 }
 
 impl Default for Hyperparameters {

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use kokanee_algorithm::{Algorithm, JobFiles, TrainingJob};
 use kokanee_contract::algorithms::seq2seq::channels::{MODEL, VALIDATION, VOCAB};
-use kokanee_contract::container::channels::{
-    ChannelSpec, Distribution, InputChannel, InputChannels, InputMode,
-};
+use kokanee_contract::channels::{ChannelSpec, Distribution, InputChannel, InputChannels, InputMode};
 use kokanee_contract::{AlgorithmContract, ContentType, MediaType};
 
 use super::{TrainArgs, own_host, stop_on_signals};

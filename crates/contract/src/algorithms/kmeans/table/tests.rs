@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::container::config_file::parse_hyperparameters;
 use crate::resolve::resolve;
-use crate::spec::{Origin, Table as _};
+use crate::spec::{Origin, Rows as _};
 use crate::stored::resolve_stored;
 
 fn strings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

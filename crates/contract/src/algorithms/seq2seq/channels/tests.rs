@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::super::CONTRACT;
 use super::*;
-use crate::container::channels::InputDataConfig;
+use crate::container::input_data::{ChannelError, InputDataConfig};
 use crate::container::layout::Layout;
 
 const GOOD: &str = r#"{"ContentType":"application/x-recordio-protobuf","TrainingInputMode":"File",
@@ -20,8 +20,8 @@ fn check<T: fmt::Debug>(found: Result<T, ChannelError>, expected: &[&str]) {
             );
         }
         Err(ChannelError::Unusable(faults)) => {
-            assert_eq!(faults.len(), expected.len(), "{faults:#?}");
-            for (fault, expected) in faults.iter().zip(expected) {
+            assert_eq!(faults.0.len(), expected.len(), "{faults:#?}");
+            for (fault, expected) in faults.0.iter().zip(expected) {
                 assert!(fault.to_string().contains(expected), "{fault} lacks {expected:?}");
             }
         }
@@ -29,7 +29,7 @@ fn check<T: fmt::Debug>(found: Result<T, ChannelError>, expected: &[&str]) {
 }
 
 fn located(layout: &Layout) -> Result<TrainingChannels, ChannelError> {
-    TrainingChannels::locate(&InputChannels::locate(layout, &CONTRACT)?)
+    Ok(TrainingChannels::locate(&InputChannels::locate(layout, &CONTRACT)?)?)
 }
 
 #[track_caller]

@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::spec::value::{Value, parse};
-use crate::spec::{Field, Origin, Table as _};
+use crate::resolve::Table as _;
+use crate::spec::parse::parse;
+use crate::spec::value::Value;
+use crate::spec::{Field, Origin, Rows as _};
 
 fn strings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -268,7 +270,7 @@ fn contradictions_are_refused() {
 fn check_tying(change: fn(&mut Hyperparameters), expected: Option<&str>) {
     let mut h = Hyperparameters::default();
     change(&mut h);
-    let rule = RULES.iter().find(|rule| rule.names[0] == "weight_tying").unwrap();
+    let rule = Hyperparameters::RULES.iter().find(|rule| rule.names[0] == "weight_tying").unwrap();
     let found = (rule.broken)(&h);
     match expected {
         None => assert_eq!(found, None),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kokanee_contract::Table as _;
+use kokanee_contract::Rows as _;
 use kokanee_contract::algorithms::seq2seq::{
     CnnActivationType, Hyperparameters, NetworkType, RnnAttentionType, RnnCellType, RnnDecoderStateInit,
     WeightTying,

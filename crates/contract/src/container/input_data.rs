@@ -1,71 +1,21 @@
-//! The input channels of a training job: those that an algorithm reads, their configuration in `inputdataconfig.json`, and the
-//! places of their data.
+//! The configuration of a job's input channels in `inputdataconfig.json`, and the places of their data.
 //!
-//! Source: the guide's "Input Data Configuration" of the training container contract (the file's form) and "Common Data Formats
-//! for Training" (content types).
+//! Source: the guide's "Input Data Configuration" of the training container contract.
 
 mod check;
 
 pub(crate) use check::folders_are_there;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::config_file::{self, ConfigFileError, StrictMap};
 use super::layout::Layout;
-use crate::media::{ContentType, MediaType};
-use crate::registry::{AlgorithmContract, Conventions};
-use crate::spec::{choice, shown};
-
-choice! {
-    /// How data comes into the container, spelled as `TrainingInputMode`.
-    InputMode {
-        /// As files that are there before training begins.
-        File = "File",
-        /// As files that are fetched when they are read; to a reader the same as [`Self::File`].
-        FastFile = "FastFile",
-        /// As a stream for each epoch.
-        Pipe = "Pipe",
-    }
-}
-
-choice! {
-    /// Which machine gets which data, spelled as `S3DistributionType`.
-    Distribution {
-        /// Each gets all.
-        FullyReplicated = "FullyReplicated",
-        /// Each gets its share.
-        ShardedByS3Key = "ShardedByS3Key",
-    }
-}
-
-/// One channel that an algorithm reads.
-#[derive(Clone, Copy, Debug)]
-pub struct ChannelSpec {
-    /// Its name.
-    pub name: &'static str,
-    /// Whether training needs it.
-    pub required: bool,
-    /// The content types of its data.
-    pub content_types: &'static [MediaType],
-    /// The content type where none is said.
-    pub default_content_type: MediaType,
-    /// The input modes that it may come in.
-    pub modes: &'static [InputMode],
-    /// How it may be spread over machines.
-    pub distributions: &'static [Distribution],
-    /// What it holds, in a sentence.
-    pub doc: &'static str,
-    /// What to do instead of another content type; may be empty.
-    pub content_type_advice: &'static str,
-    /// Why an input mode is missing from `modes`, and what to use; may be empty.
-    pub mode_reason: &'static str,
-    /// SageMaker's own words for its absence; may be empty.
-    pub absence: &'static str,
-}
+use crate::algorithm_contract::AlgorithmContract;
+use crate::channels::{ChannelFaults, InputChannels, finish};
+use crate::spec::Conventions;
 
 /// `inputdataconfig.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -82,39 +32,15 @@ pub struct ChannelConfig {
     /// MIME type of the data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    /// An [`InputMode`].
+    /// An [`InputMode`](crate::channels::InputMode).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub training_input_mode: Option<String>,
-    /// A [`Distribution`].
+    /// A [`Distribution`](crate::channels::Distribution).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub s3_distribution_type: Option<String>,
     /// `None`, or `RecordIO` to have SageMaker wrap every object into a record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record_wrapper_type: Option<String>,
-}
-
-/// The channels of one training job, each found usable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InputChannels {
-    /// By name; those that are required are there.
-    pub channels: BTreeMap<String, InputChannel>,
-    /// Notes for the log, a sentence each.
-    pub notes: Vec<String>,
-}
-
-/// One channel of a training job.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InputChannel {
-    /// Its name.
-    pub name: String,
-    /// The content type of its data, with parameters such as `label_size`.
-    pub content_type: ContentType,
-    /// How the data comes.
-    pub mode: InputMode,
-    /// How the data is spread over machines.
-    pub distribution: Distribution,
-    /// The folder of its files; in Pipe mode what the names of its streams begin with, see [`InputChannel::fifo`].
-    pub path: PathBuf,
 }
 
 /// Why the input channels cannot be used.
@@ -124,37 +50,8 @@ pub enum ChannelError {
     #[error(transparent)]
     File(#[from] ConfigFileError),
     /// Some channels cannot be used; all of them are listed.
-    #[error("{}", list(.0))]
-    Unusable(Vec<ChannelFault>),
-}
-
-/// What is wrong with one channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChannelFault {
-    /// The channel.
-    pub channel: String,
-    /// The words of the real containers for it; empty where they are not known.
-    pub words: String,
-    /// What is wrong, what was expected, what to do.
-    pub message: String,
-}
-
-impl fmt::Display for ChannelFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.words.is_empty() {
-            write!(f, "{}; ", self.words)?;
-        }
-        write!(f, "channel `{}`: {}", shown(&self.channel), self.message)
-    }
-}
-
-fn list(faults: &[ChannelFault]) -> String {
-    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
-
-/// The value, or every fault.
-pub(crate) fn finish<T>(faults: Vec<ChannelFault>, value: T) -> Result<T, ChannelError> {
-    if faults.is_empty() { Ok(value) } else { Err(ChannelError::Unusable(faults)) }
+    #[error(transparent)]
+    Unusable(#[from] ChannelFaults),
 }
 
 impl<'de> Deserialize<'de> for InputDataConfig {
@@ -183,7 +80,7 @@ impl InputDataConfig {
     /// As [`InputDataConfig::read`].
     pub fn parse(text: &str, path: &Path, contract: &AlgorithmContract) -> Result<Self, ChannelError> {
         let config: Self = config_file::parse(text, path)?;
-        finish(config.faults(path, contract), config)
+        Ok(finish(config.faults(path, contract), config)?)
     }
 
     /// Notes for the log on a configuration without faults: channels and parameters that play no part.
@@ -232,30 +129,7 @@ impl InputChannels {
         (contract.look_into)(&channels)?;
         Ok(channels)
     }
-
-    /// The channel of this name, where the job has it.
-    pub fn get(&self, name: &str) -> Option<&InputChannel> {
-        self.channels.get(name)
-    }
 }
-
-impl InputChannel {
-    /// How many columns of CSV data come before the features, where the content type says it. SageMaker's default is 1 in training
-    /// and 0 in requests.
-    pub fn label_size(&self) -> Option<usize> {
-        self.content_type.parameter(LABEL_SIZE)?.parse().ok()
-    }
-
-    /// In Pipe mode, the stream of one pass over the data; `epoch` counts from 0.
-    pub fn fifo(&self, epoch: usize) -> PathBuf {
-        let mut path = self.path.clone().into_os_string();
-        path.push(format!("_{epoch}"));
-        path.into()
-    }
-}
-
-/// The parameter of `text/csv` that tells labels from features.
-const LABEL_SIZE: &str = "label_size";
 
 /// `a, b and c`.
 fn and<'a>(names: impl Iterator<Item = &'a str>) -> String {

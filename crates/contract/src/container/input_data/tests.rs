@@ -1,5 +1,7 @@
 use super::*;
 use crate::algorithms::{kmeans, seq2seq};
+use crate::channels::{Distribution, InputMode};
+use crate::media::{ContentType, MediaType};
 
 /// A job of k-means with this `inputdataconfig.json`, where there is one, and these folders of channels.
 fn locate(

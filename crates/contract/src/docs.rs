@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{DefaultValue, Group, Kind, Origin, Spec, TuningRange, TuningValues};
-use crate::container::channels::ChannelSpec;
+use crate::algorithm_contract::{AlgorithmContract, Hosts};
+use crate::channels::ChannelSpec;
 use crate::media::MediaType;
-use crate::registry::{AlgorithmContract, Hosts};
+use crate::spec::{DefaultValue, Group, Kind, Origin, Spec, TuningRange, TuningValues};
 
 /// The page `docs/algorithms/<name>.md`, in Markdown.
 pub fn page(contract: &AlgorithmContract) -> String {

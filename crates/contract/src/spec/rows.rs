@@ -1,21 +1,14 @@
-//! A table of hyperparameters, and the macro that declares one.
+//! The rows of a table of hyperparameters, and the macro that declares them.
 
 use std::collections::BTreeMap;
 
-use super::value::Value;
-use super::{Spec, find};
-use crate::registry::AlgorithmContract;
+use super::{Spec, Values, find};
 
-/// The typed hyperparameters of one algorithm, with the table that they follow from. Implemented by the macro
-/// `hyperparameters!`; values come from [`resolve`](crate::resolve()).
-pub trait Table: Sized + Clone + 'static {
+/// The typed hyperparameters of one algorithm, with the rows that they follow from. Implemented by the macro `hyperparameters!`;
+/// rules between rows, and the algorithm that they belong to, are added by [`Table`](crate::Table).
+pub trait Rows: Sized + Clone + 'static {
     /// Every hyperparameter, in the order of the documentation.
     const SPECS: &'static [Spec];
-    /// What single valid values cannot break alone.
-    const RULES: &'static [Rule<Self>];
-
-    /// The algorithm.
-    fn contract() -> &'static AlgorithmContract;
 
     /// Every value in force as SageMaker would carry it, name to string; hyperparameters that are not set are absent. Resolving
     /// the result gives the same hyperparameters again.
@@ -27,30 +20,13 @@ pub trait Table: Sized + Clone + 'static {
     /// If rows and fields do not belong together, which a test of every table excludes.
     fn from_values(values: &Values) -> Self;
 
-    /// The one form among those that mean the same, such as a number without its sign.
-    fn in_normal_form(self) -> Self {
-        self
-    }
-
     /// The row with this name or alias.
     fn spec(name: &str) -> Option<&'static Spec> {
         find(Self::SPECS, name)
     }
 }
 
-/// Typed values by the names of a table.
-#[derive(Clone, Debug, Default)]
-pub struct Values(pub(crate) BTreeMap<&'static str, Value>);
-
-/// One rule over typed values: what a single valid value cannot break alone, or its range cannot express.
-pub struct Rule<H> {
-    /// What the rule looks at; the first is the one to blame. The rule is skipped where one of them is faulty already.
-    pub names: &'static [&'static str],
-    /// The contradiction, if there is one, and how to resolve it.
-    pub broken: fn(&H) -> Option<String>,
-}
-
-/// Declares the struct of an algorithm's hyperparameters and its [`Table`] from one list of rows.
+/// Declares the struct of an algorithm's hyperparameters and its [`Rows`] from one list.
 ///
 /// A row is `name: Type = Spec::…;` under its documentation. The name of a hyperparameter that is no good name of a field is
 /// given as `field as "name"`.
@@ -58,7 +34,7 @@ pub struct Rule<H> {
 /// ```text
 /// hyperparameters! {
 ///     /// The hyperparameters of one training job.
-///     Hyperparameters of CONTRACT, rules RULES, normal form std::convert::identity;
+///     Hyperparameters;
 ///
 ///     /// What it does.
 ///     epochs: usize = Spec::sagemaker(DATA, COUNT, "1");
@@ -69,7 +45,7 @@ pub struct Rule<H> {
 macro_rules! hyperparameters {
     (
         $(#[$meta:meta])*
-        $struct:ident of $contract:path, rules $rules:path, normal form $normal_form:path;
+        $struct:ident;
         $( $(#[doc = $doc:literal])+ $field:ident $(as $name:literal)?: $type:ty = $spec:expr; )+
     ) => {
         $(#[$meta])*
@@ -91,15 +67,10 @@ macro_rules! hyperparameters {
             }
         }
 
-        impl $crate::spec::Table for $struct {
+        impl $crate::spec::Rows for $struct {
             const SPECS: &'static [$crate::spec::Spec] = &[$(
                 $spec.documented($crate::spec::hyperparameters!(@name $field $($name)?), concat!($($doc),+)),
             )+];
-            const RULES: &'static [$crate::spec::Rule<Self>] = $rules;
-
-            fn contract() -> &'static $crate::registry::AlgorithmContract {
-                &$contract
-            }
 
             fn to_strings(&self) -> std::collections::BTreeMap<String, String> {
                 Self::to_strings(self)
@@ -111,10 +82,6 @@ macro_rules! hyperparameters {
                         values.0.get($crate::spec::hyperparameters!(@name $field $($name)?))
                     ),
                 )+ }
-            }
-
-            fn in_normal_form(self) -> Self {
-                $normal_form(self)
             }
         }
     };

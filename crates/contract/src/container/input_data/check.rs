@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{
-    ChannelConfig, ChannelError, ChannelFault, ChannelSpec, Distribution, InputChannel, InputChannels,
-    InputDataConfig, InputMode, LABEL_SIZE, and, finish,
+use super::{ChannelConfig, InputDataConfig, and};
+use crate::algorithm_contract::AlgorithmContract;
+use crate::channels::{
+    ChannelFault, ChannelFaults, ChannelSpec, Distribution, InputChannel, InputChannels, InputMode,
+    LABEL_SIZE, finish,
 };
 use crate::media::{ContentType, MediaType};
-use crate::registry::{AlgorithmContract, Conventions};
-use crate::spec::{nearest, shown};
+use crate::spec::{Conventions, nearest, shown};
 
 /// Another name of RecordIO in the pca container; no media type, since it has no slash.
 const BARE_PROTOBUF: &str = "protobuf";
@@ -20,7 +21,10 @@ const MOST_LISTED: usize = 8;
 ///
 /// # Errors
 /// Every channel without its folder.
-pub(crate) fn folders_are_there(channels: &InputChannels, specs: &[ChannelSpec]) -> Result<(), ChannelError> {
+pub(crate) fn folders_are_there(
+    channels: &InputChannels,
+    specs: &[ChannelSpec],
+) -> Result<(), ChannelFaults> {
     let known = specs.iter().filter_map(|spec| Some((spec, channels.get(spec.name)?)));
     let missing = known.filter(|(_, channel)| channel.mode != InputMode::Pipe && !channel.path.exists());
     let faults = missing.map(|(spec, channel)| ChannelFault {
