@@ -128,3 +128,6 @@ fn begins_as_list(path: &Path) -> bool {
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
     read.is_ok() && u64::from_le_bytes(magic) == mxnet::LIST_MAGIC
 }
+
+#[cfg(test)]
+mod tests;

@@ -289,3 +289,6 @@ fn locate(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -320,3 +320,6 @@ impl Reader {
         RowChannelError::Open { channel: self.channel.name.clone(), path: path.to_owned(), source, hint }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,18 +77,19 @@ fn rows_of_tests(page: &str) -> Vec<[String; 3]> {
     page.lines().filter_map(cells).collect()
 }
 
-/// What is wrong with the rows, read with `text_of` a file.
-fn faults_of_tests(rows: &[[String; 3]], text_of: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+/// What is wrong with the rows of an algorithm, read with `text_of` a file.
+fn faults_of_tests(
+    contract: &AlgorithmContract,
+    rows: &[[String; 3]],
+    text_of: &dyn Fn(&str) -> Option<String>,
+) -> Vec<String> {
     let mut faults = Vec::new();
-    for spec in seq2seq::CONTRACT
-        .hyperparameters
-        .iter()
-        .filter(|spec| rows.iter().all(|[name, ..]| name != spec.name))
+    for spec in contract.hyperparameters.iter().filter(|spec| rows.iter().all(|[name, ..]| name != spec.name))
     {
         faults.push(format!("{} has no row", spec.name));
     }
     for [name, file, test] in rows {
-        if !seq2seq::CONTRACT.hyperparameters.iter().any(|spec| spec.name == name) {
+        if !contract.hyperparameters.iter().any(|spec| spec.name == name) {
             faults.push(format!("{name} is no hyperparameter"));
             continue;
         }
@@ -115,15 +116,23 @@ fn every_hyperparameter_has_a_test() {
         let text = std::fs::read_to_string(root.join(file)).ok()?;
         Some(text.replace("\r\n", "\n"))
     };
-    let rows = rows_of_tests(&text_of("docs/hyperparameter-tests.md").expect("the table of tests"));
-    let faults = faults_of_tests(&rows, &text_of);
-    assert!(faults.is_empty(), "docs/hyperparameter-tests.md:\n{}", faults.join("\n"));
+    let page = text_of("docs/hyperparameter-tests.md").expect("the tables of tests");
+    let rows_of = |contract: &AlgorithmContract| {
+        let heading = format!("\n## `{}`\n", contract.name);
+        let section = page.split_once(&heading).map_or("", |(_, rest)| rest);
+        rows_of_tests(section.split("\n## ").next().unwrap_or_default())
+    };
+    for contract in ALGORITHMS {
+        let faults = faults_of_tests(contract, &rows_of(contract), &text_of);
+        assert!(faults.is_empty(), "docs/hyperparameter-tests.md, {}:\n{}", contract.name, faults.join("\n"));
+    }
 
+    let rows = rows_of(&seq2seq::CONTRACT);
     // The test of the test: each way to be wrong is seen.
     let broken = |change: fn(&mut Vec<[String; 3]>), part: &str| {
         let mut rows = rows.clone();
         change(&mut rows);
-        let faults = faults_of_tests(&rows, &text_of);
+        let faults = faults_of_tests(&seq2seq::CONTRACT, &rows, &text_of);
         assert!(faults.iter().any(|fault| fault.contains(part)), "{faults:?} lacks {part:?}");
     };
     broken(|rows| drop(rows.remove(0)), "batch_size has no row");
