@@ -209,7 +209,7 @@ impl Training<'_> {
 
     /// Measures the model on the test channel, where there is one.
     fn test(&mut self, model: &Model, manifest: &mut Manifest) -> Result<(), AlgorithmError> {
-        if !self.job.channels.get(TEST).is_some() {
+        if self.job.channels.get(TEST).is_none() {
             self.log.info("Test data is not provided.");
             return Ok(());
         }

@@ -98,7 +98,7 @@ pub enum RowChannelError {
         /// The channel.
         channel: String,
         /// What is wrong, with file and place.
-        source: NumericError,
+        source: Box<NumericError>,
     },
     /// A batch is larger than the memory for it.
     #[error(
@@ -268,7 +268,7 @@ impl Reader {
                 let read = reader.read(&mut batch, wanted);
                 let read = read.map_err(|source| RowChannelError::Record {
                     channel: self.channel.name.clone(),
-                    source,
+                    source: Box::new(source),
                 })?;
                 if batch.rows.bytes() > self.size.most_bytes {
                     return Err(RowChannelError::TooLarge {

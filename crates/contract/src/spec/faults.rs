@@ -108,6 +108,9 @@ impl fmt::Display for Fault {
                 write!(f, "Additional hyperparameters are not allowed ('{name}' was unexpected)")?;
                 match nearest {
                     Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
+                    None if self.conventions == Conventions::Toolkit => {
+                        write!(f, "; `kokanee train --algorithm NAME --help` lists the known names")
+                    }
                     None => write!(f, "; `kokanee train --help` lists the known names"),
                 }
             }

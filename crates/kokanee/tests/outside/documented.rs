@@ -267,7 +267,7 @@ fn small_trainings(work: &Workplace) {
     let program = env!("CARGO_BIN_EXE_kokanee");
     let script = format!(
         "#!/bin/sh\ncase \"$*\" in\n\
-         train*--hyperparameters*|train*--prefix*) exec '{program}' \"$@\" ;;\n\
+         train*--hyperparameters*|train*--prefix*|train*--algorithm*) exec '{program}' \"$@\" ;;\n\
          train*) exec '{program}' \"$@\" --hyperparameters small.json ;;\n\
          *) exec '{program}' \"$@\" ;;\nesac\n"
     );

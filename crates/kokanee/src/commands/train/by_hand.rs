@@ -1,7 +1,7 @@
 //! A job of files named on the command line.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use kokanee_algorithm::{Algorithm, JobFiles, TrainingJob};
@@ -145,7 +145,7 @@ impl TrainArgs {
 }
 
 /// The content type of a channel of which none was given. CSV that is read as RecordIO is the likeliest mistake.
-fn unsaid(spec: &ChannelSpec, option: &str, path: &PathBuf) -> Result<ContentType, CommandLineError> {
+fn unsaid(spec: &ChannelSpec, option: &str, path: &Path) -> Result<ContentType, CommandLineError> {
     let is_csv = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
     if is_csv && spec.content_types.contains(&MediaType::Csv) {
         let problem = format!(

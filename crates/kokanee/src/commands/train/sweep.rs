@@ -38,26 +38,18 @@ impl FromStr for Sweep {
     fn from_str(text: &str) -> Result<Self, String> {
         let expected = "expected NAME=FROM:TO, NAME=FROM:TO:STEP or NAME=VALUE,VALUE, such as k=2:20";
         let (name, values) = text.split_once('=').ok_or(expected)?;
-        let range: Option<Vec<u64>> = values
-            .contains(':')
-            .then(|| values.split(':').map(|part| part.trim().parse().ok()).collect())
-            .flatten();
-        let values: Vec<String> = match range.as_deref() {
-            Some(&[from, to]) => (from..=to).take(MOST_VALUES + 1).map(|value| value.to_string()).collect(),
-            Some(&[from, to, step]) if step > 0 => {
-                let steps = (0..).map_while(|index: u64| from.checked_add(index.checked_mul(step)?));
-                steps
-                    .take_while(|&value| value <= to)
-                    .take(MOST_VALUES + 1)
-                    .map(|value| value.to_string())
-                    .collect()
-            }
-            Some(_) => return Err(expected.to_owned()),
-            None => values
-                .split(',')
-                .map(|value| value.trim().to_owned())
-                .filter(|value| !value.is_empty())
-                .collect(),
+        let values: Vec<String> = if values.contains(':') {
+            let bounds: Result<Vec<u64>, _> = values.split(':').map(|part| part.trim().parse()).collect();
+            let (from, to, step) = match bounds.map_err(|_| expected)?.as_slice() {
+                [from, to] => (*from, *to, 1),
+                [from, to, step] if *step > 0 => (*from, *to, *step),
+                _ => return Err(expected.to_owned()),
+            };
+            let steps = (0..).map_while(|index: u64| from.checked_add(index.checked_mul(step)?));
+            let steps = steps.take_while(|&value| value <= to).take(MOST_VALUES + 1);
+            steps.map(|value| value.to_string()).collect()
+        } else {
+            values.split(',').map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()).collect()
         };
         match (name.trim(), values.len()) {
             ("", _) | (_, 0) => Err(expected.to_owned()),
