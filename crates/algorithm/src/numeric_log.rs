@@ -25,7 +25,18 @@ pub struct NumericLog<'a> {
     begun: Instant,
     /// Timings since the last `#metrics` line, in milliseconds.
     timings: RefCell<BTreeMap<&'static str, Statistic>>,
-    reset_count: RefCell<u64>,
+    /// What was read so far, by what the lines call the reader.
+    totals: RefCell<BTreeMap<String, Totals>>,
+}
+
+/// Readings of one channel taken together.
+#[derive(Clone, Copy, Default)]
+struct Totals {
+    records: u64,
+    batches: u64,
+    most_records: u64,
+    most_batches: u64,
+    resets: u64,
 }
 
 /// Counts the records of one reading of a channel.
@@ -58,7 +69,7 @@ impl<'a> NumericLog<'a> {
             algorithm,
             begun: Instant::now(),
             timings: RefCell::default(),
-            reset_count: RefCell::default(),
+            totals: RefCell::default(),
         }
     }
 
@@ -93,16 +104,21 @@ impl<'a> NumericLog<'a> {
         Reading { begun: SystemTime::now(), epoch, records: 0, batches: 0 }
     }
 
-    /// What was read, as a `#metrics` line.
+    /// What was read, as a `#metrics` line; `meta` is what it calls the reader, such as `training_data_iter`.
     pub fn read(&self, reading: &Reading, meta: &str) {
-        *self.reset_count.borrow_mut() += 1;
-        let resets = *self.reset_count.borrow();
+        let mut totals = self.totals.borrow_mut();
+        let total = totals.entry(meta.to_owned()).or_default();
+        total.records += reading.records;
+        total.batches += reading.batches;
+        total.most_records = total.most_records.max(reading.records);
+        total.most_batches = total.most_batches.max(reading.batches);
+        total.resets += 1;
         let counts = [
-            ("Total Records Seen", reading.records),
-            ("Total Batches Seen", reading.batches),
-            ("Max Records Seen Between Resets", reading.records),
-            ("Max Batches Seen Between Resets", reading.batches),
-            ("Reset Count", resets),
+            ("Total Records Seen", total.records),
+            ("Total Batches Seen", total.batches),
+            ("Max Records Seen Between Resets", total.most_records),
+            ("Max Batches Seen Between Resets", total.most_batches),
+            ("Reset Count", total.resets),
             ("Number of Records Since Last Reset", reading.records),
             ("Number of Batches Since Last Reset", reading.batches),
         ];
@@ -160,5 +176,66 @@ impl<'a> NumericLog<'a> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let prefix = log_prefix(&utc(now), level, std::process::id().into());
         self.console.line(&format!("{prefix}{text}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::console::Progress;
+
+    #[derive(Default)]
+    struct Lines(Mutex<Vec<String>>, Mutex<Vec<String>>);
+
+    impl Console for Lines {
+        fn is_quiet(&self) -> bool {
+            true
+        }
+
+        fn line(&self, line: &str) {
+            self.0.lock().unwrap().push(line.to_owned());
+        }
+
+        fn warning(&self, text: &str) {
+            self.1.lock().unwrap().push(text.to_owned());
+        }
+
+        fn note(&self, _: &str) {}
+
+        fn busy(&self, _: &str) {}
+
+        fn progress(&self, _: &Progress<'_>) {}
+
+        fn clear(&self) {}
+    }
+
+    #[test]
+    fn records_are_counted_over_passes_and_since_the_last() {
+        let console = Lines::default();
+        let log = NumericLog::begin(&console, "algo-1", "AWS/Test");
+        for (epoch, batches) in [(0, &[5, 5][..]), (1, &[3])] {
+            let mut reading = log.reading(epoch);
+            batches.iter().for_each(|&batch| reading.batch(batch));
+            log.read(&reading, "training_data_iter");
+        }
+        let lines = console.0.into_inner().unwrap();
+        let metrics: serde_json::Value =
+            serde_json::from_str(lines[1].strip_prefix("#metrics ").unwrap()).unwrap();
+        let sum = |name: &str| metrics["Metrics"][name]["sum"].as_f64().unwrap();
+        assert_eq!((sum("Total Records Seen"), sum("Total Batches Seen")), (13.0, 3.0));
+        assert_eq!((sum("Max Records Seen Between Resets"), sum("Reset Count")), (10.0, 2.0));
+        assert_eq!(sum("Number of Records Since Last Reset"), 3.0);
+        assert_eq!(metrics["Dimensions"]["epoch"], 1);
+    }
+
+    #[test]
+    fn warnings_are_heard_where_the_log_is_quiet() {
+        let console = Lines::default();
+        NumericLog::begin(&console, "algo-1", "AWS/Test").warning("careful");
+        assert_eq!(*console.1.lock().unwrap(), ["careful"]);
+        let line = console.0.lock().unwrap()[0].clone();
+        assert!(line.ends_with("] careful") && line.contains(" WARNING "), "{line}");
     }
 }
