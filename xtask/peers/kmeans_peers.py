@@ -24,7 +24,7 @@ import numpy as np  # noqa: E402
 from sklearn.cluster import KMeans, MiniBatchKMeans  # noqa: E402
 
 # Clusters of each data set, and centres whose speed is measured; as in algorithms/kmeans/benches.
-SETS = {"iris": 3, "digits": 10, "letter": 26, "shuttle": 7, "mnist10k": 10}
+SETS = {"iris": 3, "digits": 10, "letter": 26, "shuttle": 7, "mnist10k": 10, "county": 8}
 CENTERS = [100, 1000]
 BATCH = 5000
 ITERATIONS = 20

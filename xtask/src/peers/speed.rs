@@ -83,7 +83,7 @@ impl Peer {
 }
 
 /// The folder that holds the corpora in `data`, whether there or not.
-fn shared(workspace: &Workspace) -> PathBuf {
+pub(super) fn shared(workspace: &Workspace) -> PathBuf {
     env::var_os("KOKANEE_SHARED").map_or_else(|| workspace.root.join("../shared"), PathBuf::from)
 }
 
