@@ -2,24 +2,30 @@
 //!
 //! A [`Predictor`] takes rows and gives columns. [`Tabular`] reads rows from CSV, JSON, JSON lines and RecordIO, hands them to it in
 //! blocks on a bounded number of threads, and writes the answers in the form that was asked for. Everything on the way is counted in
-//! one budget of memory. A request is answered as a whole or not at all.
+//! one budget of memory. A request is answered as a whole or not at all, unless its body may have any length: such a body is answered
+//! block by block, as it arrives.
 
 mod answers;
+mod arriving;
+mod cutting;
+mod inlet;
 mod predictor;
 mod requests;
+mod stream;
 mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use kokanee_contract::MediaType;
-use kokanee_http::{Code, Columns as LogColumns, MemoryBudget, ServeError, columns};
+use kokanee_http::{Code, Columns as LogColumns, Counters, MemoryBudget, ServeError, columns};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 
 pub use self::predictor::{AnswerOptions, Columns, Key, PredictError, Predictor};
 pub use self::requests::REFUSED;
+use self::stream::Stream;
 use self::work::Work;
 use crate::app::ended;
 use crate::backend::{Backend, Body, BoxFuture, Call, Reply};
@@ -59,17 +65,33 @@ impl<P: Predictor> Tabular<P> {
         }
     }
 
-    async fn answer(&self, call: Call) -> Result<Reply, ServeError> {
-        let Call { from, to, body, deadline, counters } = call;
-        let body = match body {
-            Body::Whole(body) => body,
-            Body::Streamed { incoming, share } => incoming.whole(self.default_body_bytes(), share).await?,
+    /// Answers a body that was read, all or nothing.
+    async fn answer(
+        &self,
+        mut work: Work<P>,
+        deadline: Option<Duration>,
+        counters: &Counters,
+    ) -> Result<Reply, ServeError> {
+        let answering = async {
+            work = self.do_work(work, deadline.is_none()).await?;
+            work.finish().await
         };
-        let mut work = Work::begin(&self.predictor, &from, to, body);
+        let answered = match deadline {
+            None => answering.await,
+            Some(limit) => {
+                tokio::time::timeout(limit, answering).await.unwrap_or_else(|_| Err(too_late(limit)))
+            }
+        };
+        let (answer, instances) = answered?;
+        self.count(counters, instances);
+        Ok(Reply::Whole(answer))
+    }
+
+    /// Does all the work that there is, here or on the bounded number of threads.
+    async fn do_work(&self, mut work: Work<P>, is_here: bool) -> Result<Work<P>, ServeError> {
         loop {
             work.reserve().await?;
-            // Without a deadline the thread is the caller's own.
-            let is_done = if deadline.is_none() {
+            let is_done = if is_here {
                 work.turn()?
             } else {
                 // Never closed.
@@ -80,25 +102,23 @@ impl<P: Predictor> Tabular<P> {
                     drop(place);
                     (work, is_done)
                 });
-                match stepping.await {
-                    Ok((stepped, is_done)) => {
-                        work = stepped;
-                        is_done?
-                    }
-                    Err(error) => match error.try_into_panic() {
-                        Ok(panic) => std::panic::resume_unwind(panic),
-                        Err(_) => return Err(ended()),
-                    },
-                }
+                let stepped = stepping.await.map_err(|error| match error.is_panic() {
+                    // The panic hook has told why.
+                    true => ServeError::new(Code::Internal, "a bug in Kokanee; please report it"),
+                    false => ended(),
+                })?;
+                work = stepped.0;
+                stepped.1?
             };
             if is_done {
-                break;
+                return Ok(work);
             }
         }
-        let (answer, instances) = work.finish().await?;
+    }
+
+    fn count(&self, counters: &Counters, instances: u64) {
         counters.add(INSTANCES, instances);
         self.instances.inc_by(instances);
-        Ok(Reply::Whole(answer))
     }
 }
 
@@ -141,14 +161,32 @@ impl<P: Predictor> Backend for Tabular<P> {
         registry.register("instances", "Instances answered", self.instances.clone());
     }
 
+    fn streams(&self, body: MediaType) -> bool {
+        cutting::can_cut(body)
+    }
+
     fn invoke(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<Reply, ServeError>> {
         Box::pin(async move {
-            match call.deadline {
-                None => self.answer(call).await,
-                Some(limit) => tokio::time::timeout(limit, self.answer(call))
-                    .await
-                    .unwrap_or_else(|_| Err(too_late(limit))),
-            }
+            let Call { from, to, body, deadline, counters } = call;
+            let body = match body {
+                Body::Whole(body) => body,
+                Body::Streamed { incoming, share } if self.streams(from.media) => {
+                    let work = Work::begin_stream(&self.predictor, &from, to, share.another());
+                    let stream = match work {
+                        Ok(work) => Stream::new(self, work, incoming, from.media, share, deadline, counters),
+                        Err(refused) => {
+                            incoming.discard().await;
+                            return Err(refused);
+                        }
+                    };
+                    return Ok(Reply::Pieces(stream.pieces()));
+                }
+                Body::Streamed { incoming, share } => {
+                    incoming.whole(self.default_body_bytes(), share).await?
+                }
+            };
+            let work = Work::begin(&self.predictor, &from, to, body);
+            self.answer(work, deadline, &counters).await
         })
     }
 }

@@ -4,8 +4,6 @@ use std::fmt;
 use std::io::BufRead as _;
 use std::io::Read as _;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kokanee_contract::{ContentType, MediaType};
 use kokanee_formats::csv::{CsvError, CsvFormat, CsvReader, MAX_LINE_BYTES};
@@ -15,8 +13,9 @@ use kokanee_formats::json_instances::{
 use kokanee_formats::numeric::{Echo, take_record};
 use kokanee_formats::recordio::{MAGIC, RecordIoError, RecordReader};
 use kokanee_formats::rows::{Limits, Row, Rows};
-use kokanee_http::{Code, Rope, RopeReader, ServeError};
+use kokanee_http::{Code, Rope, ServeError};
 
+use super::inlet::{Inlet, Outlet};
 use crate::head::Head;
 
 /// Types of bodies that are read, in the order in which errors name them.
@@ -53,20 +52,21 @@ pub(super) struct Block {
 pub(super) struct Requests {
     source: Source,
     width: usize,
-    /// Bytes that were not read yet.
-    left: Arc<AtomicUsize>,
+    inlet: Inlet,
+    /// Bytes of the longest line or record, where it is known.
+    longest: Option<usize>,
     /// Rows given.
     given: u64,
 }
 
 enum Source {
     Csv {
-        reader: CsvReader<RopeReader>,
+        reader: CsvReader<Outlet>,
         labels: Vec<f32>,
     },
-    RecordIo(RecordReader<RopeReader>),
+    RecordIo(RecordReader<Outlet>),
     Lines {
-        reader: RopeReader,
+        reader: Outlet,
         line: u64,
         buffer: Vec<u8>,
     },
@@ -78,7 +78,7 @@ enum Source {
 }
 
 impl Requests {
-    /// The types of [`ACCEPTS`] only.
+    /// A reader of a body, or of its first whole lines or records. The types of [`ACCEPTS`] only.
     ///
     /// # Errors
     /// When the body is not what its type says. Of JSON, all of it is read.
@@ -91,8 +91,8 @@ impl Requests {
         body.pieces().take(1).for_each(|piece| head.push(piece));
         head.check(content.media != MediaType::RecordIo)?;
         let mut configuration = None;
-        let reader = body.into_reader();
-        let left = reader.left();
+        let (inlet, reader) = Inlet::new();
+        inlet.put(body);
         let source = match content.media {
             MediaType::Csv => {
                 let format = CsvFormat { label_size: label_size(content)?, width: Some(width) };
@@ -101,7 +101,7 @@ impl Requests {
             MediaType::RecordIo => Source::RecordIo(RecordReader::new(reader, "body")),
             MediaType::JsonLines => Source::Lines { reader, line: 0, buffer: Vec::new() },
             MediaType::Json => {
-                let mut whole = Vec::with_capacity(left.load(Ordering::Relaxed));
+                let mut whole = Vec::with_capacity(inlet.unread());
                 let mut reader = reader;
                 // Reading memory cannot fail.
                 let _ = reader.read_to_end(&mut whole);
@@ -115,7 +115,13 @@ impl Requests {
                 return Err(ServeError::new(Code::UnsupportedMediaType, message));
             }
         };
-        Ok((Self { source, width, left, given: 0 }, configuration))
+        Ok((Self { source, width, inlet, longest: None, given: 0 }, configuration))
+    }
+
+    /// Goes on with further whole lines or records, once all before them were read. `longest` is the length of the longest until now.
+    pub(super) fn put(&mut self, bytes: Rope, longest: usize) {
+        self.inlet.put(bytes);
+        self.longest = Some(longest);
     }
 
     /// Bytes of memory that reading such a body into its rows takes at once, before the first block; `body` is all of it.
@@ -153,13 +159,14 @@ impl Requests {
     pub(super) fn block_bytes(&self, rows: usize) -> usize {
         let unread = self.unread();
         let values = size_of::<f32>() * (rows * self.width);
+        let item = unread.min(self.longest.unwrap_or(usize::MAX));
         let read = match &self.source {
             Source::Object { .. } => 0,
-            Source::Csv { .. } => 3 * unread.min(MAX_LINE_BYTES),
-            Source::Lines { .. } => 8 * unread.min(self.most_item_bytes()),
+            Source::Csv { .. } => 3 * item.min(MAX_LINE_BYTES),
+            Source::Lines { .. } => 8 * item.min(self.most_item_bytes()),
             // What is repeated of records is not longer than they are.
             Source::RecordIo(_) => {
-                DECODED_BYTES * unread.min(ITEM_MARGIN_BYTES)
+                DECODED_BYTES * item.min(ITEM_MARGIN_BYTES)
                     + 4 * unread.min(BLOCK_BYTES + self.most_item_bytes())
             }
         };
@@ -172,7 +179,9 @@ impl Requests {
             Source::Object { rows, .. } => rows.len() * (ROW_BYTES + size_of::<f32>() * self.width),
             _ => 0,
         };
-        self.unread() + object
+        // Readers that go on keep their buffers, which have grown by doubling.
+        let buffers = self.longest.map_or(0, |longest| 2 * (longest + size_of::<f32>() * self.width));
+        self.unread() + object + buffers
     }
 
     /// The next rows, at most `most`; none at the end.
@@ -182,10 +191,9 @@ impl Requests {
     pub(super) fn read(&mut self, most: usize) -> Result<Block, ServeError> {
         let mut block = Block { rows: Rows::new(self.width), echoes: Vec::new(), first: self.given };
         let (width, item_bytes) = (self.width, self.most_item_bytes());
-        let (left, before) = (Arc::clone(&self.left), self.unread());
-        let has_enough = |rows: &Rows| {
-            rows.len() == most || (!rows.is_empty() && before - left.load(Ordering::Relaxed) >= BLOCK_BYTES)
-        };
+        let (inlet, before) = (&self.inlet, self.unread());
+        let has_enough =
+            |rows: &Rows| rows.len() == most || (!rows.is_empty() && before - inlet.unread() >= BLOCK_BYTES);
         match &mut self.source {
             Source::Csv { reader, labels } => {
                 reader.read(&mut block.rows, labels, most).map_err(csv_refused)?;
@@ -197,8 +205,7 @@ impl Requests {
                         let place = Place::Record { number: record.number, byte: record.offset };
                         let bytes = record.payload.len();
                         if bytes > item_bytes {
-                            let expected = format!("expected at most {item_bytes} for {width} features");
-                            return Err(place.refused(format!("{bytes} bytes; {expected}")));
+                            return Err(long_record(place, bytes, item_bytes));
                         }
                         take_record(record.payload, &mut block.rows).map_err(|fault| place.refused(fault))
                     });
@@ -230,11 +237,13 @@ impl Requests {
         Ok(block)
     }
 
-    fn unread(&self) -> usize {
-        self.left.load(Ordering::Relaxed)
+    /// Bytes that were not read yet.
+    pub(super) fn unread(&self) -> usize {
+        self.inlet.unread()
     }
 
-    fn most_item_bytes(&self) -> usize {
+    /// The most bytes of a line or a record.
+    pub(super) fn most_item_bytes(&self) -> usize {
         // Ten bytes for a key, eight for a value, and their like in labels.
         ITEM_MARGIN_BYTES + 32 * self.width
     }
@@ -284,6 +293,16 @@ impl Place {
 /// A 400 in the real containers' words.
 pub(super) fn refused(problem: impl fmt::Display) -> ServeError {
     ServeError::bad(format!("{REFUSED}{problem}"))
+}
+
+/// The refusal of a line of more than `most` bytes.
+pub(super) fn long_line(line: u64, most: usize) -> ServeError {
+    Place::Line(line).refused(format!("longer than {most} bytes; expected one instance per line"))
+}
+
+/// The refusal of a record of more than `most` bytes.
+pub(super) fn long_record(place: Place, bytes: usize, most: usize) -> ServeError {
+    place.refused(format!("{bytes} bytes; expected at most {most} for the features of this model"))
 }
 
 fn label_size(content: &ContentType) -> Result<usize, ServeError> {
@@ -338,7 +357,7 @@ fn no_configuration(
 
 /// Reads a line into the buffer; false at the end.
 fn next_line(
-    reader: &mut RopeReader,
+    reader: &mut Outlet,
     line: &mut u64,
     buffer: &mut Vec<u8>,
     most: usize,
@@ -350,9 +369,7 @@ fn next_line(
     }
     *line += 1;
     if read > most {
-        return Err(
-            Place::Line(*line).refused(format!("longer than {most} bytes; expected one instance per line"))
-        );
+        return Err(long_line(*line, most));
     }
     Ok(true)
 }

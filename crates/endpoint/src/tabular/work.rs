@@ -6,6 +6,7 @@ use kokanee_contract::{ContentType, MediaType};
 use kokanee_http::{Code, Counted, Rope, ServeError, Share};
 
 use super::answers::Writer;
+use super::cutting::{Cut, CutLimits};
 use super::predictor::{AnswerOptions, PredictError, Predictor};
 use super::requests::{Block, CONFIGURATION_BYTES, Place, Requests, refused};
 
@@ -13,6 +14,9 @@ use super::requests::{Block, CONFIGURATION_BYTES, Place, Requests, refused};
 const BLOCK_ROWS: usize = 4096;
 /// The most values of a block; a row may have more.
 const BLOCK_VALUES: usize = 1 << 20;
+
+/// Memory for the answers of a block of a body that is answered as it arrives; one row's may take more.
+const STREAMED_ANSWERS_BYTES: usize = 2 << 20;
 
 /// Steps of a turn: the body is opened, a block is answered, and the end is found.
 const STEPS: usize = 3;
@@ -27,6 +31,8 @@ pub(super) struct Work<P> {
     instances: u64,
     /// Bytes of the configuration's text.
     configuration_bytes: usize,
+    /// Whether nothing follows on what there is of the body.
+    is_last: bool,
 }
 
 enum State {
@@ -63,7 +69,60 @@ impl<P: Predictor> Work<P> {
             answer: Rope::default(),
             instances: 0,
             configuration_bytes: 0,
+            is_last: true,
         }
+    }
+
+    /// A request whose body arrives while it is answered; nothing of it is there.
+    ///
+    /// # Errors
+    /// When its types ask for what there is not.
+    pub(super) fn begin_stream(
+        predictor: &Arc<P>,
+        from: &ContentType,
+        to: ContentType,
+        share: Share,
+    ) -> Result<Self, ServeError> {
+        let nothing = Counted { bytes: Rope::default(), share };
+        let mut work = Self { is_last: false, ..Self::begin(predictor, from, to, nothing) };
+        work.open()?;
+        if let State::Open { writer, block_rows, .. } = &mut work.state {
+            *block_rows = (STREAMED_ANSWERS_BYTES / answer_bytes(1, writer)).clamp(1, *block_rows);
+        }
+        Ok(work)
+    }
+
+    /// What may be put into such a request at a time.
+    pub(super) fn cut_limits(&self) -> CutLimits {
+        match &self.state {
+            State::Open { requests, block_rows, .. } => {
+                CutLimits { items: *block_rows, item_bytes: requests.most_item_bytes() }
+            }
+            // It is open from its beginning.
+            State::Body { .. } => CutLimits { items: 1, item_bytes: 0 },
+        }
+    }
+
+    /// Puts in what comes next, once all that came before was answered.
+    pub(super) fn put(&mut self, cut: Cut) {
+        let Cut { bytes, longest, is_last } = cut;
+        if let State::Open { requests, .. } = &mut self.state {
+            requests.put(bytes, longest);
+        }
+        self.is_last = is_last;
+    }
+
+    /// Whether nothing follows on what was put in.
+    pub(super) fn is_last(&self) -> bool {
+        self.is_last
+    }
+
+    /// What was answered since this was called last, and how many instances it has.
+    pub(super) fn take_answer(&mut self) -> (Counted<Vec<u8>>, u64) {
+        let bytes = std::mem::take(&mut self.answer).into_vec();
+        // It is part of what was reserved.
+        let share = self.share.split(bytes.len());
+        (Counted { bytes, share }, std::mem::take(&mut self.instances))
     }
 
     /// Takes the memory that the next step needs.
@@ -88,18 +147,17 @@ impl<P: Predictor> Work<P> {
             State::Body { bytes, opening, .. } => bytes.len() + opening,
             State::Open { requests, writer, block_rows } => {
                 let rows = requests.most_rows(*block_rows);
-                // An answer is there as columns, as bytes, and as a part of all answers.
                 requests.held_bytes()
                     + CONFIGURATION_BYTES * self.configuration_bytes
                     + requests.block_bytes(rows)
                     + self.answer.len()
-                    + 3 * rows * writer.row_bytes()
+                    + answer_bytes(rows, writer)
             }
         }
     }
 
-    /// Does the next steps, of which the first has its memory; true when there are none left. A request of one block is done in one
-    /// turn.
+    /// Does the next steps, of which the first has its memory; true when there are none left until more is put in, or ever. A request
+    /// of one block is done in one turn.
     pub(super) fn turn(&mut self) -> Result<bool, ServeError> {
         for step in 0..STEPS {
             if step > 0 && !self.try_reserve() {
@@ -124,8 +182,10 @@ impl<P: Predictor> Work<P> {
                 let count = block.rows.len();
                 let mut bytes = Vec::with_capacity(count * writer.row_bytes().min(1 << 10));
                 if count == 0 {
-                    writer.finish(&mut bytes);
-                    self.answer.push(&bytes);
+                    if self.is_last {
+                        writer.finish(&mut bytes);
+                        self.answer.push(&bytes);
+                    }
                     return Ok(true);
                 }
                 let columns = self.predictor.predict(&block.rows, &self.options);
@@ -173,6 +233,11 @@ impl<P: Predictor> Work<P> {
         share.resize(answer.len()).await?;
         Ok((Counted { bytes: answer, share }, instances))
     }
+}
+
+/// An upper bound of the memory for the answers of so many rows: they are there as columns, as bytes, and as a part of all answers.
+fn answer_bytes(rows: usize, writer: &Writer) -> usize {
+    3 * rows * writer.row_bytes()
 }
 
 /// A predictor's error, with the place of the row in the request.

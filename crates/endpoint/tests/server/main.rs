@@ -4,4 +4,5 @@ mod bad_clients;
 mod forms;
 mod limits;
 mod refusals;
+mod streams;
 mod workplace;
