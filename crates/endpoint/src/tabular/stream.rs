@@ -47,7 +47,8 @@ impl<P: Predictor> Stream<P> {
     async fn next_piece(mut self) -> Option<(Result<Counted<Vec<u8>>, ServeError>, Option<Self>)> {
         while !self.work.is_last() {
             self = match self.next_block().await {
-                Ok((stream, piece)) if piece.bytes.is_empty() => stream,
+                // An answer has one piece at least, even where it is empty.
+                Ok((stream, piece)) if piece.bytes.is_empty() && !stream.work.is_last() => stream,
                 Ok((stream, piece)) => return Some((Ok(piece), Some(stream))),
                 Err(error) => return Some((Err(error), None)),
             };
