@@ -8,7 +8,7 @@ use memchr::memchr;
 use super::requests::{Place, long_line, long_record};
 
 /// Bytes after which a block has enough items. What it becomes takes up to sixty times as many bytes.
-const BLOCK_BYTES: usize = 128 << 10;
+const BLOCK_BYTES: usize = 96 << 10;
 /// Room of the buffer that is kept from block to block.
 const KEPT_BYTES: usize = 2 * BLOCK_BYTES;
 

@@ -16,7 +16,7 @@ const BLOCK_ROWS: usize = 4096;
 const BLOCK_VALUES: usize = 1 << 20;
 
 /// Memory for the answers of a block of a body that is answered as it arrives; one row's may take more.
-const STREAMED_ANSWERS_BYTES: usize = 2 << 20;
+const STREAMED_ANSWERS_BYTES: usize = 1 << 20;
 
 /// Steps of a turn: the body is opened, a block is answered, and the end is found.
 const STEPS: usize = 3;

@@ -188,14 +188,14 @@ fn an_early_fault_has_its_status_and_a_late_one_breaks_the_answer_off() {
             CSV => (
                 vec![
                     ("1,2,3\n1,x,3\n1,2,3\n", "line 2: column 2 is"),
-                    ("1,2,3\n\n1,2", "line 3: the row has"),
+                    ("1,2,3\n\n1,2\n", "line 3: the row has"),
                 ],
                 format!("1,{UNANSWERED},3").into(),
                 format!("1,{PANICS},3").into(),
                 format!("1,2,{}\n", "3".repeat(2 * MIB)).into(),
             ),
             LINES => (
-                vec![("[1,2,3]\n[1,x]\n", "line 2: "), ("[1,2,3]\n\n[1,2,3", "line 3: ")],
+                vec![("[1,2,3]\n[1,x]\n", "line 2: "), ("[1,2,3]\n\n[1,2,3\n", "line 3: ")],
                 format!("[1,{UNANSWERED},3]").into(),
                 format!("[1,{PANICS},3]").into(),
                 format!("[1,2,{}]\n", "3".repeat(2 * MIB)).into(),
@@ -224,7 +224,7 @@ fn an_early_fault_has_its_status_and_a_late_one_breaks_the_answer_off() {
     early.refused(400, &["line 2: column 3 is"]);
     let (packed, _) =
         send(&server, CSV, CSV, &[&b"\x1f\x8b\x08\0\0\0\0\0\0\xff"[..], &[b'x'; 5000]].concat(), 9);
-    packed.refused(400, &["the body is gzip"]);
+    packed.refused(400, &["the body is compressed with gzip"]);
     let (options, _) = send(&server, CSV, "text/csv;verbose=maybe", b"1,2,3\n", 100);
     options.refused(400, &["verbose is \"maybe\""]);
     server.lives_on();
