@@ -226,7 +226,7 @@ fn an_early_fault_has_its_status_and_a_late_one_breaks_the_answer_off() {
         send(&server, CSV, CSV, &[&b"\x1f\x8b\x08\0\0\0\0\0\0\xff"[..], &[b'x'; 5000]].concat(), 9);
     packed.refused(400, &["the body is compressed with gzip"]);
     let (options, _) = send(&server, CSV, "text/csv;verbose=maybe", b"1,2,3\n", 100);
-    options.refused(400, &["verbose is \"maybe\""]);
+    options.refused(400, &["verbose is"]);
     server.lives_on();
 }
 
