@@ -102,10 +102,12 @@ pub fn status(code: Code) -> StatusCode {
 /// # Errors
 /// Where the first piece is an error.
 pub async fn stream(
-    mut pieces: Pieces,
+    pieces: Pieces,
     content_type: &'static str,
     journal: &Arc<Journal>,
 ) -> Result<Response, ServeError> {
+    // Without a first piece the end is asked for twice.
+    let mut pieces = pieces.fuse();
     let first = pieces.next().await.transpose()?;
     let begun = Some((pieces, first, Arc::clone(journal)));
     let frames = unfold(begun, |state| async move {
