@@ -6,8 +6,8 @@ use anyhow::Result;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    algorithms, demo, evaluate, export, import, inspect, lexicon, prepare, score, serve, train, transform,
-    translate,
+    algorithms, demo, evaluate, export, import, inspect, lexicon, local, prepare, score, serve, train,
+    transform, translate,
 };
 use crate::{process, terminal};
 
@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Transform(transform::TransformArgs),
     /// Answer over HTTP, as a SageMaker inference container or from the command line.
     Serve(serve::ServeArgs),
+    /// Be a SageMaker for boto3, SageMaker's SDKs and the AWS CLI on this machine.
+    Local(local::LocalArgs),
     /// Say how probable given translations are.
     Score(score::ScoreArgs),
     /// Measure a model: perplexity, accuracy, BLEU, error rates.
@@ -79,6 +81,7 @@ impl Command {
             Self::Import(args) => import::run(&args),
             Self::Export(args) => export::run(&args),
             Self::Lexicon(args) => lexicon::run(&args),
+            Self::Local(args) => local::run(&args),
             Self::Inspect(args) => inspect::run(&args),
         }
     }

@@ -1,4 +1,4 @@
-//! A Python with protobuf and SageMaker's SDK, for the tests in which others read our files and talk to our server, and for the peer
+//! A Python with protobuf, SageMaker's SDK and the AWS CLI, for the tests in which others read our files and talk to our server, and for the peer
 //! of the benchmark `prepare`.
 
 use std::env;
@@ -17,8 +17,8 @@ pub(crate) const VARIABLE: &str = "KOKANEE_PYTHON";
 const REQUIREMENTS: &str = include_str!("../../python/requirements.txt");
 
 /// Prints nothing, and fails where something is missing. The SDK itself takes seconds to import.
-const PROBE: &str =
-    "import google.protobuf.descriptor_pb2, importlib.metadata; importlib.metadata.version('sagemaker')";
+const PROBE: &str = "import google.protobuf.descriptor_pb2; from importlib.metadata import version; version('sagemaker'); \
+                     version('awscli')";
 
 /// The Python for the tests: `$KOKANEE_PYTHON`, else a virtual environment in the target folder that is
 /// made when it is not there yet, else the machine's own Python when it has all.
@@ -29,7 +29,7 @@ pub(crate) fn for_tests(target_dir: &Path, is_ci: bool) -> Result<Option<OsStrin
     if let Some(python) = env::var_os(VARIABLE) {
         if !is_complete(Path::new(&python)) {
             bail!(
-                "{VARIABLE} names {}, which lacks protobuf or sagemaker: install xtask/python/requirements.txt there, or unset \
+                "{VARIABLE} names {}, which lacks protobuf, sagemaker or awscli: install xtask/python/requirements.txt there, or unset \
                  {VARIABLE} to have an environment made",
                 Path::new(&python).display()
             );
@@ -65,7 +65,7 @@ fn in_target_folder(target_dir: &Path) -> Result<PathBuf> {
         )
     })?;
     if !is_complete(&python) {
-        bail!("{} still lacks protobuf or sagemaker after pip installed them", python.display());
+        bail!("{} still lacks protobuf, sagemaker or awscli after pip installed them", python.display());
     }
     Ok(python)
 }

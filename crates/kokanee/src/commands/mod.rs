@@ -7,6 +7,7 @@ pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod lexicon;
+pub(crate) mod local;
 mod model;
 mod parallel_input;
 pub(crate) mod prepare;

@@ -1,6 +1,6 @@
 //! `kokanee serve`: the model behind HTTP, as SageMaker's inference container or for people.
 
-mod ready_file;
+pub(super) mod ready_file;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -82,7 +82,7 @@ pub(crate) struct ServeArgs {
 
 /// Form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum LogForm {
+pub(super) enum LogForm {
     /// For people
     Text,
     /// An object a line
@@ -195,7 +195,7 @@ async fn listen(host: &str, port: u16) -> Result<Server> {
 }
 
 /// Counts SIGTERM and SIGINT.
-fn signals() -> Result<watch::Receiver<u32>> {
+pub(super) fn signals() -> Result<watch::Receiver<u32>> {
     let (count, receiver) = watch::channel(0);
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -211,7 +211,7 @@ fn signals() -> Result<watch::Receiver<u32>> {
     Ok(receiver)
 }
 
-fn start_log(form: LogForm) -> Result<()> {
+pub(super) fn start_log(form: LogForm) -> Result<()> {
     let log = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_max_level(LevelFilter::INFO)

@@ -10,6 +10,7 @@ mod import;
 mod inspect;
 mod kmeans;
 mod lexicon;
+mod local;
 mod machine;
 mod prepare;
 mod records;

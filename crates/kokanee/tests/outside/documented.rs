@@ -15,6 +15,11 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("cargo ", "they are the repository's own; the gate runs what it needs of them"),
     ("cd fuzz", "it belongs to the commands of cargo after it"),
     ("python -m sockeye", "it needs a machine with Sockeye; `cargo xtask peers sockeye-load` runs it"),
+    (
+        "kokanee local",
+        "it serves until it is stopped, with data in the home folder; the tests of clients run it",
+    ),
+    ("eval \"$(kokanee local", "it needs the server of the line before"),
     ("kokanee demo", "it takes minutes; the tests of the command line run it for a few updates"),
 ];
 /// Whole commands that are not run here: they work in /opt/ml. The tests of the command line run them in another folder.

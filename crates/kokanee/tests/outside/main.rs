@@ -2,6 +2,7 @@
 
 mod browser;
 mod documented;
+mod local;
 mod sdk;
 mod serving;
 #[allow(dead_code, reason = "the tests of the command line use the rest")]
@@ -24,6 +25,11 @@ fn main() -> ExitCode {
         "serializers_and_deserializers_of_the_sdk_talk_to_the_server",
         &sdk::python(),
         sdk::serializers_and_deserializers_talk_to_the_server,
+    ));
+    tests.push(OutsideTest::new(
+        "boto3_and_the_sdk_use_a_local_sagemaker",
+        &sdk::python(),
+        local::boto3_and_the_sdk_use_a_local_sagemaker,
     ));
     for (shell, program) in &shells {
         let names = documented::tests(shell);

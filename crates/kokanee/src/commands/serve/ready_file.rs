@@ -10,7 +10,7 @@ use kokanee_formats::{FileError, write_atomically};
 use serde_json::json;
 
 /// The file, removed when this is dropped unless somebody else has written it since.
-pub(super) struct ReadyFile {
+pub(crate) struct ReadyFile {
     path: PathBuf,
     text: String,
 }
@@ -20,7 +20,7 @@ impl ReadyFile {
     ///
     /// # Errors
     /// When its folder is missing, or there is a folder of its name.
-    pub(super) fn check(path: &Path) -> Result<()> {
+    pub(crate) fn check(path: &Path) -> Result<()> {
         let folder = folder_of(path);
         ensure!(folder.is_dir(), "--ready-file {}: there is no folder {}", path.display(), folder.display());
         ensure!(!path.is_dir(), "--ready-file {}: this is a folder; name a file in it", path.display());
@@ -31,7 +31,7 @@ impl ReadyFile {
     ///
     /// # Errors
     /// When the system refuses.
-    pub(super) fn write(path: &Path, address: SocketAddr) -> Result<Self, FileError> {
+    pub(crate) fn write(path: &Path, address: SocketAddr) -> Result<Self, FileError> {
         let content =
             json!({"address": address.to_string(), "port": address.port(), "pid": std::process::id()});
         let text = format!("{content}\n");

@@ -1,0 +1,29 @@
+//! Operations that are not answered: lists are empty, the rest is refused.
+
+use serde_json::json;
+
+use super::Answer;
+use crate::operations::Service;
+use crate::wire::ApiError;
+
+/// What is said to an operation without a handler.
+pub(super) fn answer(service: Service, operation: &str) -> Answer {
+    let model = service.model();
+    let only_list = match model.operations.get(operation) {
+        Some(row) if operation.starts_with("List") => model.only_list(row),
+        _ => model.empty.get(operation).map(String::as_str),
+    };
+    if let Some(list) = only_list {
+        return Ok(json!({list: []}));
+    }
+    let is_known = model.operations.contains_key(operation) || model.others.contains(operation);
+    let message = if is_known {
+        format!(
+            "{} has no {operation} on your own machine: the local SageMaker does not offer it",
+            service.name()
+        )
+    } else {
+        format!("{} has no operation \"{}\"", service.name(), operation.escape_debug())
+    };
+    Err(ApiError::new("UnknownOperationException", message))
+}

@@ -1,0 +1,142 @@
+//! The operations that are answered, one file for each resource.
+
+mod absent;
+mod iam;
+mod input;
+mod sts;
+mod tags;
+mod training_image;
+mod training_jobs;
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub use training_image::{Image, ImageError};
+
+use self::input::Input;
+use crate::operations::{Service, faults_of_answer};
+use crate::store::{Store, StoreError};
+use crate::training::TrainingJobs;
+use crate::wire::{ApiError, Call};
+
+/// What operations work with.
+pub struct Control {
+    pub(crate) store: Arc<Store>,
+    /// The training jobs, for a runner too.
+    pub training_jobs: TrainingJobs,
+    objects: Arc<dyn Objects>,
+    account: String,
+}
+
+/// What operations ask of S3.
+pub trait Objects: Send + Sync + 'static {
+    /// Whether there is an object in `bucket` whose key begins with `prefix`.
+    ///
+    /// # Errors
+    /// In the words of S3, for instance that there is no such bucket.
+    fn has_any(&self, bucket: &str, prefix: &str) -> Result<bool, String>;
+}
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The region, from the signature's scope.
+    pub region: String,
+}
+
+type Answer = Result<Value, ApiError>;
+type Handler = fn(&Control, &Caller, Input<'_>) -> Answer;
+
+/// The operation of this name, where it is answered.
+fn handler(service: Service, operation: &str) -> Option<Handler> {
+    let handler: Handler = match (service, operation) {
+        (Service::SageMaker, "CreateTrainingJob") => training_jobs::create,
+        (Service::SageMaker, "DescribeTrainingJob") => training_jobs::describe,
+        (Service::SageMaker, "ListTrainingJobs") => training_jobs::list,
+        (Service::SageMaker, "StopTrainingJob") => training_jobs::stop,
+        (Service::SageMaker, "UpdateTrainingJob") => training_jobs::update,
+        (Service::SageMaker, "DeleteTrainingJob") => training_jobs::delete,
+        (Service::SageMaker, "AddTags") => tags::add,
+        (Service::SageMaker, "ListTags") => tags::list,
+        (Service::SageMaker, "DeleteTags") => tags::delete,
+        (Service::Sts, "GetCallerIdentity") => sts::get_caller_identity,
+        (Service::Sts, "AssumeRole") => sts::assume_role,
+        (Service::Sts, "GetSessionToken") => sts::get_session_token,
+        (Service::Iam, "GetRole") => iam::get_role,
+        (Service::Iam, "CreateRole") => iam::create_role,
+        (Service::Iam, "AttachRolePolicy") => iam::attach_role_policy,
+        (Service::Iam, "ListAttachedRolePolicies") => iam::list_attached_role_policies,
+        (Service::Iam, "SimulatePrincipalPolicy") => iam::simulate_principal_policy,
+        _ => return None,
+    };
+    Some(handler)
+}
+
+impl Control {
+    /// What works with this database and these objects. `account` has 12 digits.
+    pub fn new(store: Arc<Store>, objects: Arc<dyn Objects>, account: String) -> Self {
+        Self { training_jobs: TrainingJobs::new(Arc::clone(&store)), store, objects, account }
+    }
+
+    /// Answers a call. It waits for the disk.
+    ///
+    /// # Errors
+    /// As AWS refuses: the input does not fit, what it names is not there, or is in another state.
+    pub fn answer(&self, call: &Call, caller: &Caller) -> Result<Value, ApiError> {
+        call.check()?;
+        let Some(service) = call.service else {
+            return Err(ApiError::new("InvalidAction", "there is no such service in this local SageMaker"));
+        };
+        let Some(handler) = handler(service, &call.operation) else {
+            return absent::answer(service, &call.operation);
+        };
+        let answer = handler(self, caller, Input(&call.input))?;
+        // Every test with a client tests this too.
+        if cfg!(debug_assertions)
+            && let Some(row) = call.row().filter(|row| !row.output.is_empty())
+        {
+            let faults = faults_of_answer(service.model(), &row.output, &answer);
+            if !faults.is_empty() {
+                return Err(ApiError::internal(format!("the answer is wrong: {}", faults.join("; "))));
+            }
+        }
+        Ok(answer)
+    }
+
+    /// `arn:aws:sagemaker:us-east-1:000000000000:training-job/name`; names in ARNs are in lower case.
+    fn arn(&self, caller: &Caller, kind: &str, name: &str) -> String {
+        let (partition, account) = (caller.partition(), &self.account);
+        format!("arn:{partition}:sagemaker:{}:{account}:{kind}/{}", caller.region, name.to_ascii_lowercase())
+    }
+}
+
+impl Caller {
+    /// What stands first in the ARNs of a region.
+    pub fn partition(&self) -> &'static str {
+        if self.region.starts_with("cn-") {
+            "aws-cn"
+        } else if self.region.starts_with("us-gov-") {
+            "aws-us-gov"
+        } else {
+            "aws"
+        }
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("folder", &self.store.folder()).finish_non_exhaustive()
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "a request failed");
+        Self::internal(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! STS: everybody is the same role of the same account.
+
+use serde_json::{Value, json};
+
+use super::input::Input;
+use super::{Answer, Caller, Control};
+use crate::store::now_ms;
+
+/// The role that everybody has. The SDK asks IAM for it by this name, and passes it on to jobs.
+const ROLE: &str = "KokaneeRole";
+const SESSION: &str = "kokanee";
+/// Credentials are not checked; AWS's last this long unless asked otherwise.
+const LIFETIME_SECONDS: i64 = 3600;
+
+pub(super) fn get_caller_identity(control: &Control, caller: &Caller, _: Input<'_>) -> Answer {
+    Ok(json!({
+        "Account": control.account,
+        // SDKs make a role's name of it, so it has to be a session of a role.
+        "Arn": assumed(control, caller, ROLE, SESSION),
+        "UserId": format!("AROAKOKANEE0LOCAL000:{SESSION}"),
+    }))
+}
+
+pub(super) fn assume_role(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
+    let role = input.required("RoleArn").rsplit('/').next().unwrap_or(ROLE);
+    let session = input.required("RoleSessionName");
+    Ok(json!({
+        "Credentials": credentials(input),
+        "AssumedRoleUser": {
+            "AssumedRoleId": format!("AROAKOKANEE0LOCAL000:{session}"),
+            "Arn": assumed(control, caller, role, session),
+        },
+    }))
+}
+
+pub(super) fn get_session_token(_: &Control, _: &Caller, input: Input<'_>) -> Answer {
+    Ok(json!({"Credentials": credentials(input)}))
+}
+
+fn assumed(control: &Control, caller: &Caller, role: &str, session: &str) -> String {
+    format!("arn:{}:sts::{}:assumed-role/{role}/{session}", caller.partition(), control.account)
+}
+
+fn credentials(input: Input<'_>) -> Value {
+    let lifetime = input.number("DurationSeconds").unwrap_or(LIFETIME_SECONDS);
+    json!({
+        "AccessKeyId": "ASIAKOKANEE0LOCAL000",
+        "SecretAccessKey": "kokanee",
+        "SessionToken": "kokanee",
+        "Expiration": now_ms() / 1000 + lifetime,
+    })
+}

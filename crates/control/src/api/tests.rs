@@ -1,0 +1,256 @@
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+use super::*;
+use crate::wire::Protocol;
+
+/// Objects are in the bucket `data` only.
+struct OneBucket;
+
+impl Objects for OneBucket {
+    fn has_any(&self, bucket: &str, prefix: &str) -> Result<bool, String> {
+        match bucket {
+            "data" => Ok("train/part".starts_with(prefix)),
+            _ => Err("The specified bucket does not exist".to_owned()),
+        }
+    }
+}
+
+struct Place {
+    control: Control,
+    _folder: TempDir,
+}
+
+fn place() -> Place {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(folder.path()).unwrap());
+    Place { control: Control::new(store, Arc::new(OneBucket), "123456789012".into()), _folder: folder }
+}
+
+impl Place {
+    fn ask(&self, service: Service, operation: &str, input: Value) -> Result<Value, ApiError> {
+        let Value::Object(input) = input else { panic!("an object") };
+        let call =
+            Call { service: Some(service), operation: operation.into(), input, protocol: Protocol::Json11 };
+        self.control.answer(&call, &Caller { region: "us-west-2".into() })
+    }
+
+    #[track_caller]
+    fn say(&self, operation: &str, input: Value) -> Value {
+        self.ask(Service::SageMaker, operation, input).unwrap()
+    }
+
+    #[track_caller]
+    fn check_refused(&self, operation: &str, input: Value, code: &str, part: &str) {
+        let error = self.ask(Service::SageMaker, operation, input).unwrap_err();
+        assert_eq!(error.code, code, "{error}");
+        assert!(error.message.contains(part), "{error}");
+    }
+}
+
+/// A request for `seq2seq`, which has a default for each hyperparameter; `changes` replace members, null removes them.
+fn request(changes: Value) -> Value {
+    let mut request = json!({
+        "TrainingJobName": "Job-1",
+        "AlgorithmSpecification": {
+            "TrainingImage": "433757028032.dkr.ecr.us-west-2.amazonaws.com/seq2seq:1", "TrainingInputMode": "File",
+        },
+        "RoleArn": "arn:aws:iam::123456789012:role/Role",
+        "InputDataConfig": [{
+            "ChannelName": "train",
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://data/train"}},
+        }],
+        "OutputDataConfig": {"S3OutputPath": "s3://data/out"},
+        "ResourceConfig": {"InstanceType": "ml.p9.huge", "InstanceCount": 1, "VolumeSizeInGB": 10},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+    });
+    let changes: Map<String, Value> = changes.as_object().unwrap().clone();
+    request.as_object_mut().unwrap().extend(changes);
+    request
+}
+
+#[test]
+fn a_job_is_described_as_it_was_asked_for() {
+    let place = place();
+    let answer = place.say(
+        "CreateTrainingJob",
+        request(json!({"DebugHookConfig": {"S3OutputPath": "s3://data/d"}, "New": [1]})),
+    );
+    let arn = "arn:aws:sagemaker:us-west-2:123456789012:training-job/job-1";
+    assert_eq!(answer, json!({"TrainingJobArn": arn}));
+    let answer = place.say("DescribeTrainingJob", json!({"TrainingJobName": "job-1"}));
+    assert_eq!(answer["TrainingJobName"], "Job-1");
+    assert_eq!(answer["New"], json!([1]));
+    assert_eq!(answer["OutputDataConfig"], json!({"S3OutputPath": "s3://data/out", "KmsKeyId": ""}));
+    assert_eq!(answer["SecondaryStatus"], "Starting");
+    assert!(!answer["AlgorithmSpecification"]["MetricDefinitions"].as_array().unwrap().is_empty());
+    assert_eq!(
+        answer["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3DataDistributionType"],
+        "FullyReplicated"
+    );
+    let job = place.control.training_jobs.next_waiting().unwrap().unwrap();
+    assert_eq!(job.algorithm.as_deref(), Some("seq2seq"));
+}
+
+#[test]
+fn requests_are_refused_in_the_words_of_aws() {
+    let place = place();
+    place.say("CreateTrainingJob", request(json!({})));
+    let check = |changes: Value, code: &str, part: &str| {
+        place.check_refused("CreateTrainingJob", request(changes), code, part);
+    };
+    check(
+        json!({"TrainingJobName": "JOB-1"}),
+        "ResourceInUse",
+        "with this name already exists (arn:aws:sagemaker:",
+    );
+    check(
+        json!({"TrainingJobName": "-"}),
+        "ValidationException",
+        "1 validation error detected: Value '-' at 'trainingJobName'",
+    );
+    check(
+        json!({"AlgorithmSpecification": null}),
+        "ValidationException",
+        "Value null at 'algorithmSpecification'",
+    );
+    check(json!({"ResourceConfig": null}), "ValidationException", "Value null at 'resourceConfig'");
+    check(
+        json!({"ResourceConfig": {"VolumeSizeInGB": 1}}),
+        "ValidationException",
+        "'resourceConfig.instanceType'",
+    );
+    check(json!({"RoleArn": "me"}), "ValidationException", "2 validation errors detected");
+    check(json!({"Tags": [{"Key": "aws:x", "Value": ""}]}), "ValidationException", "reserved");
+    let image = |tag: &str| format!("433757028032.dkr.ecr.us-west-2.amazonaws.com/seq2seq:{tag}");
+    let algorithm = json!({"TrainingImage": image("7"), "TrainingInputMode": "File"});
+    check(json!({"AlgorithmSpecification": algorithm}), "ValidationException", "seq2seq:1");
+    let metrics = json!([{"Name": "a", "Regex": "b"}]);
+    let algorithm =
+        json!({"TrainingImage": image("1"), "TrainingInputMode": "File", "MetricDefinitions": metrics});
+    check(
+        json!({"AlgorithmSpecification": algorithm}),
+        "ValidationException",
+        "You can't override the metric definitions",
+    );
+    let channel = |uri: &str| {
+        let source = json!({"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}});
+        json!({"InputDataConfig": [{"ChannelName": "train", "DataSource": source}]})
+    };
+    check(
+        channel("s3://data/nothing"),
+        "ValidationException",
+        "No S3 objects found under S3 URL \"s3://data/nothing\"",
+    );
+    check(
+        channel("s3://gone/x"),
+        "ValidationException",
+        "Error message from S3: The specified bucket does not exist",
+    );
+    check(channel("https://gone.s3-us-west-2.amazonaws.com/x"), "ValidationException", "on bucket \"gone\"");
+    place.check_refused(
+        "DescribeTrainingJob",
+        json!({"TrainingJobName": "x"}),
+        "ValidationException",
+        "Requested resource not found.",
+    );
+    place.check_refused(
+        "CreateNotebookInstance",
+        json!({}),
+        "UnknownOperationException",
+        "on your own machine",
+    );
+    place.check_refused("MakeCoffee", json!({}), "UnknownOperationException", "no operation \"MakeCoffee\"");
+}
+
+#[test]
+fn hyperparameters_fail_the_job_and_not_the_call() {
+    let place = place();
+    place.say("CreateTrainingJob", request(json!({"HyperParameters": {"no_such_name": "1"}})));
+    let answer = place.say("DescribeTrainingJob", json!({"TrainingJobName": "Job-1"}));
+    assert_eq!(answer["TrainingJobStatus"], "Failed");
+    let reason = answer["FailureReason"].as_str().unwrap();
+    assert!(reason.starts_with("ClientError: ") && reason.contains("no_such_name"), "{reason}");
+    assert_eq!(place.control.training_jobs.next_waiting().unwrap(), None);
+    let stop = json!({"TrainingJobName": "Job-1"});
+    let part = "The request was rejected because the training job is in status Failed.";
+    place.check_refused("StopTrainingJob", stop, "ValidationException", part);
+}
+
+#[test]
+fn a_job_is_listed_stopped_and_deleted() {
+    let place = place();
+    for name in ["a", "b", "c"] {
+        place.say("CreateTrainingJob", request(json!({"TrainingJobName": name})));
+    }
+    let page =
+        place.say("ListTrainingJobs", json!({"MaxResults": 2, "SortBy": "Name", "SortOrder": "Descending"}));
+    let names = |page: &Value| {
+        let jobs = page["TrainingJobSummaries"].as_array().unwrap().clone();
+        jobs.into_iter().map(|job| job["TrainingJobName"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&page), ["c", "b"]);
+    let next =
+        json!({"MaxResults": 2, "SortBy": "Name", "SortOrder": "Descending", "NextToken": page["NextToken"]});
+    let page = place.say("ListTrainingJobs", next);
+    assert_eq!((names(&page), page.get("NextToken")), (vec!["a".to_owned()], None));
+    place.check_refused("ListTrainingJobs", json!({"NextToken": "x"}), "ValidationException", "token");
+    place.say("StopTrainingJob", json!({"TrainingJobName": "a"}));
+    let page = place.say("ListTrainingJobs", json!({"StatusEquals": "Stopped"}));
+    assert_eq!(names(&page), ["a"]);
+    place.say("DeleteTrainingJob", json!({"TrainingJobName": "a"}));
+    place.check_refused(
+        "DeleteTrainingJob",
+        json!({"TrainingJobName": "b"}),
+        "ValidationException",
+        "InProgress",
+    );
+    let change = json!({"TrainingJobName": "b", "ResourceConfig": {"KeepAlivePeriodInSeconds": 60}});
+    place.say("UpdateTrainingJob", change);
+    let answer = place.say("DescribeTrainingJob", json!({"TrainingJobName": "b"}));
+    assert_eq!(answer["ResourceConfig"]["KeepAlivePeriodInSeconds"], 60);
+    assert_eq!(answer["ResourceConfig"]["InstanceCount"], 1);
+}
+
+#[test]
+fn tags_belong_to_a_resource() {
+    let place = place();
+    let tag = |key: &str, value: &str| json!({"Key": key, "Value": value});
+    let arn =
+        place.say("CreateTrainingJob", request(json!({"Tags": [tag("a", "1")]})))["TrainingJobArn"].clone();
+    let answer = place.say("AddTags", json!({"ResourceArn": arn, "Tags": [tag("b", "2"), tag("a", "3")]}));
+    assert_eq!(answer["Tags"], json!([tag("a", "3"), tag("b", "2")]));
+    place.say("DeleteTags", json!({"ResourceArn": arn, "TagKeys": ["a", "unknown"]}));
+    assert_eq!(place.say("ListTags", json!({"ResourceArn": arn}))["Tags"], json!([tag("b", "2")]));
+    let many: Vec<Value> = (0..50).map(|number| tag(&format!("k{number}"), "")).collect();
+    place.check_refused("AddTags", json!({"ResourceArn": arn, "Tags": many}), "ResourceLimitExceeded", "51");
+    assert_eq!(place.say("ListTags", json!({"ResourceArn": arn}))["Tags"], json!([tag("b", "2")]));
+    let other = "arn:aws:sagemaker:us-west-2:123456789012:training-job/other";
+    place.check_refused("ListTags", json!({"ResourceArn": other}), "ValidationException", "Could not find");
+}
+
+#[test]
+fn everything_else_that_is_listed_is_empty() {
+    let place = place();
+    assert_eq!(place.say("ListNotebookInstances", json!({})), json!({"NotebookInstances": []}));
+    assert_eq!(place.say("ListModels", json!({})), json!({"Models": []}));
+}
+
+#[test]
+fn everybody_has_a_role_that_may_do_everything() {
+    let place = place();
+    let identity = place.ask(Service::Sts, "GetCallerIdentity", json!({})).unwrap();
+    assert_eq!(identity["Arn"], "arn:aws:sts::123456789012:assumed-role/KokaneeRole/kokanee");
+    let role = place.ask(Service::Iam, "GetRole", json!({"RoleName": "KokaneeRole"})).unwrap();
+    assert_eq!(role["Role"]["Arn"], "arn:aws:iam::123456789012:role/KokaneeRole");
+    let asked = json!({"PolicySourceArn": role["Role"]["Arn"], "ActionNames": ["a:b", "c:d"]});
+    let said = place.ask(Service::Iam, "SimulatePrincipalPolicy", asked).unwrap();
+    assert_eq!(said["EvaluationResults"][1]["EvalDecision"], "allowed");
+    let assumed =
+        json!({"RoleArn": "arn:aws:iam::123456789012:role/service-role/R", "RoleSessionName": "me"});
+    let said = place.ask(Service::Sts, "AssumeRole", assumed).unwrap();
+    assert_eq!(said["AssumedRoleUser"]["Arn"], "arn:aws:sts::123456789012:assumed-role/R/me");
+    place.ask(Service::Sts, "GetSessionToken", json!({})).unwrap();
+}

@@ -1,0 +1,309 @@
+//! CreateTrainingJob and what follows it.
+
+use std::collections::BTreeMap;
+
+use kokanee_contract::AlgorithmContract;
+use kokanee_contract::container::failure::{Failure, FailureKind};
+use serde_json::{Map, Value, json};
+
+use super::input::Input;
+use super::training_image::Image;
+use super::{Answer, Caller, Control, tags};
+use crate::training::{JobError, ListQuery, Listed, NewTrainingJob, SortBy, TrainingJob};
+use crate::wire::ApiError;
+
+/// A day, where the request sets no limit.
+const DEFAULT_MAX_RUNTIME_SECONDS: i64 = 86_400;
+/// Jobs on a page, where the request does not say it.
+const DEFAULT_PAGE: i64 = 10;
+
+pub(super) fn create(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
+    let name = input.required("TrainingJobName");
+    let algorithm =
+        input.structure("AlgorithmSpecification").ok_or_else(|| missing("algorithmSpecification"))?;
+    let image = match (algorithm.text("TrainingImage"), algorithm.text("AlgorithmName")) {
+        (Some(image), None) if !image.trim().is_empty() => {
+            Image::parse(image).map_err(|error| ApiError::validation(error.to_string()))?
+        }
+        (_, Some(_)) => {
+            return Err(ApiError::validation(
+                "AlgorithmName is not offered on your own machine: give the image as TrainingImage",
+            ));
+        }
+        _ => return Err(missing("algorithmSpecification.trainingImage")),
+    };
+    check_resources(input)?;
+    let new_tags = input.tags("Tags");
+    tags::check(&new_tags)?;
+    let mut request = input.0.clone();
+    request.remove("Tags");
+    request.retain(|_, value| !value.is_null());
+    let failure = match image {
+        Image::BuiltIn(contract) => {
+            describe_metrics(contract, &mut request)?;
+            find_failure(contract, input)
+        }
+        Image::Own => None,
+    };
+    check_channels(control, caller, input)?;
+    fill_in(&mut request);
+    let job = control.training_jobs.create(NewTrainingJob {
+        region: caller.region.clone(),
+        name: name.to_owned(),
+        arn: control.arn(caller, "training-job", name),
+        algorithm: match image {
+            Image::BuiltIn(contract) => Some(contract.name.to_owned()),
+            Image::Own => None,
+        },
+        request,
+        tags: new_tags,
+        failure,
+    })?;
+    Ok(json!({"TrainingJobArn": job.arn}))
+}
+
+pub(super) fn describe(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
+    let job = control.training_jobs.find(&caller.region, input.required("TrainingJobName"))?;
+    Ok(described(job))
+}
+
+pub(super) fn list(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
+    let text = |name: &str| input.text(name).map(str::to_owned);
+    let query = ListQuery {
+        region: caller.region.clone(),
+        name_contains: text("NameContains"),
+        status: text("StatusEquals"),
+        created_after_ms: input.time_ms("CreationTimeAfter"),
+        created_before_ms: input.time_ms("CreationTimeBefore"),
+        modified_after_ms: input.time_ms("LastModifiedTimeAfter"),
+        modified_before_ms: input.time_ms("LastModifiedTimeBefore"),
+        sort_by: match input.text("SortBy") {
+            Some("Name") => SortBy::Name,
+            Some("Status") => SortBy::Status,
+            _ => SortBy::CreationTime,
+        },
+        descending: input.text("SortOrder") == Some("Descending"),
+        limit: usize::try_from(input.number("MaxResults").unwrap_or(DEFAULT_PAGE)).unwrap_or(1),
+        token: text("NextToken"),
+    };
+    // Nothing is kept warm between jobs, and no job is of a training plan.
+    if input.get("WarmPoolStatusEquals").is_some() || input.get("TrainingPlanArnEquals").is_some() {
+        return Ok(json!({"TrainingJobSummaries": []}));
+    }
+    let Some(page) = control.training_jobs.list(&query)? else {
+        return Err(ApiError::validation(
+            "The token in the request is invalid: take NextToken of the page before",
+        ));
+    };
+    let mut answer = json!({"TrainingJobSummaries": page.jobs.iter().map(summary).collect::<Vec<_>>()});
+    if let Some(token) = page.next {
+        answer["NextToken"] = json!(token);
+    }
+    Ok(answer)
+}
+
+pub(super) fn stop(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
+    control.training_jobs.stop(&caller.region, input.required("TrainingJobName"))?;
+    Ok(json!({}))
+}
+
+/// Takes over what can be changed while a job runs; nothing of it has an effect here.
+pub(super) fn update(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
+    let job = control.training_jobs.update(&caller.region, input.required("TrainingJobName"), |request| {
+        for name in ["ProfilerConfig", "ProfilerRuleConfigurations", "RemoteDebugConfig", "ResourceConfig"] {
+            let Some(change) = input.get(name) else { continue };
+            match (request.get_mut(name).and_then(Value::as_object_mut), change.as_object()) {
+                (Some(known), Some(change)) => known.extend(change.clone()),
+                _ => {
+                    request.insert(name.to_owned(), change.clone());
+                }
+            }
+        }
+    })?;
+    Ok(json!({"TrainingJobArn": job.arn}))
+}
+
+pub(super) fn delete(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
+    control.training_jobs.delete(&caller.region, input.required("TrainingJobName"))?;
+    Ok(json!({}))
+}
+
+/// As the table says it of a member that must be there.
+fn missing(at: &str) -> ApiError {
+    ApiError::validation(format!(
+        "1 validation error detected: Value null at '{at}' failed to satisfy constraint: Member must not be null"
+    ))
+}
+
+/// The model of today leaves to the server what other kinds of jobs do without.
+fn check_resources(input: Input<'_>) -> Result<(), ApiError> {
+    let resources = input.structure("ResourceConfig").ok_or_else(|| missing("resourceConfig"))?;
+    if resources.get("InstanceGroups").is_some() {
+        return Err(ApiError::validation(
+            "InstanceGroups are not offered on your own machine: give InstanceType and InstanceCount",
+        ));
+    }
+    for (name, at) in
+        [("InstanceType", "resourceConfig.instanceType"), ("InstanceCount", "resourceConfig.instanceCount")]
+    {
+        resources.get(name).ok_or_else(|| missing(at))?;
+    }
+    Ok(())
+}
+
+/// Built-in algorithms have metrics of their own.
+fn describe_metrics(contract: &AlgorithmContract, request: &mut Map<String, Value>) -> Result<(), ApiError> {
+    let Some(Value::Object(algorithm)) = request.get_mut("AlgorithmSpecification") else { return Ok(()) };
+    if algorithm.get("MetricDefinitions").and_then(Value::as_array).is_some_and(|given| !given.is_empty()) {
+        return Err(ApiError::validation(
+            "You can't override the metric definitions for Amazon SageMaker algorithms. Please retry the request without \
+             specifying metric definitions.",
+        ));
+    }
+    let metrics = contract.metrics.iter().map(|metric| json!({"Name": metric.name, "Regex": metric.regex}));
+    algorithm.insert("MetricDefinitions".to_owned(), metrics.collect());
+    Ok(())
+}
+
+/// What the algorithm will say against its hyperparameters: as on AWS, the job fails, not the call.
+fn find_failure(contract: &AlgorithmContract, input: Input<'_>) -> Option<String> {
+    let given: BTreeMap<String, String> = input
+        .get("HyperParameters")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+        .collect();
+    let faults = (contract.check)(&given).err()?;
+    Some(Failure { kind: FailureKind::Client, message: faults.to_string() }.to_string())
+}
+
+/// Channels have names of their own, and data.
+fn check_channels(control: &Control, caller: &Caller, input: Input<'_>) -> Result<(), ApiError> {
+    let channels: Vec<Input<'_>> =
+        input.list("InputDataConfig").iter().filter_map(Value::as_object).map(Input).collect();
+    for (index, channel) in channels.iter().enumerate() {
+        let name = channel.required("ChannelName");
+        if channels[..index].iter().any(|other| other.required("ChannelName") == name) {
+            return Err(ApiError::validation(format!(
+                "Duplicate channel name found in input data config: the channel \"{name}\" is given more than once"
+            )));
+        }
+        let source = channel.structure("DataSource").and_then(|source| source.structure("S3DataSource"));
+        let Some(source) = source else {
+            return Err(ApiError::validation(format!(
+                "The channel \"{name}\" has no S3DataSource; other sources of data are not offered on your own machine"
+            )));
+        };
+        check_objects(control, caller, input, source.required("S3Uri"))?;
+    }
+    Ok(())
+}
+
+fn check_objects(control: &Control, caller: &Caller, input: Input<'_>, uri: &str) -> Result<(), ApiError> {
+    let Some((bucket, prefix)) = bucket_and_key(uri) else {
+        return Err(ApiError::validation(format!(
+            "The S3 URI \"{uri}\" is not valid: give s3://bucket/prefix"
+        )));
+    };
+    let said = match control.objects.has_any(&bucket, &prefix) {
+        Ok(true) => return Ok(()),
+        Ok(false) => String::new(),
+        Err(error) => format!(" Error message from S3: {error}"),
+    };
+    Err(ApiError::validation(format!(
+        "No S3 objects found under S3 URL \"{uri}\" given in input data source. Please ensure that the bucket exists in the selected \
+         region ({}), that objects exist under that S3 prefix, and that the role \"{}\" has \"s3:ListBucket\" permissions on bucket \
+         \"{bucket}\".{said}",
+        caller.region,
+        input.required("RoleArn")
+    )))
+}
+
+/// Bucket and key of `s3://bucket/key`, `https://bucket.s3.region.amazonaws.com/key` or `https://s3-region.amazonaws.com/bucket/key`.
+fn bucket_and_key(uri: &str) -> Option<(String, String)> {
+    let split = |text: &str| {
+        let (bucket, key) = text.split_once('/').unwrap_or((text, ""));
+        (!bucket.is_empty()).then(|| (bucket.to_owned(), key.to_owned()))
+    };
+    if let Some(rest) = uri.strip_prefix("s3://") {
+        return split(rest);
+    }
+    let (host, path) = uri.strip_prefix("https://")?.split_once('/')?;
+    let host = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
+    if host == "s3" || host.starts_with("s3.") || host.starts_with("s3-") {
+        return split(path);
+    }
+    let end = host
+        .rfind(".s3.")
+        .or_else(|| host.rfind(".s3-"))
+        .or_else(|| host.strip_suffix(".s3").map(str::len))?;
+    split(&format!("{}/{path}", &host[..end]))
+}
+
+/// Defaults that a description of the job shows.
+fn fill_in(request: &mut Map<String, Value>) {
+    for name in
+        ["EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining"]
+    {
+        request.entry(name).or_insert(json!(false));
+    }
+    let limits = request.entry("StoppingCondition").or_insert_with(|| json!({}));
+    if let Some(limits) = limits.as_object_mut() {
+        limits.entry("MaxRuntimeInSeconds").or_insert(json!(DEFAULT_MAX_RUNTIME_SECONDS));
+    }
+    if let Some(Value::Object(output)) = request.get_mut("OutputDataConfig") {
+        // SDK v2 reads it of every job.
+        output.entry("KmsKeyId").or_insert(json!(""));
+    }
+    if let Some(Value::Array(channels)) = request.get_mut("InputDataConfig") {
+        for channel in channels.iter_mut().filter_map(Value::as_object_mut) {
+            channel.entry("CompressionType").or_insert(json!("None"));
+            channel.entry("RecordWrapperType").or_insert(json!("None"));
+            if let Some(source) =
+                channel.get_mut("DataSource").and_then(|source| source.get_mut("S3DataSource"))
+                && let Some(source) = source.as_object_mut()
+            {
+                source.entry("S3DataDistributionType").or_insert(json!("FullyReplicated"));
+            }
+        }
+    }
+    if let Some(Value::Object(algorithm)) = request.get_mut("AlgorithmSpecification") {
+        algorithm.entry("MetricDefinitions").or_insert(json!([]));
+        algorithm.entry("EnableSageMakerMetricsTimeSeries").or_insert(json!(false));
+    }
+}
+
+fn described(job: TrainingJob) -> Value {
+    let mut answer = job.request;
+    answer.insert("TrainingJobName".to_owned(), json!(job.name));
+    answer.insert("TrainingJobArn".to_owned(), json!(job.arn));
+    job.state.describe(&mut answer);
+    Value::Object(answer)
+}
+
+fn summary(job: &Listed) -> Value {
+    let seconds = |ms: i64| ms as f64 / 1000.0;
+    let mut summary = json!({
+        "TrainingJobName": job.name,
+        "TrainingJobArn": job.arn,
+        "CreationTime": seconds(job.created_ms),
+        "LastModifiedTime": seconds(job.modified_ms),
+        "TrainingJobStatus": job.status,
+        "SecondaryStatus": job.secondary,
+    });
+    if let Some(ended_ms) = job.ended_ms {
+        summary["TrainingEndTime"] = json!(seconds(ended_ms));
+    }
+    summary
+}
+
+impl From<JobError> for ApiError {
+    fn from(error: JobError) -> Self {
+        match error {
+            JobError::Store(error) => error.into(),
+            JobError::Exists { .. } => Self::new("ResourceInUse", error.to_string()),
+            JobError::NotFound | JobError::Refused(_) => Self::validation(error.to_string()),
+        }
+    }
+}

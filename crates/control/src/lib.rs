@@ -1,0 +1,24 @@
+//! A local SageMaker: what boto3, SageMaker's SDKs and the AWS CLI talk to instead of AWS.
+//!
+//! | module | what stands in it |
+//! |---|---|
+//! | [`server`] | all services on one port |
+//! | [`wire`] | the protocols: from a request to a call, and back |
+//! | [`api`] | the operations that are answered, one file for each resource |
+//! | [`operations`] | the table of operations: services, names, shapes of requests and answers, errors |
+//! | [`training`] | training jobs: their lives, and what a runner does with them |
+//! | [`store`] | what is known, in SQLite |
+//! | [`s3`] | buckets and objects, as plain files |
+//! | [`environment`] | what clients need in their environment |
+//!
+//! No engine is linked here: algorithms run as child processes.
+
+pub mod api;
+pub mod environment;
+pub mod operations;
+pub mod s3;
+pub mod server;
+pub mod store;
+mod tags;
+pub mod training;
+pub mod wire;

@@ -1,0 +1,137 @@
+//! Who signs a request. Signatures are read but not compared: the server listens on the loopback, and clients come with keys of their
+//! own. What a presigned URL says of its time holds.
+
+use axum::http::{HeaderMap, header};
+
+use crate::s3::address::Query;
+use crate::s3::error::{ErrorCode, Result, S3Error};
+use crate::s3::times::{iso, now_ns, parse_iso};
+
+/// Presigned URLs are for a week at most.
+const MAX_EXPIRES_SECONDS: u64 = 604_800;
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// Checks the form of what is signed, and the time of presigned URLs.
+pub(super) fn check_presence(headers: &HeaderMap, query: &Query) -> Result<()> {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        check_header(value.to_str().unwrap_or_default())?;
+    }
+    check_expiry(query, now_ns() / SECOND_NS)
+}
+
+fn check_header(value: &str) -> Result<()> {
+    let Some(fields) = value.strip_prefix("AWS4-HMAC-SHA256 ") else {
+        // The second version, which is `AWS KEY:SIGNATURE`, and asymmetric signatures.
+        if value.starts_with("AWS ") || value.starts_with("AWS4-ECDSA-P256-SHA256 ") {
+            return Ok(());
+        }
+        return Err(S3Error::argument("Authorization", value, "Unsupported Authorization Type"));
+    };
+    let credential = fields.split(',').find_map(|field| field.trim().strip_prefix("Credential="));
+    if credential.is_some_and(|credential| scope(credential).is_some()) {
+        return Ok(());
+    }
+    let message =
+        "The authorization header is malformed; Credential=KEY/DATE/REGION/SERVICE/aws4_request was expected";
+    Err(S3Error::new(ErrorCode::AuthorizationHeaderMalformed, message))
+}
+
+/// Region and service of a credential.
+fn scope(credential: &str) -> Option<(&str, &str)> {
+    let mut parts = credential.rsplit('/');
+    let is_request = parts.next() == Some("aws4_request");
+    let (service, region) = (parts.next()?, parts.next()?);
+    parts.next()?;
+    parts.next()?;
+    is_request.then_some((region, service))
+}
+
+fn check_expiry(query: &Query, now: u64) -> Result<()> {
+    let until = if query.get_any_case("X-Amz-Algorithm").is_some() {
+        let get = |name: &str| {
+            query.get_any_case(name).ok_or_else(|| {
+                malformed("Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.")
+            })
+        };
+        let (date, expires, credential) =
+            (get("X-Amz-Date")?, get("X-Amz-Expires")?, get("X-Amz-Credential")?);
+        if scope(credential).is_none() {
+            return Err(malformed(
+                "Error parsing the X-Amz-Credential parameter; KEY/DATE/REGION/SERVICE/aws4_request was expected",
+            ));
+        }
+        let date = parse_iso(date).ok_or_else(|| {
+            malformed("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
+        })?;
+        let expires: u64 = expires.parse().map_err(|_| malformed("X-Amz-Expires should be a number"))?;
+        if expires > MAX_EXPIRES_SECONDS {
+            return Err(malformed(
+                "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds",
+            ));
+        }
+        date + expires
+    } else if query.has("AWSAccessKeyId") && query.has("Signature") {
+        let expires = query.get("Expires").and_then(|expires| expires.parse().ok());
+        expires.ok_or_else(|| {
+            S3Error::new(ErrorCode::AccessDenied, "Invalid date (should be seconds since epoch)")
+        })?
+    } else {
+        return Ok(());
+    };
+    if now <= until {
+        return Ok(());
+    }
+    let error = S3Error::new(ErrorCode::AccessDenied, "Request has expired");
+    let time = |seconds: u64| iso(seconds.saturating_mul(SECOND_NS));
+    Err(error.with("Expires", time(until)).with("ServerTime", time(now)))
+}
+
+fn malformed(message: &str) -> S3Error {
+    S3Error::new(ErrorCode::AuthorizationQueryParametersError, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATE: u64 = 1_528_488_933;
+
+    #[track_caller]
+    fn check(query: &str, later: u64, want: Option<ErrorCode>) {
+        let found = check_expiry(&Query::parse(query).unwrap(), DATE + later);
+        assert_eq!(found.err().map(|error| error.code), want, "{query}");
+    }
+
+    #[test]
+    fn presigned_urls_hold_for_as_long_as_they_say() {
+        let signed = |expires: &str| {
+            format!(
+                "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=k%2F20180608%2Fus-east-1%2Fs3%2Faws4_request&\
+                 X-Amz-Date=20180608T201533Z&X-Amz-Expires={expires}&X-Amz-Signature=0"
+            )
+        };
+        check("list-type=2", 0, None);
+        check(&signed("60"), 60, None);
+        check(&signed("60"), 61, Some(ErrorCode::AccessDenied));
+        for expires in ["", "x", "604801"] {
+            check(&signed(expires), 0, Some(ErrorCode::AuthorizationQueryParametersError));
+        }
+        check("X-Amz-Algorithm=AWS4-HMAC-SHA256", 0, Some(ErrorCode::AuthorizationQueryParametersError));
+        let second = format!("AWSAccessKeyId=k&Signature=s&Expires={}", DATE + 60);
+        check(&second, 60, None);
+        check(&second, 61, Some(ErrorCode::AccessDenied));
+        check("AWSAccessKeyId=k&Signature=s", 0, Some(ErrorCode::AccessDenied));
+    }
+
+    #[test]
+    fn headers_must_have_the_form_of_a_signature() {
+        let signed = "AWS4-HMAC-SHA256 Credential=a/b/20180608/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+        for value in [signed, "AWS key:signature"] {
+            check_header(value).unwrap();
+        }
+        assert_eq!(scope("a/b/20180608/us-east-1/s3/aws4_request"), Some(("us-east-1", "s3")));
+        for value in ["AWS4-HMAC-SHA256 Credential=a/b", "AWS4-HMAC-SHA256 x", "Bearer x"] {
+            assert!(check_header(value).is_err(), "{value}");
+        }
+    }
+}

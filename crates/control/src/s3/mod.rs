@@ -1,0 +1,37 @@
+//! S3, as far as boto3, s3transfer, s3fs, SageMaker's SDKs and the AWS CLI use it. Objects are plain files, which lie where their keys say.
+mod address;
+mod aws_chunked;
+mod checksums;
+mod conditions;
+mod error;
+mod folders;
+mod form_data;
+mod http;
+mod keys;
+mod listing;
+mod multipart;
+mod names;
+mod record;
+mod signature;
+mod staging;
+mod store;
+mod times;
+mod walk;
+mod xml;
+
+#[cfg(test)]
+mod tests;
+
+pub use aws_chunked::AwsChunked;
+pub use checksums::{Algorithm, Checksum, ChecksumType, Digests};
+pub use error::{ErrorCode, Result, S3Error};
+pub use folders::Moved;
+pub use form_data::{FormData, Piece};
+pub use http::{S3Site, Settings, router};
+pub use listing::{ListRequest, Listing, MAX_KEYS};
+pub use multipart::{ListedPart, ListedParts, MAX_PARTS, Part, Upload};
+pub use record::{Description, Record};
+pub use signature::SignedRequest;
+pub use staging::{Staged, Staging};
+pub use store::{Bucket, Object, OpenError, Store, WriteCondition};
+pub use xml::Element;

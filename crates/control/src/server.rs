@@ -1,0 +1,170 @@
+//! All services on one port.
+
+mod entry;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use kokanee_http::{
+    BindError, Bounds, Ended, MemoryBudget, Metrics, Patience, Route, ServeError, Server, Shell, Site,
+};
+use serde_json::json;
+use thiserror::Error;
+use tokio::sync::watch;
+
+use self::entry::Entry;
+use crate::api::{Control, Objects};
+use crate::s3;
+use crate::store::{Store, StoreError};
+use crate::wire::Guard;
+
+/// Port where none is asked for. It is SAGE on the keys of a telephone; no registered service, no mock of AWS (4566, 5000) and no
+/// port that systems give to outgoing connections (32768 and above) is there.
+pub const DEFAULT_PORT: u16 = 7243;
+/// Memory for all bodies together: 64 uploads of a buffer each find room beside calls.
+const MEMORY_BYTES: usize = 128 << 20;
+/// Folder of S3 in the data folder.
+const S3_FOLDER: &str = "s3";
+
+/// What a local SageMaker is started with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Address to listen on.
+    pub host: IpAddr,
+    /// Port; 0 for any free one.
+    pub port: u16,
+    /// Folder of everything that is kept.
+    pub data: PathBuf,
+    /// The account that all is of: 12 digits.
+    pub account: String,
+    /// The region of requests that name none.
+    pub region: String,
+    /// Names of this machine, beside localhost, that requests may be for.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// Why a server does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The address is taken.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The objects cannot be used.
+    #[error(transparent)]
+    Objects(#[from] s3::OpenError),
+}
+
+/// A server that listens, and does not serve yet.
+pub struct LocalServer {
+    server: Server,
+    settings: Settings,
+    control: Arc<Control>,
+    s3: Arc<s3::Store>,
+    runtime: Option<Router>,
+}
+
+impl LocalServer {
+    /// Listens, and opens the data folder.
+    ///
+    /// # Errors
+    /// If the address is taken, or the folder in use.
+    pub async fn bind(settings: Settings) -> Result<Self, StartError> {
+        let server = Server::bind(settings.host, settings.port).await?;
+        let store = Arc::new(Store::open(&settings.data)?);
+        let s3 = Arc::new(s3::Store::open(&settings.data.join(S3_FOLDER))?);
+        let objects = Arc::clone(&s3) as Arc<dyn Objects>;
+        let control = Arc::new(Control::new(store, objects, settings.account.clone()));
+        Ok(Self { server, settings, control, s3, runtime: None })
+    }
+
+    /// Answers requests to endpoints with this router.
+    #[must_use]
+    pub fn with_runtime(mut self, runtime: Router) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// What a runner works with.
+    pub fn control(&self) -> &Arc<Control> {
+        &self.control
+    }
+
+    /// The objects.
+    pub fn s3(&self) -> &Arc<s3::Store> {
+        &self.s3
+    }
+
+    /// Serves until `work` ends, then finishes what it has begun. Where `stop` counts 2, that is ended at once.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub async fn run<E>(
+        self,
+        work: impl Future<Output = Result<(), E>>,
+        stop: watch::Receiver<u32>,
+    ) -> Result<Ended, E> {
+        let Self { server, settings, control, s3, runtime } = self;
+        let memory = MemoryBudget::new(MEMORY_BYTES);
+        let metrics = Arc::new(Metrics::new("a request to an endpoint"));
+        let patience = Patience::default();
+        let of_s3 = s3::Settings { account: settings.account, region: settings.region.clone(), patience };
+        let entry = Entry {
+            guard: Guard::new(server.address(), settings.allowed_hosts),
+            control,
+            region: settings.region,
+            s3: s3::router(s3, of_s3, Arc::clone(&memory)),
+            runtime,
+            memory,
+            metrics: Arc::clone(&metrics),
+            patience,
+        };
+        let shell = Shell {
+            router: entry.router(),
+            site: Arc::new(LocalSite),
+            metrics,
+            bounds: Bounds { patience, ..Bounds::default() },
+        };
+        server.run(shell, work, stop).await
+    }
+}
+
+impl Objects for s3::Store {
+    fn has_any(&self, bucket: &str, prefix: &str) -> Result<bool, String> {
+        let request = s3::ListRequest { prefix: prefix.to_owned(), limit: 1, ..s3::ListRequest::default() };
+        let page = self.list(bucket, &request).map_err(|error| error.to_string())?;
+        Ok(!page.objects.is_empty())
+    }
+}
+
+/// The server as its log sees it.
+struct LocalSite;
+
+impl Site for LocalSite {
+    fn route(&self, path: &str) -> Route {
+        if path == "/" {
+            Route::plain("api")
+        } else if path.starts_with("/_kokanee/") {
+            Route { is_quiet: true, ..Route::plain("own") }
+        } else if path.starts_with("/endpoints/") {
+            Route { is_timed: true, ..Route::plain("endpoint") }
+        } else {
+            Route::plain("s3")
+        }
+    }
+
+    /// Which protocol the client speaks is not known here; all of them look at the status.
+    fn envelope(&self, error: &ServeError) -> (&'static str, String) {
+        let name = if error.code.status() == 503 { "ServiceUnavailable" } else { "InternalFailure" };
+        ("application/json", json!({"__type": name, "message": error.message}).to_string())
+    }
+}

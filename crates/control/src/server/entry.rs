@@ -1,0 +1,172 @@
+//! A request's way to the part of the server that it is for.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use kokanee_http::{Code, Incoming, MemoryBudget, Metrics, Patience, ServeError, metrics};
+use serde_json::json;
+use tower_service::Service as _;
+
+use crate::api::{Caller, Control};
+use crate::wire::{
+    ApiError, Call, Guard, Place, Protocol, Scope, escaped, place, refuse_in_cbor, request_id,
+};
+
+/// The largest body of a call; AWS refuses larger ones too.
+const MAX_CALL_BYTES: usize = 4 << 20;
+
+/// What all requests go through.
+pub(super) struct Entry {
+    pub(super) guard: Guard,
+    pub(super) control: Arc<Control>,
+    pub(super) region: String,
+    pub(super) s3: Router,
+    pub(super) runtime: Option<Router>,
+    pub(super) memory: Arc<MemoryBudget>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) patience: Patience,
+}
+
+impl Entry {
+    pub(super) fn router(self) -> Router {
+        Router::new().fallback(enter).with_state(Arc::new(self))
+    }
+}
+
+async fn enter(State(entry): State<Arc<Entry>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let place = place(&head);
+    if let Err(reason) = entry.guard.check(&head) {
+        tracing::warn!(reason, "a request was refused");
+        return refuse(place, &ApiError::new("AccessDeniedException", reason).status(403));
+    }
+    match place {
+        Place::S3 => forward(&entry.s3, head, body).await,
+        Place::Own => own(&entry, &head),
+        Place::Runtime => match &entry.runtime {
+            Some(runtime) => forward(runtime, head, body).await,
+            None => refuse(place, &ApiError::validation("There are no endpoints in this server.")),
+        },
+        Place::Cbor => refuse(
+            place,
+            &ApiError::new(
+                "UnknownOperationException",
+                "CBOR is not spoken here: use a client that speaks JSON",
+            ),
+        ),
+        Place::Json | Place::Query => call(&entry, place, &head, body).await,
+    }
+}
+
+async fn forward(router: &Router, head: Parts, body: Body) -> Response {
+    let Ok(response) = router.clone().call(Request::from_parts(head, body)).await;
+    response
+}
+
+async fn call(entry: &Arc<Entry>, place: Place, head: &Parts, body: Body) -> Response {
+    let request_id = request_id();
+    let share = entry.memory.share();
+    let body = match Incoming::new(body, entry.patience).whole(MAX_CALL_BYTES, share).await {
+        Ok(body) => body,
+        Err(error) => return refuse(place, &body_refused(&error)),
+    };
+    // What is parsed of the body lives no longer than its share.
+    let (body, _share) = (body.bytes.into_vec(), body.share);
+    let scope = Scope::of(head);
+    let read = match place {
+        Place::Json => Call::from_json(head, &body),
+        _ => {
+            let query = head.uri.query().unwrap_or_default().as_bytes();
+            Call::from_form(scope.service.as_deref(), if body.is_empty() { query } else { &body })
+        }
+    };
+    let call = match read {
+        Ok(call) => call,
+        Err((protocol, error)) => return protocol.refuse(None, &error, &request_id),
+    };
+    let caller = Caller { region: scope.region.unwrap_or_else(|| entry.region.clone()) };
+    let control = Arc::clone(&entry.control);
+    let (service, protocol, operation) = (call.service, call.protocol, call.operation.clone());
+    let answered = tokio::task::spawn_blocking(move || {
+        let output = control.answer(&call, &caller);
+        (call, output)
+    });
+    let (response, code) = match answered.await {
+        Ok((call, Ok(output))) => (call.answer(&output, &request_id), None),
+        Ok((_, Err(error))) => (protocol.refuse(service, &error, &request_id), Some(error.code)),
+        // The panic hook has told why.
+        Err(_) => {
+            let error = ApiError::internal("a bug in Kokanee; please report it");
+            (protocol.refuse(service, &error, &request_id), Some(error.code))
+        }
+    };
+    tracing::debug!(operation, code, request_id, "call");
+    response
+}
+
+fn body_refused(error: &ServeError) -> ApiError {
+    match error.code {
+        Code::PayloadTooLarge => {
+            let message = format!("the request has more than {MAX_CALL_BYTES} bytes");
+            ApiError::new("RequestEntityTooLargeException", message).status(413)
+        }
+        code => {
+            let name = if code.status() < 500 && code.status() != 429 {
+                "RequestAborted"
+            } else {
+                "ThrottlingException"
+            };
+            ApiError::new(name, error.message.clone()).status(code.status())
+        }
+    }
+}
+
+/// An error before anything else of a request is known, as the part of the server says it that the request is for.
+fn refuse(place: Place, error: &ApiError) -> Response {
+    let request_id = request_id();
+    match place {
+        Place::Json => Protocol::Json11.refuse(None, error, &request_id),
+        Place::Query => Protocol::Query.refuse(None, error, &request_id),
+        Place::Cbor => refuse_in_cbor(error, &request_id),
+        Place::Runtime | Place::Own => {
+            let body = json!({"Message": error.message}).to_string();
+            respond(error.status, "application/json", body, &error.code, &request_id)
+        }
+        Place::S3 => {
+            let body = format!(
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>AccessDenied</Code><Message>{}</Message><RequestId>\
+                 {request_id}</RequestId></Error>",
+                escaped(&error.message)
+            );
+            respond(error.status, "application/xml", body, &error.code, &request_id)
+        }
+    }
+}
+
+fn respond(status: u16, content_type: &str, body: String, code: &str, request_id: &str) -> Response {
+    Response::builder()
+        .status(status)
+        .header(header::CONTENT_TYPE, content_type)
+        .header("x-amzn-errortype", code)
+        .header("x-amzn-requestid", request_id)
+        .body(Body::from(body))
+        .expect("the parts of the head are valid")
+}
+
+/// The server's own pages.
+fn own(entry: &Entry, head: &Parts) -> Response {
+    let (status, content_type, body) = match head.uri.path() {
+        "/_kokanee/health" => (StatusCode::OK, "application/json", json!({"status": "ok"}).to_string()),
+        "/_kokanee/metrics" => (StatusCode::OK, metrics::CONTENT_TYPE, entry.metrics.render()),
+        _ => {
+            let message = "there are /_kokanee/health and /_kokanee/metrics";
+            (StatusCode::NOT_FOUND, "application/json", json!({"Message": message}).to_string())
+        }
+    };
+    (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
+}

@@ -1,0 +1,150 @@
+//! What is known, in SQLite: one file that `sqlite3` opens.
+//!
+//! One connection writes, others read (write-ahead log). A transaction that was committed is on the disk
+//! (`synchronous = FULL`), so that nothing that was acknowledged is lost by a crash of the server or of the machine.
+
+mod migrations;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use kokanee_formats::{FolderLock, LockError};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use thiserror::Error;
+
+/// The name of the file in the data folder.
+const FILE: &str = "kokanee.db";
+/// Readers that are kept open for the next call.
+const MOST_IDLE_READERS: usize = 8;
+/// How long a connection waits for another; ours do not hold locks for long.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// The database of a data folder, which no other server uses meanwhile.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    writer: Mutex<Connection>,
+    readers: Mutex<Vec<Connection>>,
+    lock: FolderLock,
+}
+
+/// The database cannot be used.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// Another server uses the folder, or it cannot be written into.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A later release wrote it.
+    #[error(
+        "{} is of a later release of Kokanee (its schema has version {found}, this release knows {known}): use that release, or \
+         another --data folder", path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Version of its schema.
+        found: u32,
+        /// The latest that is known.
+        known: u32,
+    },
+    /// SQLite refuses.
+    #[error("{}: {source}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: rusqlite::Error,
+    },
+    /// A statement failed: the disk is full or broken, or the file was changed by others.
+    #[error("the database failed: {0}")]
+    Statement(#[from] rusqlite::Error),
+    /// A row holds what this release does not understand.
+    #[error("the database holds an unreadable {what}: {source}")]
+    Content {
+        /// The column.
+        what: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+impl Store {
+    /// Opens the database of a data folder; both are made where they are missing, and brought up to date.
+    ///
+    /// # Errors
+    /// If another server uses the folder, if it cannot be written, or if a later release wrote it.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let lock = FolderLock::acquire(folder)?;
+        let path = folder.join(FILE);
+        let open = |source| StoreError::Open { path: path.clone(), source };
+        let mut writer = Connection::open(&path).map_err(open)?;
+        writer.busy_timeout(BUSY).map_err(open)?;
+        writer.pragma_update(None, "journal_mode", "WAL").map_err(open)?;
+        writer.pragma_update(None, "synchronous", "FULL").map_err(open)?;
+        writer.pragma_update(None, "foreign_keys", true).map_err(open)?;
+        let (found, known) = migrations::run(&mut writer).map_err(open)?;
+        if found > known {
+            return Err(StoreError::Newer { path, found, known });
+        }
+        Ok(Self { path, writer: Mutex::new(writer), readers: Mutex::default(), lock })
+    }
+
+    /// The data folder.
+    pub fn folder(&self) -> &Path {
+        self.lock.folder()
+    }
+
+    /// Runs a transaction that writes. It is on the disk when this returns, or undone where `work` fails.
+    pub(crate) fn write<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut writer = locked(&self.writer);
+        let transaction =
+            writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
+        let value = work(&transaction)?;
+        transaction.commit().map_err(StoreError::from)?;
+        Ok(value)
+    }
+
+    /// Runs queries on one state of the database.
+    pub(crate) fn read<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let idle = locked(&self.readers).pop();
+        let mut reader = idle.map_or_else(|| self.reader(), Ok)?;
+        let transaction = reader.transaction().map_err(StoreError::from)?;
+        let value = work(&transaction);
+        drop(transaction);
+        let mut readers = locked(&self.readers);
+        if readers.len() < MOST_IDLE_READERS {
+            readers.push(reader);
+        }
+        value
+    }
+
+    fn reader(&self) -> Result<Connection, StoreError> {
+        let reader = Connection::open_with_flags(
+            &self.path,
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        reader.busy_timeout(BUSY)?;
+        Ok(reader)
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Whatever panicked while it held the lock left no transaction behind: dropped, it is undone.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

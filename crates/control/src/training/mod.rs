@@ -1,0 +1,16 @@
+//! Training jobs: what is known of them, and what happens to them.
+//!
+//! [`TrainingJobs`] is where the API and a runner meet: the API creates and stops jobs, the runner takes those that wait
+//! ([`TrainingJobs::next_waiting`]), tells how they get on ([`TrainingJobs::enter`], [`TrainingJobs::measured`]) and how they end
+//! ([`TrainingJobs::finish`]). [`TrainingState`] knows which of that is possible when, and the times.
+
+mod jobs;
+mod list;
+mod state;
+
+pub use jobs::{JobError, JobId, NewTrainingJob, TrainingJob, TrainingJobs};
+pub use list::{ListQuery, Listed, Page, SortBy};
+pub use state::{FinalMetric, Outcome, Refused, Secondary, Status, TrainingState, Transition};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,384 @@
+//! The life of a training job: statuses, their times, and what comes of it.
+//!
+//! `InProgress` goes to `Completed`, `Failed`, or by `Stopping` to `Stopped`; secondary statuses say more. Source: the guide's
+//! `DescribeTrainingJob`. Times are milliseconds since 1970.
+
+use kokanee_contract::container::failure::failure_reason;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+/// `FinalMetricDataList` holds no more.
+const MOST_FINAL_METRICS: usize = 40;
+
+/// `TrainingJobStatus`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    /// Waits or runs.
+    InProgress,
+    /// Done, with a model.
+    Completed,
+    /// Ended by an error.
+    Failed,
+    /// Told to stop.
+    Stopping,
+    /// Stopped before its end.
+    Stopped,
+}
+
+impl Status {
+    /// Its spelling.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InProgress => "InProgress",
+            Self::Completed => "Completed",
+            Self::Failed => "Failed",
+            Self::Stopping => "Stopping",
+            Self::Stopped => "Stopped",
+        }
+    }
+
+    /// Whether nothing changes any more.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Stopped)
+    }
+}
+
+/// `SecondaryStatus`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Secondary {
+    /// Waits for its turn, or is being prepared.
+    Starting,
+    /// Gets its data.
+    Downloading,
+    /// Its program runs.
+    Training,
+    /// Its model is being put into S3.
+    Uploading,
+    /// Its program died with the machine, and waits to go on.
+    Interrupted,
+    /// It goes on from its checkpoint.
+    Restarting,
+    /// Told to stop.
+    Stopping,
+    /// Stopped.
+    Stopped,
+    /// Stopped, since its time was over.
+    MaxRuntimeExceeded,
+    /// Done.
+    Completed,
+    /// Ended by an error.
+    Failed,
+}
+
+impl Secondary {
+    /// Its spelling.
+    pub const fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// What SageMaker says with it.
+    pub const fn message(self) -> &'static str {
+        self.row().1
+    }
+
+    const fn row(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Starting => ("Starting", "Preparing the instances for training"),
+            Self::Downloading => ("Downloading", "Downloading input data"),
+            Self::Training => ("Training", "Training image download completed. Training in progress."),
+            Self::Uploading => ("Uploading", "Uploading generated training model"),
+            Self::Interrupted => ("Interrupted", "Training job interrupted"),
+            Self::Restarting => ("Restarting", "Restarting the training job from its checkpoint"),
+            Self::Stopping => ("Stopping", "Stopping the training job"),
+            Self::Stopped => ("Stopped", "Training job stopped"),
+            Self::MaxRuntimeExceeded => {
+                ("MaxRuntimeExceeded", "Resource released due to max runtime exceeded")
+            }
+            Self::Completed => ("Completed", "Training job completed"),
+            Self::Failed => ("Failed", "Training job failed"),
+        }
+    }
+
+    /// Whether only the end of a job has it.
+    const fn is_final(self) -> bool {
+        matches!(self, Self::Stopped | Self::MaxRuntimeExceeded | Self::Completed | Self::Failed)
+    }
+}
+
+/// An entry of `SecondaryStatusTransitions`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transition {
+    /// The status.
+    pub status: Secondary,
+    /// When it began.
+    pub start_ms: i64,
+    /// When it ended; none for that of now.
+    pub end_ms: Option<i64>,
+    /// What is to be said about it.
+    pub message: String,
+}
+
+/// An entry of `FinalMetricDataList`: the last value of a metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FinalMetric {
+    /// The metric's name.
+    pub name: String,
+    /// Its value; finite.
+    pub value: f64,
+    /// When it was logged.
+    pub at_ms: i64,
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done; its model is at this address.
+    Completed {
+        /// `s3://…/output/model.tar.gz`.
+        artefacts: String,
+    },
+    /// It ended by an error.
+    Failed {
+        /// `ClientError: …`; only its first 1024 characters are kept.
+        reason: String,
+    },
+    /// It stopped because it was told to.
+    Stopped {
+        /// What it left as a model.
+        artefacts: Option<String>,
+    },
+    /// It was stopped because its time was over.
+    MaxRuntimeExceeded {
+        /// What it left as a model.
+        artefacts: Option<String>,
+    },
+}
+
+/// Something that cannot happen to a job any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("The request was rejected because the training job is in status {}.", .0.as_str())]
+pub struct Refused(pub Status);
+
+/// Everything about a job that changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainingState {
+    /// The status.
+    pub status: Status,
+    /// What it is doing.
+    pub secondary: Secondary,
+    /// When it was created.
+    pub created_ms: i64,
+    /// When anything of this changed last.
+    pub modified_ms: i64,
+    /// When it got its machine.
+    pub started_ms: Option<i64>,
+    /// When it ended.
+    pub ended_ms: Option<i64>,
+    /// What it did, in order.
+    pub transitions: Vec<Transition>,
+    /// Why it failed.
+    pub failure_reason: Option<String>,
+    /// Where its model is.
+    pub artefacts: Option<String>,
+    /// The last value of each metric.
+    pub metrics: Vec<FinalMetric>,
+}
+
+impl TrainingState {
+    /// A job that was created now.
+    pub fn new(now_ms: i64) -> Self {
+        let mut state = Self {
+            status: Status::InProgress,
+            secondary: Secondary::Starting,
+            created_ms: now_ms,
+            modified_ms: now_ms,
+            started_ms: None,
+            ended_ms: None,
+            transitions: Vec::new(),
+            failure_reason: None,
+            artefacts: None,
+            metrics: Vec::new(),
+        };
+        state.push(Secondary::Starting, None, now_ms);
+        state
+    }
+
+    /// The job does something else now, or says something else about it.
+    ///
+    /// # Errors
+    /// If it has ended.
+    ///
+    /// # Panics
+    /// If `secondary` is one of the end, which is [`finish`](Self::finish)'s.
+    pub fn enter(&mut self, secondary: Secondary, message: Option<&str>, now_ms: i64) -> Result<(), Refused> {
+        assert!(!secondary.is_final(), "a job ends by `finish`");
+        self.check_open()?;
+        let now_ms = self.touch(now_ms);
+        if secondary != Secondary::Starting {
+            self.started_ms.get_or_insert(now_ms);
+        }
+        self.push(secondary, message, now_ms);
+        Ok(())
+    }
+
+    /// The job is told to stop. A second time changes nothing.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn stop(&mut self, now_ms: i64) -> Result<(), Refused> {
+        self.check_open()?;
+        if self.status != Status::Stopping {
+            let now_ms = self.touch(now_ms);
+            self.status = Status::Stopping;
+            self.push(Secondary::Stopping, None, now_ms);
+        }
+        Ok(())
+    }
+
+    /// The job ends.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn finish(&mut self, outcome: Outcome, now_ms: i64) -> Result<(), Refused> {
+        self.check_open()?;
+        let now_ms = self.touch(now_ms);
+        let (status, secondary) = match outcome {
+            Outcome::Completed { artefacts } => {
+                self.artefacts = Some(artefacts);
+                (Status::Completed, Secondary::Completed)
+            }
+            Outcome::Failed { reason } => {
+                self.failure_reason = Some(failure_reason(&reason).to_owned());
+                (Status::Failed, Secondary::Failed)
+            }
+            Outcome::Stopped { artefacts } => {
+                self.artefacts = artefacts;
+                (Status::Stopped, Secondary::Stopped)
+            }
+            Outcome::MaxRuntimeExceeded { artefacts } => {
+                self.artefacts = artefacts;
+                (Status::Stopped, Secondary::MaxRuntimeExceeded)
+            }
+        };
+        self.status = status;
+        // SDK v2 reads TrainingStartTime of every job that has ended.
+        self.started_ms.get_or_insert(now_ms);
+        self.ended_ms = Some(now_ms);
+        self.push(secondary, None, now_ms);
+        if let Some(last) = self.transitions.last_mut() {
+            last.end_ms = Some(now_ms);
+        }
+        Ok(())
+    }
+
+    /// Metrics were logged; those that are not finite say nothing.
+    ///
+    /// # Errors
+    /// If the job has ended.
+    pub fn measured(
+        &mut self,
+        metrics: impl IntoIterator<Item = FinalMetric>,
+        now_ms: i64,
+    ) -> Result<(), Refused> {
+        self.check_open()?;
+        self.touch(now_ms);
+        for metric in metrics.into_iter().filter(|metric| metric.value.is_finite()) {
+            if let Some(known) = self.metrics.iter_mut().find(|known| known.name == metric.name) {
+                *known = metric;
+            } else if self.metrics.len() < MOST_FINAL_METRICS {
+                self.metrics.push(metric);
+            }
+        }
+        Ok(())
+    }
+
+    /// Seconds between start and end, begun ones whole; none before the end.
+    pub fn training_seconds(&self) -> Option<i64> {
+        Some((self.ended_ms? - self.started_ms? + 999) / 1000)
+    }
+
+    /// Adds to an answer of `DescribeTrainingJob` what this knows.
+    pub fn describe(&self, answer: &mut Map<String, Value>) {
+        let transitions: Vec<Value> = self.transitions.iter().map(Transition::describe).collect();
+        let mut set = |name: &str, value: Value| answer.insert(name.to_owned(), value);
+        set("TrainingJobStatus", json!(self.status.as_str()));
+        set("SecondaryStatus", json!(self.secondary.as_str()));
+        set("CreationTime", seconds(self.created_ms));
+        set("LastModifiedTime", seconds(self.modified_ms));
+        set("SecondaryStatusTransitions", json!(transitions));
+        // Clients read it whatever the status is.
+        set("ModelArtifacts", json!({"S3ModelArtifacts": self.artefacts.as_deref().unwrap_or_default()}));
+        if let Some(started_ms) = self.started_ms {
+            set("TrainingStartTime", seconds(started_ms));
+        }
+        if let Some(ended_ms) = self.ended_ms {
+            set("TrainingEndTime", seconds(ended_ms));
+        }
+        if let Some(time) = self.training_seconds() {
+            set("TrainingTimeInSeconds", json!(time));
+            set("BillableTimeInSeconds", json!(time));
+        }
+        if let Some(reason) = &self.failure_reason {
+            set("FailureReason", json!(reason));
+        }
+        if !self.metrics.is_empty() {
+            let metrics: Vec<Value> = self.metrics.iter().map(FinalMetric::describe).collect();
+            set("FinalMetricDataList", json!(metrics));
+        }
+    }
+
+    fn check_open(&self) -> Result<(), Refused> {
+        if self.status.is_final() { Err(Refused(self.status)) } else { Ok(()) }
+    }
+
+    /// Notes a change; the clock may have been set back.
+    fn touch(&mut self, now_ms: i64) -> i64 {
+        self.modified_ms = self.modified_ms.max(now_ms);
+        self.modified_ms
+    }
+
+    fn push(&mut self, secondary: Secondary, message: Option<&str>, now_ms: i64) {
+        self.secondary = secondary;
+        let message = message.unwrap_or_else(|| secondary.message()).to_owned();
+        match self.transitions.last_mut() {
+            Some(last) if last.status == secondary => last.message = message,
+            last => {
+                if let Some(last) = last {
+                    last.end_ms = Some(now_ms);
+                }
+                self.transitions.push(Transition {
+                    status: secondary,
+                    start_ms: now_ms,
+                    end_ms: None,
+                    message,
+                });
+            }
+        }
+    }
+}
+
+impl Transition {
+    fn describe(&self) -> Value {
+        let mut entry = json!({
+            "Status": self.status.as_str(),
+            "StartTime": seconds(self.start_ms),
+            "StatusMessage": self.message,
+        });
+        if let Some(end_ms) = self.end_ms {
+            entry["EndTime"] = seconds(end_ms);
+        }
+        entry
+    }
+}
+
+impl FinalMetric {
+    fn describe(&self) -> Value {
+        json!({"MetricName": self.name, "Value": self.value, "Timestamp": seconds(self.at_ms)})
+    }
+}
+
+/// As AWS writes times in JSON.
+pub(crate) fn seconds(ms: i64) -> Value {
+    json!(ms as f64 / 1000.0)
+}

@@ -1,0 +1,64 @@
+//! Which part of the server a request is for.
+
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
+
+use super::scope::Scope;
+
+/// Paths below are the server's own; no bucket can have such a name.
+const OWN_PATH: &str = "/_kokanee/";
+
+/// A part of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// An operation in JSON.
+    Json,
+    /// An operation as a form.
+    Query,
+    /// An operation in CBOR, which is not spoken.
+    Cbor,
+    /// SageMaker Runtime.
+    Runtime,
+    /// The server's own pages.
+    Own,
+    /// S3.
+    S3,
+}
+
+/// The part of the server that a request is for, told by its head.
+pub fn place(head: &Parts) -> Place {
+    let is_post = head.method == Method::POST;
+    let path = head.uri.path();
+    if path.starts_with(OWN_PATH) {
+        Place::Own
+    } else if head.headers.contains_key("x-amz-target") && is_post {
+        Place::Json
+    } else if head.headers.contains_key("smithy-protocol") && path.starts_with("/service/") {
+        Place::Cbor
+    } else if is_post && is_invocation(path) && Scope::of(head).service.as_deref() != Some("s3") {
+        Place::Runtime
+    } else if path == "/" && (is_post && is_form(&head.headers) || has_action(head)) {
+        Place::Query
+    } else {
+        Place::S3
+    }
+}
+
+/// `/endpoints/NAME/invocations`, and its relatives with streams and queues.
+fn is_invocation(path: &str) -> bool {
+    let mut parts = path.strip_prefix("/endpoints/").unwrap_or_default().split('/');
+    parts.next().is_some_and(|name| !name.is_empty())
+        && matches!(parts.next(), Some("invocations" | "async-invocations" | "invocations-response-stream"))
+        && parts.next().is_none()
+}
+
+/// Whether a call stands in the address, as those do that are signed for others to send (`GET /?Action=GetCallerIdentity&…`).
+fn has_action(head: &Parts) -> bool {
+    head.uri.query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("Action=")))
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type
+        .is_some_and(|text| text.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"))
+}

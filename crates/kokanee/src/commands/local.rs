@@ -1,0 +1,312 @@
+//! `kokanee local`: a SageMaker, with the services around it, on this machine.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::{Args, Subcommand, ValueEnum};
+use kokanee_control::environment::{Environment, Shell, url};
+use kokanee_control::server::{DEFAULT_PORT, LocalServer, Settings};
+use kokanee_http::Ended;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::serve::ready_file::ReadyFile;
+use super::serve::{LogForm, signals, start_log};
+use crate::output_file::print;
+
+/// The account that everything belongs to; no real one has this number.
+const ACCOUNT: &str = "000000000000";
+/// The region where neither the command line nor the environment names one.
+const REGION: &str = "us-east-1";
+/// The file in the data folder that says where the server listens.
+const READY_FILE: &str = "server.json";
+/// Threads for connections; what waits for the disk has others.
+const CONNECTION_THREADS: usize = 2;
+/// How long calls that wait for the disk are waited for at the end, so that the database is closed and not only left.
+const CLOSING: Duration = Duration::from_secs(5);
+/// How long a server that should be there may take to accept a connection.
+const REACH: Duration = Duration::from_secs(1);
+
+const EXAMPLES: &str = "\
+Examples:
+  kokanee local
+  eval \"$(kokanee local env)\"
+      in another terminal: boto3, SageMaker's SDKs and the AWS CLI talk to it now
+  kokanee local env --shell fish | source
+  kokanee local run -- python notebook.py
+      a server and its environment for one command
+  kokanee local --data sagemaker --port 0
+      with its own data folder, on any free port
+
+It listens on this machine only, and signatures are not checked: any credentials will do. Ctrl-C ends it.";
+
+/// Options of `kokanee local`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = false)]
+pub(crate) struct LocalArgs {
+    #[command(subcommand)]
+    command: Option<LocalCommand>,
+    /// Folder of everything that is kept [default: kokanee in the folder of your data, such as ~/.local/share]
+    #[arg(long, value_name = "FOLDER", global = true)]
+    data: Option<PathBuf>,
+    /// Port to listen on; 0 for any free one [default: 7243; any free one with `run`]
+    #[arg(long, value_name = "N", global = true)]
+    port: Option<u16>,
+    /// Address of this machine to listen on: 127.0.0.1, ::1
+    #[arg(long, value_name = "ADDRESS", global = true, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    host: IpAddr,
+    /// Region of clients that name none [default: AWS_REGION, AWS_DEFAULT_REGION, else us-east-1]
+    #[arg(long, value_name = "NAME", global = true, value_parser = region)]
+    region: Option<String>,
+    /// A name of this machine, beside localhost, that requests may be for; may be given several times
+    #[arg(long, value_name = "NAME", global = true)]
+    allow_host: Vec<String>,
+    /// Form of the log, on stderr
+    #[arg(long, value_enum, global = true, default_value_t = LogForm::Text)]
+    log: LogForm,
+}
+
+/// What can be done beside serving.
+#[derive(Debug, Subcommand)]
+enum LocalCommand {
+    /// Print the environment in which clients find the server that runs
+    Env {
+        /// How variables are set
+        #[arg(long, value_enum, default_value_t = ShellName::Bash)]
+        shell: ShellName,
+    },
+    /// Run one command in that environment, with a server of its own unless one runs
+    Run {
+        /// The command and its arguments
+        #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
+    },
+}
+
+/// A shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ShellName {
+    /// bash, zsh and their like
+    Bash,
+    /// fish
+    Fish,
+    /// PowerShell
+    Powershell,
+    /// Lines NAME="value" for a file .env
+    Dotenv,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the port or the data folder cannot be had, or no server runs that `env` could speak of.
+pub(crate) fn run(args: &LocalArgs) -> Result<()> {
+    let data = args.data()?;
+    match &args.command {
+        None => args.serve(&data),
+        Some(LocalCommand::Env { shell }) => {
+            let Some(address) = running(&data) else {
+                bail!(
+                    "no local SageMaker runs on {}: start one with `kokanee local`, or name its --data folder",
+                    data.display()
+                );
+            };
+            let shell = match shell {
+                ShellName::Bash => Shell::Posix,
+                ShellName::Fish => Shell::Fish,
+                ShellName::Powershell => Shell::PowerShell,
+                ShellName::Dotenv => Shell::Dotenv,
+            };
+            print(&args.environment(address, &data).lines(shell))
+        }
+        Some(LocalCommand::Run { command }) => args.run_command(&data, command),
+    }
+}
+
+impl LocalArgs {
+    fn serve(&self, data: &Path) -> Result<()> {
+        start_log(self.log)?;
+        let runtime = runtime()?;
+        let ended = runtime.block_on(async {
+            let stop = signals()?;
+            let server = self.bind(data, self.port.unwrap_or(DEFAULT_PORT)).await?;
+            let ready = self.announce(&server, data)?;
+            let address = url(server.address());
+            print(&format!(
+                "Local SageMaker on {address}, data in {}\n\nIn the terminal of your clients:\n  eval \"$({})\"\n",
+                data.display(),
+                self.env_command(data)
+            ))?;
+            let mut told = stop.clone();
+            let work = async move {
+                told.wait_for(|&count| count > 0).await.map(drop).context("the signals are gone")
+            };
+            let ended = server.run(work, stop).await;
+            drop(ready);
+            ended
+        });
+        runtime.shutdown_timeout(CLOSING);
+        match ended? {
+            Ended::Drained => tracing::info!("ended"),
+            Ended::Abandoned(connections) | Ended::Forced(connections) => {
+                tracing::warn!(connections, "ended; not all requests were answered")
+            }
+        }
+        Ok(())
+    }
+
+    fn run_command(&self, data: &Path, command: &[OsString]) -> Result<()> {
+        let runtime = runtime()?;
+        let status = match running(data) {
+            Some(address) => runtime.block_on(child(command, &self.environment(address, data)))?,
+            None => runtime.block_on(async {
+                let server = self.bind(data, self.port.unwrap_or(0)).await?;
+                let environment = self.environment(server.address(), data);
+                let ready = self.announce(&server, data)?;
+                let mut status = None;
+                let work = async {
+                    status = Some(child(command, &environment).await?);
+                    anyhow::Ok(())
+                };
+                // What the command left open does not hold up the end.
+                let (stop, stopped) = watch::channel(2);
+                server.run(work, stopped).await?;
+                drop((ready, stop));
+                status.context("the command did not run")
+            })?,
+        };
+        runtime.shutdown_timeout(CLOSING);
+        if status.success() {
+            return Ok(());
+        }
+        std::process::exit(exit_code(status))
+    }
+
+    async fn bind(&self, data: &Path, port: u16) -> Result<LocalServer> {
+        ensure!(
+            self.host.is_loopback(),
+            "--host {}: only addresses of this machine itself are served, such as 127.0.0.1, since signatures are not checked",
+            self.host
+        );
+        let settings = Settings {
+            host: self.host,
+            port,
+            data: data.to_owned(),
+            account: ACCOUNT.to_owned(),
+            region: self.region(),
+            allowed_hosts: self.allow_host.clone(),
+        };
+        Ok(LocalServer::bind(settings).await?)
+    }
+
+    /// Writes what clients read, and where they find the server.
+    fn announce(&self, server: &LocalServer, data: &Path) -> Result<ReadyFile> {
+        self.environment(server.address(), data).write_files()?;
+        Ok(ReadyFile::write(&data.join(READY_FILE), server.address())?)
+    }
+
+    fn environment(&self, address: SocketAddr, data: &Path) -> Environment {
+        Environment::new(address, data, &self.region(), variable)
+    }
+
+    fn region(&self) -> String {
+        let of_environment = || ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(variable);
+        let named = self.region.clone().or_else(|| of_environment().filter(|name| region(name).is_ok()));
+        named.unwrap_or_else(|| REGION.to_owned())
+    }
+
+    /// The data folder, from the root: clients run elsewhere.
+    fn data(&self) -> Result<PathBuf> {
+        let folder = match &self.data {
+            Some(folder) => folder.clone(),
+            None => default_data().context("there is no home folder: name a --data folder")?,
+        };
+        std::path::absolute(&folder).with_context(|| format!("--data {} cannot be used", folder.display()))
+    }
+
+    fn env_command(&self, data: &Path) -> String {
+        let folder = data.display().to_string();
+        match &self.data {
+            None => "kokanee local env".to_owned(),
+            Some(_) => format!("kokanee local env --data '{}'", folder.replace('\'', r"'\''")),
+        }
+    }
+}
+
+fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONNECTION_THREADS)
+        .thread_name("kokanee-local")
+        .enable_all()
+        .build()
+        .context("the system refused to start threads")
+}
+
+/// Where the server of a data folder listens; none where none does.
+fn running(data: &Path) -> Option<SocketAddr> {
+    let text = fs::read_to_string(data.join(READY_FILE)).ok()?;
+    let content: serde_json::Value = serde_json::from_str(&text).ok()?;
+    let address: SocketAddr = content["address"].as_str()?.parse().ok()?;
+    // A server that was killed leaves its file behind.
+    TcpStream::connect_timeout(&address, REACH).ok().map(|_| address)
+}
+
+/// Runs a command to its end. Ctrl-C is the command's own affair: the terminal sends it the signal, too.
+async fn child(command: &[OsString], environment: &Environment) -> Result<ExitStatus> {
+    let (program, arguments) = command.split_first().context("no command is given")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let variables = environment.variables.iter().map(|(name, value)| (*name, value));
+    let spawned =
+        tokio::process::Command::new(program).args(arguments).envs(variables).kill_on_drop(true).spawn();
+    let mut child = match spawned {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            bail!("there is no program {}", program.display())
+        }
+        spawned => spawned.with_context(|| format!("{} cannot be started", program.display()))?,
+    };
+    loop {
+        tokio::select! {
+            status = child.wait() => return status.context("the command is lost"),
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => child.start_kill().context("the command cannot be ended")?,
+        }
+    }
+}
+
+/// As shells say how a command ended.
+fn exit_code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
+}
+
+fn default_data() -> Option<PathBuf> {
+    let home = || std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    let folder = if cfg!(target_os = "macos") {
+        home()?.join("Library/Application Support")
+    } else {
+        let named = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
+        named.filter(|folder| folder.is_absolute()).or_else(|| Some(home()?.join(".local/share")))?
+    };
+    Some(folder.join("kokanee"))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn region(text: &str) -> Result<String, String> {
+    let is_name = text.bytes().all(|byte| byte == b'-' || byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    if is_name && text.split('-').count() >= 3 && text.len() <= 40 {
+        Ok(text.to_owned())
+    } else {
+        Err("expected the name of a region such as us-east-1".to_owned())
+    }
+}

@@ -1,0 +1,20 @@
+//! SageMaker's clients against `kokanee local`.
+
+use std::path::Path;
+
+use crate::workplace::{Workplace, said};
+
+/// boto3 and SDK v2, which know of the server by their environment only.
+pub(crate) fn boto3_and_the_sdk_use_a_local_sagemaker(python: &str) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outside/python/local_boto3.py");
+    let script = script.to_str().expect("UTF-8");
+    let work = Workplace::new();
+    let line =
+        ["local", "run", "--data", "data", "--region", "us-west-2", "--", python, "-W", "ignore", script];
+    let mut command = work.command(&line);
+    // Whatever the user of this machine has set up for AWS plays no part.
+    command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+    command.env_remove("AWS_PROFILE");
+    let said = said(command).well();
+    assert!(said.stdout.contains("all as expected"), "{said:#?}");
+}
