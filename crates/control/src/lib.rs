@@ -7,6 +7,7 @@
 //! | [`api`] | the operations that are answered, one file for each resource |
 //! | [`operations`] | the table of operations: services, names, shapes of requests and answers, errors |
 //! | [`training`] | training jobs: their lives, and what a runner does with them |
+//! | [`runner`] | training jobs as processes of this machine |
 //! | [`store`] | what is known, in SQLite |
 //! | [`s3`] | buckets and objects, as plain files |
 //! | [`environment`] | what clients need in their environment |
@@ -16,6 +17,7 @@
 pub mod api;
 pub mod environment;
 pub mod operations;
+pub mod runner;
 pub mod s3;
 pub mod server;
 pub mod store;

@@ -35,7 +35,7 @@ impl Address {
 }
 
 /// The bucket in a host: `<bucket>.localhost`, `<bucket>.s3.<region>.amazonaws.com` and its older forms.
-pub(crate) fn bucket_of_host(host: &str) -> Option<&str> {
+pub fn bucket_of_host(host: &str) -> Option<&str> {
     let host = host
         .rsplit_once(':')
         .filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))

@@ -1,4 +1,16 @@
-//! S3, as far as boto3, s3transfer, s3fs, SageMaker's SDKs and the AWS CLI use it. Objects are plain files, which lie where their keys say.
+//! S3, as far as boto3, s3transfer, s3fs, SageMaker's SDKs and the AWS CLI use it.
+//!
+//! | item | promise |
+//! |---|---|
+//! | [`Store`] | buckets and objects in a folder, as plain files that lie where their keys say; no HTTP needed |
+//! | [`router`] | the protocol in front of a store, with bodies streamed and counted in a budget |
+//! | [`S3Site`] | what the shell of the server says, in S3's XML |
+//! | [`bucket_of_host`] | for whoever puts other services on the same port |
+//! | [`SignedRequest`] | signatures, for servers that are given keys |
+//!
+//! An object is acknowledged when it and its record are on the disk. The operations of [`Store`] wait for the disk: call them where that
+//! stops nobody. Readers of what clients send ([`AwsChunked`], [`Element`], [`FormData`]) are public for fuzzing.
+
 mod address;
 mod aws_chunked;
 mod checksums;
@@ -22,6 +34,7 @@ mod xml;
 #[cfg(test)]
 mod tests;
 
+pub use address::bucket_of_host;
 pub use aws_chunked::AwsChunked;
 pub use checksums::{Algorithm, Checksum, ChecksumType, Digests};
 pub use error::{ErrorCode, Result, S3Error};

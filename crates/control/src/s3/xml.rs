@@ -19,9 +19,12 @@ pub(crate) struct Document {
 }
 
 impl Document {
+    /// How every document begins.
+    pub(crate) const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+
     /// A document of S3's namespace, with what `fill` writes in it.
     pub(crate) fn write(root: &str, fill: impl FnOnce(&mut Self)) -> String {
-        let mut document = Self { text: String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n") };
+        let mut document = Self { text: Self::DECLARATION.to_owned() };
         let _ = write!(document.text, "<{root} xmlns=\"{NAMESPACE}\">");
         fill(&mut document);
         let _ = write!(document.text, "</{root}>");
@@ -30,7 +33,7 @@ impl Document {
 
     /// A document without a namespace, as errors are.
     pub(crate) fn plain(root: &str, fill: impl FnOnce(&mut Self)) -> String {
-        let mut document = Self { text: String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n") };
+        let mut document = Self { text: Self::DECLARATION.to_owned() };
         document.element(root, fill);
         document.text
     }

@@ -13,6 +13,7 @@ mod error;
 mod guard;
 mod json;
 mod place;
+mod protocols;
 mod query;
 mod request_id;
 mod scope;

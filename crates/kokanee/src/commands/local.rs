@@ -6,11 +6,13 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use kokanee_control::environment::{Environment, Shell, url};
+use kokanee_control::runner::Runner;
 use kokanee_control::server::{DEFAULT_PORT, LocalServer, Settings};
 use kokanee_http::Ended;
 use tokio::runtime::Runtime;
@@ -68,6 +70,9 @@ pub(crate) struct LocalArgs {
     /// A name of this machine, beside localhost, that requests may be for; may be given several times
     #[arg(long, value_name = "NAME", global = true)]
     allow_host: Vec<String>,
+    /// Jobs that run at a time; others wait in the order of their creation [default: as many as there are cores]
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    jobs: Option<u16>,
     /// Form of the log, on stderr
     #[arg(long, value_enum, global = true, default_value_t = LogForm::Text)]
     log: LogForm,
@@ -144,9 +149,11 @@ impl LocalArgs {
                 data.display(),
                 self.env_command(data)
             ))?;
-            let mut told = stop.clone();
+            let runner = self.runner(&server, data)?;
+            let told = stop.clone();
             let work = async move {
-                told.wait_for(|&count| count > 0).await.map(drop).context("the signals are gone")
+                runner.run(told).await;
+                anyhow::Ok(())
             };
             let ended = server.run(work, stop).await;
             drop(ready);
@@ -170,9 +177,15 @@ impl LocalArgs {
                 let server = self.bind(data, self.port.unwrap_or(0)).await?;
                 let environment = self.environment(server.address(), data);
                 let ready = self.announce(&server, data)?;
+                let runner = self.runner(&server, data)?;
+                let (end, ending) = watch::channel(0);
+                let running = tokio::spawn(runner.run(ending));
                 let mut status = None;
                 let work = async {
                     status = Some(child(command, &environment).await?);
+                    // Jobs do not outlive the server.
+                    end.send_replace(1);
+                    running.await.context("the runner of jobs failed")?;
                     anyhow::Ok(())
                 };
                 // What the command left open does not hold up the end.
@@ -204,6 +217,18 @@ impl LocalArgs {
             allowed_hosts: self.allow_host.clone(),
         };
         Ok(LocalServer::bind(settings).await?)
+    }
+
+    /// What runs jobs, as children of this program.
+    fn runner(&self, server: &LocalServer, data: &Path) -> Result<Arc<Runner>> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Arc::new(Runner {
+            control: Arc::clone(server.control()),
+            objects: Arc::clone(server.s3()),
+            folder: data.to_owned(),
+            program: std::env::current_exe().context("the program does not know where it lies")?,
+            places: self.jobs.map_or(cores, usize::from),
+        }))
     }
 
     /// Writes what clients read, and where they find the server.

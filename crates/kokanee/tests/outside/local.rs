@@ -9,8 +9,11 @@ pub(crate) fn boto3_and_the_sdk_use_a_local_sagemaker(python: &str) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outside/python/local_boto3.py");
     let script = script.to_str().expect("UTF-8");
     let work = Workplace::new();
-    let line =
-        ["local", "run", "--data", "data", "--region", "us-west-2", "--", python, "-W", "ignore", script];
+    let line = [
+        ["local", "run", "--data", "data", "--jobs", "1", "--region", "us-west-2", "--"].as_slice(),
+        &[python, "-W", "ignore", script],
+    ]
+    .concat();
     let mut command = work.command(&line);
     // Whatever the user of this machine has set up for AWS plays no part.
     command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");

@@ -1,5 +1,7 @@
 //! Bodies as they arrive: chunks are taken off, sums are checked, and what becomes an object goes to the disk piece by piece.
 
+use std::sync::Arc;
+
 use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -246,7 +248,7 @@ pub(super) async fn receive(
 }
 
 /// A file that is being written, and the piece that was written last.
-pub(super) type Writing = JoinHandle<Result<(Staging, Vec<u8>)>>;
+type Writing = JoinHandle<Result<(Staging, Vec<u8>)>>;
 
 /// Writes one piece while the next arrives.
 pub(super) struct Writer {
@@ -339,4 +341,12 @@ pub(super) async fn receive_small(
     hashes.update(&whole);
     announced.check(&hashes.finish(), &arriving.trailers)?;
     Ok((whole, share))
+}
+
+impl Service {
+    /// Begins a file in the background; the empty vector is the first piece that is free.
+    fn stage(&self, algorithms: Vec<Algorithm>) -> Writing {
+        let store = Arc::clone(&self.store);
+        tokio::task::spawn_blocking(move || Ok((store.stage(&algorithms)?, Vec::new())))
+    }
 }

@@ -4,9 +4,8 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 
 use super::buckets::check_acl;
-use super::dispatch::unknown;
 use super::lists::owner;
-use super::service::{Call, empty, xml};
+use super::service::{Call, empty, unknown, xml};
 use crate::s3::error::{ErrorCode, Result, S3Error};
 use crate::s3::xml::Document;
 

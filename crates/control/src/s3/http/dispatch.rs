@@ -3,7 +3,7 @@
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 
-use super::service::{Call, empty};
+use super::service::{Call, empty, unknown};
 use super::{buckets, configuration, copies, form, lists, objects, tags, uploads};
 use crate::s3::error::{ErrorCode, Result, S3Error};
 
@@ -105,18 +105,4 @@ async fn object_level(call: &Call, method: &Method, resource: &str) -> Result<Re
         (&Method::DELETE, "tagging") => tags::delete(call).await,
         _ => Err(unknown(method, resource)),
     }
-}
-
-/// What S3 can do, or cannot do either.
-pub(super) fn unknown(method: &Method, resource: &str) -> S3Error {
-    let is_usual =
-        matches!(*method, Method::GET | Method::HEAD | Method::PUT | Method::POST | Method::DELETE);
-    if resource.is_empty() || !is_usual {
-        let message = "The specified method is not allowed against this resource.";
-        return S3Error::new(ErrorCode::MethodNotAllowed, message).with("Method", method.as_str());
-    }
-    let message = format!(
-        "A header or parameter you provided implies functionality that is not implemented: ?{resource}"
-    );
-    S3Error::new(ErrorCode::NotImplemented, message).with("Header", resource)
 }

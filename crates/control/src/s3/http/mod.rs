@@ -7,6 +7,7 @@ mod configuration;
 mod copies;
 mod described;
 mod dispatch;
+mod entry;
 mod form;
 mod lists;
 mod objects;
@@ -14,4 +15,5 @@ mod service;
 mod tags;
 mod uploads;
 
-pub use service::{S3Site, Settings, router};
+pub use entry::{S3Site, router};
+pub use service::Settings;

@@ -1,19 +1,30 @@
 //! Uploads in parts.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _};
+use tokio::task::JoinHandle;
 
 use super::body::{Announced, receive, receive_small};
 use super::buckets::check_acl;
 use super::described::description;
 use super::objects::write_condition;
-use super::service::{Call, empty, quoted, set, xml};
+use super::service::{Call, empty, joined, quoted, set, xml};
 use crate::s3::checksums::{Algorithm, ChecksumType};
 use crate::s3::conditions::unquoted;
 use crate::s3::error::{ErrorCode, Result, S3Error};
 use crate::s3::multipart::{ListedPart, ListedParts, MAX_PARTS};
+use crate::s3::record::Description;
 use crate::s3::xml::{Document, Element, malformed};
 
+/// Clients commonly wait a minute for an answer to begin, and for its next byte.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// 10,000 parts with their checksums.
 const MAX_COMPLETE_BYTES: u64 = 8 << 20;
 
@@ -120,20 +131,29 @@ pub(super) async fn complete(call: &Call) -> Result<Response> {
     let (bucket, key, id) = (call.bucket(), call.key(), upload_id(call));
     let size = call.header("x-amz-mp-object-size").and_then(|size| size.parse().ok());
     let listed = ListedParts { parts: listed, size, checksum: object };
-    let record =
-        call.blocking(move |store| store.complete_upload(&bucket, &key, &id, &listed, &condition)).await?;
-    let mut response = xml(Document::write("CompleteMultipartUploadResult", |document| {
-        let host = call.header("host").unwrap_or("localhost");
-        document.text("Location", &format!("http://{host}{}", call.uri.path()));
-        document.text("Bucket", &call.bucket());
-        document.text("Key", &call.key());
-        document.text("ETag", &quoted(&record.etag));
-        if let Some(checksum) = &record.checksum {
-            document.text(checksum.algorithm.element(), &checksum.value);
-            document.text("ChecksumType", checksum.kind().name());
-        }
-    }));
-    for (name, value) in &record.description.headers {
+    let service = Arc::clone(&call.service);
+    let (host, path) = (call.header("host").unwrap_or("localhost").to_owned(), call.uri.path().to_owned());
+    let mut work = tokio::task::spawn_blocking(move || {
+        let record = service.store.complete_upload(&bucket, &key, &id, &listed, &condition)?;
+        let text = Document::write("CompleteMultipartUploadResult", |document| {
+            document.text("Location", &format!("http://{host}{path}"));
+            document.text("Bucket", &bucket);
+            document.text("Key", &key);
+            document.text("ETag", &quoted(&record.etag));
+            if let Some(checksum) = &record.checksum {
+                document.text(checksum.algorithm.element(), &checksum.value);
+                document.text("ChecksumType", checksum.kind().name());
+            }
+        });
+        Ok((text, record.description))
+    });
+    // Joining many parts takes longer than clients wait for a first byte.
+    let Ok(result) = tokio::time::timeout(PATIENCE, &mut work).await else {
+        return Ok(kept_alive(work, PATIENCE));
+    };
+    let (text, description) = joined(result)?;
+    let mut response = xml(text);
+    for (name, value) in &description.headers {
         if name.starts_with("x-amz-server-side-encryption") {
             set(&mut response, name, value);
         }
@@ -141,9 +161,66 @@ pub(super) async fn complete(call: &Call) -> Result<Response> {
     Ok(response)
 }
 
+type Joining = JoinHandle<Result<(String, Description)>>;
+
+/// An answer that begins before it is known, as S3's does: spaces until the work is done, and then its result, or its error with the
+/// status of a success.
+fn kept_alive(work: Joining, interval: Duration) -> Response {
+    let begun =
+        stream::once(async { Ok::<_, Infallible>(Bytes::from_static(Document::DECLARATION.as_bytes())) });
+    let rest = stream::unfold(Some(work), move |work| async move {
+        let mut work = work?;
+        let Ok(result) = tokio::time::timeout(interval, &mut work).await else {
+            return Some((Ok(Bytes::from_static(b" ")), Some(work)));
+        };
+        let text = joined(result).map_or_else(
+            |error| {
+                Document::plain("Error", |document| {
+                    document.text("Code", error.code.name());
+                    document.text("Message", &error.message);
+                })
+            },
+            |(text, _)| text,
+        );
+        let text = text.strip_prefix(Document::DECLARATION).unwrap_or(&text).to_owned();
+        Some((Ok(Bytes::from(text)), None))
+    });
+    let mut response = Response::new(Body::from_stream(begun.chain(rest)));
+    set(&mut response, "content-type", "application/xml");
+    response
+}
+
 /// `AbortMultipartUpload`.
 pub(super) async fn abort(call: &Call) -> Result<Response> {
     let (bucket, key, id) = (call.bucket(), call.key(), upload_id(call));
     call.blocking(move |store| store.abort_upload(&bucket, &key, &id)).await?;
     Ok(empty(StatusCode::NO_CONTENT))
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+    use crate::s3::xml::Element;
+
+    async fn check(result: Result<(String, Description)>, root: &str, text: &str) {
+        let work = tokio::task::spawn_blocking(move || {
+            std::thread::sleep(Duration::from_millis(60));
+            result
+        });
+        let response = kept_alive(work, Duration::from_millis(5));
+        assert_eq!(response.status(), StatusCode::OK);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(body.windows(3).any(|three| three == b"   "), "{body:?}");
+        let answer = Element::parse(&body).unwrap().expect(root).unwrap();
+        assert_eq!(answer.children[0].text, text);
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_begins_at_once_and_ends_with_its_result_or_error() {
+        let text = Document::write("Result", |document| document.text("Key", "k"));
+        check(Ok((text, Description::default())), "Result", "k").await;
+        check(Err(S3Error::new(ErrorCode::InvalidPart, "x")), "Error", "InvalidPart").await;
+    }
 }

@@ -3,6 +3,7 @@
 mod folders;
 mod listing;
 mod objects;
+mod uploads;
 
 use std::io::Read as _;
 

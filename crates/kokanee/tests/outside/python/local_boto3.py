@@ -1,7 +1,8 @@
 """boto3 and SageMaker's SDK v2 as clients of `kokanee local`: they find it by their environment alone."""
 
+import io
 import logging
-import sys
+import tarfile
 
 import boto3
 import sagemaker
@@ -38,22 +39,32 @@ assert [result["EvalDecision"] for page in pages for result in page["EvaluationR
 credentials = boto3.client("sts").assume_role(RoleArn=role, RoleSessionName="me")["Credentials"]
 assert credentials["Expiration"].year >= 2026
 
-# A job.
-uri = session.upload_data(sys.argv[0], bucket=bucket, key_prefix="in/train")
+# A job: ten rows around each of three points, which are far from each other.
+rows = "".join(f"{point + number / 100},{-point}\n" for point in (0, 50, 100) for number in range(10))
+s3 = boto3.client("s3")
+s3.put_object(Bucket=bucket, Key="in/train/rows.csv", Body=rows.encode())
 channel = {
     "ChannelName": "train",
-    "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri.rsplit("/", 1)[0]}},
+    "ContentType": "text/csv;label_size=0",
+    "DataSource": {
+        "S3DataSource": {
+            "S3DataType": "S3Prefix",
+            "S3Uri": f"s3://{bucket}/in/train",
+            "S3DataDistributionType": "FullyReplicated",
+        }
+    },
 }
 request = {
     "TrainingJobName": "Job-0",
     "AlgorithmSpecification": {
-        "TrainingImage": sagemaker.image_uris.retrieve("seq2seq", region),
+        "TrainingImage": sagemaker.image_uris.retrieve("kmeans", region),
         "TrainingInputMode": "File",
     },
+    "HyperParameters": {"k": "3", "feature_dim": "2", "mini_batch_size": "30", "init_method": "kmeans++"},
     "RoleArn": role,
     "InputDataConfig": [channel],
     "OutputDataConfig": {"S3OutputPath": f"s3://{bucket}/out"},
-    "ResourceConfig": {"InstanceType": "ml.p2.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 5},
+    "ResourceConfig": {"InstanceType": "ml.c5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 5},
     "StoppingCondition": {"MaxRuntimeInSeconds": 60},
 }
 arn = client.create_training_job(**request, Tags=[{"Key": "team", "Value": "ü"}])["TrainingJobArn"]
@@ -64,7 +75,39 @@ for name, value in request.items():
         assert described[name] == value, name
 assert described["TrainingJobStatus"] == "InProgress"
 names = [metric["Name"] for metric in described["AlgorithmSpecification"]["MetricDefinitions"]]
-assert "validation:perplexity" in names, names
+assert "train:msd" in names, names
+
+# It runs, and leaves its model and its metrics.
+client.get_waiter("training_job_completed_or_stopped").wait(TrainingJobName="Job-0", WaiterConfig={"Delay": 1})
+done = client.describe_training_job(TrainingJobName="Job-0")
+assert done["TrainingJobStatus"] == "Completed", done
+assert [step["Status"] for step in done["SecondaryStatusTransitions"]] == [
+    "Starting",
+    "Downloading",
+    "Training",
+    "Uploading",
+    "Completed",
+], done
+metrics = {metric["MetricName"]: metric["Value"] for metric in done["FinalMetricDataList"]}
+assert 0 <= metrics["train:msd"] < 1, metrics
+model = done["ModelArtifacts"]["S3ModelArtifacts"]
+assert model == f"s3://{bucket}/out/Job-0/output/model.tar.gz", model
+archive = s3.get_object(Bucket=bucket, Key="out/Job-0/output/model.tar.gz")["Body"].read()
+files = tarfile.open(fileobj=io.BytesIO(archive)).getnames()
+assert "model_algo-1" in files, files
+
+# One whose data is not what it says fails with the algorithm's own words.
+client.create_training_job(
+    **{**request, "TrainingJobName": "wide", "HyperParameters": {**request["HyperParameters"], "feature_dim": "3"}}
+)
+try:
+    client.get_waiter("training_job_completed_or_stopped").wait(TrainingJobName="wide", WaiterConfig={"Delay": 1})
+except WaiterError:
+    pass
+wide = client.describe_training_job(TrainingJobName="wide")
+assert wide["TrainingJobStatus"] == "Failed", wide
+assert wide["FailureReason"].startswith("ClientError: ") and "the row has 2 columns" in wide["FailureReason"], wide
+assert "/opt/ml/input/data/train/" in wide["FailureReason"], wide
 
 # What is refused.
 refused("ResourceInUse", arn, client.create_training_job, **request)
@@ -104,9 +147,10 @@ assert tags == [{"Key": "team", "Value": "ü"}, {"Key": "stage", "Value": ""}], 
 client.delete_tags(ResourceArn=arn, TagKeys=["team"])
 assert len(client.list_tags(ResourceArn=arn)["Tags"]) == 1
 
-# Lists, by pages.
+# Lists, by pages. One job runs at a time, so that the last one still waits when it is stopped.
 for number in range(1, 12):
     client.create_training_job(**{**request, "TrainingJobName": f"Job-{number}"})
+client.stop_training_job(TrainingJobName="Job-11")
 pages = client.get_paginator("list_training_jobs")
 arguments = {"SortBy": "CreationTime", "SortOrder": "Descending", "NameContains": "Job-"}
 jobs = list(pages.paginate(**arguments, PaginationConfig={"PageSize": 5}).search("TrainingJobSummaries[]"))
@@ -115,13 +159,12 @@ later = client.list_training_jobs(CreationTimeAfter=jobs[0]["CreationTime"])
 assert later["TrainingJobSummaries"] == [], later
 
 # A job that its hyperparameters fail, and one that is stopped.
-client.create_training_job(**{**request, "TrainingJobName": "f", "HyperParameters": {"num_layers": "many"}})
+client.create_training_job(**{**request, "TrainingJobName": "f", "HyperParameters": {"k": "many"}})
 failed = client.describe_training_job(TrainingJobName="f")
 assert failed["FailureReason"].startswith("ClientError: "), failed
-client.stop_training_job(TrainingJobName="Job-3")
 stopped = client.list_training_jobs(StatusEquals="Stopped")["TrainingJobSummaries"]
-assert [job["TrainingJobName"] for job in stopped] == ["Job-3"], stopped
-refused("ValidationException", "in status Stopped", client.stop_training_job, TrainingJobName="Job-3")
+assert [job["TrainingJobName"] for job in stopped] == ["Job-11"], stopped
+refused("ValidationException", "in status Stopped", client.stop_training_job, TrainingJobName="Job-11")
 
 # The same job elsewhere is another one.
 abroad = boto3.client("sagemaker", region_name="eu-west-1")
