@@ -176,4 +176,14 @@ mod tests {
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert!(!String::from_utf8(body.to_vec()).unwrap().contains("details"));
     }
+
+    #[tokio::test]
+    async fn an_answer_without_pieces_is_an_empty_one() {
+        let metrics = Arc::new(Metrics::new("a request"));
+        let journal = Journal::begin("POST", "/invocations", Arc::new(Nowhere), metrics);
+        // Streams of this kind panic where they are asked after their end.
+        let pieces: Pieces = Box::pin(unfold((), |()| async { None }));
+        let response = stream(pieces, "text/csv", &Arc::new(journal)).await.unwrap();
+        assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
+    }
 }
