@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use kokanee_formats::rows::{Row, Rows};
 use kokanee_kernels::packed::{Format, PackedMatrix};
-use kokanee_kernels::{Mat, Team};
+use kokanee_kernels::{Mat, Team, reduce};
 
 use crate::parts::in_parts;
 
@@ -20,8 +20,6 @@ use crate::parts::in_parts;
 const TILE_FLOATS: usize = 1 << 17;
 /// Rows of a tile at most and at least: enough to make a product of them.
 const TILE_ROWS: Range<usize> = 8..256;
-/// Sums that are made side by side.
-const LANES: usize = 32;
 
 /// Centres as rows are compared with them.
 pub(crate) struct Centers {
@@ -67,7 +65,7 @@ impl Centers {
                 center.iter().zip(&shift).map(|(&value, &shift)| (value - f64::from(shift)) as f32)
             })
             .collect();
-        let squares: Vec<f32> = shifted.chunks_exact(width).map(square).collect();
+        let squares: Vec<f32> = shifted.chunks_exact(width).map(reduce::sum_of_squares).collect();
         let largest_square = squares.iter().copied().fold(0.0, f32::max);
         let packed = PackedMatrix::pack(team, Format::F32, Mat::new(&shifted, count, width));
         Self { values, width, shift, packed, squares, largest_square, sparse: OnceLock::new() }
@@ -131,8 +129,7 @@ impl Centers {
             } else {
                 let shifted = &mut shifted[..length * self.width];
                 for (offset, shifted) in shifted.chunks_exact_mut(self.width).enumerate() {
-                    self.shift_row(rows.row(begin + offset), shifted);
-                    squares[offset] = square(shifted);
+                    squares[offset] = self.shift_row(rows.row(begin + offset), shifted);
                 }
                 // From inside a part the team works on this thread alone.
                 self.packed.multiply(team, shifted, products, 0.0);
@@ -166,13 +163,10 @@ impl Centers {
         square.max(0.0) as f32
     }
 
-    fn shift_row(&self, row: Row<'_>, shifted: &mut [f32]) {
+    /// Moves a row; returns the square of what it is then.
+    fn shift_row(&self, row: Row<'_>, shifted: &mut [f32]) -> f32 {
         match row {
-            Row::Dense(values) => {
-                for ((to, &value), &shift) in shifted.iter_mut().zip(values).zip(&self.shift) {
-                    *to = value - shift;
-                }
-            }
+            Row::Dense(values) => reduce::move_and_square(shifted, values, &self.shift),
             Row::Sparse(columns, values) => {
                 for (to, &shift) in shifted.iter_mut().zip(&self.shift) {
                     // As a dense row would have it: 0 less the shift.
@@ -181,22 +175,22 @@ impl Centers {
                 for (&column, &value) in columns.iter().zip(values) {
                     shifted[column as usize] = value - self.shift[column as usize];
                 }
+                reduce::sum_of_squares(shifted)
             }
         }
     }
 
     /// The nearest centre of a row by its products with the centres, which become distances less the row's own square.
     fn nearest_by(&self, row: Row<'_>, square: f32, products: &mut [f32]) -> u32 {
-        let mut least = f32::INFINITY;
-        for (product, &center) in products.iter_mut().zip(&self.squares) {
-            *product = center - 2.0 * *product;
-            least = least.min(*product);
-        }
+        let least = reduce::distances(products, &self.squares);
         // The rounding of a dot product of this many terms, with much to spare, and of the sums; the products of sparse rows are
         // differences of products no larger than those of the row, the shift and the centre.
         let size = square + self.largest_square + self.shift_square(row);
         let error = f32::EPSILON * (8.0 + 2.0 * (self.width as f32).sqrt()) * size;
         let limit = least + 2.0 * error;
+        if reduce::count_at_most(products, limit) == 1 {
+            return products.iter().position(|&distance| distance == least).unwrap_or_default() as u32;
+        }
         let mut candidates = products.iter().enumerate().filter(|&(_, &distance)| distance <= limit);
         let first = candidates.next().map_or(0, |(index, _)| index);
         let Some((second, _)) = candidates.next() else { return first as u32 };
@@ -230,19 +224,6 @@ impl Centers {
     pub(crate) fn center(&self, index: usize) -> &[f64] {
         &self.values[index * self.width..][..self.width]
     }
-}
-
-/// The sum of the squares of a row, in lanes: in one sum each addition would wait for the one before.
-fn square(row: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    let mut chunks = row.chunks_exact(LANES);
-    for chunk in &mut chunks {
-        for (lane, x) in lanes.iter_mut().zip(chunk) {
-            *lane += x * x;
-        }
-    }
-    let rest: f32 = chunks.remainder().iter().map(|x| x * x).sum();
-    lanes.iter().sum::<f32>() + rest
 }
 
 /// The squared Euclidean distance of a row and a centre, summed in the order of the columns.

@@ -2,7 +2,7 @@
 
 use kokanee_formats::random::SplitMix64;
 use kokanee_formats::rows::{Row, Rows};
-use kokanee_kernels::Team;
+use kokanee_kernels::{Team, reduce};
 
 use crate::fault::Fault;
 use crate::lloyd::{self, LocalLloyd, Trial, Weighted};
@@ -221,11 +221,7 @@ fn column_sums(team: &Team, rows: &Rows, nearest: &[u32], count: usize) -> Vec<f
         for (row, &center) in nearest.iter().enumerate() {
             let sums = &mut sums[center as usize * range.len()..][..range.len()];
             match rows.row(row) {
-                Row::Dense(values) => {
-                    for (sum, &value) in sums.iter_mut().zip(&values[range.clone()]) {
-                        *sum += f64::from(value);
-                    }
-                }
+                Row::Dense(values) => reduce::add_wide(sums, &values[range.clone()]),
                 sparse => sparse.of_columns(range.clone(), |column, value| {
                     sums[column - range.start] += f64::from(value)
                 }),

@@ -49,6 +49,71 @@ multiversion! {
     }
 }
 
+multiversion! {
+    /// Adds numbers to sums of twice their precision, one by one. The bits are the same with any instruction set.
+    pub fn add_wide(sums: &mut [f64], x: &[f32]) {
+        assert_eq!(sums.len(), x.len(), "a sum for each number");
+        sums.iter_mut().zip(x).for_each(|(sum, &x)| *sum += f64::from(x));
+    }
+}
+
+multiversion! {
+    /// `moved = x - shift`; returns the sum of the squares of `moved`. The bits are the same with any instruction set.
+    pub fn move_and_square(moved: &mut [f32], x: &[f32], shift: &[f32]) -> f32 {
+        assert!(moved.len() == x.len() && x.len() == shift.len(), "rows of different sizes");
+        moved.iter_mut().zip(x).zip(shift).for_each(|((moved, x), shift)| *moved = x - shift);
+        squares_lanes(moved)
+    }
+}
+
+multiversion! {
+    /// Sum of squares. The bits are the same with any instruction set.
+    pub fn sum_of_squares(x: &[f32]) -> f32 {
+        squares_lanes(x)
+    }
+}
+
+/// Sum of squares in [`LANES`] partial sums, without fused multiply-add.
+#[inline(always)]
+fn squares_lanes(x: &[f32]) -> f32 {
+    let mut sums = [0f32; LANES];
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    for block in blocks {
+        for lane in 0..LANES {
+            sums[lane] += block[lane] * block[lane];
+        }
+    }
+    sum_lanes(sums) + rest.iter().map(|x| x * x).sum::<f32>()
+}
+
+multiversion! {
+    /// Turns products with centres into distances less the row's own square, `squares - 2 products`; returns the least one.
+    pub fn distances(products: &mut [f32], squares: &[f32]) -> f32 {
+        assert_eq!(products.len(), squares.len(), "a square for each product");
+        let mut least = [f32::INFINITY; LANES];
+        let (blocks, rest) = products.as_chunks_mut::<LANES>();
+        let (square_blocks, rest_squares) = squares.as_chunks::<LANES>();
+        for (block, squares) in blocks.iter_mut().zip(square_blocks) {
+            for lane in 0..LANES {
+                block[lane] = squares[lane] - 2.0 * block[lane];
+                least[lane] = if block[lane] < least[lane] { block[lane] } else { least[lane] };
+            }
+        }
+        for (product, square) in rest.iter_mut().zip(rest_squares) {
+            *product = square - 2.0 * *product;
+            least[0] = least[0].min(*product);
+        }
+        least.into_iter().fold(f32::INFINITY, f32::min)
+    }
+}
+
+multiversion! {
+    /// How many numbers are at most `limit`.
+    pub fn count_at_most(x: &[f32], limit: f32) -> usize {
+        x.chunks(1 << 16).map(|x| x.iter().map(|&x| u32::from(x <= limit)).sum::<u32>() as usize).sum()
+    }
+}
+
 /// Inner product in [`LANES`] partial sums; for use inside multiversioned kernels.
 #[inline(always)]
 pub(crate) fn dot_lanes(a: &[f32], b: &[f32]) -> f32 {
