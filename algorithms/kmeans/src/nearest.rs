@@ -128,9 +128,7 @@ impl Centers {
                 }
             } else {
                 let shifted = &mut shifted[..length * self.width];
-                for (offset, shifted) in shifted.chunks_exact_mut(self.width).enumerate() {
-                    squares[offset] = self.shift_row(rows.row(begin + offset), shifted);
-                }
+                self.shift_rows(rows, begin, shifted, &mut squares[..length]);
                 // From inside a part the team works on this thread alone.
                 self.packed.multiply(team, shifted, products, 0.0);
             }
@@ -163,10 +161,25 @@ impl Centers {
         square.max(0.0) as f32
     }
 
-    /// Moves a row; returns the square of what it is then.
-    fn shift_row(&self, row: Row<'_>, shifted: &mut [f32]) -> f32 {
+    /// Moves rows, and takes the squares of what they are then.
+    fn shift_rows(&self, rows: &Rows, begin: usize, shifted: &mut [f32], squares: &mut [f32]) {
+        if let Some(values) = rows.as_dense() {
+            let values = &values[begin * self.width..][..shifted.len()];
+            return reduce::move_rows(shifted, squares, values, &self.shift);
+        }
+        for (offset, (shifted, square)) in shifted.chunks_exact_mut(self.width).zip(squares).enumerate() {
+            self.shift_row(rows.row(begin + offset), shifted);
+            *square = reduce::sum_of_squares(shifted);
+        }
+    }
+
+    fn shift_row(&self, row: Row<'_>, shifted: &mut [f32]) {
         match row {
-            Row::Dense(values) => reduce::move_and_square(shifted, values, &self.shift),
+            Row::Dense(values) => {
+                for ((to, &value), &shift) in shifted.iter_mut().zip(values).zip(&self.shift) {
+                    *to = value - shift;
+                }
+            }
             Row::Sparse(columns, values) => {
                 for (to, &shift) in shifted.iter_mut().zip(&self.shift) {
                     // As a dense row would have it: 0 less the shift.
@@ -175,7 +188,6 @@ impl Centers {
                 for (&column, &value) in columns.iter().zip(values) {
                     shifted[column as usize] = value - self.shift[column as usize];
                 }
-                reduce::sum_of_squares(shifted)
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Mini-batches through more centres than asked for.
 
 use kokanee_formats::random::SplitMix64;
-use kokanee_formats::rows::{Row, Rows};
+use kokanee_formats::rows::Rows;
 use kokanee_kernels::{Team, reduce};
 
 use crate::fault::Fault;
@@ -218,14 +218,15 @@ fn column_sums(team: &Team, rows: &Rows, nearest: &[u32], count: usize) -> Vec<f
     let width = rows.width();
     let parts = in_parts(team, width, COLUMN_GRAIN, |range| {
         let mut sums = vec![0.0; count * range.len()];
+        if let Some(values) = rows.as_dense() {
+            reduce::sums_by_group(&mut sums, values, width, range, nearest);
+            return sums;
+        }
         for (row, &center) in nearest.iter().enumerate() {
             let sums = &mut sums[center as usize * range.len()..][..range.len()];
-            match rows.row(row) {
-                Row::Dense(values) => reduce::add_wide(sums, &values[range.clone()]),
-                sparse => sparse.of_columns(range.clone(), |column, value| {
-                    sums[column - range.start] += f64::from(value)
-                }),
-            }
+            rows.row(row).of_columns(range.clone(), |column, value| {
+                sums[column - range.start] += f64::from(value);
+            });
         }
         sums
     });

@@ -137,6 +137,13 @@ impl Rows {
         self.width
     }
 
+    /// The values of all rows, one row after the other, where all are dense.
+    pub fn as_dense(&self) -> Option<&[f32]> {
+        // A sparse row without values counts among the rows and not among the values.
+        let is_dense = self.columns.is_empty() && self.values.len() == self.rows.len() * self.width;
+        is_dense.then_some(&self.values)
+    }
+
     /// A row.
     ///
     /// # Panics

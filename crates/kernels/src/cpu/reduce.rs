@@ -1,8 +1,13 @@
 //! Sums over many elements, in an order that depends on sizes only.
 
+use std::ops::Range;
+
 use super::LANES;
+use super::gemm::prefetch;
 use super::threads::{SharedMut, Team};
 
+/// Rows between the one that [`sums_by_group`] adds and the one that it asks the memory for.
+const ROWS_AHEAD: usize = 4;
 /// Rows that [`column_sums`] adds up in one part.
 const ROWS: usize = 64;
 
@@ -50,19 +55,31 @@ multiversion! {
 }
 
 multiversion! {
-    /// Adds numbers to sums of twice their precision, one by one. The bits are the same with any instruction set.
-    pub fn add_wide(sums: &mut [f64], x: &[f32]) {
-        assert_eq!(sums.len(), x.len(), "a sum for each number");
-        sums.iter_mut().zip(x).for_each(|(sum, &x)| *sum += f64::from(x));
+    /// Adds columns of rows to the sums of their groups, in twice their precision: `sums` is groups x columns, `x` rows x `width`,
+    /// `groups` has the group of each row, and `columns` says which columns are added. Rows are added in their order, so that the bits
+    /// are the same with any instruction set.
+    pub fn sums_by_group(sums: &mut [f64], x: &[f32], width: usize, columns: Range<usize>, groups: &[u32]) {
+        let count = columns.len();
+        for (row, &group) in groups.iter().enumerate() {
+            let later = x.as_ptr().wrapping_add((row + ROWS_AHEAD) * width + columns.start);
+            (0..count).step_by(LANES).for_each(|at| prefetch(later.wrapping_add(at)));
+            let sums = &mut sums[group as usize * count..][..count];
+            let x = &x[row * width + columns.start..][..count];
+            sums.iter_mut().zip(x).for_each(|(sum, &x)| *sum += f64::from(x));
+        }
     }
 }
 
 multiversion! {
-    /// `moved = x - shift`; returns the sum of the squares of `moved`. The bits are the same with any instruction set.
-    pub fn move_and_square(moved: &mut [f32], x: &[f32], shift: &[f32]) -> f32 {
-        assert!(moved.len() == x.len() && x.len() == shift.len(), "rows of different sizes");
-        moved.iter_mut().zip(x).zip(shift).for_each(|((moved, x), shift)| *moved = x - shift);
-        squares_lanes(moved)
+    /// `moved = x - shift` for each row of `x` (rows x `shift.len()`); `squares` becomes the sums of the squares of the moved rows. The
+    /// bits are the same with any instruction set.
+    pub fn move_rows(moved: &mut [f32], squares: &mut [f32], x: &[f32], shift: &[f32]) {
+        assert!(moved.len() == x.len() && x.len() == squares.len() * shift.len(), "rows of different sizes");
+        let rows = moved.chunks_exact_mut(shift.len()).zip(x.chunks_exact(shift.len()));
+        for ((moved, x), square) in rows.zip(squares) {
+            moved.iter_mut().zip(x).zip(shift).for_each(|((moved, x), shift)| *moved = x - shift);
+            *square = squares_lanes(moved);
+        }
     }
 }
 
