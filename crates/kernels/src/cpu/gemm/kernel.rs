@@ -30,37 +30,46 @@ impl Tile {
     pub(super) const ZERO: Tile = Tile { rows: [[Line::ZERO; LINES]; ROWS] };
 }
 
-/// Where a kernel reads and writes its sums: rows of [`PANEL`] words, in a [`Tile`] or in the result itself.
+/// Where a kernel reads and writes its sums: rows of a panel's words, in a [`Tile`] or in the result itself.
 pub(super) struct Sums<'a> {
     first: *mut u32,
     /// Words from one row to the next.
     stride: usize,
     rows: usize,
+    /// Lines that are wanted of each row, from the first on.
+    lines: usize,
     borrowed: PhantomData<&'a mut [u32]>,
 }
 
 impl<'a> Sums<'a> {
-    /// Those of a tile.
-    pub(super) fn of(tile: &'a mut Tile) -> Self {
-        Sums { first: (&raw mut tile.rows).cast(), stride: PANEL, rows: ROWS, borrowed: PhantomData }
+    /// The first lines of a tile, from 1 to [`LINES`]; others keep what they hold.
+    pub(super) fn of(tile: &'a mut Tile, lines: usize) -> Self {
+        assert!((1..=LINES).contains(&lines), "1 to {LINES} lines");
+        Sums { first: (&raw mut tile.rows).cast(), stride: PANEL, rows: ROWS, lines, borrowed: PhantomData }
     }
 
     /// # Safety
     /// At `first` must begin `rows` rows of [`PANEL`] elements, `stride` elements apart, that nobody else uses as long as the
     /// result lives.
     pub(super) unsafe fn at(first: *mut f32, stride: usize, rows: usize) -> Self {
-        Sums { first: first.cast(), stride, rows, borrowed: PhantomData }
+        Sums { first: first.cast(), stride, rows, lines: LINES, borrowed: PhantomData }
     }
 
     /// Fetches all of them into the first cache.
     pub(super) fn fetch(&self) {
         for row in 0..self.rows {
             let row = self.first.wrapping_add(row * self.stride);
-            (0..LINES).for_each(|line| prefetch(row.wrapping_add(line * LANES)));
+            (0..self.lines).for_each(|line| prefetch(row.wrapping_add(line * LANES)));
         }
     }
 
-    /// The address of [`PANEL`] words of a row.
+    /// Lines that are wanted.
+    #[inline(always)]
+    pub(super) fn lines(&self) -> usize {
+        self.lines
+    }
+
+    /// The address of a row, which has as many lines as are wanted.
     #[inline(always)]
     pub(super) fn row(&mut self, row: usize) -> *mut u32 {
         assert!(row < self.rows);
@@ -128,17 +137,25 @@ pub(in crate::cpu) fn prefetch<T>(address: *const T) {
     let _ = address;
 }
 
-/// Calls `$body::<R>` for the number of rows at hand, so that every sum has a register.
-macro_rules! by_rows {
-    ($rows:expr, $body:ident ( $($arg:expr),* )) => {
+/// Calls `$body::<R, L>` for the numbers of rows and lines at hand, so that every sum has a register.
+macro_rules! by_size {
+    ($rows:expr, $lines:expr, $body:ident $args:tt) => {
+        match $lines {
+            1 => by_size!(rows $rows, 1, $body $args),
+            2 => by_size!(rows $rows, 2, $body $args),
+            3 => by_size!(rows $rows, 3, $body $args),
+            _ => by_size!(rows $rows, LINES, $body $args),
+        }
+    };
+    (rows $rows:expr, $lines:expr, $body:ident ( $($arg:expr),* )) => {
         match $rows {
             0 => {}
-            1 => $body::<1>($($arg),*),
-            2 => $body::<2>($($arg),*),
-            3 => $body::<3>($($arg),*),
-            4 => $body::<4>($($arg),*),
-            5 => $body::<5>($($arg),*),
-            _ => $body::<6>($($arg),*),
+            1 => $body::<1, { $lines }>($($arg),*),
+            2 => $body::<2, { $lines }>($($arg),*),
+            3 => $body::<3, { $lines }>($($arg),*),
+            4 => $body::<4, { $lines }>($($arg),*),
+            5 => $body::<5, { $lines }>($($arg),*),
+            _ => $body::<6, { $lines }>($($arg),*),
         }
     };
 }
@@ -160,51 +177,50 @@ macro_rules! avx512_kernel {
             sums: &mut Sums<'_>,
         ) {
             #[target_feature(enable = $features)]
-            fn body<const R: usize>(
+            fn body<const R: usize, const L: usize>(
                 panel: &[[Line; LINES]],
                 x: &[u32],
                 stride: usize,
                 add: bool,
                 target: &mut Sums<'_>,
             ) {
-                assert!(x.len() >= (R - 1) * stride + panel.len());
+                assert!(x.len() >= (R - 1) * stride + panel.len() && L <= LINES);
                 // SAFETY: a `Line` is 64 aligned bytes.
                 let load = |line: &Line| unsafe { _mm512_load_si512((&raw const *line).cast()) };
-                let mut sums = [[_mm512_setzero_si512(); LINES]; R];
+                let mut sums = [[_mm512_setzero_si512(); L]; R];
                 if add {
                     for r in 0..R {
-                        for line in 0..LINES {
+                        for line in 0..L {
                             let from = target.row(r).wrapping_add(line * LANES).cast();
-                            // SAFETY: a row of sums has `LINES` lines of `LANES` words.
+                            // SAFETY: a row of sums has `L` lines of `LANES` words.
                             sums[r][line] = unsafe { _mm512_loadu_si512(from) };
                         }
                     }
                 }
                 for (group, weights) in panel.iter().enumerate() {
-                    for line in 0..LINES {
+                    for line in 0..L {
                         let ahead =
                             (&raw const weights[line]).wrapping_add(super::kernel::FETCH_AHEAD * LINES);
                         super::kernel::prefetch(ahead);
                     }
-                    let weights =
-                        [load(&weights[0]), load(&weights[1]), load(&weights[2]), load(&weights[3])];
+                    let weights: [__m512i; L] = std::array::from_fn(|line| load(&weights[line]));
                     for r in 0..R {
                         // SAFETY: `r < R` and `group < panel.len()`, for which the assertion above compares with the size.
                         let $x = _mm512_set1_epi32(unsafe { *x.get_unchecked(r * stride + group) } as i32);
-                        for line in 0..LINES {
+                        for line in 0..L {
                             let ($sum, $w) = (sums[r][line], weights[line]);
                             sums[r][line] = $step;
                         }
                     }
                 }
                 for r in 0..R {
-                    for line in 0..LINES {
+                    for line in 0..L {
                         // SAFETY: as above.
                         unsafe { _mm512_storeu_si512(target.row(r).add(line * LANES).cast(), sums[r][line]) };
                     }
                 }
             }
-            by_rows!(rows, body(panel, x, stride, add, sums))
+            by_size!(rows, sums.lines(), body(panel, x, stride, add, sums))
         }
     };
 }
@@ -268,35 +284,48 @@ macro_rules! avx2_kernel {
                     }
                 }
             }
+            // Halves that are wanted.
+            let most = 2 * sums.lines();
             let mut done = 0;
             while done < rows {
                 let x = &x[done * stride..];
                 done += match (rows - done).min($most) {
                     1 => {
-                        block::<1, 8>(panel, x, stride, add, sums, (done, 0));
+                        if most == 2 * LINES {
+                            block::<1, 8>(panel, x, stride, add, sums, (done, 0));
+                        } else {
+                            (0..most)
+                                .step_by(2)
+                                .for_each(|first| block::<1, 2>(panel, x, stride, add, sums, (done, first)));
+                        }
                         1
                     }
                     2 | 3 => {
-                        [0, 4]
-                            .into_iter()
-                            .for_each(|first| block::<2, 4>(panel, x, stride, add, sums, (done, first)));
+                        if most == 2 * LINES {
+                            block::<2, 4>(panel, x, stride, add, sums, (done, 0));
+                            block::<2, 4>(panel, x, stride, add, sums, (done, 4));
+                        } else {
+                            (0..most)
+                                .step_by(2)
+                                .for_each(|first| block::<2, 2>(panel, x, stride, add, sums, (done, first)));
+                        }
                         2
                     }
                     4 => {
-                        [0, 2, 4, 6]
-                            .into_iter()
+                        (0..most)
+                            .step_by(2)
                             .for_each(|first| block::<4, 2>(panel, x, stride, add, sums, (done, first)));
                         4
                     }
                     5 => {
-                        [0, 2, 4, 6]
-                            .into_iter()
+                        (0..most)
+                            .step_by(2)
                             .for_each(|first| block::<5, 2>(panel, x, stride, add, sums, (done, first)));
                         5
                     }
                     _ => {
-                        [0, 2, 4, 6]
-                            .into_iter()
+                        (0..most)
+                            .step_by(2)
                             .for_each(|first| block::<6, 2>(panel, x, stride, add, sums, (done, first)));
                         6
                     }
@@ -319,9 +348,9 @@ pub(super) fn portable(
 ) {
     for row in 0..rows {
         let x = &x[row * stride..row * stride + panel.len()];
-        for line in 0..LINES {
+        for line in 0..sums.lines() {
             let slot = sums.row(row).wrapping_add(line * LANES).cast::<[u32; LANES]>();
-            // SAFETY: a row of sums has `LINES` lines of `LANES` words, which have the alignment of one.
+            // SAFETY: a row of sums has these lines of `LANES` words, which have the alignment of one.
             let mut sum = if add { unsafe { *slot } } else { Line::ZERO.0 };
             for (weights, &x) in panel.iter().zip(x) {
                 for lane in 0..LANES {

@@ -34,7 +34,7 @@ pub fn peak(team: &Team, precision: Precision) -> f64 {
                         GROUPS,
                         ROWS,
                         true,
-                        &mut Sums::of(std::hint::black_box(&mut tile)),
+                        &mut Sums::of(std::hint::black_box(&mut tile), LINES),
                     );
                 }
                 steps += 100 * ROWS * PANEL * GROUPS * format.group();

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::threads::{SharedMut, share};
 use super::int8::Quantised;
-use super::kernel::{Kernel, LINES, PANEL, ROWS, Sums, Tile};
+use super::kernel::{Kernel, LANES, LINES, PANEL, ROWS, Sums, Tile};
 use super::layout::Entry;
 use super::{bf16, f32, int8};
 
@@ -134,7 +134,8 @@ impl Part<'_> {
         let entries = &self.panels.entries[panel * self.panels.groups..][depth];
         if let Some(scales) = self.scales {
             let tile = tile.get_or_insert(Tile::ZERO);
-            self.kernel.run(entries, words, self.x.stride, rows.len(), false, &mut Sums::of(tile));
+            let mut sums = Sums::of(tile, self.lines(panel));
+            self.kernel.run(entries, words, self.x.stride, rows.len(), false, &mut sums);
             let outputs = &scales.outputs[panel * LINES..(panel + 1) * LINES];
             for (sums, row) in tile.rows.iter().zip(rows) {
                 let y = self.outputs(panel, row);
@@ -158,7 +159,7 @@ impl Part<'_> {
                 f32::begin(sums, self.outputs(panel, row));
             }
         }
-        self.kernel.run(entries, words, self.x.stride, count, add, &mut Sums::of(tile));
+        self.kernel.run(entries, words, self.x.stride, count, add, &mut Sums::of(tile, self.lines(panel)));
         for (sums, row) in tile.rows.iter().zip(rows) {
             f32::finish(sums, self.outputs(panel, row));
         }
@@ -167,6 +168,12 @@ impl Part<'_> {
     /// Whether there are as many outputs as a panel has.
     fn is_whole(&self, panel: usize) -> bool {
         (self.first_panel + panel + 1) * PANEL <= self.output.cols
+    }
+
+    /// Lines in which a panel has outputs.
+    fn lines(&self, panel: usize) -> usize {
+        let outputs = self.output.cols - (self.first_panel + panel) * PANEL;
+        outputs.div_ceil(LANES).min(LINES)
     }
 
     /// The result itself as sums, of a panel all of whose outputs there are.
