@@ -165,3 +165,68 @@ pub(crate) fn sum_lanes(mut sums: [f32; LANES]) -> f32 {
 pub(crate) fn max_lanes(lanes: [f32; LANES]) -> f32 {
     lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(count: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        let next = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 20) as f32 - 8.0
+        };
+        (0..count).map(next).collect()
+    }
+
+    #[test]
+    fn sums_of_groups_are_those_of_a_loop_in_the_order_of_the_rows() {
+        for (rows, width, columns) in [(1, 1, 0..1), (7, 40, 3..39), (100, 17, 0..17), (50, 200, 100..200)] {
+            let x = numbers(rows * width, 1);
+            let groups: Vec<u32> = (0..rows as u32).map(|row| row * 7 % 5).collect();
+            let count = columns.len();
+            let mut want = vec![0.5f64; 5 * count];
+            let mut got = want.clone();
+            for (row, &group) in groups.iter().enumerate() {
+                for column in columns.clone() {
+                    want[group as usize * count + column - columns.start] +=
+                        f64::from(x[row * width + column]);
+                }
+            }
+            sums_by_group(&mut got, &x, width, columns, &groups);
+            assert_eq!(got, want);
+        }
+    }
+
+    #[test]
+    fn rows_are_moved_and_squared_with_the_bits_of_a_loop() {
+        for width in [1, 15, 16, 17, 100] {
+            let (x, shift) = (numbers(3 * width, 2), numbers(width, 3));
+            let (mut moved, mut squares) = (vec![0.0; 3 * width], [0.0; 3]);
+            move_rows(&mut moved, &mut squares, &x, &shift);
+            for (row, square) in squares.iter().enumerate() {
+                let want: Vec<f32> = (0..width).map(|i| x[row * width + i] - shift[i]).collect();
+                assert_eq!(&moved[row * width..][..width], want);
+                assert_eq!(sum_of_squares(&want).to_bits(), square.to_bits());
+                let exact: f64 = want.iter().map(|&x| f64::from(x).powi(2)).sum();
+                assert!((f64::from(*square) - exact).abs() <= 1e-6 * exact.max(1.0), "{width}");
+            }
+        }
+    }
+
+    #[test]
+    fn distances_and_their_counts_are_those_of_a_loop() {
+        for count in [1, 15, 16, 33, 100, 1000] {
+            let (products, squares) = (numbers(count, 4), numbers(count, 5));
+            let want: Vec<f32> =
+                products.iter().zip(&squares).map(|(product, square)| square - 2.0 * product).collect();
+            let mut got = products;
+            let least = distances(&mut got, &squares);
+            assert_eq!(got, want);
+            assert_eq!(least, want.iter().copied().fold(f32::INFINITY, f32::min));
+            for limit in [least, 0.0, f32::INFINITY, f32::NAN] {
+                assert_eq!(count_at_most(&got, limit), want.iter().filter(|&&x| x <= limit).count());
+            }
+        }
+    }
+}
