@@ -7,7 +7,8 @@
 //! | [`api`] | the operations that are answered, one file for each resource |
 //! | [`operations`] | the table of operations: services, names, shapes of requests and answers, errors |
 //! | [`training`] | training jobs: their lives, and what a runner does with them |
-//! | [`runner`] | training jobs as processes of this machine |
+//! | [`runner`] | training jobs at work |
+//! | [`engine`] | what runs programs: processes of this machine |
 //! | [`store`] | what is known, in SQLite |
 //! | [`s3`] | buckets and objects, as plain files |
 //! | [`environment`] | what clients need in their environment |
@@ -15,6 +16,7 @@
 //! No engine is linked here: algorithms run as child processes.
 
 pub mod api;
+pub mod engine;
 pub mod environment;
 pub mod operations;
 pub mod runner;

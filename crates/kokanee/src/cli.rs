@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    algorithms, demo, evaluate, export, import, inspect, lexicon, local, prepare, score, serve, train,
+    algorithms, demo, evaluate, export, import, inspect, lexicon, local, prepare, score, serve, shim, train,
     transform, translate,
 };
 use crate::{process, terminal};
@@ -44,6 +44,9 @@ pub(crate) enum Command {
     Serve(serve::ServeArgs),
     /// Be a SageMaker for boto3, SageMaker's SDKs and the AWS CLI on this machine.
     Local(local::LocalArgs),
+    /// Keep a task of the local SageMaker; it starts this itself
+    #[command(hide = true)]
+    Shim(shim::ShimArgs),
     /// Say how probable given translations are.
     Score(score::ScoreArgs),
     /// Measure a model: perplexity, accuracy, BLEU, error rates.
@@ -82,6 +85,7 @@ impl Command {
             Self::Export(args) => export::run(&args),
             Self::Lexicon(args) => lexicon::run(&args),
             Self::Local(args) => local::run(&args),
+            Self::Shim(args) => shim::run(&args),
             Self::Inspect(args) => inspect::run(&args),
         }
     }

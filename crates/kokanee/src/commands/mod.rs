@@ -14,6 +14,7 @@ pub(crate) mod prepare;
 pub(crate) mod score;
 mod search_options;
 pub(crate) mod serve;
+pub(crate) mod shim;
 pub(crate) mod train;
 pub(crate) mod transform;
 pub(crate) mod translate;

@@ -1,0 +1,155 @@
+//! The files of a task's folder that belong to its shim.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `task.json` | the task, as the server asked for it |
+//! | `task.lock` | locked while the shim lives; says which process it keeps |
+//! | `ended.json` | how the task ended |
+//! | `log` | the lines of its output |
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kokanee_formats::write_atomically;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{EngineError, Exit, Task, TaskState};
+
+/// The lines of the task's output.
+pub const LOG_FILE: &str = "log";
+const TASK_FILE: &str = "task.json";
+const LOCK_FILE: &str = "task.lock";
+const ENDED_FILE: &str = "ended.json";
+/// A look holds the lock for a moment; a shim that finds it held tries again for a while.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(4);
+
+/// A task's folder.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TaskFolder<'a>(pub(super) &'a Path);
+
+/// What a shim says of the process that it keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// The start that it belongs to: a shim that could not take the lock is told from the one that has it.
+    pub(super) start: u64,
+    /// The process, which leads a group of its own.
+    pub(super) process: i32,
+    /// When the machine started the process, in its own units: numbers of processes are used again.
+    pub(super) process_ticks: Option<u64>,
+    /// The session of the process, whose leader the shim is.
+    pub(super) session: i32,
+    /// When the process was started, in milliseconds since 1970.
+    pub(super) started_ms: i64,
+}
+
+/// What a shim is asked for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Order {
+    pub(super) start: u64,
+    pub(super) task: Task,
+}
+
+/// The lock of a folder, held by its shim.
+pub(super) struct ShimLock(File);
+
+impl TaskFolder<'_> {
+    fn path(self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub(super) fn log(self) -> PathBuf {
+        self.path(LOG_FILE)
+    }
+
+    pub(super) fn write_order(self, order: &Order) -> Result<(), EngineError> {
+        write_json(&self.path(TASK_FILE), order)
+    }
+
+    pub(super) fn order(self) -> Result<Order, EngineError> {
+        let path = self.path(TASK_FILE);
+        let found = read_json(&path)?;
+        found.ok_or_else(|| EngineError::io(&path)(ErrorKind::NotFound.into()))
+    }
+
+    pub(super) fn write_exit(self, exit: &Exit) -> Result<(), EngineError> {
+        write_json(&self.path(ENDED_FILE), exit)
+    }
+
+    /// Takes the lock as a shim; nothing where another shim has it. What an earlier task left is forgotten.
+    pub(super) fn lock(self) -> Result<Option<ShimLock>, EngineError> {
+        let path = self.path(LOCK_FILE);
+        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
+        let file = file.map_err(EngineError::io(&path))?;
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Ok(()) => {
+                    file.set_len(0).map_err(EngineError::io(&path))?;
+                    let ended = self.path(ENDED_FILE);
+                    return match fs::remove_file(&ended) {
+                        Err(error) if error.kind() != ErrorKind::NotFound => {
+                            Err(EngineError::io(&ended)(error))
+                        }
+                        _ => Ok(Some(ShimLock(file))),
+                    };
+                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::Error(error)) => return Err(EngineError::io(&path)(error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// What became of the task, and what its shim says, where it has said something.
+    pub(super) fn look(self) -> Result<(TaskState, Option<Kept>), EngineError> {
+        let path = self.path(LOCK_FILE);
+        let mut file = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((TaskState::NotStarted, None)),
+            file => file.map_err(EngineError::io(&path))?,
+        };
+        // Shared: looks do not take each other for a shim.
+        let is_held = match file.try_lock_shared() {
+            Ok(()) => false,
+            Err(TryLockError::WouldBlock) => true,
+            Err(TryLockError::Error(error)) => return Err(EngineError::io(&path)(error)),
+        };
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(EngineError::io(&path))?;
+        let kept: Option<Kept> = serde_json::from_str(&text).ok();
+        let state = if is_held {
+            kept.map_or(TaskState::NotStarted, |kept| TaskState::Running { started_ms: kept.started_ms })
+        } else if let Some(exit) = read_json(&self.path(ENDED_FILE))? {
+            TaskState::Ended(exit)
+        } else if kept.is_some() {
+            TaskState::Lost
+        } else {
+            TaskState::NotStarted
+        };
+        Ok((state, kept))
+    }
+}
+
+impl ShimLock {
+    /// Says which process is kept.
+    pub(super) fn say(&mut self, kept: &Kept) -> io::Result<()> {
+        self.0.seek(SeekFrom::Start(0))?;
+        self.0.write_all(serde_json::to_string(kept)?.as_bytes())
+    }
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), EngineError> {
+    let text = serde_json::to_vec(value).map_err(|error| EngineError::io(path)(error.into()))?;
+    write_atomically(path, &text)?;
+    Ok(())
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, EngineError> {
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        bytes => bytes.map_err(EngineError::io(path))?,
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| EngineError::io(path)(error.into()))
+}

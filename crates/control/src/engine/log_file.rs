@@ -1,0 +1,205 @@
+//! The file that a task's output is kept in: `<milliseconds since 1970>\t<line>\n`, each line with the time at which it came.
+//!
+//! Times never go back from one line to the next, so a line is found by its time without an index; its place in the file, which
+//! never changes, names it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use crate::store::now_ms;
+
+/// The longest line; the rest of a longer one is a line of its own. As long as an event of CloudWatch Logs may be.
+pub const LONGEST_LINE_BYTES: usize = 256 << 10;
+/// What a line takes beside its text, at most: the time, a tab, and the end of the line.
+const MARKS_BYTES: usize = 24;
+/// A search looks at lines one by one where no more than this is left.
+const SEARCH_BYTES: u64 = 4 << 10;
+
+/// Writes lines.
+#[derive(Debug)]
+pub struct LogWriter {
+    file: File,
+    /// The beginning of a line whose end has not come.
+    open: Vec<u8>,
+    last_ms: i64,
+}
+
+/// A line of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Where it begins in the file, in bytes.
+    pub offset: u64,
+    /// Where the next one begins.
+    pub end: u64,
+    /// When it came, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// What it says.
+    pub text: String,
+}
+
+impl LogWriter {
+    /// Opens a log; lines are added to those that are there.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
+        // A machine that stopped may have left half a line.
+        let length = file.metadata()?.len();
+        if length > 0 {
+            file.seek(SeekFrom::Start(length - 1))?;
+            let mut last = [0];
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                file.write_all(b"\n")?;
+            }
+        }
+        let last_ms = last_ms(path)?.unwrap_or_default();
+        Ok(Self { file, open: Vec::new(), last_ms })
+    }
+
+    /// Adds output, which may begin and end within lines. Lines that are whole are in the file when this returns.
+    ///
+    /// # Errors
+    /// When the system refuses; the lines are lost then.
+    pub fn write(&mut self, output: &[u8]) -> io::Result<()> {
+        let mut lines = String::new();
+        self.last_ms = self.last_ms.max(now_ms());
+        for part in output.split_inclusive(|&byte| byte == b'\n') {
+            let mut part = part;
+            while self.open.len() + part.len() > LONGEST_LINE_BYTES {
+                let (first, rest) = part.split_at(LONGEST_LINE_BYTES - self.open.len());
+                self.open.extend_from_slice(first);
+                self.take_line(&mut lines);
+                part = rest;
+            }
+            self.open.extend_from_slice(part);
+            if self.open.ends_with(b"\n") {
+                self.take_line(&mut lines);
+            }
+        }
+        self.file.write_all(lines.as_bytes())
+    }
+
+    /// Writes what is left of a line without an end, and brings the log to the disk.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn finish(mut self) -> io::Result<()> {
+        if !self.open.is_empty() {
+            self.write(b"\n")?;
+        }
+        self.file.sync_all()
+    }
+
+    fn take_line(&mut self, lines: &mut String) {
+        let text = String::from_utf8_lossy(&self.open);
+        lines.push_str(&format!("{}\t{}\n", self.last_ms, text.trim_end_matches(['\n', '\r'])));
+        self.open.clear();
+    }
+}
+
+/// Reads the whole lines that begin at `offset`, which is where a line begins: up to `most_lines`, and up to `most_bytes` unless the
+/// first line alone has more. A file that is not there has no lines.
+///
+/// # Errors
+/// When the system refuses.
+pub fn read_from(path: &Path, offset: u64, most_lines: usize, most_bytes: u64) -> io::Result<Vec<Line>> {
+    let Some(mut file) = open(path)? else { return Ok(Vec::new()) };
+    file.seek(SeekFrom::Start(offset))?;
+    let mut lines = Vec::new();
+    let mut reader = BufReader::new(file);
+    let mut at = offset;
+    while lines.len() < most_lines {
+        let Some(line) = next(&mut reader, at)? else { break };
+        if line.end - offset > most_bytes && !lines.is_empty() {
+            break;
+        }
+        at = line.end;
+        lines.push(line);
+    }
+    Ok(lines)
+}
+
+/// Where the first line begins that came at `at_ms` or later; the end of the file where none did.
+///
+/// # Errors
+/// When the system refuses.
+pub fn find(path: &Path, at_ms: i64) -> io::Result<u64> {
+    let Some(mut file) = open(path)? else { return Ok(0) };
+    // Lines that begin before `low` came earlier; what is looked for is not after `high`.
+    let (mut low, mut high) = (0, file.metadata()?.len());
+    while high - low > SEARCH_BYTES {
+        let middle = low + (high - low) / 2;
+        match first_after(&mut file, middle)? {
+            Some(line) if line.offset < high && line.at_ms < at_ms => low = line.end,
+            _ => high = middle,
+        }
+    }
+    // A line that begins before `high` may end after it.
+    file.seek(SeekFrom::Start(low))?;
+    let mut reader = BufReader::new(file);
+    loop {
+        match next(&mut reader, low)? {
+            Some(line) if line.at_ms < at_ms => low = line.end,
+            _ => return Ok(low),
+        }
+    }
+}
+
+/// When the last line came; none of an empty log.
+///
+/// # Errors
+/// When the system refuses.
+pub fn last_ms(path: &Path) -> io::Result<Option<i64>> {
+    let Some(mut file) = open(path)? else { return Ok(None) };
+    let length = file.metadata()?.len();
+    let longest = (LONGEST_LINE_BYTES + MARKS_BYTES) as u64;
+    let from = length.saturating_sub(longest * 4);
+    let mut last = None;
+    let mut at = from;
+    if from > 0 {
+        match first_after(&mut file, from)? {
+            Some(line) => (at, last) = (line.end, Some(line.at_ms)),
+            None => return Ok(None),
+        }
+    }
+    file.seek(SeekFrom::Start(at))?;
+    let mut reader = BufReader::new(file);
+    while let Some(line) = next(&mut reader, at)? {
+        (at, last) = (line.end, Some(line.at_ms));
+    }
+    Ok(last)
+}
+
+fn open(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        file => Ok(Some(file?)),
+    }
+}
+
+/// The first line that begins after `at`, which may be within another one.
+fn first_after(file: &mut File, at: u64) -> io::Result<Option<Line>> {
+    file.seek(SeekFrom::Start(at))?;
+    let mut reader = BufReader::new(file);
+    let begin = at + reader.skip_until(b'\n')? as u64;
+    next(&mut reader, begin)
+}
+
+/// The line at `offset`, where the reader is; none where no whole one is left.
+fn next(reader: &mut BufReader<impl io::Read>, offset: u64) -> io::Result<Option<Line>> {
+    let mut bytes = Vec::new();
+    let length = reader.read_until(b'\n', &mut bytes)?;
+    if bytes.pop() != Some(b'\n') {
+        return Ok(None);
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    // A line without a time was written by somebody else.
+    let (at_ms, text) = match text.split_once('\t').map(|(at, text)| (at.parse(), text)) {
+        Some((Ok(at_ms), text)) => (at_ms, text.to_owned()),
+        _ => (0, text.into_owned()),
+    };
+    Ok(Some(Line { offset, end: offset + length as u64, at_ms, text }))
+}

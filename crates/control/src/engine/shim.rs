@@ -1,0 +1,112 @@
+//! The process that keeps a task: it starts the program, writes its output to the log, and notes how it ended.
+//!
+//! It outlives a server that is killed, so that no line and no exit code is lost.
+
+use std::io::{self, PipeReader, Read as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, getpid, kill_process, kill_process_group, setsid};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::folder::{Kept, Order, TaskFolder};
+use super::log_file::LogWriter;
+use super::{EngineError, Exit, Task, procfs};
+use crate::store::now_ms;
+
+/// Bytes of output that are read at once.
+const CHUNK_BYTES: usize = 64 << 10;
+/// How long output is read after the program has ended; a process that it left behind may hold the pipe.
+const REST: Duration = Duration::from_secs(2);
+
+/// Keeps the task of a folder until it ends. Does nothing where another shim keeps it.
+///
+/// # Errors
+/// When the folder cannot be read or written.
+pub fn run(folder: &Path) -> Result<(), EngineError> {
+    // A session of its own: no terminal's signals, and its processes are known by it. Only the leader of a group is refused.
+    let session = setsid().unwrap_or_else(|_| getpid());
+    let files = TaskFolder(folder);
+    let Some(mut lock) = files.lock()? else { return Ok(()) };
+    let Order { start, task } = files.order()?;
+    let log = files.log();
+    let log = LogWriter::open(&log).map_err(EngineError::io(&log))?;
+    let started_ms = now_ms();
+    let ended = start_program(&task).and_then(|(child, output)| {
+        let process = i32::try_from(child.id()).unwrap_or_default();
+        lock.say(&Kept {
+            start,
+            process,
+            process_ticks: procfs::start_ticks(process),
+            session: session.as_raw_pid(),
+            started_ms,
+        })?;
+        keep(child, output, session, log)
+    });
+    let mut exit = Exit { started_ms, ended_ms: now_ms(), code: None, signal: None, not_started: None };
+    match ended {
+        Ok(status) => (exit.code, exit.signal) = (status.code(), status.signal()),
+        Err(error) => {
+            exit.not_started = Some(format!("{} cannot be started: {error}", task.program.display()));
+        }
+    }
+    // Who finds the folder unlocked finds this.
+    files.write_exit(&exit)
+}
+
+/// Starts the program in a process group of its own. One pipe takes both its outputs, so that their order is kept.
+fn start_program(task: &Task) -> io::Result<(Child, PipeReader)> {
+    let (output, writer) = io::pipe()?;
+    let mut command = Command::new(&task.program);
+    command.args(&task.arguments).envs(&task.environment).process_group(0);
+    command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
+    if let Some(directory) = &task.directory {
+        command.current_dir(directory);
+    }
+    Ok((command.spawn()?, output))
+}
+
+/// Writes the program's output to the log until it ends, and ends what it left behind.
+fn keep(mut child: Child, output: PipeReader, session: Pid, log: LogWriter) -> io::Result<ExitStatus> {
+    let process = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    // Whoever tells the shim to end means the program.
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            let _ = process.map(|process| kill_process(process, Signal::TERM));
+        }
+    });
+    let rest = read(output, log);
+    let status = child.wait()?;
+    let _ = process.map(|process| kill_process_group(process, Signal::KILL));
+    for left in procfs::members(session.as_raw_pid()) {
+        let _ = Pid::from_raw(left).map(|left| kill_process(left, Signal::KILL));
+    }
+    // The sender is dropped when all is written.
+    let _ = rest.recv_timeout(REST);
+    Ok(status)
+}
+
+/// Writes output to a log in a thread; the receiver hears of its end.
+fn read(mut output: PipeReader, mut log: LogWriter) -> Receiver<()> {
+    let (done, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            match output.read(&mut chunk) {
+                Ok(0) => break,
+                // A disk that is full costs lines, not the job.
+                Ok(length) => drop(log.write(&chunk[..length])),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        drop(log.finish());
+        drop(done);
+    });
+    ended
+}
