@@ -88,19 +88,19 @@ impl TaskFolder<'_> {
             match file.try_lock() {
                 Ok(()) => {
                     file.set_len(0).map_err(EngineError::io(&path))?;
-                    let ended = self.path(ENDED_FILE);
-                    return match fs::remove_file(&ended) {
-                        Err(error) if error.kind() != ErrorKind::NotFound => {
-                            Err(EngineError::io(&ended)(error))
-                        }
-                        _ => Ok(Some(ShimLock(file))),
-                    };
+                    remove(&self.path(ENDED_FILE))?;
+                    return Ok(Some(ShimLock(file)));
                 }
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
                 Err(TryLockError::Error(error)) => return Err(EngineError::io(&path)(error)),
             }
         }
         Ok(None)
+    }
+
+    /// Removes all of them but the log.
+    pub(super) fn remove_files(self) -> Result<(), EngineError> {
+        [TASK_FILE, LOCK_FILE, ENDED_FILE].iter().try_for_each(|name| remove(&self.path(name)))
     }
 
     /// What became of the task, and what its shim says, where it has said something.
@@ -137,6 +137,13 @@ impl ShimLock {
     pub(super) fn say(&mut self, kept: &Kept) -> io::Result<()> {
         self.0.seek(SeekFrom::Start(0))?;
         self.0.write_all(serde_json::to_string(kept)?.as_bytes())
+    }
+}
+
+fn remove(path: &Path) -> Result<(), EngineError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(EngineError::io(path)(error)),
+        _ => Ok(()),
     }
 }
 

@@ -45,6 +45,12 @@ pub trait Engine: Send + Sync + fmt::Debug + 'static {
     /// When the folder cannot be read or the machine refuses.
     fn signal(&self, folder: &Path, signal: Signal) -> Result<(), EngineError>;
 
+    /// Removes what is known of the task of `folder`, which does not run, but for its log.
+    ///
+    /// # Errors
+    /// When the folder cannot be changed.
+    fn forget(&self, folder: &Path) -> Result<(), EngineError>;
+
     /// What the task of `folder` uses of the machine; none where it does not run, or where the machine does not tell.
     fn usage(&self, folder: &Path) -> Option<Usage>;
 }

@@ -76,6 +76,10 @@ impl Engine for Processes {
         Ok(())
     }
 
+    fn forget(&self, folder: &Path) -> Result<(), EngineError> {
+        TaskFolder(folder).remove_files()
+    }
+
     fn usage(&self, folder: &Path) -> Option<Usage> {
         match TaskFolder(folder).look().ok()? {
             (TaskState::Running { .. }, Some(kept)) => procfs::session_usage(kept.session),

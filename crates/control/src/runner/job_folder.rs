@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use kokanee_contract::container::input_data::{ChannelConfig, InputDataConfig};
@@ -12,6 +11,7 @@ use kokanee_formats::{archive, write_atomically};
 use serde_json::{Map, Value};
 
 use super::{RunError, text};
+use crate::engine::{Engine, Exit, LOG_FILE, Task};
 use crate::s3;
 use crate::training::TrainingJob;
 
@@ -20,7 +20,7 @@ pub(super) struct JobInput {
     hyperparameters: BTreeMap<String, String>,
     channels: Vec<Channel>,
     /// Bucket and key prefix of what the job leaves.
-    output: (String, String),
+    pub(super) output: (String, String),
     /// Name and regular expression of each metric.
     pub(super) metrics: Vec<(String, String)>,
     pub(super) max_runtime: Duration,
@@ -33,12 +33,6 @@ struct Channel {
     prefix: String,
     /// Whether the object at the prefix lists others.
     is_manifest: bool,
-}
-
-/// A job that can run.
-pub(super) struct Prepared {
-    /// Bucket and key prefix of what it leaves.
-    pub(super) output: (String, String),
 }
 
 /// The folder of a job.
@@ -137,24 +131,50 @@ impl Channel {
     }
 }
 
+/// Folder of all jobs in the data folder.
+const JOBS: &str = "jobs";
+/// What a container has as `/opt/ml`, in a job's folder.
+const PREFIX: &str = "ml";
+
 impl JobFolder {
     pub(super) fn new(folder: &Path, job: &TrainingJob) -> Self {
-        let folder = folder.join("jobs").join(&job.region).join(&job.name);
-        Self { layout: Layout::under(folder.join("ml")), folder }
+        let folder = folder.join(JOBS).join(&job.region).join(&job.name);
+        Self { layout: Layout::under(folder.join(PREFIX)), folder }
     }
 
-    /// What the program is given as `--prefix`.
-    pub(super) fn prefix(&self) -> &Path {
-        self.layout.prefix()
+    /// The folder, which is its task's too.
+    pub(super) fn path(&self) -> &Path {
+        &self.folder
     }
 
     /// The log of the job.
     pub(super) fn log(&self) -> PathBuf {
-        self.folder.join("log")
+        self.folder.join(LOG_FILE)
+    }
+
+    /// What the engine is to run.
+    pub(super) fn task(&self, program: &Path, job: &TrainingJob) -> Result<Task, RunError> {
+        let algorithm = job.algorithm.clone().ok_or_else(|| {
+            RunError::Client(
+                "the image is none of the built-in algorithms, and programs of your own cannot be run yet"
+                    .to_owned(),
+            )
+        })?;
+        let prefix = self.layout.prefix();
+        let prefix = prefix.to_str().ok_or_else(|| {
+            RunError::Machine(format!("{} is no UTF-8: choose another --data folder", prefix.display()))
+        })?;
+        let variables = [("KOKANEE_ALGORITHM", algorithm), ("TRAINING_JOB_NAME", job.name.clone())];
+        Ok(Task {
+            program: program.to_owned(),
+            arguments: ["train", "--prefix", prefix].map(str::to_owned).to_vec(),
+            environment: variables.map(|(name, value)| (name.to_owned(), value)).into(),
+            directory: None,
+        })
     }
 
     /// Writes the configuration files and fills the channels.
-    pub(super) fn prepare(&self, input: &JobInput, objects: &s3::Store) -> Result<Prepared, RunError> {
+    pub(super) fn prepare(&self, input: &JobInput, objects: &s3::Store) -> Result<(), RunError> {
         let channels =
             input.channels.iter().map(|channel| (channel.name.clone(), channel.config.clone())).collect();
         let files = [
@@ -174,25 +194,26 @@ impl JobFolder {
             remove(&folder)?;
             channel.download(&folder, objects)?;
         }
-        Ok(Prepared { output: input.output.clone() })
+        Ok(())
     }
 
     /// Removes all but the log: what the job left is in S3 now.
-    pub(super) fn clear(&self) -> Result<(), RunError> {
-        remove(self.layout.prefix())
+    pub(super) fn clear(&self, engine: &dyn Engine) -> Result<(), RunError> {
+        remove(self.layout.prefix())?;
+        Ok(engine.forget(&self.folder)?)
     }
 
     /// Why the program failed: what it wrote down, or how it ended. Files have the paths that they have in a container; those here are
     /// gone with the job.
-    pub(super) fn failure(&self, status: ExitStatus) -> String {
+    pub(super) fn failure(&self, exit: &Exit) -> String {
         let said = fs::read_to_string(self.layout.failure()).unwrap_or_default();
         match said.trim() {
             "" => format!(
-                "AlgorithmError: the training ended with {status} and left no reason; its log may say more"
+                "AlgorithmError: the training ended with {exit} and left no reason; its log may say more"
             ),
             reason => {
                 let there = Layout::opt_ml();
-                reason.replace(&*self.prefix().to_string_lossy(), &there.prefix().to_string_lossy())
+                reason.replace(&*self.layout.prefix().to_string_lossy(), &there.prefix().to_string_lossy())
             }
         }
     }
@@ -222,6 +243,19 @@ impl JobFolder {
         fs::remove_file(&archive).map_err(|error| machine(&archive, error))?;
         Ok(Some(format!("s3://{bucket}/{key}")))
     }
+}
+
+/// Region and name of each job whose folder holds more than a log.
+pub(super) fn with_input(folder: &Path) -> Vec<(String, String)> {
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found = Vec::new();
+    for region in entries(&folder.join(JOBS)) {
+        for job in entries(&region.path()).filter(|job| job.path().join(PREFIX).is_dir()) {
+            let name = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+            found.push((name(&region), name(&job)));
+        }
+    }
+    found
 }
 
 /// Removes a folder of ours, where it is there.

@@ -1,13 +1,12 @@
-//! Training jobs as processes of this machine.
+//! Training jobs at work.
 //!
-//! A job's input is laid out in a folder of its own by the container contract, `kokanee train` runs on it as a child process, and
-//! what it leaves is put into S3. Jobs beyond the places that there are wait, in the order of their creation.
+//! A job's input is laid out in a folder of its own by the container contract, `kokanee train` runs on it as a task of the
+//! [`engine`](crate::engine), and what it leaves is put into S3. Jobs beyond the places that there are wait, in the order of their
+//! creation. A job that an earlier server left at work is taken up where it is.
 
-mod child;
+mod job;
 mod job_folder;
 mod log;
-#[cfg(test)]
-mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,17 +16,15 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
-use self::child::{Child, Ended};
-use self::job_folder::{JobFolder, JobInput, Prepared};
-use self::log::JobLog;
+use self::job::Work;
+use self::job_folder::JobFolder;
 use crate::api::Control;
+use crate::engine::{Engine, EngineError};
 use crate::s3;
-use crate::training::{FinalMetric, JobError, Outcome, Secondary, TrainingJob};
+use crate::training::{JobError, Outcome, TrainingJob};
 
 /// Between two looks for jobs, where nobody says that there is one.
 const LOOK: Duration = Duration::from_secs(5);
-/// Between two looks at a child.
-const POLL: Duration = Duration::from_millis(20);
 
 /// Runs training jobs.
 pub struct Runner {
@@ -39,8 +36,12 @@ pub struct Runner {
     pub folder: PathBuf,
     /// The program that trains: `kokanee` itself.
     pub program: PathBuf,
+    /// What runs it.
+    pub engine: Arc<dyn Engine>,
     /// Jobs at a time.
     pub places: usize,
+    /// Whether jobs go on without the server when it ends.
+    pub keeps_jobs: bool,
 }
 
 /// Why a job fails without having trained.
@@ -52,13 +53,16 @@ pub(crate) enum RunError {
     /// The keeper of the machine must act.
     #[error("InternalServerError: {0}")]
     Machine(String),
+    /// The engine refuses.
+    #[error("InternalServerError: {0}")]
+    Engine(#[from] EngineError),
     /// The job is gone or has ended meanwhile, or the database fails.
     #[error(transparent)]
     Job(#[from] JobError),
 }
 
 impl Runner {
-    /// Runs jobs until `stop` counts 1. Then children are asked to stop, and what they leave is kept.
+    /// Runs jobs until `stop` counts 1. Then those at work are asked to stop and what they leave is kept, unless they are to go on.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<u32>) {
         let places = Arc::new(Semaphore::new(self.places));
         let is_ending = Arc::new(AtomicBool::new(false));
@@ -67,6 +71,7 @@ impl Runner {
             self.blocking(|runner| runner.control.training_jobs.unfinished()).await;
         // Jobs of an earlier server go on first, in their order.
         waiting.reverse();
+        self.blocking(Self::clear_ended).await;
         loop {
             let place = tokio::select! {
                 place = Arc::clone(&places).acquire_owned() => place,
@@ -76,13 +81,10 @@ impl Runner {
             let Ok(place) = place else { break };
             changes.mark_unchanged();
             let job = match waiting.pop() {
-                Some(job) => Some((job, true)),
-                None => self
-                    .blocking(|runner| runner.control.training_jobs.next_waiting())
-                    .await
-                    .map(|job| (job, false)),
+                Some(job) => Some(job),
+                None => self.blocking(|runner| runner.control.training_jobs.next_waiting()).await,
             };
-            let Some((job, goes_on)) = job else {
+            let Some(job) = job else {
                 drop(place);
                 tokio::select! {
                     changed = changes.changed() => if changed.is_err() { break },
@@ -93,7 +95,7 @@ impl Runner {
             };
             let (runner, is_ending) = (Arc::clone(&self), Arc::clone(&is_ending));
             tokio::task::spawn_blocking(move || {
-                runner.train(&job, goes_on, &is_ending);
+                runner.train(&job, &is_ending);
                 drop(place);
             });
         }
@@ -119,10 +121,11 @@ impl Runner {
         }
     }
 
-    /// One job from its input to its end.
-    fn train(&self, job: &TrainingJob, goes_on: bool, is_ending: &AtomicBool) {
-        let outcome = match self.outcome(job, goes_on, is_ending) {
-            Ok(outcome) => outcome,
+    /// One job to its end.
+    fn train(&self, job: &TrainingJob, is_ending: &AtomicBool) {
+        let outcome = match Work::new(self, job, is_ending).and_then(|mut work| work.run()) {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => return,
             Err(RunError::Job(error)) => {
                 tracing::error!(job = job.name, %error, "a training job cannot go on");
                 return;
@@ -130,72 +133,30 @@ impl Runner {
             Err(error) => Outcome::Failed { reason: error.to_string() },
         };
         match self.control.training_jobs.finish(job.id, outcome) {
-            Ok(()) => {
-                if let Err(error) = JobFolder::new(&self.folder, job).clear() {
-                    tracing::warn!(job = job.name, %error, "the folder of a training job cannot be removed");
-                }
-            }
+            Ok(()) => self.clear(job),
             Err(error) => {
                 tracing::error!(job = job.name, %error, "the end of a training job cannot be noted");
             }
         }
     }
 
-    fn outcome(&self, job: &TrainingJob, goes_on: bool, is_ending: &AtomicBool) -> Result<Outcome, RunError> {
-        let jobs = &self.control.training_jobs;
-        let Some(algorithm) = &job.algorithm else {
-            return Err(RunError::Client(
-                "the image is none of the built-in algorithms, and programs of your own cannot be run yet"
-                    .to_owned(),
-            ));
-        };
-        let folder = JobFolder::new(&self.folder, job);
-        let input = JobInput::parse(&job.request)?;
-        let first = if goes_on { Secondary::Restarting } else { Secondary::Downloading };
-        jobs.enter(job.id, first, None)?;
-        let Prepared { output } = folder.prepare(&input, &self.objects)?;
-        jobs.enter(job.id, Secondary::Training, None)?;
-        let log = JobLog::open(&folder.log(), &input.metrics)?;
-        let mut child = Child::start(&self.program, algorithm, &job.name, &folder, &log)?;
-        let mut told: Option<Ended> = None;
-        let ended = loop {
-            if let Some(status) = child.ended()? {
-                break status;
+    /// Removes what a server that was killed left of jobs that had ended.
+    fn clear_ended(&self) -> Result<(), JobError> {
+        for (region, name) in job_folder::with_input(&self.folder) {
+            match self.control.training_jobs.find(&region, &name) {
+                Ok(job) if job.state.status.is_final() => self.clear(&job),
+                // It is at work, or another program's folder.
+                Ok(_) | Err(JobError::NotFound) => {}
+                Err(error) => return Err(error),
             }
-            let why = if is_ending.load(Ordering::SeqCst) || jobs.is_stopping(job.id)? {
-                Some(Ended::Stopped)
-            } else if child.runtime() > input.max_runtime {
-                Some(Ended::TimeOver)
-            } else {
-                None
-            };
-            if let Some(why) = why {
-                told.get_or_insert(why);
-                child.stop();
-            }
-            for metric in log.take() {
-                jobs.measured(job.id, vec![metric])?;
-            }
-            std::thread::sleep(POLL);
-        };
-        child.finish();
-        let metrics: Vec<FinalMetric> = log.take();
-        if !metrics.is_empty() {
-            jobs.measured(job.id, metrics)?;
         }
-        if told.is_none() && !ended.success() {
-            return Ok(Outcome::Failed { reason: folder.failure(ended) });
+        Ok(())
+    }
+
+    fn clear(&self, job: &TrainingJob) {
+        if let Err(error) = JobFolder::new(&self.folder, job).clear(&*self.engine) {
+            tracing::warn!(job = job.name, %error, "the folder of a training job cannot be removed");
         }
-        jobs.enter(job.id, Secondary::Uploading, None)?;
-        let artefacts = folder.upload(&output, &job.name, &self.objects)?;
-        Ok(match told {
-            None => match artefacts {
-                Some(artefacts) => Outcome::Completed { artefacts },
-                None => Outcome::Failed { reason: "AlgorithmError: the training left no model".to_owned() },
-            },
-            Some(Ended::Stopped) => Outcome::Stopped { artefacts },
-            Some(Ended::TimeOver) => Outcome::MaxRuntimeExceeded { artefacts },
-        })
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
+use kokanee_control::engine::Processes;
 use kokanee_control::environment::{Environment, Shell, url};
 use kokanee_control::runner::Runner;
 use kokanee_control::server::{DEFAULT_PORT, LocalServer, Settings};
@@ -73,6 +74,9 @@ pub(crate) struct LocalArgs {
     /// Jobs that run at a time; others wait in the order of their creation [default: as many as there are cores]
     #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(1..=1000))]
     jobs: Option<u16>,
+    /// Leave jobs running when the server ends; the next one on the same folder takes them up [default: they are stopped]
+    #[arg(long, global = true)]
+    keep_jobs: bool,
     /// Form of the log, on stderr
     #[arg(long, value_enum, global = true, default_value_t = LogForm::Text)]
     log: LogForm,
@@ -222,12 +226,15 @@ impl LocalArgs {
     /// What runs jobs, as children of this program.
     fn runner(&self, server: &LocalServer, data: &Path) -> Result<Arc<Runner>> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let program = std::env::current_exe().context("the program does not know where it lies")?;
         Ok(Arc::new(Runner {
             control: Arc::clone(server.control()),
             objects: Arc::clone(server.s3()),
             folder: data.to_owned(),
-            program: std::env::current_exe().context("the program does not know where it lies")?,
+            engine: Arc::new(Processes { shim: program.clone() }),
+            program,
             places: self.jobs.map_or(cores, usize::from),
+            keeps_jobs: self.keep_jobs,
         }))
     }
 
