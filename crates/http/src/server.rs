@@ -1,5 +1,6 @@
 //! Connections: they are taken, bounded, served, and finished at the end.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{HeaderValue, Request, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -192,7 +193,18 @@ async fn serve(
     _place: OwnedSemaphorePermit,
 ) {
     metrics.connections.inc();
-    let service = service_fn(move |request: Request<Incoming>| router.clone().call(request.map(Body::new)));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let expects = request.headers().contains_key(header::EXPECT);
+        let answered = router.clone().call(request.map(Body::new));
+        async move {
+            let mut response = answered.await?;
+            if expects && !response.status().is_success() {
+                // The client may still send its body or not, and Python's botocore takes the next answer for this one.
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
+    });
     let stream = TokioIo::new(TimedStream::new(stream, patience.write));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
