@@ -10,9 +10,7 @@ use crate::tags::{self, MOST_TAGS};
 use crate::wire::ApiError;
 
 /// Kinds of resources that have tags, as ARNs name them, and their tables.
-const TAGGED: [(&str, &str); 1] = [
-    ("training-job", "training_jobs"),
-];
+const TAGGED: [(&str, &str); 1] = [("training-job", "training_jobs")];
 
 pub(super) fn add(control: &Control, _: &Caller, input: Input<'_>) -> Answer {
     let arn = input.required("ResourceArn");

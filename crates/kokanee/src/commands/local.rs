@@ -1,5 +1,8 @@
 //! `kokanee local`: a SageMaker, with the services around it, on this machine.
 
+mod client;
+mod resources;
+
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
@@ -20,6 +23,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use self::client::Client;
 use super::serve::ready_file::ReadyFile;
 use super::serve::{LogForm, signals, start_log};
 use crate::output_file::print;
@@ -45,6 +49,10 @@ Examples:
   kokanee local env --shell fish | source
   kokanee local run -- python notebook.py
       a server and its environment for one command
+  kokanee local ps
+  kokanee local logs NAME --follow
+  kokanee local stop NAME
+      without boto3 at hand
   kokanee local --data sagemaker --port 0
       with its own data folder, on any free port
 
@@ -97,6 +105,42 @@ enum LocalCommand {
         #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
         command: Vec<OsString>,
     },
+
+    /// List the jobs and endpoints at work
+    Ps {
+        /// Also list what has ended, endpoint configurations, and models
+        #[arg(long, short)]
+        all: bool,
+    },
+    /// Print the log of a job or an endpoint
+    Logs {
+        /// Its name
+        name: String,
+        /// Go on as lines come, until the job ends
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Stop jobs as StopTrainingJob does: each keeps the model that it has
+    Stop {
+        /// Their names
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Remove jobs that have ended, endpoints and their configurations, and models; objects stay in their buckets
+    Rm {
+        /// Their names
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Remove training jobs that ended long ago, with their logs; objects stay in their buckets
+    Gc {
+        /// How long ago: 30d, 12h, 45m
+        #[arg(long, value_name = "TIME", default_value = "30d", value_parser = time)]
+        older_than: Duration,
+        /// Only say what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// A shell.
@@ -121,12 +165,7 @@ pub(crate) fn run(args: &LocalArgs) -> Result<()> {
     match &args.command {
         None => args.serve(&data),
         Some(LocalCommand::Env { shell }) => {
-            let Some(address) = running(&data) else {
-                bail!(
-                    "no local SageMaker runs on {}: start one with `kokanee local`, or name its --data folder",
-                    data.display()
-                );
-            };
+            let address = server_of(&data)?;
             let shell = match shell {
                 ShellName::Bash => Shell::Posix,
                 ShellName::Fish => Shell::Fish,
@@ -136,6 +175,13 @@ pub(crate) fn run(args: &LocalArgs) -> Result<()> {
             print(&args.environment(address, &data).lines(shell))
         }
         Some(LocalCommand::Run { command }) => args.run_command(&data, command),
+        Some(LocalCommand::Ps { all }) => resources::ps(&args.client(&data)?, *all),
+        Some(LocalCommand::Logs { name, follow }) => resources::logs(&args.client(&data)?, name, *follow),
+        Some(LocalCommand::Stop { names }) => resources::stop(&args.client(&data)?, names),
+        Some(LocalCommand::Rm { names }) => resources::remove(&args.client(&data)?, names),
+        Some(LocalCommand::Gc { older_than, dry_run }) => {
+            resources::collect(&args.client(&data)?, *older_than, *dry_run)
+        }
     }
 }
 
@@ -248,6 +294,10 @@ impl LocalArgs {
         Environment::new(address, data, &self.region(), variable)
     }
 
+    fn client(&self, data: &Path) -> Result<Client> {
+        Client::new(server_of(data)?, self.region())
+    }
+
     fn region(&self) -> String {
         let of_environment = || ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(variable);
         let named = self.region.clone().or_else(|| of_environment().filter(|name| region(name).is_ok()));
@@ -279,6 +329,16 @@ fn runtime() -> Result<Runtime> {
         .enable_all()
         .build()
         .context("the system refused to start threads")
+}
+
+/// Where the server of a data folder listens.
+fn server_of(data: &Path) -> Result<SocketAddr> {
+    running(data).with_context(|| {
+        format!(
+            "no local SageMaker runs on {}: start one with `kokanee local`, or name its --data folder",
+            data.display()
+        )
+    })
 }
 
 /// Where the server of a data folder listens; none where none does.
@@ -341,4 +401,14 @@ fn region(text: &str) -> Result<String, String> {
     } else {
         Err("expected the name of a region such as us-east-1".to_owned())
     }
+}
+
+/// `30d`, `12h`, `45m`, `10s`.
+fn time(text: &str) -> Result<Duration, String> {
+    let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
+    let parsed = units.iter().find_map(|&(unit, seconds)| {
+        let count: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        count.checked_mul(seconds).map(Duration::from_secs)
+    });
+    parsed.ok_or_else(|| "expected a number with d, h, m or s, such as 30d".to_owned())
 }
