@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use crate::workplace::{Said, Workplace, said};
 
 /// A server with its data in the folder `data`.
-struct Local {
-    child: Child,
-    address: String,
+pub(crate) struct Local {
+    pub(crate) child: Child,
+    pub(crate) address: String,
 }
 
 impl Local {
-    fn start(work: &Workplace) -> Self {
+    pub(crate) fn start(work: &Workplace) -> Self {
         let mut command = work.command(&["local", "--data", "data", "--port", "0"]);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
         let started = Instant::now();
@@ -33,21 +33,33 @@ impl Local {
     }
 
     /// Status and text of the answer to a call; none where the server is gone.
-    fn call(&self, host: &str, more: &str, operation: &str, body: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(&self.address).ok()?;
-        let request = format!(
-            "POST / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n{more}X-Amz-Target: \
-             SageMaker.{operation}\r\nContent-Type: application/x-amz-json-1.1\r\n\r\n{body}",
-            body.len()
+    pub(crate) fn call(&self, host: &str, more: &str, operation: &str, body: &str) -> Option<(u16, String)> {
+        let more = format!(
+            "{more}X-Amz-Target: SageMaker.{operation}\r\nContent-Type: application/x-amz-json-1.1\r\n"
         );
-        stream.write_all(request.as_bytes()).ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let status = answer.split(' ').nth(1)?.parse().ok()?;
+        let (status, answer) =
+            self.ask(&format!("POST / HTTP/1.1\r\nHost: {host}\r\n{more}"), body.as_bytes())?;
+        Some((status, String::from_utf8(answer).ok()?))
+    }
+
+    /// Status and whole answer to a request, of which `head` is the beginning; none where the server is gone.
+    pub(crate) fn ask(&self, head: &str, body: &[u8]) -> Option<(u16, Vec<u8>)> {
+        let mut stream = TcpStream::connect(&self.address).ok()?;
+        let head = format!("{head}Connection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(head.as_bytes()).ok()?;
+        stream.write_all(body).ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok()?;
+        let status = std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()?;
         Some((status, answer))
     }
 
-    fn interrupt(mut self) -> Option<i32> {
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("is killed");
+        self.child.wait().expect("ends");
+    }
+
+    pub(crate) fn interrupt(mut self) -> Option<i32> {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill is there").success());
         self.child.wait().expect("ends").code()
@@ -112,35 +124,34 @@ fn a_command_ends_as_it_ends() {
 }
 
 #[test]
-fn a_killed_server_keeps_what_it_acknowledged() {
+fn jobs_are_listed_stopped_and_removed() {
     let work = Workplace::new();
-    for round in 0..3 {
-        let mut server = Local::start(&work);
-        let jobs = std::thread::scope(|scope| {
-            let server = &server;
-            let creating = scope.spawn(move || {
-                let job = |number: &usize| {
-                    let body = format!(
-                        r#"{{"TrainingJobName":"job-{round}-{number}","AlgorithmSpecification":{{"TrainingImage":"mine:1",
-                        "TrainingInputMode":"File"}},"RoleArn":"arn:aws:iam::000000000000:role/R","OutputDataConfig":{{"S3OutputPath":
-                        "s3://b/o"}},"ResourceConfig":{{"InstanceType":"ml.m5.large","InstanceCount":1,"VolumeSizeInGB":1}}}}"#
-                    );
-                    let answer = server.call(&server.address, "", "CreateTrainingJob", &body);
-                    matches!(answer, Some((200, _)))
-                };
-                (0..30).take_while(job).count()
-            });
-            std::thread::sleep(Duration::from_millis(60));
-            let id = server.child.id().to_string();
-            assert!(Command::new("kill").args(["-KILL", &id]).status().expect("kill is there").success());
-            creating.join().expect("creates")
-        });
-        server.child.wait().expect("ends");
-        std::fs::remove_file(work.path("data/server.json")).expect("it was left behind");
-        let server = Local::start(&work);
-        let (_, answer) = server.list(&server.address, "");
-        let name = |number: usize| format!("\"job-{round}-{number}\"");
-        assert!((0..jobs).all(|number| answer.contains(&name(number))), "{jobs}: {answer}");
-        assert_eq!(server.interrupt(), Some(0));
-    }
+    work.run("local ps --data data").refused(&["no local SageMaker runs on"]);
+    let server = Local::start(&work);
+    assert!(work.run("local ps --data data").well().stdout.starts_with("Nothing is at work."));
+    let body = r#"{"TrainingJobName":"Mine","AlgorithmSpecification":{"TrainingImage":"mine:1","TrainingInputMode":"File"},
+        "RoleArn":"arn:aws:iam::000000000000:role/R","OutputDataConfig":{"S3OutputPath":"s3://b/o"},
+        "ResourceConfig":{"InstanceType":"ml.m5.large","InstanceCount":1,"VolumeSizeInGB":1}}"#;
+    let (status, answer) = server.call(&server.address, "", "CreateTrainingJob", body).expect("answers");
+    assert_eq!(status, 200, "{answer}");
+    let started = Instant::now();
+    let listed = loop {
+        let said = work.run("local ps --data data --all").well();
+        if said.stdout.contains("Failed") {
+            break said.stdout;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "{said:#?}");
+    };
+    let row = listed.lines().last().expect("a row");
+    assert!(row.starts_with("training job  Mine  Failed"), "{listed}");
+    work.run("local stop Mine nothing --data data").refused(&["in status Failed", "there is no job"]);
+    work.run("local --region eu-west-1 rm Mine --data data").refused(&["there is no job"]);
+    work.run("local gc --older-than 1y --data data").misused(&["such as 30d"]);
+    let said = work.run("local gc --older-than 0s --dry-run --data data").well();
+    assert_eq!(said.stdout, "Mine: training job would be removed\n");
+    let said = work.run("local gc --data data").well();
+    assert_eq!(said.stdout, "No job ended so long ago.\n");
+    assert_eq!(work.run("local rm mine --data data").well().stdout, "Mine: training job removed\n");
+    assert_eq!(work.run("local ps -a --data data").well().stdout, "There is nothing yet.\n");
+    assert_eq!(server.interrupt(), Some(0));
 }

@@ -11,6 +11,7 @@ mod inspect;
 mod kmeans;
 mod lexicon;
 mod local;
+mod local_kills;
 mod machine;
 mod prepare;
 mod records;

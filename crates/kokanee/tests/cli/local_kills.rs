@@ -1,0 +1,244 @@
+//! `kokanee local`, killed at any moment while it is at work: what it acknowledged is there afterwards.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::local::Local;
+use crate::workplace::Workplace;
+
+/// As many kills as CI has time for. `cargo xtask soak kills` sets more.
+const KILLS: usize = 200;
+const KILLS_VARIABLE: &str = "KOKANEE_KILLS";
+/// A server lives no longer.
+const LONGEST_LIFE_MS: u64 = 200;
+/// Trainings that have not ended are no more than these.
+const MOST_OPEN_JOBS: usize = 4;
+const LONGEST_WAIT: Duration = Duration::from_secs(180);
+
+/// What servers acknowledged, and what was only asked for.
+#[derive(Default)]
+struct Book {
+    /// Length of each object by the number in its key.
+    objects: BTreeMap<usize, usize>,
+    /// Version of the object that is written again and again, and one that may have been written since.
+    version: usize,
+    version_asked: usize,
+    jobs: Vec<String>,
+    /// Jobs that have ended, and how.
+    ended: BTreeMap<String, Value>,
+    stopped: Vec<String>,
+    next_object: usize,
+    next_job: usize,
+}
+
+#[test]
+fn kills_lose_nothing() {
+    let kills = std::env::var(KILLS_VARIABLE).map_or(KILLS, |count| count.parse().expect("a number"));
+    let work = Workplace::new();
+    let server = Local::start(&work);
+    let put = |path: &str, body: &[u8]| {
+        server.ask(&format!("PUT {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"), body).expect("answers").0
+    };
+    assert_eq!((put("/bucket", b""), put("/bucket/in/rows.csv", &rows())), (200, 200));
+    assert_eq!(server.interrupt(), Some(0));
+    let book = Mutex::new(Book::default());
+    let mut random = 1_u64;
+    for _ in 0..kills {
+        let server = Local::start(&work);
+        std::fs::remove_file(work.path("data/server.json")).expect("is there");
+        let is_over = AtomicBool::new(false);
+        // Knuth's generator: the same moments each time, as far as the machine allows.
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        std::thread::scope(|scope| {
+            for client in [write_objects, write_versions, create_jobs, watch_jobs] {
+                let (server, book, is_over) = (&server, &book, &is_over);
+                scope.spawn(
+                    move || while !is_over.load(Ordering::SeqCst) && client(server, book).is_some() {},
+                );
+            }
+            std::thread::sleep(Duration::from_millis((random >> 33) % LONGEST_LIFE_MS));
+            let id = server.child.id().to_string();
+            assert!(Command::new("kill").args(["-KILL", &id]).status().expect("kill is there").success());
+            is_over.store(true, Ordering::SeqCst);
+        });
+        server.kill();
+    }
+    let book = book.into_inner().expect("no client failed");
+    let server = Local::start(&work);
+    check_objects(&server, &book);
+    check_jobs(&server, &work, &book);
+    assert_eq!(server.interrupt(), Some(0));
+    let folder = work.path("data");
+    let left =
+        Command::new("pgrep").args(["-f", &folder.display().to_string()]).output().expect("pgrep is there");
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "", "processes are left");
+    let work_done = [book.objects.len(), book.version, book.jobs.len(), book.stopped.len()];
+    assert!(work_done.iter().all(|&count| count > kills / 50), "too little was at work: {work_done:?}");
+}
+
+/// Ten rows around each of three points.
+fn rows() -> Vec<u8> {
+    let row = |number: usize| format!("{},{}\n", number % 3 * 50, number as f64 / 10.0);
+    (0..30).map(row).collect::<String>().into_bytes()
+}
+
+/// The content of an object.
+fn content(number: usize, length: usize) -> Vec<u8> {
+    (0..length).map(|at| (at * 31 + number * 7) as u8).collect()
+}
+
+fn lock(book: &Mutex<Book>) -> std::sync::MutexGuard<'_, Book> {
+    book.lock().expect("no client failed")
+}
+
+/// Writes an object of its own; none where the server is gone.
+fn write_objects(server: &Local, book: &Mutex<Book>) -> Option<()> {
+    let number = {
+        let mut book = lock(book);
+        book.next_object += 1;
+        book.next_object
+    };
+    let length = number * number * 97 % 200_000;
+    let head = format!("PUT /bucket/objects/{number} HTTP/1.1\r\nHost: 127.0.0.1\r\n");
+    let (status, _) = server.ask(&head, &content(number, length))?;
+    assert_eq!(status, 200);
+    lock(book).objects.insert(number, length);
+    Some(())
+}
+
+/// Writes the next version of an object.
+fn write_versions(server: &Local, book: &Mutex<Book>) -> Option<()> {
+    let version = lock(book).version_asked + 1;
+    lock(book).version_asked = version;
+    let body = format!("{version} ").repeat(5000);
+    let (status, _) = server.ask("PUT /bucket/version HTTP/1.1\r\nHost: 127.0.0.1\r\n", body.as_bytes())?;
+    assert_eq!(status, 200);
+    lock(book).version = version;
+    Some(())
+}
+
+fn call(server: &Local, operation: &str, input: &Value) -> Option<(u16, Value)> {
+    let (status, answer) = server.call(&server.address, "", operation, &input.to_string())?;
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    Some((status, serde_json::from_str(body).unwrap_or(Value::Null)))
+}
+
+/// Creates a job, some of which are long, and tells a few to stop.
+fn create_jobs(server: &Local, book: &Mutex<Book>) -> Option<()> {
+    let (number, is_full) = {
+        let mut book = lock(book);
+        let is_full = book.jobs.len() - book.ended.len() >= MOST_OPEN_JOBS;
+        book.next_job += usize::from(!is_full);
+        (book.next_job, is_full)
+    };
+    if is_full {
+        std::thread::sleep(Duration::from_millis(5));
+        return Some(());
+    }
+    let name = format!("job-{number}");
+    let epochs = if number % 3 == 0 { 3000 } else { 1 };
+    let input = json!({
+        "TrainingJobName": name,
+        "AlgorithmSpecification": {
+            "TrainingImage": "174872318107.dkr.ecr.us-west-2.amazonaws.com/kmeans:1", "TrainingInputMode": "File",
+        },
+        "HyperParameters": {"k": "3", "feature_dim": "2", "mini_batch_size": "30", "epochs": epochs.to_string()},
+        "RoleArn": "arn:aws:iam::000000000000:role/KokaneeRole",
+        "InputDataConfig": [{
+            "ChannelName": "train", "ContentType": "text/csv;label_size=0",
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://bucket/in"}},
+        }],
+        "OutputDataConfig": {"S3OutputPath": "s3://bucket/out"},
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+    });
+    let (status, answer) = call(server, "CreateTrainingJob", &input)?;
+    assert_eq!(status, 200, "{answer}");
+    lock(book).jobs.push(name.clone());
+    if number % 5 == 0 {
+        let (status, _) = call(server, "StopTrainingJob", &json!({"TrainingJobName": name}))?;
+        if status == 200 {
+            lock(book).stopped.push(name);
+        }
+    }
+    Some(())
+}
+
+/// Looks at a job that has not ended as far as is known; then at one that has.
+fn watch_jobs(server: &Local, book: &Mutex<Book>) -> Option<()> {
+    let name = {
+        let book = lock(book);
+        let open = book.jobs.iter().find(|name| !book.ended.contains_key(*name));
+        open.or(book.jobs.last()).cloned()
+    };
+    let Some(name) = name else {
+        std::thread::sleep(Duration::from_millis(5));
+        return Some(());
+    };
+    let (status, job) = call(server, "DescribeTrainingJob", &json!({"TrainingJobName": name}))?;
+    assert_eq!(status, 200, "{name} is lost: {job}");
+    if has_ended(&job) {
+        let mut book = lock(book);
+        let before = book.ended.entry(name).or_insert_with(|| job.clone());
+        assert_eq!(*before, job, "nothing follows an end");
+    }
+    Some(())
+}
+
+fn has_ended(job: &Value) -> bool {
+    ["Completed", "Failed", "Stopped"].contains(&job["TrainingJobStatus"].as_str().unwrap_or_default())
+}
+
+fn get(server: &Local, path: &str) -> Vec<u8> {
+    let (status, answer) =
+        server.ask(&format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"), b"").expect("answers");
+    assert_eq!(status, 200, "{path}");
+    let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head");
+    answer[head + 4..].to_vec()
+}
+
+fn check_objects(server: &Local, book: &Book) {
+    for (&number, &length) in &book.objects {
+        assert!(get(server, &format!("/bucket/objects/{number}")) == content(number, length), "{number}");
+    }
+    if book.version > 0 {
+        let text = String::from_utf8(get(server, "/bucket/version")).expect("text");
+        let version: usize = text.split(' ').next().expect("a word").parse().expect("a number");
+        assert!((book.version..=book.version_asked).contains(&version), "{version} of {}", book.version);
+        assert!(text == format!("{version} ").repeat(5000), "it is not whole");
+    }
+}
+
+/// Every job is there, has ended as it should, and trained once.
+fn check_jobs(server: &Local, work: &Workplace, book: &Book) {
+    let started = Instant::now();
+    for name in &book.jobs {
+        let job = loop {
+            let (status, job) =
+                call(server, "DescribeTrainingJob", &json!({"TrainingJobName": name})).expect("answers");
+            assert_eq!(status, 200, "{name} is lost: {job}");
+            if has_ended(&job) {
+                break job;
+            }
+            assert!(started.elapsed() < LONGEST_WAIT, "{job:#}");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let is_stopped = book.stopped.contains(name);
+        let status = &job["TrainingJobStatus"];
+        assert!(status == "Completed" || (status == "Stopped" && name.ends_with(['0', '5'])), "{job:#}");
+        assert!(!is_stopped || status == "Stopped", "{job:#}");
+        if status == "Completed" {
+            assert!(!get(server, &format!("/bucket/out/{name}/output/model.tar.gz")).is_empty());
+            let log = work.read(&format!("data/jobs/us-east-1/{name}/log"));
+            let ends = log.matches("#quality_metric: host=algo-1, train msd").count();
+            assert_eq!(ends, 1, "{name} trained once: {log}");
+            let metrics = job["FinalMetricDataList"].as_array().expect("metrics");
+            assert!(metrics.iter().any(|metric| metric["MetricName"] == "train:msd"), "{job:#}");
+        }
+    }
+}
