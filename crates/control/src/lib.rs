@@ -9,6 +9,7 @@
 //! | [`training`] | training jobs: their lives, and what a runner does with them |
 //! | [`runner`] | training jobs at work |
 //! | [`engine`] | what runs programs: processes of this machine |
+//! | [`paging`] | lists of resources, page by page |
 //! | [`store`] | what is known, in SQLite |
 //! | [`s3`] | buckets and objects, as plain files |
 //! | [`environment`] | what clients need in their environment |
@@ -19,6 +20,7 @@ pub mod api;
 pub mod engine;
 pub mod environment;
 pub mod operations;
+pub mod paging;
 pub mod runner;
 pub mod s3;
 pub mod server;

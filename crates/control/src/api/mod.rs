@@ -3,6 +3,7 @@
 mod absent;
 mod iam;
 mod input;
+mod lists;
 mod sts;
 mod tags;
 mod training_image;

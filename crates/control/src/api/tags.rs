@@ -9,6 +9,14 @@ use crate::store::StoreError;
 use crate::tags::{self, MOST_TAGS};
 use crate::wire::ApiError;
 
+/// Kinds of resources that have tags, as ARNs name them, and their tables.
+const TAGGED: [(&str, &str); 4] = [
+    ("training-job", "training_jobs"),
+    ("model", "models"),
+    ("endpoint-config", "endpoint_configs"),
+    ("endpoint", "endpoints"),
+];
+
 pub(super) fn add(control: &Control, _: &Caller, input: Input<'_>) -> Answer {
     let arn = input.required("ResourceArn");
     let new = input.tags("Tags");
@@ -78,9 +86,16 @@ fn listed(tags: Vec<(String, String)>) -> Vec<Value> {
 
 /// Whether there is a resource of this ARN.
 fn expect(connection: &Connection, arn: &str) -> Result<(), ApiError> {
-    let mut statement =
-        connection.prepare_cached("SELECT 1 FROM training_jobs WHERE arn = ?1").map_err(StoreError::from)?;
-    let found = statement.query_row([arn], |_| Ok(())).optional().map_err(StoreError::from)?;
+    let kind = arn.splitn(6, ':').nth(5).and_then(|resource| resource.split('/').next());
+    let table = TAGGED.iter().find(|(known, _)| Some(*known) == kind).map(|(_, table)| table);
+    let found = match table {
+        Some(table) => {
+            let statement = format!("SELECT 1 FROM {table} WHERE arn = ?1");
+            let mut statement = connection.prepare_cached(&statement).map_err(StoreError::from)?;
+            statement.query_row([arn], |_| Ok(())).optional().map_err(StoreError::from)?
+        }
+        None => None,
+    };
     found.ok_or_else(|| {
         let shown: String = arn.chars().take(300).collect();
         ApiError::validation(format!("Could not find the resource \"{shown}\"."))

@@ -7,15 +7,14 @@ use kokanee_contract::container::failure::{Failure, FailureKind};
 use serde_json::{Map, Value, json};
 
 use super::input::Input;
+use super::lists::{self, Order, seconds};
 use super::training_image::Image;
 use super::{Answer, Caller, Control, tags};
-use crate::training::{JobError, ListQuery, Listed, NewTrainingJob, SortBy, TrainingJob};
+use crate::training::{JobError, Listed, NewTrainingJob, TrainingJob};
 use crate::wire::ApiError;
 
 /// A day, where the request sets no limit.
 const DEFAULT_MAX_RUNTIME_SECONDS: i64 = 86_400;
-/// Jobs on a page, where the request does not say it.
-const DEFAULT_PAGE: i64 = 10;
 
 pub(super) fn create(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
     let name = input.required("TrainingJobName");
@@ -68,38 +67,12 @@ pub(super) fn describe(control: &Control, caller: &Caller, input: Input<'_>) -> 
 }
 
 pub(super) fn list(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
-    let text = |name: &str| input.text(name).map(str::to_owned);
-    let query = ListQuery {
-        region: caller.region.clone(),
-        name_contains: text("NameContains"),
-        status: text("StatusEquals"),
-        created_after_ms: input.time_ms("CreationTimeAfter"),
-        created_before_ms: input.time_ms("CreationTimeBefore"),
-        modified_after_ms: input.time_ms("LastModifiedTimeAfter"),
-        modified_before_ms: input.time_ms("LastModifiedTimeBefore"),
-        sort_by: match input.text("SortBy") {
-            Some("Name") => SortBy::Name,
-            Some("Status") => SortBy::Status,
-            _ => SortBy::CreationTime,
-        },
-        descending: input.text("SortOrder") == Some("Descending"),
-        limit: usize::try_from(input.number("MaxResults").unwrap_or(DEFAULT_PAGE)).unwrap_or(1),
-        token: text("NextToken"),
-    };
     // Nothing is kept warm between jobs, and no job is of a training plan.
     if input.get("WarmPoolStatusEquals").is_some() || input.get("TrainingPlanArnEquals").is_some() {
         return Ok(json!({"TrainingJobSummaries": []}));
     }
-    let Some(page) = control.training_jobs.list(&query)? else {
-        return Err(ApiError::validation(
-            "The token in the request is invalid: take NextToken of the page before",
-        ));
-    };
-    let mut answer = json!({"TrainingJobSummaries": page.jobs.iter().map(summary).collect::<Vec<_>>()});
-    if let Some(token) = page.next {
-        answer["NextToken"] = json!(token);
-    }
-    Ok(answer)
+    let page = control.training_jobs.list(&lists::query(caller, input, Order::Ascending))?;
+    lists::answer("TrainingJobSummaries", page, summary)
 }
 
 pub(super) fn stop(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
@@ -283,7 +256,6 @@ fn described(job: TrainingJob) -> Value {
 }
 
 fn summary(job: &Listed) -> Value {
-    let seconds = |ms: i64| ms as f64 / 1000.0;
     let mut summary = json!({
         "TrainingJobName": job.name,
         "TrainingJobArn": job.arn,

@@ -9,7 +9,7 @@ mod list;
 mod state;
 
 pub use jobs::{JobError, JobId, NewTrainingJob, TrainingJob, TrainingJobs};
-pub use list::{ListQuery, Listed, Page, SortBy};
+pub use list::Listed;
 pub use state::{FinalMetric, Outcome, Refused, Secondary, Status, TrainingState, Transition};
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::*;
+use crate::paging::{ListQuery, SortBy};
 use crate::store::Store;
 
 fn open(folder: &Path) -> TrainingJobs {
@@ -138,8 +139,8 @@ fn check_list(jobs: &TrainingJobs, mut query: ListQuery, want: &[&str]) {
     let mut names = Vec::new();
     loop {
         let page = jobs.list(&query).unwrap().unwrap();
-        assert!(page.jobs.len() <= query.limit);
-        names.extend(page.jobs.into_iter().map(|job| job.name));
+        assert!(page.rows.len() <= query.limit);
+        names.extend(page.rows.into_iter().map(|job| job.name));
         query.token = page.next;
         if query.token.is_none() {
             break;
@@ -169,7 +170,7 @@ fn lists_are_sorted_filtered_and_paged() {
     let mut all = Vec::new();
     let mut page = jobs.list(&created).unwrap().unwrap();
     loop {
-        all.append(&mut page.jobs);
+        all.append(&mut page.rows);
         let Some(token) = page.next else { break };
         page = jobs.list(&ListQuery { token: Some(token), ..created.clone() }).unwrap().unwrap();
     }

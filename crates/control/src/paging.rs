@@ -1,0 +1,162 @@
+//! Lists of resources, page by page: filters, orders and page tokens that all kinds of resources share.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rusqlite::types::{ToSqlOutput, Value as SqlValue};
+use rusqlite::{Row, ToSql, params_from_iter};
+
+use crate::store::{Store, StoreError};
+
+/// What a list is sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortBy {
+    /// The name.
+    Name,
+    /// The time of creation.
+    CreationTime,
+    /// The spelling of the status.
+    Status,
+}
+
+/// Which rows a list holds, and in which order. Times are milliseconds since 1970.
+#[derive(Clone, Debug)]
+pub struct ListQuery {
+    /// The region.
+    pub region: String,
+    /// Part of the name.
+    pub name_contains: Option<String>,
+    /// The status.
+    pub status: Option<String>,
+    /// Created later than this.
+    pub created_after_ms: Option<i64>,
+    /// Created before this.
+    pub created_before_ms: Option<i64>,
+    /// Changed later than this.
+    pub modified_after_ms: Option<i64>,
+    /// Changed before this.
+    pub modified_before_ms: Option<i64>,
+    /// The order.
+    pub sort_by: SortBy,
+    /// Whether the order is turned round.
+    pub descending: bool,
+    /// Rows on a page.
+    pub limit: usize,
+    /// Where the page begins: the token of the page before.
+    pub token: Option<String>,
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// Its rows.
+    pub rows: Vec<T>,
+    /// The token of the next page; none on the last.
+    pub next: Option<String>,
+}
+
+/// A table with the columns `region`, `name` and `created_ms`; where queries ask for them, also `status` and `modified_ms`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ListedTable {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// The columns that a list shows.
+    pub(crate) columns: &'static str,
+}
+
+/// A page of a list; none where the token is not one of ours. `read` finds the columns by their names.
+pub(crate) fn page<T>(
+    store: &Store,
+    table: ListedTable,
+    query: &ListQuery,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Option<Page<T>>, StoreError> {
+    let column = query.sort_by.column();
+    let mut conditions = vec!["region = ?".to_owned()];
+    let mut values = vec![SqlValue::from(query.region.clone())];
+    let mut add = |condition: &str, value: SqlValue| {
+        conditions.push(condition.to_owned());
+        values.push(value);
+    };
+    if let Some(part) = &query.name_contains {
+        add("instr(name, ?) > 0", part.clone().into());
+    }
+    if let Some(status) = &query.status {
+        add("status = ?", status.clone().into());
+    }
+    for (condition, limit) in [
+        ("created_ms > ?", query.created_after_ms),
+        ("created_ms < ?", query.created_before_ms),
+        ("modified_ms > ?", query.modified_after_ms),
+        ("modified_ms < ?", query.modified_before_ms),
+    ] {
+        if let Some(limit) = limit {
+            add(condition, limit.into());
+        }
+    }
+    let (direction, sign) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
+    if let Some(token) = &query.token {
+        let Some((key, name)) = query.sort_by.read_token(token) else { return Ok(None) };
+        add(&format!("({column}, name) {sign} (?, ?)"), key);
+        values.push(name.into());
+    }
+    let limit = query.limit.max(1);
+    let statement = format!(
+        "SELECT {column}, name, {} FROM {} WHERE {} ORDER BY {column} {direction}, name {direction} LIMIT {}",
+        table.columns,
+        table.name,
+        conditions.join(" AND "),
+        limit.saturating_add(1)
+    );
+    let mut found: Vec<(SqlValue, String, T)> = store.read(|transaction| {
+        let mut statement = transaction.prepare_cached(&statement)?;
+        let rows = statement.query_map(params_from_iter(values.iter().map(Borrowed)), |row| {
+            Ok((row.get(0)?, row.get(1)?, read(row)?))
+        })?;
+        Ok::<_, StoreError>(rows.collect::<rusqlite::Result<_>>()?)
+    })?;
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| has_more).map(|(key, name, _)| query.sort_by.token(key, name));
+    Ok(Some(Page { rows: found.into_iter().map(|(_, _, row)| row).collect(), next }))
+}
+
+impl SortBy {
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::CreationTime => "created_ms",
+            Self::Status => "status",
+        }
+    }
+
+    /// The place after a row: rows that come and go meanwhile do not move it.
+    fn token(self, key: &SqlValue, name: &str) -> String {
+        let key = match key {
+            SqlValue::Integer(number) => number.to_string(),
+            SqlValue::Text(text) if self != Self::Name => text.clone(),
+            _ => String::new(),
+        };
+        URL_SAFE_NO_PAD.encode(format!("{}\n{key}\n{name}", self.column()))
+    }
+
+    fn read_token(self, token: &str) -> Option<(SqlValue, String)> {
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
+        let mut parts = text.splitn(3, '\n');
+        let (column, key, name) = (parts.next()?, parts.next()?, parts.next()?.to_owned());
+        let key = match self {
+            Self::Name => name.clone().into(),
+            Self::CreationTime => key.parse::<i64>().ok()?.into(),
+            Self::Status => key.to_owned().into(),
+        };
+        (column == self.column()).then_some((key, name))
+    }
+}
+
+/// A parameter that is lent to a statement.
+struct Borrowed<'a>(&'a SqlValue);
+
+impl ToSql for Borrowed<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.0.to_sql()
+    }
+}
