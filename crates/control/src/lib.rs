@@ -12,6 +12,7 @@
 //! | [`paging`] | lists of resources, page by page |
 //! | [`store`] | what is known, in SQLite |
 //! | [`s3`] | buckets and objects, as plain files |
+//! | [`S3Uri`] | addresses in S3, as requests give them |
 //! | [`environment`] | what clients need in their environment |
 //!
 //! No engine is linked here: algorithms run as child processes.
@@ -23,8 +24,11 @@ pub mod operations;
 pub mod paging;
 pub mod runner;
 pub mod s3;
+mod s3_uri;
 pub mod server;
 pub mod store;
 mod tags;
 pub mod training;
 pub mod wire;
+
+pub use s3_uri::{S3Uri, S3UriError};

@@ -10,6 +10,7 @@ use super::input::Input;
 use super::lists::{self, Order, seconds};
 use super::training_image::Image;
 use super::{Answer, Caller, Control, tags};
+use crate::s3_uri::S3Uri;
 use crate::training::{JobError, Listed, NewTrainingJob, TrainingJob};
 use crate::wire::ApiError;
 
@@ -174,12 +175,8 @@ fn check_channels(control: &Control, caller: &Caller, input: Input<'_>) -> Resul
 }
 
 fn check_objects(control: &Control, caller: &Caller, input: Input<'_>, uri: &str) -> Result<(), ApiError> {
-    let Some((bucket, prefix)) = bucket_and_key(uri) else {
-        return Err(ApiError::validation(format!(
-            "The S3 URI \"{uri}\" is not valid: give s3://bucket/prefix"
-        )));
-    };
-    let said = match control.objects.has_any(&bucket, &prefix) {
+    let S3Uri { bucket, key } = S3Uri::parse(uri).map_err(|error| ApiError::validation(error.to_string()))?;
+    let said = match control.objects.has_any(&bucket, &key) {
         Ok(true) => return Ok(()),
         Ok(false) => String::new(),
         Err(error) => format!(" Error message from S3: {error}"),
@@ -191,27 +188,6 @@ fn check_objects(control: &Control, caller: &Caller, input: Input<'_>, uri: &str
         caller.region,
         input.required("RoleArn")
     )))
-}
-
-/// Bucket and key of `s3://bucket/key`, `https://bucket.s3.region.amazonaws.com/key` or `https://s3-region.amazonaws.com/bucket/key`.
-fn bucket_and_key(uri: &str) -> Option<(String, String)> {
-    let split = |text: &str| {
-        let (bucket, key) = text.split_once('/').unwrap_or((text, ""));
-        (!bucket.is_empty()).then(|| (bucket.to_owned(), key.to_owned()))
-    };
-    if let Some(rest) = uri.strip_prefix("s3://") {
-        return split(rest);
-    }
-    let (host, path) = uri.strip_prefix("https://")?.split_once('/')?;
-    let host = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
-    if host == "s3" || host.starts_with("s3.") || host.starts_with("s3-") {
-        return split(path);
-    }
-    let end = host
-        .rfind(".s3.")
-        .or_else(|| host.rfind(".s3-"))
-        .or_else(|| host.strip_suffix(".s3").map(str::len))?;
-    split(&format!("{}/{path}", &host[..end]))
 }
 
 /// Defaults that a description of the job shows.

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::{RunError, text};
 use crate::s3;
+use crate::s3_uri::S3Uri;
 use crate::training::TrainingJob;
 
 /// What a request says that a run needs.
@@ -255,13 +256,10 @@ fn list(folder: &Path, prefix: &str, files: &mut Vec<String>) -> std::io::Result
     Ok(())
 }
 
-/// Bucket and key of `s3://bucket/key`.
+/// Bucket and key.
 fn address(uri: &str) -> Result<(String, String), RunError> {
-    let parts = uri.strip_prefix("s3://").or_else(|| uri.strip_prefix("https://s3/"));
-    let (bucket, key) = parts
-        .map(|rest| rest.split_once('/').unwrap_or((rest, "")))
-        .ok_or_else(|| RunError::Client(format!("{uri} is no address in S3; expected s3://bucket/key")))?;
-    Ok((bucket.to_owned(), key.to_owned()))
+    let S3Uri { bucket, key } = S3Uri::parse(uri).map_err(|error| RunError::Client(error.to_string()))?;
+    Ok((bucket, key))
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, RunError> {

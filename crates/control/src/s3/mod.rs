@@ -34,6 +34,7 @@ mod xml;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use address::Address;
 pub use address::bucket_of_host;
 pub use aws_chunked::AwsChunked;
 pub use checksums::{Algorithm, Checksum, ChecksumType, Digests};
