@@ -10,8 +10,11 @@ use crate::tags::{self, MOST_TAGS};
 use crate::wire::ApiError;
 
 /// Kinds of resources that have tags, as ARNs name them, and their tables.
-const TAGGED: [(&str, &str); 1] = [
+const TAGGED: [(&str, &str); 4] = [
     ("training-job", "training_jobs"),
+    ("model", "models"),
+    ("endpoint-config", "endpoint_configs"),
+    ("endpoint", "endpoints"),
 ];
 
 pub(super) fn add(control: &Control, _: &Caller, input: Input<'_>) -> Answer {
