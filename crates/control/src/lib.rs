@@ -7,7 +7,10 @@
 //! | [`api`] | the operations that are answered, one file for each resource |
 //! | [`operations`] | the table of operations: services, names, shapes of requests and answers, errors |
 //! | [`training`] | training jobs: their lives, and what a runner does with them |
+//! | [`hosting`] | models and endpoints: their lives, and the way of a request to an instance |
 //! | [`runner`] | training jobs at work |
+//! | [`fleet`] | the instances of endpoints at work |
+//! | [`runtime`] | requests to endpoints |
 //! | [`engine`] | what runs programs: processes of this machine |
 //! | [`paging`] | lists of resources, page by page |
 //! | [`store`] | what is known, in SQLite |
@@ -20,9 +23,12 @@
 pub mod api;
 pub mod engine;
 pub mod environment;
+pub mod fleet;
+pub mod hosting;
 pub mod operations;
 pub mod paging;
 pub mod runner;
+pub mod runtime;
 pub mod s3;
 mod s3_uri;
 pub mod server;

@@ -6,7 +6,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::Router;
 use kokanee_http::{
     BindError, Bounds, Ended, MemoryBudget, Metrics, Patience, Route, ServeError, Server, Shell, Site,
 };
@@ -16,6 +15,8 @@ use tokio::sync::watch;
 
 use self::entry::Entry;
 use crate::api::{Control, Objects};
+use crate::hosting::Routes;
+use crate::runtime::{Counts, Runtime};
 use crate::s3;
 use crate::store::{Store, StoreError};
 use crate::wire::Guard;
@@ -65,7 +66,7 @@ pub struct LocalServer {
     settings: Settings,
     control: Arc<Control>,
     s3: Arc<s3::Store>,
-    runtime: Option<Router>,
+    routes: Arc<Routes>,
 }
 
 impl LocalServer {
@@ -79,14 +80,7 @@ impl LocalServer {
         let s3 = Arc::new(s3::Store::open(&settings.data.join(S3_FOLDER))?);
         let objects = Arc::clone(&s3) as Arc<dyn Objects>;
         let control = Arc::new(Control::new(store, objects, settings.account.clone()));
-        Ok(Self { server, settings, control, s3, runtime: None })
-    }
-
-    /// Answers requests to endpoints with this router.
-    #[must_use]
-    pub fn with_runtime(mut self, runtime: Router) -> Self {
-        self.runtime = Some(runtime);
-        self
+        Ok(Self { server, settings, control, s3, routes: Arc::default() })
     }
 
     /// Where it listens.
@@ -97,6 +91,11 @@ impl LocalServer {
     /// What a runner works with.
     pub fn control(&self) -> &Arc<Control> {
         &self.control
+    }
+
+    /// Where requests to endpoints go; a fleet keeps them up to date.
+    pub fn routes(&self) -> &Arc<Routes> {
+        &self.routes
     }
 
     /// The objects.
@@ -113,17 +112,26 @@ impl LocalServer {
         work: impl Future<Output = Result<(), E>>,
         stop: watch::Receiver<u32>,
     ) -> Result<Ended, E> {
-        let Self { server, settings, control, s3, runtime } = self;
+        let Self { server, settings, control, s3, routes } = self;
         let memory = MemoryBudget::new(MEMORY_BYTES);
         let metrics = Arc::new(Metrics::new("a request to an endpoint"));
         let patience = Patience::default();
+        let runtime = Runtime {
+            routes,
+            endpoints: control.endpoints.clone(),
+            counts: Arc::new(Counts::default()),
+            account: settings.account.clone(),
+            region: settings.region.clone(),
+            memory: Arc::clone(&memory),
+            patience,
+        };
         let of_s3 = s3::Settings { account: settings.account, region: settings.region.clone(), patience };
         let entry = Entry {
             guard: Guard::new(server.address(), settings.allowed_hosts),
             control,
             region: settings.region,
             s3: s3::router(s3, of_s3, Arc::clone(&memory)),
-            runtime,
+            runtime: runtime.router(),
             memory,
             metrics: Arc::clone(&metrics),
             patience,
@@ -143,6 +151,14 @@ impl Objects for s3::Store {
         let request = s3::ListRequest { prefix: prefix.to_owned(), limit: 1, ..s3::ListRequest::default() };
         let page = self.list(bucket, &request).map_err(|error| error.to_string())?;
         Ok(!page.objects.is_empty())
+    }
+
+    fn has(&self, bucket: &str, key: &str) -> Result<bool, String> {
+        match self.stat(bucket, key) {
+            Ok(_) => Ok(true),
+            Err(error) if error.code == s3::ErrorCode::NoSuchKey => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 

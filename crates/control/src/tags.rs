@@ -39,3 +39,9 @@ pub(crate) fn remove<'a>(
     }
     Ok(())
 }
+
+/// Removes all tags of a resource that goes.
+pub(crate) fn remove_all(connection: &Connection, arn: &str) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM tags WHERE arn = ?1", [arn])?;
+    Ok(())
+}

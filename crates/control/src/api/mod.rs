@@ -1,9 +1,12 @@
 //! The operations that are answered, one file for each resource.
 
 mod absent;
+mod endpoint_configs;
+mod endpoints;
 mod iam;
 mod input;
 mod lists;
+mod models;
 mod sts;
 mod tags;
 mod training_image;
@@ -17,6 +20,7 @@ use serde_json::Value;
 pub use training_image::{Image, ImageError};
 
 use self::input::Input;
+use crate::hosting::{Endpoints, Records};
 use crate::operations::{Service, faults_of_answer};
 use crate::store::{Store, StoreError};
 use crate::training::TrainingJobs;
@@ -27,6 +31,12 @@ pub struct Control {
     pub(crate) store: Arc<Store>,
     /// The training jobs, for a runner too.
     pub training_jobs: TrainingJobs,
+    /// The models.
+    pub models: Records,
+    /// The endpoint configurations.
+    pub endpoint_configs: Records,
+    /// The endpoints, for a fleet too.
+    pub endpoints: Endpoints,
     objects: Arc<dyn Objects>,
     account: String,
 }
@@ -38,6 +48,12 @@ pub trait Objects: Send + Sync + 'static {
     /// # Errors
     /// In the words of S3, for instance that there is no such bucket.
     fn has_any(&self, bucket: &str, prefix: &str) -> Result<bool, String>;
+
+    /// Whether there is an object in `bucket` with this key.
+    ///
+    /// # Errors
+    /// In the words of S3, for instance that there is no such bucket.
+    fn has(&self, bucket: &str, key: &str) -> Result<bool, String>;
 }
 
 /// Who calls.
@@ -59,6 +75,20 @@ fn handler(service: Service, operation: &str) -> Option<Handler> {
         (Service::SageMaker, "StopTrainingJob") => training_jobs::stop,
         (Service::SageMaker, "UpdateTrainingJob") => training_jobs::update,
         (Service::SageMaker, "DeleteTrainingJob") => training_jobs::delete,
+        (Service::SageMaker, "CreateModel") => models::create,
+        (Service::SageMaker, "DescribeModel") => models::describe,
+        (Service::SageMaker, "ListModels") => models::list,
+        (Service::SageMaker, "DeleteModel") => models::delete,
+        (Service::SageMaker, "CreateEndpointConfig") => endpoint_configs::create,
+        (Service::SageMaker, "DescribeEndpointConfig") => endpoint_configs::describe,
+        (Service::SageMaker, "ListEndpointConfigs") => endpoint_configs::list,
+        (Service::SageMaker, "DeleteEndpointConfig") => endpoint_configs::delete,
+        (Service::SageMaker, "CreateEndpoint") => endpoints::create,
+        (Service::SageMaker, "DescribeEndpoint") => endpoints::describe,
+        (Service::SageMaker, "ListEndpoints") => endpoints::list,
+        (Service::SageMaker, "UpdateEndpoint") => endpoints::update,
+        (Service::SageMaker, "UpdateEndpointWeightsAndCapacities") => endpoints::reweigh,
+        (Service::SageMaker, "DeleteEndpoint") => endpoints::delete,
         (Service::SageMaker, "AddTags") => tags::add,
         (Service::SageMaker, "ListTags") => tags::list,
         (Service::SageMaker, "DeleteTags") => tags::delete,
@@ -78,7 +108,15 @@ fn handler(service: Service, operation: &str) -> Option<Handler> {
 impl Control {
     /// What works with this database and these objects. `account` has 12 digits.
     pub fn new(store: Arc<Store>, objects: Arc<dyn Objects>, account: String) -> Self {
-        Self { training_jobs: TrainingJobs::new(Arc::clone(&store)), store, objects, account }
+        Self {
+            training_jobs: TrainingJobs::new(Arc::clone(&store)),
+            models: Records::models(Arc::clone(&store)),
+            endpoint_configs: Records::endpoint_configs(Arc::clone(&store)),
+            endpoints: Endpoints::new(Arc::clone(&store)),
+            store,
+            objects,
+            account,
+        }
     }
 
     /// Answers a call. It waits for the disk.
@@ -107,7 +145,7 @@ impl Control {
     }
 
     /// `arn:aws:sagemaker:us-east-1:000000000000:training-job/name`; names in ARNs are in lower case.
-    fn arn(&self, caller: &Caller, kind: &str, name: &str) -> String {
+    pub(crate) fn arn(&self, caller: &Caller, kind: &str, name: &str) -> String {
         let (partition, account) = (caller.partition(), &self.account);
         format!("arn:{partition}:sagemaker:{}:{account}:{kind}/{}", caller.region, name.to_ascii_lowercase())
     }

@@ -10,7 +10,12 @@ use crate::tags::{self, MOST_TAGS};
 use crate::wire::ApiError;
 
 /// Kinds of resources that have tags, as ARNs name them, and their tables.
-const TAGGED: [(&str, &str); 1] = [("training-job", "training_jobs")];
+const TAGGED: [(&str, &str); 4] = [
+    ("training-job", "training_jobs"),
+    ("model", "models"),
+    ("endpoint-config", "endpoint_configs"),
+    ("endpoint", "endpoints"),
+];
 
 pub(super) fn add(control: &Control, _: &Caller, input: Input<'_>) -> Answer {
     let arn = input.required("ResourceArn");

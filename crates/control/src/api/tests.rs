@@ -16,6 +16,10 @@ impl Objects for OneBucket {
             _ => Err("The specified bucket does not exist".to_owned()),
         }
     }
+
+    fn has(&self, bucket: &str, key: &str) -> Result<bool, String> {
+        Ok((bucket, key) == ("data", "model.tar.gz"))
+    }
 }
 
 struct Place {
@@ -253,4 +257,190 @@ fn everybody_has_a_role_that_may_do_everything() {
     let said = place.ask(Service::Sts, "AssumeRole", assumed).unwrap();
     assert_eq!(said["AssumedRoleUser"]["Arn"], "arn:aws:sts::123456789012:assumed-role/R/me");
     place.ask(Service::Sts, "GetSessionToken", json!({})).unwrap();
+}
+
+const IMAGE: &str = "174872318107.dkr.ecr.us-west-2.amazonaws.com/kmeans:1";
+
+/// A model and a configuration `config` that runs it.
+fn hosting(place: &Place) {
+    let container = json!({"Image": IMAGE, "ModelDataUrl": "s3://data/model.tar.gz"});
+    place.say("CreateModel", json!({"ModelName": "Model", "PrimaryContainer": container}));
+    let variant = json!({"VariantName": "A", "ModelName": "model", "InitialInstanceCount": 1, "InstanceType": "ml.m4.xlarge"});
+    place.say(
+        "CreateEndpointConfig",
+        json!({"EndpointConfigName": "Config", "ProductionVariants": [variant]}),
+    );
+}
+
+#[test]
+fn models_are_described_and_refused_in_the_words_of_aws() {
+    let place = place();
+    hosting(&place);
+    let arn = "arn:aws:sagemaker:us-west-2:123456789012:model/model";
+    let answer = place.say("DescribeModel", json!({"ModelName": "MODEL"}));
+    assert_eq!((&answer["ModelArn"], &answer["ModelName"]), (&json!(arn), &json!("Model")));
+    let container = json!({
+        "Image": IMAGE, "ModelDataUrl": "s3://data/model.tar.gz", "Mode": "SingleModel", "Environment": {},
+    });
+    assert_eq!(answer["PrimaryContainer"], container);
+    let check = |request: Value, part: &str| {
+        place.check_refused("CreateModel", request, "ValidationException", part);
+    };
+    let with = |name: &str, value: Value| {
+        let mut container = json!({"Image": IMAGE});
+        container[name] = value;
+        json!({"ModelName": "m", "PrimaryContainer": container})
+    };
+    check(
+        with("ModelDataUrl", json!("s3://data/none.tar.gz")),
+        "Could not find model data at s3://data/none.tar.gz.",
+    );
+    check(
+        with("ModelDataUrl", json!("https://gone.s3-us-west-2.amazonaws.com/x")),
+        "Could not find model data at s3://gone/x.",
+    );
+    check(with("ModelPackageName", json!("p")), "ModelPackageName is not offered");
+    check(with("Mode", json!("MultiModel")), "MultiModel");
+    check(with("Image", json!("174872318107.dkr.ecr.us-west-2.amazonaws.com/kmeans:9")), "kmeans:1");
+    check(json!({"ModelName": "m"}), "no container");
+    check(json!({"ModelName": "m", "Containers": [{"Image": "a"}, {"Image": "b"}]}), "pipelines");
+    let again = json!({"ModelName": "mOdel", "PrimaryContainer": {"Image": IMAGE}});
+    check(again, &format!("Cannot create already existing model \"{arn}\"."));
+    place.say("CreateModel", json!({"ModelName": "one", "Containers": [{"Image": "own"}]}));
+    let page = place.say("ListModels", json!({"MaxResults": 1, "SortBy": "Name", "SortOrder": "Ascending"}));
+    assert_eq!(page["Models"][0]["ModelName"], "Model");
+    let next = json!({"SortBy": "Name", "SortOrder": "Ascending", "NextToken": page["NextToken"]});
+    assert_eq!(place.say("ListModels", next)["Models"][0]["ModelName"], "one");
+    place.say("DeleteModel", json!({"ModelName": "model"}));
+    let gone = json!({"ModelName": "model"});
+    place.check_refused(
+        "DescribeModel",
+        gone.clone(),
+        "ValidationException",
+        &format!("Could not find model \"{arn}\"."),
+    );
+    place.check_refused("DeleteModel", gone, "ValidationException", "Could not find model");
+}
+
+#[test]
+fn endpoint_configurations_have_variants() {
+    let place = place();
+    hosting(&place);
+    let answer = place.say("DescribeEndpointConfig", json!({"EndpointConfigName": "config"}));
+    assert_eq!(answer["ProductionVariants"][0]["InitialVariantWeight"], 1.0);
+    let check = |changes: Value, variant: Value, part: &str| {
+        let mut one = json!({"VariantName": "A", "ModelName": "Model", "InitialInstanceCount": 1, "InstanceType": "ml.a.b"});
+        one.as_object_mut().unwrap().extend(variant.as_object().unwrap().clone());
+        let mut request = json!({"EndpointConfigName": "c", "ProductionVariants": [one]});
+        request.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        place.check_refused("CreateEndpointConfig", request, "ValidationException", part);
+    };
+    check(
+        json!({}),
+        json!({"ModelName": "x"}),
+        "Could not find model \"arn:aws:sagemaker:us-west-2:123456789012:model/x\".",
+    );
+    check(json!({}), json!({"ModelName": null}), "Value null at 'productionVariants.1.member.modelName'");
+    check(json!({}), json!({"InitialVariantWeight": -1}), "greater than or equal to 0");
+    check(
+        json!({}),
+        json!({"ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1}}),
+        "ServerlessConfig",
+    );
+    check(json!({"AsyncInferenceConfig": {"OutputConfig": {}}}), json!({}), "AsyncInferenceConfig");
+    let capture = |is_on: bool| {
+        json!({"DataCaptureConfig": {
+            "EnableCapture": is_on, "InitialSamplingPercentage": 1, "DestinationS3Uri": "s3://d", "CaptureOptions": [{"CaptureMode": "Input"}],
+        }})
+    };
+    check(capture(true), json!({}), "EnableCapture");
+    let variant = json!({"VariantName": "A", "ModelName": "Model", "InitialInstanceCount": 1, "InstanceType": "ml.a.b"});
+    check(json!({"ProductionVariants": [variant, variant]}), json!({}), "more than once");
+    let mut off = capture(false);
+    off["EndpointConfigName"] = json!("off");
+    off["ProductionVariants"] = json!([variant]);
+    place.say("CreateEndpointConfig", off);
+    let page = place.say("ListEndpointConfigs", json!({"NameContains": "off"}));
+    assert_eq!(page["EndpointConfigs"].as_array().unwrap().len(), 1);
+    place.say("DeleteEndpointConfig", json!({"EndpointConfigName": "OFF"}));
+    let part = "Could not find endpoint configuration \"arn:aws:sagemaker:us-west-2:123456789012:endpoint-config/off\".";
+    place.check_refused(
+        "DescribeEndpointConfig",
+        json!({"EndpointConfigName": "off"}),
+        "ValidationException",
+        part,
+    );
+}
+
+#[test]
+fn an_endpoint_keeps_what_it_was_created_from() {
+    let place = place();
+    hosting(&place);
+    let tags = json!([{"Key": "a", "Value": "1"}]);
+    let request = json!({"EndpointName": "Ep", "EndpointConfigName": "config", "Tags": tags});
+    let arn = place.say("CreateEndpoint", request.clone())["EndpointArn"].clone();
+    assert_eq!(arn, "arn:aws:sagemaker:us-west-2:123456789012:endpoint/ep");
+    assert_eq!(place.say("ListTags", json!({"ResourceArn": arn}))["Tags"], tags);
+    place.say("DeleteEndpointConfig", json!({"EndpointConfigName": "config"}));
+    place.say("DeleteModel", json!({"ModelName": "model"}));
+    let named = json!({"EndpointName": "ep"});
+    let answer = place.say("DescribeEndpoint", named.clone());
+    assert_eq!(
+        (&answer["EndpointStatus"], &answer["EndpointConfigName"]),
+        (&json!("Creating"), &json!("Config"))
+    );
+    let variant = &answer["ProductionVariants"][0];
+    assert_eq!((&variant["DesiredWeight"], &variant["DesiredInstanceCount"]), (&json!(1.0), &json!(1)));
+    let resolved = variant["DeployedImages"][0]["ResolvedImage"].as_str().unwrap();
+    assert!(
+        resolved.starts_with("174872318107.dkr.ecr.us-west-2.amazonaws.com/kmeans@sha256:"),
+        "{resolved}"
+    );
+    let in_progress = format!("Cannot update in-progress endpoint {arn}.");
+    place.check_refused("DeleteEndpoint", named.clone(), "ValidationException", &in_progress);
+    let id = place.control.endpoints.all().unwrap()[0];
+    let generation = place.control.endpoints.get(id).unwrap().unwrap().state.pending.unwrap().generation;
+    place.control.endpoints.deployed(id, generation).unwrap();
+    let again = json!({"EndpointName": "Ep", "EndpointConfigName": "config"});
+    place.check_refused(
+        "UpdateEndpoint",
+        again,
+        "ValidationException",
+        "Could not find endpoint configuration",
+    );
+    let wish = |wish: Value| json!({"EndpointName": "Ep", "DesiredWeightsAndCapacities": [wish]});
+    let check = |wished: Value, code: &str, part: &str| {
+        place.check_refused("UpdateEndpointWeightsAndCapacities", wish(wished), code, part);
+    };
+    check(
+        json!({"VariantName": "B"}),
+        "ValidationException",
+        "The variant name(s) \"B\" is/are not present within endpoint configuration \"Config\".",
+    );
+    check(
+        json!({"VariantName": "A", "DesiredInstanceCount": 0}),
+        "ValidationException",
+        "greater than or equal to 1",
+    );
+    check(json!({"VariantName": "A", "DesiredInstanceCount": 100_000}), "ResourceLimitExceeded", "at most");
+    place.say(
+        "UpdateEndpointWeightsAndCapacities",
+        wish(json!({"VariantName": "A", "DesiredInstanceCount": 2})),
+    );
+    let answer = place.say("DescribeEndpoint", named.clone());
+    assert_eq!(answer["EndpointStatus"], "Updating");
+    assert_eq!(answer["ProductionVariants"][0]["DesiredWeight"], 1.0);
+    let page = place.say("ListEndpoints", json!({"StatusEquals": "Updating", "SortBy": "Status"}));
+    assert_eq!(page["Endpoints"][0]["EndpointName"], "Ep");
+    place.control.endpoints.settled(id).unwrap();
+    place.say("DeleteEndpoint", named.clone());
+    assert_eq!(place.say("DescribeEndpoint", named.clone())["EndpointStatus"], "Deleting");
+    place.control.endpoints.forget(id).unwrap();
+    place.check_refused(
+        "DescribeEndpoint",
+        named,
+        "ValidationException",
+        &format!("Could not find endpoint {arn}."),
+    );
+    place.check_refused("ListTags", json!({"ResourceArn": arn}), "ValidationException", "Could not find");
 }

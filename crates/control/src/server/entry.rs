@@ -26,7 +26,7 @@ pub(super) struct Entry {
     pub(super) control: Arc<Control>,
     pub(super) region: String,
     pub(super) s3: Router,
-    pub(super) runtime: Option<Router>,
+    pub(super) runtime: Router,
     pub(super) memory: Arc<MemoryBudget>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) patience: Patience,
@@ -48,10 +48,7 @@ async fn enter(State(entry): State<Arc<Entry>>, request: Request) -> Response {
     match place {
         Place::S3 => forward(&entry.s3, head, body).await,
         Place::Own => own(&entry, &head),
-        Place::Runtime => match &entry.runtime {
-            Some(runtime) => forward(runtime, head, body).await,
-            None => refuse(place, &ApiError::validation("There are no endpoints in this server.")),
-        },
+        Place::Runtime => forward(&entry.runtime, head, body).await,
         Place::Cbor => refuse(
             place,
             &ApiError::new(

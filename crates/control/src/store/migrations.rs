@@ -33,6 +33,8 @@ const STEPS: &[&str] = &[
         value TEXT NOT NULL,
         UNIQUE (arn, key)
     ) STRICT;",
+    // 2. Models, endpoint configurations and endpoints.
+    crate::hosting::SCHEMA,
 ];
 
 /// Brings a database up to date. Returns its version and the latest that is known; one that is later is left alone.

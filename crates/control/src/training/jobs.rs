@@ -211,7 +211,7 @@ impl TrainingJobs {
                 return Err(Refused(job.state.status).into());
             }
             transaction.execute("DELETE FROM training_jobs WHERE id = ?1", [job.id.0])?;
-            transaction.execute("DELETE FROM tags WHERE arn = ?1", [&job.arn])?;
+            tags::remove_all(transaction, &job.arn)?;
             Ok(())
         })
     }

@@ -16,6 +16,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use kokanee_control::engine::Processes;
 use kokanee_control::environment::{Environment, Shell, url};
+use kokanee_control::fleet::Fleet;
 use kokanee_control::runner::Runner;
 use kokanee_control::server::{DEFAULT_PORT, LocalServer, Settings};
 use kokanee_http::Ended;
@@ -199,10 +200,10 @@ impl LocalArgs {
                 data.display(),
                 self.env_command(data)
             ))?;
-            let runner = self.runner(&server, data)?;
+            let (runner, fleet) = (self.runner(&server, data)?, fleet(&server, data)?);
             let told = stop.clone();
             let work = async move {
-                runner.run(told).await;
+                tokio::join!(runner.run(told.clone()), fleet.run(told));
                 anyhow::Ok(())
             };
             let ended = server.run(work, stop).await;
@@ -227,13 +228,15 @@ impl LocalArgs {
                 let server = self.bind(data, self.port.unwrap_or(0)).await?;
                 let environment = self.environment(server.address(), data);
                 let ready = self.announce(&server, data)?;
-                let runner = self.runner(&server, data)?;
+                let (runner, fleet) = (self.runner(&server, data)?, fleet(&server, data)?);
                 let (end, ending) = watch::channel(0);
-                let running = tokio::spawn(runner.run(ending));
+                let running = tokio::spawn(async move {
+                    tokio::join!(runner.run(ending.clone()), fleet.run(ending));
+                });
                 let mut status = None;
                 let work = async {
                     status = Some(child(command, &environment).await?);
-                    // Jobs do not outlive the server.
+                    // Jobs and instances do not outlive the server.
                     end.send_replace(1);
                     running.await.context("the runner of jobs failed")?;
                     anyhow::Ok(())
@@ -272,7 +275,7 @@ impl LocalArgs {
     /// What runs jobs, as children of this program.
     fn runner(&self, server: &LocalServer, data: &Path) -> Result<Arc<Runner>> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let program = std::env::current_exe().context("the program does not know where it lies")?;
+        let program = own_program()?;
         Ok(Arc::new(Runner {
             control: Arc::clone(server.control()),
             objects: Arc::clone(server.s3()),
@@ -320,6 +323,23 @@ impl LocalArgs {
             Some(_) => format!("kokanee local env --data '{}'", folder.replace('\'', r"'\''")),
         }
     }
+}
+
+/// What runs the instances of endpoints.
+fn fleet(server: &LocalServer, data: &Path) -> Result<Arc<Fleet>> {
+    let program = own_program()?;
+    Ok(Arc::new(Fleet {
+        endpoints: server.control().endpoints.clone(),
+        routes: Arc::clone(server.routes()),
+        objects: Arc::clone(server.s3()),
+        folder: data.to_owned(),
+        engine: Arc::new(Processes { shim: program.clone() }),
+        program,
+    }))
+}
+
+fn own_program() -> Result<PathBuf> {
+    std::env::current_exe().context("the program does not know where it lies")
 }
 
 fn runtime() -> Result<Runtime> {

@@ -1,0 +1,143 @@
+//! CreateEndpointConfig and what follows it.
+
+use serde_json::{Map, Value, json};
+
+use super::input::Input;
+use super::lists::{self, Order, seconds};
+use super::{Answer, Caller, Control, tags};
+use crate::hosting::NewRecord;
+use crate::wire::ApiError;
+
+/// Members of a configuration that would change what endpoints do, and that nothing here does.
+const NOT_OFFERED: [&str; 4] =
+    ["AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants", "CrossRegionTrafficConfig"];
+/// The same of a variant.
+const NOT_OFFERED_OF_VARIANTS: [&str; 6] = [
+    "ServerlessConfig",
+    "InstancePools",
+    "ManagedInstanceScaling",
+    "CoreDumpConfig",
+    "CapacityReservationConfig",
+    "AcceleratorPartitionLayouts",
+];
+
+pub(super) fn create(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
+    let name = input.required("EndpointConfigName");
+    refuse_any_of(&NOT_OFFERED, input)?;
+    let capture = input.structure("DataCaptureConfig");
+    if capture.is_some_and(|capture| capture.get("EnableCapture") == Some(&json!(true))) {
+        return Err(not_offered("DataCaptureConfig with EnableCapture"));
+    }
+    let variants: Vec<Input<'_>> =
+        input.list("ProductionVariants").iter().filter_map(Value::as_object).map(Input).collect();
+    for (index, variant) in variants.iter().enumerate() {
+        check_variant(control, caller, *variant, index)?;
+        let name = variant.required("VariantName");
+        if variants[..index].iter().any(|other| other.required("VariantName").eq_ignore_ascii_case(name)) {
+            return Err(ApiError::validation(format!(
+                "The production variant name \"{name}\" is given more than once: names of variants must be unique"
+            )));
+        }
+    }
+    let new_tags = input.tags("Tags");
+    tags::check(&new_tags)?;
+    let mut request = input.0.clone();
+    request.retain(|name, value| !value.is_null() && name != "Tags");
+    fill_in(&mut request);
+    let arn = control.arn(caller, "endpoint-config", name);
+    control.endpoint_configs.create(NewRecord {
+        region: caller.region.clone(),
+        name: name.to_owned(),
+        arn: arn.clone(),
+        request,
+        tags: new_tags,
+    })?;
+    Ok(json!({"EndpointConfigArn": arn}))
+}
+
+pub(super) fn describe(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
+    let arn = control.arn(caller, "endpoint-config", input.required("EndpointConfigName"));
+    let config = control.endpoint_configs.find(&arn)?;
+    let mut answer = config.request;
+    answer.insert("EndpointConfigName".to_owned(), json!(config.name));
+    answer.insert("EndpointConfigArn".to_owned(), json!(config.arn));
+    answer.insert("CreationTime".to_owned(), json!(seconds(config.created_ms)));
+    Ok(Value::Object(answer))
+}
+
+pub(super) fn list(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
+    let page = control.endpoint_configs.list(&lists::query(caller, input, Order::Descending))?;
+    lists::answer("EndpointConfigs", page, |config| {
+        json!({
+            "EndpointConfigName": config.name,
+            "EndpointConfigArn": config.arn,
+            "CreationTime": seconds(config.created_ms),
+        })
+    })
+}
+
+/// Endpoints that run the configuration go on.
+pub(super) fn delete(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
+    let arn = control.arn(caller, "endpoint-config", input.required("EndpointConfigName"));
+    control.endpoint_configs.delete(&arn)?;
+    Ok(json!({}))
+}
+
+fn check_variant(
+    control: &Control,
+    caller: &Caller,
+    variant: Input<'_>,
+    index: usize,
+) -> Result<(), ApiError> {
+    refuse_any_of(&NOT_OFFERED_OF_VARIANTS, variant)?;
+    let routing = variant.structure("RoutingConfig").and_then(|routing| routing.text("RoutingStrategy"));
+    if let Some(strategy) = routing.filter(|strategy| strategy.ends_with("_AWARE")) {
+        return Err(not_offered(&format!("RoutingStrategy {strategy}")));
+    }
+    // The table of today leaves to the server what inference components and serverless endpoints do without.
+    for (name, at) in [
+        ("ModelName", "modelName"),
+        ("InitialInstanceCount", "initialInstanceCount"),
+        ("InstanceType", "instanceType"),
+    ] {
+        if variant.get(name).is_none() {
+            return Err(ApiError::validation(format!(
+                "1 validation error detected: Value null at 'productionVariants.{}.member.{at}' failed to satisfy constraint: Member \
+                 must not be null",
+                index + 1
+            )));
+        }
+    }
+    if let Some(weight) = variant.get("InitialVariantWeight").and_then(Value::as_f64)
+        && weight < 0.0
+    {
+        return Err(ApiError::validation(format!(
+            "1 validation error detected: Value '{weight}' at 'productionVariants.{}.member.initialVariantWeight' failed to satisfy \
+             constraint: Member must have value greater than or equal to 0",
+            index + 1
+        )));
+    }
+    control.models.find(&control.arn(caller, "model", variant.required("ModelName")))?;
+    Ok(())
+}
+
+fn refuse_any_of(names: &[&str], input: Input<'_>) -> Result<(), ApiError> {
+    match names.iter().find(|name| input.get(name).is_some()) {
+        Some(name) => Err(not_offered(name)),
+        None => Ok(()),
+    }
+}
+
+fn not_offered(what: &str) -> ApiError {
+    ApiError::validation(format!("{what} is not offered on your own machine"))
+}
+
+/// Defaults that a description of the configuration shows.
+fn fill_in(request: &mut Map<String, Value>) {
+    request.entry("EnableNetworkIsolation").or_insert(json!(false));
+    let variants = request.get_mut("ProductionVariants").and_then(Value::as_array_mut);
+    for variant in variants.into_iter().flatten().filter_map(Value::as_object_mut) {
+        variant.retain(|_, value| !value.is_null());
+        variant.entry("InitialVariantWeight").or_insert(json!(1.0));
+    }
+}

@@ -1,0 +1,145 @@
+//! CreateModel and what follows it.
+
+use serde_json::{Map, Value, json};
+
+use super::input::Input;
+use super::lists::{self, Order, seconds};
+use super::training_image::Image;
+use super::{Answer, Caller, Control, tags};
+use crate::hosting::{HostingError, ModelData, ModelForm, NewRecord};
+use crate::wire::ApiError;
+
+/// Members of a container that would change what it does, and that nothing here does.
+const NOT_OFFERED: [&str; 5] = [
+    "ModelPackageName",
+    "AdditionalModelDataSources",
+    "MultiModelConfig",
+    "ContainerMetricsConfig",
+    "InferenceSpecificationName",
+];
+
+pub(super) fn create(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
+    let name = input.required("ModelName");
+    let containers: Vec<Input<'_>> =
+        input.list("Containers").iter().filter_map(Value::as_object).map(Input).collect();
+    let container = match (input.structure("PrimaryContainer"), containers.as_slice()) {
+        (Some(container), []) => container,
+        (None, [container]) => *container,
+        (None, []) => {
+            return Err(ApiError::validation(
+                "The model has no container: give PrimaryContainer, or Containers with one member",
+            ));
+        }
+        (Some(_), _) => {
+            return Err(ApiError::validation("Give either PrimaryContainer or Containers, not both"));
+        }
+        (None, several) => {
+            return Err(ApiError::validation(format!(
+                "The model has {} containers: inference pipelines are not offered on your own machine",
+                several.len()
+            )));
+        }
+    };
+    if input.get("InferenceExecutionConfig").is_some_and(|config| config["Mode"] == "Direct") {
+        return Err(not_offered("InferenceExecutionConfig"));
+    }
+    check_container(control, container)?;
+    let new_tags = input.tags("Tags");
+    tags::check(&new_tags)?;
+    let mut request = input.0.clone();
+    request.retain(|name, value| !value.is_null() && name != "Tags");
+    fill_in(&mut request);
+    let arn = control.arn(caller, "model", name);
+    control.models.create(NewRecord {
+        region: caller.region.clone(),
+        name: name.to_owned(),
+        arn: arn.clone(),
+        request,
+        tags: new_tags,
+    })?;
+    Ok(json!({"ModelArn": arn}))
+}
+
+pub(super) fn describe(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
+    let model = control.models.find(&control.arn(caller, "model", input.required("ModelName")))?;
+    let mut answer = model.request;
+    answer.insert("ModelName".to_owned(), json!(model.name));
+    answer.insert("ModelArn".to_owned(), json!(model.arn));
+    answer.insert("CreationTime".to_owned(), json!(seconds(model.created_ms)));
+    Ok(Value::Object(answer))
+}
+
+pub(super) fn list(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
+    let page = control.models.list(&lists::query(caller, input, Order::Descending))?;
+    lists::answer("Models", page, |model| {
+        json!({
+            "ModelName": model.name,
+            "ModelArn": model.arn,
+            "CreationTime": seconds(model.created_ms),
+        })
+    })
+}
+
+/// What the model was made of stays in S3, and endpoints that run it go on.
+pub(super) fn delete(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
+    control.models.delete(&control.arn(caller, "model", input.required("ModelName")))?;
+    Ok(json!({}))
+}
+
+fn check_container(control: &Control, container: Input<'_>) -> Result<(), ApiError> {
+    if let Some(name) = NOT_OFFERED.iter().find(|name| container.get(name).is_some()) {
+        return Err(not_offered(name));
+    }
+    if container.text("Mode") == Some("MultiModel") {
+        return Err(not_offered("Mode MultiModel"));
+    }
+    match container.text("Image") {
+        Some(image) => Image::parse(image).map_err(|error| ApiError::validation(error.to_string()))?,
+        None => return Err(ApiError::validation("The container of the model has no Image")),
+    };
+    if container.get("ModelDataUrl").is_some() && container.get("ModelDataSource").is_some() {
+        return Err(ApiError::validation("Give either ModelDataUrl or ModelDataSource, not both"));
+    }
+    let data = ModelData::of(&Value::Object(container.0.clone()));
+    let Some(data) = data.map_err(|error| ApiError::validation(error.to_string()))? else { return Ok(()) };
+    let ModelData { bucket, key, form } = &data;
+    let found = match form {
+        ModelForm::Folder => control.objects.has_any(bucket, key),
+        ModelForm::Archive | ModelForm::File => control.objects.has(bucket, key),
+    };
+    if matches!(found, Ok(true)) {
+        return Ok(());
+    }
+    Err(ApiError::validation(format!("Could not find model data at s3://{bucket}/{key}.")))
+}
+
+fn not_offered(what: &str) -> ApiError {
+    ApiError::validation(format!("{what} is not offered on your own machine"))
+}
+
+/// Defaults that a description of the model shows.
+fn fill_in(request: &mut Map<String, Value>) {
+    request.entry("EnableNetworkIsolation").or_insert(json!(false));
+    let fill = |container: &mut Value| {
+        let Some(container) = container.as_object_mut() else { return };
+        container.retain(|_, value| !value.is_null());
+        container.entry("Mode").or_insert(json!("SingleModel"));
+        container.entry("Environment").or_insert(json!({}));
+    };
+    request.get_mut("PrimaryContainer").into_iter().for_each(fill);
+    let containers = request.get_mut("Containers").and_then(Value::as_array_mut);
+    containers.into_iter().flatten().for_each(fill);
+}
+
+impl From<HostingError> for ApiError {
+    fn from(error: HostingError) -> Self {
+        match error {
+            HostingError::Store(error) => error.into(),
+            HostingError::Limit(message) => Self::new("ResourceLimitExceeded", message),
+            HostingError::NotFound { .. }
+            | HostingError::Exists { .. }
+            | HostingError::InProgress(_)
+            | HostingError::Refused(_) => Self::validation(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The folder of an instance: `ml/` is laid out as in a container, `log` is the output of the program.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use kokanee_contract::Layout;
+use kokanee_formats::{OWN_PREFIX, archive};
+use serde_json::Value;
+
+use crate::engine::{LOG_FILE, log_file};
+use crate::hosting::{ModelData, ModelForm};
+use crate::s3;
+
+/// How long before its end a program says why it ends, and in how many lines.
+const LAST_WORDS_MS: i64 = 200;
+const LAST_WORDS_LINES: usize = 100;
+/// Where the program says where it listens.
+const READY_FILE: &str = "ready.json";
+/// The name of a model of one file that has none.
+const UNNAMED: &str = "model";
+
+/// The folder of an instance.
+#[derive(Clone, Debug)]
+pub(super) struct InstanceFolder(PathBuf);
+
+impl InstanceFolder {
+    /// The folders of all instances of an endpoint.
+    pub(super) fn of_endpoint(data: &Path, region: &str, endpoint: &str) -> PathBuf {
+        data.join("endpoints").join(region).join(endpoint)
+    }
+
+    pub(super) fn new(of_endpoint: &Path, generation: i64, variant: &str, number: u32) -> Self {
+        Self(of_endpoint.join(generation.to_string()).join(format!("{variant}-{number}")))
+    }
+
+    /// The folders that there are.
+    pub(super) fn all(of_endpoint: &Path) -> Vec<Self> {
+        let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+        let generations = entries(of_endpoint).map(|entry| entry.path());
+        generations
+            .flat_map(|generation| entries(&generation).map(|entry| Self(entry.path())))
+            .filter(|folder| folder.0.is_dir())
+            .collect()
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::under(self.0.join("ml"))
+    }
+
+    /// What the program is given as `--prefix`.
+    pub(super) fn prefix(&self) -> PathBuf {
+        self.layout().prefix().to_owned()
+    }
+
+    pub(super) fn ready_file(&self) -> PathBuf {
+        self.0.join(READY_FILE)
+    }
+
+    /// Fetches the model, unless it is there.
+    pub(super) fn prepare(&self, model: Option<&ModelData>, objects: &s3::Store) -> Result<(), String> {
+        let target = self.layout().model();
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |error: std::io::Error| format!("{}: {error}", path.display())
+        };
+        if target.is_dir() {
+            return Ok(());
+        }
+        // The model is there whole or not at all.
+        let parent = self.prefix();
+        let unfinished = parent.join(format!("{OWN_PREFIX}model"));
+        remove(&unfinished).map_err(io(&unfinished))?;
+        fs::create_dir_all(&unfinished).map_err(io(&unfinished))?;
+        if let Some(ModelData { bucket, key, form }) = model {
+            match form {
+                ModelForm::Archive => {
+                    let packed = parent.join(format!("{OWN_PREFIX}model.tar.gz"));
+                    objects.download(bucket, key, &packed).map_err(|error| error.to_string())?;
+                    archive::unpack(&packed, &unfinished).map_err(|error| error.to_string())?;
+                    fs::remove_file(&packed).map_err(io(&packed))?;
+                }
+                ModelForm::Folder => {
+                    objects.download_prefix(bucket, key, &unfinished).map_err(|error| error.to_string())?;
+                }
+                ModelForm::File => {
+                    let name = key.rsplit('/').next().filter(|name| !matches!(*name, "" | "." | ".."));
+                    let path = unfinished.join(name.unwrap_or(UNNAMED));
+                    objects.download(bucket, key, &path).map_err(|error| error.to_string())?;
+                }
+            }
+        }
+        fs::rename(&unfinished, &target).map_err(io(&target))
+    }
+
+    /// Where the program listens, once it says so.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        let text = fs::read_to_string(self.ready_file()).ok()?;
+        let content: Value = serde_json::from_str(&text).ok()?;
+        content["address"].as_str()?.parse().ok()
+    }
+
+    /// Forgets where a program listened that has ended.
+    pub(super) fn forget_address(&self) {
+        let _ = fs::remove_file(self.ready_file());
+    }
+
+    /// The last line of the log that says something.
+    pub(super) fn last_words(&self) -> Option<String> {
+        let path = self.0.join(LOG_FILE);
+        let from =
+            log_file::find(&path, log_file::last_ms(&path).ok()??.saturating_sub(LAST_WORDS_MS)).ok()?;
+        let lines = log_file::read_from(&path, from, LAST_WORDS_LINES, u64::MAX).ok()?;
+        lines.into_iter().rev().map(|line| line.text).find(|text| !text.trim().is_empty())
+    }
+
+    /// Removes all but the log.
+    pub(super) fn clear(&self) {
+        for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
+            if entry.file_name() == LOG_FILE {
+                continue;
+            }
+            let path = entry.path();
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            if let Err(error) = removed {
+                tracing::warn!(path = %path.display(), %error, "what an instance left cannot be removed");
+            }
+        }
+    }
+}
+
+/// Removes a folder of ours, where it is there.
+fn remove(folder: &Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,181 @@
+//! What requests to endpoints count, by the minute: the metrics of CloudWatch's namespace `AWS/SageMaker`.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::store::now_ms;
+
+/// A minute.
+const MINUTE_MS: i64 = 60_000;
+/// Variants that are counted within a minute; requests to further ones are answered, and not counted.
+const MOST_VARIANTS: usize = 10_000;
+
+/// A request that was answered.
+#[derive(Clone, Debug)]
+pub(super) struct Invocation {
+    pub(super) region: String,
+    pub(super) endpoint: String,
+    pub(super) variant: String,
+    /// Instances that answered at the time.
+    pub(super) instances: usize,
+    /// The status of the model's answer; 0 where there was none.
+    pub(super) status: u16,
+    /// From sending the request to the end of the model's answer.
+    pub(super) model: Duration,
+    /// The rest of the time that the request took.
+    pub(super) overhead: Duration,
+}
+
+/// The values of one metric of one variant in one minute.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// The region.
+    pub region: String,
+    /// Dimension `EndpointName`.
+    pub endpoint: String,
+    /// Dimension `VariantName`.
+    pub variant: String,
+    /// The name: `Invocations`, `ModelLatency`.
+    pub metric: &'static str,
+    /// `None` or `Microseconds`.
+    pub unit: &'static str,
+    /// The beginning of the minute, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// How many values.
+    pub count: u64,
+    /// Their sum.
+    pub sum: f64,
+    /// The least.
+    pub min: f64,
+    /// The greatest.
+    pub max: f64,
+}
+
+/// Requests that were not published yet.
+#[derive(Debug, Default)]
+pub struct Counts(Mutex<BTreeMap<Key, [Values; METRICS.len()]>>);
+
+/// Minute, region, endpoint, variant.
+type Key = (i64, String, String, String);
+
+/// Names and units, in the order in which [`Counts::add`] gives the values.
+const METRICS: [(&str, &str); 6] = [
+    ("Invocations", "None"),
+    ("InvocationsPerInstance", "None"),
+    ("Invocation4XXErrors", "None"),
+    ("Invocation5XXErrors", "None"),
+    ("ModelLatency", "Microseconds"),
+    ("OverheadLatency", "Microseconds"),
+];
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Values {
+    count: u64,
+    sum: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Counts {
+    pub(super) fn add(&self, invocation: Invocation) {
+        self.add_at(now_ms(), invocation);
+    }
+
+    fn add_at(&self, now_ms: i64, invocation: Invocation) {
+        let Invocation { region, endpoint, variant, instances, status, model, overhead } = invocation;
+        let is = |yes: bool| f64::from(u8::from(yes));
+        let micros = |time: Duration| time.as_secs_f64() * 1e6;
+        let values = [
+            1.0,
+            1.0 / instances.max(1) as f64,
+            is((400..500).contains(&status)),
+            is(status >= 500 || status == 0),
+            micros(model),
+            micros(overhead),
+        ];
+        let key = (now_ms.div_euclid(MINUTE_MS) * MINUTE_MS, region, endpoint, variant);
+        let mut all = self.all();
+        if all.len() >= MOST_VARIANTS && !all.contains_key(&key) {
+            return;
+        }
+        for (known, value) in all.entry(key).or_default().iter_mut().zip(values) {
+            known.add(value);
+        }
+    }
+
+    /// Takes the points of minutes that are over; with `all`, those of the present one, too.
+    pub fn take(&self, all: bool) -> Vec<Point> {
+        self.take_at(now_ms(), all)
+    }
+
+    fn take_at(&self, now_ms: i64, all: bool) -> Vec<Point> {
+        let mut counts = self.all();
+        let present = (now_ms.div_euclid(MINUTE_MS) * MINUTE_MS, String::new(), String::new(), String::new());
+        let rest = if all { BTreeMap::new() } else { counts.split_off(&present) };
+        let over = std::mem::replace(&mut *counts, rest);
+        drop(counts);
+        let points = over.into_iter().flat_map(|((at_ms, region, endpoint, variant), values)| {
+            METRICS.into_iter().zip(values).map(move |((metric, unit), Values { count, sum, min, max })| {
+                let (region, endpoint, variant) = (region.clone(), endpoint.clone(), variant.clone());
+                Point { region, endpoint, variant, metric, unit, at_ms, count, sum, min, max }
+            })
+        });
+        points.collect()
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<Key, [Values; METRICS.len()]>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Values {
+    fn add(&mut self, value: f64) {
+        (self.min, self.max) =
+            if self.count == 0 { (value, value) } else { (self.min.min(value), self.max.max(value)) };
+        self.count += 1;
+        self.sum += value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn invocation(status: u16, micros: u64) -> Invocation {
+        Invocation {
+            region: "r".into(),
+            endpoint: "e".into(),
+            variant: "v".into(),
+            instances: 2,
+            status,
+            model: Duration::from_micros(micros),
+            overhead: Duration::from_micros(10),
+        }
+    }
+
+    #[test]
+    fn requests_are_summed_by_the_minute() {
+        let counts = Counts::default();
+        for (at_ms, status, micros) in [(60_000, 200, 100), (119_999, 400, 300), (120_000, 500, 50)] {
+            counts.add_at(at_ms, invocation(status, micros));
+        }
+        assert_eq!(counts.take_at(119_999, false), []);
+        let points = counts.take_at(120_000, false);
+        let said: Vec<(&str, u64, f64, f64, f64)> =
+            points.iter().map(|point| (point.metric, point.count, point.sum, point.min, point.max)).collect();
+        let want = [
+            ("Invocations", 2, 2.0, 1.0, 1.0),
+            ("InvocationsPerInstance", 2, 1.0, 0.5, 0.5),
+            ("Invocation4XXErrors", 2, 1.0, 0.0, 1.0),
+            ("Invocation5XXErrors", 2, 0.0, 0.0, 0.0),
+            ("ModelLatency", 2, 400.0, 100.0, 300.0),
+            ("OverheadLatency", 2, 20.0, 10.0, 10.0),
+        ];
+        assert_eq!(said, want);
+        assert!(points.iter().all(|point| point.at_ms == 60_000));
+        let rest = counts.take_at(120_001, true);
+        assert_eq!(rest[3].sum, 1.0);
+        assert_eq!(counts.take_at(i64::MAX, true), []);
+    }
+}
