@@ -4,6 +4,9 @@ mod absent;
 mod iam;
 mod input;
 mod lists;
+mod logs;
+mod metric_data;
+mod metrics;
 mod sts;
 mod tags;
 mod training_image;
@@ -17,6 +20,8 @@ use serde_json::Value;
 pub use training_image::{Image, ImageError};
 
 use self::input::Input;
+use crate::logs::Logs;
+use crate::metrics::Metrics;
 use crate::operations::{Service, faults_of_answer};
 use crate::store::{Store, StoreError};
 use crate::training::TrainingJobs;
@@ -27,6 +32,10 @@ pub struct Control {
     pub(crate) store: Arc<Store>,
     /// The training jobs, for a runner too.
     pub training_jobs: TrainingJobs,
+    /// The logs, for whoever runs programs too.
+    pub logs: Logs,
+    /// The metrics, for whoever measures too.
+    pub metrics: Metrics,
     objects: Arc<dyn Objects>,
     account: String,
 }
@@ -62,6 +71,14 @@ fn handler(service: Service, operation: &str) -> Option<Handler> {
         (Service::SageMaker, "AddTags") => tags::add,
         (Service::SageMaker, "ListTags") => tags::list,
         (Service::SageMaker, "DeleteTags") => tags::delete,
+        (Service::Logs, "DescribeLogGroups") => logs::describe_groups,
+        (Service::Logs, "DescribeLogStreams") => logs::describe_streams,
+        (Service::Logs, "GetLogEvents") => logs::get_events,
+        (Service::Logs, "FilterLogEvents") => logs::filter_events,
+        (Service::CloudWatch, "GetMetricStatistics") => metrics::get_statistics,
+        (Service::CloudWatch, "GetMetricData") => metrics::get_data,
+        (Service::CloudWatch, "ListMetrics") => metrics::list,
+        (Service::CloudWatch, "PutMetricData") => metrics::put,
         (Service::Sts, "GetCallerIdentity") => sts::get_caller_identity,
         (Service::Sts, "AssumeRole") => sts::assume_role,
         (Service::Sts, "GetSessionToken") => sts::get_session_token,
@@ -78,7 +95,10 @@ fn handler(service: Service, operation: &str) -> Option<Handler> {
 impl Control {
     /// What works with this database and these objects. `account` has 12 digits.
     pub fn new(store: Arc<Store>, objects: Arc<dyn Objects>, account: String) -> Self {
-        Self { training_jobs: TrainingJobs::new(Arc::clone(&store)), store, objects, account }
+        let training_jobs = TrainingJobs::new(Arc::clone(&store));
+        let logs = Logs::new(Arc::clone(&store));
+        let metrics = Metrics::new(Arc::clone(&store));
+        Self { store, training_jobs, logs, metrics, objects, account }
     }
 
     /// Answers a call. It waits for the disk.

@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::{logs, metrics};
+
 /// The steps; the schema's version is how many were done.
 const STEPS: &[&str] = &[
     // 1. Training jobs and tags. Names clash whatever their case. `request` is what was sent, `state` what came of it, both in
@@ -33,6 +35,10 @@ const STEPS: &[&str] = &[
         value TEXT NOT NULL,
         UNIQUE (arn, key)
     ) STRICT;",
+    // 2. Log groups and streams.
+    logs::SCHEMA,
+    // 3. Metrics.
+    metrics::SCHEMA,
 ];
 
 /// Brings a database up to date. Returns its version and the latest that is known; one that is later is left alone.
