@@ -77,7 +77,8 @@ impl Logs {
         })
     }
 
-    /// The file `path` of the data folder is about to be removed with its folder: streams keep its lines in a folder of their own.
+    /// Whoever wrote the file `path` of the data folder is about to be forgotten: its streams keep the lines in a folder of their own.
+    /// The folder that it leaves is removed where nothing else is in it.
     ///
     /// # Errors
     /// If the file cannot be moved, or the database fails.
@@ -94,6 +95,17 @@ impl Logs {
                 transaction.execute("UPDATE log_streams SET path = ?2 WHERE id = ?1", (id, kept))?;
                 Ok::<_, LogError>(())
             })?;
+        }
+        let path = self.store.folder().join(path);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(LogError::File { path, source });
+            }
+            _ => {}
+        }
+        if let Some(folder) = path.parent() {
+            // Others may have something there.
+            let _ = fs::remove_dir(folder);
         }
         Ok(())
     }
