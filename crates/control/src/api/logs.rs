@@ -193,7 +193,7 @@ fn is_true(input: Input<'_>, name: &str) -> bool {
     input.get(name).is_some_and(|value| value == true)
 }
 
-fn invalid(message: impl Into<String>) -> ApiError {
+pub(super) fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::new("InvalidParameterException", message)
 }
 
@@ -216,7 +216,7 @@ impl From<LogError> for ApiError {
                 Self::new("ResourceNotFoundException", error.to_string())
             }
             LogError::Exists(_) => Self::new("ResourceAlreadyExistsException", error.to_string()),
-            LogError::Token => invalid(error.to_string()),
+            LogError::Token | LogError::Foreign(_) => invalid(error.to_string()),
         }
     }
 }

@@ -64,6 +64,10 @@ pub(super) fn get_statistics(control: &Control, caller: &Caller, input: Input<'_
                 place[*name] = json!(value);
             }
             if extended.is_some() {
+                // Of sets of measurements no percentile is known.
+                if percentiles == json!({}) {
+                    continue;
+                }
                 datapoint["ExtendedStatistics"] = percentiles;
             }
             datapoints.push(datapoint);

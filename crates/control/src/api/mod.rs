@@ -4,6 +4,7 @@ mod absent;
 mod iam;
 mod input;
 mod lists;
+mod log_writing;
 mod logs;
 mod metric_data;
 mod metrics;
@@ -75,6 +76,13 @@ fn handler(service: Service, operation: &str) -> Option<Handler> {
         (Service::Logs, "DescribeLogStreams") => logs::describe_streams,
         (Service::Logs, "GetLogEvents") => logs::get_events,
         (Service::Logs, "FilterLogEvents") => logs::filter_events,
+        (Service::Logs, "CreateLogGroup") => log_writing::create_group,
+        (Service::Logs, "DeleteLogGroup") => log_writing::delete_group,
+        (Service::Logs, "CreateLogStream") => log_writing::create_stream,
+        (Service::Logs, "DeleteLogStream") => log_writing::delete_stream,
+        (Service::Logs, "PutLogEvents") => log_writing::put_events,
+        (Service::Logs, "PutRetentionPolicy") => log_writing::put_retention,
+        (Service::Logs, "DeleteRetentionPolicy") => log_writing::delete_retention,
         (Service::CloudWatch, "GetMetricStatistics") => metrics::get_statistics,
         (Service::CloudWatch, "GetMetricData") => metrics::get_data,
         (Service::CloudWatch, "ListMetrics") => metrics::list,

@@ -2,6 +2,7 @@
 //!
 //! A token is a direction and a place in the file, which never changes: `f/…` goes on after the page, `b/…` before it.
 
+use super::write::unescaped;
 use super::{LogError, LogStream, MOST_PAGE_BYTES};
 use crate::engine::log_file::{self, Line};
 
@@ -65,7 +66,7 @@ impl LogStream {
         {
             return Err(LogError::Token);
         }
-        let (lines, at) = match way {
+        let (mut lines, at) = match way {
             Way::Forward(at) => {
                 let at = at.max(low);
                 let mut lines =
@@ -78,9 +79,19 @@ impl LogStream {
                 log_file::read_back(&self.path, low, at, query.limit, MOST_PAGE_BYTES).map_err(file)?
             }
         };
+        lines.iter_mut().for_each(|line| self.read(line));
         let begin = lines.first().map_or(at, |line| line.offset);
         let end = lines.last().map_or(at, |line| line.end);
         Ok(EventsPage { lines, forward: format!("f/{end:056}"), backward: format!("b/{begin:056}") })
+    }
+}
+
+impl LogStream {
+    /// Lines that users wrote become messages again.
+    pub(super) fn read(&self, line: &mut Line) {
+        if self.is_own {
+            line.text = unescaped(&line.text);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `streams` | lists of groups and streams, page by page |
 //! | `events` | pages of one stream |
 //! | `search` | events of many streams in the order of their times |
+//! | `write` | streams that users write |
 //! | `pattern` | filter patterns |
 //!
 //! Lines are written by whoever runs a program ([`crate::engine::log_file`]); a stream only says where they are.
@@ -15,6 +16,7 @@ mod pattern;
 mod registry;
 mod search;
 mod streams;
+mod write;
 
 use std::io;
 use std::path::PathBuf;
@@ -27,6 +29,7 @@ pub(crate) use registry::SCHEMA;
 pub use registry::{LogStream, Logs};
 pub use search::{Found, FoundPage, SearchQuery, Which};
 pub use streams::{DescribedStream, Group, GroupsQuery, OrderBy, StreamsQuery};
+pub use write::Rejected;
 
 /// The most events of a page, as on AWS.
 pub const MOST_EVENTS: usize = 10_000;
@@ -56,6 +59,11 @@ pub enum LogError {
     /// A group or stream of this name is there already.
     #[error("The specified {0} already exists")]
     Exists(&'static str),
+    /// A job writes the stream.
+    #[error(
+        "The log stream {0} is written by a job on your own machine: CreateLogStream makes one that you can write"
+    )]
+    Foreign(String),
     /// A token is not one of ours.
     #[error("The specified nextToken is invalid.")]
     Token,

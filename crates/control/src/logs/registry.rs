@@ -3,14 +3,14 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::LogError;
 use crate::store::{Store, StoreError, now_ms};
 
-/// The tables. Names differ by case here, as on AWS. `path` is relative to the data folder.
+/// The tables. Names differ by case here, as on AWS. `path` is relative to the data folder; `own` is 1 for streams that users write.
 pub(crate) const SCHEMA: &str = "CREATE TABLE log_groups (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         region TEXT NOT NULL,
@@ -25,6 +25,7 @@ pub(crate) const SCHEMA: &str = "CREATE TABLE log_groups (
         name TEXT NOT NULL,
         path TEXT NOT NULL,
         created_ms INTEGER NOT NULL,
+        own INTEGER NOT NULL DEFAULT 0,
         UNIQUE (group_id, name)
     ) STRICT;
     CREATE INDEX log_streams_by_path ON log_streams (path);";
@@ -33,9 +34,11 @@ pub(crate) const SCHEMA: &str = "CREATE TABLE log_groups (
 const FOLDER: &str = "logs";
 
 /// All logs.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Logs {
     pub(super) store: Arc<Store>,
+    /// Held while a file of the folder of logs is written or removed.
+    writing: Mutex<()>,
 }
 
 /// A stream.
@@ -49,12 +52,14 @@ pub struct LogStream {
     pub path: PathBuf,
     /// When it was created, in milliseconds since 1970.
     pub created_ms: i64,
+    /// Whether users write it.
+    pub is_own: bool,
 }
 
 impl Logs {
     /// Those of a database.
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store }
+        Self { store, writing: Mutex::new(()) }
     }
 
     /// Adds a stream, and its group where that is missing. The lines are, or will be, in the file `path` of the data folder. A stream
@@ -89,7 +94,7 @@ impl Logs {
             Ok::<_, LogError>(ids)
         })?;
         for id in ids {
-            let kept = format!("{FOLDER}/{id}.log");
+            let kept = Self::own_path(id);
             self.link(path, &kept)?;
             self.store.write(|transaction| {
                 transaction.execute("UPDATE log_streams SET path = ?2 WHERE id = ?1", (id, kept))?;
@@ -131,6 +136,7 @@ impl Logs {
     /// # Errors
     /// If there is none, or the database fails.
     pub fn remove_stream(&self, region: &str, group: &str, stream: &str) -> Result<(), LogError> {
+        let _writing = self.writing();
         let path = self.store.write(|transaction| {
             let group = group_id(transaction, region, group)?;
             let statement = "DELETE FROM log_streams WHERE group_id = ?1 AND name = ?2 RETURNING path";
@@ -147,6 +153,7 @@ impl Logs {
     /// # Errors
     /// If there is none, or the database fails.
     pub fn remove_group(&self, region: &str, group: &str) -> Result<(), LogError> {
+        let _writing = self.writing();
         let paths = self.store.write(|transaction| {
             let id = group_id(transaction, region, group)?;
             let mut statement =
@@ -172,6 +179,15 @@ impl Logs {
         }
     }
 
+    /// The file of a stream that is nobody else's.
+    pub(super) fn own_path(id: i64) -> String {
+        format!("{FOLDER}/{id}.log")
+    }
+
+    pub(super) fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A stream by its name.
     ///
     /// # Errors
@@ -180,7 +196,7 @@ impl Logs {
         self.store.read(|transaction| {
             let group = group_id(transaction, region, group)?;
             let mut statement = transaction.prepare_cached(
-                "SELECT id, name, path, created_ms FROM log_streams WHERE group_id = ?1 AND name = ?2",
+                "SELECT id, name, path, created_ms, own FROM log_streams WHERE group_id = ?1 AND name = ?2",
             )?;
             let folder = self.store.folder();
             let row = statement.query_row((group, name), |row| stream(row, folder)).optional()?;
@@ -196,8 +212,14 @@ pub(super) fn group_id(connection: &Connection, region: &str, name: &str) -> Res
     statement.query_row((region, name), |row| row.get(0)).optional()?.ok_or(LogError::NoGroup)
 }
 
-/// A row of `id, name, path, created_ms`.
+/// A row of `id, name, path, created_ms, own`.
 pub(super) fn stream(row: &Row<'_>, folder: &Path) -> rusqlite::Result<LogStream> {
     let path: String = row.get(2)?;
-    Ok(LogStream { id: row.get(0)?, name: row.get(1)?, path: folder.join(path), created_ms: row.get(3)? })
+    Ok(LogStream {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        path: folder.join(path),
+        created_ms: row.get(3)?,
+        is_own: row.get(4)?,
+    })
 }

@@ -124,7 +124,7 @@ impl Logs {
                 run: cursor.run * 2,
                 ..cursor
             });
-            for line in lines {
+            for mut line in lines {
                 let key = (line.at_ms.max(at_ms), stream.id, line.offset);
                 if bound.is_some_and(|bound| key > bound) {
                     // It is another stream's turn.
@@ -136,6 +136,9 @@ impl Logs {
                     break;
                 }
                 looked_at += line.end - line.offset;
+                stream.read(&mut line);
+                // A line without a time of its own has that of the line before it.
+                line.at_ms = key.0;
                 let after = (key.0, key.1, line.end);
                 if query.pattern.fits(&line.text) {
                     bytes += line.text.len() as u64;

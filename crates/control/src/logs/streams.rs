@@ -153,7 +153,7 @@ impl Logs {
         };
         let (sign, direction) = if query.descending { ("<", "DESC") } else { (">", "ASC") };
         let statement = format!(
-            "SELECT id, name, path, created_ms FROM log_streams WHERE group_id = :group AND {PREFIX}
+            "SELECT id, name, path, created_ms, own FROM log_streams WHERE group_id = :group AND {PREFIX}
              AND (:after IS NULL OR name {sign} :after) ORDER BY name {direction} LIMIT :limit"
         );
         let mut streams = self.store.read(|transaction| {
@@ -212,7 +212,7 @@ impl Logs {
         prefix: &str,
     ) -> Result<Vec<LogStream>, LogError> {
         let statement = format!(
-            "SELECT id, name, path, created_ms FROM log_streams WHERE group_id = :group AND {PREFIX}"
+            "SELECT id, name, path, created_ms, own FROM log_streams WHERE group_id = :group AND {PREFIX}"
         );
         self.store.read(|transaction| {
             let mut statement = transaction.prepare_cached(&statement)?;

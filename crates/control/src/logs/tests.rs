@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::Store;
+use crate::store::{Store, now_ms};
 
 const REGION: &str = "us-east-1";
 const GROUP: &str = "/aws/sagemaker/TrainingJobs";
@@ -24,9 +24,17 @@ fn place() -> Place {
 impl Place {
     /// A stream of lines with these times; the lines say which they are.
     fn stream(&self, name: &str, times: &[i64]) -> LogStream {
+        self.padded_stream(name, times, 0)
+    }
+
+    /// The same with so many spaces at the end of each line, so that a file is longer than what is read at once.
+    fn padded_stream(&self, name: &str, times: &[i64], padding: usize) -> LogStream {
         self.logs.add_stream(REGION, GROUP, name, &format!("{}.txt", name.replace('/', "-"))).unwrap();
         let stream = self.logs.stream(REGION, GROUP, name).unwrap();
-        let lines = times.iter().enumerate().map(|(number, time)| format!("{time}\t{name} {number}\n"));
+        let lines = times
+            .iter()
+            .enumerate()
+            .map(|(number, time)| format!("{time}\t{name} {number}{:padding$}\n", ""));
         fs::write(&stream.path, lines.collect::<String>()).unwrap();
         stream
     }
@@ -52,7 +60,7 @@ impl Place {
             let page = self.logs.search(&query).unwrap();
             assert!(page.events.len() <= query.limit);
             ids.extend(page.events.iter().map(Found::id));
-            found.extend(page.events.into_iter().map(|event| event.line.text));
+            found.extend(page.events.into_iter().map(|event| event.line.text.trim_end().to_owned()));
             match page.next {
                 Some(next) => query.token = Some(next),
                 None => break,
@@ -64,7 +72,7 @@ impl Place {
 }
 
 fn texts(page: &EventsPage) -> Vec<&str> {
-    page.lines.iter().map(|line| line.text.as_str()).collect()
+    page.lines.iter().map(|line| line.text.trim_end()).collect()
 }
 
 fn query(begin: Begin, limit: usize) -> EventsQuery {
@@ -229,6 +237,42 @@ fn a_log_outlives_its_folder_until_it_is_removed() {
 }
 
 #[test]
+fn users_write_streams_of_their_own() {
+    let place = place();
+    let logs = &place.logs;
+    assert!(matches!(logs.create_stream(REGION, "/mine", "a"), Err(LogError::NoGroup)));
+    logs.create_group(REGION, "/mine").unwrap();
+    assert!(matches!(logs.create_group(REGION, "/mine"), Err(LogError::Exists("log group"))));
+    logs.create_stream(REGION, "/mine", "a").unwrap();
+    assert!(matches!(logs.create_stream(REGION, "/mine", "a"), Err(LogError::Exists("log stream"))));
+    logs.retain(REGION, "/mine", Some(7)).unwrap();
+    let all = GroupsQuery { region: REGION.to_owned(), limit: 9, ..GroupsQuery::default() };
+    assert_eq!(logs.groups(&all).unwrap().0[0].retention_days, Some(7));
+
+    let now = now_ms();
+    let put = |events: &[(i64, &str)]| logs.put(REGION, "/mine", "a", events).unwrap();
+    assert_eq!(put(&[(now, "first\nline\\n"), (now + 5, "second")]), Rejected::default());
+    // What half a call of a killed server left.
+    let stream = logs.stream(REGION, "/mine", "a").unwrap();
+    let mut lines = fs::read(&stream.path).unwrap();
+    lines.extend(b"17");
+    fs::write(&stream.path, lines).unwrap();
+    let day = 86_400_000;
+    let rejected = put(&[(now - 15 * day, "old"), (now + 4, "late"), (now + 5, "third"), (now + day, "new")]);
+    assert_eq!(rejected, Rejected { too_old_before: 2, too_new_from: Some(3) });
+    let page = stream.events(&query(Begin::Head, 9)).unwrap();
+    assert_eq!(texts(&page), ["first\nline\\n", "second", "17", "third"]);
+    let search = SearchQuery { group: "/mine".to_owned(), ..place.search(now..now + day, "line", 9) };
+    assert_eq!(place.pages(search), ["first\nline\\n"]);
+
+    place.stream("job", &[10]);
+    let refused = logs.put(REGION, GROUP, "job", &[(now, "a")]);
+    assert!(matches!(refused, Err(LogError::Foreign(_))), "{refused:?}");
+    logs.remove_stream(REGION, "/mine", "a").unwrap();
+    assert!(!stream.path.exists());
+}
+
+#[test]
 fn a_search_that_finds_nothing_ends_its_page() {
     let place = place();
     let stream = place.stream("a", &[]);
@@ -254,13 +298,17 @@ fn times() -> impl Strategy<Value = Vec<i64>> {
     })
 }
 
+fn padding() -> impl Strategy<Value = usize> {
+    prop::sample::select(vec![0, 500, 5000])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn pages_of_any_size_have_every_line_once(times in times(), limit in 1..20_usize, start in 0..200_i64) {
+    fn pages_of_any_size_have_every_line_once(times in times(), limit in 1..20_usize, start in 0..200_i64, padding in padding()) {
         let place = place();
-        let stream = place.stream("a", &times);
+        let stream = place.padded_stream("a", &times, padding);
         let want: Vec<String> = (0..times.len()).filter(|&number| times[number] >= start).map(|number| format!("a {number}")).collect();
         let all = |begin: Begin, is_forward: bool| {
             let mut begin = begin;
@@ -284,13 +332,13 @@ proptest! {
     }
 
     #[test]
-    fn a_search_finds_every_event_once_in_order(streams in prop::collection::vec(times(), 1..6), limit in 1..30_usize, start in 0..200_i64) {
+    fn a_search_finds_every_event_once_in_order(streams in prop::collection::vec(times(), 1..6), limit in 1..30_usize, start in 0..200_i64, padding in padding()) {
         let place = place();
         let end = start + 150;
         let mut want = Vec::new();
         for (index, times) in streams.iter().enumerate() {
             let name = format!("s{index}");
-            let stream = place.stream(&name, times);
+            let stream = place.padded_stream(&name, times, padding);
             let lines = times.iter().enumerate().filter(|(_, time)| (start..=end).contains(time));
             want.extend(lines.map(|(number, time)| (*time, stream.id, number, format!("{name} {number}"))));
         }
