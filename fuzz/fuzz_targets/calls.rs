@@ -1,4 +1,4 @@
-//! Calls from anybody, in JSON and as forms: no panic, and an error or an answer for each.
+//! Calls from anybody, in JSON, as forms and in CBOR: no panic, and an error or an answer for each.
 #![no_main]
 
 use axum::http::Request;
@@ -15,7 +15,14 @@ fuzz_target!(|bytes: &[u8]| {
     let (head, ()) = request.into_parts();
     let _ = place(&head);
     let scope = Scope::of(&head);
-    for call in [Call::from_json(&head, body), Call::from_form(scope.service.as_deref(), body)] {
+    let path = "/service/GraniteServiceVersion20100801/operation/PutMetricData";
+    let in_cbor = Request::post(path).body(()).expect("a path").into_parts().0;
+    let calls = [
+        Call::from_json(&head, body),
+        Call::from_form(scope.service.as_deref(), body),
+        Call::from_cbor(&in_cbor, body),
+    ];
+    for call in calls {
         match call {
             Ok(call) => drop(call.check()),
             Err((protocol, error)) => drop(protocol.refuse(None, &error, "id")),

@@ -37,7 +37,19 @@ SERVICES = {
     "sagemaker": ("sagemaker/2017-07-24", SAGEMAKER),
     "logs": (
         "logs/2014-03-28",
-        ["DescribeLogGroups", "DescribeLogStreams", "FilterLogEvents", "GetLogEvents"],
+        [
+            "CreateLogGroup",
+            "CreateLogStream",
+            "DeleteLogGroup",
+            "DeleteLogStream",
+            "DeleteRetentionPolicy",
+            "DescribeLogGroups",
+            "DescribeLogStreams",
+            "FilterLogEvents",
+            "GetLogEvents",
+            "PutLogEvents",
+            "PutRetentionPolicy",
+        ],
     ),
     "cloudwatch": (
         "cloudwatch/2010-08-01",

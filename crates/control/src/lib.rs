@@ -13,6 +13,8 @@
 //! | [`runtime`] | requests to endpoints |
 //! | [`engine`] | what runs programs: processes of this machine |
 //! | [`paging`] | lists of resources, page by page |
+//! | [`logs`] | log groups, their streams, and what is in them |
+//! | [`metrics`] | points of metrics, and statistics over them |
 //! | [`store`] | what is known, in SQLite |
 //! | [`s3`] | buckets and objects, as plain files |
 //! | [`S3Uri`] | addresses in S3, as requests give them |
@@ -25,6 +27,8 @@ pub mod engine;
 pub mod environment;
 pub mod fleet;
 pub mod hosting;
+pub mod logs;
+pub mod metrics;
 pub mod operations;
 pub mod paging;
 pub mod runner;
@@ -34,6 +38,7 @@ mod s3_uri;
 pub mod server;
 pub mod store;
 mod tags;
+mod tokens;
 pub mod training;
 pub mod wire;
 

@@ -1,11 +1,10 @@
 //! Lists of resources, page by page: filters, orders and page tokens that all kinds of resources share.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rusqlite::types::{ToSqlOutput, Value as SqlValue};
 use rusqlite::{Row, ToSql, params_from_iter};
 
 use crate::store::{Store, StoreError};
+use crate::tokens;
 
 /// What a list is sorted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,17 +135,15 @@ impl SortBy {
             SqlValue::Text(text) if self != Self::Name => text.clone(),
             _ => String::new(),
         };
-        URL_SAFE_NO_PAD.encode(format!("{}\n{key}\n{name}", self.column()))
+        tokens::write(&[self.column(), &key, name])
     }
 
     fn read_token(self, token: &str) -> Option<(SqlValue, String)> {
-        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
-        let mut parts = text.splitn(3, '\n');
-        let (column, key, name) = (parts.next()?, parts.next()?, parts.next()?.to_owned());
+        let [column, key, name] = tokens::read(token)?;
         let key = match self {
             Self::Name => name.clone().into(),
             Self::CreationTime => key.parse::<i64>().ok()?.into(),
-            Self::Status => key.to_owned().into(),
+            Self::Status => key.into(),
         };
         (column == self.column()).then_some((key, name))
     }

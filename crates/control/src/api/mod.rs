@@ -6,6 +6,10 @@ mod endpoints;
 mod iam;
 mod input;
 mod lists;
+mod log_writing;
+mod logs;
+mod metric_data;
+mod metrics;
 mod models;
 mod sts;
 mod tags;
@@ -21,6 +25,8 @@ pub use training_image::{Image, ImageError};
 
 use self::input::Input;
 use crate::hosting::{Endpoints, Records};
+use crate::logs::Logs;
+use crate::metrics::Metrics;
 use crate::operations::{Service, faults_of_answer};
 use crate::store::{Store, StoreError};
 use crate::training::TrainingJobs;
@@ -37,6 +43,10 @@ pub struct Control {
     pub endpoint_configs: Records,
     /// The endpoints, for a fleet too.
     pub endpoints: Endpoints,
+    /// The logs, for whoever runs programs too.
+    pub logs: Logs,
+    /// The metrics, for whoever measures too.
+    pub metrics: Metrics,
     objects: Arc<dyn Objects>,
     account: String,
 }
@@ -92,6 +102,21 @@ fn handler(service: Service, operation: &str) -> Option<Handler> {
         (Service::SageMaker, "AddTags") => tags::add,
         (Service::SageMaker, "ListTags") => tags::list,
         (Service::SageMaker, "DeleteTags") => tags::delete,
+        (Service::Logs, "DescribeLogGroups") => logs::describe_groups,
+        (Service::Logs, "DescribeLogStreams") => logs::describe_streams,
+        (Service::Logs, "GetLogEvents") => logs::get_events,
+        (Service::Logs, "FilterLogEvents") => logs::filter_events,
+        (Service::Logs, "CreateLogGroup") => log_writing::create_group,
+        (Service::Logs, "DeleteLogGroup") => log_writing::delete_group,
+        (Service::Logs, "CreateLogStream") => log_writing::create_stream,
+        (Service::Logs, "DeleteLogStream") => log_writing::delete_stream,
+        (Service::Logs, "PutLogEvents") => log_writing::put_events,
+        (Service::Logs, "PutRetentionPolicy") => log_writing::put_retention,
+        (Service::Logs, "DeleteRetentionPolicy") => log_writing::delete_retention,
+        (Service::CloudWatch, "GetMetricStatistics") => metrics::get_statistics,
+        (Service::CloudWatch, "GetMetricData") => metrics::get_data,
+        (Service::CloudWatch, "ListMetrics") => metrics::list,
+        (Service::CloudWatch, "PutMetricData") => metrics::put,
         (Service::Sts, "GetCallerIdentity") => sts::get_caller_identity,
         (Service::Sts, "AssumeRole") => sts::assume_role,
         (Service::Sts, "GetSessionToken") => sts::get_session_token,
@@ -113,6 +138,8 @@ impl Control {
             models: Records::models(Arc::clone(&store)),
             endpoint_configs: Records::endpoint_configs(Arc::clone(&store)),
             endpoints: Endpoints::new(Arc::clone(&store)),
+            logs: Logs::new(Arc::clone(&store)),
+            metrics: Metrics::new(Arc::clone(&store)),
             store,
             objects,
             account,

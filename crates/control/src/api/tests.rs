@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use super::*;
+use crate::store::now_ms;
 use crate::wire::Protocol;
 
 /// Objects are in the bucket `data` only.
@@ -257,6 +258,99 @@ fn everybody_has_a_role_that_may_do_everything() {
     let said = place.ask(Service::Sts, "AssumeRole", assumed).unwrap();
     assert_eq!(said["AssumedRoleUser"]["Arn"], "arn:aws:sts::123456789012:assumed-role/R/me");
     place.ask(Service::Sts, "GetSessionToken", json!({})).unwrap();
+}
+
+#[test]
+fn logs_are_refused_in_the_words_of_aws() {
+    let place = place();
+    place.control.logs.add_stream("us-west-2", "/group", "a/1", "none").unwrap();
+    let refused = |operation: &str, input: Value, code: &str, part: &str| {
+        let error = place.ask(Service::Logs, operation, input).unwrap_err();
+        assert!(error.code == code && error.message.contains(part), "{error}");
+    };
+    let both = json!({"logGroupName": "/group", "logGroupIdentifier": "/group", "logStreamName": "a/1"});
+    refused("GetLogEvents", both, "InvalidParameterException", "mutually exclusive");
+    refused("GetLogEvents", json!({"logStreamName": "a/1"}), "InvalidParameterException", "must be given");
+    let token = json!({"logGroupName": "/group", "nextToken": "x"});
+    refused("FilterLogEvents", token.clone(), "InvalidParameterException", "nextToken");
+    refused("DescribeLogStreams", token, "InvalidParameterException", "nextToken");
+    let backwards = json!({"logGroupName": "/group", "startFromHead": false});
+    refused("FilterLogEvents", backwards, "InvalidParameterException", "startFromHead");
+    let limit = json!({"logGroupName": "/group", "logStreamName": "a/1", "limit": 10_001});
+    refused("GetLogEvents", limit, "ValidationException", "less than or equal to 10000");
+
+    let put = |events: Value| json!({"logGroupName": "/group", "logStreamName": "a/1", "logEvents": events});
+    let invalid = "InvalidParameterException";
+    let event = |at_ms: i64, message: &str| json!({"timestamp": at_ms, "message": message});
+    refused("PutLogEvents", put(json!([event(2, "a"), event(1, "b")])), invalid, "chronological");
+    refused("PutLogEvents", put(json!([event(2, "a"), event(90_000_000, "b")])), invalid, "24 hours");
+    refused("PutLogEvents", put(json!([event(2, &"a".repeat(262_145))])), invalid, "Log event too large");
+    refused("PutLogEvents", put(json!(vec![event(2, &"a".repeat(200_000)); 6])), invalid, "Upload too large");
+    refused("PutLogEvents", put(json!([event(2, "a")])), invalid, "written by a job");
+    let retention = json!({"logGroupName": "/group", "retentionInDays": 2});
+    refused("PutRetentionPolicy", retention, invalid, "retentionInDays");
+    refused(
+        "CreateLogGroup",
+        json!({"logGroupName": "/group"}),
+        "ResourceAlreadyExistsException",
+        "log group",
+    );
+
+    let arn = "arn:aws:logs:us-west-2:123456789012:log-group:/group";
+    let answer =
+        place.ask(Service::Logs, "DescribeLogStreams", json!({"logGroupIdentifier": format!("{arn}:*")}));
+    assert_eq!(answer.unwrap()["logStreams"][0]["arn"], format!("{arn}:log-stream:a/1"));
+    let answer = place.ask(Service::Logs, "DescribeLogGroups", json!({"logGroupIdentifiers": [arn]}));
+    assert_eq!(answer.unwrap()["logGroups"][0]["logGroupArn"], arn);
+}
+
+#[test]
+fn data_of_metrics_are_checked() {
+    let place = place();
+    let now = now_ms() as f64 / 1000.0;
+    let refused = |data: Value, code: &str, part: &str| {
+        let input = json!({"Namespace": "Mine", "MetricData": data});
+        let error = place.ask(Service::CloudWatch, "PutMetricData", input).unwrap_err();
+        assert!(error.code == code && error.message.contains(part), "{error}");
+    };
+    refused(json!([]), "MissingRequiredParameterException", "MetricData");
+    let value = |changes: Value| {
+        let mut datum = json!({"MetricName": "m"});
+        datum.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        json!([datum])
+    };
+    let invalid = "InvalidParameterValueException";
+    let combination = "InvalidParameterCombinationException";
+    refused(value(json!({"Value": 1e200})), invalid, "MetricData.member.1.Value");
+    refused(value(json!({"Value": 1, "Timestamp": now - 15.0 * 86_400.0})), invalid, "past two weeks");
+    refused(value(json!({"Value": 1, "Timestamp": now + 9_000.0})), invalid, "future");
+    refused(value(json!({})), combination, "At least one");
+    refused(value(json!({"Value": 1, "Values": [1]})), combination, "mutually exclusive");
+    refused(value(json!({"Values": [1, 2], "Counts": [1]})), combination, "same size");
+    refused(value(json!({"Values": [1], "Counts": [0]})), invalid, "greater than 0");
+    let set = json!({"SampleCount": 0, "Sum": 1, "Minimum": 1, "Maximum": 1});
+    refused(value(json!({"StatisticValues": set})), invalid, "SampleCount");
+    refused(json!(vec![json!({"MetricName": "m", "Value": 1}); 1001]), invalid, "1000");
+
+    let data = value(json!({"Values": [1, 4], "Counts": [3, 1], "Timestamp": now}));
+    place
+        .ask(Service::CloudWatch, "PutMetricData", json!({"Namespace": "Mine", "MetricData": data}))
+        .unwrap();
+    let statistics = json!({
+        "Namespace": "Mine", "MetricName": "m", "StartTime": now, "EndTime": now + 60.0, "Period": 60,
+        "Statistics": ["Sum", "SampleCount"],
+    });
+    let answer = place.ask(Service::CloudWatch, "GetMetricStatistics", statistics).unwrap();
+    assert_eq!(
+        (&answer["Datapoints"][0]["Sum"], &answer["Datapoints"][0]["SampleCount"]),
+        (&json!(7.0), &json!(4.0))
+    );
+    let nothing = json!({
+        "Namespace": "Mine", "MetricName": "other", "StartTime": now, "EndTime": now + 60.0, "Period": 60,
+        "ExtendedStatistics": ["p99.9"],
+    });
+    let answer = place.ask(Service::CloudWatch, "GetMetricStatistics", nothing).unwrap();
+    assert_eq!(answer, json!({"Label": "other", "Datapoints": []}));
 }
 
 const IMAGE: &str = "174872318107.dkr.ecr.us-west-2.amazonaws.com/kmeans:1";

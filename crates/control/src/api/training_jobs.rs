@@ -98,7 +98,13 @@ pub(super) fn update(control: &Control, caller: &Caller, input: Input<'_>) -> An
 }
 
 pub(super) fn delete(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
-    control.training_jobs.delete(&caller.region, input.required("TrainingJobName"))?;
+    let name = input.required("TrainingJobName");
+    let job = control.training_jobs.find(&caller.region, name)?;
+    if job.state.status.is_final() {
+        // The log stays, as on AWS, but the next job of this name has another one.
+        control.logs.keep(&job.log_path())?;
+    }
+    control.training_jobs.delete(&caller.region, name)?;
     Ok(json!({}))
 }
 

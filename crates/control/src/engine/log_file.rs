@@ -122,6 +122,50 @@ pub fn read_from(path: &Path, offset: u64, most_lines: usize, most_bytes: u64) -
     Ok(lines)
 }
 
+/// Reads back from `high`: the last whole lines between the places `low` and `high`, up to `most_lines`, and up to `most_bytes` unless
+/// the last line alone has more. Beside them is where the last of them ends, or `low` where there is none.
+///
+/// # Errors
+/// When the system refuses.
+pub fn read_back(
+    path: &Path,
+    low: u64,
+    high: u64,
+    most_lines: usize,
+    most_bytes: u64,
+) -> io::Result<(Vec<Line>, u64)> {
+    let Some(mut file) = open(path)? else { return Ok((Vec::new(), low)) };
+    let high = high.min(file.metadata()?.len()).max(low);
+    let most_bytes = most_bytes.max((LONGEST_LINE_BYTES + MARKS_BYTES) as u64);
+    let mut window = SEARCH_BYTES.min(most_bytes);
+    let mut lines = loop {
+        let from = high.saturating_sub(window).max(low);
+        let lines = lines_between(&mut file, from, low, high)?;
+        if lines.len() >= most_lines || from == low || window == most_bytes {
+            break lines;
+        }
+        window = (window * 4).min(most_bytes);
+    };
+    lines.drain(..lines.len().saturating_sub(most_lines));
+    let end = lines.last().map_or(low, |line| line.end);
+    Ok((lines, end))
+}
+
+/// Whether a line begins, or would begin, at this place.
+///
+/// # Errors
+/// When the system refuses.
+pub fn is_start(path: &Path, at: u64) -> io::Result<bool> {
+    let Some(mut file) = open(path)? else { return Ok(at == 0) };
+    if at == 0 || at > file.metadata()?.len() {
+        return Ok(at == 0);
+    }
+    file.seek(SeekFrom::Start(at - 1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
 /// Where the first line begins that came at `at_ms` or later; the end of the file where none did.
 ///
 /// # Errors
@@ -153,24 +197,8 @@ pub fn find(path: &Path, at_ms: i64) -> io::Result<u64> {
 /// # Errors
 /// When the system refuses.
 pub fn last_ms(path: &Path) -> io::Result<Option<i64>> {
-    let Some(mut file) = open(path)? else { return Ok(None) };
-    let length = file.metadata()?.len();
-    let longest = (LONGEST_LINE_BYTES + MARKS_BYTES) as u64;
-    let from = length.saturating_sub(longest * 4);
-    let mut last = None;
-    let mut at = from;
-    if from > 0 {
-        match first_after(&mut file, from)? {
-            Some(line) => (at, last) = (line.end, Some(line.at_ms)),
-            None => return Ok(None),
-        }
-    }
-    file.seek(SeekFrom::Start(at))?;
-    let mut reader = BufReader::new(file);
-    while let Some(line) = next(&mut reader, at)? {
-        (at, last) = (line.end, Some(line.at_ms));
-    }
-    Ok(last)
+    let (lines, _) = read_back(path, 0, u64::MAX, 1, 0)?;
+    Ok(lines.last().map(|line| line.at_ms))
 }
 
 fn open(path: &Path) -> io::Result<Option<File>> {
@@ -180,12 +208,34 @@ fn open(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// The first line that begins after `at`, which may be within another one.
+/// The first line with a time that begins after `at`, which may be within another one.
 fn first_after(file: &mut File, at: u64) -> io::Result<Option<Line>> {
     file.seek(SeekFrom::Start(at))?;
     let mut reader = BufReader::new(file);
-    let begin = at + reader.skip_until(b'\n')? as u64;
-    next(&mut reader, begin)
+    let mut begin = at + reader.skip_until(b'\n')? as u64;
+    loop {
+        match next(&mut reader, begin)? {
+            Some(line) if line.at_ms == 0 => begin = line.end,
+            line => return Ok(line),
+        }
+    }
+}
+
+/// The whole lines that begin at `from` or later, and end at `high` or earlier. A line begins at `low`.
+fn lines_between(file: &mut File, from: u64, low: u64, high: u64) -> io::Result<Vec<Line>> {
+    let mut at = from;
+    if from > low {
+        file.seek(SeekFrom::Start(from - 1))?;
+        at = from - 1 + BufReader::new(&*file).skip_until(b'\n')? as u64;
+    }
+    file.seek(SeekFrom::Start(at))?;
+    let mut reader = BufReader::new(file);
+    let mut lines = Vec::new();
+    while let Some(line) = next(&mut reader, at)?.filter(|line| line.end <= high) {
+        at = line.end;
+        lines.push(line);
+    }
+    Ok(lines)
 }
 
 /// The line at `offset`, where the reader is; none where no whole one is left.

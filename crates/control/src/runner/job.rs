@@ -9,8 +9,9 @@ use super::job_folder::{JobFolder, JobInput};
 use super::log::JobLog;
 use super::{RunError, Runner};
 use crate::engine::{Exit, Signal, TaskState};
+use crate::metrics::{self, InstanceMeter};
 use crate::store::now_ms;
-use crate::training::{Outcome, Secondary, TrainingJob, TrainingJobs};
+use crate::training::{JobError, LOG_GROUP, Outcome, Secondary, TrainingJob, TrainingJobs};
 
 /// Between two looks at a task: short for one that has just begun, so that short jobs are short, and longer later.
 const FIRST_POLL: Duration = Duration::from_millis(10);
@@ -36,6 +37,7 @@ pub(super) struct Work<'a> {
     folder: JobFolder,
     input: JobInput,
     log: JobLog,
+    meter: InstanceMeter,
     is_ending: &'a AtomicBool,
     told: Option<Told>,
 }
@@ -48,8 +50,10 @@ impl<'a> Work<'a> {
     ) -> Result<Self, RunError> {
         let folder = JobFolder::new(&runner.folder, job);
         let input = JobInput::parse(&job.request)?;
-        let log = JobLog::new(folder.log(), &input.metrics)?;
-        Ok(Self { runner, job, folder, input, log, is_ending, told: None })
+        let log = JobLog::new(folder.log(), job.state.log_offset, &input.metrics)?;
+        let host = format!("{}/algo-1", job.name);
+        let meter = InstanceMeter::new(&job.region, metrics::TRAINING_JOBS, &[("Host", &host)]);
+        Ok(Self { runner, job, folder, input, log, meter, is_ending, told: None })
     }
 
     /// Runs the job to its end, from wherever an earlier server left it. None if it is left to go on without this server.
@@ -85,6 +89,10 @@ impl<'a> Work<'a> {
     }
 
     fn start(&self, first: Secondary) -> Result<(), RunError> {
+        // Clients look for the stream as soon as the job is not starting any more.
+        let (stream, path) = (self.job.log_stream(), self.job.log_path());
+        let logs = &self.runner.control.logs;
+        logs.add_stream(&self.job.region, LOG_GROUP, &stream, &path).map_err(JobError::from)?;
         self.jobs().enter(self.job.id, first, None)?;
         self.folder.prepare(&self.input, &self.runner.objects)?;
         let task = self.folder.task(&self.runner.program, self.job)?;
@@ -99,6 +107,7 @@ impl<'a> Work<'a> {
         let mut is_killed = false;
         while let TaskState::Running { started_ms } = self.runner.engine.look(self.folder.path())? {
             self.read_log()?;
+            self.meter.look(&*self.runner.engine, self.folder.path(), &self.runner.control.metrics);
             if self.is_ending.load(Ordering::SeqCst) && self.runner.keeps_jobs {
                 return Ok(false);
             }
@@ -144,7 +153,7 @@ impl<'a> Work<'a> {
     fn read_log(&mut self) -> Result<bool, RunError> {
         let Some(metrics) = self.log.read()? else { return Ok(false) };
         if !metrics.is_empty() {
-            self.jobs().measured(self.job.id, metrics)?;
+            self.jobs().measured(self.job.id, metrics, self.log.offset())?;
         }
         Ok(true)
     }

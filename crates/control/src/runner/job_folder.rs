@@ -14,7 +14,7 @@ use super::{RunError, text};
 use crate::engine::{Engine, Exit, LOG_FILE, Task};
 use crate::s3;
 use crate::s3_uri::S3Uri;
-use crate::training::TrainingJob;
+use crate::training::{FOLDER, TrainingJob};
 
 /// What a request says that a run needs.
 pub(super) struct JobInput {
@@ -132,14 +132,12 @@ impl Channel {
     }
 }
 
-/// Folder of all jobs in the data folder.
-const JOBS: &str = "jobs";
 /// What a container has as `/opt/ml`, in a job's folder.
 const PREFIX: &str = "ml";
 
 impl JobFolder {
     pub(super) fn new(folder: &Path, job: &TrainingJob) -> Self {
-        let folder = folder.join(JOBS).join(&job.region).join(&job.name);
+        let folder = folder.join(job.folder());
         Self { layout: Layout::under(folder.join(PREFIX)), folder }
     }
 
@@ -250,7 +248,7 @@ impl JobFolder {
 pub(super) fn with_input(folder: &Path) -> Vec<(String, String)> {
     let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
     let mut found = Vec::new();
-    for region in entries(&folder.join(JOBS)) {
+    for region in entries(&folder.join(FOLDER)) {
         for job in entries(&region.path()).filter(|job| job.path().join(PREFIX).is_dir()) {
             let name = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
             found.push((name(&region), name(&job)));

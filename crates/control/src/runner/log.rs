@@ -22,15 +22,20 @@ pub(super) struct JobLog {
 }
 
 impl JobLog {
-    /// Reads from the beginning. `metrics` are names and regular expressions, whose first group is the value.
-    pub(super) fn new(path: PathBuf, metrics: &[(String, String)]) -> Result<Self, RunError> {
+    /// Reads from `offset`. `metrics` are names and regular expressions, whose first group is the value.
+    pub(super) fn new(path: PathBuf, offset: u64, metrics: &[(String, String)]) -> Result<Self, RunError> {
         let patterns = metrics.iter().map(|(name, pattern)| {
             let regex = Regex::new(pattern).map_err(|error| {
                 RunError::Client(format!("the regular expression of the metric {name}: {error}"))
             })?;
             Ok((name.clone(), regex))
         });
-        Ok(Self { path, offset: 0, patterns: patterns.collect::<Result<_, RunError>>()? })
+        Ok(Self { path, offset, patterns: patterns.collect::<Result<_, RunError>>()? })
+    }
+
+    /// Where the lines end that were read.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// Metrics of the lines that came since the last time; none where no line came.

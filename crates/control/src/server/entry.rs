@@ -13,9 +13,7 @@ use serde_json::json;
 use tower_service::Service as _;
 
 use crate::api::{Caller, Control};
-use crate::wire::{
-    ApiError, Call, Guard, Place, Protocol, Scope, escaped, place, refuse_in_cbor, request_id,
-};
+use crate::wire::{ApiError, Call, Guard, Place, Protocol, Scope, decoded, escaped, place, request_id};
 
 /// The largest body of a call; AWS refuses larger ones too.
 const MAX_CALL_BYTES: usize = 4 << 20;
@@ -49,14 +47,7 @@ async fn enter(State(entry): State<Arc<Entry>>, request: Request) -> Response {
         Place::S3 => forward(&entry.s3, head, body).await,
         Place::Own => own(&entry, &head),
         Place::Runtime => forward(&entry.runtime, head, body).await,
-        Place::Cbor => refuse(
-            place,
-            &ApiError::new(
-                "UnknownOperationException",
-                "CBOR is not spoken here: use a client that speaks JSON",
-            ),
-        ),
-        Place::Json | Place::Query => call(&entry, place, &head, body).await,
+        Place::Json | Place::Query | Place::Cbor => call(&entry, place, &head, body).await,
     }
 }
 
@@ -74,9 +65,14 @@ async fn call(entry: &Arc<Entry>, place: Place, head: &Parts, body: Body) -> Res
     };
     // What is parsed of the body lives no longer than its share.
     let (body, _share) = (body.bytes.into_vec(), body.share);
+    let body = match decoded(head, body, MAX_CALL_BYTES) {
+        Ok(body) => body,
+        Err(error) => return refuse(place, &error),
+    };
     let scope = Scope::of(head);
     let read = match place {
         Place::Json => Call::from_json(head, &body),
+        Place::Cbor => Call::from_cbor(head, &body),
         _ => {
             let query = head.uri.query().unwrap_or_default().as_bytes();
             Call::from_form(scope.service.as_deref(), if body.is_empty() { query } else { &body })
@@ -129,7 +125,7 @@ fn refuse(place: Place, error: &ApiError) -> Response {
     match place {
         Place::Json => Protocol::Json11.refuse(None, error, &request_id),
         Place::Query => Protocol::Query.refuse(None, error, &request_id),
-        Place::Cbor => refuse_in_cbor(error, &request_id),
+        Place::Cbor => Protocol::Cbor.refuse(None, error, &request_id),
         Place::Runtime | Place::Own => {
             let body = json!({"Message": error.message}).to_string();
             respond(error.status, "application/json", body, &error.code, &request_id)

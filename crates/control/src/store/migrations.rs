@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::{hosting, logs, metrics};
+
 /// The steps; the schema's version is how many were done.
 const STEPS: &[&str] = &[
     // 1. Training jobs and tags. Names clash whatever their case. `request` is what was sent, `state` what came of it, both in
@@ -34,7 +36,11 @@ const STEPS: &[&str] = &[
         UNIQUE (arn, key)
     ) STRICT;",
     // 2. Models, endpoint configurations and endpoints.
-    crate::hosting::SCHEMA,
+    hosting::SCHEMA,
+    // 3. Log groups and streams.
+    logs::SCHEMA,
+    // 4. Metrics.
+    metrics::SCHEMA,
 ];
 
 /// Brings a database up to date. Returns its version and the latest that is known; one that is later is left alone.

@@ -8,6 +8,8 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::state::{FinalMetric, Outcome, Refused, Secondary, Status, TrainingState};
+use crate::engine::LOG_FILE;
+use crate::metrics::{self, Metric, Point};
 use crate::store::{Store, StoreError, now_ms};
 use crate::tags;
 
@@ -87,6 +89,28 @@ impl From<rusqlite::Error> for JobError {
 pub struct TrainingJobs {
     pub(super) store: Arc<Store>,
     changes: watch::Sender<u64>,
+}
+
+/// The group of the logs of training jobs.
+pub const LOG_GROUP: &str = "/aws/sagemaker/TrainingJobs";
+/// Folder of the jobs' folders in the data folder.
+pub(crate) const FOLDER: &str = "jobs";
+
+impl TrainingJob {
+    /// The stream of its log: `<job>/algo-1-<epoch>`, the same whichever server asks.
+    pub fn log_stream(&self) -> String {
+        format!("{}/algo-1-{}", self.name, self.state.created_ms.div_euclid(1000))
+    }
+
+    /// Its folder, in the data folder.
+    pub fn folder(&self) -> String {
+        format!("{FOLDER}/{}/{}", self.region, self.name)
+    }
+
+    /// Its log, in the data folder.
+    pub fn log_path(&self) -> String {
+        format!("{}/{LOG_FILE}", self.folder())
+    }
 }
 
 impl TrainingJobs {
@@ -257,12 +281,20 @@ impl TrainingJobs {
         self.change(id, |state| state.enter(secondary, message, now_ms()))
     }
 
-    /// A job logged metrics.
+    /// A job logged metrics. They are points of its metrics too, and its log goes on at `log_offset`: all of that is noted at once, so
+    /// that a server that is killed neither loses a point nor counts one twice.
     ///
     /// # Errors
     /// If it has ended.
-    pub fn measured(&self, id: JobId, metrics: Vec<FinalMetric>) -> Result<(), JobError> {
-        self.change(id, |state| state.measured(metrics, now_ms()))
+    pub fn measured(&self, id: JobId, found: Vec<FinalMetric>, log_offset: u64) -> Result<(), JobError> {
+        self.store.write(|transaction| {
+            let mut job = select(transaction, "id = ?1", [id.0])?.ok_or(JobError::NotFound)?;
+            let points: Vec<Point> = found.iter().map(|metric| point(&job.name, metric)).collect();
+            job.state.measured(found, now_ms())?;
+            job.state.log_offset = log_offset;
+            save_state(transaction, &job)?;
+            Ok(metrics::put(transaction, &job.region, &points)?)
+        })
     }
 
     /// A job ends.
@@ -288,6 +320,12 @@ impl TrainingJobs {
     fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
+}
+
+/// A value that a job logged, as a point of a metric.
+fn point(job: &str, metric: &FinalMetric) -> Point {
+    let name = Metric::new(metrics::TRAINING_JOBS, &metric.name, [("TrainingJobName", job)]);
+    Point::new(name, metric.at_ms, metric.value)
 }
 
 fn is_claimed(connection: &Connection, id: JobId) -> Result<bool, JobError> {

@@ -8,7 +8,8 @@ mod jobs;
 mod list;
 mod state;
 
-pub use jobs::{JobError, JobId, NewTrainingJob, TrainingJob, TrainingJobs};
+pub(crate) use jobs::FOLDER;
+pub use jobs::{JobError, JobId, LOG_GROUP, NewTrainingJob, TrainingJob, TrainingJobs};
 pub use list::Listed;
 pub use state::{FinalMetric, Outcome, Refused, Secondary, Status, TrainingState, Transition};
 

@@ -183,6 +183,9 @@ pub struct TrainingState {
     pub artefacts: Option<String>,
     /// The last value of each metric.
     pub metrics: Vec<FinalMetric>,
+    /// Where the log goes on after the lines whose metrics are known.
+    #[serde(default)]
+    pub log_offset: u64,
 }
 
 impl TrainingState {
@@ -199,6 +202,7 @@ impl TrainingState {
             failure_reason: None,
             artefacts: None,
             metrics: Vec::new(),
+            log_offset: 0,
         };
         state.push(Secondary::Starting, None, now_ms);
         state

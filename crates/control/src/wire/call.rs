@@ -14,6 +14,8 @@ pub enum Protocol {
     Json11,
     /// A form, answered in XML.
     Query,
+    /// `rpc-v2-cbor`.
+    Cbor,
 }
 
 /// An operation with its input.

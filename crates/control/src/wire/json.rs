@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::call::{Call, Protocol};
 use super::error::ApiError;
+use super::query::in_query;
 use crate::operations::Service;
 
 pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Call, (Protocol, ApiError)> {
@@ -61,13 +62,10 @@ pub(super) fn refuse(
         headers.insert("x-amzn-errortype", value);
     }
     // Clients that grew up with the query protocol look for its code.
-    let in_query = service.and_then(|service| service.model().errors.get(&error.code));
-    if service == Some(Service::CloudWatch) {
-        let code = in_query.map_or(error.code.as_str(), |(code, _)| code.as_str());
-        let blame = if error.is_senders() { "Sender" } else { "Receiver" };
-        if let Ok(value) = format!("{code};{blame}").parse() {
-            headers.insert("x-amzn-query-error", value);
-        }
+    if service == Some(Service::CloudWatch)
+        && let Ok(value) = in_query(service, error).parse()
+    {
+        headers.insert("x-amzn-query-error", value);
     }
     response
 }

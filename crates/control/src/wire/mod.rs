@@ -4,11 +4,13 @@
 //! |---|---|---|
 //! | JSON 1.0, JSON 1.1 | SageMaker, Logs, Auto Scaling, CloudWatch | the header `X-Amz-Target` |
 //! | query | STS, IAM, CloudWatch of older clients | a form with `Action` and `Version` to `/` |
+//! | CBOR | CloudWatch of SDKs for Go and PHP | the header `smithy-protocol`, and `/service/NAME/operation/OPERATION` |
 //! | REST | SageMaker Runtime | `/endpoints/NAME/invocations` |
 //! | REST | S3 | everything else |
 
 mod call;
 mod cbor;
+mod content_encoding;
 mod error;
 mod guard;
 mod json;
@@ -21,7 +23,7 @@ mod time;
 mod xml;
 
 pub use call::{Call, Protocol};
-pub(crate) use cbor::refuse_in_cbor;
+pub(crate) use content_encoding::decoded;
 pub use error::ApiError;
 pub use guard::Guard;
 pub use place::{Place, place};

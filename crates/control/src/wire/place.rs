@@ -15,7 +15,7 @@ pub enum Place {
     Json,
     /// An operation as a form.
     Query,
-    /// An operation in CBOR, which is not spoken.
+    /// An operation in CBOR.
     Cbor,
     /// SageMaker Runtime.
     Runtime,

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::call::{Call, Protocol};
 use super::error::ApiError;
-use super::{json, query};
+use super::{cbor, json, query};
 use crate::operations::Service;
 
 impl Call {
@@ -26,11 +26,20 @@ impl Call {
         query::read(service_of_scope, body).map_err(|error| (Protocol::Query, error))
     }
 
+    /// Reads a call in CBOR.
+    ///
+    /// # Errors
+    /// If the path or the body cannot be read.
+    pub fn from_cbor(head: &Parts, body: &[u8]) -> Result<Self, (Protocol, ApiError)> {
+        cbor::read(head, body).map_err(|error| (Protocol::Cbor, error))
+    }
+
     /// The answer, in the call's protocol.
     pub fn answer(&self, output: &Value, request_id: &str) -> Response {
         match self.protocol {
             Protocol::Json10 | Protocol::Json11 => json::answer(self.protocol, output, request_id),
             Protocol::Query => query::answer(self, output, request_id),
+            Protocol::Cbor => cbor::answer(self, output, request_id),
         }
     }
 }
@@ -41,6 +50,7 @@ impl Protocol {
         match self {
             Self::Json10 | Self::Json11 => json::refuse(self, service, error, request_id),
             Self::Query => query::refuse(service, error, request_id),
+            Self::Cbor => cbor::refuse(service, error, request_id),
         }
     }
 }

@@ -167,14 +167,7 @@ pub(super) fn refuse(service: Option<Service>, error: &ApiError, request_id: &st
     let namespace = service.map_or("http://webservices.amazon.com/AWSFault/2005-15-09", |service| {
         service.model().namespace.as_str()
     });
-    let row = service.and_then(|service| service.model().errors.get(&error.code));
-    let (code, status) = row.map_or((error.code.as_str(), error.status), |(code, status)| (code, *status));
-    // The query protocol has names of its own for what the JSON protocols call an exception.
-    let code = match code {
-        "ValidationException" => "ValidationError",
-        "UnknownOperationException" => "InvalidAction",
-        code => code,
-    };
+    let (code, status) = code_of(service, error);
     let blame = if error.is_senders() { "Sender" } else { "Receiver" };
     let text = format!(
         "<ErrorResponse xmlns=\"{namespace}\">\n<Error>\n<Type>{blame}</Type>\n<Code>{}</Code>\n<Message>{}</Message>\n</Error>\n\
@@ -183,6 +176,27 @@ pub(super) fn refuse(service: Option<Service>, error: &ApiError, request_id: &st
         xml::escaped(&error.message)
     );
     respond(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), text, request_id)
+}
+
+/// The code of an error in this protocol, and its status.
+fn code_of(service: Option<Service>, error: &ApiError) -> (&str, u16) {
+    if let Some((code, status)) = service.and_then(|service| service.model().errors.get(&error.code)) {
+        return (code, *status);
+    }
+    // The query protocol has names of its own for what the others call an exception.
+    let code = match error.code.as_str() {
+        "ValidationException" => "ValidationError",
+        "UnknownOperationException" => "InvalidAction",
+        code => code,
+    };
+    (code, error.status)
+}
+
+/// `InvalidParameterValue;Sender`: what other protocols tell clients that grew up with this one.
+pub(super) fn in_query(service: Option<Service>, error: &ApiError) -> String {
+    let (code, _) = code_of(service, error);
+    let blame = if error.is_senders() { "Sender" } else { "Receiver" };
+    format!("{code};{blame}")
 }
 
 fn respond(status: StatusCode, text: String, request_id: &str) -> Response {

@@ -198,6 +198,69 @@ async fn errors_of_the_json_protocols_name_their_type() {
     }
 }
 
+fn cbor_head(operation: &str) -> Parts {
+    head(
+        "POST",
+        &format!("/service/GraniteServiceVersion20100801/operation/{operation}"),
+        &[("smithy-protocol", "rpc-v2-cbor")],
+    )
+}
+
+#[tokio::test]
+async fn calls_in_cbor_are_read_and_answered() {
+    use ciborium::Value as Cbor;
+    let text = |text: &str| Cbor::Text(text.to_owned());
+    let map = |pairs: Vec<(&str, Cbor)>| {
+        Cbor::Map(pairs.into_iter().map(|(key, value)| (text(key), value)).collect())
+    };
+    let bytes = |value: &Cbor| {
+        let mut bytes = Vec::new();
+        ciborium::into_writer(value, &mut bytes).unwrap();
+        bytes
+    };
+    let dimension = map(vec![("Name", text("Host")), ("Value", text("a"))]);
+    let body = map(vec![
+        ("Period", Cbor::Integer(60.into())),
+        ("StartTime", Cbor::Tag(1, Box::new(Cbor::Integer(1_528_488_933.into())))),
+        ("EndTime", Cbor::Tag(1, Box::new(Cbor::Float(1_528_488_934.5)))),
+        ("Dimensions", Cbor::Array(vec![dimension])),
+    ]);
+    let head = cbor_head("GetMetricStatistics");
+    assert_eq!(place(&head), Place::Cbor);
+    let call = Call::from_cbor(&head, &bytes(&body)).unwrap();
+    assert_eq!((call.service, call.operation.as_str()), (Some(Service::CloudWatch), "GetMetricStatistics"));
+    assert_eq!(
+        Value::Object(call.input.clone()),
+        json!({
+            "Period": 60, "StartTime": 1_528_488_933, "EndTime": 1_528_488_934.5, "Dimensions": [{"Name": "Host", "Value": "a"}],
+        })
+    );
+    let output = json!({"Label": "m", "Datapoints": [{"Timestamp": 60.0, "Sum": 2, "Unit": "Count"}]});
+    let response = call.answer(&output, "id");
+    assert_eq!(response.headers()["smithy-protocol"], "rpc-v2-cbor");
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let datapoint = map(vec![
+        ("Sum", Cbor::Float(2.0)),
+        ("Timestamp", Cbor::Tag(1, Box::new(Cbor::Float(60.0)))),
+        ("Unit", text("Count")),
+    ]);
+    let want = map(vec![("Datapoints", Cbor::Array(vec![datapoint])), ("Label", text("m"))]);
+    assert_eq!(ciborium::from_reader::<Cbor, _>(&*body).unwrap(), want);
+
+    let error = ApiError::new("InvalidParameterValueException", "no");
+    let response = call.protocol.refuse(call.service, &error, "id");
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["x-amzn-query-error"]),
+        (400, &"InvalidParameterValue;Sender".parse().unwrap())
+    );
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let want = map(vec![("__type", text("InvalidParameterValueException")), ("message", text("no"))]);
+    assert_eq!(ciborium::from_reader::<Cbor, _>(&*body).unwrap(), want);
+    for bad in [&b"\xff"[..], b"\x80", b"\xa1\x01\x01"] {
+        assert_eq!(Call::from_cbor(&head, bad).unwrap_err().1.code, "SerializationException");
+    }
+}
+
 #[test]
 fn request_ids_differ() {
     let (first, second) = (request_id(), request_id());
@@ -212,7 +275,13 @@ fn check_anything(target: &[u8], credential: &[u8], body: &[u8]) {
     let (head, ()) = request.into_parts();
     let _ = place(&head);
     let scope = Scope::of(&head);
-    for call in [Call::from_json(&head, body), Call::from_form(scope.service.as_deref(), body)] {
+    let in_cbor = cbor_head("PutMetricData");
+    let calls = [
+        Call::from_json(&head, body),
+        Call::from_form(scope.service.as_deref(), body),
+        Call::from_cbor(&in_cbor, body),
+    ];
+    for call in calls {
         match call {
             Ok(call) => drop(call.check()),
             Err((protocol, error)) => drop(protocol.refuse(None, &error, "id")),
@@ -232,6 +301,10 @@ fn deep_and_long_input_is_refused() {
         "Dimensions.member.1.Name=a&".repeat(20_000)
     );
     check_anything(target, b"Credential=a/b/c/sts/d", form.as_bytes());
+    // Lists of one list each; a map of more pairs, and a text of more bytes, than the body has.
+    check_anything(target, b"", &[0x81; 100_000]);
+    check_anything(target, b"", &[0xbb, 0, 0, 0, 1, 0, 0, 0, 0, 0x61, b'a']);
+    check_anything(target, b"", &[0xa1, 0x7b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, b'a']);
     let form = (0..20_000).map(|number| format!("a{number}=1&")).collect::<String>();
     assert_eq!(Call::from_form(None, form.as_bytes()).unwrap_err().1.code, "MalformedQueryString");
 }

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use kokanee_control::api::Control;
 use kokanee_control::engine::{Engine as _, Processes, Signal, TaskState};
+use kokanee_control::logs::{Begin, EventsQuery, MOST_EVENTS};
+use kokanee_control::metrics::{Direction, Metric, Range, TRAINING_JOBS};
 use kokanee_control::runner::Runner;
 use kokanee_control::s3;
 use kokanee_control::store::Store;
-use kokanee_control::training::{NewTrainingJob, Secondary, Status, TrainingJob};
+use kokanee_control::training::{LOG_GROUP, NewTrainingJob, Secondary, Status, TrainingJob};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -189,6 +191,47 @@ pub(crate) async fn a_job_that_an_earlier_server_left_is_taken_up() {
             assert_eq!(path, [Starting, Downloading, Training, Stopping, Uploading, Stopped]);
         })
         .await;
+}
+
+/// Servers come and go while a job logs a value a line; each line is one event and one point.
+pub(crate) async fn what_a_job_logs_is_counted_once_whichever_server_reads_it() {
+    const LINES: i64 = 300;
+    let mut place = place(&format!(
+        "for number in $(seq {LINES}); do echo \"score=$number;\"; echo between; done
+echo new > $prefix/model/weights"
+    ));
+    place.create("a", 600);
+    let mut servers = 0;
+    while !place.job("a").state.status.is_final() {
+        servers += 1;
+        place.runner = Arc::new(Runner { keeps_jobs: servers < 4, ..place.another_runner() });
+        let seen = place.job("a").state.metrics.first().map_or(0.0, |metric| metric.value);
+        let goes_on = |job: &TrainingJob| {
+            let value = job.state.metrics.first().map_or(0.0, |metric| metric.value);
+            job.state.status.is_final() || (servers < 4 && value > seen)
+        };
+        place
+            .during(async {
+                while !goes_on(&place.job("a")) {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            })
+            .await;
+    }
+    let job = place.job("a");
+    assert_eq!(job.state.status, Status::Completed, "{job:#?}");
+    assert_eq!(job.state.metrics[0].value, LINES as f64);
+
+    let control = &place.runner.control;
+    let stream = control.logs.stream(REGION, LOG_GROUP, &job.log_stream()).unwrap();
+    let query = EventsQuery { start_ms: None, end_ms: None, begin: Begin::Head, limit: MOST_EVENTS };
+    let lines = stream.events(&query).unwrap().lines;
+    assert_eq!(lines.len() as i64, 2 * LINES);
+    let metric = Metric::new(TRAINING_JOBS, "score", [("TrainingJobName", "a")]);
+    let series: Vec<i64> = control.metrics.series(REGION, &metric).unwrap().iter().map(|row| row.0).collect();
+    let range = Range::new(lines[0].at_ms, lines[lines.len() - 1].at_ms + 1, 86_400);
+    let whole = control.metrics.buckets(&series, range, Direction::Ascending, 9).unwrap()[0].whole;
+    assert_eq!((whole.count, whole.sum), (LINES as f64, (LINES * (LINES + 1) / 2) as f64));
 }
 
 /// Whoever keeps the task is killed, as with the machine: what was kept is ended, and the job goes on from what it left.

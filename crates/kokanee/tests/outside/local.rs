@@ -6,7 +6,17 @@ use crate::workplace::{Workplace, said};
 
 /// boto3 and SDK v2, which know of the server by their environment only.
 pub(crate) fn boto3_and_the_sdk_use_a_local_sagemaker(python: &str) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outside/python/local_boto3.py");
+    check("local_boto3.py", python);
+}
+
+/// Logs and metrics, in every protocol.
+pub(crate) fn clients_read_logs_and_metrics(python: &str) {
+    check("local_logs.py", python);
+}
+
+/// Runs a script beside a server of its own.
+fn check(script: &str, python: &str) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outside/python").join(script);
     let script = script.to_str().expect("UTF-8");
     let work = Workplace::new();
     let line = [

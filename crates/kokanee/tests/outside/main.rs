@@ -31,6 +31,11 @@ fn main() -> ExitCode {
         &sdk::python(),
         local::boto3_and_the_sdk_use_a_local_sagemaker,
     ));
+    tests.push(OutsideTest::new(
+        "clients_read_logs_and_metrics",
+        &sdk::python(),
+        local::clients_read_logs_and_metrics,
+    ));
     for (shell, program) in &shells {
         let names = documented::tests(shell);
         tests.extend(names.into_iter().map(|(name, run)| OutsideTest::new(name, program, run)));

@@ -1,0 +1,107 @@
+//! What a program uses of its machine, as the metrics of an instance.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::{Metric, Metrics, Point};
+use crate::engine::{Engine, Usage};
+use crate::store::now_ms;
+
+/// Between two measurements.
+const PERIOD: Duration = Duration::from_secs(10);
+
+/// Measures one program on and on.
+#[derive(Debug)]
+pub struct InstanceMeter {
+    region: String,
+    namespace: &'static str,
+    dimensions: Vec<(&'static str, String)>,
+    /// What was used at the time of the last measurement.
+    last: Option<(Instant, Usage)>,
+}
+
+impl InstanceMeter {
+    /// A meter whose metrics have this namespace and these dimensions: `Host` of a job, `EndpointName` and `VariantName` of an endpoint.
+    pub fn new(region: &str, namespace: &'static str, dimensions: &[(&'static str, &str)]) -> Self {
+        let dimensions = dimensions.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        Self { region: region.to_owned(), namespace, dimensions, last: None }
+    }
+
+    /// Looks at the task of `folder`, if the last look was long enough ago. That a measurement is lost ends no job.
+    pub fn look(&mut self, engine: &dyn Engine, folder: &Path, metrics: &Metrics) {
+        let now = Instant::now();
+        if self.last.is_some_and(|(at, _)| now - at < PERIOD) {
+            return;
+        }
+        let Some(usage) = engine.usage(folder) else { return };
+        let last = self.last.replace((now, usage));
+        let Some((at, before)) = last else { return };
+        let points = self.points(now - at, &before, &usage, folder);
+        if let Err(error) = metrics.put(&self.region, &points) {
+            tracing::warn!(folder = %folder.display(), %error, "the metrics of an instance are lost");
+        }
+    }
+
+    fn points(&self, time: Duration, before: &Usage, usage: &Usage, folder: &Path) -> Vec<Point> {
+        let now_ms = now_ms();
+        // A process that ended takes its time with it, where nobody waited for it.
+        let cpu_seconds = (usage.cpu_seconds - before.cpu_seconds).max(0.0);
+        let memory = memory_bytes().map(|all| usage.memory_bytes as f64 / all as f64 * 100.0);
+        let values = [
+            ("CPUUtilization", Some(cpu_seconds / time.as_secs_f64() * 100.0)),
+            ("MemoryUtilization", memory),
+            ("DiskUtilization", disk_percent(folder)),
+        ];
+        let dimensions = || self.dimensions.iter().map(|(name, value)| (*name, value.as_str()));
+        let points = values.into_iter().filter_map(|(name, value)| {
+            Some(Point::new(Metric::new(self.namespace, name, dimensions()), now_ms, value?).unit("Percent"))
+        });
+        points.collect()
+    }
+}
+
+/// Memory of this machine; none where the system does not tell.
+fn memory_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024).filter(|&bytes| bytes > 0)
+}
+
+/// How full the volume of a folder is.
+fn disk_percent(folder: &Path) -> Option<f64> {
+    let volume = rustix::fs::statvfs(folder).ok()?;
+    // What only the system's keeper may use counts neither as used nor as free, as in `df`.
+    let used = volume.f_blocks.saturating_sub(volume.f_bfree) as f64;
+    let usable = used + volume.f_bavail as f64;
+    (usable > 0.0).then(|| used / usable * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn use_is_measured_in_percent() {
+        let meter = InstanceMeter::new("us-east-1", super::super::TRAINING_JOBS, &[("Host", "a/algo-1")]);
+        let folder = tempfile::tempdir().unwrap();
+        let usage = |cpu_seconds, memory_bytes| Usage { cpu_seconds, memory_bytes };
+        let time = Duration::from_secs(10);
+        let points = meter.points(time, &usage(1.0, 0), &usage(16.0, 1 << 20), folder.path());
+        let value = |name: &str| {
+            let point = points.iter().find(|point| point.metric.name == name);
+            point.map(|point| (point.sample.sum, point.unit))
+        };
+        assert_eq!(value("CPUUtilization"), Some((150.0, "Percent")), "one and a half cores");
+        if cfg!(target_os = "linux") {
+            let (memory, _) = value("MemoryUtilization").unwrap();
+            assert!(memory > 0.0 && memory < 100.0, "{memory}");
+        }
+        let (disk, _) = value("DiskUtilization").unwrap();
+        assert!((0.0..=100.0).contains(&disk), "{disk}");
+        assert_eq!(
+            points[0].metric,
+            Metric::new(super::super::TRAINING_JOBS, "CPUUtilization", [("Host", "a/algo-1")])
+        );
+    }
+}

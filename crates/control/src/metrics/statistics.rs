@@ -1,0 +1,242 @@
+//! Points put together by periods.
+
+use std::ops::ControlFlow;
+
+use rusqlite::{Row, params};
+use thiserror::Error;
+
+use super::{Metric, Metrics, Sample};
+use crate::store::StoreError;
+
+/// A stretch of time in periods: the first begins at `start_ms`. Times are milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The earliest point.
+    pub start_ms: i64,
+    /// All points are earlier.
+    pub end_ms: i64,
+    /// The length of a period.
+    pub period_ms: i64,
+}
+
+/// Which period comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The earliest.
+    Ascending,
+    /// The latest.
+    Descending,
+}
+
+/// The points of a period.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bucket {
+    /// When the period begins.
+    pub start_ms: i64,
+    /// All points together.
+    pub whole: Sample,
+    /// Value and weight of each point; none where a point is several values that are not known.
+    values: Option<Vec<(f64, f64)>>,
+}
+
+/// One number for a period.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Statistic {
+    /// How many measurements.
+    SampleCount,
+    /// Their mean.
+    Average,
+    /// Their sum.
+    Sum,
+    /// The least.
+    Minimum,
+    /// The greatest.
+    Maximum,
+    /// A percentile.
+    Percentile(Percentile),
+}
+
+/// `p99.9`: what so many percent of the measurements do not exceed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Percentile(f64);
+
+/// A statistic that is not offered.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "The value {0} for parameter Stat is not offered on your own machine; SampleCount, Average, Sum, Minimum, Maximum and p0 to \
+     p100 are"
+)]
+pub struct StatisticError(pub String);
+
+impl Range {
+    /// Periods of so many seconds. Like CloudWatch, rounds the start down to a minute, or to the period where that is shorter.
+    pub fn new(start_ms: i64, end_ms: i64, period_seconds: i64) -> Self {
+        let period_ms = period_seconds.clamp(1, 1 << 32) * 1000;
+        let start_ms = start_ms - start_ms.rem_euclid(period_ms.min(60_000));
+        Self { start_ms, end_ms, period_ms }
+    }
+
+    /// How many periods there are.
+    pub fn periods(&self) -> i64 {
+        (self.end_ms - self.start_ms + self.period_ms - 1).div_euclid(self.period_ms).max(0)
+    }
+
+    fn period_of(&self, at_ms: i64) -> i64 {
+        at_ms - (at_ms - self.start_ms).rem_euclid(self.period_ms)
+    }
+}
+
+impl Statistic {
+    /// Reads `Average` or `p99.9`.
+    ///
+    /// # Errors
+    /// If it is another one.
+    pub fn parse(text: &str) -> Result<Self, StatisticError> {
+        Ok(match text {
+            "SampleCount" => Self::SampleCount,
+            "Average" => Self::Average,
+            "Sum" => Self::Sum,
+            "Minimum" => Self::Minimum,
+            "Maximum" => Self::Maximum,
+            _ => Self::Percentile(Percentile::parse(text).ok_or_else(|| StatisticError(text.to_owned()))?),
+        })
+    }
+
+    /// Its value in a period; none where the measurements are not known one by one.
+    pub fn of(self, bucket: &Bucket) -> Option<f64> {
+        let whole = &bucket.whole;
+        match self {
+            Self::SampleCount => Some(whole.count),
+            Self::Average => Some(whole.sum / whole.count),
+            Self::Sum => Some(whole.sum),
+            Self::Minimum => Some(whole.min),
+            Self::Maximum => Some(whole.max),
+            Self::Percentile(percentile) => percentile.of(bucket.values.as_deref()?),
+        }
+    }
+}
+
+impl Percentile {
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('p')?;
+        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let percent: f64 = digits.parse().ok().filter(|_| is_number)?;
+        (0.0..=100.0).contains(&percent).then_some(Self(percent))
+    }
+
+    /// Between two measurements, the line between them.
+    fn of(self, values: &[(f64, f64)]) -> Option<f64> {
+        let mut values = values.to_vec();
+        values.sort_by(|(first, _), (second, _)| first.total_cmp(second));
+        let total: f64 = values.iter().map(|(_, weight)| weight).sum();
+        let place = self.0 / 100.0 * (total - 1.0).max(0.0);
+        let at = |place: f64| {
+            let mut before = 0.0;
+            let found = values.iter().find(|(_, weight)| {
+                before += weight;
+                before > place
+            });
+            found.or(values.last()).map(|(value, _)| *value)
+        };
+        let (low, high) = (at(place.floor())?, at(place.ceil())?);
+        Some(low + (high - low) * place.fract())
+    }
+}
+
+impl Bucket {
+    fn add(&mut self, sample: Sample) {
+        self.whole.count += sample.count;
+        self.whole.sum += sample.sum;
+        self.whole.min = self.whole.min.min(sample.min);
+        self.whole.max = self.whole.max.max(sample.max);
+        if sample.min == sample.max {
+            self.values.iter_mut().for_each(|values| values.push((sample.min, sample.count)));
+        } else {
+            self.values = None;
+        }
+    }
+}
+
+impl Metrics {
+    /// The units in which a metric was measured, with the place of each series.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn series(&self, region: &str, metric: &Metric) -> Result<Vec<(i64, String)>, StoreError> {
+        self.store.read(|transaction| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT id, unit FROM metric_series WHERE region = ?1 AND namespace = ?2 AND name = ?3 AND dimensions = ?4",
+            )?;
+            let parameters = params![region, metric.namespace, metric.name, metric.dimensions.text()];
+            let rows = statement.query_map(parameters, |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// The periods of series that have points, up to `most`.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn buckets(
+        &self,
+        series: &[i64],
+        range: Range,
+        direction: Direction,
+        most: usize,
+    ) -> Result<Vec<Bucket>, StoreError> {
+        let mut buckets: Vec<Bucket> = Vec::new();
+        self.scan(series, range, direction, |at_ms, sample| {
+            let start_ms = range.period_of(at_ms);
+            if buckets.last().is_none_or(|bucket| bucket.start_ms != start_ms) {
+                if buckets.len() == most {
+                    return ControlFlow::Break(());
+                }
+                let whole = Sample { count: 0.0, sum: 0.0, ..sample };
+                buckets.push(Bucket { start_ms, whole, values: Some(Vec::new()) });
+            }
+            if let Some(bucket) = buckets.last_mut() {
+                bucket.add(sample);
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(buckets)
+    }
+
+    fn scan(
+        &self,
+        series: &[i64],
+        range: Range,
+        direction: Direction,
+        mut each: impl FnMut(i64, Sample) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let order = match direction {
+            Direction::Ascending => "ASC",
+            Direction::Descending => "DESC",
+        };
+        // A metric has one series but for rare cases; the points of one are in order.
+        let among = match series {
+            [] => return Ok(()),
+            [one] => format!("= {one}"),
+            many => format!("IN ({})", many.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")),
+        };
+        let statement = format!(
+            "SELECT ms, samples, sum, least, greatest FROM metric_points WHERE series_id {among} AND ms >= ?1 AND ms < ?2
+             ORDER BY ms {order}, number {order}"
+        );
+        self.store.read(|transaction| {
+            let mut statement = transaction.prepare(&statement)?;
+            let mut rows = statement.query((range.start_ms, range.end_ms))?;
+            while let Some(row) = rows.next()? {
+                let (at_ms, sample) = sample(row)?;
+                if each(at_ms, sample).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+fn sample(row: &Row<'_>) -> rusqlite::Result<(i64, Sample)> {
+    Ok((row.get(0)?, Sample { count: row.get(1)?, sum: row.get(2)?, min: row.get(3)?, max: row.get(4)? }))
+}
