@@ -11,7 +11,9 @@ use super::lists::{self, Order, seconds};
 use super::training_image::Image;
 use super::{Answer, Caller, Control, tags};
 use crate::s3_uri::S3Uri;
-use crate::training::{JobError, Listed, NewTrainingJob, TrainingJob};
+use crate::training::{
+    ChannelRequest, JobError, Listed, NewTrainingJob, ProgramRequest, RequestError, TrainingJob, TrainingRequest,
+};
 use crate::wire::ApiError;
 
 /// A day, where the request sets no limit.
@@ -45,7 +47,11 @@ pub(super) fn create(control: &Control, caller: &Caller, input: Input<'_>) -> An
         }
         Image::Own => None,
     };
-    check_channels(control, caller, input)?;
+    let parsed = TrainingRequest::parse(&request)?;
+    if let Image::BuiltIn(contract) = image {
+        check_built_in(contract, &parsed)?;
+    }
+    check_channels(control, caller, input, &parsed)?;
     fill_in(&mut request);
     let job = control.training_jobs.create(NewTrainingJob {
         region: caller.region.clone(),
@@ -158,37 +164,50 @@ fn find_failure(contract: &AlgorithmContract, input: Input<'_>) -> Option<String
     Some(Failure { kind: FailureKind::Client, message: faults.to_string() }.to_string())
 }
 
+/// The programs of built-in algorithms are what they are.
+fn check_built_in(contract: &AlgorithmContract, request: &TrainingRequest) -> Result<(), ApiError> {
+    let ProgramRequest { entrypoint, arguments, .. } = &request.program;
+    if entrypoint.is_empty() && arguments.is_empty() {
+        return Ok(());
+    }
+    Err(ApiError::validation(format!(
+        "ContainerEntrypoint and ContainerArguments are for images of your own; the algorithm {} takes neither",
+        contract.name
+    )))
+}
+
 /// Channels have names of their own, and data.
-fn check_channels(control: &Control, caller: &Caller, input: Input<'_>) -> Result<(), ApiError> {
-    let channels: Vec<Input<'_>> =
-        input.list("InputDataConfig").iter().filter_map(Value::as_object).map(Input).collect();
-    for (index, channel) in channels.iter().enumerate() {
-        let name = channel.required("ChannelName");
-        if channels[..index].iter().any(|other| other.required("ChannelName") == name) {
+fn check_channels(
+    control: &Control,
+    caller: &Caller,
+    input: Input<'_>,
+    request: &TrainingRequest,
+) -> Result<(), ApiError> {
+    for (index, ChannelRequest { name, source, .. }) in request.channels.iter().enumerate() {
+        if request.channels[..index].iter().any(|other| other.name == *name) {
             return Err(ApiError::validation(format!(
                 "Duplicate channel name found in input data config: the channel \"{name}\" is given more than once"
             )));
         }
-        let source = channel.structure("DataSource").and_then(|source| source.structure("S3DataSource"));
-        let Some(source) = source else {
-            return Err(ApiError::validation(format!(
-                "The channel \"{name}\" has no S3DataSource; other sources of data are not offered on your own machine"
-            )));
-        };
-        check_objects(control, caller, input, source.required("S3Uri"))?;
+        check_objects(control, caller, input, source)?;
     }
     Ok(())
 }
 
-fn check_objects(control: &Control, caller: &Caller, input: Input<'_>, uri: &str) -> Result<(), ApiError> {
-    let S3Uri { bucket, key } = S3Uri::parse(uri).map_err(|error| ApiError::validation(error.to_string()))?;
-    let said = match control.objects.has_any(&bucket, &key) {
+fn check_objects(
+    control: &Control,
+    caller: &Caller,
+    input: Input<'_>,
+    source: &S3Uri,
+) -> Result<(), ApiError> {
+    let S3Uri { bucket, key } = source;
+    let said = match control.objects.has_any(bucket, key) {
         Ok(true) => return Ok(()),
         Ok(false) => String::new(),
         Err(error) => format!(" Error message from S3: {error}"),
     };
     Err(ApiError::validation(format!(
-        "No S3 objects found under S3 URL \"{uri}\" given in input data source. Please ensure that the bucket exists in the selected \
+        "No S3 objects found under S3 URL \"{source}\" given in input data source. Please ensure that the bucket exists in the selected \
          region ({}), that objects exist under that S3 prefix, and that the role \"{}\" has \"s3:ListBucket\" permissions on bucket \
          \"{bucket}\".{said}",
         caller.region,
@@ -259,5 +278,11 @@ impl From<JobError> for ApiError {
             JobError::Exists { .. } => Self::new("ResourceInUse", error.to_string()),
             JobError::NotFound | JobError::Refused(_) => Self::validation(error.to_string()),
         }
+    }
+}
+
+impl From<RequestError> for ApiError {
+    fn from(error: RequestError) -> Self {
+        Self::validation(error.to_string())
     }
 }

@@ -4,9 +4,16 @@
 //! [`engine`](crate::engine), and what it leaves is put into S3. Jobs beyond the places that there are wait, in the order of their
 //! creation. A job that an earlier server left at work is taken up where it is.
 
+mod channels;
+mod download;
+mod fifo;
 mod job;
 mod job_folder;
 mod log;
+mod object_list;
+mod pipe;
+#[cfg(test)]
+mod test_channel;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -92,21 +92,18 @@ impl Store {
         }
     }
 
-    /// Writes every object whose key begins with `prefix` into a folder, at what follows the prefix's last slash: as SageMaker
-    /// fills a channel in File mode, `s3://b/a/tr` gives `train.rec`. Keys that end with a slash stand for folders and are passed
-    /// over.
+    /// Writes every object whose key begins with `prefix` into a folder, see [`path_below`]. Keys that end with a slash stand for
+    /// folders and are passed over.
     ///
     /// # Errors
     /// `NoSuchBucket`; `InvalidArgument` for a key that is no path below the folder, or that is a folder for others.
     pub fn download_prefix(&self, bucket: &str, prefix: &str, folder: &Path) -> Result<Moved> {
         let mut moved = Moved::default();
-        let start = prefix.rfind('/').map_or(0, |slash| slash + 1);
         self.for_each(bucket, prefix, |key, _| {
-            let relative = &key[start..];
-            if relative.is_empty() || relative.ends_with('/') {
+            if key.ends_with('/') {
                 return Ok(());
             }
-            let path = folder.join(below(relative).ok_or_else(|| {
+            let path = folder.join(plain_path(path_below(prefix, key)).ok_or_else(|| {
                 let message =
                     "The key is no path of a file, so that it cannot be given to a job; rename the object";
                 S3Error::argument("key", key, message)
@@ -147,10 +144,24 @@ impl Store {
     }
 }
 
-/// A path that stays below wherever it is put.
-fn below(text: &str) -> Option<PathBuf> {
+/// Where the object of a key that begins with `prefix` lies below a folder for the prefix. What ends with a slash, or is followed by
+/// one in the key, is a folder; a key is its own last name; a prefix that ends inside a name leaves the name whole, so that `a/tr`
+/// gives `train.rec`.
+pub(crate) fn path_below<'a>(prefix: &str, key: &'a str) -> &'a str {
+    let rest = key.strip_prefix(prefix).unwrap_or(key);
+    if prefix.is_empty() || prefix.ends_with('/') {
+        return rest;
+    }
+    let start = prefix.rfind('/').map_or(0, |slash| slash + 1);
+    rest.strip_prefix('/').unwrap_or_else(|| &key[start.min(key.len())..])
+}
+
+/// A text as a path that stays below wherever it is put.
+pub(crate) fn plain_path(text: &str) -> Option<PathBuf> {
     let path = Path::new(text);
-    let is_plain = !text.contains("//")
+    let is_plain = !text.is_empty()
+        && !text.ends_with('/')
+        && !text.contains("//")
         && !text.contains('\0')
         && path.components().all(|part| matches!(part, Component::Normal(_)))
         && !text.split('/').any(|part| part == ".");

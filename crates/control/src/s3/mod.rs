@@ -40,6 +40,7 @@ pub use aws_chunked::AwsChunked;
 pub use checksums::{Algorithm, Checksum, ChecksumType, Digests};
 pub use error::{ErrorCode, Result, S3Error};
 pub use folders::Moved;
+pub(crate) use folders::{path_below, plain_path};
 pub use form_data::{FormData, Piece};
 pub use http::{S3Site, Settings, router};
 pub use listing::{ListRequest, Listing, MAX_KEYS};

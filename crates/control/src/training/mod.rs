@@ -6,11 +6,15 @@
 
 mod jobs;
 mod list;
+mod request;
 mod state;
 
 pub(crate) use jobs::FOLDER;
 pub use jobs::{JobError, JobId, LOG_GROUP, NewTrainingJob, TrainingJob, TrainingJobs};
 pub use list::Listed;
+pub use request::{
+    ChannelRequest, CheckpointRequest, Packing, ProgramRequest, RequestError, TrainingRequest,
+};
 pub use state::{FinalMetric, Outcome, Refused, Secondary, Status, TrainingState, Transition};
 
 #[cfg(test)]

@@ -26,7 +26,9 @@ fn folders_become_objects_and_prefixes_become_folders() {
     };
     check("a/tr", &["train.rec"]);
     check("a/", &["train.rec", "deep/er/x", "other"]);
-    check("a/deep", &["deep/er/x"]);
+    check("a/deep", &["er/x"]);
+    check("a/dee", &["deep/er/x"]);
+    check("a", &["train.rec", "deep/er/x", "other"]);
     check("", &["a/train.rec", "a/deep/er/x", "a/other"]);
     check("a/other", &["other"]);
     check("nothing", &[]);

@@ -1,0 +1,386 @@
+//! Channels in Pipe mode: for each epoch a named pipe, `input/data/<channel>_<epoch>`, with all objects of the channel one after
+//! another.
+//!
+//! A thread of the server writes while the program reads. The pipe of the next epoch is there before that of this one ends, so that a
+//! program never looks for it in vain; that of an epoch that was read is removed, so that nobody waits at it. A program that closes
+//! a pipe early is done with the epoch. A channel that is never opened holds up nothing.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use kokanee_formats::recordio::MAGIC;
+
+use super::RunError;
+use super::channels::{ChannelObject, Host, each_object, refuse};
+use super::download::{decompressed, not_gzip};
+use super::fifo::{Fifo, Halt, make, path_of};
+use super::object_list::{ListWriter, ObjectList};
+use crate::s3;
+use crate::training::ChannelRequest;
+
+/// How much is read at a time.
+const CHUNK_BYTES: usize = 256 << 10;
+/// The longest record: the upper three bits of its length have another meaning.
+const MOST_RECORD_BYTES: u64 = (1 << 29) - 1;
+/// Between two looks whether to stop, where nothing else is to be done.
+const IDLE: Duration = Duration::from_millis(20);
+
+/// Feeds a channel while it lives.
+pub(super) struct Feeder {
+    stop: Arc<AtomicBool>,
+    fault: Arc<OnceLock<String>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Feed {
+    channel: ChannelRequest,
+    objects: Arc<s3::Store>,
+    list: ObjectList,
+    /// What the names of the pipes begin with.
+    folder: PathBuf,
+    stop: Arc<AtomicBool>,
+}
+
+/// Why an epoch ended before its end.
+enum Ended {
+    /// The pipe.
+    Halt(Halt),
+    /// An object.
+    Fault(RunError),
+}
+
+impl Feeder {
+    /// Makes the pipe of the first epoch, beside `folder`, and feeds it as soon as somebody reads. `list` is a file for the list of
+    /// objects.
+    ///
+    /// # Errors
+    /// If the objects cannot be listed, or the pipe cannot be made.
+    pub(super) fn start(
+        channel: &ChannelRequest,
+        host: Host,
+        objects: &Arc<s3::Store>,
+        folder: &Path,
+        list: &Path,
+    ) -> Result<Self, RunError> {
+        let refused = |path: &Path, error: io::Error| {
+            RunError::Machine(format!("channel {}: {}: {error}", channel.name, path.display()))
+        };
+        let mut writer =
+            ListWriter::create(list, channel.shuffle_seed).map_err(|error| refused(list, error))?;
+        each_object(channel, host, objects, |object| {
+            writer.add(&object).map_err(|error| refused(list, error))
+        })?;
+        let list = writer.finish().map_err(|error| refused(list, error))?;
+        let first = path_of(folder, 0);
+        make(&first).map_err(|error| refused(&first, error))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let fault = Arc::new(OnceLock::new());
+        let feed = Feed {
+            channel: channel.clone(),
+            objects: Arc::clone(objects),
+            list,
+            folder: folder.to_owned(),
+            stop: Arc::clone(&stop),
+        };
+        let told = Arc::clone(&fault);
+        let thread = std::thread::Builder::new()
+            .name(format!("feed-{}", channel.name))
+            .spawn(move || feed.run(&told))
+            .map_err(|error| refused(&first, error))?;
+        Ok(Self { stop, fault, thread: Some(thread) })
+    }
+
+    /// Why the channel cannot be fed any more. The program waits for more data then, and has to be ended.
+    pub(super) fn fault(&self) -> Option<&str> {
+        self.fault.get().map(String::as_str)
+    }
+}
+
+impl Drop for Feeder {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            // Its panic was logged; the job's folder goes anyway.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Feed {
+    fn run(&self, fault: &OnceLock<String>) {
+        let mut epoch = 0;
+        loop {
+            let path = path_of(&self.folder, epoch);
+            let mut fifo = match Fifo::open(&path, &self.stop) {
+                Ok(fifo) => fifo,
+                Err(Halt::Failed(error)) => {
+                    let _ = fault.set(self.refused(&path, error).to_string());
+                    return;
+                }
+                Err(_) => return,
+            };
+            let fed = self.epoch(epoch, &mut fifo);
+            let next = path_of(&self.folder, epoch + 1);
+            let fed = match fed {
+                Ok(()) | Err(Ended::Halt(Halt::ReaderLeft)) => {
+                    make(&next).map_err(|error| self.refused(&next, error))
+                }
+                Err(Ended::Halt(Halt::Stopped)) => return,
+                Err(Ended::Halt(Halt::Failed(error))) => Err(self.refused(&path, error)),
+                Err(Ended::Fault(error)) => Err(error),
+            };
+            if let Err(error) = fed {
+                let _ = fault.set(error.to_string());
+                // The end of the stream would be taken for the end of the data.
+                while !self.stop.load(Ordering::SeqCst) {
+                    std::thread::sleep(IDLE);
+                }
+                return;
+            }
+            drop(fifo);
+            let _ = fs::remove_file(&path);
+            epoch += 1;
+        }
+    }
+
+    fn refused(&self, path: &Path, error: io::Error) -> RunError {
+        RunError::Machine(format!("channel {}: {}: {error}", self.channel.name, path.display()))
+    }
+
+    fn epoch(&self, epoch: u64, fifo: &mut Fifo<'_>) -> Result<(), Ended> {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        self.list.each(epoch, |object| self.object(&object, fifo, &mut chunk))
+    }
+
+    fn object(&self, object: &ChannelObject, fifo: &mut Fifo<'_>, chunk: &mut [u8]) -> Result<(), Ended> {
+        let ChannelObject { bucket, key, .. } = object;
+        let open = || {
+            let found = self.objects.get(bucket, key);
+            found.map_err(|error| refuse(&self.channel, format!("s3://{bucket}/{key}: {error}")))
+        };
+        let s3::Object { file, record, .. } = open()?;
+        if !self.channel.is_wrapped {
+            return self.stream(object, file, fifo, chunk).map(drop);
+        }
+        // The length of a record stands before it.
+        let length =
+            if self.channel.is_gzip { self.unpacked_length(object, file, chunk)? } else { record.size };
+        let word = u32::try_from(length).ok().filter(|_| length <= MOST_RECORD_BYTES).ok_or_else(|| {
+            refuse(
+                &self.channel,
+                format!("s3://{bucket}/{key} has {length} bytes, but a RecordIO record has at most {MOST_RECORD_BYTES}"),
+            )
+        })?;
+        fifo.write_all(&MAGIC.to_le_bytes())?;
+        fifo.write_all(&word.to_le_bytes())?;
+        let s3::Object { file, .. } = open()?;
+        let written = self.stream(object, file, fifo, chunk)?;
+        if written != length {
+            return Err(
+                refuse(&self.channel, format!("s3://{bucket}/{key} was replaced while it was read")).into()
+            );
+        }
+        let padding = length.next_multiple_of(4) - length;
+        fifo.write_all(&[0; 3][..padding as usize])?;
+        Ok(())
+    }
+
+    /// Writes what an object holds; returns how many bytes that were.
+    fn stream(
+        &self,
+        object: &ChannelObject,
+        file: File,
+        fifo: &mut Fifo<'_>,
+        chunk: &mut [u8],
+    ) -> Result<u64, Ended> {
+        if self.channel.is_gzip {
+            self.each_chunk(object, decompressed(file), chunk, |bytes| Ok(fifo.write_all(bytes)?))
+        } else {
+            self.each_chunk(object, file, chunk, |bytes| Ok(fifo.write_all(bytes)?))
+        }
+    }
+
+    fn unpacked_length(&self, object: &ChannelObject, file: File, chunk: &mut [u8]) -> Result<u64, Ended> {
+        self.each_chunk(object, decompressed(file), chunk, |_| match self.stop.load(Ordering::SeqCst) {
+            true => Err(Ended::Halt(Halt::Stopped)),
+            false => Ok(()),
+        })
+    }
+
+    fn each_chunk(
+        &self,
+        object: &ChannelObject,
+        mut input: impl Read,
+        chunk: &mut [u8],
+        mut visit: impl FnMut(&[u8]) -> Result<(), Ended>,
+    ) -> Result<u64, Ended> {
+        let ChannelObject { bucket, key, .. } = object;
+        let mut length = 0;
+        loop {
+            match input.read(chunk) {
+                Ok(0) => return Ok(length),
+                Ok(read) => {
+                    length += read as u64;
+                    visit(chunk.get(..read).unwrap_or_default())?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if self.channel.is_gzip && error.raw_os_error().is_none() => {
+                    return Err(not_gzip(&self.channel, bucket, key, &error).into());
+                }
+                Err(error) => {
+                    let problem = format!("channel {}: s3://{bucket}/{key}: {error}", self.channel.name);
+                    return Err(RunError::Machine(problem).into());
+                }
+            }
+        }
+    }
+}
+
+impl From<RunError> for Ended {
+    fn from(error: RunError) -> Self {
+        Self::Fault(error)
+    }
+}
+
+impl From<Halt> for Ended {
+    fn from(halt: Halt) -> Self {
+        Self::Halt(halt)
+    }
+}
+
+/// The list of objects cannot be read.
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Self {
+        Self::Fault(RunError::Machine(format!("the list of a channel's objects: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufRead as _;
+    use std::time::Instant;
+
+    use kokanee_contract::channels::InputMode;
+    use kokanee_formats::recordio::RecordReader;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::runner::channels::ONLY_HOST;
+    use crate::runner::test_channel::{channel, gzip, store};
+
+    struct Fed {
+        feeder: Feeder,
+        folder: TempDir,
+        store: Arc<s3::Store>,
+    }
+
+    /// Feeds a channel with these objects.
+    fn fed<B: AsRef<[u8]>>(objects: &[(&str, B)], change: impl FnOnce(&mut ChannelRequest)) -> Fed {
+        let (folder, store) = store(objects);
+        let mut channel = channel("s3://bucket/in");
+        channel.mode = InputMode::Pipe;
+        change(&mut channel);
+        let store = Arc::new(store);
+        let (data, list) = (folder.path().join("train"), folder.path().join("train.list"));
+        let feeder = Feeder::start(&channel, ONLY_HOST, &store, &data, &list).unwrap();
+        Fed { feeder, folder, store }
+    }
+
+    impl Fed {
+        fn path(&self, epoch: u64) -> PathBuf {
+            path_of(&self.folder.path().join("train"), epoch)
+        }
+
+        fn read(&self, epoch: u64) -> Vec<u8> {
+            let mut bytes = Vec::new();
+            File::open(self.path(epoch)).unwrap().read_to_end(&mut bytes).unwrap();
+            bytes
+        }
+    }
+
+    #[test]
+    fn every_epoch_has_all_objects_in_the_order_of_their_keys() {
+        let long = "x".repeat(300_000);
+        let fed = fed(&[("in/b", "2"), ("in/a", long.as_str()), ("in/c", "3")], |_| {});
+        let want = format!("{long}23").into_bytes();
+        for epoch in 0..3 {
+            assert!(fed.read(epoch) == want, "{epoch}");
+        }
+        // One that is closed early is over.
+        let mut first = [0; 10];
+        File::open(fed.path(3)).unwrap().read_exact(&mut first).unwrap();
+        let started = Instant::now();
+        while !fed.path(4).exists() {
+            assert!(started.elapsed() < Duration::from_secs(60));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(fed.read(4) == want);
+        assert_eq!(fed.feeder.fault(), None);
+    }
+
+    #[test]
+    fn nobody_has_to_read() {
+        let fed = fed(&[("in/a", "1")], |_| {});
+        assert!(fed.path(0).exists());
+        drop(fed.feeder);
+    }
+
+    #[test]
+    fn a_reader_that_stands_still_does_not_hold_up_the_end() {
+        let fed = fed(&[("in/a", "x".repeat(1 << 20))], |_| {});
+        let mut reader = io::BufReader::with_capacity(16, File::open(fed.path(0)).unwrap());
+        reader.fill_buf().unwrap();
+        drop(fed.feeder);
+    }
+
+    #[test]
+    fn objects_are_decompressed_and_wrapped() {
+        let fed = fed(&[("in/a", gzip(b"12345")), ("in/b", gzip(b"")), ("in/c", gzip(&[7; 8]))], |channel| {
+            (channel.is_gzip, channel.is_wrapped) = (true, true);
+        });
+        let bytes = fed.read(0);
+        let records: Vec<Vec<u8>> =
+            RecordReader::new(&*bytes, "x").map(|record| record.unwrap().payload).collect();
+        assert_eq!(records, [b"12345".to_vec(), Vec::new(), vec![7; 8]]);
+    }
+
+    #[test]
+    fn a_seed_gives_each_epoch_an_order() {
+        let keys: Vec<String> = (0..9).map(|number| format!("in/{number}")).collect();
+        let objects: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), &key[3..])).collect();
+        let fed = fed(&objects, |channel| channel.shuffle_seed = Some(1));
+        let epochs = [0, 1, 2].map(|epoch| fed.read(epoch));
+        for epoch in &epochs {
+            let mut sorted = epoch.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, b"012345678");
+        }
+        assert!(epochs[0] != epochs[1] && epochs[1] != epochs[2]);
+    }
+
+    #[test]
+    fn a_fault_is_told_and_is_not_the_end_of_the_data() {
+        let fed = fed(&[("in/a", "1"), ("in/b", "2")], |_| {});
+        fed.store.delete("bucket", ["in/b"], &Default::default()).unwrap();
+        let mut file = File::open(fed.path(0)).unwrap();
+        let mut first = [0];
+        file.read_exact(&mut first).unwrap();
+        let started = Instant::now();
+        while fed.feeder.fault().is_none() {
+            assert!(started.elapsed() < Duration::from_secs(60));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let said = fed.feeder.fault().unwrap();
+        assert!(said.starts_with("ClientError: channel train: s3://bucket/in/b: "), "{said}");
+        // The end comes with the end of the job only.
+        let waits = std::thread::spawn(move || file.read(&mut [0; 1]).unwrap());
+        assert!(!waits.is_finished());
+        drop(fed.feeder);
+        assert_eq!(waits.join().unwrap(), 0);
+    }
+}
