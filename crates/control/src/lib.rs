@@ -15,6 +15,7 @@
 //! | [`paging`] | lists of resources, page by page |
 //! | [`logs`] | log groups, their streams, and what is in them |
 //! | [`metrics`] | points of metrics, and statistics over them |
+//! | [`images`] | images that users bring, as programs and in containers |
 //! | [`store`] | what is known, in SQLite |
 //! | [`s3`] | buckets and objects, as plain files |
 //! | [`S3Uri`] | addresses in S3, as requests give them |
@@ -27,6 +28,7 @@ pub mod engine;
 pub mod environment;
 pub mod fleet;
 pub mod hosting;
+pub mod images;
 pub mod logs;
 pub mod metrics;
 pub mod operations;

@@ -26,6 +26,8 @@ const MOST_SHRUNK: u64 = 100;
 const ALWAYS_UNPACKED_BYTES: u64 = 256 << 20;
 /// A model has a dozen files.
 const MOST_ENTRIES: usize = 10_000;
+/// The owner may run the file: the only one of its permissions that is kept.
+const EXECUTABLE: u32 = 0o100;
 /// How much of a file tells what it is.
 const LOOKED_AT: u64 = 512;
 
@@ -41,14 +43,37 @@ pub fn pack(folder: &Path, files: &[&str], archive: &Path) -> Result<(), Archive
     for name in files {
         let path = folder.join(name);
         let mut file = File::open(&path).map_err(|e| ArchiveError::io("pack", &path, e))?;
+        let metadata = file.metadata().map_err(|e| ArchiveError::io("pack", &path, e))?;
         let mut header = tar::Header::new_gnu();
-        header.set_size(file.metadata().map_err(|e| ArchiveError::io("pack", &path, e))?.len());
-        header.set_mode(0o644);
+        header.set_size(metadata.len());
+        header.set_mode(if is_executable(&metadata) { 0o755 } else { 0o644 });
         header.set_cksum();
         tar.append_data(&mut header, name, &mut file).map_err(refused)?;
     }
     let file = tar.into_inner().and_then(GzEncoder::finish).map_err(refused)?;
     Ok(file.commit().map(drop)?)
+}
+
+#[cfg(unix)]
+fn is_executable(metadata: &fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    metadata.permissions().mode() & EXECUTABLE != 0
+}
+
+#[cfg(not(unix))]
+fn is_executable(_: &fs::Metadata) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn make_executable(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+fn make_executable(_: &File) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// The path of an archive's first entry; none where there is none, or the archive cannot be read. [`pack`] keeps the order of its
@@ -127,6 +152,9 @@ pub fn unpack(archive: &Path, folder: &Path) -> Result<(), ArchiveError> {
             CopyError::Read(e) => damaged(e),
             CopyError::Write(e) => ArchiveError::io("write", &target, e),
         })?;
+        if entry.header().mode().is_ok_and(|mode| mode & EXECUTABLE != 0) {
+            make_executable(&out).map_err(|e| ArchiveError::io("write", &target, e))?;
+        }
         links.forget(&path);
         files.insert(path);
     }

@@ -5,6 +5,8 @@
 use kokanee_contract::{AlgorithmContract, algorithm};
 use thiserror::Error;
 
+use crate::images::is_ecr;
+
 /// Tags of SageMaker's own images; `latest` is that of older notebooks.
 const TAGS: [&str; 2] = ["1", "latest"];
 
@@ -39,7 +41,7 @@ impl Image {
     /// If it is a built-in algorithm in a version that there is not.
     pub fn parse(name: &str) -> Result<Self, ImageError> {
         let Some((registry, repository)) = name.split_once('/') else { return Ok(Self::Own) };
-        if !is_registry(registry) {
+        if !is_ecr(registry) {
             return Ok(Self::Own);
         }
         let (repository, digest) =
@@ -55,17 +57,6 @@ impl Image {
             }
         }
     }
-}
-
-/// `<account>.dkr.ecr.<region>.amazonaws.com`, also with `-fips` and in China.
-fn is_registry(host: &str) -> bool {
-    let mut parts = host.split('.');
-    let account = parts.next().unwrap_or_default();
-    account.len() == 12
-        && account.bytes().all(|byte| byte.is_ascii_digit())
-        && parts.next() == Some("dkr")
-        && parts.next().is_some_and(|part| part.starts_with("ecr"))
-        && (host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn"))
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use super::training_image::Image;
 use super::{Answer, Caller, Control, tags};
 use crate::s3_uri::S3Uri;
 use crate::training::{
-    ChannelRequest, JobError, Listed, NewTrainingJob, ProgramRequest, RequestError, TrainingJob, TrainingRequest,
+    ChannelRequest, JobError, Listed, NewTrainingJob, ProgramRequest, RequestError, TrainingJob,
+    TrainingRequest,
 };
 use crate::wire::ApiError;
 

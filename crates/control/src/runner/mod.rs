@@ -4,9 +4,12 @@
 //! [`engine`](crate::engine), and what it leaves is put into S3. Jobs beyond the places that there are wait, in the order of their
 //! creation. A job that an earlier server left at work is taken up where it is.
 
+mod artefacts;
 mod channels;
+mod checkpoints;
 mod download;
 mod fifo;
+mod folder_files;
 mod job;
 mod job_folder;
 mod log;

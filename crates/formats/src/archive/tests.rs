@@ -242,3 +242,22 @@ fn an_archive_is_known_by_its_first_entry() {
     assert!(error.contains("cannot pack") && error.contains("/gone"), "{error}");
     assert!(first_entry(&path("own")).is_some(), "the archive before is kept");
 }
+
+#[cfg(unix)]
+#[test]
+fn programs_stay_programs() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, mode) in [("run", 0o700), ("data", 0o600)] {
+        std::fs::write(folder.path().join(name), "x").expect("writes");
+        std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(mode)).expect("sets");
+    }
+    let archive = folder.path().join("model.tar.gz");
+    pack(folder.path(), &["data", "run"], &archive).expect("packs");
+    unpack(&archive, &folder.path().join("out")).expect("unpacks");
+    let mode = |name: &str| {
+        let metadata = std::fs::metadata(folder.path().join("out").join(name)).expect("is there");
+        metadata.permissions().mode() & 0o100
+    };
+    assert_eq!([mode("data"), mode("run")], [0, 0o100]);
+}
