@@ -50,10 +50,10 @@ impl Checkpoints {
         Self { objects: Arc::clone(objects), uri: uri.below(""), folder, copied: HashMap::new() }
     }
 
-    /// Fills the folder from S3. One that is there is of an earlier run of the job and newer.
-    pub(super) fn restore(&self) -> Result<(), RunError> {
+    /// Fills the folder from S3. False where it is there: then it is of an earlier run of the job, and newer.
+    pub(super) fn restore(&self) -> Result<bool, RunError> {
         if self.folder.exists() {
-            return Ok(());
+            return Ok(false);
         }
         let refused =
             |path: &Path, error: io::Error| RunError::Machine(format!("{}: {error}", path.display()));
@@ -69,7 +69,8 @@ impl Checkpoints {
         self.objects
             .download_prefix(bucket, key, &filled)
             .map_err(|error| RunError::Client(format!("the checkpoints in {}: {error}", self.uri)))?;
-        fs::rename(&filled, &self.folder).map_err(|error| refused(&self.folder, error))
+        fs::rename(&filled, &self.folder).map_err(|error| refused(&self.folder, error))?;
+        Ok(true)
     }
 
     /// Notes that all files are in S3 as they are.
@@ -196,12 +197,12 @@ mod tests {
         let objects = Arc::new(objects);
         let local = folder.path().join("ml/checkpoints");
         let new = || Checkpoints::new(&objects, &S3Uri::new("bucket", "c"), local.clone());
-        new().restore().unwrap();
+        assert!(new().restore().unwrap());
         assert_eq!(fs::read(local.join("step-1/state")).unwrap(), b"1");
         assert!(!local.join("other").exists());
         // An earlier run's folder is newer than what is in S3.
         fs::write(local.join("step-1/state"), "10").unwrap();
-        new().restore().unwrap();
+        assert!(!new().restore().unwrap());
         assert_eq!(fs::read(local.join("step-1/state")).unwrap(), b"10");
 
         let copier = CheckpointCopier::start(new(), false).unwrap();

@@ -3,15 +3,23 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use kokanee_contract::channels::InputMode;
 use kokanee_contract::container::layout::STOP_GRACE_SECONDS;
 
-use super::job_folder::{JobFolder, JobInput};
+use super::artefacts::Artefacts;
+use super::checkpoints::CheckpointCopier;
+use super::job_folder::JobFolder;
 use super::log::JobLog;
+use super::pipe::Feeder;
+use super::program::{hosts, program, training_message};
 use super::{RunError, Runner};
 use crate::engine::{Exit, Signal, TaskState};
+use crate::images::Launched;
 use crate::metrics::{self, InstanceMeter};
 use crate::store::now_ms;
-use crate::training::{JobError, LOG_GROUP, Outcome, Secondary, TrainingJob, TrainingJobs};
+use crate::training::{
+    JobError, LOG_GROUP, Outcome, Secondary, TrainingJob, TrainingJobs, TrainingRequest,
+};
 
 /// Between two looks at a task: short for one that has just begun, so that short jobs are short, and longer later.
 const FIRST_POLL: Duration = Duration::from_millis(10);
@@ -21,13 +29,19 @@ const POLL_PART: u32 = 50;
 /// A task that dies with its keeper, or with the machine, is started again so many times.
 const MOST_RESTARTS: u32 = 3;
 
+/// What is said of a job whose server ended while it fed channels to the program.
+const FED_AGAIN: &str = "Restarting the training job from its checkpoint, since its channels in Pipe mode ended with the server that \
+                         fed them";
+
 /// Why a task was told to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Told {
     /// Somebody asked for it.
     Stop,
     /// Its time was over.
     TimeOver,
+    /// A channel cannot be fed any more, for this reason.
+    Fault(String),
 }
 
 /// A job at work.
@@ -35,11 +49,14 @@ pub(super) struct Work<'a> {
     runner: &'a Runner,
     job: &'a TrainingJob,
     folder: JobFolder,
-    input: JobInput,
+    request: TrainingRequest,
     log: JobLog,
     meter: InstanceMeter,
     is_ending: &'a AtomicBool,
     told: Option<Told>,
+    /// What this server feeds the program.
+    feeders: Vec<Feeder>,
+    checkpoints: Option<CheckpointCopier>,
 }
 
 impl<'a> Work<'a> {
@@ -49,16 +66,23 @@ impl<'a> Work<'a> {
         is_ending: &'a AtomicBool,
     ) -> Result<Self, RunError> {
         let folder = JobFolder::new(&runner.folder, job);
-        let input = JobInput::parse(&job.request)?;
-        let log = JobLog::new(folder.log(), job.state.log_offset, &input.metrics)?;
+        let request =
+            TrainingRequest::parse(&job.request).map_err(|error| RunError::Client(error.to_string()))?;
+        let log = JobLog::new(folder.log(), job.state.log_offset, &request.metrics)?;
         let host = format!("{}/algo-1", job.name);
         let meter = InstanceMeter::new(&job.region, metrics::TRAINING_JOBS, &[("Host", &host)]);
-        Ok(Self { runner, job, folder, input, log, meter, is_ending, told: None })
+        let (feeders, checkpoints) = (Vec::new(), None);
+        Ok(Self { runner, job, folder, request, log, meter, is_ending, told: None, feeders, checkpoints })
     }
 
     /// Runs the job to its end, from wherever an earlier server left it. None if it is left to go on without this server.
     pub(super) fn run(&mut self) -> Result<Option<Outcome>, RunError> {
         let mut restarts = 0;
+        if self.is_cut_off()? {
+            self.kill()?;
+            self.jobs().enter(self.job.id, Secondary::Interrupted, None)?;
+            self.start(Secondary::Restarting, Some(FED_AGAIN))?;
+        }
         loop {
             match self.runner.engine.look(self.folder.path())? {
                 TaskState::Running { .. } => {}
@@ -66,11 +90,11 @@ impl<'a> Work<'a> {
                 TaskState::NotStarted | TaskState::Lost if self.is_told()? => {
                     return self.stopped().map(Some);
                 }
-                TaskState::NotStarted => self.start(Secondary::Downloading)?,
+                TaskState::NotStarted => self.start(Secondary::Downloading, None)?,
                 TaskState::Lost if restarts < MOST_RESTARTS => {
                     restarts += 1;
                     self.jobs().enter(self.job.id, Secondary::Interrupted, None)?;
-                    self.start(Secondary::Restarting)?;
+                    self.start(Secondary::Restarting, None)?;
                 }
                 TaskState::Lost => {
                     return Err(RunError::Machine(format!(
@@ -88,47 +112,95 @@ impl<'a> Work<'a> {
         &self.runner.control.training_jobs
     }
 
-    fn start(&self, first: Secondary) -> Result<(), RunError> {
+    /// Whether the program may have seen the end of a stream that was not the end of its data, since the server that fed it was
+    /// killed.
+    fn is_cut_off(&mut self) -> Result<bool, RunError> {
+        let is_fed = self.request.channels.iter().any(|channel| channel.mode == InputMode::Pipe);
+        // The server saw its end before it uploaded anything.
+        if !is_fed || self.job.state.secondary == Secondary::Uploading || self.is_told()? {
+            return Ok(false);
+        }
+        let state = self.runner.engine.look(self.folder.path())?;
+        Ok(matches!(state, TaskState::Running { .. } | TaskState::Ended(_)))
+    }
+
+    /// Starts the task. Where the job is told to stop meanwhile, it does not.
+    fn start(&mut self, first: Secondary, message: Option<&str>) -> Result<(), RunError> {
+        self.feeders.clear();
         // Clients look for the stream as soon as the job is not starting any more.
         let (stream, path) = (self.job.log_stream(), self.job.log_path());
         let logs = &self.runner.control.logs;
         logs.add_stream(&self.job.region, LOG_GROUP, &stream, &path).map_err(JobError::from)?;
-        self.jobs().enter(self.job.id, first, None)?;
-        self.folder.prepare(&self.input, &self.runner.objects)?;
-        let task = self.folder.task(&self.runner.program, self.job)?;
-        self.jobs().enter(self.job.id, Secondary::Training, None)?;
-        Ok(self.runner.engine.start(self.folder.path(), &task)?)
+        self.jobs().enter(self.job.id, first, message)?;
+        let objects = &self.runner.objects;
+        let launched = self.program()?;
+        launched.clean_up();
+        let is_own = self.job.algorithm.is_none();
+        self.folder.configure(&self.request, hosts(self.job, &self.request), is_own)?;
+        if let Some(checkpoints) = self.folder.checkpoints(&self.request, objects) {
+            let is_restored = checkpoints.restore()?;
+            self.checkpoints = Some(CheckpointCopier::start(checkpoints, is_restored)?);
+        }
+        let goes_on = || {
+            let is_stopping = || self.jobs().is_stopping(self.job.id).unwrap_or(false);
+            !self.is_ending.load(Ordering::SeqCst) && !is_stopping()
+        };
+        if !self.folder.fill(&self.request, objects, &goes_on)? {
+            return Ok(());
+        }
+        self.feeders = self.folder.feed(&self.request, objects)?;
+        self.jobs().enter(self.job.id, Secondary::Training, training_message(&self.request).as_deref())?;
+        Ok(self.runner.engine.start(self.folder.path(), &launched.task)?)
+    }
+
+    fn program(&self) -> Result<Launched, RunError> {
+        program(self.runner, self.job, &self.request, &self.folder)
+    }
+
+    /// Ends the task at once, with everything of it.
+    fn kill(&self) -> Result<(), RunError> {
+        self.runner.engine.signal(self.folder.path(), Signal::Kill)?;
+        if self.job.algorithm.is_none()
+            && let Ok(launched) = self.program()
+        {
+            launched.clean_up();
+        }
+        while matches!(self.runner.engine.look(self.folder.path())?, TaskState::Running { .. }) {
+            std::thread::sleep(FIRST_POLL);
+        }
+        Ok(())
     }
 
     /// Watches the task until it does not run any more; false if it is left to itself.
     fn watch(&mut self) -> Result<bool, RunError> {
         let begin = Instant::now();
         let mut asked: Option<Instant> = None;
-        let mut is_killed = false;
+        self.copy_checkpoints()?;
         while let TaskState::Running { started_ms } = self.runner.engine.look(self.folder.path())? {
             self.read_log()?;
             self.meter.look(&*self.runner.engine, self.folder.path(), &self.runner.control.metrics);
             if self.is_ending.load(Ordering::SeqCst) && self.runner.keeps_jobs {
+                if !self.feeders.is_empty() {
+                    // Nobody would feed it; the next server begins it again.
+                    self.kill()?;
+                }
                 return Ok(false);
             }
             if !self.is_told()? && self.is_over(now_ms() - started_ms) {
                 self.told = Some(Told::TimeOver);
             }
-            if self.told.is_some() {
-                let signal = match asked {
-                    None => Some(Signal::Terminate),
-                    Some(asked)
-                        if !is_killed && asked.elapsed() > Duration::from_secs(STOP_GRACE_SECONDS) =>
-                    {
-                        is_killed = true;
-                        Some(Signal::Kill)
+            if let Some(fault) = self.feeders.iter().find_map(Feeder::fault) {
+                self.told = Some(Told::Fault(fault.to_owned()));
+                self.kill()?;
+            } else if self.told.is_some() {
+                match asked {
+                    None => self.runner.engine.signal(self.folder.path(), Signal::Terminate)?,
+                    Some(asked) if asked.elapsed() > Duration::from_secs(STOP_GRACE_SECONDS) => {
+                        self.kill()?
                     }
-                    Some(_) => None,
-                };
-                asked.get_or_insert_with(Instant::now);
-                if let Some(signal) = signal {
-                    self.runner.engine.signal(self.folder.path(), signal)?;
+                    Some(_) => {}
                 }
+                asked.get_or_insert_with(Instant::now);
             }
             std::thread::sleep((begin.elapsed() / POLL_PART).clamp(FIRST_POLL, LAST_POLL));
         }
@@ -147,7 +219,7 @@ impl<'a> Work<'a> {
 
     /// Whether a run of so many milliseconds is longer than the job may run.
     fn is_over(&self, runtime_ms: i64) -> bool {
-        Duration::from_millis(u64::try_from(runtime_ms).unwrap_or_default()) > self.input.max_runtime
+        Duration::from_millis(u64::try_from(runtime_ms).unwrap_or_default()) > self.request.max_runtime
     }
 
     fn read_log(&mut self) -> Result<bool, RunError> {
@@ -158,23 +230,51 @@ impl<'a> Work<'a> {
         Ok(true)
     }
 
+    /// Copies checkpoints from now on, where the job has some and an earlier server began it.
+    fn copy_checkpoints(&mut self) -> Result<(), RunError> {
+        if self.checkpoints.is_none() {
+            let checkpoints = self.folder.checkpoints(&self.request, &self.runner.objects);
+            self.checkpoints =
+                checkpoints.map(|checkpoints| CheckpointCopier::start(checkpoints, false)).transpose()?;
+        }
+        Ok(())
+    }
+
+    /// Brings the last checkpoints to S3.
+    fn finish_checkpoints(&mut self) -> Result<(), RunError> {
+        self.copy_checkpoints()?;
+        self.checkpoints.take().map_or(Ok(()), CheckpointCopier::finish)
+    }
+
     fn end(&mut self, exit: &Exit) -> Result<Outcome, RunError> {
+        let fault = self.feeders.iter().find_map(Feeder::fault).map(str::to_owned);
+        self.feeders.clear();
         while self.read_log()? {}
         // It may be an earlier server that told it.
         if !self.is_told()? && self.is_over(exit.ended_ms - exit.started_ms) {
             self.told = Some(Told::TimeOver);
         }
-        if self.told.is_none() && !exit.is_success() {
-            return Ok(Outcome::Failed { reason: self.folder.failure(exit) });
+        let failure = match (&self.told, fault) {
+            (Some(Told::Fault(reason)), _) => Some(reason.clone()),
+            (None, Some(reason)) => Some(reason),
+            (None, None) if !exit.is_success() => Some(self.folder.failure(exit)),
+            _ => None,
+        };
+        if let Some(reason) = failure {
+            let left = self.finish_checkpoints().and_then(|()| self.folder.put_output(&self.artefacts()));
+            if let Err(error) = left {
+                tracing::warn!(job = self.job.name, %error, "what a job that failed has left is not in S3");
+            }
+            return Ok(Outcome::Failed { reason });
         }
         let artefacts = self.upload()?;
-        Ok(match (self.told, artefacts) {
+        Ok(match (&self.told, artefacts) {
             (None, Some(artefacts)) => Outcome::Completed { artefacts },
             (None, None) => {
                 Outcome::Failed { reason: "AlgorithmError: the training left no model".to_owned() }
             }
-            (Some(Told::Stop), artefacts) => Outcome::Stopped { artefacts },
             (Some(Told::TimeOver), artefacts) => Outcome::MaxRuntimeExceeded { artefacts },
+            (Some(Told::Stop | Told::Fault(_)), artefacts) => Outcome::Stopped { artefacts },
         })
     }
 
@@ -183,8 +283,19 @@ impl<'a> Work<'a> {
         Ok(Outcome::Stopped { artefacts: self.upload()? })
     }
 
-    fn upload(&self) -> Result<Option<String>, RunError> {
+    fn upload(&mut self) -> Result<Option<String>, RunError> {
         self.jobs().enter(self.job.id, Secondary::Uploading, None)?;
-        self.folder.upload(&self.input.output, &self.job.name, &self.runner.objects)
+        self.finish_checkpoints()?;
+        let may_be_empty = self.job.algorithm.is_none() && self.told.is_none();
+        self.folder.put_model(&self.artefacts(), may_be_empty)
+    }
+
+    fn artefacts(&self) -> Artefacts<'_> {
+        Artefacts {
+            objects: &self.runner.objects,
+            address: self.request.output.below(&format!("{}/output", self.job.name)),
+            packing: self.request.packing,
+            scratch: self.folder.path(),
+        }
     }
 }

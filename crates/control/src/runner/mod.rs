@@ -1,7 +1,7 @@
 //! Training jobs at work.
 //!
-//! A job's input is laid out in a folder of its own by the container contract, `kokanee train` runs on it as a task of the
-//! [`engine`](crate::engine), and what it leaves is put into S3. Jobs beyond the places that there are wait, in the order of their
+//! A job's input is laid out in a folder of its own by the container contract, `kokanee train` or an [image](crate::images) of a
+//! user's own runs on it as a task of the [`engine`](crate::engine), and what it leaves is put into S3. Jobs beyond the places that there are wait, in the order of their
 //! creation. A job that an earlier server left at work is taken up where it is.
 
 mod artefacts;
@@ -15,6 +15,7 @@ mod job_folder;
 mod log;
 mod object_list;
 mod pipe;
+mod program;
 #[cfg(test)]
 mod test_channel;
 
@@ -23,7 +24,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
 use self::job::Work;
@@ -168,9 +168,4 @@ impl Runner {
             tracing::warn!(job = job.name, %error, "the folder of a training job cannot be removed");
         }
     }
-}
-
-/// A text in a request.
-fn text<'a>(value: &'a Value, path: &[&str]) -> Option<&'a str> {
-    path.iter().try_fold(value, |value, name| value.get(name))?.as_str()
 }
