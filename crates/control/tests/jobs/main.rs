@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         training::a_job_fails_with_what_its_program_says,
         training::a_job_that_an_earlier_server_left_is_taken_up,
         training::what_a_job_logs_is_counted_once_whichever_server_reads_it,
+        training::a_job_that_an_earlier_server_fed_begins_again,
         training::a_job_that_died_with_the_machine_goes_on,
         training::ends_that_no_server_saw_are_noted,
         training::a_task_leaves_no_process,

@@ -60,7 +60,13 @@ impl Place {
     }
 
     fn create(&self, name: &str, seconds: u64) {
+        self.create_with(name, seconds, &json!([]));
+    }
+
+    /// Creates a job with these channels.
+    fn create_with(&self, name: &str, seconds: u64, channels: &serde_json::Value) {
         let request = json!({
+            "InputDataConfig": channels,
             "OutputDataConfig": {"S3OutputPath": "s3://bucket/out"},
             "AlgorithmSpecification": {"MetricDefinitions": [{"Name": "score", "Regex": "score=(.*?);"}]},
             "StoppingCondition": {"MaxRuntimeInSeconds": seconds},
@@ -232,6 +238,42 @@ echo new > $prefix/model/weights"
     let range = Range::new(lines[0].at_ms, lines[lines.len() - 1].at_ms + 1, 86_400);
     let whole = control.metrics.buckets(&series, range, Direction::Ascending, 9).unwrap()[0].whole;
     assert_eq!((whole.count, whole.sum), (LINES as f64, (LINES * (LINES + 1) / 2) as f64));
+}
+
+/// A stream that ends with the server that fed it is not the end of the data: the job begins again.
+pub(crate) async fn a_job_that_an_earlier_server_fed_begins_again() {
+    let mut place = place(
+        "cat $prefix/input/data/train_0 > $prefix/model/weights
+if [ -e $prefix/checkpoints ]; then exit 0; fi
+mkdir $prefix/checkpoints
+echo 'score=1.5;'
+while :; do sleep 0.02; done",
+    );
+    let object = place.folder.path().join("object");
+    fs::write(&object, "data").unwrap();
+    place.runner.objects.put_file("bucket", "in/a", &object, s3::Description::default()).unwrap();
+    let source = json!({"S3DataSource": {"S3Uri": "s3://bucket/in", "S3DataType": "S3Prefix"}});
+    let channel = json!({"ChannelName": "train", "InputMode": "Pipe", "DataSource": source});
+    place.create_with("a", 600, &json!([channel]));
+    let first = Arc::new(Runner { keeps_jobs: true, ..place.another_runner() });
+    let second = std::mem::replace(&mut place.runner, first);
+    place.during(async { drop(place.until("a", |job| !job.state.metrics.is_empty()).await) }).await;
+    assert_eq!(place.job("a").state.status, Status::InProgress);
+    place.runner = second;
+    place
+        .during(async {
+            let job = place.end("a").await;
+            assert_eq!(job.state.status, Status::Completed);
+            let path: Vec<_> = job.state.transitions.iter().map(|entry| entry.status).collect();
+            use Secondary::{Completed, Downloading, Interrupted, Restarting, Starting, Training, Uploading};
+            assert_eq!(
+                path,
+                [Starting, Downloading, Training, Interrupted, Restarting, Training, Uploading, Completed]
+            );
+            let said = &job.state.transitions[4].message;
+            assert!(said.contains("ended with the server that fed them"), "{said}");
+        })
+        .await;
 }
 
 /// Whoever keeps the task is killed, as with the machine: what was kept is ended, and the job goes on from what it left.

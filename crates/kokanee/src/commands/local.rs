@@ -1,6 +1,7 @@
 //! `kokanee local`: a SageMaker, with the services around it, on this machine.
 
 mod client;
+mod images;
 mod resources;
 
 use std::ffi::OsString;
@@ -54,6 +55,8 @@ Examples:
   kokanee local logs NAME --follow
   kokanee local stop NAME
       without boto3 at hand
+  kokanee local image add my-algo:1 --train \"python train.py\" --serve \"python serve.py\"
+      programs of your own for the image my-algo:1, whatever registry a request names
   kokanee local --data sagemaker --port 0
       with its own data folder, on any free port
 
@@ -142,6 +145,11 @@ enum LocalCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Register programs of your own under names of images, for jobs and endpoints
+    Image {
+        #[command(subcommand)]
+        what: images::ImageCommand,
+    },
 }
 
 /// A shell.
@@ -183,6 +191,7 @@ pub(crate) fn run(args: &LocalArgs) -> Result<()> {
         Some(LocalCommand::Gc { older_than, dry_run }) => {
             resources::collect(&args.client(&data)?, *older_than, *dry_run)
         }
+        Some(LocalCommand::Image { what }) => images::run(&data, what),
     }
 }
 

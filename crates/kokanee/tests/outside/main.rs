@@ -36,6 +36,11 @@ fn main() -> ExitCode {
         &sdk::python(),
         local::clients_read_logs_and_metrics,
     ));
+    tests.push(OutsideTest::new(
+        "own_programs_train_in_a_local_sagemaker",
+        &sdk::python(),
+        local::own_programs_train_in_a_local_sagemaker,
+    ));
     for (shell, program) in &shells {
         let names = documented::tests(shell);
         tests.extend(names.into_iter().map(|(name, run)| OutsideTest::new(name, program, run)));

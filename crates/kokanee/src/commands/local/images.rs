@@ -1,0 +1,98 @@
+//! `kokanee local image`: programs that stand for images of users' own.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::{Args, Subcommand};
+use kokanee_control::images::{ImageName, RegisteredImage, RegisteredImages, command, located};
+
+use crate::output_file::print;
+use crate::render::table::Table;
+
+/// What can be done with images.
+#[derive(Debug, Subcommand)]
+pub(super) enum ImageCommand {
+    /// Register a program under the name of an image; one of the same name is replaced
+    Add(AddArgs),
+    /// Print the programs that are registered
+    List,
+    /// Forget a program
+    Rm {
+        /// The name of the image
+        name: String,
+    },
+}
+
+/// Options of `kokanee local image add`.
+#[derive(Debug, Args)]
+pub(super) struct AddArgs {
+    /// The name of the image, such as my-algo:1; a registry of ECR before it plays no part
+    name: String,
+    /// The command that trains, as a shell reads it but without variables and pipes
+    #[arg(long, value_name = "COMMAND", required_unless_present = "serve")]
+    train: Option<String>,
+    /// The command that serves
+    #[arg(long, value_name = "COMMAND")]
+    serve: Option<String>,
+    /// The folder that both start in [default: this one]
+    #[arg(long, value_name = "FOLDER")]
+    directory: Option<PathBuf>,
+}
+
+/// Runs the command on a data folder; it does not matter whether a server runs there.
+///
+/// # Errors
+/// When a command cannot be found, or the data folder cannot be written.
+pub(super) fn run(data: &Path, what: &ImageCommand) -> Result<()> {
+    let images = RegisteredImages::new(data);
+    match what {
+        ImageCommand::Add(args) => {
+            let image = args.image()?;
+            let name = image.name.clone();
+            images.add(image)?;
+            print(&format!("{name} is registered\n"))
+        }
+        ImageCommand::List => {
+            let mut table = Table::new().words("image").words("train").words("serve").words("folder");
+            for image in images.list()? {
+                let folder = image.directory.display().to_string();
+                table.row([image.name, image.train.join(" "), image.serve.join(" "), folder]);
+            }
+            print(&table.to_string())
+        }
+        ImageCommand::Rm { name } => {
+            if images.remove(name)? {
+                return print(&format!("{} is forgotten\n", ImageName::parse(name)));
+            }
+            bail!(
+                "no program is registered under {}; `kokanee local image list` names those that are",
+                ImageName::parse(name)
+            )
+        }
+    }
+}
+
+impl AddArgs {
+    fn image(&self) -> Result<RegisteredImage> {
+        ensure!(!self.name.trim().is_empty(), "an image has a name, such as my-algo:1");
+        let directory = match &self.directory {
+            Some(directory) => directory.clone(),
+            None => std::env::current_dir().context("the folder to start in cannot be found")?,
+        };
+        let directory =
+            directory.canonicalize().with_context(|| format!("--directory {}", directory.display()))?;
+        ensure!(directory.is_dir(), "--directory {} is no folder", directory.display());
+        let search: Vec<PathBuf> = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
+        let find = |option: &str, text: &Option<String>| -> Result<Vec<String>> {
+            let Some(text) = text else { return Ok(Vec::new()) };
+            let words = command(text).and_then(|words| located(words, &directory, &search));
+            words.with_context(|| format!("--{option} \"{text}\""))
+        };
+        Ok(RegisteredImage {
+            name: self.name.trim().to_owned(),
+            train: find("train", &self.train)?,
+            serve: find("serve", &self.serve)?,
+            directory,
+        })
+    }
+}
