@@ -17,9 +17,7 @@ use crate::engine::{Exit, Signal, TaskState};
 use crate::images::Launched;
 use crate::metrics::{self, InstanceMeter};
 use crate::store::now_ms;
-use crate::training::{
-    JobError, LOG_GROUP, Outcome, Secondary, TrainingJob, TrainingJobs, TrainingRequest,
-};
+use crate::training::{JobError, LOG_GROUP, Outcome, Secondary, TrainingJob, TrainingJobs, TrainingRequest};
 
 /// Between two looks at a task: short for one that has just begun, so that short jobs are short, and longer later.
 const FIRST_POLL: Duration = Duration::from_millis(10);

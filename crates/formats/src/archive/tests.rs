@@ -250,7 +250,8 @@ fn programs_stay_programs() {
     let folder = tempfile::tempdir().expect("a folder");
     for (name, mode) in [("run", 0o700), ("data", 0o600)] {
         std::fs::write(folder.path().join(name), "x").expect("writes");
-        std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(mode)).expect("sets");
+        std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(mode))
+            .expect("sets");
     }
     let archive = folder.path().join("model.tar.gz");
     pack(folder.path(), &["data", "run"], &archive).expect("packs");
