@@ -6,7 +6,9 @@
 //! | [`wire`] | the protocols: from a request to a call, and back |
 //! | [`api`] | the operations that are answered, one file for each resource |
 //! | [`operations`] | the table of operations: services, names, shapes of requests and answers, errors |
+//! | [`jobs`] | what all kinds of jobs have in common |
 //! | [`training`] | training jobs: their lives, and what a runner does with them |
+//! | [`transform`] | batch transform jobs: their lives |
 //! | [`hosting`] | models and endpoints: their lives, and the way of a request to an instance |
 //! | [`runner`] | training jobs at work |
 //! | [`fleet`] | the instances of endpoints at work |
@@ -29,6 +31,7 @@ pub mod environment;
 pub mod fleet;
 pub mod hosting;
 pub mod images;
+pub mod jobs;
 pub mod logs;
 pub mod metrics;
 pub mod operations;
@@ -42,6 +45,7 @@ pub mod store;
 mod tags;
 mod tokens;
 pub mod training;
+pub mod transform;
 pub mod wire;
 
 pub use s3_uri::{S3Uri, S3UriError};

@@ -15,6 +15,7 @@ mod sts;
 mod tags;
 mod training_image;
 mod training_jobs;
+mod transform_jobs;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,11 +26,13 @@ pub use training_image::{Image, ImageError};
 
 use self::input::Input;
 use crate::hosting::{Endpoints, Records};
+use crate::jobs::JobError;
 use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::operations::{Service, faults_of_answer};
 use crate::store::{Store, StoreError};
 use crate::training::TrainingJobs;
+use crate::transform::TransformJobs;
 use crate::wire::{ApiError, Call};
 
 /// What operations work with.
@@ -37,6 +40,8 @@ pub struct Control {
     pub(crate) store: Arc<Store>,
     /// The training jobs, for a runner too.
     pub training_jobs: TrainingJobs,
+    /// The transform jobs, for a transformer too.
+    pub transform_jobs: TransformJobs,
     /// The models.
     pub models: Records,
     /// The endpoint configurations.
@@ -99,6 +104,10 @@ fn handler(service: Service, operation: &str) -> Option<Handler> {
         (Service::SageMaker, "UpdateEndpoint") => endpoints::update,
         (Service::SageMaker, "UpdateEndpointWeightsAndCapacities") => endpoints::reweigh,
         (Service::SageMaker, "DeleteEndpoint") => endpoints::delete,
+        (Service::SageMaker, "CreateTransformJob") => transform_jobs::create,
+        (Service::SageMaker, "DescribeTransformJob") => transform_jobs::describe,
+        (Service::SageMaker, "ListTransformJobs") => transform_jobs::list,
+        (Service::SageMaker, "StopTransformJob") => transform_jobs::stop,
         (Service::SageMaker, "AddTags") => tags::add,
         (Service::SageMaker, "ListTags") => tags::list,
         (Service::SageMaker, "DeleteTags") => tags::delete,
@@ -135,6 +144,7 @@ impl Control {
     pub fn new(store: Arc<Store>, objects: Arc<dyn Objects>, account: String) -> Self {
         Self {
             training_jobs: TrainingJobs::new(Arc::clone(&store)),
+            transform_jobs: TransformJobs::new(Arc::clone(&store)),
             models: Records::models(Arc::clone(&store)),
             endpoint_configs: Records::endpoint_configs(Arc::clone(&store)),
             endpoints: Endpoints::new(Arc::clone(&store)),
@@ -194,6 +204,16 @@ impl Caller {
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Control").field("folder", &self.store.folder()).finish_non_exhaustive()
+    }
+}
+
+impl From<JobError> for ApiError {
+    fn from(error: JobError) -> Self {
+        match error {
+            JobError::Store(error) => error.into(),
+            JobError::Exists { .. } => Self::new("ResourceInUse", error.to_string()),
+            JobError::NotFound | JobError::Refused(_) => Self::validation(error.to_string()),
+        }
     }
 }
 

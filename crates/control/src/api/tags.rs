@@ -10,8 +10,9 @@ use crate::tags::{self, MOST_TAGS};
 use crate::wire::ApiError;
 
 /// Kinds of resources that have tags, as ARNs name them, and their tables.
-const TAGGED: [(&str, &str); 4] = [
+const TAGGED: [(&str, &str); 5] = [
     ("training-job", "training_jobs"),
+    ("transform-job", "transform_jobs"),
     ("model", "models"),
     ("endpoint-config", "endpoint_configs"),
     ("endpoint", "endpoints"),

@@ -96,7 +96,7 @@ fn a_job_is_described_as_it_was_asked_for() {
         "FullyReplicated"
     );
     let job = place.control.training_jobs.next_waiting().unwrap().unwrap();
-    assert_eq!(job.algorithm.as_deref(), Some("seq2seq"));
+    assert_eq!(job.state.algorithm.as_deref(), Some("seq2seq"));
 }
 
 #[test]

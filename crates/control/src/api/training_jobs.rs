@@ -10,10 +10,12 @@ use super::input::Input;
 use super::lists::{self, Order, seconds};
 use super::training_image::Image;
 use super::{Answer, Caller, Control, tags};
+use crate::jobs::JobError;
 use crate::s3_uri::S3Uri;
+use crate::store::now_ms;
 use crate::training::{
-    ChannelRequest, JobError, Listed, NewTrainingJob, ProgramRequest, RequestError, TrainingJob,
-    TrainingRequest,
+    ChannelRequest, Listed, NewTrainingJob, Outcome, ProgramRequest, RequestError, TrainingJob,
+    TrainingRequest, TrainingState,
 };
 use crate::wire::ApiError;
 
@@ -54,17 +56,21 @@ pub(super) fn create(control: &Control, caller: &Caller, input: Input<'_>) -> An
     }
     check_channels(control, caller, input, &parsed)?;
     fill_in(&mut request);
+    let algorithm = match image {
+        Image::BuiltIn(contract) => Some(contract.name),
+        Image::Own => None,
+    };
+    let mut state = TrainingState::new(algorithm, now_ms());
+    if let Some(reason) = failure {
+        state.finish(Outcome::Failed { reason }, now_ms()).map_err(JobError::from)?;
+    }
     let job = control.training_jobs.create(NewTrainingJob {
         region: caller.region.clone(),
         name: name.to_owned(),
         arn: control.arn(caller, "training-job", name),
-        algorithm: match image {
-            Image::BuiltIn(contract) => Some(contract.name.to_owned()),
-            Image::Own => None,
-        },
         request,
         tags: new_tags,
-        failure,
+        state,
     })?;
     Ok(json!({"TrainingJobArn": job.arn}))
 }
@@ -190,15 +196,19 @@ fn check_channels(
                 "Duplicate channel name found in input data config: the channel \"{name}\" is given more than once"
             )));
         }
-        check_objects(control, caller, input, source)?;
+        check_objects(control, caller, input.required("RoleArn"), source)?;
     }
     Ok(())
 }
 
-fn check_objects(
+/// Whether there is an object at `source`.
+///
+/// # Errors
+/// As AWS says that there is none.
+pub(super) fn check_objects(
     control: &Control,
     caller: &Caller,
-    input: Input<'_>,
+    role: &str,
     source: &S3Uri,
 ) -> Result<(), ApiError> {
     let S3Uri { bucket, key } = source;
@@ -209,10 +219,9 @@ fn check_objects(
     };
     Err(ApiError::validation(format!(
         "No S3 objects found under S3 URL \"{source}\" given in input data source. Please ensure that the bucket exists in the selected \
-         region ({}), that objects exist under that S3 prefix, and that the role \"{}\" has \"s3:ListBucket\" permissions on bucket \
+         region ({}), that objects exist under that S3 prefix, and that the role \"{role}\" has \"s3:ListBucket\" permissions on bucket \
          \"{bucket}\".{said}",
-        caller.region,
-        input.required("RoleArn")
+        caller.region
     )))
 }
 
@@ -270,16 +279,6 @@ fn summary(job: &Listed) -> Value {
         summary["TrainingEndTime"] = json!(seconds(ended_ms));
     }
     summary
-}
-
-impl From<JobError> for ApiError {
-    fn from(error: JobError) -> Self {
-        match error {
-            JobError::Store(error) => error.into(),
-            JobError::Exists { .. } => Self::new("ResourceInUse", error.to_string()),
-            JobError::NotFound | JobError::Refused(_) => Self::validation(error.to_string()),
-        }
-    }
 }
 
 impl From<RequestError> for ApiError {

@@ -15,9 +15,10 @@ use super::program::{hosts, program, training_message};
 use super::{RunError, Runner};
 use crate::engine::{Exit, Signal, TaskState};
 use crate::images::Launched;
+use crate::jobs::JobError;
 use crate::metrics::{self, InstanceMeter};
 use crate::store::now_ms;
-use crate::training::{JobError, LOG_GROUP, Outcome, Secondary, TrainingJob, TrainingJobs, TrainingRequest};
+use crate::training::{LOG_GROUP, Outcome, Secondary, TrainingJob, TrainingJobs, TrainingRequest};
 
 /// Between two looks at a task: short for one that has just begun, so that short jobs are short, and longer later.
 const FIRST_POLL: Duration = Duration::from_millis(10);
@@ -133,7 +134,7 @@ impl<'a> Work<'a> {
         let objects = &self.runner.objects;
         let launched = self.program()?;
         launched.clean_up();
-        let is_own = self.job.algorithm.is_none();
+        let is_own = self.job.state.algorithm.is_none();
         self.folder.configure(&self.request, hosts(self.job, &self.request), is_own)?;
         if let Some(checkpoints) = self.folder.checkpoints(&self.request, objects) {
             let is_restored = checkpoints.restore()?;
@@ -158,7 +159,7 @@ impl<'a> Work<'a> {
     /// Ends the task at once, with everything of it.
     fn kill(&self) -> Result<(), RunError> {
         self.runner.engine.signal(self.folder.path(), Signal::Kill)?;
-        if self.job.algorithm.is_none()
+        if self.job.state.algorithm.is_none()
             && let Ok(launched) = self.program()
         {
             launched.clean_up();
@@ -284,7 +285,7 @@ impl<'a> Work<'a> {
     fn upload(&mut self) -> Result<Option<String>, RunError> {
         self.jobs().enter(self.job.id, Secondary::Uploading, None)?;
         self.finish_checkpoints()?;
-        let may_be_empty = self.job.algorithm.is_none() && self.told.is_none();
+        let may_be_empty = self.job.state.algorithm.is_none() && self.told.is_none();
         self.folder.put_model(&self.artefacts(), may_be_empty)
     }
 

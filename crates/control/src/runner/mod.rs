@@ -1,8 +1,8 @@
 //! Training jobs at work.
 //!
 //! A job's input is laid out in a folder of its own by the container contract, `kokanee train` or an [image](crate::images) of a
-//! user's own runs on it as a task of the [`engine`](crate::engine), and what it leaves is put into S3. Jobs beyond the places that there are wait, in the order of their
-//! creation. A job that an earlier server left at work is taken up where it is.
+//! user's own runs on it as a task of the [`engine`](crate::engine), and what it leaves is put into S3. Jobs beyond the places that there
+//! are wait, in the order of their creation. A job that an earlier server left at work is taken up where it is.
 
 mod artefacts;
 mod channels;
@@ -21,20 +21,18 @@ mod test_channel;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use self::job::Work;
 use self::job_folder::JobFolder;
 use crate::api::Control;
 use crate::engine::{Engine, EngineError};
+use crate::jobs::JobError;
+use crate::jobs::queue::{self, Worker};
 use crate::s3;
-use crate::training::{JobError, Outcome, TrainingJob};
-
-/// Between two looks for jobs, where nobody says that there is one.
-const LOOK: Duration = Duration::from_secs(5);
+use crate::training::{Outcome, Training, TrainingJob, TrainingJobs};
 
 /// Runs training jobs.
 pub struct Runner {
@@ -73,81 +71,9 @@ pub(crate) enum RunError {
 
 impl Runner {
     /// Runs jobs until `stop` counts 1. Then those at work are asked to stop and what they leave is kept, unless they are to go on.
-    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<u32>) {
-        let places = Arc::new(Semaphore::new(self.places));
-        let is_ending = Arc::new(AtomicBool::new(false));
-        let mut changes = self.control.training_jobs.changes();
-        let mut waiting: Vec<TrainingJob> =
-            self.blocking(|runner| runner.control.training_jobs.unfinished()).await;
-        // Jobs of an earlier server go on first, in their order.
-        waiting.reverse();
-        self.blocking(Self::clear_ended).await;
-        loop {
-            let place = tokio::select! {
-                place = Arc::clone(&places).acquire_owned() => place,
-                _ = stop.wait_for(|&count| count > 0) => break,
-            };
-            // Never closed.
-            let Ok(place) = place else { break };
-            changes.mark_unchanged();
-            let job = match waiting.pop() {
-                Some(job) => Some(job),
-                None => self.blocking(|runner| runner.control.training_jobs.next_waiting()).await,
-            };
-            let Some(job) = job else {
-                drop(place);
-                tokio::select! {
-                    changed = changes.changed() => if changed.is_err() { break },
-                    () = tokio::time::sleep(LOOK) => {}
-                    _ = stop.wait_for(|&count| count > 0) => break,
-                }
-                continue;
-            };
-            let (runner, is_ending) = (Arc::clone(&self), Arc::clone(&is_ending));
-            tokio::task::spawn_blocking(move || {
-                runner.train(&job, &is_ending);
-                drop(place);
-            });
-        }
-        is_ending.store(true, Ordering::SeqCst);
-        let all = u32::try_from(self.places).unwrap_or(u32::MAX);
-        let _ = places.acquire_many(all).await;
-    }
-
-    /// Work that waits for the disk; nothing where it fails, which the log tells.
-    async fn blocking<T: Default + Send + 'static>(
-        self: &Arc<Self>,
-        work: impl FnOnce(&Self) -> Result<T, JobError> + Send + 'static,
-    ) -> T {
-        let runner = Arc::clone(self);
-        let done = tokio::task::spawn_blocking(move || work(&runner)).await;
-        match done {
-            Ok(Ok(value)) => value,
-            Ok(Err(error)) => {
-                tracing::error!(%error, "training jobs cannot be read");
-                T::default()
-            }
-            Err(_) => T::default(),
-        }
-    }
-
-    /// One job to its end.
-    fn train(&self, job: &TrainingJob, is_ending: &AtomicBool) {
-        let outcome = match Work::new(self, job, is_ending).and_then(|mut work| work.run()) {
-            Ok(Some(outcome)) => outcome,
-            Ok(None) => return,
-            Err(RunError::Job(error)) => {
-                tracing::error!(job = job.name, %error, "a training job cannot go on");
-                return;
-            }
-            Err(error) => Outcome::Failed { reason: error.to_string() },
-        };
-        match self.control.training_jobs.finish(job.id, outcome) {
-            Ok(()) => self.clear(job),
-            Err(error) => {
-                tracing::error!(job = job.name, %error, "the end of a training job cannot be noted");
-            }
-        }
+    pub async fn run(self: Arc<Self>, stop: watch::Receiver<u32>) {
+        let places = self.places;
+        queue::run(self, places, stop).await;
     }
 
     /// Removes what a server that was killed left of jobs that had ended.
@@ -166,6 +92,36 @@ impl Runner {
     fn clear(&self, job: &TrainingJob) {
         if let Err(error) = JobFolder::new(&self.folder, job).clear(&*self.engine) {
             tracing::warn!(job = job.name, %error, "the folder of a training job cannot be removed");
+        }
+    }
+}
+
+impl Worker for Runner {
+    type Kind = Training;
+
+    fn jobs(&self) -> &TrainingJobs {
+        &self.control.training_jobs
+    }
+
+    fn begin(&self) -> Result<(), JobError> {
+        self.clear_ended()
+    }
+
+    fn work(&self, job: &TrainingJob, is_ending: &AtomicBool) {
+        let outcome = match Work::new(self, job, is_ending).and_then(|mut work| work.run()) {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => return,
+            Err(RunError::Job(error)) => {
+                tracing::error!(job = job.name, %error, "a training job cannot go on");
+                return;
+            }
+            Err(error) => Outcome::Failed { reason: error.to_string() },
+        };
+        match self.control.training_jobs.finish(job.id, outcome) {
+            Ok(()) => self.clear(job),
+            Err(error) => {
+                tracing::error!(job = job.name, %error, "the end of a training job cannot be noted");
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn program(
     let platform = Environment {
         training_job_name: Some(job.name.clone()),
         training_job_arn: Some(job.arn.clone()),
-        algorithm: job.algorithm.clone(),
+        algorithm: job.state.algorithm.clone(),
         ..Environment::default()
     };
     let platform = platform.variables().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -27,7 +27,7 @@ pub(super) fn program(
     let mut environment = request.program.environment.clone();
     environment.extend(platform);
     environment.insert("AWS_REGION".to_owned(), job.region.clone());
-    if job.algorithm.is_some() {
+    if job.state.algorithm.is_some() {
         let prefix = folder.prefix();
         let prefix = prefix.to_str().ok_or_else(|| {
             RunError::Machine(format!("{} is no UTF-8: choose another --data folder", prefix.display()))
@@ -58,7 +58,7 @@ pub(super) fn program(
 /// wait for machines that are not there.
 pub(super) fn hosts(job: &TrainingJob, request: &TrainingRequest) -> ResourceConfig {
     let one = ResourceConfig::default();
-    if job.algorithm.is_none() {
+    if job.state.algorithm.is_none() {
         return one;
     }
     let mut hosts: Vec<String> =

@@ -1,11 +1,12 @@
 //! Lists of training jobs.
 
-use super::jobs::{JobError, TrainingJobs};
+use super::jobs::TrainingJobs;
+use crate::jobs::JobError;
 use crate::paging::{self, ListQuery, ListedTable, Page};
 
 const TABLE: ListedTable = ListedTable {
     name: "training_jobs",
-    columns: "name, arn, status, secondary, created_ms, modified_ms, ended_ms",
+    columns: "name, arn, status, state ->> 'secondary' AS secondary, created_ms, modified_ms, ended_ms",
 };
 
 /// What a list says about a job.

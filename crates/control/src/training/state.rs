@@ -6,43 +6,12 @@
 use kokanee_contract::container::failure::failure_reason;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use thiserror::Error;
+
+use super::Training;
+use crate::jobs::{JobKind as _, JobState, Refused, Status, Times};
 
 /// `FinalMetricDataList` holds no more.
 const MOST_FINAL_METRICS: usize = 40;
-
-/// `TrainingJobStatus`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Status {
-    /// Waits or runs.
-    InProgress,
-    /// Done, with a model.
-    Completed,
-    /// Ended by an error.
-    Failed,
-    /// Told to stop.
-    Stopping,
-    /// Stopped before its end.
-    Stopped,
-}
-
-impl Status {
-    /// Its spelling.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::InProgress => "InProgress",
-            Self::Completed => "Completed",
-            Self::Failed => "Failed",
-            Self::Stopping => "Stopping",
-            Self::Stopped => "Stopped",
-        }
-    }
-
-    /// Whether nothing changes any more.
-    pub const fn is_final(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Stopped)
-    }
-}
 
 /// `SecondaryStatus`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,14 +124,11 @@ pub enum Outcome {
     },
 }
 
-/// Something that cannot happen to a job any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("The request was rejected because the training job is in status {}.", .0.as_str())]
-pub struct Refused(pub Status);
-
-/// Everything about a job that changes.
+/// Everything about a training job that changes, and what its image means.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainingState {
+    /// The built-in algorithm that its image names; none for an image that a user brings.
+    pub algorithm: Option<String>,
     /// The status.
     pub status: Status,
     /// What it is doing.
@@ -190,8 +156,9 @@ pub struct TrainingState {
 
 impl TrainingState {
     /// A job that was created now.
-    pub fn new(now_ms: i64) -> Self {
+    pub fn new(algorithm: Option<&str>, now_ms: i64) -> Self {
         let mut state = Self {
+            algorithm: algorithm.map(str::to_owned),
             status: Status::InProgress,
             secondary: Secondary::Starting,
             created_ms: now_ms,
@@ -218,25 +185,11 @@ impl TrainingState {
     pub fn enter(&mut self, secondary: Secondary, message: Option<&str>, now_ms: i64) -> Result<(), Refused> {
         assert!(!secondary.is_final(), "a job ends by `finish`");
         self.check_open()?;
-        let now_ms = self.touch(now_ms);
+        let now_ms = self.change_at(now_ms);
         if secondary != Secondary::Starting {
             self.started_ms.get_or_insert(now_ms);
         }
         self.push(secondary, message, now_ms);
-        Ok(())
-    }
-
-    /// The job is told to stop. A second time changes nothing.
-    ///
-    /// # Errors
-    /// If it has ended.
-    pub fn stop(&mut self, now_ms: i64) -> Result<(), Refused> {
-        self.check_open()?;
-        if self.status != Status::Stopping {
-            let now_ms = self.touch(now_ms);
-            self.status = Status::Stopping;
-            self.push(Secondary::Stopping, None, now_ms);
-        }
         Ok(())
     }
 
@@ -246,7 +199,7 @@ impl TrainingState {
     /// If it has ended.
     pub fn finish(&mut self, outcome: Outcome, now_ms: i64) -> Result<(), Refused> {
         self.check_open()?;
-        let now_ms = self.touch(now_ms);
+        let now_ms = self.change_at(now_ms);
         let (status, secondary) = match outcome {
             Outcome::Completed { artefacts } => {
                 self.artefacts = Some(artefacts);
@@ -286,7 +239,7 @@ impl TrainingState {
         now_ms: i64,
     ) -> Result<(), Refused> {
         self.check_open()?;
-        self.touch(now_ms);
+        self.change_at(now_ms);
         for metric in metrics.into_iter().filter(|metric| metric.value.is_finite()) {
             if let Some(known) = self.metrics.iter_mut().find(|known| known.name == metric.name) {
                 *known = metric;
@@ -333,11 +286,12 @@ impl TrainingState {
     }
 
     fn check_open(&self) -> Result<(), Refused> {
-        if self.status.is_final() { Err(Refused(self.status)) } else { Ok(()) }
+        let refused = Refused { noun: Training::NOUN, status: self.status };
+        if self.status.is_final() { Err(refused) } else { Ok(()) }
     }
 
     /// Notes a change; the clock may have been set back.
-    fn touch(&mut self, now_ms: i64) -> i64 {
+    fn change_at(&mut self, now_ms: i64) -> i64 {
         self.modified_ms = self.modified_ms.max(now_ms);
         self.modified_ms
     }
@@ -359,6 +313,34 @@ impl TrainingState {
                 });
             }
         }
+    }
+}
+
+impl JobState for TrainingState {
+    fn status(&self) -> Status {
+        self.status
+    }
+
+    fn times(&self) -> Times {
+        Times { created_ms: self.created_ms, modified_ms: self.modified_ms, ended_ms: self.ended_ms }
+    }
+
+    fn stop(&mut self, now_ms: i64) -> Result<(), Refused> {
+        self.check_open()?;
+        if self.status != Status::Stopping {
+            let now_ms = self.change_at(now_ms);
+            self.status = Status::Stopping;
+            self.push(Secondary::Stopping, None, now_ms);
+        }
+        Ok(())
+    }
+
+    fn end_unstarted(&mut self, now_ms: i64) -> Result<(), Refused> {
+        self.finish(Outcome::Stopped { artefacts: None }, now_ms)
+    }
+
+    fn touch(&mut self, now_ms: i64) {
+        self.change_at(now_ms);
     }
 }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::*;
+use crate::jobs::{JobError, JobState as _, Refused, Status};
 use crate::paging::{ListQuery, SortBy};
-use crate::store::Store;
+use crate::store::{Store, now_ms};
 
 fn open(folder: &Path) -> TrainingJobs {
     TrainingJobs::new(Arc::new(Store::open(folder).unwrap()))
@@ -16,10 +17,9 @@ fn new(name: &str) -> NewTrainingJob {
         region: "us-east-1".into(),
         name: name.into(),
         arn: format!("arn:aws:sagemaker:us-east-1:000000000000:training-job/{}", name.to_lowercase()),
-        algorithm: None,
         request: Map::new(),
         tags: Vec::new(),
-        failure: None,
+        state: TrainingState::new(None, now_ms()),
     }
 }
 
@@ -31,7 +31,7 @@ fn described(state: &TrainingState) -> Map<String, Value> {
 
 #[test]
 fn a_job_goes_through_its_life() {
-    let mut state = TrainingState::new(1000);
+    let mut state = TrainingState::new(None, 1000);
     assert_eq!(described(&state)["ModelArtifacts"]["S3ModelArtifacts"], "");
     state.enter(Secondary::Starting, Some("Waiting for its turn"), 1500).unwrap();
     assert_eq!((state.transitions.len(), state.started_ms), (1, None));
@@ -64,10 +64,10 @@ fn a_job_goes_through_its_life() {
 
 #[track_caller]
 fn check_end(outcome: Outcome, status: &str, secondary: &str) {
-    let mut state = TrainingState::new(0);
+    let mut state = TrainingState::new(None, 0);
     state.finish(outcome, 5).unwrap();
     assert_eq!((state.status.as_str(), state.secondary.as_str()), (status, secondary));
-    let refused = Refused(state.status);
+    let refused = Refused { noun: "training job", status: state.status };
     assert_eq!(state.stop(6), Err(refused));
     assert_eq!(state.enter(Secondary::Training, None, 6), Err(refused));
     assert_eq!(state.finish(Outcome::Failed { reason: "x".into() }, 6), Err(refused));
@@ -84,7 +84,7 @@ fn nothing_follows_an_end() {
 
 #[test]
 fn a_reason_is_cut_as_sagemaker_cuts_it() {
-    let mut state = TrainingState::new(0);
+    let mut state = TrainingState::new(None, 0);
     state.finish(Outcome::Failed { reason: "ä".repeat(2000) }, 1).unwrap();
     assert_eq!(state.failure_reason.unwrap().chars().count(), 1024);
 }
@@ -96,7 +96,7 @@ fn jobs_wait_in_order_and_outlive_the_server() {
     for name in ["b", "a", "c"] {
         jobs.create(new(name)).unwrap();
     }
-    assert!(matches!(jobs.create(new("A")), Err(JobError::Exists { arn }) if arn.ends_with("/a")));
+    assert!(matches!(jobs.create(new("A")), Err(JobError::Exists { arn, .. }) if arn.ends_with("/a")));
     let first = jobs.next_waiting().unwrap().unwrap();
     assert_eq!(first.name, "b");
     jobs.enter(first.id, Secondary::Training, None).unwrap();

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use kokanee_control::api::Control;
 use kokanee_control::engine::{Engine as _, Processes, Signal, TaskState};
+use kokanee_control::jobs::Status;
 use kokanee_control::logs::{Begin, EventsQuery, MOST_EVENTS};
 use kokanee_control::metrics::{Direction, Metric, Range, TRAINING_JOBS};
 use kokanee_control::runner::Runner;
 use kokanee_control::s3;
 use kokanee_control::store::Store;
-use kokanee_control::training::{LOG_GROUP, NewTrainingJob, Secondary, Status, TrainingJob};
+use kokanee_control::training::{LOG_GROUP, NewTrainingJob, Secondary, TrainingJob, TrainingState};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -71,14 +72,15 @@ impl Place {
             "AlgorithmSpecification": {"MetricDefinitions": [{"Name": "score", "Regex": "score=(.*?);"}]},
             "StoppingCondition": {"MaxRuntimeInSeconds": seconds},
         });
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let now_ms = i64::try_from(since.as_millis()).unwrap();
         let new = NewTrainingJob {
             region: REGION.to_owned(),
             name: name.to_owned(),
             arn: format!("arn:{name}"),
-            algorithm: Some("kmeans".to_owned()),
             request: request.as_object().unwrap().clone(),
             tags: Vec::new(),
-            failure: None,
+            state: TrainingState::new(Some("kmeans"), now_ms),
         };
         self.runner.control.training_jobs.create(new).unwrap();
     }

@@ -1,0 +1,89 @@
+//! Jobs worked off: those that an earlier server left first, then those that wait, so many at a time, in the order of their creation.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+
+use super::{Job, JobError, JobKind, Jobs};
+
+/// Between two looks for jobs, where nobody says that there is one.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Whoever does the work.
+pub(crate) trait Worker: Send + Sync + 'static {
+    /// What it works on.
+    type Kind: JobKind;
+
+    /// The jobs.
+    fn jobs(&self) -> &Jobs<Self::Kind>;
+
+    /// Called once, before the first job.
+    ///
+    /// # Errors
+    /// If the database fails.
+    fn begin(&self) -> Result<(), JobError> {
+        Ok(())
+    }
+
+    /// Works on a job until it has ended, or until `is_ending` becomes true.
+    fn work(&self, job: &Job<Self::Kind>, is_ending: &AtomicBool);
+}
+
+/// Works off jobs until `stop` counts 1, and waits for those at work to end.
+pub(crate) async fn run<W: Worker>(worker: Arc<W>, count: usize, mut stop: watch::Receiver<u32>) {
+    let places = Arc::new(Semaphore::new(count));
+    let is_ending = Arc::new(AtomicBool::new(false));
+    let mut changes = worker.jobs().changes();
+    let mut left: Vec<Job<W::Kind>> = blocking(&worker, |worker| worker.jobs().unfinished()).await;
+    // The last one is taken first.
+    left.reverse();
+    blocking(&worker, W::begin).await;
+    loop {
+        let place = tokio::select! {
+            place = Arc::clone(&places).acquire_owned() => place,
+            _ = stop.wait_for(|&count| count > 0) => break,
+        };
+        // Never closed.
+        let Ok(place) = place else { break };
+        changes.mark_unchanged();
+        let job = match left.pop() {
+            Some(job) => Some(job),
+            None => blocking(&worker, |worker| worker.jobs().next_waiting()).await,
+        };
+        let Some(job) = job else {
+            drop(place);
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { break },
+                () = tokio::time::sleep(LOOK) => {}
+                _ = stop.wait_for(|&count| count > 0) => break,
+            }
+            continue;
+        };
+        let (worker, is_ending) = (Arc::clone(&worker), Arc::clone(&is_ending));
+        tokio::task::spawn_blocking(move || {
+            worker.work(&job, &is_ending);
+            drop(place);
+        });
+    }
+    is_ending.store(true, Ordering::SeqCst);
+    let all = u32::try_from(count).unwrap_or(u32::MAX);
+    let _ = places.acquire_many(all).await;
+}
+
+/// Work that waits for the disk; nothing where it fails, which the log tells.
+async fn blocking<W: Worker, T: Default + Send + 'static>(
+    worker: &Arc<W>,
+    work: impl FnOnce(&W) -> Result<T, JobError> + Send + 'static,
+) -> T {
+    let worker = Arc::clone(worker);
+    match tokio::task::spawn_blocking(move || work(&worker)).await {
+        Ok(Ok(value)) => value,
+        Ok(Err(error)) => {
+            tracing::error!(%error, "{}s cannot be read", W::Kind::NOUN);
+            T::default()
+        }
+        Err(_) => T::default(),
+    }
+}

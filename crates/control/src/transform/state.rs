@@ -1,0 +1,138 @@
+//! The life of a transform job: `InProgress` goes to `Completed`, `Failed`, or by `Stopping` to `Stopped`.
+
+use kokanee_contract::container::failure::failure_reason;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::Transform;
+use crate::hosting::Container;
+use crate::jobs::{JobKind as _, JobState, Refused, Status, Times};
+
+/// Everything about a transform job that changes, and what its model was when it was created.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TransformState {
+    /// What its instance runs; the model may be deleted meanwhile.
+    pub container: Container,
+    /// The status.
+    pub status: Status,
+    /// When it was created, in milliseconds since 1970.
+    pub created_ms: i64,
+    /// When anything of this changed last.
+    pub modified_ms: i64,
+    /// When it got its machine.
+    pub started_ms: Option<i64>,
+    /// When it ended.
+    pub ended_ms: Option<i64>,
+    /// Why it failed.
+    pub failure_reason: Option<String>,
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All of its input is answered.
+    Completed,
+    /// It ended by an error.
+    Failed {
+        /// `ClientError: …`; only its first 1024 characters are kept.
+        reason: String,
+    },
+    /// It stopped because it was told to.
+    Stopped,
+}
+
+impl TransformState {
+    /// A job that was created now.
+    pub fn new(container: Container, now_ms: i64) -> Self {
+        Self {
+            container,
+            status: Status::InProgress,
+            created_ms: now_ms,
+            modified_ms: now_ms,
+            started_ms: None,
+            ended_ms: None,
+            failure_reason: None,
+        }
+    }
+
+    /// The job has its machine.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn begin(&mut self, now_ms: i64) -> Result<(), Refused> {
+        self.check_open()?;
+        self.touch(now_ms);
+        self.started_ms.get_or_insert(self.modified_ms);
+        Ok(())
+    }
+
+    /// The job ends.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn finish(&mut self, outcome: Outcome, now_ms: i64) -> Result<(), Refused> {
+        self.check_open()?;
+        self.touch(now_ms);
+        self.status = match outcome {
+            Outcome::Completed => Status::Completed,
+            Outcome::Failed { reason } => {
+                self.failure_reason = Some(failure_reason(&reason).to_owned());
+                Status::Failed
+            }
+            Outcome::Stopped => Status::Stopped,
+        };
+        self.started_ms.get_or_insert(self.modified_ms);
+        self.ended_ms = Some(self.modified_ms);
+        Ok(())
+    }
+
+    /// Adds to an answer of `DescribeTransformJob` what this knows.
+    pub fn describe(&self, answer: &mut Map<String, Value>) {
+        let seconds = |ms: i64| json!(ms as f64 / 1000.0);
+        let mut set = |name: &str, value: Value| answer.insert(name.to_owned(), value);
+        set("TransformJobStatus", json!(self.status.as_str()));
+        set("CreationTime", seconds(self.created_ms));
+        if let Some(started_ms) = self.started_ms {
+            set("TransformStartTime", seconds(started_ms));
+        }
+        if let Some(ended_ms) = self.ended_ms {
+            set("TransformEndTime", seconds(ended_ms));
+        }
+        if let Some(reason) = &self.failure_reason {
+            set("FailureReason", json!(reason));
+        }
+    }
+
+    fn check_open(&self) -> Result<(), Refused> {
+        let refused = Refused { noun: Transform::NOUN, status: self.status };
+        if self.status.is_final() { Err(refused) } else { Ok(()) }
+    }
+}
+
+impl JobState for TransformState {
+    fn status(&self) -> Status {
+        self.status
+    }
+
+    fn times(&self) -> Times {
+        Times { created_ms: self.created_ms, modified_ms: self.modified_ms, ended_ms: self.ended_ms }
+    }
+
+    fn stop(&mut self, now_ms: i64) -> Result<(), Refused> {
+        self.check_open()?;
+        if self.status != Status::Stopping {
+            self.touch(now_ms);
+            self.status = Status::Stopping;
+        }
+        Ok(())
+    }
+
+    fn end_unstarted(&mut self, now_ms: i64) -> Result<(), Refused> {
+        self.finish(Outcome::Stopped, now_ms)
+    }
+
+    fn touch(&mut self, now_ms: i64) {
+        // The clock may have been set back.
+        self.modified_ms = self.modified_ms.max(now_ms);
+    }
+}
