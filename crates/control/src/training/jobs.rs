@@ -289,7 +289,11 @@ impl TrainingJobs {
     pub fn measured(&self, id: JobId, found: Vec<FinalMetric>, log_offset: u64) -> Result<(), JobError> {
         self.store.write(|transaction| {
             let mut job = select(transaction, "id = ?1", [id.0])?.ok_or(JobError::NotFound)?;
-            let points: Vec<Point> = found.iter().map(|metric| point(&job.name, metric)).collect();
+            let points: Vec<Point> = found
+                .iter()
+                .filter(|metric| metrics::is_taken(metric.value))
+                .map(|metric| point(&job.name, metric))
+                .collect();
             job.state.measured(found, now_ms())?;
             job.state.log_offset = log_offset;
             save_state(transaction, &job)?;
