@@ -127,10 +127,9 @@ fn group(input: Input<'_>) -> Result<String, ApiError> {
     }
 }
 
-/// The name in `arn:aws:logs:us-east-1:000000000000:log-group:NAME:*`, or the name that was given alone.
+/// The name in `arn:aws:logs:us-east-1:000000000000:log-group:NAME`, or the name that was given alone.
 fn group_name(identifier: &str) -> &str {
-    let name = identifier.split_once(":log-group:").map_or(identifier, |(_, name)| name);
-    name.strip_suffix(":*").unwrap_or(name)
+    identifier.split_once(":log-group:").map_or(identifier, |(_, name)| name)
 }
 
 fn described_group(control: &Control, caller: &Caller, group: &Group) -> Value {

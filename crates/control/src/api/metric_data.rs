@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::input::Input;
 use super::{Answer, Caller, Control};
-use crate::metrics::{Metric, Point, Sample};
+use crate::metrics::{Metric, Point, Sample, is_taken};
 use crate::operations::Service;
 use crate::store::now_ms;
 use crate::wire::ApiError;
@@ -142,7 +142,7 @@ fn float(input: Input<'_>, member: &str, at: &dyn Fn(&str) -> String) -> Result<
 
 /// What CloudWatch takes for a number.
 fn checked(value: Option<f64>, at: &str) -> Result<f64, ApiError> {
-    let value = value.filter(|value| value.abs() <= 2_f64.powi(360));
+    let value = value.filter(|&value| is_taken(value));
     value.ok_or_else(|| invalid(format!("The value for parameter {at} must be between -2^360 and 2^360.")))
 }
 

@@ -174,7 +174,7 @@ pub fn find(path: &Path, at_ms: i64) -> io::Result<u64> {
     let Some(mut file) = open(path)? else { return Ok(0) };
     // Lines that begin before `low` came earlier; what is looked for is not after `high`.
     let (mut low, mut high) = (0, file.metadata()?.len());
-    while high - low > SEARCH_BYTES {
+    while high.saturating_sub(low) > SEARCH_BYTES {
         let middle = low + (high - low) / 2;
         match first_after(&mut file, middle)? {
             Some(line) if line.offset < high && line.at_ms < at_ms => low = line.end,

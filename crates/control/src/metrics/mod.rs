@@ -13,6 +13,7 @@ mod statistics;
 mod store;
 
 pub use instance::InstanceMeter;
+pub(crate) use point::is_taken;
 pub use point::{Dimensions, Metric, Point, Sample};
 pub use statistics::{Bucket, Direction, Percentile, Range, Statistic, StatisticError};
 pub(crate) use store::SCHEMA;

@@ -97,6 +97,11 @@ impl FromIterator<(String, String)> for Dimensions {
     }
 }
 
+/// Whether CloudWatch takes a value: sums of any number of those that it takes are numbers.
+pub(crate) fn is_taken(value: f64) -> bool {
+    value.abs() <= 2_f64.powi(360)
+}
+
 impl From<f64> for Sample {
     fn from(value: f64) -> Self {
         Self { count: 1.0, sum: value, min: value, max: value }

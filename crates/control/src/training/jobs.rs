@@ -63,7 +63,11 @@ impl TrainingJobs {
     /// If it has ended.
     pub fn measured(&self, id: JobId, found: Vec<FinalMetric>, log_offset: u64) -> Result<(), JobError> {
         self.change_with(id, |transaction, job| {
-            let points: Vec<Point> = found.iter().map(|metric| point(&job.name, metric)).collect();
+            let points: Vec<Point> = found
+                .iter()
+                .filter(|metric| metrics::is_taken(metric.value))
+                .map(|metric| point(&job.name, metric))
+                .collect();
             job.state.measured(found, now_ms())?;
             job.state.log_offset = log_offset;
             Ok(metrics::put(transaction, &job.region, &points)?)

@@ -44,7 +44,7 @@ mod tests {
         let (head, ()) =
             Request::post("/").header("content-encoding", encoding).body(()).unwrap().into_parts();
         let found = decoded(&head, body.to_vec(), 10);
-        assert_eq!(found.as_deref().map_err(|error| error.status), want.map_err(|status| status));
+        assert_eq!(found.as_deref().map_err(|error| error.status), want);
     }
 
     #[test]

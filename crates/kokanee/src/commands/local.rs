@@ -130,7 +130,7 @@ enum LocalCommand {
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
-    /// Remove jobs that have ended, endpoints and their configurations, and models; objects stay in their buckets
+    /// Remove jobs that have ended with their logs, endpoints and their configurations, and models; objects stay in their buckets
     Rm {
         /// Their names
         #[arg(required = true, value_name = "NAME")]

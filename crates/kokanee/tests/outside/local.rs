@@ -11,7 +11,7 @@ pub(crate) fn boto3_and_the_sdk_use_a_local_sagemaker(python: &str) {
 
 /// Logs and metrics, in every protocol.
 pub(crate) fn clients_read_logs_and_metrics(python: &str) {
-    check("local_logs.py", python, &[]);
+    check("local_logs.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);
 }
 
 /// Programs of users' own, and every way in which data comes to jobs and goes from them.

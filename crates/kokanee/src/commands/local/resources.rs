@@ -130,7 +130,7 @@ pub(super) fn stop(client: &Client, names: &[String]) -> Result<()> {
     })
 }
 
-/// Removes jobs that have ended, endpoints with their configurations, and models. Objects stay.
+/// Removes jobs that have ended with their logs, endpoints with their configurations, and models. Objects stay.
 pub(super) fn remove(client: &Client, names: &[String]) -> Result<()> {
     each(names, |name| {
         let mut found = all_of(client, name)?;
@@ -139,6 +139,7 @@ pub(super) fn remove(client: &Client, names: &[String]) -> Result<()> {
         found.sort_by_key(|found| KINDS.iter().position(|kind| kind.stem == found.kind.stem));
         for found in found {
             found.kind.call(client, "Delete", &found.name)?;
+            remove_log(client, &found)?;
             print(&format!("{}: {} removed\n", found.name, found.kind.word))?;
         }
         Ok(())
@@ -157,6 +158,7 @@ pub(super) fn collect(client: &Client, older_than: Duration, dry_run: bool) -> R
             }
             if !dry_run {
                 kind.call(client, "Delete", &found.name)?;
+                remove_log(client, &found)?;
             }
             removed += 1;
             let done = if dry_run { "would be removed" } else { "removed" };
@@ -167,6 +169,23 @@ pub(super) fn collect(client: &Client, older_than: Duration, dry_run: bool) -> R
         0 => print("No job ended so long ago.\n"),
         _ => Ok(()),
     }
+}
+
+/// Removes the log of a job, which outlives the job otherwise.
+fn remove_log(client: &Client, found: &Found) -> Result<()> {
+    // The group of an endpoint is its own, and it may still be at work.
+    let Some((group, prefix)) = found.kind.logs.filter(|(_, prefix)| !prefix.is_empty()) else {
+        return Ok(());
+    };
+    let prefix = prefix.replace("{}", &found.name);
+    let input = json!({"logGroupName": group, "logStreamNamePrefix": prefix});
+    // A job that never began has none.
+    let Ok(answer) = client.try_call(Service::Logs, "DescribeLogStreams", &input)? else { return Ok(()) };
+    for stream in answer["logStreams"].as_array().into_iter().flatten() {
+        let input = json!({"logGroupName": group, "logStreamName": stream["logStreamName"]});
+        client.call(Service::Logs, "DeleteLogStream", &input)?;
+    }
+    Ok(())
 }
 
 /// Prints the log of a job or an endpoint, and goes on as lines come.

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from sagemaker.analytics import TrainingJobAnalytics
 
 logging.disable()
+KOKANEE, DATA = sys.argv[1:]
 region = os.environ["AWS_REGION"]
 address = os.environ["AWS_ENDPOINT_URL"]
 client, logs, cloudwatch = (boto3.client(name) for name in ("sagemaker", "logs", "cloudwatch"))
@@ -332,4 +333,19 @@ except urllib.error.HTTPError as error:
 # A log outlives its job; the next job of the name has a stream of its own.
 client.delete_training_job(TrainingJobName="job")
 assert logs.get_log_events(**names, startFromHead=True)["events"] == forwards
+
+# For people without boto3 at hand: a log is shown, and goes with its job.
+def kokanee(*words):
+    result = subprocess.run([KOKANEE, "local", "--data", DATA, *words], capture_output=True, text=True)
+    assert result.returncode == 0, result
+    return result.stdout
+
+
+assert "#quality_metric" in kokanee("logs", "job-2")
+assert "removed" in kokanee("rm", "job-2")
+(left,) = logs.describe_log_streams(logGroupName=GROUP)["logStreams"]
+assert left["logStreamName"] == stream["logStreamName"], left
+logs.delete_log_stream(**names)
+left = [path for folder in ("logs", "jobs") for _, _, files in os.walk(f"{DATA}/{folder}") for path in files]
+assert left == [], left
 print("all as expected")
