@@ -86,6 +86,7 @@ impl<'a> Work<'a> {
             match self.runner.engine.look(self.folder.path())? {
                 TaskState::Running { .. } => {}
                 TaskState::Ended(exit) => return self.end(&exit).map(Some),
+                TaskState::NotStarted | TaskState::Lost if self.is_left() => return Ok(None),
                 TaskState::NotStarted | TaskState::Lost if self.is_told()? => {
                     return self.stopped().map(Some);
                 }
@@ -156,14 +157,19 @@ impl<'a> Work<'a> {
         program(self.runner, self.job, &self.request, &self.folder)
     }
 
-    /// Ends the task at once, with everything of it.
-    fn kill(&self) -> Result<(), RunError> {
-        self.runner.engine.signal(self.folder.path(), Signal::Kill)?;
+    /// Ends what a program that was killed has left behind: a container goes on without it.
+    fn clean_up(&self) {
         if self.job.state.algorithm.is_none()
             && let Ok(launched) = self.program()
         {
             launched.clean_up();
         }
+    }
+
+    /// Ends the task at once, with everything of it.
+    fn kill(&self) -> Result<(), RunError> {
+        self.runner.engine.signal(self.folder.path(), Signal::Kill)?;
+        self.clean_up();
         while matches!(self.runner.engine.look(self.folder.path())?, TaskState::Running { .. }) {
             std::thread::sleep(FIRST_POLL);
         }
@@ -178,7 +184,7 @@ impl<'a> Work<'a> {
         while let TaskState::Running { started_ms } = self.runner.engine.look(self.folder.path())? {
             self.read_log()?;
             self.meter.look(&*self.runner.engine, self.folder.path(), &self.runner.control.metrics);
-            if self.is_ending.load(Ordering::SeqCst) && self.runner.keeps_jobs {
+            if self.is_left() {
                 if !self.feeders.is_empty() {
                     // Nobody would feed it; the next server begins it again.
                     self.kill()?;
@@ -206,11 +212,15 @@ impl<'a> Work<'a> {
         Ok(true)
     }
 
+    /// Whether the server ends and leaves the job to the next one.
+    fn is_left(&self) -> bool {
+        self.runner.keeps_jobs && self.is_ending.load(Ordering::SeqCst)
+    }
+
     /// Whether the job was told to stop, now or by an earlier server.
     fn is_told(&mut self) -> Result<bool, RunError> {
-        if self.told.is_none()
-            && (self.is_ending.load(Ordering::SeqCst) || self.jobs().is_stopping(self.job.id)?)
-        {
+        let is_ending = self.is_ending.load(Ordering::SeqCst) && !self.runner.keeps_jobs;
+        if self.told.is_none() && (is_ending || self.jobs().is_stopping(self.job.id)?) {
             self.told = Some(Told::Stop);
         }
         Ok(self.told.is_some())
@@ -248,6 +258,9 @@ impl<'a> Work<'a> {
     fn end(&mut self, exit: &Exit) -> Result<Outcome, RunError> {
         let fault = self.feeders.iter().find_map(Feeder::fault).map(str::to_owned);
         self.feeders.clear();
+        if exit.signal.is_some() {
+            self.clean_up();
+        }
         while self.read_log()? {}
         // It may be an earlier server that told it.
         if !self.is_told()? && self.is_over(exit.ended_ms - exit.started_ms) {

@@ -48,7 +48,7 @@ pub(super) fn run(data: &Path, what: &ImageCommand) -> Result<()> {
     match what {
         ImageCommand::Add(args) => {
             let image = args.image()?;
-            let name = image.name.clone();
+            let name = ImageName::parse(&image.name);
             images.add(image)?;
             print(&format!("{name} is registered\n"))
         }

@@ -205,8 +205,10 @@ assert found["environment"] == {
 assert found["files"] == {
     "train/a": "1",
     "train/deep/b": "2",
+    "train/inner": "3",
     "second/a": "1",
     "second/deep/b": "2",
+    "second/inner": "3",
     "third/a": "1",
     "fourth/inner": "3",
 }, found
