@@ -134,7 +134,7 @@ impl Keeper {
             }
         }
         if let Some(serving) = &endpoint.state.serving {
-            self.fleet.routes.set(&endpoint.region, self.route(&endpoint, serving));
+            self.fleet.routes.set(&endpoint.region, self.route(&endpoint, serving, false));
         }
         // Only now: no request takes them any more.
         let places: BTreeSet<&Place> = wanted.iter().map(|(place, ..)| place).collect();
@@ -158,6 +158,8 @@ impl Keeper {
                 return seen(blocking(move || endpoints.deployment_failed(id, generation, &reason)).await);
             }
             if self.is_complete(pending) {
+                // Who reads that it is in service gets its answers.
+                self.fleet.routes.set(&endpoint.region, self.route(endpoint, pending, true));
                 return seen(blocking(move || endpoints.deployed(id, generation)).await);
             }
         }
@@ -167,6 +169,7 @@ impl Keeper {
                 return seen(blocking(move || endpoints.settling_failed(id, &reason)).await);
             }
             if self.is_complete(serving) {
+                self.fleet.routes.set(&endpoint.region, self.route(endpoint, serving, true));
                 return seen(blocking(move || endpoints.settled(id)).await);
             }
         }
@@ -239,10 +242,11 @@ impl Keeper {
         }
     }
 
-    fn route(&self, endpoint: &Endpoint, serving: &Deployment) -> Route {
+    /// The way of requests to a deployment, with the weights that variants have or, where it has settled, are to have.
+    fn route(&self, endpoint: &Endpoint, serving: &Deployment, has_settled: bool) -> Route {
         let variants = serving.variants.iter().map(|variant| RouteVariant {
             name: variant.name.clone(),
-            weight: variant.weight,
+            weight: if has_settled { variant.desired_weight } else { variant.weight },
             instances: self
                 .of(serving.generation, &variant.name)
                 .filter(|(place, _)| place.number < variant.desired_instances)
