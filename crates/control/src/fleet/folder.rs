@@ -119,6 +119,18 @@ impl InstanceFolder {
         lines.into_iter().rev().map(|line| line.text).find(|text| !text.trim().is_empty())
     }
 
+    /// Where the log is in the data folder.
+    pub(super) fn log_in(&self, data: &Path) -> Option<String> {
+        Some(self.0.strip_prefix(data).ok()?.join(LOG_FILE).to_str()?.to_owned())
+    }
+
+    /// Removes the folder and those around it, as far as nothing is in them.
+    pub(super) fn remove_empty(&self) {
+        for folder in self.0.ancestors().take(3) {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+
     /// Removes all but the log.
     pub(super) fn clear(&self) {
         for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {

@@ -65,7 +65,7 @@ impl Keeper {
 
     /// Keeps the instances until the endpoint is gone, or until `stop` counts 1; none of them runs when this returns.
     pub(super) async fn run(mut self, mut stop: watch::Receiver<u32>) {
-        let mut changes = self.fleet.endpoints.changes();
+        let mut changes = self.fleet.control.endpoints.changes();
         self.sweep().await;
         loop {
             changes.mark_unchanged();
@@ -92,7 +92,7 @@ impl Keeper {
     }
 
     async fn endpoint(&self) -> Option<Option<Endpoint>> {
-        let (endpoints, id) = (self.fleet.endpoints.clone(), self.id);
+        let (endpoints, id) = (self.fleet.control.endpoints.clone(), self.id);
         blocking(move || endpoints.get(id)).await
     }
 
@@ -108,7 +108,7 @@ impl Keeper {
         for folder in found.unwrap_or_default() {
             if !wanted.contains(folder.path()) {
                 life::end(&self.fleet, &folder).await;
-                folder.clear();
+                life::clear(&self.fleet, &folder).await;
             }
         }
     }
@@ -148,7 +148,7 @@ impl Keeper {
 
     /// Notes how far a deployment or a change of weights and instances has come.
     async fn note(&self, endpoint: &Endpoint) -> Next {
-        let (endpoints, id, state) = (self.fleet.endpoints.clone(), self.id, &endpoint.state);
+        let (endpoints, id, state) = (self.fleet.control.endpoints.clone(), self.id, &endpoint.state);
         if let Some(pending) = &state.pending {
             if state.status == EndpointStatus::Failed {
                 return Next::Wait;
@@ -197,7 +197,7 @@ impl Keeper {
             let _ = held.task.await;
         }
         self.retired().await;
-        let (endpoints, id) = (self.fleet.endpoints.clone(), self.id);
+        let (endpoints, id) = (self.fleet.control.endpoints.clone(), self.id);
         tracing::info!(endpoint = endpoint.name, "deleted");
         match blocking(move || endpoints.forget(id)).await {
             Some(()) => Next::Gone,
@@ -209,6 +209,8 @@ impl Keeper {
         let instance = Instance::new(instance_id(&endpoint.arn, &place), Arc::clone(&self.changed));
         let life = Life {
             fleet: Arc::clone(&self.fleet),
+            region: endpoint.region.clone(),
+            endpoint: endpoint.name.clone(),
             instance: Arc::clone(&instance),
             folder: self.folder(endpoint, &place),
             variant: variant.clone(),

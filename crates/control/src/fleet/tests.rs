@@ -11,6 +11,7 @@ use serde_json::json;
 use super::*;
 use crate::engine::{EngineError, Exit, Signal, Task, TaskState, Usage};
 use crate::hosting::{Deployment, Endpoint, EndpointStatus, Lease, NewEndpoint, Record, Retained, Wish};
+use crate::logs::StreamsQuery;
 use crate::store::Store;
 
 const REGION: &str = "us-east-1";
@@ -119,8 +120,10 @@ fn place() -> Place {
         objects.put_file("bucket", &format!("{model}/m.txt"), &file, s3::Description::default()).unwrap();
     }
     let engine = Arc::new(Threads::default());
+    let store = Arc::new(Store::open(folder.path()).unwrap());
+    let known: Arc<s3::Store> = Arc::clone(&objects);
     let fleet = Fleet {
-        endpoints: Endpoints::new(Arc::new(Store::open(folder.path()).unwrap())),
+        control: Arc::new(Control::new(store, known, "000000000000".to_owned())),
         routes: Arc::default(),
         objects,
         folder: folder.path().to_owned(),
@@ -156,11 +159,11 @@ impl Place {
             deployment_config: None,
             tags: Vec::new(),
         };
-        self.fleet.endpoints.create(new).unwrap();
+        self.fleet.control.endpoints.create(new).unwrap();
     }
 
     fn endpoint(&self) -> Option<Endpoint> {
-        self.fleet.endpoints.named(REGION, "ep").unwrap()
+        self.fleet.control.endpoints.named(REGION, "ep").unwrap()
     }
 
     async fn until(&self, what: &str, is_so: impl Fn() -> bool) {
@@ -238,10 +241,20 @@ async fn an_endpoint_comes_and_goes() {
             let (a, b) = (place.lease().unwrap(), place.lease().unwrap());
             assert_ne!(a.instance().id, b.instance().id, "the one with fewer requests is chosen");
             drop((a, b));
-            place.fleet.endpoints.delete(ARN).unwrap();
+            place.fleet.control.endpoints.delete(ARN).unwrap();
             place.until("gone", || place.endpoint().is_none()).await;
-            assert_eq!((place.running(), place.folders()), (0, 0));
+            assert_eq!(place.running(), 0);
             assert!(place.lease().is_none());
+            // Only the streams of its instances are left.
+            assert!(!place.folder.path().join("endpoints/us-east-1/Ep").exists());
+            let query = StreamsQuery {
+                region: REGION.into(),
+                group: "/aws/sagemaker/Endpoints/Ep".into(),
+                limit: 10,
+                ..StreamsQuery::default()
+            };
+            let (streams, _) = place.fleet.control.logs.streams(&query).unwrap();
+            assert_eq!(streams.len(), 2);
         })
         .await;
 }
@@ -274,7 +287,7 @@ async fn an_update_waits_for_requests_at_work() {
             place.in_service().await;
             let at_work = place.lease().unwrap();
             let new = deployment("b", "two", 1, 2);
-            place.fleet.endpoints.update(ARN, new, Retained::default(), None).unwrap();
+            place.fleet.control.endpoints.update(ARN, new, Retained::default(), None).unwrap();
             place.in_service().await;
             assert_eq!(place.ask().await, "two");
             // The old instance is there as long as it is needed.
@@ -296,7 +309,7 @@ async fn instances_come_and_go_with_their_number() {
         .during(async {
             place.in_service().await;
             for count in [3, 1, 2] {
-                place.fleet.endpoints.reweigh(ARN, &[wish(count)]).unwrap();
+                place.fleet.control.endpoints.reweigh(ARN, &[wish(count)]).unwrap();
                 place.in_service().await;
                 place
                     .until("all there", || place.running() == count as usize && place.ready() == count)
@@ -304,7 +317,7 @@ async fn instances_come_and_go_with_their_number() {
             }
             // More that do not come up leave what there is.
             place.engine.is_broken.store(true, Ordering::SeqCst);
-            place.fleet.endpoints.reweigh(ARN, &[wish(4)]).unwrap();
+            place.fleet.control.endpoints.reweigh(ARN, &[wish(4)]).unwrap();
             place.in_service().await;
             place.until("back", || place.running() == 2 && place.folders() == 2).await;
             let state = place.endpoint().unwrap().state;
@@ -329,7 +342,7 @@ async fn an_endpoint_fails_with_a_reason() {
                 "The primary container for production variant v did not pass the ping health check. Please check CloudWatch logs for \
                  this endpoint. It ended with exit code 1: the model is odd"
             );
-            place.fleet.endpoints.delete(ARN).unwrap();
+            place.fleet.control.endpoints.delete(ARN).unwrap();
             place.until("gone", || place.endpoint().is_none()).await;
             place.engine.is_broken.store(false, Ordering::SeqCst);
             place.create("none", 1);
