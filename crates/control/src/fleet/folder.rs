@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use kokanee_contract::Layout;
-use kokanee_formats::{OWN_PREFIX, archive};
-use serde_json::Value;
+use kokanee_formats::{FileError, OWN_PREFIX, archive, write_atomically};
+use serde_json::{Value, json};
 
 use crate::engine::{LOG_FILE, log_file};
 use crate::hosting::{ModelData, ModelForm};
@@ -103,6 +103,12 @@ impl InstanceFolder {
         let text = fs::read_to_string(self.ready_file()).ok()?;
         let content: Value = serde_json::from_str(&text).ok()?;
         content["address"].as_str()?.parse().ok()
+    }
+
+    /// Notes where a program will listen that does not say so.
+    pub(super) fn write_address(&self, address: SocketAddr) -> Result<(), FileError> {
+        let content = json!({"address": address.to_string()}).to_string();
+        write_atomically(&self.ready_file(), content.as_bytes()).map(drop)
     }
 
     /// Forgets where a program listened that has ended.

@@ -211,6 +211,7 @@ impl Keeper {
             fleet: Arc::clone(&self.fleet),
             region: endpoint.region.clone(),
             endpoint: endpoint.name.clone(),
+            arn: endpoint.arn.clone(),
             instance: Arc::clone(&instance),
             folder: self.folder(endpoint, &place),
             variant: variant.clone(),

@@ -26,8 +26,6 @@ const MEASURE: Duration = Duration::from_secs(60);
 const LOG_GROUP: &str = "/aws/sagemaker/Endpoints";
 /// How long `/ping` may take.
 const PING: Duration = Duration::from_secs(2);
-/// How long an instance may take until it answers, where nothing else is said. A large model is waited for while its process lives.
-const STARTUP: Duration = Duration::from_secs(3600);
 /// How long an instance that answered once may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
 /// SageMaker sends SIGKILL so long after SIGTERM.
@@ -53,6 +51,7 @@ pub(super) struct Life {
     pub(super) fleet: Arc<Fleet>,
     pub(super) region: String,
     pub(super) endpoint: String,
+    pub(super) arn: String,
     pub(super) instance: Arc<Instance>,
     pub(super) folder: InstanceFolder,
     pub(super) variant: Variant,
@@ -100,6 +99,7 @@ impl Life {
             self.instance.enter(Phase::Starting);
         }
         end(&self.fleet, &self.folder).await;
+        self.clean_up().await;
         if *orders.borrow() == Order::Retire {
             clear(&self.fleet, &self.folder).await;
         }
@@ -107,13 +107,14 @@ impl Life {
 
     /// From the start of the program to its end.
     async fn serve(&mut self, orders: &mut watch::Receiver<Order>) -> Course {
-        if let Err(reason) = self.start().await {
-            return Course::Ended(reason);
-        }
+        let startup = match self.start().await {
+            Ok(startup) => startup,
+            Err(reason) => return Course::Ended(reason),
+        };
         let dimensions = [("EndpointName", self.endpoint.as_str()), ("VariantName", &self.variant.name)];
         let mut meter = InstanceMeter::new(&self.region, metrics::ENDPOINTS, &dimensions);
         let mut measured: Option<Instant> = None;
-        let mut patience = self.variant.startup_seconds.map_or(STARTUP, Duration::from_secs);
+        let mut patience = self.variant.startup_seconds.map_or(startup, Duration::from_secs);
         loop {
             tokio::select! {
                 answering = self.answering(patience) => match answering {
@@ -151,11 +152,12 @@ impl Life {
         looked.await.unwrap_or_else(|_| anew())
     }
 
-    /// Fetches the model and starts the program, unless it runs from an earlier server's time.
-    async fn start(&self) -> Result<(), String> {
+    /// Fetches the model and starts the program, unless it runs from an earlier server's time. Returns how long it may take until it
+    /// answers.
+    async fn start(&self) -> Result<Duration, String> {
         let (fleet, folder, container) =
             (Arc::clone(&self.fleet), self.folder.clone(), self.variant.container.clone());
-        let region = self.region.clone();
+        let (region, name, arn) = (self.region.clone(), self.name(), self.arn.clone());
         let group = format!("{LOG_GROUP}/{}", self.endpoint);
         let stream = format!("{}/{}", self.variant.name, self.instance.id);
         let started = tokio::task::spawn_blocking(move || {
@@ -166,20 +168,44 @@ impl Life {
                 added.map_err(|error| error.to_string())?;
             }
             let state = fleet.engine.look(path).map_err(|error| error.to_string())?;
+            let program = launch::program(&fleet, &container, &folder, &region, &name, &arn)?;
             if matches!(state, TaskState::Running { .. }) {
-                return Ok(());
+                return Ok(program.startup);
             }
-            let task = launch::task(&fleet.program, &container, &folder)?;
+            program.launched.clean_up();
             folder.prepare(container.model.as_ref(), &fleet.objects).map_err(|error| {
                 let data = container.model.as_ref();
                 let from = data.map(|data| format!(" from URL: \"s3://{}/{}\"", data.bucket, data.key));
                 let from = from.unwrap_or_default();
                 format!("Failed to download model data for container \"container_1\"{from}. {error}")
             })?;
-            folder.forget_address();
-            fleet.engine.start(path, &task).map_err(|error| error.to_string())
+            match program.address {
+                Some(address) => folder.write_address(address).map_err(|error| error.to_string())?,
+                None => folder.forget_address(),
+            }
+            fleet.engine.start(path, &program.launched.task).map_err(|error| error.to_string())?;
+            Ok(program.startup)
         });
         started.await.unwrap_or_else(|_| Err("a bug in Kokanee; please report it".to_owned()))
+    }
+
+    /// A name of the instance that no other has.
+    fn name(&self) -> String {
+        format!("{}-{}-{}", self.region, self.endpoint, self.instance.id)
+    }
+
+    /// Ends what is left of a program that has ended: a container, for instance.
+    async fn clean_up(&self) {
+        let (fleet, folder, container) =
+            (Arc::clone(&self.fleet), self.folder.clone(), self.variant.container.clone());
+        let (region, name, arn) = (self.region.clone(), self.name(), self.arn.clone());
+        let cleaned = tokio::task::spawn_blocking(move || {
+            if let Ok(program) = launch::program(&fleet, &container, &folder, &region, &name, &arn) {
+                program.launched.clean_up();
+            }
+        });
+        // A panic was told by its hook.
+        let _ = cleaned.await;
     }
 
     /// Waits until `/ping` is answered.

@@ -99,6 +99,10 @@ impl Engine for Threads {
         Ok(())
     }
 
+    fn forget(&self, _: &Path) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     fn usage(&self, _: &Path) -> Option<Usage> {
         None
     }

@@ -295,6 +295,75 @@ described = wait("Points")
 assert described["EndpointConfigName"] == "three" and "ping health check" in described["FailureReason"], described
 assert invoke()[0] < 1
 
+# A program of one's own, which answers with its model, its variables and what it was sent.
+Path("serve.py").write_text(
+    """
+import json, os, sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.answer(200 if self.path == "/ping" else 404, b"")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if body == b"fail":
+            return self.answer(500, b"as you wish")
+        if body == b"die":
+            os._exit(3)
+        self.answer(200, json.dumps({
+            "model": open(os.path.join(os.environ["KOKANEE_PREFIX"], "model/m.txt")).read(),
+            "variable": os.environ["COLOUR"], "body": body.decode(), "accept": self.headers["Accept"],
+            "attributes": self.headers["X-Amzn-SageMaker-Custom-Attributes"],
+        }).encode())
+
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Type", "application/x-own")
+        self.send_header("X-Amzn-SageMaker-Custom-Attributes", "seen")
+        self.end_headers()
+        self.wfile.write(body)
+
+print("serving", sys.argv[1:], flush=True)
+ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()
+"""
+)
+command = [kokanee, "local", "--data", data, "image", "add", "own:1", "--serve", f"{sys.executable} serve.py"]
+subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+own = io.BytesIO()
+with tarfile.open(fileobj=own, mode="w:gz") as archive:
+    entry = tarfile.TarInfo("m.txt")
+    entry.size = 5
+    archive.addfile(entry, io.BytesIO(b"hello"))
+s3.put_object(Bucket=bucket, Key="own.tar.gz", Body=own.getvalue())
+own = {"Image": "own:1", "ModelDataUrl": f"s3://{bucket}/own.tar.gz", "Environment": {"COLOUR": "red"}}
+client.create_model(ModelName="own", PrimaryContainer=own)
+client.create_endpoint_config(EndpointConfigName="own", ProductionVariants=[variant("V", "own")])
+client.create_endpoint(EndpointName="own", EndpointConfigName="own")
+wait("own")
+answer = runtime.invoke_endpoint(EndpointName="own", Body="ü", Accept="text/x", CustomAttributes="trace=2")
+assert (answer["ContentType"], answer["CustomAttributes"]) == ("application/x-own", "seen"), answer
+said = json.loads(answer["Body"].read())
+want = {"model": "hello", "variable": "red", "body": "ü", "accept": "text/x", "attributes": "trace=2"}
+assert said == want, said
+response = refused("ModelError", "as you wish", runtime.invoke_endpoint, EndpointName="own", Body=b"fail")
+assert (response["OriginalStatusCode"], response["OriginalMessage"]) == (500, "as you wish"), response
+refused("ModelError", "Received server error (0)", runtime.invoke_endpoint, EndpointName="own", Body=b"die")
+answer = runtime.invoke_endpoint(EndpointName="own", Body=b"again")
+assert json.loads(answer["Body"].read())["body"] == "again"
+logs = boto3.client("logs")
+streams = logs.describe_log_streams(logGroupName="/aws/sagemaker/Endpoints/own")["logStreams"]
+assert [stream["logStreamName"].split("/")[0] for stream in streams] == ["V"], streams
+events = logs.filter_log_events(logGroupName="/aws/sagemaker/Endpoints/own", filterPattern="serving")["events"]
+assert len(events) == 2, events
+client.delete_endpoint(EndpointName="own")
+client.get_waiter("endpoint_deleted").wait(EndpointName="own", WaiterConfig={"Delay": 1})
+assert len(logs.filter_log_events(logGroupName="/aws/sagemaker/Endpoints/own")["events"]) > 2
+assert not Path(data, "endpoints", region, "own").exists()
+client.delete_endpoint_config(EndpointConfigName="own")
+client.delete_model(ModelName="own")
+
 # Lists, by pages.
 for number in range(3):
     client.create_model(ModelName=f"m-{number}", PrimaryContainer=container)
