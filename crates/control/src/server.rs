@@ -5,6 +5,7 @@ mod entry;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kokanee_http::{
     BindError, Bounds, Ended, MemoryBudget, Metrics, Patience, Route, ServeError, Server, Shell, Site,
@@ -26,6 +27,8 @@ use crate::wire::Guard;
 pub const DEFAULT_PORT: u16 = 7243;
 /// Memory for all bodies together: 64 uploads of a buffer each find room beside calls.
 const MEMORY_BYTES: usize = 128 << 20;
+/// Between two looks for minutes whose metrics can be published.
+const PUBLISH: Duration = Duration::from_secs(5);
 /// Folder of S3 in the data folder.
 const S3_FOLDER: &str = "s3";
 
@@ -116,10 +119,13 @@ impl LocalServer {
         let memory = MemoryBudget::new(MEMORY_BYTES);
         let metrics = Arc::new(Metrics::new("a request to an endpoint"));
         let patience = Patience::default();
+        let counts = Arc::new(Counts::default());
+        let publishing = tokio::spawn(publish(Arc::clone(&counts), Arc::clone(&control)));
+        let (known, unpublished) = (Arc::clone(&control), Arc::clone(&counts));
         let runtime = Runtime {
             routes,
             endpoints: control.endpoints.clone(),
-            counts: Arc::new(Counts::default()),
+            counts,
             account: settings.account.clone(),
             region: settings.region.clone(),
             memory: Arc::clone(&memory),
@@ -142,7 +148,20 @@ impl LocalServer {
             metrics,
             bounds: Bounds { patience, ..Bounds::default() },
         };
-        server.run(shell, work, stop).await
+        let ended = server.run(shell, work, stop).await;
+        publishing.abort();
+        // A panic was told by its hook.
+        let _ = tokio::task::spawn_blocking(move || unpublished.publish(&known.metrics, true)).await;
+        ended
+    }
+}
+
+/// Publishes what requests to endpoints count, minute by minute.
+async fn publish(counts: Arc<Counts>, control: Arc<Control>) {
+    loop {
+        tokio::time::sleep(PUBLISH).await;
+        let (counts, control) = (Arc::clone(&counts), Arc::clone(&control));
+        let _ = tokio::task::spawn_blocking(move || counts.publish(&control.metrics, false)).await;
     }
 }
 

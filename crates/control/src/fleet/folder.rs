@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use kokanee_contract::Layout;
-use kokanee_formats::{OWN_PREFIX, archive};
-use serde_json::Value;
+use kokanee_formats::{FileError, OWN_PREFIX, archive, write_atomically};
+use serde_json::{Value, json};
 
 use crate::engine::{LOG_FILE, log_file};
 use crate::hosting::{ModelData, ModelForm};
@@ -105,6 +105,12 @@ impl InstanceFolder {
         content["address"].as_str()?.parse().ok()
     }
 
+    /// Notes where a program will listen that does not say so.
+    pub(super) fn write_address(&self, address: SocketAddr) -> Result<(), FileError> {
+        let content = json!({"address": address.to_string()}).to_string();
+        write_atomically(&self.ready_file(), content.as_bytes()).map(drop)
+    }
+
     /// Forgets where a program listened that has ended.
     pub(super) fn forget_address(&self) {
         let _ = fs::remove_file(self.ready_file());
@@ -117,6 +123,18 @@ impl InstanceFolder {
             log_file::find(&path, log_file::last_ms(&path).ok()??.saturating_sub(LAST_WORDS_MS)).ok()?;
         let lines = log_file::read_from(&path, from, LAST_WORDS_LINES, u64::MAX).ok()?;
         lines.into_iter().rev().map(|line| line.text).find(|text| !text.trim().is_empty())
+    }
+
+    /// Where the log is in the data folder.
+    pub(super) fn log_in(&self, data: &Path) -> Option<String> {
+        Some(self.0.strip_prefix(data).ok()?.join(LOG_FILE).to_str()?.to_owned())
+    }
+
+    /// Removes the folder and those around it, as far as nothing is in them.
+    pub(super) fn remove_empty(&self) {
+        for folder in self.0.ancestors().take(3) {
+            let _ = fs::remove_dir(folder);
+        }
     }
 
     /// Removes all but the log.

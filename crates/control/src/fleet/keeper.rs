@@ -65,7 +65,7 @@ impl Keeper {
 
     /// Keeps the instances until the endpoint is gone, or until `stop` counts 1; none of them runs when this returns.
     pub(super) async fn run(mut self, mut stop: watch::Receiver<u32>) {
-        let mut changes = self.fleet.endpoints.changes();
+        let mut changes = self.fleet.control.endpoints.changes();
         self.sweep().await;
         loop {
             changes.mark_unchanged();
@@ -92,7 +92,7 @@ impl Keeper {
     }
 
     async fn endpoint(&self) -> Option<Option<Endpoint>> {
-        let (endpoints, id) = (self.fleet.endpoints.clone(), self.id);
+        let (endpoints, id) = (self.fleet.control.endpoints.clone(), self.id);
         blocking(move || endpoints.get(id)).await
     }
 
@@ -108,7 +108,7 @@ impl Keeper {
         for folder in found.unwrap_or_default() {
             if !wanted.contains(folder.path()) {
                 life::end(&self.fleet, &folder).await;
-                folder.clear();
+                life::clear(&self.fleet, &folder).await;
             }
         }
     }
@@ -134,7 +134,7 @@ impl Keeper {
             }
         }
         if let Some(serving) = &endpoint.state.serving {
-            self.fleet.routes.set(&endpoint.region, self.route(&endpoint, serving));
+            self.fleet.routes.set(&endpoint.region, self.route(&endpoint, serving, false));
         }
         // Only now: no request takes them any more.
         let places: BTreeSet<&Place> = wanted.iter().map(|(place, ..)| place).collect();
@@ -148,7 +148,7 @@ impl Keeper {
 
     /// Notes how far a deployment or a change of weights and instances has come.
     async fn note(&self, endpoint: &Endpoint) -> Next {
-        let (endpoints, id, state) = (self.fleet.endpoints.clone(), self.id, &endpoint.state);
+        let (endpoints, id, state) = (self.fleet.control.endpoints.clone(), self.id, &endpoint.state);
         if let Some(pending) = &state.pending {
             if state.status == EndpointStatus::Failed {
                 return Next::Wait;
@@ -158,6 +158,8 @@ impl Keeper {
                 return seen(blocking(move || endpoints.deployment_failed(id, generation, &reason)).await);
             }
             if self.is_complete(pending) {
+                // Who reads that it is in service gets its answers.
+                self.fleet.routes.set(&endpoint.region, self.route(endpoint, pending, true));
                 return seen(blocking(move || endpoints.deployed(id, generation)).await);
             }
         }
@@ -167,6 +169,7 @@ impl Keeper {
                 return seen(blocking(move || endpoints.settling_failed(id, &reason)).await);
             }
             if self.is_complete(serving) {
+                self.fleet.routes.set(&endpoint.region, self.route(endpoint, serving, true));
                 return seen(blocking(move || endpoints.settled(id)).await);
             }
         }
@@ -194,7 +197,7 @@ impl Keeper {
             let _ = held.task.await;
         }
         self.retired().await;
-        let (endpoints, id) = (self.fleet.endpoints.clone(), self.id);
+        let (endpoints, id) = (self.fleet.control.endpoints.clone(), self.id);
         tracing::info!(endpoint = endpoint.name, "deleted");
         match blocking(move || endpoints.forget(id)).await {
             Some(()) => Next::Gone,
@@ -206,6 +209,9 @@ impl Keeper {
         let instance = Instance::new(instance_id(&endpoint.arn, &place), Arc::clone(&self.changed));
         let life = Life {
             fleet: Arc::clone(&self.fleet),
+            region: endpoint.region.clone(),
+            endpoint: endpoint.name.clone(),
+            arn: endpoint.arn.clone(),
             instance: Arc::clone(&instance),
             folder: self.folder(endpoint, &place),
             variant: variant.clone(),
@@ -239,10 +245,11 @@ impl Keeper {
         }
     }
 
-    fn route(&self, endpoint: &Endpoint, serving: &Deployment) -> Route {
+    /// The way of requests to a deployment, with the weights that variants have or, where it has settled, are to have.
+    fn route(&self, endpoint: &Endpoint, serving: &Deployment, has_settled: bool) -> Route {
         let variants = serving.variants.iter().map(|variant| RouteVariant {
             name: variant.name.clone(),
-            weight: variant.weight,
+            weight: if has_settled { variant.desired_weight } else { variant.weight },
             instances: self
                 .of(serving.generation, &variant.name)
                 .filter(|(place, _)| place.number < variant.desired_instances)

@@ -14,15 +14,18 @@ use super::folder::InstanceFolder;
 use super::launch;
 use crate::engine::{Signal, TaskState};
 use crate::hosting::{Connections, Instance, Phase, Variant};
+use crate::metrics::{self, InstanceMeter};
 
 /// Between two looks at an instance that is being started or stopped.
 const POLL: Duration = Duration::from_millis(20);
 /// Between two looks at one that answers.
 const WATCH: Duration = Duration::from_millis(500);
+/// Between two measurements of what an instance uses.
+const MEASURE: Duration = Duration::from_secs(60);
+/// What the log groups of endpoints begin with.
+const LOG_GROUP: &str = "/aws/sagemaker/Endpoints";
 /// How long `/ping` may take.
 const PING: Duration = Duration::from_secs(2);
-/// How long an instance may take until it answers, where nothing else is said. A large model is waited for while its process lives.
-const STARTUP: Duration = Duration::from_secs(3600);
 /// How long an instance that answered once may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
 /// SageMaker sends SIGKILL so long after SIGTERM.
@@ -46,6 +49,9 @@ pub(super) enum Order {
 /// The life of an instance.
 pub(super) struct Life {
     pub(super) fleet: Arc<Fleet>,
+    pub(super) region: String,
+    pub(super) endpoint: String,
+    pub(super) arn: String,
     pub(super) instance: Arc<Instance>,
     pub(super) folder: InstanceFolder,
     pub(super) variant: Variant,
@@ -93,17 +99,22 @@ impl Life {
             self.instance.enter(Phase::Starting);
         }
         end(&self.fleet, &self.folder).await;
+        self.clean_up().await;
         if *orders.borrow() == Order::Retire {
-            self.folder.clear();
+            clear(&self.fleet, &self.folder).await;
         }
     }
 
     /// From the start of the program to its end.
     async fn serve(&mut self, orders: &mut watch::Receiver<Order>) -> Course {
-        if let Err(reason) = self.start().await {
-            return Course::Ended(reason);
-        }
-        let mut patience = self.variant.startup_seconds.map_or(STARTUP, Duration::from_secs);
+        let startup = match self.start().await {
+            Ok(startup) => startup,
+            Err(reason) => return Course::Ended(reason),
+        };
+        let dimensions = [("EndpointName", self.endpoint.as_str()), ("VariantName", &self.variant.name)];
+        let mut meter = InstanceMeter::new(&self.region, metrics::ENDPOINTS, &dimensions);
+        let mut measured: Option<Instant> = None;
+        let mut patience = self.variant.startup_seconds.map_or(startup, Duration::from_secs);
         loop {
             tokio::select! {
                 answering = self.answering(patience) => match answering {
@@ -122,32 +133,79 @@ impl Life {
                 if let Some(reason) = self.ended().await {
                     return Course::Ended(reason);
                 }
+                if measured.is_none_or(|at| at.elapsed() > MEASURE) {
+                    measured = Some(Instant::now());
+                    meter = self.measured(meter).await;
+                }
             }
         }
     }
 
-    /// Fetches the model and starts the program, unless it runs from an earlier server's time.
-    async fn start(&self) -> Result<(), String> {
+    /// Notes what the program uses of the machine.
+    async fn measured(&self, mut meter: InstanceMeter) -> InstanceMeter {
+        let (fleet, folder) = (Arc::clone(&self.fleet), self.folder.clone());
+        let looked = tokio::task::spawn_blocking(move || {
+            meter.look(&*fleet.engine, folder.path(), &fleet.control.metrics);
+            meter
+        });
+        let anew = || InstanceMeter::new(&self.region, metrics::ENDPOINTS, &[]);
+        looked.await.unwrap_or_else(|_| anew())
+    }
+
+    /// Fetches the model and starts the program, unless it runs from an earlier server's time. Returns how long it may take until it
+    /// answers.
+    async fn start(&self) -> Result<Duration, String> {
         let (fleet, folder, container) =
             (Arc::clone(&self.fleet), self.folder.clone(), self.variant.container.clone());
+        let (region, name, arn) = (self.region.clone(), self.name(), self.arn.clone());
+        let group = format!("{LOG_GROUP}/{}", self.endpoint);
+        let stream = format!("{}/{}", self.variant.name, self.instance.id);
         let started = tokio::task::spawn_blocking(move || {
             let path = folder.path();
             fs::create_dir_all(path).map_err(|error| format!("{}: {error}", path.display()))?;
-            let state = fleet.engine.look(path).map_err(|error| error.to_string())?;
-            if matches!(state, TaskState::Running { .. }) {
-                return Ok(());
+            if let Some(log) = folder.log_in(&fleet.folder) {
+                let added = fleet.control.logs.add_stream(&region, &group, &stream, &log);
+                added.map_err(|error| error.to_string())?;
             }
-            let task = launch::task(&fleet.program, &container, &folder)?;
+            let state = fleet.engine.look(path).map_err(|error| error.to_string())?;
+            let program = launch::program(&fleet, &container, &folder, &region, &name, &arn)?;
+            if matches!(state, TaskState::Running { .. }) {
+                return Ok(program.startup);
+            }
+            program.launched.clean_up();
             folder.prepare(container.model.as_ref(), &fleet.objects).map_err(|error| {
                 let data = container.model.as_ref();
                 let from = data.map(|data| format!(" from URL: \"s3://{}/{}\"", data.bucket, data.key));
                 let from = from.unwrap_or_default();
                 format!("Failed to download model data for container \"container_1\"{from}. {error}")
             })?;
-            folder.forget_address();
-            fleet.engine.start(path, &task).map_err(|error| error.to_string())
+            match program.address {
+                Some(address) => folder.write_address(address).map_err(|error| error.to_string())?,
+                None => folder.forget_address(),
+            }
+            fleet.engine.start(path, &program.launched.task).map_err(|error| error.to_string())?;
+            Ok(program.startup)
         });
         started.await.unwrap_or_else(|_| Err("a bug in Kokanee; please report it".to_owned()))
+    }
+
+    /// A name of the instance that no other has.
+    fn name(&self) -> String {
+        format!("{}-{}-{}", self.region, self.endpoint, self.instance.id)
+    }
+
+    /// Ends what is left of a program that has ended: a container, for instance.
+    async fn clean_up(&self) {
+        let (fleet, folder, container) =
+            (Arc::clone(&self.fleet), self.folder.clone(), self.variant.container.clone());
+        let (region, name, arn) = (self.region.clone(), self.name(), self.arn.clone());
+        let cleaned = tokio::task::spawn_blocking(move || {
+            if let Ok(program) = launch::program(&fleet, &container, &folder, &region, &name, &arn) {
+                program.launched.clean_up();
+            }
+        });
+        // A panic was told by its hook.
+        let _ = cleaned.await;
     }
 
     /// Waits until `/ping` is answered.
@@ -237,6 +295,21 @@ pub(super) async fn end(fleet: &Arc<Fleet>, folder: &InstanceFolder) {
         tokio::time::sleep(POLL).await;
         is_running = runs().await.unwrap_or(false);
     }
+}
+
+/// Removes a folder; its log is kept for those who read it by its stream.
+pub(super) async fn clear(fleet: &Arc<Fleet>, folder: &InstanceFolder) {
+    let (fleet, folder) = (Arc::clone(fleet), folder.clone());
+    let cleared = tokio::task::spawn_blocking(move || {
+        folder.clear();
+        let Some(log) = folder.log_in(&fleet.folder) else { return };
+        if let Err(error) = fleet.control.logs.keep(&log) {
+            tracing::warn!(folder = %folder.path().display(), %error, "the log of an instance stays where it is");
+        }
+        folder.remove_empty();
+    });
+    // A panic was told by its hook.
+    let _ = cleared.await;
 }
 
 async fn ping(connections: &Arc<Connections>) -> bool {

@@ -20,8 +20,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::keeper::Keeper;
+use crate::api::Control;
 use crate::engine::Engine;
-use crate::hosting::{EndpointId, Endpoints, HostingError, Routes};
+use crate::hosting::{EndpointId, HostingError, Routes};
 use crate::s3;
 
 /// Between two looks for endpoints, where nobody says that there is one.
@@ -29,8 +30,8 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// Runs the instances of all endpoints.
 pub struct Fleet {
-    /// The endpoints.
-    pub endpoints: Endpoints,
+    /// The endpoints, their logs and their metrics.
+    pub control: Arc<Control>,
     /// Where requests learn which instances there are.
     pub routes: Arc<Routes>,
     /// The objects.
@@ -47,12 +48,12 @@ impl Fleet {
     /// Runs instances until `stop` counts 1. Then they are stopped; endpoints stay as they are, and come up again with the next
     /// server.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<u32>) {
-        let mut changes = self.endpoints.changes();
+        let mut changes = self.control.endpoints.changes();
         let mut keepers: HashMap<EndpointId, JoinHandle<()>> = HashMap::new();
         loop {
             changes.mark_unchanged();
             keepers.retain(|_, keeper| !keeper.is_finished());
-            let endpoints = self.endpoints.clone();
+            let endpoints = self.control.endpoints.clone();
             for id in blocking(move || endpoints.all()).await.unwrap_or_default() {
                 keepers.entry(id).or_insert_with(|| {
                     let keeper = Keeper::new(Arc::clone(&self), id);

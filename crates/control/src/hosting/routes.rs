@@ -104,6 +104,9 @@ impl Routes {
             }
         };
         let mut instances: Vec<&Arc<Instance>> = variant.instances.iter().collect();
+        // Those that are as busy as each other take turns.
+        let count = instances.len();
+        instances.rotate_left(((self.point() * count as f64) as usize).min(count));
         instances.sort_by_key(|instance| instance.in_flight());
         // Under the lock: who replaces the route knows all requests that are at work in the old one.
         let lease = instances.into_iter().find_map(Instance::lease).ok_or(NotChosen::NoneReady)?;

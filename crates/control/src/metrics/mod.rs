@@ -20,6 +20,10 @@ pub(crate) use store::SCHEMA;
 pub(crate) use store::put;
 pub use store::{KEPT_MS, ListQuery, Metrics};
 
+/// The namespace of the instances of endpoints.
+pub const ENDPOINTS: &str = "/aws/sagemaker/Endpoints";
+/// The namespace of requests to endpoints.
+pub const INVOCATIONS: &str = "AWS/SageMaker";
 /// The namespace of what training jobs log, and of the instances that they run on.
 pub const TRAINING_JOBS: &str = "/aws/sagemaker/TrainingJobs";
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::metrics::{INVOCATIONS, Metric, Metrics, Point, Sample};
 use crate::store::now_ms;
 
 /// A minute.
@@ -27,34 +28,9 @@ pub(super) struct Invocation {
     pub(super) overhead: Duration,
 }
 
-/// The values of one metric of one variant in one minute.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Point {
-    /// The region.
-    pub region: String,
-    /// Dimension `EndpointName`.
-    pub endpoint: String,
-    /// Dimension `VariantName`.
-    pub variant: String,
-    /// The name: `Invocations`, `ModelLatency`.
-    pub metric: &'static str,
-    /// `None` or `Microseconds`.
-    pub unit: &'static str,
-    /// The beginning of the minute, in milliseconds since 1970.
-    pub at_ms: i64,
-    /// How many values.
-    pub count: u64,
-    /// Their sum.
-    pub sum: f64,
-    /// The least.
-    pub min: f64,
-    /// The greatest.
-    pub max: f64,
-}
-
 /// Requests that were not published yet.
 #[derive(Debug, Default)]
-pub struct Counts(Mutex<BTreeMap<Key, [Values; METRICS.len()]>>);
+pub struct Counts(Mutex<BTreeMap<Key, [Option<Sample>; METRICS.len()]>>);
 
 /// Minute, region, endpoint, variant.
 type Key = (i64, String, String, String);
@@ -68,14 +44,6 @@ const METRICS: [(&str, &str); 6] = [
     ("ModelLatency", "Microseconds"),
     ("OverheadLatency", "Microseconds"),
 ];
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Values {
-    count: u64,
-    sum: f64,
-    min: f64,
-    max: f64,
-}
 
 impl Counts {
     pub(super) fn add(&self, invocation: Invocation) {
@@ -100,41 +68,50 @@ impl Counts {
             return;
         }
         for (known, value) in all.entry(key).or_default().iter_mut().zip(values) {
-            known.add(value);
+            let value = Sample::from(value);
+            *known = Some(known.map_or(value, |known| Sample {
+                count: known.count + value.count,
+                sum: known.sum + value.sum,
+                min: known.min.min(value.min),
+                max: known.max.max(value.max),
+            }));
         }
     }
 
-    /// Takes the points of minutes that are over; with `all`, those of the present one, too.
-    pub fn take(&self, all: bool) -> Vec<Point> {
+    /// Publishes the minutes that are over; with `all`, the present one, too. It waits for the disk.
+    pub fn publish(&self, metrics: &Metrics, all: bool) {
+        for (region, points) in self.take(all) {
+            if let Err(error) = metrics.put(&region, &points) {
+                tracing::warn!(%error, "the metrics of endpoints are lost");
+            }
+        }
+    }
+
+    /// Takes points, by region.
+    fn take(&self, all: bool) -> BTreeMap<String, Vec<Point>> {
         self.take_at(now_ms(), all)
     }
 
-    fn take_at(&self, now_ms: i64, all: bool) -> Vec<Point> {
+    fn take_at(&self, now_ms: i64, all: bool) -> BTreeMap<String, Vec<Point>> {
         let mut counts = self.all();
         let present = (now_ms.div_euclid(MINUTE_MS) * MINUTE_MS, String::new(), String::new(), String::new());
         let rest = if all { BTreeMap::new() } else { counts.split_off(&present) };
         let over = std::mem::replace(&mut *counts, rest);
         drop(counts);
-        let points = over.into_iter().flat_map(|((at_ms, region, endpoint, variant), values)| {
-            METRICS.into_iter().zip(values).map(move |((metric, unit), Values { count, sum, min, max })| {
-                let (region, endpoint, variant) = (region.clone(), endpoint.clone(), variant.clone());
-                Point { region, endpoint, variant, metric, unit, at_ms, count, sum, min, max }
-            })
-        });
-        points.collect()
+        let mut by_region: BTreeMap<String, Vec<Point>> = BTreeMap::new();
+        for ((at_ms, region, endpoint, variant), samples) in over {
+            let points = METRICS.into_iter().zip(samples).filter_map(|((name, unit), sample)| {
+                let dimensions = [("EndpointName", endpoint.as_str()), ("VariantName", variant.as_str())];
+                let metric = Metric::new(INVOCATIONS, name, dimensions);
+                Some(Point { metric, unit, at_ms, sample: sample? })
+            });
+            by_region.entry(region).or_default().extend(points);
+        }
+        by_region
     }
 
-    fn all(&self) -> MutexGuard<'_, BTreeMap<Key, [Values; METRICS.len()]>> {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<Key, [Option<Sample>; METRICS.len()]>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Values {
-    fn add(&mut self, value: f64) {
-        (self.min, self.max) =
-            if self.count == 0 { (value, value) } else { (self.min.min(value), self.max.max(value)) };
-        self.count += 1;
-        self.sum += value;
     }
 }
 
@@ -160,22 +137,26 @@ mod tests {
         for (at_ms, status, micros) in [(60_000, 200, 100), (119_999, 400, 300), (120_000, 500, 50)] {
             counts.add_at(at_ms, invocation(status, micros));
         }
-        assert_eq!(counts.take_at(119_999, false), []);
-        let points = counts.take_at(120_000, false);
-        let said: Vec<(&str, u64, f64, f64, f64)> =
-            points.iter().map(|point| (point.metric, point.count, point.sum, point.min, point.max)).collect();
+        assert!(counts.take_at(119_999, false).is_empty());
+        let points = counts.take_at(120_000, false).remove("r").unwrap();
+        let said: Vec<(&str, f64, f64, f64, f64)> = points
+            .iter()
+            .map(|Point { metric, sample, .. }| {
+                (metric.name.as_str(), sample.count, sample.sum, sample.min, sample.max)
+            })
+            .collect();
         let want = [
-            ("Invocations", 2, 2.0, 1.0, 1.0),
-            ("InvocationsPerInstance", 2, 1.0, 0.5, 0.5),
-            ("Invocation4XXErrors", 2, 1.0, 0.0, 1.0),
-            ("Invocation5XXErrors", 2, 0.0, 0.0, 0.0),
-            ("ModelLatency", 2, 400.0, 100.0, 300.0),
-            ("OverheadLatency", 2, 20.0, 10.0, 10.0),
+            ("Invocations", 2.0, 2.0, 1.0, 1.0),
+            ("InvocationsPerInstance", 2.0, 1.0, 0.5, 0.5),
+            ("Invocation4XXErrors", 2.0, 1.0, 0.0, 1.0),
+            ("Invocation5XXErrors", 2.0, 0.0, 0.0, 0.0),
+            ("ModelLatency", 2.0, 400.0, 100.0, 300.0),
+            ("OverheadLatency", 2.0, 20.0, 10.0, 10.0),
         ];
         assert_eq!(said, want);
         assert!(points.iter().all(|point| point.at_ms == 60_000));
         let rest = counts.take_at(120_001, true);
-        assert_eq!(rest[3].sum, 1.0);
-        assert_eq!(counts.take_at(i64::MAX, true), []);
+        assert_eq!(rest["r"][3].sample.sum, 1.0);
+        assert!(counts.take_at(i64::MAX, true).is_empty());
     }
 }

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use kokanee_http::{Code, Incoming, MemoryBudget, Patience};
 
+pub use self::counts::Counts;
 use self::counts::Invocation;
-pub use self::counts::{Counts, Point};
 use self::refusal::{ModelError, Refusal};
 use self::relayed::{Counted, Relayed};
 use crate::api::Caller;

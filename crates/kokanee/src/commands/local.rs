@@ -338,7 +338,7 @@ impl LocalArgs {
 fn fleet(server: &LocalServer, data: &Path) -> Result<Arc<Fleet>> {
     let program = own_program()?;
     Ok(Arc::new(Fleet {
-        endpoints: server.control().endpoints.clone(),
+        control: Arc::clone(server.control()),
         routes: Arc::clone(server.routes()),
         objects: Arc::clone(server.s3()),
         folder: data.to_owned(),

@@ -41,6 +41,11 @@ fn main() -> ExitCode {
         &sdk::python(),
         local::own_programs_train_in_a_local_sagemaker,
     ));
+    tests.push(OutsideTest::new(
+        "boto3_and_the_sdk_host_models",
+        &sdk::python(),
+        local::boto3_and_the_sdk_host_models,
+    ));
     for (shell, program) in &shells {
         let names = documented::tests(shell);
         tests.extend(names.into_iter().map(|(name, run)| OutsideTest::new(name, program, run)));
