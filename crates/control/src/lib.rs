@@ -11,6 +11,7 @@
 //! | [`transform`] | batch transform jobs: their lives |
 //! | [`hosting`] | models and endpoints: their lives, and the way of a request to an instance |
 //! | [`runner`] | training jobs at work |
+//! | [`transformer`] | batch transform jobs at work |
 //! | [`fleet`] | the instances of endpoints at work |
 //! | [`runtime`] | requests to endpoints |
 //! | [`engine`] | what runs programs: processes of this machine |
@@ -46,6 +47,7 @@ mod tags;
 mod tokens;
 pub mod training;
 pub mod transform;
+pub mod transformer;
 pub mod wire;
 
 pub use s3_uri::{S3Uri, S3UriError};

@@ -31,6 +31,11 @@ impl InstanceFolder {
         data.join("endpoints").join(region).join(endpoint)
     }
 
+    /// That of an instance that no endpoint has.
+    pub(super) const fn alone(path: PathBuf) -> Self {
+        Self(path)
+    }
+
     pub(super) fn new(of_endpoint: &Path, generation: i64, variant: &str, number: u32) -> Self {
         Self(of_endpoint.join(generation.to_string()).join(format!("{variant}-{number}")))
     }

@@ -11,12 +11,15 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::folder::InstanceFolder;
-use super::life::{self, Life, Order};
+use super::life::{self, Life, Order, Post};
 use super::{Fleet, LOOK, blocking};
 use crate::hosting::{
     Deployment, Endpoint, EndpointId, EndpointStatus, Instance, Phase, Route, RouteVariant, Variant,
 };
+use crate::metrics;
 
+/// What the log groups of endpoints begin with.
+const LOG_GROUP: &str = "/aws/sagemaker/Endpoints";
 /// How long requests of an instance that is not needed any more are waited for.
 const DRAIN: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
@@ -209,12 +212,9 @@ impl Keeper {
         let instance = Instance::new(instance_id(&endpoint.arn, &place), Arc::clone(&self.changed));
         let life = Life {
             fleet: Arc::clone(&self.fleet),
-            region: endpoint.region.clone(),
-            endpoint: endpoint.name.clone(),
-            arn: endpoint.arn.clone(),
+            post: post(endpoint, variant, &instance.id),
             instance: Arc::clone(&instance),
             folder: self.folder(endpoint, &place),
-            variant: variant.clone(),
             is_proven,
         };
         let (orders, told) = watch::channel(Order::Run);
@@ -292,6 +292,25 @@ impl Keeper {
 
     fn folder(&self, endpoint: &Endpoint, place: &Place) -> InstanceFolder {
         InstanceFolder::new(&self.root(endpoint), place.generation, &place.variant, place.number)
+    }
+}
+
+/// What an instance of a variant is for.
+fn post(endpoint: &Endpoint, variant: &Variant, instance_id: &str) -> Post {
+    let dimensions = vec![("EndpointName", endpoint.name.clone()), ("VariantName", variant.name.clone())];
+    Post {
+        region: endpoint.region.clone(),
+        arn: endpoint.arn.clone(),
+        name: endpoint.name.clone(),
+        container: variant.container.clone(),
+        startup_seconds: variant.startup_seconds,
+        log: (format!("{LOG_GROUP}/{}", endpoint.name), format!("{}/{instance_id}", variant.name)),
+        metrics: (metrics::ENDPOINTS, dimensions),
+        complaint: format!(
+            "The primary container for production variant {} did not pass the ping health check. Please check CloudWatch logs for this \
+             endpoint.",
+            variant.name
+        ),
     }
 }
 

@@ -13,8 +13,8 @@ use super::Fleet;
 use super::folder::InstanceFolder;
 use super::launch;
 use crate::engine::{Signal, TaskState};
-use crate::hosting::{Connections, Instance, Phase, Variant};
-use crate::metrics::{self, InstanceMeter};
+use crate::hosting::{Connections, Container, Instance, Phase};
+use crate::metrics::InstanceMeter;
 
 /// Between two looks at an instance that is being started or stopped.
 const POLL: Duration = Duration::from_millis(20);
@@ -22,8 +22,6 @@ const POLL: Duration = Duration::from_millis(20);
 const WATCH: Duration = Duration::from_millis(500);
 /// Between two measurements of what an instance uses.
 const MEASURE: Duration = Duration::from_secs(60);
-/// What the log groups of endpoints begin with.
-const LOG_GROUP: &str = "/aws/sagemaker/Endpoints";
 /// How long `/ping` may take.
 const PING: Duration = Duration::from_secs(2);
 /// How long an instance that answered once may be silent.
@@ -46,15 +44,31 @@ pub(super) enum Order {
     Retire,
 }
 
+/// What an instance is for.
+#[derive(Clone, Debug)]
+pub(super) struct Post {
+    pub(super) region: String,
+    /// The ARN of what it is an instance of.
+    pub(super) arn: String,
+    /// What of it the instance is: letters, digits and hyphens.
+    pub(super) name: String,
+    pub(super) container: Container,
+    /// How long it may take until it answers, where somebody says it.
+    pub(super) startup_seconds: Option<u64>,
+    /// Group and stream of what it says.
+    pub(super) log: (String, String),
+    /// Namespace and dimensions of what it uses.
+    pub(super) metrics: (&'static str, Vec<(&'static str, String)>),
+    /// What is said where it does not answer; the reason follows.
+    pub(super) complaint: String,
+}
+
 /// The life of an instance.
 pub(super) struct Life {
     pub(super) fleet: Arc<Fleet>,
-    pub(super) region: String,
-    pub(super) endpoint: String,
-    pub(super) arn: String,
+    pub(super) post: Post,
     pub(super) instance: Arc<Instance>,
     pub(super) folder: InstanceFolder,
-    pub(super) variant: Variant,
     /// Whether it answered once: then it is started again whenever it ends.
     pub(super) is_proven: bool,
 }
@@ -74,12 +88,7 @@ impl Life {
         while *orders.borrow() == Order::Run {
             let begun = Instant::now();
             let Course::Ended(reason) = self.serve(&mut orders).await else { break };
-            tracing::warn!(
-                variant = self.variant.name,
-                instance = self.instance.id,
-                reason,
-                "an instance ended"
-            );
+            tracing::warn!(of = self.post.arn, instance = self.instance.id, reason, "an instance ended");
             if !self.is_proven {
                 self.instance.enter(Phase::Failed(reason));
                 told(&mut orders).await;
@@ -111,10 +120,9 @@ impl Life {
             Ok(startup) => startup,
             Err(reason) => return Course::Ended(reason),
         };
-        let dimensions = [("EndpointName", self.endpoint.as_str()), ("VariantName", &self.variant.name)];
-        let mut meter = InstanceMeter::new(&self.region, metrics::ENDPOINTS, &dimensions);
+        let mut meter = self.meter();
         let mut measured: Option<Instant> = None;
-        let mut patience = self.variant.startup_seconds.map_or(startup, Duration::from_secs);
+        let mut patience = self.post.startup_seconds.map_or(startup, Duration::from_secs);
         loop {
             tokio::select! {
                 answering = self.answering(patience) => match answering {
@@ -148,18 +156,21 @@ impl Life {
             meter.look(&*fleet.engine, folder.path(), &fleet.control.metrics);
             meter
         });
-        let anew = || InstanceMeter::new(&self.region, metrics::ENDPOINTS, &[]);
-        looked.await.unwrap_or_else(|_| anew())
+        looked.await.unwrap_or_else(|_| self.meter())
+    }
+
+    fn meter(&self) -> InstanceMeter {
+        let (namespace, dimensions) = &self.post.metrics;
+        let dimensions: Vec<(&str, &str)> =
+            dimensions.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        InstanceMeter::new(&self.post.region, namespace, &dimensions)
     }
 
     /// Fetches the model and starts the program, unless it runs from an earlier server's time. Returns how long it may take until it
     /// answers.
     async fn start(&self) -> Result<Duration, String> {
-        let (fleet, folder, container) =
-            (Arc::clone(&self.fleet), self.folder.clone(), self.variant.container.clone());
-        let (region, name, arn) = (self.region.clone(), self.name(), self.arn.clone());
-        let group = format!("{LOG_GROUP}/{}", self.endpoint);
-        let stream = format!("{}/{}", self.variant.name, self.instance.id);
+        let (fleet, folder, name) = (Arc::clone(&self.fleet), self.folder.clone(), self.name());
+        let Post { region, arn, container, log: (group, stream), .. } = self.post.clone();
         let started = tokio::task::spawn_blocking(move || {
             let path = folder.path();
             fs::create_dir_all(path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -191,14 +202,13 @@ impl Life {
 
     /// A name of the instance that no other has.
     fn name(&self) -> String {
-        format!("{}-{}-{}", self.region, self.endpoint, self.instance.id)
+        format!("{}-{}-{}", self.post.region, self.post.name, self.instance.id)
     }
 
     /// Ends what is left of a program that has ended: a container, for instance.
     async fn clean_up(&self) {
-        let (fleet, folder, container) =
-            (Arc::clone(&self.fleet), self.folder.clone(), self.variant.container.clone());
-        let (region, name, arn) = (self.region.clone(), self.name(), self.arn.clone());
+        let (fleet, folder, name) = (Arc::clone(&self.fleet), self.folder.clone(), self.name());
+        let Post { region, arn, container, .. } = self.post.clone();
         let cleaned = tokio::task::spawn_blocking(move || {
             if let Ok(program) = launch::program(&fleet, &container, &folder, &region, &name, &arn) {
                 program.launched.clean_up();
@@ -252,11 +262,7 @@ impl Life {
     }
 
     fn unhealthy(&self, detail: &str) -> String {
-        format!(
-            "The primary container for production variant {} did not pass the ping health check. Please check CloudWatch logs for this \
-             endpoint. {detail}",
-            self.variant.name
-        )
+        format!("{} {detail}", self.post.complaint)
     }
 }
 

@@ -8,6 +8,7 @@ mod folder;
 mod keeper;
 mod launch;
 mod life;
+mod lone;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::keeper::Keeper;
+pub(crate) use self::lone::{Lone, LoneInstance, LonePhase};
 use crate::api::Control;
 use crate::engine::Engine;
 use crate::hosting::{EndpointId, HostingError, Routes};

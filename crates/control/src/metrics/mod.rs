@@ -26,6 +26,8 @@ pub const ENDPOINTS: &str = "/aws/sagemaker/Endpoints";
 pub const INVOCATIONS: &str = "AWS/SageMaker";
 /// The namespace of what training jobs log, and of the instances that they run on.
 pub const TRAINING_JOBS: &str = "/aws/sagemaker/TrainingJobs";
+/// The namespace of metrics of transform jobs.
+pub const TRANSFORM_JOBS: &str = "/aws/sagemaker/TransformJobs";
 
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ mod program;
 #[cfg(test)]
 mod test_channel;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -32,7 +32,21 @@ use crate::engine::{Engine, EngineError};
 use crate::jobs::JobError;
 use crate::jobs::queue::{self, Worker};
 use crate::s3;
-use crate::training::{Outcome, Training, TrainingJob, TrainingJobs};
+use crate::training::{ChannelRequest, Outcome, Training, TrainingJob, TrainingJobs};
+
+/// Writes the objects of a channel into `folder`, which is empty or absent, in File mode on the only machine. False if `goes_on` said
+/// no meanwhile.
+///
+/// # Errors
+/// If an object cannot be read, or has no room.
+pub(crate) fn download_channel(
+    channel: &ChannelRequest,
+    objects: &s3::Store,
+    folder: &Path,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<bool, RunError> {
+    download::download(channel, channels::ONLY_HOST, objects, folder, goes_on)
+}
 
 /// Runs training jobs.
 pub struct Runner {

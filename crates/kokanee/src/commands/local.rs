@@ -15,13 +15,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
-use kokanee_control::engine::Processes;
+use kokanee_control::engine::{Engine, Processes};
 use kokanee_control::environment::{Environment, Shell, url};
 use kokanee_control::fleet::Fleet;
 use kokanee_control::runner::Runner;
 use kokanee_control::server::{DEFAULT_PORT, LocalServer, Settings};
+use kokanee_control::transformer::Transformer;
 use kokanee_http::Ended;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -209,10 +210,10 @@ impl LocalArgs {
                 data.display(),
                 self.env_command(data)
             ))?;
-            let (runner, fleet) = (self.runner(&server, data)?, fleet(&server, data)?);
+            let workers = self.workers(&server, data)?;
             let told = stop.clone();
             let work = async move {
-                tokio::join!(runner.run(told.clone()), fleet.run(told));
+                workers.run(told).await;
                 anyhow::Ok(())
             };
             let ended = server.run(work, stop).await;
@@ -237,11 +238,9 @@ impl LocalArgs {
                 let server = self.bind(data, self.port.unwrap_or(0)).await?;
                 let environment = self.environment(server.address(), data);
                 let ready = self.announce(&server, data)?;
-                let (runner, fleet) = (self.runner(&server, data)?, fleet(&server, data)?);
+                let workers = self.workers(&server, data)?;
                 let (end, ending) = watch::channel(0);
-                let running = tokio::spawn(async move {
-                    tokio::join!(runner.run(ending.clone()), fleet.run(ending));
-                });
+                let running = tokio::spawn(workers.run(ending));
                 let mut status = None;
                 let work = async {
                     status = Some(child(command, &environment).await?);
@@ -281,19 +280,43 @@ impl LocalArgs {
         Ok(LocalServer::bind(settings).await?)
     }
 
-    /// What runs jobs, as children of this program.
-    fn runner(&self, server: &LocalServer, data: &Path) -> Result<Arc<Runner>> {
+    /// What does the work beside answering.
+    fn workers(&self, server: &LocalServer, data: &Path) -> Result<Workers> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let program = own_program()?;
-        Ok(Arc::new(Runner {
-            control: Arc::clone(server.control()),
-            objects: Arc::clone(server.s3()),
+        let places = self.jobs.map_or(cores, usize::from);
+        let program = std::env::current_exe().context("the program does not know where it lies")?;
+        let engine: Arc<dyn Engine> = Arc::new(Processes { shim: program.clone() });
+        let (control, objects) = (server.control(), server.s3());
+        let fleet = Arc::new(Fleet {
+            control: Arc::clone(control),
+            routes: Arc::clone(server.routes()),
+            objects: Arc::clone(objects),
             folder: data.to_owned(),
-            engine: Arc::new(Processes { shim: program.clone() }),
-            program,
-            places: self.jobs.map_or(cores, usize::from),
-            keeps_jobs: self.keep_jobs,
-        }))
+            engine: Arc::clone(&engine),
+            program: program.clone(),
+        });
+        Ok(Workers {
+            runner: Arc::new(Runner {
+                control: Arc::clone(control),
+                objects: Arc::clone(objects),
+                folder: data.to_owned(),
+                program,
+                engine,
+                places,
+                keeps_jobs: self.keep_jobs,
+            }),
+            transformer: Arc::new(Transformer {
+                control: Arc::clone(control),
+                objects: Arc::clone(objects),
+                fleet: Arc::clone(&fleet),
+                folder: data.to_owned(),
+                places,
+                most_concurrent: cores,
+                keeps_jobs: self.keep_jobs,
+                runtime: Handle::current(),
+            }),
+            fleet,
+        })
     }
 
     /// Writes what clients read, and where they find the server.
@@ -334,21 +357,20 @@ impl LocalArgs {
     }
 }
 
-/// What runs the instances of endpoints.
-fn fleet(server: &LocalServer, data: &Path) -> Result<Arc<Fleet>> {
-    let program = own_program()?;
-    Ok(Arc::new(Fleet {
-        control: Arc::clone(server.control()),
-        routes: Arc::clone(server.routes()),
-        objects: Arc::clone(server.s3()),
-        folder: data.to_owned(),
-        engine: Arc::new(Processes { shim: program.clone() }),
-        program,
-    }))
+/// What does the work beside answering.
+struct Workers {
+    runner: Arc<Runner>,
+    transformer: Arc<Transformer>,
+    fleet: Arc<Fleet>,
 }
 
-fn own_program() -> Result<PathBuf> {
-    std::env::current_exe().context("the program does not know where it lies")
+impl Workers {
+    /// Works until `stop` counts 1, and then ends jobs and instances.
+    async fn run(self, stop: watch::Receiver<u32>) {
+        // Transform jobs end their own instances.
+        let jobs = async { tokio::join!(self.runner.run(stop.clone()), self.transformer.run(stop.clone())) };
+        tokio::join!(jobs, self.fleet.run(stop.clone()));
+    }
 }
 
 fn runtime() -> Result<Runtime> {

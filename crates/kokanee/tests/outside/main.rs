@@ -46,6 +46,11 @@ fn main() -> ExitCode {
         &sdk::python(),
         local::boto3_and_the_sdk_host_models,
     ));
+    tests.push(OutsideTest::new(
+        "boto3_and_the_sdk_transform",
+        &sdk::python(),
+        local::boto3_and_the_sdk_transform,
+    ));
     for (shell, program) in &shells {
         let names = documented::tests(shell);
         tests.extend(names.into_iter().map(|(name, run)| OutsideTest::new(name, program, run)));

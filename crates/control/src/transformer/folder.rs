@@ -1,0 +1,171 @@
+//! The folder of a transform job.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use kokanee_transform::JOURNAL_FILE;
+
+use super::TransformFault;
+use crate::engine::LOG_FILE;
+use crate::transform::{FOLDER, TransformJob};
+
+/// What only a job at work has.
+const INPUT: &str = "input";
+const UNFINISHED_INPUT: &str = "input.part";
+const REFUSED_INPUT: &str = "refused";
+const OUTPUT: &str = "output";
+const INSTANCE: &str = "instance";
+/// What is said about records.
+const DATA_LOG: &str = "data-log";
+
+/// The folder of a job: its input, the instance of its model, and its answers.
+#[derive(Clone, Debug)]
+pub(super) struct TransformFolder {
+    path: PathBuf,
+    in_data: String,
+}
+
+/// An answer that is to be put into S3.
+pub(super) struct Answer {
+    pub(super) path: PathBuf,
+    /// Its path among the answers, with slashes.
+    pub(super) name: String,
+}
+
+impl TransformFolder {
+    pub(super) fn new(data: &Path, job: &TransformJob) -> Self {
+        Self { path: data.join(job.folder()), in_data: job.folder() }
+    }
+
+    /// Files with records.
+    pub(super) fn input(&self) -> PathBuf {
+        self.path.join(INPUT)
+    }
+
+    /// Files with records that were not answered.
+    pub(super) fn refused(&self) -> PathBuf {
+        self.path.join(REFUSED_INPUT)
+    }
+
+    /// Files with answers.
+    pub(super) fn output(&self) -> PathBuf {
+        self.path.join(OUTPUT)
+    }
+
+    /// Where the model's instance runs.
+    pub(super) fn instance(&self) -> PathBuf {
+        self.path.join(INSTANCE)
+    }
+
+    pub(super) fn data_log(&self) -> PathBuf {
+        self.path.join(DATA_LOG)
+    }
+
+    /// The logs' paths in the data folder: that of the instance, and that about records.
+    pub(super) fn logs(&self) -> [String; 2] {
+        [format!("{}/{INSTANCE}/{LOG_FILE}", self.in_data), format!("{}/{DATA_LOG}", self.in_data)]
+    }
+
+    /// Fills the input with `fetch`, unless it is there; whole or not at all. False if `fetch` was told to stop.
+    pub(super) fn fill(
+        &self,
+        fetch: impl FnOnce(&Path) -> Result<bool, TransformFault>,
+    ) -> Result<bool, TransformFault> {
+        let (input, unfinished) = (self.input(), self.path.join(UNFINISHED_INPUT));
+        if input.is_dir() {
+            return Ok(true);
+        }
+        remove(&unfinished).map_err(machine(&unfinished))?;
+        fs::create_dir_all(&self.path).map_err(machine(&self.path))?;
+        if !fetch(&unfinished)? {
+            return Ok(false);
+        }
+        fs::rename(&unfinished, &input).map_err(machine(&input))?;
+        Ok(true)
+    }
+
+    /// Takes a file out of the input.
+    pub(super) fn refuse(&self, file: &Path) -> Result<(), TransformFault> {
+        let below = file.strip_prefix(self.input()).unwrap_or(file);
+        let to = self.refused().join(below);
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent).map_err(machine(parent))?;
+        }
+        fs::rename(file, &to).map_err(machine(file))
+    }
+
+    /// What is to be put into S3.
+    pub(super) fn answers(&self) -> Result<Vec<Answer>, TransformFault> {
+        let mut answers = Vec::new();
+        let output = self.output();
+        list(&output, "", &mut answers).map_err(machine(&output))?;
+        Ok(answers)
+    }
+
+    /// Removes all but the logs.
+    pub(super) fn clear(&self) -> io::Result<()> {
+        for name in [UNFINISHED_INPUT, REFUSED_INPUT, OUTPUT] {
+            remove(&self.path.join(name))?;
+        }
+        let instance = self.instance();
+        for entry in fs::read_dir(&instance).into_iter().flatten().flatten() {
+            let path = entry.path();
+            match entry.file_name() {
+                name if name == LOG_FILE => {}
+                _ if path.is_dir() => fs::remove_dir_all(&path)?,
+                _ => fs::remove_file(&path)?,
+            }
+        }
+        // Last: the folder is known by it.
+        remove(&self.input())
+    }
+}
+
+/// Region and name of each job whose folder holds more than logs.
+pub(super) fn with_input(data: &Path) -> Vec<(String, String)> {
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found = Vec::new();
+    for region in entries(&data.join(FOLDER)) {
+        for job in entries(&region.path()).filter(|job| job.path().join(INPUT).is_dir()) {
+            let name = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+            found.push((name(&region), name(&job)));
+        }
+    }
+    found
+}
+
+fn list(folder: &Path, prefix: &str, answers: &mut Vec<Answer>) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(kokanee_formats::OWN_PREFIX) || name == JOURNAL_FILE {
+            continue;
+        }
+        let (path, name) = (entry.path(), format!("{prefix}{name}"));
+        if path.is_dir() {
+            list(&path, &format!("{name}/"), answers)?;
+        } else {
+            answers.push(Answer { path, name });
+        }
+    }
+    Ok(())
+}
+
+/// Removes a folder of ours, where it is there.
+fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn machine(path: &Path) -> impl FnOnce(io::Error) -> TransformFault {
+    let path = path.to_owned();
+    move |error| TransformFault::Machine(format!("{}: {error}", path.display()))
+}

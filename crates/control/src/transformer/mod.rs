@@ -1,0 +1,117 @@
+//! Batch transform jobs at work.
+//!
+//! A job's input is copied into a folder of its own, an instance of its model is started beside it as an endpoint's would be, and
+//! the crate `kokanee_transform` sends the one through the other. What it has finished it does not do again: a job that an earlier
+//! server left goes on with the files that are missing. Answers are put into S3 when all of the input is done.
+
+mod data_log;
+mod folder;
+mod model;
+mod work;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use self::folder::TransformFolder;
+use self::work::Work;
+use crate::api::Control;
+use crate::fleet::Fleet;
+use crate::jobs::JobError;
+use crate::jobs::queue::{self, Worker};
+use crate::s3;
+use crate::transform::{Outcome, Transform, TransformJob, TransformJobs};
+
+/// Runs transform jobs.
+pub struct Transformer {
+    /// The jobs.
+    pub control: Arc<Control>,
+    /// The objects.
+    pub objects: Arc<s3::Store>,
+    /// What runs their instances.
+    pub fleet: Arc<Fleet>,
+    /// Folder of the jobs' folders.
+    pub folder: PathBuf,
+    /// Jobs at a time.
+    pub places: usize,
+    /// Requests at a time of a job that leaves it to the machine.
+    pub most_concurrent: usize,
+    /// Whether jobs wait for the next server when this one ends, instead of being stopped.
+    pub keeps_jobs: bool,
+    /// What requests are sent by.
+    pub runtime: Handle,
+}
+
+/// Why a job does not go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TransformFault {
+    /// The author of the job must act.
+    #[error("ClientError: {0}")]
+    Client(String),
+    /// The author of the model must act.
+    #[error("AlgorithmError: {0}")]
+    Algorithm(String),
+    /// The keeper of the machine must act.
+    #[error("InternalServerError: {0}")]
+    Machine(String),
+    /// The job is gone or has ended meanwhile, or the database fails.
+    #[error(transparent)]
+    Job(#[from] JobError),
+}
+
+impl Transformer {
+    /// Runs jobs until `stop` counts 1. Then those at work are stopped, unless they are to wait for the next server, which goes on with
+    /// what is missing.
+    pub async fn run(self: Arc<Self>, stop: watch::Receiver<u32>) {
+        let places = self.places;
+        queue::run(self, places, stop).await;
+    }
+
+    fn clear(&self, job: &TransformJob) {
+        if let Err(error) = TransformFolder::new(&self.folder, job).clear() {
+            tracing::warn!(job = job.name, %error, "the folder of a transform job cannot be removed");
+        }
+    }
+}
+
+impl Worker for Transformer {
+    type Kind = Transform;
+
+    fn jobs(&self) -> &TransformJobs {
+        &self.control.transform_jobs
+    }
+
+    /// Removes what a server that was killed left of jobs that had ended.
+    fn begin(&self) -> Result<(), JobError> {
+        for (region, name) in folder::with_input(&self.folder) {
+            match self.control.transform_jobs.find(&region, &name) {
+                Ok(job) if job.state.status.is_final() => self.clear(&job),
+                // It is at work, or another program's folder.
+                Ok(_) | Err(JobError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn work(&self, job: &TransformJob, is_ending: &AtomicBool) {
+        let outcome = match Work::new(self, job, is_ending).and_then(|work| work.run()) {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => return,
+            Err(TransformFault::Job(error)) => {
+                tracing::error!(job = job.name, %error, "a transform job cannot go on");
+                return;
+            }
+            Err(error) => Outcome::Failed { reason: error.to_string() },
+        };
+        match self.control.transform_jobs.finish(job.id, outcome) {
+            Ok(()) => self.clear(job),
+            Err(error) => {
+                tracing::error!(job = job.name, %error, "the end of a transform job cannot be noted");
+            }
+        }
+    }
+}
