@@ -41,6 +41,7 @@ pub mod runner;
 pub mod runtime;
 pub mod s3;
 mod s3_uri;
+mod schema;
 pub mod server;
 pub mod store;
 mod tags;

@@ -70,11 +70,11 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Opens the database of a data folder; both are made where they are missing, and brought up to date.
+    /// Opens the database of a data folder, whose schema is what these steps lead to: modules that keep something here bring their own.
     ///
     /// # Errors
-    /// If another server uses the folder, if it cannot be written, or if a later release wrote it.
-    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+    /// As [`open`](Self::open).
+    pub(crate) fn open_with(folder: &Path, steps: &[&str]) -> Result<Self, StoreError> {
         let lock = FolderLock::acquire(folder)?;
         let path = folder.join(FILE);
         let open = |source| StoreError::Open { path: path.clone(), source };
@@ -83,7 +83,7 @@ impl Store {
         writer.pragma_update(None, "journal_mode", "WAL").map_err(open)?;
         writer.pragma_update(None, "synchronous", "FULL").map_err(open)?;
         writer.pragma_update(None, "foreign_keys", true).map_err(open)?;
-        let (found, known) = migrations::run(&mut writer).map_err(open)?;
+        let (found, known) = migrations::run(&mut writer, steps).map_err(open)?;
         if found > known {
             return Err(StoreError::Newer { path, found, known });
         }
