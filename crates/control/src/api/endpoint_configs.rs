@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::input::Input;
 use super::lists::{self, Order, seconds};
+use super::models::not_offered;
 use super::{Answer, Caller, Control, tags};
 use crate::hosting::NewRecord;
 use crate::wire::ApiError;
@@ -126,10 +127,6 @@ fn refuse_any_of(names: &[&str], input: Input<'_>) -> Result<(), ApiError> {
         Some(name) => Err(not_offered(name)),
         None => Ok(()),
     }
-}
-
-fn not_offered(what: &str) -> ApiError {
-    ApiError::validation(format!("{what} is not offered on your own machine"))
 }
 
 /// Defaults that a description of the configuration shows.

@@ -113,7 +113,8 @@ fn check_container(control: &Control, container: Input<'_>) -> Result<(), ApiErr
     Err(ApiError::validation(format!("Could not find model data at s3://{bucket}/{key}.")))
 }
 
-fn not_offered(what: &str) -> ApiError {
+/// What is said to settings that nothing here heeds.
+pub(super) fn not_offered(what: &str) -> ApiError {
     ApiError::validation(format!("{what} is not offered on your own machine"))
 }
 
