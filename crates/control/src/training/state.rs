@@ -7,9 +7,10 @@ use kokanee_contract::container::failure::failure_reason;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::Training;
-use crate::jobs::{JobKind as _, JobState, Refused, Status, Times};
+use crate::jobs::{JobState, Refused, Status, Times};
 
+/// What people call it.
+pub(super) const NOUN: &str = "training job";
 /// `FinalMetricDataList` holds no more.
 const MOST_FINAL_METRICS: usize = 40;
 
@@ -286,7 +287,7 @@ impl TrainingState {
     }
 
     fn check_open(&self) -> Result<(), Refused> {
-        let refused = Refused { noun: Training::NOUN, status: self.status };
+        let refused = Refused { noun: NOUN, status: self.status };
         if self.status.is_final() { Err(refused) } else { Ok(()) }
     }
 

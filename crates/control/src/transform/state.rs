@@ -4,9 +4,11 @@ use kokanee_contract::container::failure::failure_reason;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::Transform;
 use crate::hosting::Container;
-use crate::jobs::{JobKind as _, JobState, Refused, Status, Times};
+use crate::jobs::{JobState, Refused, Status, Times};
+
+/// What people call it.
+pub(super) const NOUN: &str = "transform job";
 
 /// Everything about a transform job that changes, and what its model was when it was created.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,7 +106,7 @@ impl TransformState {
     }
 
     fn check_open(&self) -> Result<(), Refused> {
-        let refused = Refused { noun: Transform::NOUN, status: self.status };
+        let refused = Refused { noun: NOUN, status: self.status };
         if self.status.is_final() { Err(refused) } else { Ok(()) }
     }
 }
