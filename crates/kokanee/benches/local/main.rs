@@ -1,0 +1,116 @@
+//! The local SageMaker: its start, its calls, its objects, its jobs, and what it adds to a model's answers.
+//!
+//! `cargo xtask bench local [--peers] [--jobs N] [--mb N] [PART …]`, where a part is `start`, `calls`, `objects`, `jobs` or
+//! `endpoints`. With `--peers`, moto's server is measured at the same calls and objects; it does nothing with them. Limits are what
+//! the disk and the loopback of this machine do without a server.
+
+// What a benchmark prints is its result.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod calls;
+mod client;
+mod endpoints;
+mod jobs;
+mod objects;
+mod servers;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::servers::Server;
+
+/// What is asked for.
+pub(crate) struct Options {
+    /// A Python that has moto, where it is to be measured, too.
+    pub(crate) moto: Option<String>,
+    /// Jobs that are there when calls are measured.
+    pub(crate) jobs: usize,
+    /// Megabytes of a large object.
+    pub(crate) mb: usize,
+    parts: Vec<String>,
+}
+
+type Part = (&'static str, fn(&Options) -> Result<(), String>);
+
+const PARTS: [Part; 5] = [
+    ("start", start),
+    ("calls", calls::run),
+    ("objects", objects::run),
+    ("jobs", jobs::run),
+    ("endpoints", endpoints::run),
+];
+
+fn main() -> ExitCode {
+    match options().and_then(|options| run(&options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options() -> Result<Options, String> {
+    let mut options = Options { moto: None, jobs: 10_000, mb: 1024, parts: Vec::new() };
+    // Cargo adds `--bench`.
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+        let number = |text: String| text.parse::<usize>().map_err(|_| format!("{text} is no number"));
+        match argument.as_str() {
+            "--moto" => options.moto = Some(value()?),
+            "--jobs" => options.jobs = number(value()?)?,
+            "--mb" => options.mb = number(value()?)?,
+            part if PARTS.iter().any(|(name, _)| *name == part) => options.parts.push(argument),
+            _ => return Err(format!("unknown {argument}; there are --jobs, --mb, and parts: start calls objects jobs endpoints")),
+        }
+    }
+    Ok(options)
+}
+
+fn run(options: &Options) -> Result<(), String> {
+    for (name, part) in PARTS {
+        if options.parts.is_empty() || options.parts.iter().any(|asked| asked == name) {
+            println!("\n{name}");
+            part(options)?;
+        }
+    }
+    Ok(())
+}
+
+/// How long until it answers, and what it takes while nobody asks.
+fn start(_: &Options) -> Result<(), String> {
+    let idle = Duration::from_secs(5);
+    let mut starts = Vec::new();
+    for _ in 0..5 {
+        let folder = folder()?;
+        starts.push(Server::kokanee(folder.path())?.started_in.as_secs_f64() * 1e3);
+    }
+    let folder = folder()?;
+    let server = Server::kokanee(folder.path())?;
+    let (_, before) = server.usage();
+    std::thread::sleep(idle);
+    let (resident, after) = server.usage();
+    row("to its first answer", median(&mut starts), "ms", "under 200");
+    row("memory while idle", resident, "MiB", "under 40");
+    row("processor while idle", (after - before) / idle.as_secs_f64() * 100.0, "% of a core", "0");
+    Ok(())
+}
+
+pub(crate) fn folder() -> Result<tempfile::TempDir, String> {
+    tempfile::tempdir().map_err(|error| format!("a folder: {error}"))
+}
+
+pub(crate) fn row(what: &str, value: f64, unit: &str, aim: &str) {
+    println!("  {what:<58} {value:>10.2} {unit:<14} {aim}");
+}
+
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    percentile(values, 0.5)
+}
+
+pub(crate) fn percentile(values: &mut [f64], part: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let last = values.len().saturating_sub(1);
+    values.get((last as f64 * part).round() as usize).copied().unwrap_or(f64::NAN)
+}
