@@ -43,9 +43,15 @@ fn measure(name: &str, server: &Server, jobs: usize) -> Result<(), String> {
             .collect();
         creating.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a client failed".to_owned())?)
     })?;
-    row(&format!("{name}: CreateTrainingJob, {CONNECTIONS} clients"), jobs as f64 / begun.elapsed().as_secs_f64(), "a second", "");
+    row(
+        &format!("{name}: CreateTrainingJob, {CONNECTIONS} clients"),
+        jobs as f64 / begun.elapsed().as_secs_f64(),
+        "a second",
+        "",
+    );
     let describe = |number: usize| format!("{{\"TrainingJobName\":\"job-{}\"}}", number * 7919 % jobs);
-    let list = |_: usize| "{\"MaxResults\":100,\"SortBy\":\"CreationTime\",\"SortOrder\":\"Descending\"}".to_owned();
+    let list =
+        |_: usize| "{\"MaxResults\":100,\"SortBy\":\"CreationTime\",\"SortOrder\":\"Descending\"}".to_owned();
     times(name, "DescribeTrainingJob", server, describe)?;
     times(name, "ListTrainingJobs", server, list)?;
     rate(name, "DescribeTrainingJob", server, describe)?;
@@ -61,7 +67,12 @@ fn request(number: usize) -> String {
     )
 }
 
-fn times(name: &str, operation: &str, server: &Server, input: impl Fn(usize) -> String) -> Result<(), String> {
+fn times(
+    name: &str,
+    operation: &str,
+    server: &Server,
+    input: impl Fn(usize) -> String,
+) -> Result<(), String> {
     let mut connection = server.connect()?;
     let mut times = Vec::new();
     let begun = Instant::now();

@@ -67,7 +67,8 @@ impl Connection {
             }
         };
         let head = String::from_utf8_lossy(&self.buffer[..end]).to_ascii_lowercase();
-        let status = head.get(9..12).and_then(|status| status.parse().ok()).ok_or_else(|| bad("no status"))?;
+        let status =
+            head.get(9..12).and_then(|status| status.parse().ok()).ok_or_else(|| bad("no status"))?;
         let length = head.split("\r\n").find_map(|line| line.strip_prefix("content-length: "));
         let mut left: usize = length.and_then(|length| length.parse().ok()).unwrap_or(0);
         let there = (self.buffer.len() - end).min(left);

@@ -27,7 +27,10 @@ pub(crate) fn run(_: &Options) -> Result<(), String> {
         serde_json::from_str(&fs::read_to_string(ready).unwrap_or_default()).unwrap_or_default();
     let direct: SocketAddr =
         content["address"].as_str().and_then(|address| address.parse().ok()).ok_or("no address")?;
-    let ways = [("the model itself", direct, "/invocations"), ("InvokeEndpoint", server.address, "/endpoints/ep/invocations")];
+    let ways = [
+        ("the model itself", direct, "/invocations"),
+        ("InvokeEndpoint", server.address, "/endpoints/ep/invocations"),
+    ];
     let mut times = [Vec::new(), Vec::new()];
     let mut rates = [0.0, 0.0];
     // In turns, so that a machine that gets slower slows both.

@@ -27,7 +27,10 @@ pub(crate) fn run(_: &Options) -> Result<(), String> {
         let until = |is_so: &mut dyn FnMut() -> Result<bool, String>| {
             while !is_so()? {
                 if begun.elapsed() > PATIENCE {
-                    return Err(format!("job {number} takes too long: {}", fs::read_to_string(&log).unwrap_or_default()));
+                    return Err(format!(
+                        "job {number} takes too long: {}",
+                        fs::read_to_string(&log).unwrap_or_default()
+                    ));
                 }
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -52,7 +55,8 @@ pub(crate) fn run(_: &Options) -> Result<(), String> {
 /// Sentences of numbers, and the same turned round, in the bucket.
 fn put_pairs(server: &Server, folder: &Path) -> Result<(), String> {
     let io = |error: std::io::Error| error.to_string();
-    let words = |number: usize, length: usize| (0..length).map(move |at| format!("w{}", (number * 31 + at * 7) % 50));
+    let words =
+        |number: usize, length: usize| (0..length).map(move |at| format!("w{}", (number * 31 + at * 7) % 50));
     for (name, count) in [("train", 400), ("val", 40)] {
         let sentence = |number: usize| words(number, 3 + number % 9).collect::<Vec<_>>();
         let source: String = (0..count).map(|number| sentence(number).join(" ") + "\n").collect();
@@ -63,16 +67,28 @@ fn put_pairs(server: &Server, folder: &Path) -> Result<(), String> {
     }
     let mut prepare = Command::new(env!("CARGO_BIN_EXE_kokanee"));
     prepare.arg("prepare").current_dir(folder).stdout(Stdio::null());
-    prepare.args(["--train-source", "train.s", "--train-target", "train.t", "--val-source", "val.s", "--val-target", "val.t"]);
+    prepare.args([
+        "--train-source",
+        "train.s",
+        "--train-target",
+        "train.t",
+        "--val-source",
+        "val.s",
+        "--val-target",
+        "val.t",
+    ]);
     let status = prepare.args(["--output-dir", "records", "--quiet"]).status().map_err(io)?;
     if !status.success() {
         return Err("kokanee prepare failed".to_owned());
     }
     let mut connection = server.connect()?;
     connection.ask("PUT /bucket HTTP/1.1\r\nHost: 127.0.0.1\r\n", b"").map_err(io)?;
-    for (channel, file) in
-        [("train", "train.rec"), ("validation", "val.rec"), ("vocab", "vocab.src.json"), ("vocab", "vocab.trg.json")]
-    {
+    for (channel, file) in [
+        ("train", "train.rec"),
+        ("validation", "val.rec"),
+        ("vocab", "vocab.src.json"),
+        ("vocab", "vocab.trg.json"),
+    ] {
         let body = fs::read(folder.join("records").join(file)).map_err(io)?;
         let head = format!("PUT /bucket/{channel}/{file} HTTP/1.1\r\nHost: 127.0.0.1\r\n");
         connection.ask(&head, &body).map_err(io)?;

@@ -62,7 +62,11 @@ fn options() -> Result<Options, String> {
             "--jobs" => options.jobs = number(value()?)?,
             "--mb" => options.mb = number(value()?)?,
             part if PARTS.iter().any(|(name, _)| *name == part) => options.parts.push(argument),
-            _ => return Err(format!("unknown {argument}; there are --jobs, --mb, and parts: start calls objects jobs endpoints")),
+            _ => {
+                return Err(format!(
+                    "unknown {argument}; there are --jobs, --mb, and parts: start calls objects jobs endpoints"
+                ));
+            }
         }
     }
     Ok(options)

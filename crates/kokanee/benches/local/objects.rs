@@ -53,7 +53,9 @@ fn large(name: &str, server: &Server, body: &[u8], options: &Options) -> Result<
     }
     let mut stream = TcpStream::connect(server.address).map_err(io)?;
     let begun = Instant::now();
-    stream.write_all(b"GET /bucket/large HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").map_err(io)?;
+    stream
+        .write_all(b"GET /bucket/large HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        .map_err(io)?;
     let mut chunk = vec![0; 1 << 20];
     let mut length = 0;
     loop {
@@ -114,9 +116,7 @@ fn small_files(folder: &Path) -> std::io::Result<f64> {
     Ok(SMALL as f64 / begun.elapsed().as_secs_f64())
 }
 
-fn in_threads(
-    work: impl Fn(&dyn Fn() -> Option<usize>) -> Result<(), String> + Sync,
-) -> Result<(), String> {
+fn in_threads(work: impl Fn(&dyn Fn() -> Option<usize>) -> Result<(), String> + Sync) -> Result<(), String> {
     let next = AtomicUsize::new(0);
     let number = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&number| number < SMALL);
     std::thread::scope(|scope| {

@@ -61,14 +61,17 @@ impl Server {
 
     /// Memory that the process holds, in MiB, and processor time that it has used, in seconds.
     pub(crate) fn usage(&self) -> (f64, f64) {
-        let read = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap_or_default();
+        let read =
+            |name: &str| fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap_or_default();
         let status = read("status");
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let resident = resident.and_then(|text| text.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
         let stat = read("stat");
         let fields: Vec<f64> = stat
             .rsplit_once(')')
-            .map(|(_, rest)| rest.split_ascii_whitespace().map(|field| field.parse().unwrap_or_default()).collect())
+            .map(|(_, rest)| {
+                rest.split_ascii_whitespace().map(|field| field.parse().unwrap_or_default()).collect()
+            })
             .unwrap_or_default();
         let ticks = fields.get(11).unwrap_or(&0.0) + fields.get(12).unwrap_or(&0.0);
         (resident.unwrap_or_default() / 1024.0, ticks / 100.0)
