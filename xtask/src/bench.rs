@@ -18,6 +18,7 @@ use std::{env, fs, thread};
 use anyhow::{Result, bail};
 
 use crate::ci::python;
+use crate::peers;
 use crate::workspace::{Package, Workspace, cargo, command_line, run as run_command};
 
 /// A benchmark that can be asked for by name.
@@ -106,6 +107,14 @@ const BENCHES: &[Bench] = &[
         others: &[],
     },
     Bench {
+        name: "local",
+        package: "kokanee",
+        target: "local",
+        what: "the local SageMaker: start, calls, objects, jobs, endpoints",
+        options: Some("[--peers] [start|calls|objects|jobs|endpoints] [--jobs N] [--mb N]"),
+        others: &[],
+    },
+    Bench {
         name: "start",
         package: "kokanee",
         target: "start",
@@ -146,6 +155,7 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let bench = find(name, &workspace.packages)?;
+    let mut rest = rest.to_vec();
     if let Some(options) = bench.options
         && rest.iter().any(|arg| ["--help", "-h"].contains(arg))
     {
@@ -157,18 +167,22 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     let mut command = cargo(&workspace.root);
     command.args(["bench", "--package", bench.package, "--bench", bench.target, "--"]);
     match (bench.name, rest.contains(&"--peers")) {
-        ("train", false) if rest.contains(&"--where") => return profile::run(rest, &workspace),
+        ("train", false) if rest.contains(&"--where") => return profile::run(&rest, &workspace),
         (_, false) => {}
-        ("train", true) => return side_by_side::run(rest, &workspace, &machine),
-        ("decode", true) => return decode::run(rest, &workspace, &mut command),
-        ("kmeans", true) => return kmeans::run(rest, &workspace, &command),
+        ("train", true) => return side_by_side::run(&rest, &workspace, &machine),
+        ("decode", true) => return decode::run(&rest, &workspace, &mut command),
+        ("kmeans", true) => return kmeans::run(&rest, &workspace, &command),
         ("prepare", true) => {
             // Without one the comparison cannot be made, so it is as much a fault as in CI.
             if let Some(interpreter) = python::for_tests(&workspace.target_dir, true)? {
                 command.env(python::VARIABLE, interpreter);
             }
         }
-        (name, true) => bail!("bench {name} has no peers; train, decode, kmeans and prepare have"),
+        ("local", true) => {
+            command.arg("--moto").arg(peers::moto(&workspace)?);
+            rest.retain(|argument| *argument != "--peers");
+        }
+        (name, true) => bail!("bench {name} has no peers; train, decode, kmeans, local and prepare have"),
     }
     command.args(rest);
     println!("{}", command_line(&command));

@@ -12,14 +12,16 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use self::environment::MOTO;
 use self::speed::Peer;
 use crate::workspace::{Workspace, command_line, run as run_command};
 
 const USAGE: &str = "\
 usage: cargo xtask peers <command>
 
-  setup [sockeye|pytorch|numeric]        environments with Sockeye (300 MB), PyTorch (4 GB), and what numeric algorithms are
-                                         compared with (400 MB, data included), in the target folder, once
+  setup [sockeye|pytorch|numeric|moto]   environments with Sockeye (300 MB), PyTorch (4 GB), what numeric algorithms are
+                                         compared with (400 MB, data included), and moto's server (200 MB), in the target
+                                         folder, once
   sockeye                                the same as `setup sockeye`
   run sockeye|pytorch WORK [options]     train a work (RNN512, RNN1024, GRU512, CNN1, CNN8) and say how fast; options of both
                                          are --updates N --windows N --warm-up N --threads N --seed N --report FILE,
@@ -36,7 +38,9 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
         ["setup"] => {
             set_up(&Peer::ALL)?;
             numeric::set_up(&Workspace::load()?)?;
+            set_up_moto(&Workspace::load()?)?;
         }
+        ["setup", "moto"] => set_up_moto(&Workspace::load()?)?,
         ["setup", "numeric"] => numeric::set_up(&Workspace::load()?)?,
         ["setup", peer] if !peer.starts_with('-') => set_up(&[Peer::named(peer)?])?,
         ["sockeye"] => set_up(&[Peer::Sockeye])?,
@@ -53,6 +57,17 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
         unknown => bail!("no such command: peers {}\n\n{USAGE}", unknown.join(" ")),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn set_up_moto(workspace: &Workspace) -> Result<()> {
+    let python = MOTO.set_up(&workspace.target_dir)?;
+    println!("{} is ready: {}", MOTO.what, python.display());
+    Ok(())
+}
+
+/// The Python with moto's server, which must be set up.
+pub(crate) fn moto(workspace: &Workspace) -> Result<PathBuf> {
+    MOTO.ready(&workspace.target_dir)
 }
 
 fn set_up(peers: &[Peer]) -> Result<()> {

@@ -124,6 +124,19 @@ pub(super) const NUMERIC: Environment = Environment {
     needs: "there are wheels for x86-64 and ARM, Linux and macOS",
 };
 
+/// moto's server: a mock of AWS that answers without doing.
+pub(super) const MOTO: Environment = Environment {
+    what: "moto 5.2.5",
+    variable: "KOKANEE_MOTO_PYTHON",
+    folder: "moto",
+    packages: &["moto[server]==5.2.5"],
+    probe: "import moto.server\nfrom importlib.metadata import version\nprint(version('moto'))",
+    probe_says: "5.2.5",
+    pythons: 10..=13,
+    names: &["python3", "python3.13", "python3.12", "python3.11", "python3.10"],
+    needs: "it is pure Python",
+};
+
 impl Environment {
     /// The Python of the user's variable, else the one of the target folder, which is made where it is missing or does not
     /// work.

@@ -1,10 +1,11 @@
 //! Describe and List among many jobs.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::client::Connection;
 use crate::servers::Server;
-use crate::{Options, folder, percentile, row};
+use crate::{Options, folder, in_threads, percentile, rate, row};
 
 /// Calls of one connection whose times are taken.
 const CALLS: usize = 2000;
@@ -26,22 +27,15 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 fn measure(name: &str, server: &Server, jobs: usize) -> Result<(), String> {
     let begun = Instant::now();
     let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        let creating: Vec<_> = (0..CONNECTIONS)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut connection = server.connect()?;
-                    loop {
-                        let number = next.fetch_add(1, Ordering::Relaxed);
-                        if number >= jobs {
-                            return Ok(());
-                        }
-                        connection.say("CreateTrainingJob", &request(number))?;
-                    }
-                })
-            })
-            .collect();
-        creating.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a client failed".to_owned())?)
+    in_threads(CONNECTIONS, || {
+        let mut connection = server.connect()?;
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= jobs {
+                return Ok(());
+            }
+            connection.say("CreateTrainingJob", &request(number))?;
+        }
     })?;
     row(
         &format!("{name}: CreateTrainingJob, {CONNECTIONS} clients"),
@@ -54,8 +48,8 @@ fn measure(name: &str, server: &Server, jobs: usize) -> Result<(), String> {
         |_: usize| "{\"MaxResults\":100,\"SortBy\":\"CreationTime\",\"SortOrder\":\"Descending\"}".to_owned();
     times(name, "DescribeTrainingJob", server, describe)?;
     times(name, "ListTrainingJobs", server, list)?;
-    rate(name, "DescribeTrainingJob", server, describe)?;
-    rate(name, "ListTrainingJobs", server, list)
+    rates(name, "DescribeTrainingJob", server, describe)?;
+    rates(name, "ListTrainingJobs", server, list)
 }
 
 /// A job of an image that nobody has: it is created as any other, and fails soon.
@@ -89,31 +83,15 @@ fn times(
     Ok(())
 }
 
-fn rate(
+fn rates(
     name: &str,
     operation: &str,
     server: &Server,
     input: impl Fn(usize) -> String + Sync,
 ) -> Result<(), String> {
-    let (calls, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        let asking: Vec<_> = (0..CONNECTIONS)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut connection = server.connect()?;
-                    while !is_over.load(Ordering::Relaxed) {
-                        let number = calls.fetch_add(1, Ordering::Relaxed);
-                        connection.say(operation, &input(number))?;
-                    }
-                    Ok(())
-                })
-            })
-            .collect();
-        std::thread::sleep(WINDOW);
-        is_over.store(true, Ordering::Relaxed);
-        asking.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a client failed".to_owned())?)
-    })?;
-    let rate = calls.into_inner() as f64 / WINDOW.as_secs_f64();
+    let ask =
+        |connection: &mut Connection, number: usize| connection.say(operation, &input(number)).map(drop);
+    let rate = rate(CONNECTIONS, WINDOW, || server.connect(), ask)?;
     row(&format!("{name}: {operation}, {CONNECTIONS} clients"), rate, "a second", "over 2000");
     Ok(())
 }

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::client::Connection;
 use crate::servers::Server;
-use crate::{Options, folder, median, row};
+use crate::{Options, folder, median, rate, row};
 
 const CALLS: usize = 3000;
 const CLIENTS: usize = 4;
@@ -37,7 +36,7 @@ pub(crate) fn run(_: &Options) -> Result<(), String> {
     for _ in 0..3 {
         for (index, (_, address, path)) in ways.iter().enumerate() {
             times[index].extend(latencies(*address, path)?);
-            rates[index] = f64::max(rates[index], rate(*address, path)?);
+            rates[index] = f64::max(rates[index], carried(*address, path)?);
         }
     }
     let medians = times.map(|mut times| median(&mut times));
@@ -126,27 +125,10 @@ fn latencies(address: SocketAddr, path: &str) -> Result<Vec<f64>, String> {
     (0..CALLS).map(time).collect()
 }
 
-fn rate(address: SocketAddr, path: &str) -> Result<f64, String> {
-    let (calls, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut connection = Connection::new(address).map_err(|error| error.to_string())?;
-                    let body = rows(ROWS);
-                    while !is_over.load(Ordering::Relaxed) {
-                        ask(&mut connection, path, &body)?;
-                        calls.fetch_add(1, Ordering::Relaxed);
-                    }
-                    Ok(())
-                })
-            })
-            .collect();
-        std::thread::sleep(WINDOW);
-        is_over.store(true, Ordering::Relaxed);
-        clients.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a client failed".to_owned())?)
-    })?;
-    Ok(calls.into_inner() as f64 / WINDOW.as_secs_f64())
+fn carried(address: SocketAddr, path: &str) -> Result<f64, String> {
+    let body = rows(ROWS);
+    let connect = || Connection::new(address).map_err(|error| error.to_string());
+    rate(CLIENTS, WINDOW, connect, |connection, _| ask(connection, path, &body))
 }
 
 fn find(folder: &std::path::Path, name: &str) -> Option<std::path::PathBuf> {

@@ -15,7 +15,8 @@ mod objects;
 mod servers;
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::servers::Server;
 
@@ -99,6 +100,32 @@ fn start(_: &Options) -> Result<(), String> {
     row("memory while idle", resident, "MiB", "under 40");
     row("processor while idle", (after - before) / idle.as_secs_f64() * 100.0, "% of a core", "0");
     Ok(())
+}
+
+/// Does the same in several threads.
+pub(crate) fn in_threads(count: usize, work: impl Fn() -> Result<(), String> + Sync) -> Result<(), String> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..count).map(|_| scope.spawn(&work)).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a client failed".to_owned())?)
+    })
+}
+
+/// How often several clients, each of which is made anew, do something in a second.
+pub(crate) fn rate<C>(
+    clients: usize,
+    window: Duration,
+    connect: impl Fn() -> Result<C, String> + Sync,
+    ask: impl Fn(&mut C, usize) -> Result<(), String> + Sync,
+) -> Result<f64, String> {
+    let (asked, begun) = (AtomicUsize::new(0), Instant::now());
+    in_threads(clients, || {
+        let mut client = connect()?;
+        while begun.elapsed() < window {
+            ask(&mut client, asked.fetch_add(1, Ordering::Relaxed))?;
+        }
+        Ok(())
+    })?;
+    Ok(asked.into_inner() as f64 / begun.elapsed().as_secs_f64())
 }
 
 pub(crate) fn folder() -> Result<tempfile::TempDir, String> {

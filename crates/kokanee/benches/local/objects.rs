@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::servers::Server;
-use crate::{Options, folder, row};
+use crate::{Options, folder, in_threads, row};
 
 const SMALL: usize = 2000;
 const SMALL_BYTES: usize = 1024;
@@ -75,7 +75,7 @@ fn large(name: &str, server: &Server, body: &[u8], options: &Options) -> Result<
 
 fn small(name: &str, server: &Server) -> Result<(), String> {
     let begun = Instant::now();
-    in_threads(|number| {
+    counted(|number| {
         let mut connection = server.connect()?;
         loop {
             let Some(number) = number() else { return Ok(()) };
@@ -100,7 +100,7 @@ fn small_files(folder: &Path) -> std::io::Result<f64> {
     let folder = folder.join("small");
     fs::create_dir_all(&folder)?;
     let begun = Instant::now();
-    let written = in_threads(|number| {
+    let written = counted(|number| {
         loop {
             let Some(number) = number() else { return Ok(()) };
             let path = folder.join(number.to_string());
@@ -116,13 +116,11 @@ fn small_files(folder: &Path) -> std::io::Result<f64> {
     Ok(SMALL as f64 / begun.elapsed().as_secs_f64())
 }
 
-fn in_threads(work: impl Fn(&dyn Fn() -> Option<usize>) -> Result<(), String> + Sync) -> Result<(), String> {
+/// Does `work` in several threads; the function that it is given counts up to the number of small objects.
+fn counted(work: impl Fn(&dyn Fn() -> Option<usize>) -> Result<(), String> + Sync) -> Result<(), String> {
     let next = AtomicUsize::new(0);
     let number = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&number| number < SMALL);
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| work(&number))).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a client failed".to_owned())?)
-    })
+    in_threads(CLIENTS, || work(&number))
 }
 
 fn write_file(path: &Path, body: &[u8]) -> std::io::Result<()> {
