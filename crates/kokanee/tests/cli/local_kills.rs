@@ -19,6 +19,8 @@ const LONGEST_LIFE_MS: u64 = 200;
 /// Trainings that have not ended are no more than these.
 const MOST_OPEN_JOBS: usize = 4;
 const LONGEST_WAIT: Duration = Duration::from_secs(180);
+const IMAGE: &str = "174872318107.dkr.ecr.us-west-2.amazonaws.com/kmeans:1";
+const ROLE: &str = "arn:aws:iam::000000000000:role/KokaneeRole";
 
 /// What servers acknowledged, and what was only asked for.
 #[derive(Default)]
@@ -34,6 +36,8 @@ struct Book {
     stopped: Vec<String>,
     next_object: usize,
     next_job: usize,
+    transforms: usize,
+    invocations: usize,
 }
 
 #[test]
@@ -45,8 +49,10 @@ fn kills_lose_nothing() {
         server.ask(&format!("PUT {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"), body).expect("answers").0
     };
     assert_eq!((put("/bucket", b""), put("/bucket/in/rows.csv", &rows())), (200, 200));
-    assert_eq!(server.interrupt(), Some(0));
     let book = Mutex::new(Book::default());
+    host(&server, &book);
+    server.kill();
+    let instance = instance(&work);
     let mut random = 1_u64;
     for _ in 0..kills {
         let server = Local::start(&work);
@@ -55,7 +61,7 @@ fn kills_lose_nothing() {
         // Knuth's generator: the same moments each time, as far as the machine allows.
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         std::thread::scope(|scope| {
-            for client in [write_objects, write_versions, create_jobs, watch_jobs] {
+            for client in [write_objects, write_versions, create_jobs, watch_jobs, invoke] {
                 let (server, book, is_over) = (&server, &book, &is_over);
                 scope.spawn(
                     move || while !is_over.load(Ordering::SeqCst) && client(server, book).is_some() {},
@@ -72,13 +78,64 @@ fn kills_lose_nothing() {
     let server = Local::start(&work);
     check_objects(&server, &book);
     check_jobs(&server, &work, &book);
+    check_transforms(&server, &book);
+    assert_eq!(instance, self::instance(&work), "the endpoint has had one instance all the time");
     assert_eq!(server.interrupt(), Some(0));
     let folder = work.path("data");
     let left =
         Command::new("pgrep").args(["-f", &folder.display().to_string()]).output().expect("pgrep is there");
     assert_eq!(String::from_utf8_lossy(&left.stdout), "", "processes are left");
-    let work_done = [book.objects.len(), book.version, book.jobs.len(), book.stopped.len()];
+    let work_done = [
+        book.objects.len(),
+        book.version,
+        book.jobs.len(),
+        book.stopped.len(),
+        book.transforms,
+        book.invocations,
+    ];
     assert!(work_done.iter().all(|&count| count > kills / 50), "too little was at work: {work_done:?}");
+}
+
+/// Trains a model, and has an endpoint serve it.
+fn host(server: &Local, book: &Mutex<Book>) {
+    create_jobs(server, book).expect("answers");
+    let name = lock(book).jobs[0].clone();
+    until(server, "DescribeTrainingJob", &json!({"TrainingJobName": name}), "TrainingJobStatus", "Completed");
+    let model = format!("s3://bucket/out/{name}/output/model.tar.gz");
+    let variant = json!({"VariantName": "A", "ModelName": "m", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"});
+    for (operation, input) in [
+        (
+            "CreateModel",
+            json!({
+                "ModelName": "m", "PrimaryContainer": {"Image": IMAGE, "ModelDataUrl": model}, "ExecutionRoleArn": ROLE,
+            }),
+        ),
+        ("CreateEndpointConfig", json!({"EndpointConfigName": "c", "ProductionVariants": [variant]})),
+        ("CreateEndpoint", json!({"EndpointName": "ep", "EndpointConfigName": "c"})),
+    ] {
+        let (status, answer) = call(server, operation, &input).expect("answers");
+        assert_eq!(status, 200, "{answer}");
+    }
+    until(server, "DescribeEndpoint", &json!({"EndpointName": "ep"}), "EndpointStatus", "InService");
+}
+
+fn until(server: &Local, operation: &str, input: &Value, member: &str, value: &str) {
+    let started = Instant::now();
+    loop {
+        let (_, answer) = call(server, operation, input).expect("answers");
+        if answer[member] == value {
+            return;
+        }
+        assert!(started.elapsed() < LONGEST_WAIT && answer[member] != "Failed", "{answer:#}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// What is known of the process of the endpoint's instance.
+fn instance(work: &Workplace) -> String {
+    let generations = work.path("data/endpoints/us-east-1/ep");
+    let generation = std::fs::read_dir(generations).expect("a folder").next().expect("one").expect("is read");
+    std::fs::read_to_string(generation.path().join("A-0/task.lock")).expect("the instance's file")
 }
 
 /// Ten rows around each of three points.
@@ -145,10 +202,10 @@ fn create_jobs(server: &Local, book: &Mutex<Book>) -> Option<()> {
     let input = json!({
         "TrainingJobName": name,
         "AlgorithmSpecification": {
-            "TrainingImage": "174872318107.dkr.ecr.us-west-2.amazonaws.com/kmeans:1", "TrainingInputMode": "File",
+            "TrainingImage": IMAGE, "TrainingInputMode": "File",
         },
         "HyperParameters": {"k": "3", "feature_dim": "2", "mini_batch_size": "30", "epochs": epochs.to_string()},
-        "RoleArn": "arn:aws:iam::000000000000:role/KokaneeRole",
+        "RoleArn": ROLE,
         "InputDataConfig": [{
             "ChannelName": "train", "ContentType": "text/csv;label_size=0",
             "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://bucket/in"}},
@@ -160,12 +217,44 @@ fn create_jobs(server: &Local, book: &Mutex<Book>) -> Option<()> {
     let (status, answer) = call(server, "CreateTrainingJob", &input)?;
     assert_eq!(status, 200, "{answer}");
     lock(book).jobs.push(name.clone());
+    if number % 4 == 1 && number > 1 {
+        let asked = lock(book).transforms + 1;
+        let (status, answer) = call(server, "CreateTransformJob", &transform(asked))?;
+        // The answer to the last try may have been lost with its server.
+        assert!(status == 200 || answer["__type"] == "ResourceInUse", "{answer}");
+        lock(book).transforms = asked;
+    }
     if number % 5 == 0 {
         let (status, _) = call(server, "StopTrainingJob", &json!({"TrainingJobName": name}))?;
         if status == 200 {
             lock(book).stopped.push(name);
         }
     }
+    Some(())
+}
+
+fn transform(number: usize) -> Value {
+    json!({
+        "TransformJobName": format!("transform-{number}"),
+        "ModelName": "m",
+        "TransformInput": {
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://bucket/in"}},
+            "ContentType": "text/csv",
+            "SplitType": "Line",
+        },
+        "TransformOutput": {"S3OutputPath": format!("s3://bucket/answers/{number}"), "Accept": "application/jsonlines",
+            "AssembleWith": "Line"},
+        "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    })
+}
+
+/// Asks the endpoint, which a server that has just begun may not have found yet.
+fn invoke(server: &Local, book: &Mutex<Book>) -> Option<()> {
+    let head = "POST /endpoints/ep/invocations HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/csv\r\n";
+    let (status, answer) = server.ask(head, b"1,2\n")?;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(status == 200 && answer.contains("closest_cluster"), "{answer}");
+    lock(book).invocations += 1;
     Some(())
 }
 
@@ -240,5 +329,16 @@ fn check_jobs(server: &Local, work: &Workplace, book: &Book) {
             let metrics = job["FinalMetricDataList"].as_array().expect("metrics");
             assert!(metrics.iter().any(|metric| metric["MetricName"] == "train:msd"), "{job:#}");
         }
+    }
+}
+
+/// Every transform job is there, and has an answer for each row.
+fn check_transforms(server: &Local, book: &Book) {
+    for number in 1..=book.transforms {
+        let name = format!("transform-{number}");
+        let input = json!({"TransformJobName": name});
+        until(server, "DescribeTransformJob", &input, "TransformJobStatus", "Completed");
+        let answers = get(server, &format!("/bucket/answers/{number}/rows.csv.out"));
+        assert_eq!(answers.iter().filter(|byte| **byte == b'\n').count(), 30, "{name}");
     }
 }
