@@ -92,6 +92,13 @@ impl Counts {
         self.take_at(now_ms(), all)
     }
 
+    /// All points, which stay.
+    #[cfg(test)]
+    pub(super) fn peek(&self) -> Vec<Point> {
+        let taken = Self(Mutex::new(self.all().clone()));
+        taken.take(true).into_values().flatten().collect()
+    }
+
     fn take_at(&self, now_ms: i64, all: bool) -> BTreeMap<String, Vec<Point>> {
         let mut counts = self.all();
         let present = (now_ms.div_euclid(MINUTE_MS) * MINUTE_MS, String::new(), String::new(), String::new());

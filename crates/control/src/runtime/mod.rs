@@ -3,6 +3,8 @@
 mod counts;
 mod refusal;
 mod relayed;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -132,6 +134,9 @@ impl Runtime {
                 }
                 Ok(Err(SendError::Unsent(reason))) => {
                     tracing::debug!(endpoint, reason, "another instance is tried");
+                    if begun.elapsed() > WAIT {
+                        return Err(unavailable(&endpoint));
+                    }
                     continue;
                 }
                 Ok(Err(SendError::Broken(reason))) => {
@@ -178,9 +183,7 @@ impl Runtime {
         if begun.elapsed() < WAIT {
             return Ok(None);
         }
-        Err(Refusal::unavailable(format!(
-            "No instance of Endpoint {endpoint} answers at the moment; those that ended are started again. Its log may say more."
-        )))
+        Err(unavailable(endpoint))
     }
 
     async fn is_in_service(&self, region: &str, endpoint: &str) -> bool {
@@ -202,6 +205,12 @@ async fn invoke(State(runtime): State<Arc<Runtime>>, request: Request) -> Respon
     let (head, body) = request.into_parts();
     let answered = runtime.answer(&head, body, received).await;
     answered.unwrap_or_else(|refusal| refusal.response())
+}
+
+fn unavailable(endpoint: &str) -> Refusal {
+    Refusal::unavailable(format!(
+        "No instance of Endpoint {endpoint} answers at the moment; those that ended are started again. Its log may say more."
+    ))
 }
 
 /// The endpoint that a request is for.
