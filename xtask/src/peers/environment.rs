@@ -129,7 +129,7 @@ pub(super) const MOTO: Environment = Environment {
     what: "moto 5.2.5",
     variable: "KOKANEE_MOTO_PYTHON",
     folder: "moto",
-    packages: &["moto[server]==5.2.5"],
+    packages: &["moto[server]==5.2.5", "boto3==1.44.5"],
     probe: "import moto.server\nfrom importlib.metadata import version\nprint(version('moto'))",
     probe_says: "5.2.5",
     pythons: 10..=13,

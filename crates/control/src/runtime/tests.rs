@@ -171,24 +171,24 @@ async fn errors_of_a_model_are_its_own() {
 async fn requests_that_cannot_be_served_are_refused() {
     let (address, _) = model("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
     let mut place = place(&[address]);
-    let checks: [(&str, &[(&str, &str)], &str, &str); 6] = [
-        (
-            "/endpoints/no/invocations",
-            &[],
-            "ValidationError",
-            "Endpoint no of account 000000000000 not found.",
-        ),
-        (PATH, &[("x-amzn-sagemaker-target-variant", "W")], "ValidationError", "Variant W not found"),
-        (PATH, &[("x-amzn-sagemaker-target-model", "m")], "ValidationError", "TargetModel"),
-        ("/endpoints/e.p/invocations", &[], "ValidationError", "'endpointName'"),
-        ("/endpoints/ep/async-invocations", &[], "UnknownOperationException", "InvokeEndpointAsync"),
-        ("/endpoints/ep/invocations-response-stream", &[], "UnknownOperationException", "ResponseStream"),
-    ];
-    for (path, headers, code, part) in checks {
-        let (status, said, body) = place.refused(path, headers).await;
+    let mut check = async |path: &str, header: Option<&str>, want_code: &str, part: &str| {
+        let headers: Vec<(&str, &str)> = header.map(|name| (name, "W")).into_iter().collect();
+        let (status, code, body) = place.refused(path, &headers).await;
         let message = body["Message"].as_str().unwrap();
-        assert!(status == 400 && said == code && message.contains(part), "{path}: {status} {said} {message}");
-    }
+        assert!(
+            status == 400 && code == want_code && message.contains(part),
+            "{path}: {status} {code} {message}"
+        );
+    };
+    let not_found = "Endpoint no of account 000000000000 not found.";
+    check("/endpoints/no/invocations", None, "ValidationError", not_found).await;
+    let target = "x-amzn-sagemaker-target-variant";
+    check(PATH, Some(target), "ValidationError", "Variant W not found").await;
+    check(PATH, Some("x-amzn-sagemaker-target-model"), "ValidationError", "TargetModel").await;
+    check("/endpoints/e.p/invocations", None, "ValidationError", "'endpointName'").await;
+    let other = "UnknownOperationException";
+    check("/endpoints/ep/async-invocations", None, other, "InvokeEndpointAsync").await;
+    check("/endpoints/ep/invocations-response-stream", None, other, "ResponseStream").await;
     let long = "a".repeat(1025);
     let (_, code, _) = place.refused(PATH, &[("x-amzn-sagemaker-custom-attributes", long.as_str())]).await;
     assert_eq!(code, "ValidationError");
