@@ -5,7 +5,9 @@ use std::net::{SocketAddr, TcpStream};
 
 /// A connection.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    address: SocketAddr,
+    /// None where the server has closed it.
+    stream: Option<TcpStream>,
     buffer: Vec<u8>,
 }
 
@@ -17,9 +19,7 @@ pub(crate) struct Answer {
 
 impl Connection {
     pub(crate) fn new(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::new() })
+        Ok(Self { address, stream: Some(connect(address)?), buffer: Vec::new() })
     }
 
     /// Calls an operation of SageMaker.
@@ -42,26 +42,31 @@ impl Connection {
     /// Sends a request, of which `head` is the beginning.
     pub(crate) fn ask(&mut self, head: &str, body: &[u8]) -> io::Result<Answer> {
         let head = format!("{head}Content-Length: {}\r\n\r\n", body.len());
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => connect(self.address)?,
+        };
         if body.len() < 64 << 10 {
-            self.stream.write_all(&[head.as_bytes(), body].concat())?;
+            stream.write_all(&[head.as_bytes(), body].concat())?;
         } else {
-            self.stream.write_all(head.as_bytes())?;
-            self.stream.write_all(body)?;
+            stream.write_all(head.as_bytes())?;
+            stream.write_all(body)?;
         }
         let mut body = Vec::new();
-        let status = self.receive(|part| body.extend_from_slice(part))?;
+        let (status, is_closed) = self.receive(&mut stream, |part| body.extend_from_slice(part))?;
+        self.stream = (!is_closed).then_some(stream);
         Ok(Answer { status, body })
     }
 
-    /// Reads an answer, part by part.
-    pub(crate) fn receive(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<u16> {
+    /// Reads an answer, part by part: its status, and whether the connection ends with it.
+    fn receive(&mut self, stream: &mut TcpStream, mut take: impl FnMut(&[u8])) -> io::Result<(u16, bool)> {
         let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         let mut chunk = vec![0; 256 << 10];
         let end = loop {
             if let Some(end) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
                 break end + 4;
             }
-            match self.stream.read(&mut chunk)? {
+            match stream.read(&mut chunk)? {
                 0 => return Err(bad("the connection ended")),
                 length => self.buffer.extend_from_slice(&chunk[..length]),
             }
@@ -77,7 +82,7 @@ impl Connection {
         left -= there;
         while left > 0 {
             let most = left.min(chunk.len());
-            match self.stream.read(&mut chunk[..most])? {
+            match stream.read(&mut chunk[..most])? {
                 0 => return Err(bad("the connection ended")),
                 length => {
                     take(&chunk[..length]);
@@ -85,6 +90,12 @@ impl Connection {
                 }
             }
         }
-        Ok(status)
+        Ok((status, head.contains("\r\nconnection: close\r\n")))
     }
+}
+
+fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
