@@ -19,6 +19,7 @@ use crate::api::{Control, Objects};
 use crate::hosting::Routes;
 use crate::runtime::{Counts, Runtime};
 use crate::s3;
+use crate::signature::Keys;
 use crate::store::{Store, StoreError};
 use crate::wire::Guard;
 
@@ -47,6 +48,8 @@ pub struct Settings {
     pub region: String,
     /// Names of this machine, beside localhost, that requests may be for.
     pub allowed_hosts: Vec<String>,
+    /// The keys that requests must be signed with; without them anybody is served who reaches the address.
+    pub keys: Option<Arc<Keys>>,
 }
 
 /// Why a server does not start.
@@ -130,8 +133,14 @@ impl LocalServer {
             region: settings.region.clone(),
             memory: Arc::clone(&memory),
             patience,
+            keys: settings.keys.clone(),
         };
-        let of_s3 = s3::Settings { account: settings.account, region: settings.region.clone(), patience };
+        let of_s3 = s3::Settings {
+            account: settings.account,
+            region: settings.region.clone(),
+            patience,
+            keys: settings.keys.clone(),
+        };
         let entry = Entry {
             guard: Guard::new(server.address(), settings.allowed_hosts),
             control,
@@ -141,6 +150,8 @@ impl LocalServer {
             memory,
             metrics: Arc::clone(&metrics),
             patience,
+            keys: settings.keys,
+            is_loopback: server.address().ip().is_loopback(),
         };
         let shell = Shell {
             router: entry.router(),

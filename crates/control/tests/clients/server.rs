@@ -34,8 +34,12 @@ impl Running {
                 let server = Server::bind(Ipv4Addr::LOCALHOST.into(), 0).await.expect("binds");
                 tell.send(server.address()).expect("the test waits");
                 let patience = Patience::default();
-                let settings =
-                    Settings { account: "123456789012".into(), region: "us-west-2".into(), patience };
+                let settings = Settings {
+                    account: "123456789012".into(),
+                    region: "us-west-2".into(),
+                    patience,
+                    keys: None,
+                };
                 let shell = Shell {
                     router: router(store, settings, shared),
                     site: Arc::new(S3Site),
