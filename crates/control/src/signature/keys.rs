@@ -3,11 +3,13 @@
 use std::fmt;
 
 use hmac::{Hmac, KeyInit as _, Mac};
+use kokanee_formats::utc;
 use sha2::{Digest as _, Sha256};
 
 use super::canonical;
 use super::claim::{Head, Rules};
 use super::version_4::{ALGORITHM, Scope};
+use crate::times::now_seconds;
 
 /// The shortest secret: what can be guessed by trying is none.
 const SHORTEST_SECRET: usize = 8;
@@ -41,6 +43,11 @@ impl Keys {
             return Err(format!("a secret key has {SHORTEST_SECRET} to {LONGEST} visible ASCII characters"));
         }
         Ok(Self { access: access.to_owned(), secret: secret.to_owned() })
+    }
+
+    /// What clients sign with for a server that has no keys. It is no secret, and keeps real ones from being used.
+    pub fn anybody() -> Self {
+        Self { access: "kokanee".to_owned(), secret: "kokanee".to_owned() }
     }
 
     /// The access key.
@@ -96,6 +103,12 @@ impl Keys {
         }
         key
     }
+}
+
+/// `x-amz-date` for now.
+pub fn date_of_now() -> String {
+    let now = now_seconds();
+    format!("{}Z", utc(now).replace(' ', "T").replace(['-', ':'], ""))
 }
 
 pub(super) fn hmac_sha256(key: &[u8], text: &str) -> Hmac<Sha256> {

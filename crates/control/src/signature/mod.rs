@@ -28,5 +28,5 @@ mod tests;
 
 pub use chunks::ChunkSignatures;
 pub use claim::{Claim, Head, Proof, Rules};
-pub use keys::Keys;
+pub use keys::{Keys, date_of_now};
 pub use refusal::{Refusal, Why};

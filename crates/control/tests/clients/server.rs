@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use kokanee_control::s3::{S3Site, Settings, Store, router};
+use kokanee_control::signature::Keys;
 use kokanee_http::{Bounds, Ended, MemoryBudget, Metrics, Patience, Server, Shell};
 use tokio::sync::watch;
 
@@ -22,6 +23,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn new(folder: &Path) -> Self {
+        Self::with_keys(folder, None)
+    }
+
+    /// A server whose requests must be signed with these keys.
+    pub(crate) fn with_keys(folder: &Path, keys: Option<Keys>) -> Self {
         let (stop, stopped) = watch::channel(0);
         let (tell, told) = mpsc::channel();
         let memory = MemoryBudget::new(MEMORY_BYTES);
@@ -38,7 +44,7 @@ impl Running {
                     account: "123456789012".into(),
                     region: "us-west-2".into(),
                     patience,
-                    keys: None,
+                    keys: keys.map(Arc::new),
                 };
                 let shell = Shell {
                     router: router(store, settings, shared),
