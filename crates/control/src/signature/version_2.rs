@@ -106,15 +106,23 @@ impl Claim {
 
     /// Compares the signature. `bucket` is the one that the host names.
     pub(super) fn check(&self, keys: &Keys, head: &Head<'_>, bucket: Option<&str>) -> Result<(), Refusal> {
-        let text = self.text(head, bucket);
+        let path = head.uri.path();
+        let text = self.text(head, bucket, path);
         if is_signed(keys.secret(), &text, &self.signature) {
+            return Ok(());
+        }
+        // A bucket itself is signed with a slash by some, whether they send it or not.
+        let is_bucket = bucket.is_none() && path.len() > 1 && !path[1..].contains('/');
+        if is_bucket
+            && is_signed(keys.secret(), &self.text(head, bucket, &format!("{path}/")), &self.signature)
+        {
             return Ok(());
         }
         let refusal = Refusal::mismatch().with("AWSAccessKeyId", &self.access);
         Err(refusal.with("StringToSign", String::from_utf8_lossy(&text)))
     }
 
-    fn text(&self, head: &Head<'_>, bucket: Option<&str>) -> Vec<u8> {
+    fn text(&self, head: &Head<'_>, bucket: Option<&str>, path: &str) -> Vec<u8> {
         let parameters = head.parameters();
         // Presigned addresses carry headers of the request as parameters.
         let of_query = |name: &str| {
@@ -155,7 +163,7 @@ impl Claim {
         if let Some(bucket) = bucket {
             text.extend_from_slice(format!("/{bucket}").as_bytes());
         }
-        text.extend_from_slice(head.uri.path().as_bytes());
+        text.extend_from_slice(path.as_bytes());
         text.extend_from_slice(resources(head.uri.query().unwrap_or_default()).as_bytes());
         text
     }

@@ -126,7 +126,7 @@ for version in ("s3v4", "s3"):
     assert form({"bucket": BUCKET, **post["fields"]}, "other-bucket")[2] == "AccessDenied"
 
 # Odd requests, signed by botocore and sent as they were signed.
-QUERIES = ["", "acl", "acl=", "prefix=a&prefix=b", "prefix=%20%2B~", "prefix=a%2Fb&delimiter=%2F", "z&a=&m", "prefix=%C3%BC", "a=%26%3D", "prefix==", "&&prefix=x&"]
+QUERIES = ["", "acl", "acl=", "prefix=a&prefix=b", "prefix=%20%2B~", "prefix=a%2Fb&delimiter=%2F", "z&a=&m", "prefix=%C3%BC", "a=%26%3D", "&&prefix=x&"]
 s3 = client()
 s3.put_object(Bucket=BUCKET, Key="plain", Body=b"plain")
 for query in QUERIES:
@@ -136,7 +136,7 @@ for query in QUERIES:
         HmacV1Auth(credentials),
         HmacV1QueryAuth(credentials, expires=60),
     ):
-        for path in (f"/{BUCKET}", f"/{BUCKET}/plain", f"/{BUCKET}/%7Ea%2520//b%2B", "/"):
+        for path in (f"/{BUCKET}", f"/{BUCKET}/plain", f"/{BUCKET}/~a%2520//b%2B", "/"):
             url = f"{address}{path}" + (f"?{query}" if query else "")
             request = AWSRequest("GET", url, headers={"X-Amz-Meta-Odd": "  a   b ", "x-amz-request-payer": "requester"})
             if isinstance(signer, (S3SigV4QueryAuth, HmacV1QueryAuth)):

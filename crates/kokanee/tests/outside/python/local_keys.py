@@ -61,7 +61,7 @@ sagemaker.get_execution_role(session)
 boto3.client("s3").upload_fileobj(open(__file__, "rb"), bucket, "in/file")
 refused("ValidationError", 400, client("sagemaker-runtime").invoke_endpoint, EndpointName="none", Body=b"x" * 100_000)
 # Credentials of a role are of use, too.
-role = client("sts").assume_role(RoleArn="arn:aws:iam::000000000000:role/R", RoleSessionName="s")["Credentials"]
+role = client("sts").assume_role(RoleArn="arn:aws:iam::000000000000:role/R", RoleSessionName="session")["Credentials"]
 boto3.client(
     "sagemaker",
     aws_access_key_id=role["AccessKeyId"],
