@@ -17,7 +17,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 #[derive(Clone, Debug)]
 pub(super) enum Asked {
     /// Whoever has the keys, or anybody where the server has none.
-    Allowed(Proof),
+    Allowed(Box<Proof>),
     /// A browser's form, whose fields say it.
     ByForm,
 }
@@ -29,7 +29,7 @@ pub(super) enum Asked {
 pub(super) fn check(call: &Call) -> Result<Asked> {
     let Some(keys) = &call.service.settings.keys else {
         check_presence(&call.headers, &call.query)?;
-        return Ok(Asked::Allowed(Proof::default()));
+        return Ok(Asked::Allowed(Box::default()));
     };
     let head = Head { method: &call.method, uri: &call.uri, headers: &call.headers };
     let claim = match Claim::of(keys, head, Rules::S3, now_seconds()) {
@@ -37,7 +37,8 @@ pub(super) fn check(call: &Call) -> Result<Asked> {
         claim => claim.map_err(refused)?,
     };
     let host = call.header("host").or_else(|| call.uri.host());
-    Ok(Asked::Allowed(claim.prove(host.and_then(bucket_of_host)).map_err(refused)?))
+    let proof = claim.prove(host.and_then(bucket_of_host)).map_err(refused)?;
+    Ok(Asked::Allowed(Box::new(proof)))
 }
 
 fn is_form(call: &Call) -> bool {

@@ -100,7 +100,7 @@ async fn checked(call: &mut Call) -> Result<Response> {
     call.check_owner()?;
     match asked {
         Asked::Allowed(proof) => {
-            call.proof = proof;
+            call.proof = *proof;
             dispatch(call).await
         }
         Asked::ByForm => form::post(call, true).await,
