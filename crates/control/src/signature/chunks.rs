@@ -2,10 +2,9 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::canonical::{hex, sha256};
-use super::keys::is_signed;
+use super::mac::{hex, is_signed, sha256};
 use super::refusal::Refusal;
-use super::version_4::Scope;
+use super::scope::Scope;
 
 const CHUNK: &str = "AWS4-HMAC-SHA256-PAYLOAD";
 const TRAILER: &str = "AWS4-HMAC-SHA256-TRAILER";

@@ -1,60 +1,13 @@
 //! What a request says of its signature, and whether it is true.
 
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Uri, header};
+use axum::http::header;
 
-use super::canonical::decoded;
-use super::chunks::ChunkSignatures;
-use super::keys::{self, Keys};
+use super::head::{Head, Rules};
+use super::keys::Keys;
+use super::mac::sha256;
+use super::proof::Proof;
 use super::refusal::{Refusal, Why};
-use super::{canonical, version_2, version_4};
-
-/// How far a client's clock may be off, in seconds.
-pub(super) const SKEW_SECONDS: u64 = 900;
-
-/// Which rules a service has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rules {
-    /// S3: paths as they are, bodies signed as `x-amz-content-sha256` says, version 2.
-    S3,
-    /// All others: paths encoded twice, bodies signed.
-    Other,
-}
-
-/// The head of a request.
-#[derive(Clone, Copy, Debug)]
-pub struct Head<'a> {
-    /// Its method.
-    pub method: &'a Method,
-    /// Its path and query.
-    pub uri: &'a Uri,
-    /// Its headers.
-    pub headers: &'a HeaderMap,
-}
-
-impl<'a> From<&'a Parts> for Head<'a> {
-    fn from(parts: &'a Parts) -> Self {
-        Self { method: &parts.method, uri: &parts.uri, headers: &parts.headers }
-    }
-}
-
-impl Head<'_> {
-    /// The only value of a header.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
-        let mut values = self.headers.get_all(name).iter();
-        let value = values.next()?;
-        values.next().is_none().then(|| value.to_str().ok()).flatten()
-    }
-
-    pub(super) fn parameters(&self) -> Vec<(String, String)> {
-        let pairs = self.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-        let text = |text: &str| String::from_utf8_lossy(&decoded(&text.replace('+', " "))).into_owned();
-        pairs
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-            .map(|(name, value)| (text(name), text(value)))
-            .collect()
-    }
-}
+use super::{version_2, version_4};
 
 /// A signature of a known key at a time that holds; whether it is right is to be seen.
 #[derive(Debug)]
@@ -69,15 +22,6 @@ pub struct Claim<'a> {
 enum Form {
     Version2(version_2::Claim),
     Version4(version_4::Claim),
-}
-
-/// A request that was signed with the keys.
-#[derive(Clone, Debug, Default)]
-pub struct Proof {
-    /// The hash that the body must have, in hexadecimal digits, where it was signed.
-    pub sha256: Option<String>,
-    /// The signatures that the chunks of the body must have, where they have some.
-    pub chunks: Option<ChunkSignatures>,
 }
 
 impl<'a> Claim<'a> {
@@ -129,7 +73,7 @@ impl<'a> Claim<'a> {
     pub fn check(&self, body: &[u8]) -> Result<(), Refusal> {
         match &self.form {
             Form::Version4(claim) => {
-                let payload = canonical::hex(&keys::digest(body));
+                let payload = sha256(body);
                 claim.check(self.keys, &self.head, self.rules, &payload).map(|_| ())
             }
             Form::Version2(_) => Err(Refusal::mismatch()),

@@ -2,13 +2,12 @@
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit as _, Mac};
 use kokanee_formats::utc;
-use sha2::{Digest as _, Sha256};
 
 use super::canonical;
-use super::claim::{Head, Rules};
-use super::version_4::{ALGORITHM, Scope};
+use super::head::{Head, Rules};
+use super::mac::{hex, sha256, sign};
+use super::scope::{ALGORITHM, Scope};
 use crate::times::now_seconds;
 
 /// The shortest secret: what can be guessed by trying is none.
@@ -74,7 +73,7 @@ impl Keys {
         names.sort_unstable();
         let payload = match rules {
             Rules::S3 => head.text("x-amz-content-sha256").unwrap_or_default().to_owned(),
-            Rules::Other => canonical::sha256(body),
+            Rules::Other => sha256(body),
         };
         let scope = Scope {
             day: date.get(..8).unwrap_or_default().to_owned(),
@@ -82,16 +81,14 @@ impl Keys {
             service: service.to_owned(),
         };
         let request = canonical::request(head, rules, &names, &payload);
-        let signature = sign(
-            &self.signing_key(&scope),
-            &scope.string_to_sign(ALGORITHM, date, &canonical::sha256(&request)),
-        );
+        let signature =
+            sign(&self.signing_key(&scope), &scope.string_to_sign(ALGORITHM, date, &sha256(&request)));
         format!(
             "{ALGORITHM} Credential={}/{}, SignedHeaders={}, Signature={}",
             self.access,
             scope.text(),
             names.join(";"),
-            canonical::hex(&signature)
+            hex(&signature)
         )
     }
 
@@ -109,24 +106,4 @@ impl Keys {
 pub fn date_of_now() -> String {
     let now = now_seconds();
     format!("{}Z", utc(now).replace(' ', "T").replace(['-', ':'], ""))
-}
-
-pub(super) fn hmac_sha256(key: &[u8], text: &str) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key may have any length");
-    mac.update(text.as_bytes());
-    mac
-}
-
-fn sign(key: &[u8], text: &str) -> Vec<u8> {
-    hmac_sha256(key, text).finalize().into_bytes().to_vec()
-}
-
-/// Whether a text has this signature, in hexadecimal digits. It takes the same time whichever digit is wrong.
-pub(super) fn is_signed(key: &[u8], text: &str, signature: &str) -> bool {
-    canonical::unhex(signature).is_some_and(|bytes| hmac_sha256(key, text).verify_slice(&bytes).is_ok())
-}
-
-/// The hash of a body, for callers that have it whole.
-pub(super) fn digest(body: &[u8]) -> [u8; 32] {
-    Sha256::digest(body).into()
 }

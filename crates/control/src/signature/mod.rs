@@ -17,9 +17,13 @@
 mod canonical;
 mod chunks;
 mod claim;
+mod head;
 mod keys;
+mod mac;
 mod policy;
+mod proof;
 mod refusal;
+mod scope;
 mod version_2;
 mod version_4;
 
@@ -27,6 +31,8 @@ mod version_4;
 mod tests;
 
 pub use chunks::ChunkSignatures;
-pub use claim::{Claim, Head, Proof, Rules};
+pub use claim::Claim;
+pub use head::{Head, Rules};
 pub use keys::{Keys, date_of_now};
+pub use proof::Proof;
 pub use refusal::{Refusal, Why};

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::keys::{Keys, is_signed};
+use super::keys::Keys;
+use super::mac::is_signed;
 use super::refusal::{Refusal, Why};
+use super::scope::{ALGORITHM, Scope};
 use super::version_2;
-use super::version_4::{ALGORITHM, Scope};
 
 impl Keys {
     /// Whether a form's fields, by their names in lowercase, have a policy that is signed with these keys, in either version.

@@ -375,7 +375,7 @@ proptest! {
         if let Ok(presigned) = presigned {
             prop_assert!(prove(&presigned.into_parts().0, now()).is_err());
         }
-        let scope = super::version_4::Scope { day: "20130524".into(), region: "r".into(), service: "s3".into() };
+        let scope = super::scope::Scope { day: "20130524".into(), region: "r".into(), service: "s3".into() };
         let signatures = super::ChunkSignatures::new(vec![0; 32], DATE, &scope, "00", false);
         let proof = Proof { chunks: Some(signatures), sha256: None };
         prop_assert!(read(&proof, chunks.as_bytes(), 5).is_err());

@@ -7,8 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 
-use super::canonical;
-use super::claim::{Head, SKEW_SECONDS};
+use super::head::{Head, SKEW_SECONDS, decoded};
 use super::keys::Keys;
 use super::refusal::{Refusal, Why};
 use crate::times::{iso, parse_http_date};
@@ -180,7 +179,7 @@ fn resources(query: &str) -> String {
     let pairs: Vec<String> = pairs
         .into_iter()
         .map(|(name, value)| match value {
-            Some(value) => format!("{name}={}", String::from_utf8_lossy(&canonical::decoded(value))),
+            Some(value) => format!("{name}={}", String::from_utf8_lossy(&decoded(value))),
             None => name.to_owned(),
         })
         .collect();

@@ -2,12 +2,14 @@
 
 use super::canonical;
 use super::chunks::ChunkSignatures;
-use super::claim::{Head, Proof, Rules, SKEW_SECONDS};
-use super::keys::{Keys, is_signed};
+use super::head::{Head, Rules, SKEW_SECONDS};
+use super::keys::Keys;
+use super::mac::{is_signed, sha256};
+use super::proof::Proof;
 use super::refusal::{Refusal, Why};
+use super::scope::{ALGORITHM, Scope};
 use crate::times::{iso, parse_iso};
 
-pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// Presigned addresses are for a week at most.
 const MAX_EXPIRES_SECONDS: u64 = 604_800;
 const PAYLOAD: &str = "x-amz-content-sha256";
@@ -15,35 +17,6 @@ const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 const SIGNED_CHUNKS: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
 const SIGNED_CHUNKS_AND_TRAILER: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER";
 const UNSIGNED_CHUNKS: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
-
-/// What a signature is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Scope {
-    pub(super) day: String,
-    pub(super) region: String,
-    pub(super) service: String,
-}
-
-impl Scope {
-    pub(super) fn text(&self) -> String {
-        format!("{}/{}/{}/aws4_request", self.day, self.region, self.service)
-    }
-
-    pub(super) fn string_to_sign(&self, algorithm: &str, date: &str, rest: &str) -> String {
-        format!("{algorithm}\n{date}\n{}\n{rest}", self.text())
-    }
-
-    /// Access key and scope of `KEY/DAY/REGION/SERVICE/aws4_request`.
-    pub(super) fn parse(credential: &str) -> Option<(String, Self)> {
-        let mut parts = credential.rsplitn(5, '/');
-        let is_request = parts.next() == Some("aws4_request");
-        let (service, region, day, access) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let is_whole = is_request && [service, region, access].iter().all(|part| !part.is_empty());
-        let is_day = day.len() == 8 && day.bytes().all(|byte| byte.is_ascii_digit());
-        let scope = Self { day: day.to_owned(), region: region.to_owned(), service: service.to_owned() };
-        (is_whole && is_day).then(|| (access.to_owned(), scope))
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Claim {
@@ -208,7 +181,7 @@ impl Claim {
     ) -> Result<Vec<u8>, Refusal> {
         let names: Vec<&str> = self.signed_headers.iter().map(String::as_str).collect();
         let request = canonical::request(head, rules, &names, payload);
-        let text = self.scope.string_to_sign(ALGORITHM, &self.date, &canonical::sha256(&request));
+        let text = self.scope.string_to_sign(ALGORITHM, &self.date, &sha256(&request));
         let key = keys.signing_key(&self.scope);
         if is_signed(&key, &text, &self.signature) {
             return Ok(key);
