@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 use kokanee_formats::{FileError, write_atomically};
 use serde_json::json;
 
+use crate::signature::Keys;
+
 /// Folder in the data folder.
 const FOLDER: &str = "clients";
 const STS_RULES: &str = "sts/2011-06-15/endpoint-rule-set-1.json";
 const SDK_SETTINGS: &str = "sagemaker.yaml";
-/// Credentials that are sent are not looked at; these are no secret, and keep real ones from being sent.
-const ANY_KEY: &str = "kokanee";
+/// No server looks at tokens; this one keeps a real one from being sent.
+const ANY_TOKEN: &str = "kokanee";
 
 /// A shell, and how it sets variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +42,15 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// That of a server at `address` whose data are in `data`. `now` looks up what is set already: lists are added to.
-    pub fn new(address: SocketAddr, data: &Path, region: &str, now: impl Fn(&str) -> Option<String>) -> Self {
+    /// That of a server at `address` whose data are in `data`, with the keys that it wants. `now` looks up what is set already: lists are added to.
+    pub fn new(
+        address: SocketAddr,
+        data: &Path,
+        region: &str,
+        keys: Option<&Keys>,
+        now: impl Fn(&str) -> Option<String>,
+    ) -> Self {
+        let keys = keys.cloned().unwrap_or_else(Keys::anybody);
         let folder = data.join(FOLDER);
         let url = url(address);
         let path = |path: &Path| path.display().to_string();
@@ -52,9 +61,9 @@ impl Environment {
         let no_proxy = joined(no_proxy, &[&host, "localhost"], ',');
         let variables = vec![
             ("AWS_ENDPOINT_URL", url.clone()),
-            ("AWS_ACCESS_KEY_ID", ANY_KEY.to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", ANY_KEY.to_owned()),
-            ("AWS_SESSION_TOKEN", ANY_KEY.to_owned()),
+            ("AWS_ACCESS_KEY_ID", keys.access().to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", keys.secret().to_owned()),
+            ("AWS_SESSION_TOKEN", ANY_TOKEN.to_owned()),
             ("AWS_REGION", region.to_owned()),
             ("AWS_DEFAULT_REGION", region.to_owned()),
             // Python's libraries; the AWS CLI is one of them.
@@ -157,7 +166,7 @@ mod tests {
             "AWS_DATA_PATH" => Some("/models".to_owned()),
             _ => None,
         };
-        Environment::new("127.0.0.1:7243".parse().unwrap(), data, "us-west-2", now)
+        Environment::new("127.0.0.1:7243".parse().unwrap(), data, "us-west-2", None, now)
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //! | [`images`] | images that users bring, as programs and in containers |
 //! | [`store`] | what is known, in SQLite |
 //! | [`s3`] | buckets and objects, as plain files |
+//! | [`signature`] | who signed a request |
 //! | [`S3Uri`] | addresses in S3, as requests give them |
 //! | [`environment`] | what clients need in their environment |
 //!
@@ -43,8 +44,10 @@ pub mod s3;
 mod s3_uri;
 mod schema;
 pub mod server;
+pub mod signature;
 pub mod store;
 mod tags;
+mod times;
 mod tokens;
 pub mod training;
 pub mod transform;

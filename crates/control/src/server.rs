@@ -3,10 +3,11 @@
 mod entry;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kokanee_formats::FileError;
 use kokanee_http::{
     BindError, Bounds, Ended, MemoryBudget, Metrics, Patience, Route, ServeError, Server, Shell, Site,
 };
@@ -19,6 +20,7 @@ use crate::api::{Control, Objects};
 use crate::hosting::Routes;
 use crate::runtime::{Counts, Runtime};
 use crate::s3;
+use crate::signature::Keys;
 use crate::store::{Store, StoreError};
 use crate::wire::Guard;
 
@@ -47,6 +49,8 @@ pub struct Settings {
     pub region: String,
     /// Names of this machine, beside localhost, that requests may be for.
     pub allowed_hosts: Vec<String>,
+    /// The keys that requests must be signed with; without them anybody is served who reaches the address.
+    pub keys: Option<Arc<Keys>>,
 }
 
 /// Why a server does not start.
@@ -55,12 +59,27 @@ pub enum StartError {
     /// The address is taken.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The data folder cannot be made.
+    #[error(transparent)]
+    Folder(#[from] FileError),
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The objects cannot be used.
     #[error(transparent)]
     Objects(#[from] s3::OpenError),
+}
+
+/// Makes the data folder, if there is none, so that only its owner looks into it: it holds objects, logs, and the environment of programs.
+/// One that is there stays as its owner made it.
+fn make_private(folder: &Path, has_keys: bool) -> Result<(), FileError> {
+    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(FileError::io(folder, "create the folder"))?;
+    if has_keys && std::fs::metadata(folder).is_ok_and(|found| found.mode() & 0o077 != 0) {
+        tracing::warn!(folder = %folder.display(), "other users of this machine can look into the data folder; `chmod 700` ends that");
+    }
+    Ok(())
 }
 
 /// A server that listens, and does not serve yet.
@@ -79,10 +98,12 @@ impl LocalServer {
     /// If the address is taken, or the folder in use.
     pub async fn bind(settings: Settings) -> Result<Self, StartError> {
         let server = Server::bind(settings.host, settings.port).await?;
+        make_private(&settings.data, settings.keys.is_some())?;
         let store = Arc::new(Store::open(&settings.data)?);
         let s3 = Arc::new(s3::Store::open(&settings.data.join(S3_FOLDER))?);
         let objects = Arc::clone(&s3) as Arc<dyn Objects>;
-        let control = Arc::new(Control::new(store, objects, settings.account.clone()));
+        let control = Control::new(store, objects, settings.account.clone());
+        let control = Arc::new(control.with_keys(settings.keys.clone()));
         Ok(Self { server, settings, control, s3, routes: Arc::default() })
     }
 
@@ -130,8 +151,14 @@ impl LocalServer {
             region: settings.region.clone(),
             memory: Arc::clone(&memory),
             patience,
+            keys: settings.keys.clone(),
         };
-        let of_s3 = s3::Settings { account: settings.account, region: settings.region.clone(), patience };
+        let of_s3 = s3::Settings {
+            account: settings.account,
+            region: settings.region.clone(),
+            patience,
+            keys: settings.keys.clone(),
+        };
         let entry = Entry {
             guard: Guard::new(server.address(), settings.allowed_hosts),
             control,
@@ -141,6 +168,8 @@ impl LocalServer {
             memory,
             metrics: Arc::clone(&metrics),
             patience,
+            keys: settings.keys,
+            is_loopback: server.address().ip().is_loopback(),
         };
         let shell = Shell {
             router: entry.router(),

@@ -30,6 +30,7 @@ use crate::jobs::JobError;
 use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::operations::{Service, faults_of_answer};
+use crate::signature::Keys;
 use crate::store::{Store, StoreError};
 use crate::training::TrainingJobs;
 use crate::transform::TransformJobs;
@@ -54,6 +55,7 @@ pub struct Control {
     pub metrics: Metrics,
     objects: Arc<dyn Objects>,
     account: String,
+    keys: Option<Arc<Keys>>,
 }
 
 /// What operations ask of S3.
@@ -153,7 +155,15 @@ impl Control {
             store,
             objects,
             account,
+            keys: None,
         }
+    }
+
+    /// The same with the keys that clients must sign with, for STS to give out.
+    #[must_use]
+    pub fn with_keys(mut self, keys: Option<Arc<Keys>>) -> Self {
+        self.keys = keys;
+        self
     }
 
     /// Answers a call. It waits for the disk.

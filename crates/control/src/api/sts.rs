@@ -9,7 +9,7 @@ use crate::store::now_ms;
 /// The role that everybody has. The SDK asks IAM for it by this name, and passes it on to jobs.
 const ROLE: &str = "KokaneeRole";
 const SESSION: &str = "kokanee";
-/// Credentials are not checked; AWS's last this long unless asked otherwise.
+/// Credentials do not end; AWS's last this long unless asked otherwise.
 const LIFETIME_SECONDS: i64 = 3600;
 
 pub(super) fn get_caller_identity(control: &Control, caller: &Caller, _: Input<'_>) -> Answer {
@@ -25,7 +25,7 @@ pub(super) fn assume_role(control: &Control, caller: &Caller, input: Input<'_>) 
     let role = input.required("RoleArn").rsplit('/').next().unwrap_or(ROLE);
     let session = input.required("RoleSessionName");
     Ok(json!({
-        "Credentials": credentials(input),
+        "Credentials": credentials(control, input),
         "AssumedRoleUser": {
             "AssumedRoleId": format!("AROAKOKANEE0LOCAL000:{session}"),
             "Arn": assumed(control, caller, role, session),
@@ -33,19 +33,20 @@ pub(super) fn assume_role(control: &Control, caller: &Caller, input: Input<'_>) 
     }))
 }
 
-pub(super) fn get_session_token(_: &Control, _: &Caller, input: Input<'_>) -> Answer {
-    Ok(json!({"Credentials": credentials(input)}))
+pub(super) fn get_session_token(control: &Control, _: &Caller, input: Input<'_>) -> Answer {
+    Ok(json!({"Credentials": credentials(control, input)}))
 }
 
 fn assumed(control: &Control, caller: &Caller, role: &str, session: &str) -> String {
     format!("arn:{}:sts::{}:assumed-role/{role}/{session}", caller.partition(), control.account)
 }
 
-fn credentials(input: Input<'_>) -> Value {
+fn credentials(control: &Control, input: Input<'_>) -> Value {
     let lifetime = input.number("DurationSeconds").unwrap_or(LIFETIME_SECONDS);
     json!({
-        "AccessKeyId": "ASIAKOKANEE0LOCAL000",
-        "SecretAccessKey": "kokanee",
+        // Whoever asks has the server's keys, where it has some; the credentials of its roles are the same.
+        "AccessKeyId": control.keys.as_ref().map_or("ASIAKOKANEE0LOCAL000", |keys| keys.access()),
+        "SecretAccessKey": control.keys.as_ref().map_or("kokanee", |keys| keys.secret()),
         "SessionToken": "kokanee",
         "Expiration": now_ms() / 1000 + lifetime,
     })

@@ -25,7 +25,9 @@ use self::refusal::{ModelError, Refusal};
 use self::relayed::{Counted, Relayed};
 use crate::api::Caller;
 use crate::hosting::{Answer, Chosen, Endpoints, NotChosen, Routes, SendError};
-use crate::wire::{ApiError, Scope, request_id};
+use crate::signature::{Claim, Keys, Rules};
+use crate::times::now_seconds;
+use crate::wire::{ApiError, Place, Scope, request_id, signature_refused};
 
 /// The largest body of a request.
 const MOST_BODY_BYTES: usize = 6_291_456;
@@ -68,6 +70,8 @@ pub struct Runtime {
     pub memory: Arc<MemoryBudget>,
     /// How long clients are waited for.
     pub patience: Patience,
+    /// The keys that requests must be signed with.
+    pub keys: Option<Arc<Keys>>,
 }
 
 impl Runtime {
@@ -77,6 +81,19 @@ impl Runtime {
     }
 
     async fn answer(&self, head: &Parts, body: Body, received: Instant) -> Result<Response, Refusal> {
+        let unsigned = |refusal| Refusal::Api(signature_refused(Place::Runtime, refusal));
+        let claim = match self
+            .keys
+            .as_deref()
+            .map(|keys| Claim::of(keys, head.into(), Rules::Other, now_seconds()))
+        {
+            Some(Err(refusal)) => {
+                // A client that is still sending would not read the answer.
+                Incoming::new(body, self.patience).discard().await;
+                return Err(unsigned(refusal));
+            }
+            claim => claim.and_then(Result::ok),
+        };
         let endpoint = endpoint_of(head)?;
         let headers = passed_on(&head.headers)?;
         let target = head.headers.get(TARGET_VARIANT).map(|value| value.to_str().unwrap_or_default());
@@ -94,6 +111,7 @@ impl Runtime {
         })?;
         // The memory is given back when the model has begun to answer.
         let (body, _share) = (Bytes::from(body.bytes.into_vec()), body.share);
+        claim.map_or(Ok(()), |claim| claim.check(&body)).map_err(unsigned)?;
         let region = Scope::of(head).region.unwrap_or_else(|| self.region.clone());
         let begun = Instant::now();
         loop {

@@ -75,6 +75,7 @@ fn place(addresses: &[SocketAddr]) -> Place {
         region: "us-east-1".into(),
         memory: MemoryBudget::new(64 << 20),
         patience: Patience::default(),
+        keys: None,
     };
     Place { router: runtime.router(), counts, instances, _folder: folder }
 }

@@ -3,11 +3,12 @@
 //! ```text
 //! 400;chunk-signature=...\r\n  <1024 bytes>\r\n  0;chunk-signature=...\r\n  x-amz-checksum-crc32:...\r\n  \r\n
 //! ```
-//! Signatures are passed over.
+//! Signatures are passed over, but where a server has keys.
 
 use bytes::{Buf as _, Bytes};
 
 use super::error::{ErrorCode, Result, S3Error};
+use crate::signature::{ChunkSignatures, Refusal};
 
 /// The longest line: a size with a signature, or a trailer.
 const MAX_LINE_BYTES: usize = 1024;
@@ -20,6 +21,7 @@ pub struct AwsChunked {
     state: State,
     line: Vec<u8>,
     trailers: Vec<(String, String)>,
+    signatures: Option<ChunkSignatures>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,10 +37,16 @@ enum State {
 }
 
 impl AwsChunked {
+    /// Takes the chunks off a body that is signed chunk by chunk. What it has given is known to be signed when
+    /// [`finish`](Self::finish) says so.
+    pub fn signed(signatures: ChunkSignatures) -> Self {
+        Self { signatures: Some(signatures), ..Self::default() }
+    }
+
     /// The next bytes of content in `input`, which is advanced; none when it is used up or the body has ended.
     ///
     /// # Errors
-    /// `IncompleteBody` where there are no chunks of this form.
+    /// `IncompleteBody` where there are no chunks of this form; `SignatureDoesNotMatch`.
     pub fn next_data(&mut self, input: &mut Bytes) -> Result<Option<Bytes>> {
         loop {
             match self.state {
@@ -49,7 +57,14 @@ impl AwsChunked {
                     let count = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
                     let left = left - count as u64;
                     self.state = if left == 0 { State::DataEnd } else { State::Data(left) };
-                    return Ok(Some(input.split_to(count)));
+                    let data = input.split_to(count);
+                    if let Some(signatures) = &mut self.signatures {
+                        signatures.update(&data);
+                        if left == 0 {
+                            signatures.end().map_err(mismatch)?;
+                        }
+                    }
+                    return Ok(Some(data));
                 }
                 State::End => {
                     // Some clients end the trailers with one line's end too many.
@@ -70,11 +85,16 @@ impl AwsChunked {
     /// The trailers, once the body has ended.
     ///
     /// # Errors
-    /// `IncompleteBody` where the last chunk has not come.
+    /// `IncompleteBody` where the last chunk has not come; `SignatureDoesNotMatch`.
     pub fn finish(self) -> Result<Vec<(String, String)>> {
         // Without trailers the last empty line is left out by some.
         match self.state {
-            State::End | State::Trailer if self.line.is_empty() => Ok(self.trailers),
+            State::End | State::Trailer if self.line.is_empty() => {
+                if let Some(signatures) = &self.signatures {
+                    signatures.finish(&self.trailers).map_err(mismatch)?;
+                }
+                Ok(self.trailers)
+            }
             _ => Err(malformed("the body ends before its last chunk")),
         }
     }
@@ -85,8 +105,16 @@ impl AwsChunked {
             State::Size => {
                 let size = line.split(';').next().unwrap_or_default().trim();
                 let is_hex = !size.is_empty() && size.bytes().all(|byte| byte.is_ascii_hexdigit());
+                if let Some(signatures) = &mut self.signatures {
+                    signatures.begin(line).map_err(mismatch)?;
+                }
                 match u64::from_str_radix(size, 16) {
-                    Ok(0) if is_hex => Ok(State::Trailer),
+                    Ok(0) if is_hex => {
+                        if let Some(signatures) = &mut self.signatures {
+                            signatures.end().map_err(mismatch)?;
+                        }
+                        Ok(State::Trailer)
+                    }
                     Ok(size) if is_hex => Ok(State::Data(size)),
                     _ => Err(malformed("a chunk does not begin with its size")),
                 }
@@ -123,6 +151,10 @@ impl AwsChunked {
         }
         String::from_utf8(line).map(Some).map_err(|_| malformed("a line is not text"))
     }
+}
+
+fn mismatch(refusal: Refusal) -> S3Error {
+    S3Error::new(ErrorCode::SignatureDoesNotMatch, refusal.message)
 }
 
 fn malformed(what: &str) -> S3Error {

@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 
 use super::error::{ErrorCode, Result, S3Error};
 use super::record::Record;
-use super::times::parse_http_date;
+use crate::times::parse_http_date;
 
 /// What the conditions of a request come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -47,6 +47,7 @@ codes! {
     IncompleteBody = 400, "The body is shorter or longer than announced.";
     InsufficientStorage = 507, "The disk is full.";
     InternalError = 500, "A fault here.";
+    InvalidAccessKeyId = 403, "The access key is not the server's.";
     InvalidArgument = 400, "A parameter or header cannot be used.";
     InvalidBucketName = 400, "No bucket may be called so.";
     InvalidDigest = 400, "A checksum that no body can have.";
@@ -78,6 +79,7 @@ codes! {
     OwnershipControlsNotFoundError = 404, "The bucket has no such configuration.";
     PreconditionFailed = 412, "A condition of the request does not hold.";
     ReplicationConfigurationNotFoundError = 404, "The bucket is not replicated.";
+    RequestTimeTooSkewed = 403, "The clock of the client is wrong.";
     RequestTimeout = 400, "The body did not arrive in time.";
     ServerSideEncryptionConfigurationNotFoundError = 404, "Objects are plain files.";
     SignatureDoesNotMatch = 403, "The signature is not that of the request.";

@@ -6,7 +6,6 @@
 //! | [`router`] | the protocol in front of a store, with bodies streamed and counted in a budget |
 //! | [`S3Site`] | what the shell of the server says, in S3's XML |
 //! | [`bucket_of_host`] | for whoever puts other services on the same port |
-//! | [`SignedRequest`] | signatures, for servers that are given keys |
 //!
 //! An object is acknowledged when it and its record are on the disk. The operations of [`Store`] wait for the disk: call them where that
 //! stops nobody. Readers of what clients send ([`AwsChunked`], [`Element`], [`FormData`]) are public for fuzzing.
@@ -24,10 +23,8 @@ mod listing;
 mod multipart;
 mod names;
 mod record;
-mod signature;
 mod staging;
 mod store;
-mod times;
 mod walk;
 mod xml;
 
@@ -46,7 +43,6 @@ pub use http::{S3Site, Settings, router};
 pub use listing::{ListRequest, Listing, MAX_KEYS};
 pub use multipart::{ListedPart, ListedParts, MAX_PARTS, Part, Upload};
 pub use record::{Description, Record};
-pub use signature::SignedRequest;
 pub use staging::{Staged, Staging};
 pub use store::{Bucket, Object, OpenError, Store, WriteCondition};
 pub use xml::Element;

@@ -18,7 +18,7 @@ use super::names::check_key;
 use super::record::{Description, Record};
 use super::staging::{Staged, temporary, write_small};
 use super::store::{Store, WriteCondition};
-use super::times::now_ns;
+use crate::times::now_ns;
 
 /// The highest number of a part.
 pub const MAX_PARTS: u32 = 10_000;

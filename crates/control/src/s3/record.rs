@@ -13,7 +13,7 @@ use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
 
 use super::checksums::{Checksum, hex};
-use super::times::ns_of;
+use crate::times::ns_of;
 
 /// The type of objects that were put without one.
 pub(crate) const DEFAULT_TYPE: &str = "binary/octet-stream";

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 use super::checksums::{Algorithm, Digests, Hashes};
 use super::error::{Result, S3Error};
-use super::times::{now_ns, system_time};
+use crate::times::{now_ns, system_time};
 
 /// Bytes that are copied at a time.
 const COPY_BYTES: usize = 1 << 20;

@@ -30,7 +30,7 @@ use super::keys::{KeyPath, moved_beside};
 use super::names::{check_bucket, check_key};
 use super::record::{Record, RecordFile};
 use super::staging::{Staged, Staging, stage_small, write_small};
-use super::times::{now_ns, ns_of};
+use crate::times::{now_ns, ns_of};
 
 /// The folder of what is not bytes of objects. No bucket can be called so.
 const OWN: &str = ".kokanee-s3";

@@ -13,7 +13,11 @@ use serde_json::json;
 use tower_service::Service as _;
 
 use crate::api::{Caller, Control};
-use crate::wire::{ApiError, Call, Guard, Place, Protocol, Scope, decoded, escaped, place, request_id};
+use crate::signature::{Claim, Head, Keys, Refusal, Rules};
+use crate::times::now_seconds;
+use crate::wire::{
+    ApiError, Call, Guard, Place, Protocol, Scope, decoded, escaped, place, request_id, signature_refused,
+};
 
 /// The largest body of a call; AWS refuses larger ones too.
 const MAX_CALL_BYTES: usize = 4 << 20;
@@ -28,11 +32,21 @@ pub(super) struct Entry {
     pub(super) memory: Arc<MemoryBudget>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) patience: Patience,
+    /// The keys that requests must be signed with.
+    pub(super) keys: Option<Arc<Keys>>,
+    /// Whether only this machine reaches the server.
+    pub(super) is_loopback: bool,
 }
 
 impl Entry {
     pub(super) fn router(self) -> Router {
         Router::new().fallback(enter).with_state(Arc::new(self))
+    }
+
+    /// What a request says of its signature; none where the server has no keys.
+    fn claim<'a>(&'a self, head: &'a Parts) -> Result<Option<Claim<'a>>, Refusal> {
+        let claim = |keys| Claim::of(keys, Head::from(head), Rules::Other, now_seconds());
+        self.keys.as_deref().map(claim).transpose()
     }
 }
 
@@ -58,6 +72,14 @@ async fn forward(router: &Router, head: Parts, body: Body) -> Response {
 
 async fn call(entry: &Arc<Entry>, place: Place, head: &Parts, body: Body) -> Response {
     let request_id = request_id();
+    let claim = match entry.claim(head) {
+        Ok(claim) => claim,
+        Err(refusal) => {
+            // A client that is still sending would not read the answer.
+            Incoming::new(body, entry.patience).discard().await;
+            return refuse(place, &signature_refused(place, refusal));
+        }
+    };
     let share = entry.memory.share();
     let body = match Incoming::new(body, entry.patience).whole(MAX_CALL_BYTES, share).await {
         Ok(body) => body,
@@ -65,6 +87,9 @@ async fn call(entry: &Arc<Entry>, place: Place, head: &Parts, body: Body) -> Res
     };
     // What is parsed of the body lives no longer than its share.
     let (body, _share) = (body.bytes.into_vec(), body.share);
+    if let Some(Err(refusal)) = claim.map(|claim| claim.check(&body)) {
+        return refuse(place, &signature_refused(place, refusal));
+    }
     let body = match decoded(head, body, MAX_CALL_BYTES) {
         Ok(body) => body,
         Err(error) => return refuse(place, &error),
@@ -151,8 +176,14 @@ fn respond(status: u16, content_type: &str, body: String, code: &str, request_id
         .expect("the parts of the head are valid")
 }
 
-/// The server's own pages.
+/// The server's own pages. Whether it is well anybody may ask; what it does is told to this machine, and to who has the keys.
 fn own(entry: &Entry, head: &Parts) -> Response {
+    if !entry.is_loopback && head.uri.path() != "/_kokanee/health" {
+        let checked = entry.claim(head).and_then(|claim| claim.map_or(Ok(()), |claim| claim.check(&[])));
+        if let Err(refusal) = checked {
+            return refuse(Place::Own, &signature_refused(Place::Own, refusal));
+        }
+    }
     let (status, content_type, body) = match head.uri.path() {
         "/_kokanee/health" => (StatusCode::OK, "application/json", json!({"status": "ok"}).to_string()),
         "/_kokanee/metrics" => (StatusCode::OK, metrics::CONTENT_TYPE, entry.metrics.render()),

@@ -19,6 +19,7 @@ mod protocols;
 mod query;
 mod request_id;
 mod scope;
+mod signatures;
 mod time;
 mod xml;
 
@@ -29,6 +30,7 @@ pub use guard::Guard;
 pub use place::{Place, place};
 pub use request_id::request_id;
 pub use scope::Scope;
+pub(crate) use signatures::refused as signature_refused;
 pub(crate) use xml::escaped;
 
 #[cfg(test)]

@@ -6,9 +6,14 @@ mod server;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
+use kokanee_control::signature::Keys;
 use kokanee_testkit::outside::{self, OutsideTest};
 
 use crate::server::Running;
+
+/// Keys of a server that has some.
+const ACCESS: &str = "AKIA-test.key";
+const SECRET: &str = "a/secret+with=odd~characters";
 
 fn main() -> ExitCode {
     let python = python("boto3");
@@ -20,6 +25,7 @@ fn main() -> ExitCode {
                 OutsideTest::new(topic, &python, move |python| script(python, "boto3_client.py", topic))
             })
             .collect();
+    tests.push(OutsideTest::new("signed", &python, |python| script(python, "signed.py", "signed")));
     tests.push(OutsideTest::new("the_command_line", &cli, |python| script(python, "command_line.py", "all")));
     let none = Ok(String::new());
     let bare: [(&'static str, fn()); 7] = [
@@ -53,15 +59,17 @@ fn script(python: &str, script: &str, topic: &str) {
     let folder = place.path().join("s3");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/python");
     for round in ["first", "after a restart"] {
-        let server = Running::new(&folder);
+        let keys = (topic == "signed").then(|| Keys::new(ACCESS, SECRET).expect("keys"));
+        let (access, secret) = if keys.is_some() { (ACCESS, SECRET) } else { ("anybody", "anything") };
+        let server = Running::with_keys(&folder, keys);
         let output = Command::new(python)
             .args(["-W", "ignore"])
             .arg(root.join(script))
             .args([format!("http://{}", server.address), topic.to_owned(), round.to_owned()])
             .arg(&folder)
             .current_dir(place.path())
-            .env("AWS_ACCESS_KEY_ID", "anybody")
-            .env("AWS_SECRET_ACCESS_KEY", "anything")
+            .env("AWS_ACCESS_KEY_ID", access)
+            .env("AWS_SECRET_ACCESS_KEY", secret)
             .env("AWS_DEFAULT_REGION", "us-west-2")
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_CONFIG_FILE", "/dev/null")

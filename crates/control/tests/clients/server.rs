@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use kokanee_control::s3::{S3Site, Settings, Store, router};
+use kokanee_control::signature::Keys;
 use kokanee_http::{Bounds, Ended, MemoryBudget, Metrics, Patience, Server, Shell};
 use tokio::sync::watch;
 
@@ -22,6 +23,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn new(folder: &Path) -> Self {
+        Self::with_keys(folder, None)
+    }
+
+    /// A server whose requests must be signed with these keys.
+    pub(crate) fn with_keys(folder: &Path, keys: Option<Keys>) -> Self {
         let (stop, stopped) = watch::channel(0);
         let (tell, told) = mpsc::channel();
         let memory = MemoryBudget::new(MEMORY_BYTES);
@@ -34,8 +40,12 @@ impl Running {
                 let server = Server::bind(Ipv4Addr::LOCALHOST.into(), 0).await.expect("binds");
                 tell.send(server.address()).expect("the test waits");
                 let patience = Patience::default();
-                let settings =
-                    Settings { account: "123456789012".into(), region: "us-west-2".into(), patience };
+                let settings = Settings {
+                    account: "123456789012".into(),
+                    region: "us-west-2".into(),
+                    patience,
+                    keys: keys.map(Arc::new),
+                };
                 let shell = Shell {
                     router: router(store, settings, shared),
                     site: Arc::new(S3Site),

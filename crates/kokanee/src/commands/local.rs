@@ -2,6 +2,7 @@
 
 mod client;
 mod images;
+mod keys;
 mod resources;
 
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ use kokanee_control::environment::{Environment, Shell, url};
 use kokanee_control::fleet::Fleet;
 use kokanee_control::runner::Runner;
 use kokanee_control::server::{DEFAULT_PORT, LocalServer, Settings};
+use kokanee_control::signature::Keys;
 use kokanee_control::transformer::Transformer;
 use kokanee_http::Ended;
 use tokio::runtime::{Handle, Runtime};
@@ -27,6 +29,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use self::client::Client;
+use self::keys::{KeyArgs, KeysFile};
 use super::serve::ready_file::ReadyFile;
 use super::serve::{LogForm, signals, start_log};
 use crate::output_file::print;
@@ -61,7 +64,10 @@ Examples:
   kokanee local --data sagemaker --port 0
       with its own data folder, on any free port
 
-It listens on this machine only, and signatures are not checked: any credentials will do. Ctrl-C ends it.";
+  KOKANEE_ACCESS_KEY=team KOKANEE_SECRET_KEY=... kokanee local --host 0.0.0.0
+      for other machines, too: requests must be signed with these keys
+
+Without keys it listens on this machine only, and signatures are not checked: any credentials will do. Ctrl-C ends it.";
 
 /// Options of `kokanee local`.
 #[derive(Debug, Args)]
@@ -75,9 +81,11 @@ pub(crate) struct LocalArgs {
     /// Port to listen on; 0 for any free one [default: 7243; any free one with `run`]
     #[arg(long, value_name = "N", global = true)]
     port: Option<u16>,
-    /// Address of this machine to listen on: 127.0.0.1, ::1
+    /// Address to listen on; one that other machines reach, such as 0.0.0.0, needs keys
     #[arg(long, value_name = "ADDRESS", global = true, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
+    #[command(flatten)]
+    keys: KeyArgs,
     /// Region of clients that name none [default: AWS_REGION, AWS_DEFAULT_REGION, else us-east-1]
     #[arg(long, value_name = "NAME", global = true, value_parser = region)]
     region: Option<String>,
@@ -182,7 +190,8 @@ pub(crate) fn run(args: &LocalArgs) -> Result<()> {
                 ShellName::Powershell => Shell::PowerShell,
                 ShellName::Dotenv => Shell::Dotenv,
             };
-            print(&args.environment(address, &data).lines(shell))
+            let keys = args.keys.of_server(&data)?;
+            print(&args.environment(address, &data, keys.as_ref()).lines(shell))
         }
         Some(LocalCommand::Run { command }) => args.run_command(&data, command),
         Some(LocalCommand::Ps { all }) => resources::ps(&args.client(&data)?, *all),
@@ -202,15 +211,11 @@ impl LocalArgs {
         let runtime = runtime()?;
         let ended = runtime.block_on(async {
             let stop = signals()?;
-            let server = self.bind(data, self.port.unwrap_or(DEFAULT_PORT)).await?;
-            let ready = self.announce(&server, data)?;
-            let address = url(server.address());
-            print(&format!(
-                "Local SageMaker on {address}, data in {}\n\nIn the terminal of your clients:\n  eval \"$({})\"\n",
-                data.display(),
-                self.env_command(data)
-            ))?;
-            let workers = self.workers(&server, data)?;
+            let keys = self.keys.given()?;
+            let server = self.bind(data, self.port.unwrap_or(DEFAULT_PORT), keys.as_ref()).await?;
+            let ready = self.announce(&server, data, keys.as_ref())?;
+            print(&self.greeting(&server, data, keys.as_ref()))?;
+            let workers = self.workers(&server, data, keys.as_ref())?;
             let told = stop.clone();
             let work = async move {
                 workers.run(told).await;
@@ -233,12 +238,16 @@ impl LocalArgs {
     fn run_command(&self, data: &Path, command: &[OsString]) -> Result<()> {
         let runtime = runtime()?;
         let status = match running(data) {
-            Some(address) => runtime.block_on(child(command, &self.environment(address, data)))?,
+            Some(address) => {
+                let keys = self.keys.of_server(data)?;
+                runtime.block_on(child(command, &self.environment(address, data, keys.as_ref())))?
+            }
             None => runtime.block_on(async {
-                let server = self.bind(data, self.port.unwrap_or(0)).await?;
-                let environment = self.environment(server.address(), data);
-                let ready = self.announce(&server, data)?;
-                let workers = self.workers(&server, data)?;
+                let keys = self.keys.given()?;
+                let server = self.bind(data, self.port.unwrap_or(0), keys.as_ref()).await?;
+                let environment = self.environment(server.address(), data, keys.as_ref());
+                let ready = self.announce(&server, data, keys.as_ref())?;
+                let workers = self.workers(&server, data, keys.as_ref())?;
                 let (end, ending) = watch::channel(0);
                 let running = tokio::spawn(workers.run(ending));
                 let mut status = None;
@@ -263,10 +272,11 @@ impl LocalArgs {
         std::process::exit(exit_code(status))
     }
 
-    async fn bind(&self, data: &Path, port: u16) -> Result<LocalServer> {
+    async fn bind(&self, data: &Path, port: u16, keys: Option<&Keys>) -> Result<LocalServer> {
         ensure!(
-            self.host.is_loopback(),
-            "--host {}: only addresses of this machine itself are served, such as 127.0.0.1, since signatures are not checked",
+            self.host.is_loopback() || keys.is_some(),
+            "--host {}: other machines may reach this address, so requests must be signed: set KOKANEE_ACCESS_KEY and KOKANEE_SECRET_KEY, or \
+             listen on 127.0.0.1",
             self.host
         );
         let settings = Settings {
@@ -276,17 +286,18 @@ impl LocalArgs {
             account: ACCOUNT.to_owned(),
             region: self.region(),
             allowed_hosts: self.allow_host.clone(),
+            keys: keys.cloned().map(Arc::new),
         };
         Ok(LocalServer::bind(settings).await?)
     }
 
     /// What does the work beside answering.
-    fn workers(&self, server: &LocalServer, data: &Path) -> Result<Workers> {
+    fn workers(&self, server: &LocalServer, data: &Path, keys: Option<&Keys>) -> Result<Workers> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let places = self.jobs.map_or(cores, usize::from);
         let program = std::env::current_exe().context("the program does not know where it lies")?;
         // Programs find this server, and not AWS.
-        let variables = self.environment(server.address(), data).variables.into_iter();
+        let variables = self.environment(server.address(), data, keys).variables.into_iter();
         let environment = variables.map(|(name, value)| (name.to_owned(), value)).collect();
         let engine: Arc<dyn Engine> = Arc::new(Processes { shim: program.clone(), environment });
         let (control, objects) = (server.control(), server.s3());
@@ -322,18 +333,47 @@ impl LocalArgs {
         })
     }
 
-    /// Writes what clients read, and where they find the server.
-    fn announce(&self, server: &LocalServer, data: &Path) -> Result<ReadyFile> {
-        self.environment(server.address(), data).write_files()?;
-        Ok(ReadyFile::write(&data.join(READY_FILE), server.address())?)
+    /// What is said when it listens. A secret that is printed ends up in logs.
+    fn greeting(&self, server: &LocalServer, data: &Path, keys: Option<&Keys>) -> String {
+        let mut text = format!(
+            "Local SageMaker on {}, data in {}\n\nIn the terminal of your clients:\n  eval \"$({})\"\n",
+            url(server.address()),
+            data.display(),
+            self.env_command(data)
+        );
+        if let Some(keys) = keys {
+            text += &format!(
+                "\nRequests must be signed: AWS_ACCESS_KEY_ID={} and the secret key that you gave.\n",
+                keys.access()
+            );
+        }
+        if !server.address().ip().is_loopback() {
+            text += &format!(
+                "On other machines: AWS_ENDPOINT_URL=http://<address of this one>:{}\n",
+                server.address().port()
+            );
+        }
+        text
     }
 
-    fn environment(&self, address: SocketAddr, data: &Path) -> Environment {
-        Environment::new(address, data, &self.region(), variable)
+    /// Writes what clients read, and where they find the server.
+    fn announce(
+        &self,
+        server: &LocalServer,
+        data: &Path,
+        keys: Option<&Keys>,
+    ) -> Result<(KeysFile, ReadyFile)> {
+        self.environment(server.address(), data, keys).write_files()?;
+        let keys = KeysFile::write(data, keys)?;
+        Ok((keys, ReadyFile::write(&data.join(READY_FILE), server.address())?))
+    }
+
+    fn environment(&self, address: SocketAddr, data: &Path, keys: Option<&Keys>) -> Environment {
+        Environment::new(address, data, &self.region(), keys, variable)
     }
 
     fn client(&self, data: &Path) -> Result<Client> {
-        Client::new(server_of(data)?, self.region())
+        Client::new(server_of(data)?, self.region(), self.keys.of_server(data)?)
     }
 
     fn region(&self) -> String {

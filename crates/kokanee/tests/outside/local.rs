@@ -29,8 +29,19 @@ pub(crate) fn boto3_and_the_sdk_transform(python: &str) {
     check("local_transform.py", python, &[]);
 }
 
+/// Every service of a server that was started with keys.
+pub(crate) fn clients_with_keys_are_served_and_others_refused(python: &str) {
+    let keys = [("KOKANEE_ACCESS_KEY", "team"), ("KOKANEE_SECRET_KEY", "a/secret+with=odd~characters")];
+    check_with(&keys, "local_keys.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);
+}
+
 /// Runs a script beside a server of its own; it says that all is as it expects.
 fn check(script: &str, python: &str, arguments: &[&str]) {
+    check_with(&[], script, python, arguments);
+}
+
+/// The same with further variables.
+fn check_with(variables: &[(&str, &str)], script: &str, python: &str, arguments: &[&str]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outside/python").join(script);
     let script = script.to_str().expect("UTF-8");
     let work = Workplace::new();
@@ -46,6 +57,7 @@ fn check(script: &str, python: &str, arguments: &[&str]) {
     // Whatever the user of this machine has set up for AWS plays no part.
     command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
     command.env_remove("AWS_PROFILE");
+    command.envs(variables.iter().copied());
     let said = said(command).well();
     assert!(said.stdout.contains("all as expected"), "{said:#?}");
 }

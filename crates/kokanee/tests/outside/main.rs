@@ -51,6 +51,11 @@ fn main() -> ExitCode {
         &sdk::python(),
         local::boto3_and_the_sdk_transform,
     ));
+    tests.push(OutsideTest::new(
+        "clients_with_keys_are_served_and_others_refused",
+        &sdk::python(),
+        local::clients_with_keys_are_served_and_others_refused,
+    ));
     for (shell, program) in &shells {
         let names = documented::tests(shell);
         tests.extend(names.into_iter().map(|(name, run)| OutsideTest::new(name, program, run)));

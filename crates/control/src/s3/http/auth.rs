@@ -1,22 +1,80 @@
-//! Who signs a request. Signatures are read but not compared: the server listens on the loopback, and clients come with keys of their
-//! own. What a presigned URL says of its time holds.
+//! Who signs a request. A server without keys reads signatures but does not compare them: it listens on the loopback, and clients come
+//! with keys of their own. What a presigned URL says of its time holds.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 
-use crate::s3::address::Query;
+use super::service::Call;
+use crate::s3::address::{Query, bucket_of_host};
 use crate::s3::error::{ErrorCode, Result, S3Error};
-use crate::s3::times::{iso, now_ns, parse_iso};
+use crate::signature::{Claim, Head, Proof, Refusal, Rules, Why};
+use crate::times::{iso, now_seconds, parse_iso};
 
 /// Presigned URLs are for a week at most.
 const MAX_EXPIRES_SECONDS: u64 = 604_800;
 const SECOND_NS: u64 = 1_000_000_000;
 
+/// Who asks, as far as the head says it.
+#[derive(Clone, Debug)]
+pub(super) enum Asked {
+    /// Whoever has the keys, or anybody where the server has none.
+    Allowed(Box<Proof>),
+    /// A browser's form, whose fields say it.
+    ByForm,
+}
+
+/// Compares the signature of a request.
+///
+/// # Errors
+/// In the words of S3.
+pub(super) fn check(call: &Call) -> Result<Asked> {
+    let Some(keys) = &call.service.settings.keys else {
+        check_presence(&call.headers, &call.query)?;
+        return Ok(Asked::Allowed(Box::default()));
+    };
+    let head = Head { method: &call.method, uri: &call.uri, headers: &call.headers };
+    let claim = match Claim::of(keys, head, Rules::S3, now_seconds()) {
+        Err(refusal) if refusal.why == Why::Missing && is_form(call) => return Ok(Asked::ByForm),
+        claim => claim.map_err(refused)?,
+    };
+    let host = call.header("host").or_else(|| call.uri.host());
+    let proof = claim.prove(host.and_then(bucket_of_host)).map_err(refused)?;
+    Ok(Asked::Allowed(Box::new(proof)))
+}
+
+fn is_form(call: &Call) -> bool {
+    let content_type = call.header("content-type").unwrap_or_default().to_ascii_lowercase();
+    call.method == Method::POST
+        && call.address.bucket.is_some()
+        && call.address.key.is_empty()
+        && call.query == Query::default()
+        && content_type.starts_with("multipart/form-data")
+}
+
+/// A refusal in the words of S3.
+pub(super) fn refused(refusal: Refusal) -> S3Error {
+    let Refusal { why, message, details } = refusal;
+    let (code, message) = match why {
+        Why::Missing => (ErrorCode::AccessDenied, "Access Denied".to_owned()),
+        Why::Header => (ErrorCode::AuthorizationHeaderMalformed, message),
+        Why::Parameters => (ErrorCode::AuthorizationQueryParametersError, message),
+        Why::UnknownKey => (ErrorCode::InvalidAccessKeyId, message),
+        Why::Mismatch => (ErrorCode::SignatureDoesNotMatch, message),
+        Why::Skewed => (ErrorCode::RequestTimeTooSkewed, message),
+        Why::Expired => (ErrorCode::AccessDenied, message),
+        Why::Unusable if details.iter().any(|(name, _)| *name == "HeadersNotSigned") => {
+            (ErrorCode::AccessDenied, message)
+        }
+        Why::Unusable => (ErrorCode::InvalidRequest, message),
+    };
+    S3Error { code, message, details }
+}
+
 /// Checks the form of what is signed, and the time of presigned URLs.
-pub(super) fn check_presence(headers: &HeaderMap, query: &Query) -> Result<()> {
+fn check_presence(headers: &HeaderMap, query: &Query) -> Result<()> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         check_header(value.to_str().unwrap_or_default())?;
     }
-    check_expiry(query, now_ns() / SECOND_NS)
+    check_expiry(query, now_seconds())
 }
 
 fn check_header(value: &str) -> Result<()> {

@@ -15,6 +15,7 @@ use crate::s3::aws_chunked::AwsChunked;
 use crate::s3::checksums::{Algorithm, Checksum, Digests, Hashes, hex};
 use crate::s3::error::{ErrorCode, Result, S3Error};
 use crate::s3::staging::{Staged, Staging};
+use crate::signature::{ChunkSignatures, Proof};
 
 /// The most that one request brings, in bytes.
 pub(super) const MAX_BODY_BYTES: u64 = 5 << 30;
@@ -32,6 +33,8 @@ pub(super) struct Announced {
     trailer: Option<Algorithm>,
     /// A checksum that is asked for without a value.
     asked: Option<Algorithm>,
+    /// The signatures of the chunks, where the server has keys.
+    signatures: Option<ChunkSignatures>,
 }
 
 impl Announced {
@@ -92,7 +95,15 @@ impl Announced {
             checksum,
             trailer: trailer.transpose()?,
             asked,
+            signatures: None,
         })
+    }
+
+    /// The same with what a signature says of the body.
+    pub(super) fn proven(mut self, proof: &Proof) -> Self {
+        self.sha256 = self.sha256.or_else(|| proof.sha256.clone());
+        self.signatures = proof.chunks.clone();
+        self
     }
 
     /// The checksum that the object will have.
@@ -178,7 +189,10 @@ impl Arriving {
                 .with("ProposedSize", left.to_string())
                 .with("MaxSizeAllowed", limit.to_string()));
         }
-        let chunked = announced.is_chunked.then(AwsChunked::default);
+        let chunked = announced.is_chunked.then(|| match &announced.signatures {
+            Some(signatures) => AwsChunked::signed(signatures.clone()),
+            None => AwsChunked::default(),
+        });
         Ok(Self { body, arrival: share.arrival(), chunked, input: Bytes::new(), left, trailers: Vec::new() })
     }
 

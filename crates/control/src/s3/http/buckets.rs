@@ -7,8 +7,8 @@ use super::body::{Announced, receive_small};
 use super::lists::owner;
 use super::service::{Call, empty, set, xml};
 use crate::s3::error::{ErrorCode, Result, S3Error};
-use crate::s3::times::iso;
 use crate::s3::xml::{Document, Element};
+use crate::times::iso;
 
 /// The region whose buckets have no location.
 const FIRST_REGION: &str = "us-east-1";
@@ -36,7 +36,7 @@ pub(super) async fn list(call: &Call) -> Result<Response> {
 
 /// `CreateBucket`.
 pub(super) async fn create(call: &Call) -> Result<Response> {
-    let announced = Announced::of(&call.headers)?;
+    let announced = Announced::of(&call.headers)?.proven(&call.proof);
     let body = call.take_body();
     let has_body = call.header("content-length").is_some_and(|length| length != "0")
         || call.headers.contains_key("transfer-encoding");

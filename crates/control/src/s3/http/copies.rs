@@ -14,8 +14,8 @@ use crate::s3::error::{ErrorCode, Result, S3Error};
 use crate::s3::names::check_key;
 use crate::s3::record::Record;
 use crate::s3::store::Object;
-use crate::s3::times::iso;
 use crate::s3::xml::Document;
+use crate::times::iso;
 
 const MAX_COPY_BYTES: u64 = 5 << 30;
 

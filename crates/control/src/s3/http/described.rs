@@ -10,7 +10,7 @@ use super::service::{Call, quoted, set};
 use crate::s3::address::Query;
 use crate::s3::error::{ErrorCode, Result, S3Error};
 use crate::s3::record::{DEFAULT_TYPE, Description, Record};
-use crate::s3::times::http_date;
+use crate::times::http_date;
 
 /// Headers of an object that are kept and given back. Encryption is among them for clients that insist; files are plain.
 const KEPT: &[&str] = &[

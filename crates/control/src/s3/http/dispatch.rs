@@ -77,7 +77,7 @@ async fn bucket_level(call: &Call, method: &Method, resource: &str) -> Result<Re
         (&Method::PUT, "") => buckets::create(call).await,
         (&Method::DELETE, "") => buckets::delete(call).await,
         (&Method::POST, "delete") => objects::delete_many(call).await,
-        (&Method::POST, "") => form::post(call).await,
+        (&Method::POST, "") => form::post(call, false).await,
         _ => configuration::answer(call, method, resource).await,
     }
 }

@@ -9,13 +9,15 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, he
 use axum::response::Response;
 use kokanee_http::{Code, Incoming, Journal, MemoryBudget, Route, ServeError, Site};
 
-use super::auth::check_presence;
+use super::auth::{self, Asked};
 use super::dispatch::dispatch;
+use super::form;
 use super::service::{Call, Service, Settings};
 use crate::s3::address::{Address, Query};
 use crate::s3::error::{ErrorCode, Result, S3Error};
 use crate::s3::store::Store;
 use crate::s3::xml::Document;
+use crate::signature::Proof;
 
 /// S3 as a router. Every path is its own: whoever puts other services on the same port decides before.
 pub fn router(store: Arc<Store>, settings: Settings, memory: Arc<MemoryBudget>) -> Router {
@@ -63,11 +65,19 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
         Err(error) => (Default::default(), Some(error)),
     };
     let (address, query) = target;
-    let call =
-        Call { service, method: head.method, uri: head.uri, address, query, headers: head.headers, body };
+    let mut call = Call {
+        service,
+        method: head.method,
+        uri: head.uri,
+        address,
+        query,
+        headers: head.headers,
+        body,
+        proof: Proof::default(),
+    };
     let result = match failure {
         Some(error) => Err(error),
-        None => checked(&call).await,
+        None => checked(&mut call).await,
     };
     let response = match result {
         Ok(response) => response,
@@ -85,10 +95,16 @@ fn target(headers: &HeaderMap, uri: &Uri) -> Result<(Address, Query)> {
     Ok((address, Query::parse(uri.query().unwrap_or_default())?))
 }
 
-async fn checked(call: &Call) -> Result<Response> {
-    check_presence(&call.headers, &call.query)?;
+async fn checked(call: &mut Call) -> Result<Response> {
+    let asked = auth::check(call)?;
     call.check_owner()?;
-    dispatch(call).await
+    match asked {
+        Asked::Allowed(proof) => {
+            call.proof = *proof;
+            dispatch(call).await
+        }
+        Asked::ByForm => form::post(call, true).await,
+    }
 }
 
 /// An error as an answer.

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
+use super::auth::refused;
 use super::body::{Announced, MAX_BODY_BYTES, Writer, of_shell};
 use super::described::{description, written};
 use super::service::{Call, empty, quoted, set, xml};
@@ -16,14 +17,14 @@ use crate::s3::form_data::{FormData, Piece};
 use crate::s3::names::check_key;
 use crate::s3::record::Record;
 use crate::s3::store::WriteCondition;
-use crate::s3::times::{now_ns, parse_iso};
 use crate::s3::xml::Document;
+use crate::times::{now_ns, parse_iso};
 
 /// Fields that no policy speaks of.
 const FREE: &[&str] = &["policy", "x-amz-signature", "signature", "awsaccesskeyid", "file"];
 
-/// `POST` of a form.
-pub(super) async fn post(call: &Call) -> Result<Response> {
+/// `POST` of a form. Where the request itself was not signed, its policy must be.
+pub(super) async fn post(call: &Call, must_be_signed: bool) -> Result<Response> {
     let mut form = FormData::new(call.header("content-type").unwrap_or_default())?;
     let bucket = call.bucket();
     let name = bucket.clone();
@@ -40,10 +41,17 @@ pub(super) async fn post(call: &Call) -> Result<Response> {
         form.push(&bytes);
         while let Some(piece) = form.next_piece()? {
             match (piece, &mut begun) {
-                (Piece::Field { name, value }, _) => {
+                // Which bucket it is says the address, whatever a field says.
+                (Piece::Field { name, value }, _) if name != "bucket" => {
                     fields.insert(name, value);
                 }
-                (Piece::File { name }, _) => begun = Some(Begun::new(call, &mut fields, &name)?),
+                (Piece::Field { .. }, _) => {}
+                (Piece::File { name }, _) => {
+                    if let (true, Some(keys)) = (must_be_signed, &call.service.settings.keys) {
+                        keys.check_policy(&fields).map_err(refused)?;
+                    }
+                    begun = Some(Begun::new(call, &mut fields, &name)?);
+                }
                 (Piece::Data(data), Some(begun)) => begun.write(&data).await?,
                 (Piece::End, _) => is_whole = true,
                 (Piece::Data(_), None) => {}

@@ -9,8 +9,8 @@ use crate::s3::address::encode_key;
 use crate::s3::error::{ErrorCode, Result, S3Error};
 use crate::s3::listing::{ListRequest, Listing, MAX_KEYS};
 use crate::s3::record::Record;
-use crate::s3::times::iso;
 use crate::s3::xml::Document;
+use crate::times::iso;
 
 /// The owner of everything.
 pub(super) fn owner(document: &mut Document, element: &str, account: &str) {

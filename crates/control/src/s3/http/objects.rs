@@ -47,7 +47,7 @@ pub(super) fn write_condition(call: &Call) -> Result<WriteCondition> {
 pub(super) async fn put(call: &Call) -> Result<Response> {
     check_key(&call.address.key)?;
     check_acl(call)?;
-    let announced = Announced::of(&call.headers)?;
+    let announced = Announced::of(&call.headers)?.proven(&call.proof);
     let description = description(&call.headers)?;
     let condition = write_condition(call)?;
     let (bucket, key) = (call.bucket(), call.key());
@@ -193,7 +193,7 @@ pub(super) async fn delete(call: &Call) -> Result<Response> {
 
 /// `DeleteObjects`.
 pub(super) async fn delete_many(call: &Call) -> Result<Response> {
-    let announced = Announced::of(&call.headers)?;
+    let announced = Announced::of(&call.headers)?.proven(&call.proof);
     let body = call.take_body();
     let (bytes, _share) = receive_small(&call.service, body, &announced, MAX_DELETE_BYTES).await?;
     let request = Element::parse(&bytes)?.expect("Delete")?;

@@ -11,6 +11,7 @@ use tokio::task::JoinError;
 use crate::s3::address::{Address, Query};
 use crate::s3::error::{ErrorCode, Result, S3Error};
 use crate::s3::store::Store;
+use crate::signature::{Keys, Proof};
 
 /// Who the store belongs to, and how long clients are waited for.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Settings {
     pub region: String,
     /// How long bodies are waited for.
     pub patience: Patience,
+    /// The keys that requests must be signed with; without them anybody is served.
+    pub keys: Option<Arc<Keys>>,
 }
 
 /// The store behind HTTP.
@@ -40,6 +43,8 @@ pub(super) struct Call {
     pub(super) headers: HeaderMap,
     /// None once it is being read. A body cannot be shared between threads, and a request is.
     pub(super) body: Mutex<Option<Incoming>>,
+    /// What the signature says of the body.
+    pub(super) proof: Proof,
 }
 
 impl Call {

@@ -31,7 +31,7 @@ pub(super) async fn get(call: &Call) -> Result<Response> {
 
 /// `PutObjectTagging`.
 pub(super) async fn put(call: &Call) -> Result<Response> {
-    let announced = Announced::of(&call.headers)?;
+    let announced = Announced::of(&call.headers)?.proven(&call.proof);
     let body = call.take_body();
     let (bytes, _share) = receive_small(&call.service, body, &announced, MAX_TAGGING_BYTES).await?;
     let request = Element::parse(&bytes)?.expect("Tagging")?;

@@ -77,7 +77,7 @@ pub(super) fn upload_id(call: &Call) -> String {
 
 /// `UploadPart`.
 pub(super) async fn put_part(call: &Call) -> Result<Response> {
-    let announced = Announced::of(&call.headers)?;
+    let announced = Announced::of(&call.headers)?.proven(&call.proof);
     let number = part_number(call)?;
     let (bucket, key, id) = (call.bucket(), call.key(), upload_id(call));
     let upload = call.blocking(move |store| store.upload(&bucket, &key, &id)).await?;
@@ -113,7 +113,7 @@ pub(super) async fn complete(call: &Call) -> Result<Response> {
         let value = headers.remove(algorithm.header())?;
         Some((algorithm, value.to_str().unwrap_or_default().to_owned()))
     });
-    let announced = Announced::of(&headers)?;
+    let announced = Announced::of(&headers)?.proven(&call.proof);
     let condition = write_condition(call)?;
     let body = call.take_body();
     let (bytes, _share) = receive_small(&call.service, body, &announced, MAX_COMPLETE_BYTES).await?;

@@ -9,6 +9,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Request, header};
 use hyper_util::rt::TokioIo;
+use kokanee_control::signature::{Head, Keys, Rules, date_of_now};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
@@ -37,12 +38,18 @@ pub(super) struct Client {
     runtime: Runtime,
     address: SocketAddr,
     region: String,
+    keys: Keys,
 }
 
 impl Client {
-    pub(super) fn new(address: SocketAddr, region: String) -> Result<Self> {
+    pub(super) fn new(address: SocketAddr, region: String, keys: Option<Keys>) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        Ok(Self { runtime: runtime.context("the system refused to start")?, address, region })
+        Ok(Self {
+            runtime: runtime.context("the system refused to start")?,
+            address,
+            region,
+            keys: keys.unwrap_or_else(Keys::anybody),
+        })
     }
 
     /// Calls an operation; what the server refuses is an error with its words.
@@ -62,14 +69,19 @@ impl Client {
             Service::SageMaker => ("SageMaker", "sagemaker"),
             Service::Logs => ("Logs_20140328", "logs"),
         };
-        let credential = format!("Credential=kokanee/20260101/{}/{scope}/aws4_request", self.region);
-        let request = Request::post("/")
+        let body = input.to_string();
+        let mut request = Request::post("/")
             .header(header::HOST, self.address.to_string())
             .header(header::CONTENT_TYPE, "application/x-amz-json-1.1")
-            .header(header::AUTHORIZATION, format!("AWS4-HMAC-SHA256 {credential}"))
+            .header("x-amz-date", date_of_now())
             .header("x-amz-target", format!("{target}.{operation}"))
-            .body(Full::new(Bytes::from(input.to_string())))
+            .body(Full::new(Bytes::from(body.clone())))
             .context("the request is not valid")?;
+        let head = Head { method: request.method(), uri: request.uri(), headers: request.headers() };
+        let signed = self.keys.authorization(&head, Rules::Other, &self.region, scope, body.as_bytes());
+        request
+            .headers_mut()
+            .insert(header::AUTHORIZATION, signed.parse().context("the request cannot be signed")?);
         let answered = self
             .runtime
             .block_on(async { tokio::time::timeout(PATIENCE, send(self.address, request)).await });

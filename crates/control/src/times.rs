@@ -1,4 +1,4 @@
-//! Points in time, in the two forms that S3 writes.
+//! Points in time, in the forms of HTTP and of S3.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,6 +11,11 @@ pub(crate) fn now_ns() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as u64);
     let last = LAST.fetch_max(now, Ordering::Relaxed);
     if now > last { now } else { LAST.fetch_add(1, Ordering::Relaxed) + 1 }
+}
+
+/// Seconds since 1970.
+pub(crate) fn now_seconds() -> u64 {
+    ns_of(SystemTime::now()) / 1_000_000_000
 }
 
 /// As time of the system.

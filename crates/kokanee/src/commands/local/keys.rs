@@ -1,0 +1,123 @@
+//! The keys of a server: where they come from, and the file in which clients of the same user find them.
+
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use kokanee_control::signature::Keys;
+use kokanee_formats::FileError;
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+
+/// The file in the data folder; only its owner can read it.
+const FILE: &str = "keys.json";
+const ACCESS_VARIABLE: &str = "KOKANEE_ACCESS_KEY";
+const SECRET_VARIABLE: &str = "KOKANEE_SECRET_KEY";
+
+/// Options that name the keys.
+#[derive(Args)]
+pub(super) struct KeyArgs {
+    /// Access key that requests must be signed with; --secret-key goes with it [default: KOKANEE_ACCESS_KEY, else signatures are not
+    /// checked]
+    #[arg(long, value_name = "KEY", global = true)]
+    access_key: Option<String>,
+    /// Its secret. Others see the arguments of a program: KOKANEE_SECRET_KEY is the better place [default: KOKANEE_SECRET_KEY]
+    #[arg(long, value_name = "SECRET", global = true)]
+    secret_key: Option<String>,
+}
+
+impl std::fmt::Debug for KeyArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyArgs").field("access_key", &self.access_key).finish_non_exhaustive()
+    }
+}
+
+impl KeyArgs {
+    /// The keys that are given, by options or variables.
+    ///
+    /// # Errors
+    /// If one lacks the other, or has not the form of one.
+    pub(super) fn given(&self) -> Result<Option<Keys>> {
+        let access = self.access_key.clone().or_else(|| super::variable(ACCESS_VARIABLE));
+        let secret = self.secret_key.clone().or_else(|| super::variable(SECRET_VARIABLE));
+        match (access, secret) {
+            (None, None) => Ok(None),
+            (Some(access), Some(secret)) => Keys::new(&access, &secret).map(Some).map_err(anyhow::Error::msg),
+            (Some(_), None) => {
+                bail!("an access key is given without a secret key: set {SECRET_VARIABLE} or --secret-key")
+            }
+            (None, Some(_)) => {
+                bail!("a secret key is given without an access key: set {ACCESS_VARIABLE} or --access-key")
+            }
+        }
+    }
+
+    /// The keys for the server that runs on a data folder: those that are given, or those that it left for its clients.
+    ///
+    /// # Errors
+    /// If it left some that cannot be read.
+    pub(super) fn of_server(&self, data: &Path) -> Result<Option<Keys>> {
+        if let Some(keys) = self.given()? {
+            return Ok(Some(keys));
+        }
+        let path = data.join(FILE);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                let hint = format!(
+                    "{} cannot be read, in which the server's keys are; whoever started it can give them to you, for {ACCESS_VARIABLE} and \
+                     {SECRET_VARIABLE}",
+                    path.display()
+                );
+                return Err(error).context(hint);
+            }
+        };
+        let content: Value =
+            serde_json::from_str(&text).with_context(|| format!("{} is broken", path.display()))?;
+        let text = |name: &str| content[name].as_str().unwrap_or_default();
+        let keys = Keys::new(text("access_key"), text("secret_key"));
+        keys.map(Some).map_err(|reason| anyhow::anyhow!("{}: {reason}", path.display()))
+    }
+}
+
+/// The file, removed when this is dropped.
+pub(super) struct KeysFile {
+    path: Option<PathBuf>,
+}
+
+impl KeysFile {
+    /// Writes the keys of a server, whole or not at all. A server without keys removes what one that was killed left behind.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(super) fn write(data: &Path, keys: Option<&Keys>) -> Result<Self, FileError> {
+        let path = data.join(FILE);
+        let Some(keys) = keys else {
+            return match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    Err(FileError::io(&path, "remove the file")(error))
+                }
+                _ => Ok(Self { path: None }),
+            };
+        };
+        let content = json!({"access_key": keys.access(), "secret_key": keys.secret()});
+        // Files of this kind are their owner's from the moment they exist.
+        let written = NamedTempFile::with_prefix_in(".kokanee-keys-", data).and_then(|mut file| {
+            writeln!(file, "{content}")?;
+            file.persist(&path).map_err(|error| error.error)
+        });
+        written.map_err(FileError::io(&path, "write the file"))?;
+        Ok(Self { path: Some(path) })
+    }
+}
+
+impl Drop for KeysFile {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
