@@ -11,6 +11,7 @@ mod logs;
 mod metric_data;
 mod metrics;
 mod models;
+mod scaling;
 mod sts;
 mod tags;
 mod training_image;
@@ -30,6 +31,7 @@ use crate::jobs::JobError;
 use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::operations::{Service, faults_of_answer};
+use crate::scaling::{Pace, Scaler, Scaling};
 use crate::store::{Store, StoreError};
 use crate::training::TrainingJobs;
 use crate::transform::TransformJobs;
@@ -52,6 +54,8 @@ pub struct Control {
     pub logs: Logs,
     /// The metrics, for whoever measures too.
     pub metrics: Metrics,
+    /// Targets and policies of automatic scaling.
+    pub(crate) scaling: Scaling,
     objects: Arc<dyn Objects>,
     account: String,
 }
@@ -126,6 +130,13 @@ fn handler(service: Service, operation: &str) -> Option<Handler> {
         (Service::CloudWatch, "GetMetricData") => metrics::get_data,
         (Service::CloudWatch, "ListMetrics") => metrics::list,
         (Service::CloudWatch, "PutMetricData") => metrics::put,
+        (Service::AutoScaling, "RegisterScalableTarget") => scaling::register,
+        (Service::AutoScaling, "DescribeScalableTargets") => scaling::describe_targets,
+        (Service::AutoScaling, "DeregisterScalableTarget") => scaling::deregister,
+        (Service::AutoScaling, "PutScalingPolicy") => scaling::put_policy,
+        (Service::AutoScaling, "DescribeScalingPolicies") => scaling::describe_policies,
+        (Service::AutoScaling, "DeleteScalingPolicy") => scaling::delete_policy,
+        (Service::AutoScaling, "DescribeScalingActivities") => scaling::describe_activities,
         (Service::Sts, "GetCallerIdentity") => sts::get_caller_identity,
         (Service::Sts, "AssumeRole") => sts::assume_role,
         (Service::Sts, "GetSessionToken") => sts::get_session_token,
@@ -150,9 +161,20 @@ impl Control {
             endpoints: Endpoints::new(Arc::clone(&store)),
             logs: Logs::new(Arc::clone(&store)),
             metrics: Metrics::new(Arc::clone(&store)),
+            scaling: Scaling::new(Arc::clone(&store)),
             store,
             objects,
             account,
+        }
+    }
+
+    /// What scales endpoints, at this pace.
+    pub fn scaler(&self, pace: Pace) -> Scaler {
+        Scaler {
+            scaling: self.scaling.clone(),
+            endpoints: self.endpoints.clone(),
+            metrics: Metrics::new(Arc::clone(&self.store)),
+            pace,
         }
     }
 
