@@ -119,7 +119,8 @@ fn check_scaled(control: &Control, endpoint: &Endpoint, new: &Deployment) -> Res
     let Some(serving) = &endpoint.state.serving else { return Ok(()) };
     let scaled = control.scaling.of_endpoint(&endpoint.region, &endpoint.name)?.into_iter();
     let changed = scaled.map(|target| target.id.variant).filter(|name| {
-        let kind = |deployment: &Deployment| deployment.variant(name).map(|variant| variant.instance_type.clone());
+        let kind =
+            |deployment: &Deployment| deployment.variant(name).map(|variant| variant.instance_type.clone());
         serving.variant(name).is_some() && kind(serving) != kind(new)
     });
     let changed: Vec<String> = changed.collect();

@@ -1,6 +1,7 @@
 //! The operations that are answered, one file for each resource.
 
 mod absent;
+mod alarms;
 mod endpoint_configs;
 mod endpoints;
 mod iam;
@@ -12,6 +13,7 @@ mod metric_data;
 mod metrics;
 mod models;
 mod scaling;
+mod scaling_tags;
 mod sts;
 mod tags;
 mod training_image;
@@ -130,6 +132,7 @@ fn handler(service: Service, operation: &str) -> Option<Handler> {
         (Service::CloudWatch, "GetMetricData") => metrics::get_data,
         (Service::CloudWatch, "ListMetrics") => metrics::list,
         (Service::CloudWatch, "PutMetricData") => metrics::put,
+        (Service::CloudWatch, "DescribeAlarms") => alarms::describe,
         (Service::AutoScaling, "RegisterScalableTarget") => scaling::register,
         (Service::AutoScaling, "DescribeScalableTargets") => scaling::describe_targets,
         (Service::AutoScaling, "DeregisterScalableTarget") => scaling::deregister,
@@ -137,6 +140,9 @@ fn handler(service: Service, operation: &str) -> Option<Handler> {
         (Service::AutoScaling, "DescribeScalingPolicies") => scaling::describe_policies,
         (Service::AutoScaling, "DeleteScalingPolicy") => scaling::delete_policy,
         (Service::AutoScaling, "DescribeScalingActivities") => scaling::describe_activities,
+        (Service::AutoScaling, "TagResource") => scaling_tags::add,
+        (Service::AutoScaling, "ListTagsForResource") => scaling_tags::list,
+        (Service::AutoScaling, "UntagResource") => scaling_tags::remove,
         (Service::Sts, "GetCallerIdentity") => sts::get_caller_identity,
         (Service::Sts, "AssumeRole") => sts::assume_role,
         (Service::Sts, "GetSessionToken") => sts::get_session_token,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::input::Input;
 use super::lists::seconds;
-use super::{Answer, Caller, Control};
+use super::{Answer, Caller, Control, scaling_tags};
 use crate::scaling::{
     Activity, ListedPolicy, Policy, Query, ScalingError, Target, TargetTracking, Targeted, VariantId,
 };
@@ -21,7 +21,8 @@ const MOST_ROWS: i64 = 50;
 
 pub(super) fn register(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
     let id = variant_id(input)?;
-    let (least, most) = (capacity(input, "MinCapacity", "Minimum")?, capacity(input, "MaxCapacity", "Maximum")?);
+    let (least, most) =
+        (capacity(input, "MinCapacity", "Minimum")?, capacity(input, "MaxCapacity", "Maximum")?);
     let arn = control.arn(caller, "endpoint", &id.endpoint);
     let endpoint = control.endpoints.find(&arn).ok();
     let deployments = endpoint.as_ref().map(|endpoint| [&endpoint.state.serving, &endpoint.state.pending]);
@@ -33,15 +34,14 @@ pub(super) fn register(control: &Control, caller: &Caller, input: Input<'_>) -> 
             "No variant found for service namespace: {NAMESPACE}, resource ID: {id}, scalable dimension: {DIMENSION}"
         )));
     };
-    if variant.instance_type.starts_with("ml.t") {
+    if is_burstable(&variant.instance_type) {
         return Err(ApiError::validation(format!(
             "Automatic scaling is not supported for burstable instances: variant {} has the instance type {}",
             id.variant, variant.instance_type
         )));
     }
-    let tags = tag_map(input, "Tags")?;
+    let tags = scaling_tags::read(input)?;
     let partition = caller.partition();
-    let role = || format!("arn:{partition}:iam::{}:{ROLE}", control.account);
     let registered = control.scaling.register(&Targeted {
         arn: format!(
             "arn:{partition}:application-autoscaling:{}:{}:scalable-target/{}",
@@ -54,7 +54,7 @@ pub(super) fn register(control: &Control, caller: &Caller, input: Input<'_>) -> 
         least,
         most,
         // Like AWS, the service's own role is used whatever the request names.
-        role_arn: role(),
+        role_arn: format!("arn:{partition}:iam::{}:{ROLE}", control.account),
         suspended: input.get("SuspendedState").cloned(),
         tags,
     })?;
@@ -155,20 +155,18 @@ fn variant_id(input: Input<'_>) -> Result<VariantId, ApiError> {
     })
 }
 
+/// `ml.t2.medium`, but not `ml.trn1.2xlarge`.
+fn is_burstable(instance_type: &str) -> bool {
+    let rest = instance_type.strip_prefix("ml.t");
+    rest.is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_digit()))
+}
+
 fn capacity(input: Input<'_>, member: &str, noun: &str) -> Result<Option<u32>, ApiError> {
     let Some(capacity) = input.number(member) else { return Ok(None) };
     if capacity < 1 {
         return Err(ApiError::validation(format!("{noun} capacity must be at least 1 for {DIMENSION}")));
     }
     Ok(Some(u32::try_from(capacity).unwrap_or(u32::MAX)))
-}
-
-fn tag_map(input: Input<'_>, member: &str) -> Result<Vec<(String, String)>, ApiError> {
-    let map = input.get(member).and_then(Value::as_object).into_iter().flatten();
-    let tags: Vec<(String, String)> =
-        map.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
-    super::tags::check(&tags)?;
-    Ok(tags)
 }
 
 /// The rows that a list is to hold; none where it can only be empty, since what is asked for is not there.
@@ -179,10 +177,13 @@ fn query<'a>(
 ) -> Result<Option<Query>, ApiError> {
     let limit = input.number("MaxResults").unwrap_or(MOST_ROWS);
     if !(1..=MOST_ROWS).contains(&limit) {
-        return Err(ApiError::validation(format!("MaxResults must be between 1 and {MOST_ROWS}, and is {limit}")));
+        return Err(ApiError::validation(format!(
+            "MaxResults must be between 1 and {MOST_ROWS}, and is {limit}"
+        )));
     }
     let after = input.text("NextToken").map(|token| {
-        let place = tokens::read(token).and_then(|[kind, place]| place.parse().ok().filter(|_| kind == "scaling"));
+        let place =
+            tokens::read(token).and_then(|[kind, place]| place.parse().ok().filter(|_| kind == "scaling"));
         let message = "The token in the request is invalid: take NextToken of the page before";
         place.ok_or_else(|| ApiError::new("InvalidNextTokenException", message))
     });

@@ -1,6 +1,6 @@
 //! What was done for policies and bounds.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
+use rusqlite::{OptionalExtension as _, Row, named_params};
 
 use super::store::{Query, Scaling};
 use super::variant::VariantId;
@@ -139,7 +139,13 @@ impl Scaling {
     ///
     /// # Errors
     /// If the database fails.
-    pub fn end(&self, activity: &str, outcome: Outcome, message: &str, now_ms: i64) -> Result<(), StoreError> {
+    pub fn end(
+        &self,
+        activity: &str,
+        outcome: Outcome,
+        message: &str,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
         self.store.write(|transaction| {
             let mut statement = transaction.prepare_cached(
                 "UPDATE scaling_activities SET status = ?2, message = ?3, ended_ms = ?4 WHERE activity = ?1",
@@ -206,21 +212,6 @@ impl Scaling {
         let from = "scaling_activities WHERE TRUE";
         self.page(query, COLUMNS, from, "id", true, |row| Ok((row.get("id")?, read(row)?)))
     }
-}
-
-/// Nobody waits any more for what is at work on a variant.
-pub(super) fn abandon(
-    connection: &Connection,
-    region: &str,
-    id: &VariantId,
-    now_ms: i64,
-) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached(
-        "UPDATE scaling_activities SET status = 'Overridden', message = 'The scalable target was deregistered.', ended_ms = ?4
-         WHERE region = ?1 AND endpoint = ?2 AND variant = ?3 AND ended_ms IS NULL",
-    )?;
-    statement.execute((region, &id.endpoint, &id.variant, now_ms))?;
-    Ok(())
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Activity> {

@@ -92,16 +92,18 @@ pub fn decide(policy: &TargetTracking, situation: &Situation<'_>, pace: &Pace) -
     if history.changed_ms.is_some_and(|changed_ms| last.start_ms < changed_ms) {
         return Decision::Stay;
     }
-    let is_over =
-        |changed_ms: Option<i64>, wait_ms: i64| changed_ms.is_none_or(|at| now_ms.saturating_sub(at) >= wait_ms);
+    let is_over = |changed_ms: Option<i64>, wait_ms: i64| {
+        changed_ms.is_none_or(|at| now_ms.saturating_sub(at) >= wait_ms)
+    };
     let needed = |value: f64| (f64::from(*instances) * value / policy.target - 1e-9).ceil() as u32;
-    if situation.lately(pace.high_periods, pace).is_some_and(|lately| all(lately, |value| value > policy.target)) {
+    let lately = |periods: usize| lately(situation.measured, situation.measured_to_ms, periods, pace);
+    if lately(pace.high_periods).is_some_and(|lately| all(lately, |value| value > policy.target)) {
         let wanted = needed(last.value).min(*most);
         let may = situation.may_out && is_over(history.out_ms, policy.out_cooldown_ms);
         return if may && wanted > *instances { Decision::Out(wanted) } else { Decision::Stay };
     }
-    let Some(lately) = situation.lately(pace.low_periods, pace) else { return Decision::Stay };
-    if policy.scales_in && all(lately, |value| value < LOW * policy.target) {
+    let Some(lately) = lately(pace.low_periods) else { return Decision::Stay };
+    if policy.scales_in && all(lately, |value| value < low(policy)) {
         // What would have been enough for the busiest of these periods.
         let busiest = lately.iter().map(|period| period.value).fold(f64::MIN, f64::max);
         let wanted = needed(busiest).max(*least);
@@ -137,14 +139,22 @@ pub fn within(instances: u32, least: u32, most: u32) -> Option<u32> {
     (wanted != instances).then_some(wanted)
 }
 
-impl Situation<'_> {
-    /// The last so many periods, where each has points.
-    fn lately(&self, periods: usize, pace: &Pace) -> Option<&[Measured]> {
-        let lately = &self.measured[self.measured.len().checked_sub(periods)?..];
-        let reach_ms = i64::try_from(periods).ok()?.saturating_mul(pace.period_seconds * 1000);
-        lately.first().filter(|first| first.start_ms >= self.measured_to_ms.saturating_sub(reach_ms))?;
-        Some(lately)
-    }
+/// The last so many periods before a time, where each has points.
+pub(super) fn lately<'a>(
+    measured: &'a [Measured],
+    measured_to_ms: i64,
+    periods: usize,
+    pace: &Pace,
+) -> Option<&'a [Measured]> {
+    let lately = &measured[measured.len().checked_sub(periods)?..];
+    let reach_ms = i64::try_from(periods).ok()?.saturating_mul(pace.period_seconds * 1000);
+    lately.first().filter(|first| first.start_ms >= measured_to_ms.saturating_sub(reach_ms))?;
+    Some(lately)
+}
+
+/// What a policy's metric must stay below for instances to be taken away.
+pub(super) fn low(policy: &TargetTracking) -> f64 {
+    LOW * policy.target
 }
 
 fn all(periods: &[Measured], is: impl Fn(f64) -> bool) -> bool {

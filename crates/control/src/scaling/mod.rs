@@ -8,8 +8,10 @@
 //! | `store` | targets and policies in the database |
 //! | `activities` | what was done, in the database |
 //! | `scaler` | the loop that measures, decides and asks endpoints for instances |
+//! | `alarms` | policies as CloudWatch shows them |
 
 mod activities;
+mod alarms;
 mod decision;
 mod policy;
 mod scaler;
@@ -19,6 +21,7 @@ mod tests;
 mod variant;
 
 pub use activities::{Activity, Cause, History, NewActivity, Outcome};
+pub use alarms::{Alarm, AlarmState};
 pub use decision::{Decision, Measured, Pace, Situation, combine, decide, within};
 pub use policy::TargetTracking;
 pub use scaler::Scaler;

@@ -87,9 +87,7 @@ fn custom(specification: &Value) -> Result<(Metric, Statistic, Option<String>), 
     let metric = Metric {
         namespace: text("Namespace")?.to_owned(),
         name: text("MetricName")?.to_owned(),
-        dimensions: dimensions
-            .map(|dimension| (part(dimension, "Name"), part(dimension, "Value")))
-            .collect(),
+        dimensions: dimensions.map(|dimension| (part(dimension, "Name"), part(dimension, "Value"))).collect(),
     };
     let statistic = Statistic::parse(text("Statistic")?).map_err(|error| error.to_string())?;
     Ok((metric, statistic, specification["Unit"].as_str().map(str::to_owned)))

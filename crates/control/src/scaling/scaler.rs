@@ -67,7 +67,8 @@ impl Scaler {
 
     fn look_at(&self, target: &Target, now_ms: i64) -> Result<(), HostingError> {
         let endpoint = self.endpoints.named(&target.region, &target.id.endpoint)?;
-        let Some(endpoint) = endpoint.filter(|endpoint| endpoint.state.status != EndpointStatus::Deleting) else {
+        let Some(endpoint) = endpoint.filter(|endpoint| endpoint.state.status != EndpointStatus::Deleting)
+        else {
             self.scaling.forget_endpoint(&target.region, &target.id.endpoint)?;
             return Ok(());
         };
@@ -75,7 +76,9 @@ impl Scaler {
             return Ok(());
         }
         let serving = endpoint.state.serving.as_ref();
-        let Some(variant) = serving.and_then(|serving| serving.variant(&target.id.variant)) else { return Ok(()) };
+        let Some(variant) = serving.and_then(|serving| serving.variant(&target.id.variant)) else {
+            return Ok(());
+        };
         if let Some(activity) = self.scaling.at_work(&target.region, &target.id)? {
             self.conclude(&endpoint, variant, &activity, now_ms)?;
         }
@@ -163,7 +166,7 @@ impl Scaler {
     }
 
     /// The periods that count for a policy, and when the last of them ended.
-    fn measure(
+    pub(super) fn measure(
         &self,
         region: &str,
         rule: &TargetTracking,

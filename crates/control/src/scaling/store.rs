@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::activities;
 use super::variant::VariantId;
 use crate::store::{Store, StoreError, now_ms};
 use crate::tags;
@@ -143,6 +142,12 @@ impl Scaling {
     /// That of a database.
     pub fn new(store: Arc<Store>) -> Self {
         Self { store }
+    }
+
+    /// Whether there is a target of this ARN, within a transaction of somebody else.
+    pub(crate) fn is_target(connection: &Connection, arn: &str) -> Result<bool, StoreError> {
+        let mut statement = connection.prepare_cached("SELECT 1 FROM scalable_targets WHERE arn = ?1")?;
+        Ok(statement.exists([arn])?)
     }
 
     /// Registers a variant, or changes its registration. Returns its ARN.
@@ -384,12 +389,18 @@ impl Suspended {
     fn with(self, given: Option<&Value>) -> Self {
         let member = |name: &str, known| given.and_then(|given| given[name].as_bool()).unwrap_or(known);
         Self {
-            dynamic_scaling_in_suspended: member("DynamicScalingInSuspended", self.dynamic_scaling_in_suspended),
+            dynamic_scaling_in_suspended: member(
+                "DynamicScalingInSuspended",
+                self.dynamic_scaling_in_suspended,
+            ),
             dynamic_scaling_out_suspended: member(
                 "DynamicScalingOutSuspended",
                 self.dynamic_scaling_out_suspended,
             ),
-            scheduled_scaling_suspended: member("ScheduledScalingSuspended", self.scheduled_scaling_suspended),
+            scheduled_scaling_suspended: member(
+                "ScheduledScalingSuspended",
+                self.scheduled_scaling_suspended,
+            ),
         }
     }
 }
@@ -413,8 +424,18 @@ fn no_target(id: &VariantId) -> ScalingError {
 
 fn forget(connection: &Connection, target: &Target) -> Result<(), StoreError> {
     connection.execute("DELETE FROM scalable_targets WHERE id = ?1", [target.place])?;
-    activities::abandon(connection, &target.region, &target.id, now_ms())?;
+    abandon(connection, &target.region, &target.id, now_ms())?;
     tags::remove_all(connection, &target.arn)
+}
+
+/// Nobody waits any more for what is at work on a variant.
+fn abandon(connection: &Connection, region: &str, id: &VariantId, now_ms: i64) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE scaling_activities SET status = 'Overridden', message = 'The scalable target was deregistered.', ended_ms = ?4
+         WHERE region = ?1 AND endpoint = ?2 AND variant = ?3 AND ended_ms IS NULL",
+    )?;
+    statement.execute((region, &id.endpoint, &id.variant, now_ms))?;
+    Ok(())
 }
 
 fn target(connection: &Connection, region: &str, id: &VariantId) -> Result<Option<Target>, StoreError> {

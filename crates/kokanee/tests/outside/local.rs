@@ -29,6 +29,11 @@ pub(crate) fn boto3_and_the_sdk_transform(python: &str) {
     check("local_transform.py", python, &[]);
 }
 
+/// Automatic scaling.
+pub(crate) fn clients_scale_endpoints(python: &str) {
+    check("local_scaling.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);
+}
+
 /// Runs a script beside a server of its own; it says that all is as it expects.
 fn check(script: &str, python: &str, arguments: &[&str]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outside/python").join(script);

@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         &sdk::python(),
         local::boto3_and_the_sdk_transform,
     ));
+    tests.push(OutsideTest::new("clients_scale_endpoints", &sdk::python(), local::clients_scale_endpoints));
     for (shell, program) in &shells {
         let names = documented::tests(shell);
         tests.extend(names.into_iter().map(|(name, run)| OutsideTest::new(name, program, run)));
