@@ -23,8 +23,7 @@ pub(super) fn register(control: &Control, caller: &Caller, input: Input<'_>) -> 
     let id = variant_id(input)?;
     let (least, most) =
         (capacity(input, "MinCapacity", "Minimum")?, capacity(input, "MaxCapacity", "Maximum")?);
-    let arn = control.arn(caller, "endpoint", &id.endpoint);
-    let endpoint = control.endpoints.find(&arn).ok();
+    let endpoint = control.endpoints.named(&caller.region, &id.endpoint)?;
     let deployments = endpoint.as_ref().map(|endpoint| [&endpoint.state.serving, &endpoint.state.pending]);
     let mut deployments = deployments.into_iter().flatten().flatten();
     let Some((endpoint, variant)) =

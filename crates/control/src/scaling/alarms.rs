@@ -1,9 +1,10 @@
 //! Policies as CloudWatch shows them: each has an alarm that adds instances, and mostly one that takes them away.
 
 use super::decision::{Measured, Pace, lately, low};
+use super::policies::ListedPolicy;
 use super::policy::TargetTracking;
 use super::scaler::Scaler;
-use super::store::{ListedPolicy, Query};
+use super::store::Query;
 use crate::store::{StoreError, now_ms};
 
 /// The state of an alarm.

@@ -5,7 +5,8 @@
 //! | `variant` | how clients name a variant |
 //! | `policy` | target-tracking policies, read from requests |
 //! | `decision` | whether a variant is to have another number of instances: nothing but arithmetic |
-//! | `store` | targets and policies in the database |
+//! | `store` | targets in the database |
+//! | `policies` | policies in the database |
 //! | `activities` | what was done, in the database |
 //! | `scaler` | the loop that measures, decides and asks endpoints for instances |
 //! | `alarms` | policies as CloudWatch shows them |
@@ -13,6 +14,7 @@
 mod activities;
 mod alarms;
 mod decision;
+mod policies;
 mod policy;
 mod scaler;
 mod store;
@@ -23,9 +25,10 @@ mod variant;
 pub use activities::{Activity, Cause, History, NewActivity, Outcome};
 pub use alarms::{Alarm, AlarmState};
 pub use decision::{Decision, Measured, Pace, Situation, combine, decide, within};
+pub use policies::{ListedPolicy, Policy};
 pub use policy::TargetTracking;
 pub use scaler::Scaler;
-pub use store::{ListedPolicy, Policy, Query, Scaling, ScalingError, Suspended, Target, Targeted};
+pub use store::{Query, Scaling, ScalingError, Suspended, Target, Targeted};
 pub use variant::VariantId;
 
 /// Tables. `config` and `suspended` are as the request gave them, in JSON. Activities outlive their targets.

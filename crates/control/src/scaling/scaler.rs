@@ -6,15 +6,14 @@ use tokio::sync::watch;
 
 use super::activities::{Activity, Cause, History, NewActivity, Outcome};
 use super::decision::{Decision, Measured, Pace, Situation, combine, decide, within};
+use super::policies::{ListedPolicy, MOST_POLICIES, Policy};
 use super::policy::TargetTracking;
-use super::store::{ListedPolicy, Policy, Query, Scaling, Target};
+use super::store::{Query, Scaling, Target};
 use crate::hosting::{Endpoint, EndpointStatus, Endpoints, HostingError, Variant, Wish};
 use crate::metrics::{Direction, Metrics, Range};
 use crate::store::{StoreError, now_ms};
 use crate::wire::request_id;
 
-/// Policies of a target that are looked at, which are all.
-const MOST_POLICIES: usize = 50;
 /// Changes older than this hold nothing up: no cool-down is longer.
 const HISTORY_MS: i64 = 42 * 86_400_000;
 
