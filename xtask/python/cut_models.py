@@ -53,7 +53,7 @@ SERVICES = {
     ),
     "cloudwatch": (
         "cloudwatch/2010-08-01",
-        ["GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData"],
+        ["DescribeAlarms", "GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData"],
     ),
     "application-autoscaling": (
         "application-autoscaling/2016-02-06",
@@ -63,8 +63,11 @@ SERVICES = {
             "DescribeScalableTargets",
             "DescribeScalingActivities",
             "DescribeScalingPolicies",
+            "ListTagsForResource",
             "PutScalingPolicy",
             "RegisterScalableTarget",
+            "TagResource",
+            "UntagResource",
         ],
     ),
     "sts": ("sts/2011-06-15", ["AssumeRole", "GetCallerIdentity", "GetSessionToken"]),

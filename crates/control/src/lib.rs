@@ -13,6 +13,7 @@
 //! | [`runner`] | training jobs at work |
 //! | [`transformer`] | batch transform jobs at work |
 //! | [`fleet`] | the instances of endpoints at work |
+//! | [`scaling`] | Application Auto Scaling: endpoints get the instances that they need |
 //! | [`runtime`] | requests to endpoints |
 //! | [`engine`] | what runs programs: processes of this machine |
 //! | [`paging`] | lists of resources, page by page |
@@ -42,6 +43,7 @@ pub mod runner;
 pub mod runtime;
 pub mod s3;
 mod s3_uri;
+pub mod scaling;
 mod schema;
 pub mod server;
 pub mod signature;

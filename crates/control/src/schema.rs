@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::store::{Store, StoreError};
-use crate::{hosting, logs, metrics, training, transform};
+use crate::{hosting, logs, metrics, scaling, training, transform};
 
 /// The steps; the schema's version is how many were done.
 const STEPS: &[&str] = &[
@@ -25,6 +25,8 @@ const STEPS: &[&str] = &[
     logs::SCHEMA,
     // 6. Metrics.
     metrics::SCHEMA,
+    // 7. Targets, policies and activities of automatic scaling.
+    scaling::SCHEMA,
 ];
 
 impl Store {

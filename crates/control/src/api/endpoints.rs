@@ -67,8 +67,9 @@ pub(super) fn update(control: &Control, caller: &Caller, input: Input<'_>) -> An
         instances: retains && !excluded("DesiredInstanceCount"),
     };
     // An endpoint that is not there is told before a configuration that is not.
-    control.endpoints.find(&arn)?;
+    let endpoint = control.endpoints.find(&arn)?;
     let deployment = deployment(control, caller, input.required("EndpointConfigName"))?;
+    check_scaled(control, &endpoint, &deployment)?;
     control.endpoints.update(&arn, deployment, retained, deployment_config)?;
     Ok(json!({"EndpointArn": arn}))
 }
@@ -107,8 +108,31 @@ pub(super) fn reweigh(control: &Control, caller: &Caller, input: Input<'_>) -> A
 }
 
 pub(super) fn delete(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
+    let name = input.required("EndpointName");
     control.endpoints.delete(&arn(control, caller, input))?;
+    control.scaling.forget_endpoint(&caller.region, name)?;
     Ok(json!({}))
+}
+
+/// Variants that are scaled keep their type of instances; those that go must be deregistered first.
+fn check_scaled(control: &Control, endpoint: &Endpoint, new: &Deployment) -> Result<(), ApiError> {
+    let Some(serving) = &endpoint.state.serving else { return Ok(()) };
+    let scaled = control.scaling.of_endpoint(&endpoint.region, &endpoint.name)?.into_iter();
+    let changed = scaled.map(|target| target.id.variant).filter(|name| {
+        let kind =
+            |deployment: &Deployment| deployment.variant(name).map(|variant| variant.instance_type.clone());
+        serving.variant(name).is_some() && kind(serving) != kind(new)
+    });
+    let changed: Vec<String> = changed.collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(ApiError::validation(format!(
+        "Cannot update endpoint \"{}\": the variant(s) \"{}\" must be deregistered from automatic scaling before their instance type \
+         changes or they are removed.",
+        endpoint.arn,
+        changed.join(", ")
+    )))
 }
 
 fn arn(control: &Control, caller: &Caller, input: Input<'_>) -> String {

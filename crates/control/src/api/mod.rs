@@ -1,6 +1,7 @@
 //! The operations that are answered, one file for each resource.
 
 mod absent;
+mod alarms;
 mod endpoint_configs;
 mod endpoints;
 mod iam;
@@ -11,6 +12,8 @@ mod logs;
 mod metric_data;
 mod metrics;
 mod models;
+mod scaling;
+mod scaling_tags;
 mod sts;
 mod tags;
 mod training_image;
@@ -30,6 +33,7 @@ use crate::jobs::JobError;
 use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::operations::{Service, faults_of_answer};
+use crate::scaling::{Pace, Scaler, Scaling};
 use crate::signature::Keys;
 use crate::store::{Store, StoreError};
 use crate::training::TrainingJobs;
@@ -53,6 +57,8 @@ pub struct Control {
     pub logs: Logs,
     /// The metrics, for whoever measures too.
     pub metrics: Metrics,
+    /// Targets and policies of automatic scaling.
+    pub(crate) scaling: Scaling,
     objects: Arc<dyn Objects>,
     account: String,
     keys: Option<Arc<Keys>>,
@@ -128,6 +134,17 @@ fn handler(service: Service, operation: &str) -> Option<Handler> {
         (Service::CloudWatch, "GetMetricData") => metrics::get_data,
         (Service::CloudWatch, "ListMetrics") => metrics::list,
         (Service::CloudWatch, "PutMetricData") => metrics::put,
+        (Service::CloudWatch, "DescribeAlarms") => alarms::describe,
+        (Service::AutoScaling, "RegisterScalableTarget") => scaling::register,
+        (Service::AutoScaling, "DescribeScalableTargets") => scaling::describe_targets,
+        (Service::AutoScaling, "DeregisterScalableTarget") => scaling::deregister,
+        (Service::AutoScaling, "PutScalingPolicy") => scaling::put_policy,
+        (Service::AutoScaling, "DescribeScalingPolicies") => scaling::describe_policies,
+        (Service::AutoScaling, "DeleteScalingPolicy") => scaling::delete_policy,
+        (Service::AutoScaling, "DescribeScalingActivities") => scaling::describe_activities,
+        (Service::AutoScaling, "TagResource") => scaling_tags::add,
+        (Service::AutoScaling, "ListTagsForResource") => scaling_tags::list,
+        (Service::AutoScaling, "UntagResource") => scaling_tags::remove,
         (Service::Sts, "GetCallerIdentity") => sts::get_caller_identity,
         (Service::Sts, "AssumeRole") => sts::assume_role,
         (Service::Sts, "GetSessionToken") => sts::get_session_token,
@@ -152,6 +169,7 @@ impl Control {
             endpoints: Endpoints::new(Arc::clone(&store)),
             logs: Logs::new(Arc::clone(&store)),
             metrics: Metrics::new(Arc::clone(&store)),
+            scaling: Scaling::new(Arc::clone(&store)),
             store,
             objects,
             account,
@@ -164,6 +182,16 @@ impl Control {
     pub fn with_keys(mut self, keys: Option<Arc<Keys>>) -> Self {
         self.keys = keys;
         self
+    }
+
+    /// What scales endpoints, at this pace.
+    pub fn scaler(&self, pace: Pace) -> Scaler {
+        Scaler {
+            scaling: self.scaling.clone(),
+            endpoints: self.endpoints.clone(),
+            metrics: Metrics::new(Arc::clone(&self.store)),
+            pace,
+        }
     }
 
     /// Answers a call. It waits for the disk.

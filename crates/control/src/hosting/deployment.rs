@@ -27,6 +27,9 @@ pub struct Deployment {
 pub struct Variant {
     /// Its name.
     pub name: String,
+    /// The type of its instances, which is only a name here.
+    #[serde(default)]
+    pub instance_type: String,
     /// What its instances run.
     pub container: Container,
     /// Its part of the traffic, compared with those of the others.
@@ -93,6 +96,7 @@ impl Deployment {
             let container = Container::of(&model(text("ModelName"))?);
             Ok(Variant {
                 name: text("VariantName").to_owned(),
+                instance_type: text("InstanceType").to_owned(),
                 container,
                 weight,
                 desired_weight: weight,

@@ -102,6 +102,18 @@ impl Statistic {
         })
     }
 
+    /// As AWS spells it.
+    pub fn name(self) -> String {
+        match self {
+            Self::SampleCount => "SampleCount".to_owned(),
+            Self::Average => "Average".to_owned(),
+            Self::Sum => "Sum".to_owned(),
+            Self::Minimum => "Minimum".to_owned(),
+            Self::Maximum => "Maximum".to_owned(),
+            Self::Percentile(Percentile(percent)) => format!("p{percent}"),
+        }
+    }
+
     /// Its value in a period; none where the measurements are not known one by one.
     pub fn of(self, bucket: &Bucket) -> Option<f64> {
         let whole = &bucket.whole;

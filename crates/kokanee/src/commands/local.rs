@@ -20,6 +20,7 @@ use kokanee_control::engine::{Engine, Processes};
 use kokanee_control::environment::{Environment, Shell, url};
 use kokanee_control::fleet::Fleet;
 use kokanee_control::runner::Runner;
+use kokanee_control::scaling::{Pace, Scaler};
 use kokanee_control::server::{DEFAULT_PORT, LocalServer, Settings};
 use kokanee_control::signature::Keys;
 use kokanee_control::transformer::Transformer;
@@ -329,6 +330,7 @@ impl LocalArgs {
                 keeps_jobs: self.keep_jobs,
                 runtime: Handle::current(),
             }),
+            scaler: Arc::new(control.scaler(Pace::default())),
             fleet,
         })
     }
@@ -404,6 +406,7 @@ impl LocalArgs {
 struct Workers {
     runner: Arc<Runner>,
     transformer: Arc<Transformer>,
+    scaler: Arc<Scaler>,
     fleet: Arc<Fleet>,
 }
 
@@ -412,7 +415,7 @@ impl Workers {
     async fn run(self, stop: watch::Receiver<u32>) {
         // Transform jobs end their own instances.
         let jobs = async { tokio::join!(self.runner.run(stop.clone()), self.transformer.run(stop.clone())) };
-        tokio::join!(jobs, self.fleet.run(stop.clone()));
+        tokio::join!(jobs, self.scaler.run(stop.clone()), self.fleet.run(stop.clone()));
     }
 }
 

@@ -35,6 +35,11 @@ pub(crate) fn clients_with_keys_are_served_and_others_refused(python: &str) {
     check_with(&keys, "local_keys.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);
 }
 
+/// Automatic scaling.
+pub(crate) fn clients_scale_endpoints(python: &str) {
+    check("local_scaling.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);
+}
+
 /// Runs a script beside a server of its own; it says that all is as it expects.
 fn check(script: &str, python: &str, arguments: &[&str]) {
     check_with(&[], script, python, arguments);

@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         &sdk::python(),
         local::clients_with_keys_are_served_and_others_refused,
     ));
+    tests.push(OutsideTest::new("clients_scale_endpoints", &sdk::python(), local::clients_scale_endpoints));
     for (shell, program) in &shells {
         let names = documented::tests(shell);
         tests.extend(names.into_iter().map(|(name, run)| OutsideTest::new(name, program, run)));
