@@ -1,5 +1,6 @@
 //! Tasks as processes of this machine, each kept by a shim.
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ const SHIM: &str = "shim";
 pub struct Processes {
     /// The program that keeps a task when it is called with `shim FOLDER`: `kokanee` itself.
     pub shim: PathBuf,
+    /// What every task's environment has, under the task's own: how programs find this server instead of AWS.
+    pub environment: BTreeMap<String, String>,
 }
 
 impl Engine for Processes {
@@ -35,7 +38,11 @@ impl Engine for Processes {
             _ => {}
         }
         let start = RandomState::new().hash_one(folder);
-        files.write_order(&Order { start, task: task.clone() })?;
+        let mut task = task.clone();
+        for (name, value) in &self.environment {
+            task.environment.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        files.write_order(&Order { start, task })?;
         let mut command = Command::new(&self.shim);
         command.arg(SHIM).arg(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let refused = |error: std::io::Error| EngineError::Shim {

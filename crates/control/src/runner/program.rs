@@ -26,7 +26,9 @@ pub(super) fn program(
     // Nobody's variables take the place of the platform's.
     let mut environment = request.program.environment.clone();
     environment.extend(platform);
-    environment.insert("AWS_REGION".to_owned(), job.region.clone());
+    for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+        environment.insert(name.to_owned(), job.region.clone());
+    }
     if job.state.algorithm.is_some() {
         let prefix = folder.prefix();
         let prefix = prefix.to_str().ok_or_else(|| {

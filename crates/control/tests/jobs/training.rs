@@ -1,5 +1,6 @@
 //! Training jobs, run by programs that are told what to do.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ fn place(script: &str) -> Place {
     let store = Arc::new(Store::open(folder.path()).unwrap());
     let known: Arc<s3::Store> = Arc::clone(&objects);
     let control = Arc::new(Control::new(store, known, "000000000000".to_owned()));
-    let engine = Arc::new(Processes { shim: std::env::current_exe().unwrap() });
+    let engine = Arc::new(Processes { shim: std::env::current_exe().unwrap(), environment: BTreeMap::new() });
     let folder_of_jobs = folder.path().to_owned();
     let runner =
         Runner { control, objects, folder: folder_of_jobs, program, engine, places: 1, keeps_jobs: false };
@@ -322,7 +323,7 @@ pub(crate) async fn ends_that_no_server_saw_are_noted() {
     let task = kokanee_control::engine::Task {
         program: place.folder.path().join("trains"),
         arguments: ["train", "--prefix", folder.join("ml").to_str().unwrap()].map(str::to_owned).to_vec(),
-        environment: std::collections::BTreeMap::new(),
+        environment: BTreeMap::new(),
         directory: None,
     };
     place.runner.engine.start(&folder, &task).unwrap();
@@ -344,7 +345,7 @@ pub(crate) async fn ends_that_no_server_saw_are_noted() {
 /// What a program starts ends with it.
 pub(crate) async fn a_task_leaves_no_process() {
     let folder = tempfile::tempdir().unwrap();
-    let engine = Processes { shim: std::env::current_exe().unwrap() };
+    let engine = Processes { shim: std::env::current_exe().unwrap(), environment: BTreeMap::new() };
     let task = |script: &str| kokanee_control::engine::Task {
         program: "/bin/sh".into(),
         arguments: ["-c", script].map(str::to_owned).to_vec(),

@@ -285,7 +285,10 @@ impl LocalArgs {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let places = self.jobs.map_or(cores, usize::from);
         let program = std::env::current_exe().context("the program does not know where it lies")?;
-        let engine: Arc<dyn Engine> = Arc::new(Processes { shim: program.clone() });
+        // Programs find this server, and not AWS.
+        let variables = self.environment(server.address(), data).variables.into_iter();
+        let environment = variables.map(|(name, value)| (name.to_owned(), value)).collect();
+        let engine: Arc<dyn Engine> = Arc::new(Processes { shim: program.clone(), environment });
         let (control, objects) = (server.control(), server.s3());
         let fleet = Arc::new(Fleet {
             control: Arc::clone(control),

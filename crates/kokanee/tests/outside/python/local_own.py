@@ -54,6 +54,9 @@ elif task == "fail":
     sys.exit(1)
 elif task == "exit":
     sys.exit(3)
+elif task == "client":
+    import boto3
+    boto3.client("s3").put_object(Bucket="own", Key="from/inside", Body=b"x")
 elif task == "nothing":
     pass
 elif task == "pipe":
@@ -226,6 +229,10 @@ assert json.loads(archive("s3://own/out/fail/output/output.tar.gz")["why.json"])
 failed = run("exit", "exit", status="Failed")
 assert failed["FailureReason"].startswith("AlgorithmError: ") and "exit code 3" in failed["FailureReason"], failed
 assert archive(run("nothing", "nothing")["ModelArtifacts"]["S3ModelArtifacts"]) == {}
+
+# A program that is a client itself finds this server.
+run("client", "client")
+assert s3.get_object(Bucket="own", Key="from/inside")["Body"].read() == b"x"
 
 # Objects that are compressed, or listed.
 put("zip/a.csv.gz", gzip.compress(b"1,2"))
