@@ -56,8 +56,8 @@ Examples:
   kokanee local logs NAME --follow
   kokanee local stop NAME
       without boto3 at hand
-  kokanee local image add my-algo:1 --train \"python train.py\" --serve \"python serve.py\"
-      programs of your own for the image my-algo:1, whatever registry a request names
+  kokanee local image add my-algo:1 --train \"python train.py\"
+      a program of your own for the image my-algo:1, of whatever registry
   kokanee local --data sagemaker --port 0
       with its own data folder, on any free port
 
