@@ -29,17 +29,43 @@ pub(crate) fn boto3_and_the_sdk_transform(python: &str) {
     check("local_transform.py", python, &[]);
 }
 
-/// Runs a script beside a server of its own; it says that all is as it expects.
-fn check(script: &str, python: &str, arguments: &[&str]) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outside/python").join(script);
-    let script = script.to_str().expect("UTF-8");
+/// SDK v3.
+pub(crate) fn sdk_v3_uses_a_local_sagemaker(python: &str) {
+    check("local_sdk_v3.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);
+}
+
+/// The AWS CLI.
+pub(crate) fn the_aws_cli_uses_a_local_sagemaker(python: &str) {
+    check("local_cli.py", python, &[]);
+}
+
+/// SDK v2 as the guide and the public notebooks use it.
+pub(crate) fn notebooks_run_on_a_local_sagemaker(python: &str) {
+    check("local_notebooks.py", python, &[]);
+}
+
+/// AWS's SDK for JavaScript.
+pub(crate) fn the_sdk_for_javascript_uses_a_local_sagemaker(packages: &str) {
+    beside_a_server(&["node", &script("javascript/local.mjs"), packages]);
+}
+
+/// Runs a script of Python beside a server of its own.
+fn check(name: &str, python: &str, arguments: &[&str]) {
+    beside_a_server(&[&[python, "-W", "ignore", &script(&format!("python/{name}"))], arguments].concat());
+}
+
+/// The path of a script.
+fn script(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outside").join(name);
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+/// Runs a command beside a server of its own; it says that all is as it expects.
+fn beside_a_server(words: &[&str]) {
     let work = Workplace::new();
-    let line = [
-        ["local", "run", "--data", "data", "--jobs", "1", "--region", "us-west-2", "--"].as_slice(),
-        &[python, "-W", "ignore", script],
-        arguments,
-    ]
-    .concat();
+    let line =
+        [["local", "run", "--data", "data", "--jobs", "1", "--region", "us-west-2", "--"].as_slice(), words]
+            .concat();
     let mut command = work.command(&line);
     // No container tool answers, whether this machine has one or not.
     command.env("DOCKER_HOST", "unix:///nowhere.sock").env("CONTAINER_HOST", "unix:///nowhere.sock");
