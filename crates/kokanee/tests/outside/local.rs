@@ -39,7 +39,12 @@ pub(crate) fn the_aws_cli_uses_a_local_sagemaker(python: &str) {
     check("local_cli.py", python, &[]);
 }
 
-/// SDK v2 as the guide and the public notebooks use it.
+/// The guide's listings of k-means.
+pub(crate) fn listings_of_the_guide_run_on_a_local_sagemaker(python: &str) {
+    check("local_guide.py", python, &[]);
+}
+
+/// The calls of AWS's notebooks of seq2seq, and of SDK v2's estimators.
 pub(crate) fn notebooks_run_on_a_local_sagemaker(python: &str) {
     check("local_notebooks.py", python, &[]);
 }

@@ -57,6 +57,11 @@ fn main() -> ExitCode {
         local::notebooks_run_on_a_local_sagemaker,
     ));
     tests.push(OutsideTest::new(
+        "listings_of_the_guide_run_on_a_local_sagemaker",
+        &sdk::python(),
+        local::listings_of_the_guide_run_on_a_local_sagemaker,
+    ));
+    tests.push(OutsideTest::new(
         "the_aws_cli_uses_a_local_sagemaker",
         &sdk::python(),
         local::the_aws_cli_uses_a_local_sagemaker,

@@ -1,4 +1,4 @@
-"""What AWS's notebooks of seq2seq and its guide's listings of k-means call, in their order, on data that is made here."""
+"""What AWS's notebooks of seq2seq and its guide's estimator of k-means call, in their order, on data that is made here."""
 
 import json
 import logging
@@ -225,8 +225,8 @@ by_text = Predictor(predictor.endpoint_name, session, CSVSerializer(), JSONDeser
 assert by_text["predictions"][0]["closest_cluster"] == found[0], by_text
 transformer = kmeans.transformer(1, "ml.m4.xlarge", output_path=f"s3://{bucket}/kmeans/transformed")
 upload_to_s3(bucket, "kmeans", "ask", "rows.csv", "".join(f"{x},{y}\n" for x, y in points).encode())
-transformer.transform(f"s3://{bucket}/kmeans/ask", content_type="text/csv", split_type="Line")
-transformer.wait()
+transformer.transform(f"s3://{bucket}/kmeans/ask", content_type="text/csv", split_type="Line", wait=False)
+transformer.wait(logs=False)
 text = boto3.client("s3").get_object(Bucket=bucket, Key="kmeans/transformed/rows.csv.out")["Body"].read().decode()
 assert text.count("closest_cluster") == 60, text[:200]
 predictor.delete_model()
