@@ -174,8 +174,8 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
         ("kmeans", true) => return kmeans::run(&rest, &workspace, &command),
         ("prepare", true) => {
             // Without one the comparison cannot be made, so it is as much a fault as in CI.
-            if let Some(interpreter) = python::for_tests(&workspace.target_dir, true)? {
-                command.env(python::VARIABLE, interpreter);
+            if let Some(interpreter) = python::PYTHON.for_tests(&workspace.target_dir, true)? {
+                command.env(python::PYTHON.variable, interpreter);
             }
         }
         ("local", true) => {

@@ -1,5 +1,6 @@
 //! `cargo xtask ci`: the gate, the same at home and in CI, cheapest step first.
 
+mod javascript;
 pub(crate) mod python;
 mod totals;
 
@@ -113,8 +114,13 @@ fn tests(workspace: &Workspace, totals: &mut Totals) -> Result<()> {
     let mut command = cargo(&workspace.root);
     command.args(["test", "--locked", "--workspace", "--no-fail-fast"]);
     let is_ci = env::var_os("CI").is_some_and(|value| value == "true");
-    if let Some(python) = python::for_tests(&workspace.target_dir, is_ci)? {
-        command.env(python::VARIABLE, python);
+    for python in [python::PYTHON, python::SDK_V3] {
+        if let Some(interpreter) = python.for_tests(&workspace.target_dir, is_ci)? {
+            command.env(python.variable, interpreter);
+        }
+    }
+    if let Some(folder) = javascript::for_tests(&workspace.target_dir, is_ci)? {
+        command.env(javascript::VARIABLE, folder);
     }
     let line = command_line(&command);
     let mut child =

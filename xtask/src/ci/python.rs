@@ -1,5 +1,5 @@
-//! A Python with protobuf, SageMaker's SDK and the AWS CLI, for the tests in which others read our files and talk to our server, and for the peer
-//! of the benchmark `prepare`.
+//! Pythons for the tests in which others read our files and talk to our server, and for the peer of the benchmark `prepare`: one with protobuf,
+//! SageMaker's SDK v2 and the AWS CLI, and one with SDK v3, whose package has the name of v2's.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,78 +10,109 @@ use anyhow::{Context, Result, bail};
 
 use crate::venv;
 
-/// Where the interoperability tests look for their Python.
-pub(crate) const VARIABLE: &str = "KOKANEE_PYTHON";
+/// A Python with packages.
+pub(crate) struct Python {
+    /// The variable in which tests look for it.
+    pub(crate) variable: &'static str,
+    /// The folder of its virtual environment in the target folder.
+    folder: &'static str,
+    /// The file of the requirements.
+    file: &'static str,
+    /// What is installed, a package and its version per line.
+    requirements: &'static str,
+    /// What tests need of it, for people.
+    needs: &'static str,
+    /// Prints nothing, and fails where something is missing. The SDKs themselves take seconds to import.
+    probe: &'static str,
+}
 
-/// What is installed, a package and its version per line.
-const REQUIREMENTS: &str = include_str!("../../python/requirements.txt");
+/// What most tests use.
+pub(crate) const PYTHON: Python = Python {
+    variable: "KOKANEE_PYTHON",
+    folder: "python",
+    file: "xtask/python/requirements.txt",
+    requirements: include_str!("../../python/requirements.txt"),
+    needs: "protobuf, sagemaker or awscli",
+    probe: "import google.protobuf.descriptor_pb2; from importlib.metadata import version; version('sagemaker'); \
+            version('awscli')",
+};
 
-/// Prints nothing, and fails where something is missing. The SDK itself takes seconds to import.
-const PROBE: &str = "import google.protobuf.descriptor_pb2; from importlib.metadata import version; version('sagemaker'); \
-                     version('awscli')";
+/// What the test of SDK v3 uses.
+pub(crate) const SDK_V3: Python = Python {
+    variable: "KOKANEE_PYTHON_SDK_V3",
+    folder: "python-sdk-v3",
+    file: "xtask/python/requirements-sdk-v3.txt",
+    requirements: include_str!("../../python/requirements-sdk-v3.txt"),
+    needs: "sagemaker-core, sagemaker-train or sagemaker-serve",
+    probe: "from importlib.metadata import version; version('sagemaker-core'); version('sagemaker-train'); \
+            version('sagemaker-serve')",
+};
 
-/// The Python for the tests: `$KOKANEE_PYTHON`, else a virtual environment in the target folder that is
-/// made when it is not there yet, else the machine's own Python when it has all.
-///
-/// `Ok(None)`, with a warning, when there is none; in CI that is an error, since a gate that skips what it
-/// cannot do proves nothing.
-pub(crate) fn for_tests(target_dir: &Path, is_ci: bool) -> Result<Option<OsString>> {
-    if let Some(python) = env::var_os(VARIABLE) {
-        if !is_complete(Path::new(&python)) {
-            bail!(
-                "{VARIABLE} names {}, which lacks protobuf, sagemaker or awscli: install xtask/python/requirements.txt there, or unset \
-                 {VARIABLE} to have an environment made",
-                Path::new(&python).display()
-            );
+impl Python {
+    /// The interpreter: what the variable names, else that of a virtual environment in the target folder that is made when it is not
+    /// there yet, else the machine's own Python when it has all.
+    ///
+    /// `Ok(None)`, with a warning, when there is none; in CI that is an error, since a gate that skips what it
+    /// cannot do proves nothing.
+    pub(crate) fn for_tests(&self, target_dir: &Path, is_ci: bool) -> Result<Option<OsString>> {
+        if let Some(python) = env::var_os(self.variable) {
+            if !self.is_complete(Path::new(&python)) {
+                bail!(
+                    "{variable} names {}, which lacks {}: install {} there, or unset {variable} to have an environment made",
+                    Path::new(&python).display(),
+                    self.needs,
+                    self.file,
+                    variable = self.variable
+                );
+            }
+            return Ok(Some(python));
         }
-        return Ok(Some(python));
-    }
-    match in_target_folder(target_dir) {
-        Ok(python) => Ok(Some(python.into())),
-        Err(error) if is_ci => Err(error),
-        Err(error) => {
-            println!(
-                "warning: the tests against Python's protobuf and SageMaker's SDK will be skipped: {error:#}"
-            );
-            Ok(None)
+        match self.in_target_folder(target_dir) {
+            Ok(python) => Ok(Some(python.into())),
+            Err(error) if is_ci => Err(error),
+            Err(error) => {
+                println!("warning: the tests that need {} will be skipped: {error:#}", self.file);
+                Ok(None)
+            }
         }
     }
-}
 
-fn in_target_folder(target_dir: &Path) -> Result<PathBuf> {
-    let dir = target_dir.join("python");
-    let python = venv::interpreter(&dir);
-    if is_complete(&python) {
-        return Ok(python);
+    fn in_target_folder(&self, target_dir: &Path) -> Result<PathBuf> {
+        let dir = target_dir.join(self.folder);
+        let python = venv::interpreter(&dir);
+        if self.is_complete(&python) {
+            return Ok(python);
+        }
+        let system = Path::new("python3");
+        if self.is_complete(system) {
+            return Ok(system.to_path_buf());
+        }
+        venv::make(system, &dir, &self.packages()).with_context(|| {
+            format!(
+                "the packages of {} are needed: give pip a network, or set {} to a Python that has them",
+                self.file, self.variable
+            )
+        })?;
+        if !self.is_complete(&python) {
+            bail!("{} still lacks {} after pip installed them", python.display(), self.needs);
+        }
+        Ok(python)
     }
-    let system = Path::new("python3");
-    if is_complete(system) {
-        return Ok(system.to_path_buf());
-    }
-    venv::make(system, &dir, &packages()).with_context(|| {
-        format!(
-            "the packages of xtask/python/requirements.txt are needed: give pip a network, or set {VARIABLE} to a Python that \
-             has them"
-        )
-    })?;
-    if !is_complete(&python) {
-        bail!("{} still lacks protobuf, sagemaker or awscli after pip installed them", python.display());
-    }
-    Ok(python)
-}
 
-fn packages() -> Vec<&'static str> {
-    REQUIREMENTS.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
-}
+    fn packages(&self) -> Vec<&'static str> {
+        let lines = self.requirements.lines().map(str::trim);
+        lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+    }
 
-fn is_complete(python: &Path) -> bool {
-    Command::new(python)
-        .args(["-c", PROBE])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+    fn is_complete(&self, python: &Path) -> bool {
+        Command::new(python)
+            .args(["-c", self.probe])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    }
 }
 
 #[cfg(test)]
@@ -90,11 +121,14 @@ mod tests {
 
     #[test]
     fn a_python_that_is_not_there_is_not_complete() {
-        assert!(!is_complete(Path::new("no/such/python3")));
+        assert!(!PYTHON.is_complete(Path::new("no/such/python3")));
     }
 
     #[test]
     fn every_package_is_pinned() {
-        assert!(packages().len() > 2 && packages().iter().all(|package| package.contains("==")));
+        for python in [PYTHON, SDK_V3] {
+            let packages = python.packages();
+            assert!(packages.len() > 2 && packages.iter().all(|package| package.contains("==")));
+        }
     }
 }

@@ -136,7 +136,7 @@ impl<'a> Work<'a> {
         let launched = self.program()?;
         launched.clean_up();
         let is_own = self.job.state.algorithm.is_none();
-        self.folder.configure(&self.request, hosts(self.job, &self.request), is_own)?;
+        self.folder.configure(&self.request, &hosts(self.job, &self.request), is_own)?;
         if let Some(checkpoints) = self.folder.checkpoints(&self.request, objects) {
             let is_restored = checkpoints.restore()?;
             self.checkpoints = Some(CheckpointCopier::start(checkpoints, is_restored)?);

@@ -9,6 +9,7 @@ use kokanee_contract::channels::InputMode;
 use kokanee_contract::container::input_data::{ChannelConfig, InputDataConfig};
 use kokanee_contract::{Layout, ResourceConfig};
 use kokanee_formats::write_atomically;
+use serde_json::Value;
 
 use super::RunError;
 use super::artefacts::Artefacts;
@@ -29,6 +30,11 @@ const OUTPUT_DATA: &str = "data";
 
 /// Of what a program says about its failure no more is read; the first 1024 characters are kept.
 const MOST_FAILURE_BYTES: u64 = 64 << 10;
+
+/// The group that AWS gives the machines of a job that names no groups.
+const ONLY_GROUP: &str = "homogeneousCluster";
+/// The network between the machines of a job: there is one machine, and its container may have no other network.
+const NETWORK_INTERFACE: &str = "lo";
 
 /// The folder of a job.
 pub(super) struct JobFolder {
@@ -62,7 +68,7 @@ impl JobFolder {
     pub(super) fn configure(
         &self,
         request: &TrainingRequest,
-        hosts: ResourceConfig,
+        hosts: &ResourceConfig,
         is_fresh: bool,
     ) -> Result<(), RunError> {
         remove_file(&self.layout.failure())?;
@@ -74,7 +80,7 @@ impl JobFolder {
         let files = [
             (self.layout.hyperparameters(), json(&request.hyperparameters)?),
             (self.layout.input_data_config(), json(&InputDataConfig { channels: channels.collect() })?),
-            (self.layout.resource_config(), json(&hosts)?),
+            (self.layout.resource_config(), json(&resources(hosts, request.instance_type.as_deref()))?),
         ];
         let folders = files.iter().filter_map(|(path, _)| path.parent().map(Path::to_owned));
         for folder in folders.chain([self.layout.model(), self.layout.output().join(OUTPUT_DATA)]) {
@@ -175,6 +181,24 @@ impl JobFolder {
             }
         }
     }
+}
+
+/// What `resourceconfig.json` says today. SDK v3's script, which runs the user's, refuses a file without the members that are newer than the
+/// guide.
+fn resources(hosts: &ResourceConfig, instance_type: Option<&str>) -> Value {
+    let instance_type = instance_type.unwrap_or_default();
+    serde_json::json!({
+        "current_host": hosts.current_host,
+        "current_instance_type": instance_type,
+        "current_group_name": ONLY_GROUP,
+        "hosts": hosts.hosts,
+        "instance_groups": [{
+            "instance_group_name": ONLY_GROUP,
+            "instance_type": instance_type,
+            "hosts": hosts.hosts,
+        }],
+        "network_interface_name": NETWORK_INTERFACE,
+    })
 }
 
 /// What `inputdataconfig.json` says of a channel, always in full.

@@ -38,6 +38,8 @@ pub struct TrainingRequest {
     pub max_runtime: Duration,
     /// How many machines were asked for.
     pub instances: u64,
+    /// Their type, where the request names one.
+    pub instance_type: Option<String>,
     /// The program of an image of the user's own.
     pub program: ProgramRequest,
 }
@@ -139,6 +141,7 @@ impl TrainingRequest {
                 .and_then(Value::as_u64)
                 .unwrap_or(1)
                 .max(1),
+            instance_type: text(&["ResourceConfig", "InstanceType"]).map(str::to_owned),
             program: ProgramRequest {
                 entrypoint: texts(&["AlgorithmSpecification", "ContainerEntrypoint"]),
                 arguments: texts(&["AlgorithmSpecification", "ContainerArguments"]),

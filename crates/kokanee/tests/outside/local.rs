@@ -40,22 +40,54 @@ pub(crate) fn clients_scale_endpoints(python: &str) {
     check("local_scaling.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);
 }
 
-/// Runs a script beside a server of its own; it says that all is as it expects.
-fn check(script: &str, python: &str, arguments: &[&str]) {
-    check_with(&[], script, python, arguments);
+/// SDK v3.
+pub(crate) fn sdk_v3_uses_a_local_sagemaker(python: &str) {
+    check("local_sdk_v3.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);
+}
+
+/// The AWS CLI.
+pub(crate) fn the_aws_cli_uses_a_local_sagemaker(python: &str) {
+    check("local_cli.py", python, &[]);
+}
+
+/// The guide's listings of k-means.
+pub(crate) fn listings_of_the_guide_run_on_a_local_sagemaker(python: &str) {
+    check("local_guide.py", python, &[]);
+}
+
+/// The calls of AWS's notebooks of seq2seq, and of SDK v2's estimators.
+pub(crate) fn notebooks_run_on_a_local_sagemaker(python: &str) {
+    check("local_notebooks.py", python, &[]);
+}
+
+/// AWS's SDK for JavaScript.
+pub(crate) fn the_sdk_for_javascript_uses_a_local_sagemaker(packages: &str) {
+    beside_a_server(&[], &["node", &script("javascript/local.mjs"), packages]);
+}
+
+/// Runs a script of Python beside a server of its own.
+fn check(name: &str, python: &str, arguments: &[&str]) {
+    check_with(&[], name, python, arguments);
 }
 
 /// The same with further variables.
-fn check_with(variables: &[(&str, &str)], script: &str, python: &str, arguments: &[&str]) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outside/python").join(script);
-    let script = script.to_str().expect("UTF-8");
+fn check_with(variables: &[(&str, &str)], name: &str, python: &str, arguments: &[&str]) {
+    let script = script(&format!("python/{name}"));
+    beside_a_server(variables, &[&[python, "-W", "ignore", &script], arguments].concat());
+}
+
+/// The path of a script.
+fn script(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/outside").join(name);
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+/// Runs a command beside a server of its own; it says that all is as it expects.
+fn beside_a_server(variables: &[(&str, &str)], words: &[&str]) {
     let work = Workplace::new();
-    let line = [
-        ["local", "run", "--data", "data", "--jobs", "1", "--region", "us-west-2", "--"].as_slice(),
-        &[python, "-W", "ignore", script],
-        arguments,
-    ]
-    .concat();
+    let line =
+        [["local", "run", "--data", "data", "--jobs", "1", "--region", "us-west-2", "--"].as_slice(), words]
+            .concat();
     let mut command = work.command(&line);
     // No container tool answers, whether this machine has one or not.
     command.env("DOCKER_HOST", "unix:///nowhere.sock").env("CONTAINER_HOST", "unix:///nowhere.sock");

@@ -57,6 +57,31 @@ fn main() -> ExitCode {
         local::clients_with_keys_are_served_and_others_refused,
     ));
     tests.push(OutsideTest::new("clients_scale_endpoints", &sdk::python(), local::clients_scale_endpoints));
+    tests.push(OutsideTest::new(
+        "notebooks_run_on_a_local_sagemaker",
+        &sdk::python(),
+        local::notebooks_run_on_a_local_sagemaker,
+    ));
+    tests.push(OutsideTest::new(
+        "listings_of_the_guide_run_on_a_local_sagemaker",
+        &sdk::python(),
+        local::listings_of_the_guide_run_on_a_local_sagemaker,
+    ));
+    tests.push(OutsideTest::new(
+        "the_aws_cli_uses_a_local_sagemaker",
+        &sdk::python(),
+        local::the_aws_cli_uses_a_local_sagemaker,
+    ));
+    tests.push(OutsideTest::new(
+        "sdk_v3_uses_a_local_sagemaker",
+        &sdk::python_of_v3(),
+        local::sdk_v3_uses_a_local_sagemaker,
+    ));
+    tests.push(OutsideTest::new(
+        "the_sdk_for_javascript_uses_a_local_sagemaker",
+        &sdk::javascript(),
+        local::the_sdk_for_javascript_uses_a_local_sagemaker,
+    ));
     for (shell, program) in &shells {
         let names = documented::tests(shell);
         tests.extend(names.into_iter().map(|(name, run)| OutsideTest::new(name, program, run)));

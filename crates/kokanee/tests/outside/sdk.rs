@@ -6,16 +6,42 @@ use std::process::{Command, Stdio};
 use crate::serving::Server;
 use crate::workplace::Workplace;
 
-/// The Python that has the SDK, or what is missing.
+/// The Python that has SDK v2, or what is missing.
 pub(crate) fn python() -> Result<String, String> {
-    let program = std::env::var("KOKANEE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let probe = "import importlib.metadata; importlib.metadata.version('sagemaker')";
+    python_with("sagemaker", "KOKANEE_PYTHON")
+}
+
+/// The Python that has SDK v3, or what is missing.
+pub(crate) fn python_of_v3() -> Result<String, String> {
+    python_with("sagemaker-serve", "KOKANEE_PYTHON_SDK_V3")
+}
+
+fn python_with(package: &str, variable: &str) -> Result<String, String> {
+    let program = std::env::var(variable).unwrap_or_else(|_| "python3".to_owned());
+    let probe = format!("import importlib.metadata; importlib.metadata.version('{package}')");
     let mut command = Command::new(&program);
-    command.args(["-c", probe]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.args(["-c", &probe]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     if command.status().is_ok_and(|status| status.success()) {
         return Ok(program);
     }
-    Err(format!("{program} has no package sagemaker; KOKANEE_PYTHON names another Python"))
+    Err(format!("{program} has no package {package}; {variable} names another Python"))
+}
+
+/// The folder that has the packages of AWS's SDK for JavaScript, or what is missing.
+pub(crate) fn javascript() -> Result<String, String> {
+    let variable = "KOKANEE_JAVASCRIPT";
+    let folder = std::env::var(variable).map_err(|_| {
+        format!("{variable} names no folder with AWS's SDK for JavaScript; `cargo xtask ci` makes one")
+    })?;
+    if !Path::new(&folder).join("node_modules/@aws-sdk/client-sagemaker").is_dir() {
+        return Err(format!("{folder} has no package @aws-sdk/client-sagemaker"));
+    }
+    let mut command = Command::new("node");
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if command.status().is_ok_and(|status| status.success()) {
+        return Ok(folder);
+    }
+    Err("node is not installed".to_owned())
 }
 
 /// The SDK's serializers and deserializers, against a model of scikit-learn's centroids and what scikit-learn says of rows.

@@ -198,7 +198,16 @@ assert found["inputdataconfig"] == {
     "third": plain,
     "fourth": plain,
 }, found
-assert found["resourceconfig"] == {"current_host": "algo-1", "hosts": ["algo-1"]}, found
+assert found["resourceconfig"] == {
+    "current_host": "algo-1",
+    "current_instance_type": "ml.m5.large",
+    "current_group_name": "homogeneousCluster",
+    "hosts": ["algo-1"],
+    "instance_groups": [
+        {"instance_group_name": "homogeneousCluster", "instance_type": "ml.m5.large", "hosts": ["algo-1"]}
+    ],
+    "network_interface_name": "lo",
+}, found
 assert found["environment"] == {
     "TRAINING_JOB_NAME": "Contract-1",
     "TRAINING_JOB_ARN": job["TrainingJobArn"],
