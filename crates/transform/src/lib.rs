@@ -11,6 +11,7 @@ mod files;
 mod job;
 mod journal;
 mod json_path;
+mod line_form;
 mod ordered;
 mod records;
 mod settings;

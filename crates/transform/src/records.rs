@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use serde_json::value::RawValue;
-
 use crate::choices::{AssembleWith, JoinSource};
 use crate::error::{InvokeError, Place, TransformError};
 use crate::json_path::members;
+use crate::line_form::LineForm;
 use crate::settings::{DataProcessing, Settings};
 use crate::split::MiniBatch;
 
@@ -35,13 +34,17 @@ pub(crate) fn transform(
         move |problem| TransformError::Record { place, problem }
     };
     let processing = &settings.data_processing;
+    // Settings that were checked have a form wherever something is to be done.
+    let form = LineForm::of(&settings.content_type).unwrap_or(LineForm::Json);
+    let answer_form = LineForm::of(&settings.accept).unwrap_or(LineForm::Json);
     let (body, inputs) = if processing.is_nothing() {
         (batch.body, None)
     } else {
         let mut body = Vec::with_capacity(batch.body.len());
         for (number, record) in batch.texts() {
-            let value = json(record).map_err(fault(number))?;
-            body.extend_from_slice(processing.input_filter.select(value).map_err(fault(number))?.as_bytes());
+            let filtered = form.value(record).and_then(|value| processing.input_filter.select(&value));
+            let line = filtered.and_then(|value| form.line(value)).map_err(fault(number))?;
+            body.extend_from_slice(line.as_bytes());
             body.push(b'\n');
         }
         (body, Some(batch))
@@ -61,20 +64,30 @@ pub(crate) fn transform(
     let Some(inputs) = inputs else { return Ok(assembled(answer, settings.assemble_with)) };
     let mut out = Vec::with_capacity(answer.len() + inputs.body.len());
     for ((number, input), answer) in inputs.texts().zip(answer.split(|&byte| byte == b'\n')) {
-        out.extend_from_slice(processed(processing, input, answer).map_err(fault(number))?.as_bytes());
+        let line = processed(processing, form, input, answer_form, answer).map_err(fault(number))?;
+        out.extend_from_slice(line.as_bytes());
         out.push(b'\n');
     }
     Ok(out)
 }
 
 /// A record joined with its answer as asked for, and what the output filter leaves of that.
-fn processed(processing: &DataProcessing, input: &[u8], answer: &[u8]) -> Result<String, String> {
-    let answer = json(answer).map_err(|problem| format!("its answer: {problem}"))?;
-    let whole = match processing.join_source {
-        JoinSource::None => Cow::Borrowed(answer),
-        JoinSource::Input => Cow::Owned(joined(json(input)?, answer)?),
+fn processed(
+    processing: &DataProcessing,
+    form: LineForm,
+    input: &[u8],
+    answer_form: LineForm,
+    answer: &[u8],
+) -> Result<String, String> {
+    let answer = answer_form.value(answer).map_err(|problem| format!("its answer: {problem}"))?;
+    let whole = match (processing.join_source, form) {
+        (JoinSource::None, _) => answer,
+        (JoinSource::Input, LineForm::Json) => Cow::Owned(joined(&form.value(input)?, &answer)?),
+        (JoinSource::Input, LineForm::Csv) => {
+            Cow::Owned(LineForm::joined_rows(&form.value(input)?, &answer)?)
+        }
     };
-    processing.output_filter.select(&whole)
+    answer_form.line(processing.output_filter.select(&whole)?)
 }
 
 fn joined(input: &str, answer: &str) -> Result<String, String> {
@@ -90,16 +103,6 @@ fn joined(input: &str, answer: &str) -> Result<String, String> {
         }
         _ => Ok(format!("{{\"{INPUT_KEY}\":{input},\"{OUTPUT_KEY}\":{answer}}}")),
     }
-}
-
-/// The JSON value that is the whole of a line, without white space around it.
-fn json(line: &[u8]) -> Result<&str, String> {
-    let text = std::str::from_utf8(line)
-        .map_err(|error| format!("byte {} is not valid UTF-8", error.valid_up_to() + 1))?;
-    let value: &RawValue = serde_json::from_str(text).map_err(|error| {
-        format!("expected one JSON value on the line: {error}; each line must be JSON by itself")
-    })?;
-    Ok(value.get())
 }
 
 fn assembled(mut answer: Vec<u8>, with: AssembleWith) -> Vec<u8> {

@@ -7,6 +7,7 @@ use kokanee_contract::MediaType;
 use crate::choices::{AssembleWith, BatchStrategy, CompressionType, JoinSource, SplitType};
 use crate::error::TransformError;
 use crate::json_path::JsonPath;
+use crate::line_form::LineForm;
 
 /// Bytes of the MB that payloads are limited in.
 pub const MEGABYTE: u64 = 1 << 20;
@@ -89,7 +90,8 @@ impl Settings {
     /// Whether the settings go together.
     ///
     /// # Errors
-    /// Where filters or the join are asked for with anything but JSON lines, split and assembled by lines.
+    /// Where filters or the join are asked for with anything but JSON lines or CSV, split and assembled by lines; a join needs both
+    /// sides in the same form.
     pub fn check(&self) -> Result<(), TransformError> {
         let processing = &self.data_processing;
         let option = match () {
@@ -100,17 +102,22 @@ impl Settings {
         };
         let needs = |what: &str, got: &str, give: &str| TransformError::Options {
             option,
-            problem: format!("works on JSON lines only, but {what} is {got}; give {give}"),
+            problem: format!("works on JSON lines and CSV only, but {what} is {got}; give {give}"),
         };
-        if !is_json_lines(&self.content_type) {
-            return Err(needs(
-                "the content type",
-                &self.content_type,
-                "--content-type application/jsonlines",
-            ));
-        }
-        if !is_json_lines(&self.accept) {
-            return Err(needs("the type of the answers", &self.accept, "--accept application/jsonlines"));
+        let Some(form) = LineForm::of(&self.content_type) else {
+            let give = "--content-type application/jsonlines or text/csv";
+            return Err(needs("the content type", &self.content_type, give));
+        };
+        let Some(answer_form) = LineForm::of(&self.accept) else {
+            let give = "--accept application/jsonlines or text/csv";
+            return Err(needs("the type of the answers", &self.accept, give));
+        };
+        if processing.join_source != JoinSource::None && form != answer_form {
+            let problem = format!(
+                "joins records with answers of the same form, but the content type is {} and the type of the answers is {}",
+                self.content_type, self.accept
+            );
+            return Err(TransformError::Options { option, problem });
         }
         if self.split_type != SplitType::Line {
             return Err(needs("the split type", self.split_type.name(), "--split-type Line"));
@@ -166,9 +173,4 @@ pub fn recommended_assembly(accept: &str) -> AssembleWith {
         SplitType::Line => AssembleWith::Line,
         SplitType::None | SplitType::RecordIO => AssembleWith::None,
     }
-}
-
-/// JSON objects, one a line: the one content type that filters and joins are for.
-fn is_json_lines(mime: &str) -> bool {
-    MediaType::of_name(mime) == Some(MediaType::JsonLines)
 }

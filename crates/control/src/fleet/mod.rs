@@ -1,7 +1,7 @@
 //! The instances of endpoints: started, watched, started again when they end, and stopped.
 //!
-//! Each endpoint has a [`Keeper`], which compares what the endpoint is to run with what runs; each instance has a life of its own
-//! ([`life`]). An instance is a task of the [`Engine`], in a folder that a later server finds it by:
+//! Each endpoint has a keeper, which compares what the endpoint is to run with what runs; each instance has a life of its own
+//! (`life`). An instance is a task of the [`Engine`], in a folder that a later server finds it by:
 //! `endpoints/<region>/<endpoint>/<generation>/<variant>-<n>`.
 
 mod folder;

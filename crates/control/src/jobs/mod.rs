@@ -1,7 +1,7 @@
 //! What all kinds of jobs have in common: a name, a request, a state, and a place in a queue.
 //!
 //! [`Jobs`] is where the API and a runner meet: the API creates and stops jobs, a runner takes those that wait
-//! ([`Jobs::next_waiting`]) and changes their state as they get on. [`queue::run`] is the loop of such a runner.
+//! ([`Jobs::next_waiting`]) and changes their state as they get on. `queue::run` is the loop of such a runner.
 
 pub(crate) mod queue;
 mod status;
@@ -23,7 +23,7 @@ use crate::store::StoreError;
 pub trait JobKind: Clone + Debug + PartialEq + Send + Sync + 'static {
     /// Everything about such a job that changes.
     type State: JobState;
-    /// The table that they are in; see [`schema`].
+    /// The table that they are in, made by the macro `schema`.
     const TABLE: &'static str;
     /// As people call one of them: `training job`.
     const NOUN: &'static str;

@@ -92,7 +92,7 @@ impl Store {
         }
     }
 
-    /// Writes every object whose key begins with `prefix` into a folder, see [`path_below`]. Keys that end with a slash stand for
+    /// Writes every object whose key begins with `prefix` into a folder, see `path_below`. Keys that end with a slash stand for
     /// folders and are passed over.
     ///
     /// # Errors

@@ -93,8 +93,8 @@ impl TransformRequest {
         };
         if settings.check().is_err() {
             return Err(refused(
-                "DataProcessing is offered for JSON lines only on your own machine: set ContentType and Accept to \
-                 application/jsonlines, SplitType and AssembleWith to Line",
+                "DataProcessing works on JSON lines and CSV: set ContentType and Accept to application/jsonlines or text/csv, the same for \
+                 a join, and SplitType and AssembleWith to Line",
             ));
         }
         let asked = Defaults {
@@ -229,7 +229,7 @@ mod tests {
             assert!(said.contains(part), "{said}");
         };
         check(json!({"MaxConcurrentTransforms": 11, "MaxPayloadInMB": 10}), "100 MB");
-        check(json!({"DataProcessing": {"JoinSource": "Input"}}), "JSON lines only");
+        check(json!({"DataProcessing": {"JoinSource": "Input"}}), "JSON lines and CSV");
         check(json!({"DataProcessing": {"InputFilter": "$$"}}), "InputFilter");
         check(json!({"TransformOutput": {"S3OutputPath": "ftp://x"}}), "ftp://x");
         let source = json!({"S3DataSource": {"S3DataType": "AugmentedManifestFile", "S3Uri": "s3://b/in"}});

@@ -85,13 +85,13 @@ pub(crate) struct TransformArgs {
     /// Whether the input files are gzip-compressed; outputs never are
     #[arg(long, value_name = "TYPE", default_value = "None", value_parser = named(CompressionType::NAMES, CompressionType::from_name))]
     compression_type: CompressionType,
-    /// Put each answer into the record it answers, as "SageMakerOutput" (JSON lines only)
+    /// Put each answer into the record it answers: as "SageMakerOutput" into JSON lines, as further columns into CSV
     #[arg(long, value_name = "SOURCE", num_args = 0..=1, default_value = "None", default_missing_value = "Input", value_parser = named(JoinSource::NAMES, JoinSource::from_name))]
     join_source: JoinSource,
-    /// What of a record is sent (JSON lines only)
+    /// What of a record is sent (JSON lines and CSV)
     #[arg(long, value_name = "JSONPATH", default_value = "$", value_parser = JsonPath::parse)]
     input_filter: JsonPath,
-    /// What of the answer, or of the joined record, is written (JSON lines only)
+    /// What of the answer, or of the joined record, is written (JSON lines and CSV)
     #[arg(long, value_name = "JSONPATH", default_value = "$", value_parser = JsonPath::parse)]
     output_filter: JsonPath,
     /// Replace files in the output folder that this command has not made, or has made of something else

@@ -192,7 +192,7 @@ fn wrong_options_are_refused() {
     transform(&work, "--content-type text/csv")
         .refused(&["--content-type: ", "supported are application/json, application/jsonlines"]);
     transform(&work, "--content-type text/plain --join-source")
-        .refused(&["--join-source: works on JSON lines only"]);
+        .refused(&["--join-source: works on JSON lines and CSV only"]);
     transform(&work, "--split-type RecordIO").refused(&["in/a: record 1 at byte 0", "RecordIO magic"]);
     let line = format!("transform --model {} --output out --input", model());
     work.run(&format!("{line} nothing")).refused(&["nothing: cannot look at the input"]);

@@ -171,6 +171,40 @@ fn filters_and_joins() {
     check_processing(("$", Input, "$"), "{}\n\"bad\"\n{}", Err("in/a: line 2: a bad word"));
 }
 
+/// The same for rows of CSV.
+#[track_caller]
+fn check_rows(
+    (input_filter, join_source, output_filter): (&str, JoinSource, &str),
+    input: &str,
+    expected: Result<&str, &str>,
+) {
+    let data_processing = DataProcessing {
+        input_filter: JsonPath::parse(input_filter).unwrap(),
+        join_source,
+        output_filter: JsonPath::parse(output_filter).unwrap(),
+    };
+    let work = Workplace::new(&[("a", input)]);
+    let job = work.job(Settings { data_processing, ..Settings::new("text/csv;label_size=0", "text/csv") });
+    match (run(&job, &capitals, &Silent), expected) {
+        (Ok(_), Ok(expected)) => assert_eq!(work.outputs(), pairs(&[("a.out", expected)])),
+        (Err(error), Err(expected)) => assert!(error.to_string().contains(expected), "{error}"),
+        (got, expected) => panic!("{got:?}, expected {expected:?}"),
+    }
+}
+
+#[test]
+fn rows_are_filtered_and_joined() {
+    use JoinSource::{Input, None};
+    let rows = "1,a,\"b,c\"\r\n2,\"d\"\"\",e\n";
+    check_rows(("$[1:]", Input, "$"), rows, Ok("1,a,\"b,c\",A,\"B,C\"\n2,\"d\"\"\",e,\"D\"\"\",E\n"));
+    check_rows(("$[1:]", Input, "$[0,-1]"), rows, Ok("1,\"B,C\"\n2,E\n"));
+    check_rows(("$[1]", None, "$"), rows, Ok("A\n\"D\"\"\"\n"));
+    check_rows(("$", None, "$[2]"), rows, Ok("\"B,C\"\nE\n"));
+    check_rows(("$[3]", None, "$"), rows, Err("in/a: line 1: the path $[3] finds nothing"));
+    check_rows(("$.a", None, "$"), rows, Err("expected an object"));
+    check_rows(("$[0]", None, "$"), "1,\"2\n", Err("a quote is not closed"));
+}
+
 #[test]
 fn options_that_do_not_go_together_are_refused_before_anything_is_done() {
     let join = DataProcessing { join_source: JoinSource::Input, ..DataProcessing::default() };
@@ -182,14 +216,21 @@ fn options_that_do_not_go_together_are_refused_before_anything_is_done() {
         assert!(error.contains(part), "{error}");
         assert!(!work.path("out").exists());
     };
-    check(Settings { data_processing: join.clone(), ..text() }, "--join-source: works on JSON lines only");
+    check(
+        Settings { data_processing: join.clone(), ..text() },
+        "--join-source: works on JSON lines and CSV only",
+    );
     check(
         Settings { data_processing: filter.clone(), accept: "application/json".into(), ..json_lines() },
-        "--input-filter: works on JSON lines only, but the type of the answers is application/json",
+        "--input-filter: works on JSON lines and CSV only, but the type of the answers is application/json",
     );
     check(
         Settings { data_processing: filter, split_type: SplitType::None, ..json_lines() },
         "--split-type Line",
+    );
+    check(
+        Settings { data_processing: join.clone(), accept: "text/csv".into(), ..json_lines() },
+        "--join-source: joins records with answers of the same form",
     );
     check(
         Settings { data_processing: join, assemble_with: AssembleWith::None, ..json_lines() },

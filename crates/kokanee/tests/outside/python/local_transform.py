@@ -148,6 +148,21 @@ put("lines/rows.jsonl", records)
 job = run("lines", "lines", "out/lines", content="application/jsonlines")
 assert job["TransformJobStatus"] == "Completed" and clusters("out/lines/rows.jsonl.out") == second, job
 
+# Rows with their ids, joined with their answers: what AWS's documentation shows first.
+named = [f"row-{number},{row}" for number, row in enumerate(rows[100:])]
+put("named/rows.csv", "\n".join(named))
+job = run(
+    "named",
+    "named",
+    "out/named",
+    TransformOutput={"Accept": "text/csv"},
+    DataProcessing={"InputFilter": "$[1:]", "JoinSource": "Input", "OutputFilter": "$[0,3]"},
+)
+assert job["TransformJobStatus"] == "Completed", job
+answers = [line.split(",") for line in lines("out/named/rows.csv.out")]
+assert [name for name, _ in answers] == [f"row-{number}" for number in range(200)]
+assert [float(cluster) for _, cluster in answers] == [float(cluster) for cluster in second], answers[:3]
+
 # One file that the model refuses fails the job; the answers to the others are there.
 put("mixed/bad.csv", "1,2\n1,2,3\n")
 put("mixed/good.csv", "\n".join(rows[:3]))
@@ -192,7 +207,7 @@ refused("ValidationException", "in status Stopped", client.stop_transform_job, T
 # Lists begin with the newest.
 listed = client.list_transform_jobs()["TransformJobSummaries"]
 names = [job["TransformJobName"] for job in listed]
-assert names == ["waits", "long", "odd", "mixed", "lines", "packed", "manifest", "key", "All"], names
+assert names == ["waits", "long", "odd", "mixed", "named", "lines", "packed", "manifest", "key", "All"], names
 failed = client.list_transform_jobs(StatusEquals="Failed", SortBy="Name", SortOrder="Ascending")["TransformJobSummaries"]
 assert [job["TransformJobName"] for job in failed] == ["mixed", "odd"], failed
 assert "FailureReason" in failed[0], failed
