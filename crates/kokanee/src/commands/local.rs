@@ -4,6 +4,7 @@ mod client;
 mod images;
 mod keys;
 mod resources;
+mod workers;
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,21 +17,17 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
-use kokanee_control::engine::{Engine, Processes};
 use kokanee_control::environment::{Environment, Shell, url};
-use kokanee_control::fleet::Fleet;
-use kokanee_control::runner::Runner;
-use kokanee_control::scaling::{Pace, Scaler};
 use kokanee_control::server::{DEFAULT_PORT, LocalServer, Settings};
 use kokanee_control::signature::Keys;
-use kokanee_control::transformer::Transformer;
 use kokanee_http::Ended;
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use self::client::Client;
 use self::keys::{KeyArgs, KeysFile};
+use self::workers::Workers;
 use super::serve::ready_file::ReadyFile;
 use super::serve::{LogForm, signals, start_log};
 use crate::output_file::print;
@@ -292,47 +289,10 @@ impl LocalArgs {
         Ok(LocalServer::bind(settings).await?)
     }
 
-    /// What does the work beside answering.
     fn workers(&self, server: &LocalServer, data: &Path, keys: Option<&Keys>) -> Result<Workers> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let places = self.jobs.map_or(cores, usize::from);
-        let program = std::env::current_exe().context("the program does not know where it lies")?;
         // Programs find this server, and not AWS.
-        let variables = self.environment(server.address(), data, keys).variables.into_iter();
-        let environment = variables.map(|(name, value)| (name.to_owned(), value)).collect();
-        let engine: Arc<dyn Engine> = Arc::new(Processes { shim: program.clone(), environment });
-        let (control, objects) = (server.control(), server.s3());
-        let fleet = Arc::new(Fleet {
-            control: Arc::clone(control),
-            routes: Arc::clone(server.routes()),
-            objects: Arc::clone(objects),
-            folder: data.to_owned(),
-            engine: Arc::clone(&engine),
-            program: program.clone(),
-        });
-        Ok(Workers {
-            runner: Arc::new(Runner {
-                control: Arc::clone(control),
-                objects: Arc::clone(objects),
-                folder: data.to_owned(),
-                program,
-                engine,
-                places,
-                keeps_jobs: self.keep_jobs,
-            }),
-            transformer: Arc::new(Transformer {
-                control: Arc::clone(control),
-                objects: Arc::clone(objects),
-                fleet: Arc::clone(&fleet),
-                folder: data.to_owned(),
-                places,
-                most_concurrent: cores,
-                keeps_jobs: self.keep_jobs,
-                runtime: Handle::current(),
-            }),
-            scaler: Arc::new(control.scaler(Pace::default())),
-            fleet,
-        })
+        let environment = self.environment(server.address(), data, keys);
+        Workers::new(server, data, &environment, self.jobs.map(usize::from), self.keep_jobs)
     }
 
     /// What is said when it listens. A secret that is printed ends up in logs.
@@ -399,23 +359,6 @@ impl LocalArgs {
             None => "kokanee local env".to_owned(),
             Some(_) => format!("kokanee local env --data '{}'", folder.replace('\'', r"'\''")),
         }
-    }
-}
-
-/// What does the work beside answering.
-struct Workers {
-    runner: Arc<Runner>,
-    transformer: Arc<Transformer>,
-    scaler: Arc<Scaler>,
-    fleet: Arc<Fleet>,
-}
-
-impl Workers {
-    /// Works until `stop` counts 1, and then ends jobs and instances.
-    async fn run(self, stop: watch::Receiver<u32>) {
-        // Transform jobs end their own instances.
-        let jobs = async { tokio::join!(self.runner.run(stop.clone()), self.transformer.run(stop.clone())) };
-        tokio::join!(jobs, self.scaler.run(stop.clone()), self.fleet.run(stop.clone()));
     }
 }
 

@@ -119,7 +119,8 @@ fn a_command_ends_as_it_ends() {
     assert_eq!(run(&work, "kill -9 $$").code, Some(137));
     work.run("local run --data data -- no-such-program-here")
         .refused(&["there is no program no-such-program-here"]);
-    work.run("local --data data --host 0.0.0.0").refused(&["only addresses of this machine itself"]);
+    work.run("local --data data --host 0.0.0.0")
+        .refused(&["other machines may reach this address", "KOKANEE_SECRET_KEY"]);
     work.run("local --region Mars").misused(&["us-east-1"]);
 }
 
