@@ -62,8 +62,9 @@ Examples:
   kokanee local --data sagemaker --port 0
       with its own data folder, on any free port
 
-  KOKANEE_ACCESS_KEY=team KOKANEE_SECRET_KEY=... kokanee local --host 0.0.0.0
-      for other machines, too: requests must be signed with these keys
+  kokanee local --host 0.0.0.0
+      for other machines, too: requests must be signed with the keys that the
+      variables KOKANEE_ACCESS_KEY and KOKANEE_SECRET_KEY hold
 
 Without keys it listens on this machine only, and signatures are not checked: any credentials will do. Ctrl-C ends it.";
 
