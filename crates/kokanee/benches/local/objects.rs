@@ -54,7 +54,8 @@ fn large(name: &str, server: &Server, body: &[u8], options: &Options) -> Result<
     let mut stream = TcpStream::connect(server.address).map_err(io)?;
     let begun = Instant::now();
     stream
-        .write_all(b"GET /bucket/large HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        .write_all(b"GET /bucket/large HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/s3/aws4_request, \
+          SignedHeaders=host, Signature=0\r\nConnection: close\r\n\r\n")
         .map_err(io)?;
     let mut chunk = vec![0; 1 << 20];
     let mut length = 0;
