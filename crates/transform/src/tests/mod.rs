@@ -112,7 +112,13 @@ fn folders_of_files_keep_names_order_and_empty_lines() {
 }
 
 #[track_caller]
-fn check_processing(
+fn check_processing(paths: (&str, JoinSource, &str), input: &str, expected: Result<&str, &str>) {
+    check_with(json_lines(), paths, input, expected);
+}
+
+#[track_caller]
+fn check_with(
+    settings: Settings,
     (input_filter, join_source, output_filter): (&str, JoinSource, &str),
     input: &str,
     expected: Result<&str, &str>,
@@ -123,7 +129,7 @@ fn check_processing(
         output_filter: JsonPath::parse(output_filter).unwrap(),
     };
     let work = Workplace::new(&[("a", input)]);
-    let job = work.job(Settings { data_processing, ..json_lines() });
+    let job = work.job(Settings { data_processing, ..settings });
     match (run(&job, &capitals, &Silent), expected) {
         (Ok(_), Ok(expected)) => assert_eq!(work.outputs(), pairs(&[("a.out", expected)])),
         (Err(error), Err(expected)) => {
@@ -173,23 +179,8 @@ fn filters_and_joins() {
 
 /// The same for rows of CSV.
 #[track_caller]
-fn check_rows(
-    (input_filter, join_source, output_filter): (&str, JoinSource, &str),
-    input: &str,
-    expected: Result<&str, &str>,
-) {
-    let data_processing = DataProcessing {
-        input_filter: JsonPath::parse(input_filter).unwrap(),
-        join_source,
-        output_filter: JsonPath::parse(output_filter).unwrap(),
-    };
-    let work = Workplace::new(&[("a", input)]);
-    let job = work.job(Settings { data_processing, ..Settings::new("text/csv;label_size=0", "text/csv") });
-    match (run(&job, &capitals, &Silent), expected) {
-        (Ok(_), Ok(expected)) => assert_eq!(work.outputs(), pairs(&[("a.out", expected)])),
-        (Err(error), Err(expected)) => assert!(error.to_string().contains(expected), "{error}"),
-        (got, expected) => panic!("{got:?}, expected {expected:?}"),
-    }
+fn check_rows(paths: (&str, JoinSource, &str), input: &str, expected: Result<&str, &str>) {
+    check_with(Settings::new("text/csv;label_size=0", "text/csv"), paths, input, expected);
 }
 
 #[test]
