@@ -367,6 +367,12 @@ pub(crate) async fn a_task_leaves_no_process() {
     engine.start(folder.path(), &task(script)).unwrap();
     assert!(matches!(engine.look(folder.path()).unwrap(), TaskState::Running { .. }));
     engine.start(folder.path(), &task("exit 0")).unwrap();
+    // Before that, the shell has not set its trap.
+    let started = Instant::now();
+    while !fs::read_to_string(folder.path().join("log")).unwrap().contains("begin") {
+        assert!(started.elapsed() < Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     engine.signal(folder.path(), Signal::Terminate).unwrap();
     assert!(engine.usage(folder.path()).is_some());
     engine.signal(folder.path(), Signal::Kill).unwrap();
