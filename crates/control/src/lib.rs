@@ -32,6 +32,7 @@ pub mod api;
 pub mod engine;
 pub mod environment;
 pub mod fleet;
+mod folder_files;
 pub mod hosting;
 pub mod images;
 pub mod jobs;

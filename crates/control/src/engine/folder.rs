@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{EngineError, Exit, Task, TaskState};
+use crate::folder_files::remove_file;
 
 /// The lines of the task's output.
 pub const LOG_FILE: &str = "log";
@@ -141,10 +142,7 @@ impl ShimLock {
 }
 
 fn remove(path: &Path) -> Result<(), EngineError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(EngineError::io(path)(error)),
-        _ => Ok(()),
-    }
+    remove_file(path).map_err(EngineError::io(path))
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), EngineError> {

@@ -1,7 +1,6 @@
 //! The folder of an instance: `ml/` is laid out as in a container, `log` is the output of the program.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use kokanee_formats::{FileError, OWN_PREFIX, archive, write_atomically};
 use serde_json::{Value, json};
 
 use crate::engine::{LOG_FILE, log_file};
+use crate::folder_files::remove_folder;
 use crate::hosting::{ModelData, ModelForm};
 use crate::s3;
 
@@ -80,7 +80,7 @@ impl InstanceFolder {
         // The model is there whole or not at all.
         let parent = self.prefix();
         let unfinished = parent.join(format!("{OWN_PREFIX}model"));
-        remove(&unfinished).map_err(io(&unfinished))?;
+        remove_folder(&unfinished).map_err(io(&unfinished))?;
         fs::create_dir_all(&unfinished).map_err(io(&unfinished))?;
         if let Some(ModelData { bucket, key, form }) = model {
             match form {
@@ -154,13 +154,5 @@ impl InstanceFolder {
                 tracing::warn!(path = %path.display(), %error, "what an instance left cannot be removed");
             }
         }
-    }
-}
-
-/// Removes a folder of ours, where it is there.
-fn remove(folder: &Path) -> std::io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }

@@ -1,12 +1,14 @@
 //! Jobs worked off: those that an earlier server left first, then those that wait, so many at a time, in the order of their creation.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 
-use super::{Job, JobError, JobKind, Jobs};
+use super::{Job, JobError, JobKind, JobState as _, Jobs};
 
 /// Between two looks for jobs, where nobody says that there is one.
 const LOOK: Duration = Duration::from_secs(5);
@@ -70,6 +72,31 @@ pub(crate) async fn run<W: Worker>(worker: Arc<W>, count: usize, mut stop: watch
     is_ending.store(true, Ordering::SeqCst);
     let all = u32::try_from(count).unwrap_or(u32::MAX);
     let _ = places.acquire_many(all).await;
+}
+
+/// Clears what a killed server left of jobs that had ended: those whose folder `<root>/<region>/<job>` has a folder `mark` in it.
+///
+/// # Errors
+/// If the database fails.
+pub(crate) fn clear_ended<K: JobKind>(
+    jobs: &Jobs<K>,
+    root: &Path,
+    mark: &str,
+    clear: impl Fn(&Job<K>),
+) -> Result<(), JobError> {
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    let name = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+    for region in entries(root) {
+        for folder in entries(&region.path()).filter(|folder| folder.path().join(mark).is_dir()) {
+            match jobs.find(&name(&region), &name(&folder)) {
+                Ok(job) if job.state.status().is_final() => clear(&job),
+                // It is at work, or another program's folder.
+                Ok(_) | Err(JobError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Work that waits for the disk; nothing where it fails, which the log tells.

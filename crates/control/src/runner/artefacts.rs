@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use kokanee_formats::archive;
 
 use super::RunError;
-use super::folder_files::{FolderFile, files_below};
+use crate::folder_files::{FolderFile, files_below};
 use crate::s3::{self, Description};
 use crate::s3_uri::S3Uri;
 use crate::training::Packing;

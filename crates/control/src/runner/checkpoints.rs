@@ -16,7 +16,7 @@ use kokanee_formats::OWN_PREFIX;
 
 use super::RunError;
 use super::artefacts::cannot_put;
-use super::folder_files::{FolderFile, files_below};
+use crate::folder_files::{FolderFile, files_below};
 use crate::s3::{self, Algorithm, Record, WriteCondition};
 use crate::s3_uri::S3Uri;
 

@@ -18,11 +18,12 @@ use super::checkpoints::Checkpoints;
 use super::download::download;
 use super::pipe::Feeder;
 use crate::engine::{Engine, Exit, LOG_FILE};
+use crate::folder_files::{remove_file, remove_folder};
 use crate::s3;
-use crate::training::{ChannelRequest, FOLDER, TrainingJob, TrainingRequest};
+use crate::training::{ChannelRequest, TrainingJob, TrainingRequest};
 
 /// What a container has as `/opt/ml`, in a job's folder.
-const PREFIX: &str = "ml";
+pub(super) const PREFIX: &str = "ml";
 /// Lists of the objects of channels in Pipe mode.
 const LISTS: &str = "lists";
 /// What a program leaves for its author in its output folder, beside the failure.
@@ -71,7 +72,8 @@ impl JobFolder {
         hosts: &ResourceConfig,
         is_fresh: bool,
     ) -> Result<(), RunError> {
-        remove_file(&self.layout.failure())?;
+        let failure = self.layout.failure();
+        remove_file(&failure).map_err(|error| machine(&failure, error))?;
         if is_fresh {
             remove(&self.layout.model())?;
             remove(&self.layout.output())?;
@@ -211,33 +213,9 @@ fn config_of(channel: &ChannelRequest) -> ChannelConfig {
     }
 }
 
-/// Region and name of each job whose folder holds more than a log.
-pub(super) fn with_input(folder: &Path) -> Vec<(String, String)> {
-    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut found = Vec::new();
-    for region in entries(&folder.join(FOLDER)) {
-        for job in entries(&region.path()).filter(|job| job.path().join(PREFIX).is_dir()) {
-            let name = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
-            found.push((name(&region), name(&job)));
-        }
-    }
-    found
-}
-
 /// Removes a folder of ours, where it is there.
 fn remove(folder: &Path) -> Result<(), RunError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(machine(folder, error)),
-        _ => Ok(()),
-    }
-}
-
-/// Removes a file of ours, where it is there.
-fn remove_file(file: &Path) -> Result<(), RunError> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(machine(file, error)),
-        _ => Ok(()),
-    }
+    remove_folder(folder).map_err(|error| machine(folder, error))
 }
 
 fn json(value: &impl serde::Serialize) -> Result<String, RunError> {

@@ -9,7 +9,6 @@ mod channels;
 mod checkpoints;
 mod download;
 mod fifo;
-mod folder_files;
 mod job;
 mod job_folder;
 mod log;
@@ -26,13 +25,13 @@ use std::sync::atomic::AtomicBool;
 use tokio::sync::watch;
 
 use self::job::Work;
-use self::job_folder::JobFolder;
+use self::job_folder::{JobFolder, PREFIX};
 use crate::api::Control;
 use crate::engine::{Engine, EngineError};
 use crate::jobs::JobError;
 use crate::jobs::queue::{self, Worker};
 use crate::s3;
-use crate::training::{ChannelRequest, Outcome, Training, TrainingJob, TrainingJobs};
+use crate::training::{ChannelRequest, FOLDER, Outcome, Training, TrainingJob, TrainingJobs};
 
 /// Writes the objects of a channel into `folder`, which is empty or absent, in File mode on the only machine. False if `goes_on` said
 /// no meanwhile.
@@ -90,19 +89,6 @@ impl Runner {
         queue::run(self, places, stop).await;
     }
 
-    /// Removes what a server that was killed left of jobs that had ended.
-    fn clear_ended(&self) -> Result<(), JobError> {
-        for (region, name) in job_folder::with_input(&self.folder) {
-            match self.control.training_jobs.find(&region, &name) {
-                Ok(job) if job.state.status.is_final() => self.clear(&job),
-                // It is at work, or another program's folder.
-                Ok(_) | Err(JobError::NotFound) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
     fn clear(&self, job: &TrainingJob) {
         if let Err(error) = JobFolder::new(&self.folder, job).clear(&*self.engine) {
             tracing::warn!(job = job.name, %error, "the folder of a training job cannot be removed");
@@ -118,7 +104,9 @@ impl Worker for Runner {
     }
 
     fn begin(&self) -> Result<(), JobError> {
-        self.clear_ended()
+        queue::clear_ended(&self.control.training_jobs, &self.folder.join(FOLDER), PREFIX, |job| {
+            self.clear(job)
+        })
     }
 
     fn work(&self, job: &TrainingJob, is_ending: &AtomicBool) {

@@ -4,14 +4,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kokanee_transform::JOURNAL_FILE;
-
 use super::TransformFault;
 use crate::engine::LOG_FILE;
-use crate::transform::{FOLDER, TransformJob};
+use crate::folder_files::{FolderFile, files_below, remove_folder};
+use crate::transform::TransformJob;
 
 /// What only a job at work has.
-const INPUT: &str = "input";
+pub(super) const INPUT: &str = "input";
 const UNFINISHED_INPUT: &str = "input.part";
 const REFUSED_INPUT: &str = "refused";
 const OUTPUT: &str = "output";
@@ -24,13 +23,6 @@ const DATA_LOG: &str = "data-log";
 pub(super) struct TransformFolder {
     path: PathBuf,
     in_data: String,
-}
-
-/// An answer that is to be put into S3.
-pub(super) struct Answer {
-    pub(super) path: PathBuf,
-    /// Its path among the answers, with slashes.
-    pub(super) name: String,
 }
 
 impl TransformFolder {
@@ -76,7 +68,7 @@ impl TransformFolder {
         if input.is_dir() {
             return Ok(true);
         }
-        remove(&unfinished).map_err(machine(&unfinished))?;
+        remove_folder(&unfinished).map_err(machine(&unfinished))?;
         fs::create_dir_all(&self.path).map_err(machine(&self.path))?;
         if !fetch(&unfinished)? {
             return Ok(false);
@@ -96,17 +88,15 @@ impl TransformFolder {
     }
 
     /// What is to be put into S3.
-    pub(super) fn answers(&self) -> Result<Vec<Answer>, TransformFault> {
-        let mut answers = Vec::new();
+    pub(super) fn answers(&self) -> Result<Vec<FolderFile>, TransformFault> {
         let output = self.output();
-        list(&output, "", &mut answers).map_err(machine(&output))?;
-        Ok(answers)
+        files_below(&output).map_err(machine(&output))
     }
 
     /// Removes all but the logs.
     pub(super) fn clear(&self) -> io::Result<()> {
         for name in [UNFINISHED_INPUT, REFUSED_INPUT, OUTPUT] {
-            remove(&self.path.join(name))?;
+            remove_folder(&self.path.join(name))?;
         }
         let instance = self.instance();
         for entry in fs::read_dir(&instance).into_iter().flatten().flatten() {
@@ -118,50 +108,7 @@ impl TransformFolder {
             }
         }
         // Last: the folder is known by it.
-        remove(&self.input())
-    }
-}
-
-/// Region and name of each job whose folder holds more than logs.
-pub(super) fn with_input(data: &Path) -> Vec<(String, String)> {
-    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut found = Vec::new();
-    for region in entries(&data.join(FOLDER)) {
-        for job in entries(&region.path()).filter(|job| job.path().join(INPUT).is_dir()) {
-            let name = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
-            found.push((name(&region), name(&job)));
-        }
-    }
-    found
-}
-
-fn list(folder: &Path, prefix: &str, answers: &mut Vec<Answer>) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(kokanee_formats::OWN_PREFIX) || name == JOURNAL_FILE {
-            continue;
-        }
-        let (path, name) = (entry.path(), format!("{prefix}{name}"));
-        if path.is_dir() {
-            list(&path, &format!("{name}/"), answers)?;
-        } else {
-            answers.push(Answer { path, name });
-        }
-    }
-    Ok(())
-}
-
-/// Removes a folder of ours, where it is there.
-fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        remove_folder(&self.input())
     }
 }
 

@@ -16,14 +16,14 @@ use std::sync::atomic::AtomicBool;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use self::folder::TransformFolder;
+use self::folder::{INPUT, TransformFolder};
 use self::work::Work;
 use crate::api::Control;
 use crate::fleet::Fleet;
 use crate::jobs::JobError;
 use crate::jobs::queue::{self, Worker};
 use crate::s3;
-use crate::transform::{Outcome, Transform, TransformJob, TransformJobs};
+use crate::transform::{FOLDER, Outcome, Transform, TransformJob, TransformJobs};
 
 /// Runs transform jobs.
 pub struct Transformer {
@@ -86,15 +86,8 @@ impl Worker for Transformer {
 
     /// Removes what a server that was killed left of jobs that had ended.
     fn begin(&self) -> Result<(), JobError> {
-        for (region, name) in folder::with_input(&self.folder) {
-            match self.control.transform_jobs.find(&region, &name) {
-                Ok(job) if job.state.status.is_final() => self.clear(&job),
-                // It is at work, or another program's folder.
-                Ok(_) | Err(JobError::NotFound) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        let root = self.folder.join(FOLDER);
+        queue::clear_ended(&self.control.transform_jobs, &root, INPUT, |job| self.clear(job))
     }
 
     fn work(&self, job: &TransformJob, is_ending: &AtomicBool) {

@@ -1,4 +1,4 @@
-//! The files that a program left in a folder.
+//! The files that a program left in a folder, and folders of ours that go.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -8,16 +8,16 @@ use kokanee_formats::OWN_PREFIX;
 
 /// A file that a program left.
 #[derive(Debug)]
-pub(super) struct FolderFile {
+pub(crate) struct FolderFile {
     /// Its path below the folder, with slashes.
-    pub(super) name: String,
-    pub(super) path: PathBuf,
-    pub(super) metadata: Metadata,
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) metadata: Metadata,
 }
 
 /// All files below a folder, in the order of their names; none where there is no folder. Links are followed unless they lead back;
 /// temporary files of Kokanee's, pipes and sockets are passed over.
-pub(super) fn files_below(folder: &Path) -> io::Result<Vec<FolderFile>> {
+pub(crate) fn files_below(folder: &Path) -> io::Result<Vec<FolderFile>> {
     let mut files = Vec::new();
     add(folder, "", &mut files)?;
     Ok(files)
@@ -53,6 +53,23 @@ fn add(folder: &Path, prefix: &str, files: &mut Vec<FolderFile>) -> io::Result<(
         }
     }
     Ok(())
+}
+
+/// Removes a folder of ours, where it is there.
+pub(crate) fn remove_folder(folder: &Path) -> io::Result<()> {
+    or_absent(fs::remove_dir_all(folder))
+}
+
+/// Removes a file of ours, where it is there.
+pub(crate) fn remove_file(file: &Path) -> io::Result<()> {
+    or_absent(fs::remove_file(file))
+}
+
+fn or_absent(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Whether an entry is a link to a folder that holds it.
