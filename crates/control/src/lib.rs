@@ -25,10 +25,12 @@
 //! | [`signature`] | who signed a request |
 //! | [`S3Uri`] | addresses in S3, as requests give them |
 //! | [`environment`] | what clients need in their environment |
+//! | [`proxy`] | the server as the HTTPS proxy of its clients, with certificates of its own |
 //!
 //! No engine is linked here: algorithms run as child processes.
 
 pub mod api;
+mod aws_names;
 pub mod engine;
 pub mod environment;
 pub mod fleet;
@@ -40,6 +42,7 @@ pub mod logs;
 pub mod metrics;
 pub mod operations;
 pub mod paging;
+pub mod proxy;
 pub mod runner;
 pub mod runtime;
 pub mod s3;

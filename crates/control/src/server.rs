@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use self::entry::Entry;
 use crate::api::{Control, Objects};
 use crate::hosting::Routes;
+use crate::proxy::{self, Authority, Proxy, Upstream};
 use crate::runtime::{Counts, Runtime};
 use crate::s3;
 use crate::signature::Keys;
@@ -51,6 +52,9 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// The keys that requests must be signed with; without them anybody is served who reaches the address.
     pub keys: Option<Arc<Keys>>,
+    /// The proxy that this machine needs for the network, as `HTTPS_PROXY` names it, and the hosts without, as `NO_PROXY` does. What is
+    /// passed on for clients goes this way.
+    pub network_proxy: Option<(String, String)>,
 }
 
 /// Why a server does not start.
@@ -159,8 +163,16 @@ impl LocalServer {
             patience,
             keys: settings.keys.clone(),
         };
+        let address = server.address();
+        let proxy = Proxy {
+            passes_on: address.ip().is_loopback(),
+            upstream: settings.network_proxy.and_then(|(name, without)| upstream(&name, &without, address)),
+        };
+        let data = settings.data;
+        let tls = proxy::server_config(move || Authority::open(&data));
+        let tls = tls.inspect_err(|error| tracing::error!(%error, "there is no TLS")).ok();
         let entry = Entry {
-            guard: Guard::new(server.address(), settings.allowed_hosts),
+            guard: Guard::new(address, settings.allowed_hosts),
             control,
             region: settings.region,
             s3: s3::router(s3, of_s3, Arc::clone(&memory)),
@@ -169,13 +181,15 @@ impl LocalServer {
             metrics: Arc::clone(&metrics),
             patience,
             keys: settings.keys,
-            is_loopback: server.address().ip().is_loopback(),
+            is_loopback: address.ip().is_loopback(),
+            proxy,
         };
         let shell = Shell {
             router: entry.router(),
             site: Arc::new(LocalSite),
             metrics,
             bounds: Bounds { patience, ..Bounds::default() },
+            tls,
         };
         let ended = server.run(shell, work, stop).await;
         publishing.abort();
@@ -183,6 +197,14 @@ impl LocalServer {
         let _ = tokio::task::spawn_blocking(move || unpublished.publish(&known.metrics, true)).await;
         ended
     }
+}
+
+/// The proxy of the network, where there is one that is not this server.
+fn upstream(name: &str, without: &str, own: SocketAddr) -> Option<Upstream> {
+    Upstream::parse(name, without, own).unwrap_or_else(|reason| {
+        tracing::warn!(reason, "HTTPS_PROXY is not used");
+        None
+    })
 }
 
 /// Publishes what requests to endpoints count, minute by minute.
@@ -215,7 +237,9 @@ struct LocalSite;
 
 impl Site for LocalSite {
     fn route(&self, path: &str) -> Route {
-        if path == "/" {
+        if path.is_empty() {
+            Route::plain("connect")
+        } else if path == "/" {
             Route::plain("api")
         } else if path.starts_with("/_kokanee/") {
             Route { is_quiet: true, ..Route::plain("own") }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
-use kokanee_control::environment::{Environment, Shell, url};
+use kokanee_control::environment::{self, Environment, Mode, Shell, url};
 use kokanee_control::server::{DEFAULT_PORT, LocalServer, Settings};
 use kokanee_control::signature::Keys;
 use kokanee_http::Ended;
@@ -53,6 +53,8 @@ Examples:
   kokanee local env --shell fish | source
   kokanee local run -- python notebook.py
       a server and its environment for one command
+  kokanee local run --mode proxy-only -- python old.py
+      for clients that do not know AWS_ENDPOINT_URL: they find it by HTTPS_PROXY
   kokanee local ps
   kokanee local logs NAME --follow
   kokanee local stop NAME
@@ -110,9 +112,15 @@ enum LocalCommand {
         /// How variables are set
         #[arg(long, value_enum, default_value_t = ShellName::Bash)]
         shell: ShellName,
+        /// How clients find the server
+        #[arg(long, value_enum, default_value_t = ModeName::DataPath)]
+        mode: ModeName,
     },
     /// Run one command in that environment, with a server of its own unless one runs
     Run {
+        /// How clients find the server
+        #[arg(long, value_enum, default_value_t = ModeName::DataPath)]
+        mode: ModeName,
         /// The command and its arguments
         #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
         command: Vec<OsString>,
@@ -173,6 +181,27 @@ enum ShellName {
     Dotenv,
 }
 
+/// A way for clients to find the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ModeName {
+    /// AWS_ENDPOINT_URL, and a rule for STS in AWS_DATA_PATH
+    DataPath,
+    /// AWS_ENDPOINT_URL, and HTTPS_PROXY for what has an address of its own, such as STS in SageMaker's SDKs
+    Proxy,
+    /// HTTPS_PROXY alone, for clients that know no AWS_ENDPOINT_URL
+    ProxyOnly,
+}
+
+impl From<ModeName> for Mode {
+    fn from(name: ModeName) -> Self {
+        match name {
+            ModeName::DataPath => Self::DataPath,
+            ModeName::Proxy => Self::Proxy,
+            ModeName::ProxyOnly => Self::ProxyOnly,
+        }
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -181,7 +210,7 @@ pub(crate) fn run(args: &LocalArgs) -> Result<()> {
     let data = args.data()?;
     match &args.command {
         None => args.serve(&data),
-        Some(LocalCommand::Env { shell }) => {
+        Some(LocalCommand::Env { shell, mode }) => {
             let address = server_of(&data)?;
             let shell = match shell {
                 ShellName::Bash => Shell::Posix,
@@ -190,9 +219,9 @@ pub(crate) fn run(args: &LocalArgs) -> Result<()> {
                 ShellName::Dotenv => Shell::Dotenv,
             };
             let keys = args.keys.of_server(&data)?;
-            print(&args.environment(address, &data, keys.as_ref()).lines(shell))
+            print(&args.environment(address, &data, keys.as_ref(), (*mode).into())?.lines(shell))
         }
-        Some(LocalCommand::Run { command }) => args.run_command(&data, command),
+        Some(LocalCommand::Run { mode, command }) => args.run_command(&data, (*mode).into(), command),
         Some(LocalCommand::Ps { all }) => resources::ps(&args.client(&data)?, *all),
         Some(LocalCommand::Logs { name, follow }) => resources::logs(&args.client(&data)?, name, *follow),
         Some(LocalCommand::Stop { names }) => resources::stop(&args.client(&data)?, names),
@@ -234,17 +263,18 @@ impl LocalArgs {
         Ok(())
     }
 
-    fn run_command(&self, data: &Path, command: &[OsString]) -> Result<()> {
+    fn run_command(&self, data: &Path, mode: Mode, command: &[OsString]) -> Result<()> {
         let runtime = runtime()?;
         let status = match running(data) {
             Some(address) => {
                 let keys = self.keys.of_server(data)?;
-                runtime.block_on(child(command, &self.environment(address, data, keys.as_ref())))?
+                let environment = self.environment(address, data, keys.as_ref(), mode)?;
+                runtime.block_on(child(command, &environment))?
             }
             None => runtime.block_on(async {
                 let keys = self.keys.given()?;
                 let server = self.bind(data, self.port.unwrap_or(0), keys.as_ref()).await?;
-                let environment = self.environment(server.address(), data, keys.as_ref());
+                let environment = self.environment(server.address(), data, keys.as_ref(), mode)?;
                 let ready = self.announce(&server, data, keys.as_ref())?;
                 let workers = self.workers(&server, data, keys.as_ref())?;
                 let (end, ending) = watch::channel(0);
@@ -286,13 +316,16 @@ impl LocalArgs {
             region: self.region(),
             allowed_hosts: self.allow_host.clone(),
             keys: keys.cloned().map(Arc::new),
+            network_proxy: ["https_proxy", "HTTPS_PROXY"].into_iter().find_map(variable).map(|name| {
+                (name, ["no_proxy", "NO_PROXY"].into_iter().find_map(variable).unwrap_or_default())
+            }),
         };
         Ok(LocalServer::bind(settings).await?)
     }
 
     fn workers(&self, server: &LocalServer, data: &Path, keys: Option<&Keys>) -> Result<Workers> {
         // Programs find this server, and not AWS.
-        let environment = self.environment(server.address(), data, keys);
+        let environment = self.environment(server.address(), data, keys, Mode::DataPath)?;
         Workers::new(server, data, &environment, self.jobs.map(usize::from), self.keep_jobs)
     }
 
@@ -326,13 +359,30 @@ impl LocalArgs {
         data: &Path,
         keys: Option<&Keys>,
     ) -> Result<(KeysFile, ReadyFile)> {
-        self.environment(server.address(), data, keys).write_files()?;
+        self.environment(server.address(), data, keys, Mode::DataPath)?.write_files()?;
         let keys = KeysFile::write(data, keys)?;
         Ok((keys, ReadyFile::write(&data.join(READY_FILE), server.address())?))
     }
 
-    fn environment(&self, address: SocketAddr, data: &Path, keys: Option<&Keys>) -> Environment {
-        Environment::new(address, data, &self.region(), keys, variable)
+    fn environment(
+        &self,
+        address: SocketAddr,
+        data: &Path,
+        keys: Option<&Keys>,
+        mode: Mode,
+    ) -> Result<Environment> {
+        let server = environment::Server { address, data, region: &self.region(), keys };
+        if mode == Mode::DataPath {
+            return Ok(Environment::new(server, variable));
+        }
+        let environment = Environment::with_proxy(server, mode == Mode::ProxyOnly, variable)?;
+        if environment.certificates.as_ref().is_some_and(|bundle| bundle.others == 0) {
+            eprintln!(
+                "note: this machine has no root certificates, so that these clients will trust no host but AWS's names here. Install them \
+                 (Debian: ca-certificates), or name a file of them in SSL_CERT_FILE",
+            );
+        }
+        Ok(environment)
     }
 
     fn client(&self, data: &Path) -> Result<Client> {
@@ -397,8 +447,11 @@ async fn child(command: &[OsString], environment: &Environment) -> Result<ExitSt
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let variables = environment.variables.iter().map(|(name, value)| (*name, value));
-    let spawned =
-        tokio::process::Command::new(program).args(arguments).envs(variables).kill_on_drop(true).spawn();
+    let mut line = tokio::process::Command::new(program);
+    for name in &environment.unwanted {
+        line.env_remove(name);
+    }
+    let spawned = line.args(arguments).envs(variables).kill_on_drop(true).spawn();
     let mut child = match spawned {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             bail!("there is no program {}", program.display())

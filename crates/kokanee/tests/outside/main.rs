@@ -56,6 +56,11 @@ fn main() -> ExitCode {
         &sdk::python(),
         local::clients_with_keys_are_served_and_others_refused,
     ));
+    tests.push(OutsideTest::new(
+        "clients_use_a_local_sagemaker_by_a_proxy",
+        &sdk::python(),
+        local::clients_use_a_local_sagemaker_by_a_proxy,
+    ));
     tests.push(OutsideTest::new("clients_scale_endpoints", &sdk::python(), local::clients_scale_endpoints));
     tests.push(OutsideTest::new(
         "notebooks_run_on_a_local_sagemaker",
