@@ -12,6 +12,7 @@ use kokanee_formats::{FileError, write_atomically};
 use serde_json::json;
 
 use crate::aws_names::is_aws;
+use crate::objects::RemoteSettings;
 use crate::proxy::{AuthorityError, Bundle, write_bundle};
 use crate::signature::Keys;
 
@@ -19,8 +20,8 @@ use crate::signature::Keys;
 const FOLDER: &str = "clients";
 const STS_RULES: &str = "sts/2011-06-15/endpoint-rule-set-1.json";
 const SDK_SETTINGS: &str = "sagemaker.yaml";
-/// No server looks at tokens; this one keeps a real one from being sent.
-const ANY_TOKEN: &str = "kokanee";
+/// A session token: no local SageMaker looks at tokens, and this one keeps a real one from being sent.
+pub const ANY_TOKEN: &str = "kokanee";
 
 /// A shell, and how it sets variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub struct Server<'a> {
     pub region: &'a str,
     /// The keys that it wants.
     pub keys: Option<&'a Keys>,
+    /// Where its buckets are, if that is another S3.
+    pub other_s3: Option<&'a RemoteSettings>,
 }
 
 /// The environment of clients.
@@ -113,8 +116,9 @@ impl Environment {
     }
 
     fn begin(server: Server<'_>, mode: Mode, now: &impl Fn(&str) -> Option<String>) -> Self {
-        let Server { address, data, region, keys } = server;
-        let keys = keys.cloned().unwrap_or_else(Keys::anybody);
+        let Server { address, data, region, keys, other_s3 } = server;
+        // Clients have one pair for all services.
+        let keys = keys.or(other_s3.map(|other| &other.keys)).cloned().unwrap_or_else(Keys::anybody);
         let url = url(address);
         let host = url.trim_start_matches("http://");
         let host = host.rsplit_once(':').map_or(host, |(host, _)| host).to_owned();
@@ -122,11 +126,12 @@ impl Environment {
         // A list that keeps AWS away from proxies is right for another one.
         let no_proxy = no_proxy.map(|list| if mode == Mode::DataPath { list } else { without_aws(&list) });
         let no_proxy = joined(no_proxy, &[&host, "localhost"], ',');
+        let token = other_s3.and_then(|other| other.session_token.clone());
         let mut variables = vec![
             ("AWS_ENDPOINT_URL", url.clone()),
             ("AWS_ACCESS_KEY_ID", keys.access().to_owned()),
             ("AWS_SECRET_ACCESS_KEY", keys.secret().to_owned()),
-            ("AWS_SESSION_TOKEN", ANY_TOKEN.to_owned()),
+            ("AWS_SESSION_TOKEN", token.unwrap_or_else(|| ANY_TOKEN.to_owned())),
             ("AWS_REGION", region.to_owned()),
             ("AWS_DEFAULT_REGION", region.to_owned()),
             // Nobody asks the cloud's machine for its role.
@@ -137,6 +142,11 @@ impl Environment {
             ("no_proxy", no_proxy),
         ];
         let mut unwanted = Vec::new();
+        match other_s3 {
+            Some(other) => variables.push(("AWS_ENDPOINT_URL_S3", other.url.clone())),
+            // Clients would go there in spite of all else.
+            None => unwanted.extend(now("AWS_ENDPOINT_URL_S3").map(|_| "AWS_ENDPOINT_URL_S3")),
+        }
         if mode == Mode::ProxyOnly {
             variables.remove(0);
             unwanted.extend(now("AWS_ENDPOINT_URL").map(|_| "AWS_ENDPOINT_URL"));
@@ -251,7 +261,13 @@ mod tests {
     use super::*;
 
     fn server(data: &Path) -> Server<'_> {
-        Server { address: "127.0.0.1:7243".parse().unwrap(), data, region: "us-west-2", keys: None }
+        Server {
+            address: "127.0.0.1:7243".parse().unwrap(),
+            data,
+            region: "us-west-2",
+            keys: None,
+            other_s3: None,
+        }
     }
 
     fn now(name: &str) -> Option<String> {
@@ -300,6 +316,28 @@ mod tests {
                 assert!(text.starts_with("-----BEGIN CERTIFICATE-----\n"), "{name}: {text}");
             }
         }
+    }
+
+    #[test]
+    fn clients_go_to_the_other_s3_where_there_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = RemoteSettings {
+            url: "http://minio:9000".to_owned(),
+            region: "us-west-2".to_owned(),
+            keys: Keys::new("team", "other-secret").unwrap(),
+            session_token: None,
+        };
+        let now = |name: &str| (name == "AWS_ENDPOINT_URL_S3").then(|| "http://elsewhere".to_owned());
+        let there = Environment::new(Server { other_s3: Some(&other), ..server(folder.path()) }, now);
+        assert_eq!(value(&there, "AWS_ENDPOINT_URL_S3").unwrap(), "http://minio:9000");
+        assert_eq!(value(&there, "AWS_SECRET_ACCESS_KEY").unwrap(), "other-secret");
+        assert_eq!(value(&there, "AWS_SESSION_TOKEN").unwrap(), ANY_TOKEN);
+        assert!(there.unwanted.is_empty());
+        let here = Environment::new(server(folder.path()), now);
+        assert_eq!(
+            (value(&here, "AWS_ENDPOINT_URL_S3"), &*here.unwanted),
+            (None, &["AWS_ENDPOINT_URL_S3"][..])
+        );
     }
 
     #[test]

@@ -22,6 +22,7 @@
 //! | [`images`] | images that users bring, as programs and in containers |
 //! | [`store`] | what is known, in SQLite |
 //! | [`s3`] | buckets and objects, as plain files |
+//! | [`objects`] | what jobs are given and leave, in these buckets or in another S3 |
 //! | [`signature`] | who signed a request |
 //! | [`S3Uri`] | addresses in S3, as requests give them |
 //! | [`environment`] | what clients need in their environment |
@@ -40,6 +41,7 @@ pub mod images;
 pub mod jobs;
 pub mod logs;
 pub mod metrics;
+pub mod objects;
 pub mod operations;
 pub mod paging;
 pub mod proxy;

@@ -43,8 +43,15 @@ fn place(script: &str) -> Place {
     let control = Arc::new(Control::new(store, known, "000000000000".to_owned()));
     let engine = Arc::new(Processes { shim: std::env::current_exe().unwrap(), environment: BTreeMap::new() });
     let folder_of_jobs = folder.path().to_owned();
-    let runner =
-        Runner { control, objects, folder: folder_of_jobs, program, engine, places: 1, keeps_jobs: false };
+    let runner = Runner {
+        control,
+        objects: objects as _,
+        folder: folder_of_jobs,
+        program,
+        engine,
+        places: 1,
+        keeps_jobs: false,
+    };
     Place { runner: Arc::new(runner), folder }
 }
 

@@ -3,6 +3,8 @@
 mod client;
 mod images;
 mod keys;
+mod other_s3;
+mod private_file;
 mod resources;
 mod workers;
 
@@ -18,6 +20,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use kokanee_control::environment::{self, Environment, Mode, Shell, url};
+use kokanee_control::objects::RemoteSettings;
 use kokanee_control::server::{DEFAULT_PORT, LocalServer, Settings};
 use kokanee_control::signature::Keys;
 use kokanee_http::Ended;
@@ -26,7 +29,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use self::client::Client;
-use self::keys::{KeyArgs, KeysFile};
+use self::keys::KeyArgs;
+use self::other_s3::OtherS3Args;
+use self::private_file::PrivateFile;
 use self::workers::Workers;
 use super::serve::ready_file::ReadyFile;
 use super::serve::{LogForm, signals, start_log};
@@ -64,6 +69,9 @@ Examples:
   kokanee local --data sagemaker --port 0
       with its own data folder, on any free port
 
+  kokanee local --s3 http://minio.lan:9000
+      with the buckets of another S3, and its keys in AWS_ACCESS_KEY_ID and
+      AWS_SECRET_ACCESS_KEY
   kokanee local --host 0.0.0.0
       for other machines, too: requests must be signed with the keys that the
       variables KOKANEE_ACCESS_KEY and KOKANEE_SECRET_KEY hold
@@ -87,6 +95,8 @@ pub(crate) struct LocalArgs {
     host: IpAddr,
     #[command(flatten)]
     keys: KeyArgs,
+    #[command(flatten)]
+    other_s3: OtherS3Args,
     /// Region of clients that name none [default: AWS_REGION, AWS_DEFAULT_REGION, else us-east-1]
     #[arg(long, value_name = "NAME", global = true, value_parser = region)]
     region: Option<String>,
@@ -218,8 +228,8 @@ pub(crate) fn run(args: &LocalArgs) -> Result<()> {
                 ShellName::Powershell => Shell::PowerShell,
                 ShellName::Dotenv => Shell::Dotenv,
             };
-            let keys = args.keys.of_server(&data)?;
-            print(&args.environment(address, &data, keys.as_ref(), (*mode).into())?.lines(shell))
+            let access = args.access_of_server(&data)?;
+            print(&args.environment(address, &data, &access, (*mode).into())?.lines(shell))
         }
         Some(LocalCommand::Run { mode, command }) => args.run_command(&data, (*mode).into(), command),
         Some(LocalCommand::Ps { all }) => resources::ps(&args.client(&data)?, *all),
@@ -233,17 +243,39 @@ pub(crate) fn run(args: &LocalArgs) -> Result<()> {
     }
 }
 
+/// What clients need beside the address of a server.
+#[derive(Clone, Debug, Default)]
+struct Access {
+    /// The keys that requests to it must be signed with.
+    keys: Option<Keys>,
+    /// Where its buckets are, if that is another S3.
+    other_s3: Option<RemoteSettings>,
+}
+
 impl LocalArgs {
+    /// For a server that is to be started.
+    fn access(&self) -> Result<Access> {
+        let keys = self.keys.given()?;
+        let other_s3 = self.other_s3.given(self.region(), keys.as_ref())?;
+        Ok(Access { keys, other_s3 })
+    }
+
+    /// For the server that runs on a data folder.
+    fn access_of_server(&self, data: &Path) -> Result<Access> {
+        let keys = self.keys.of_server(data)?;
+        Ok(Access { keys, other_s3: OtherS3Args::of_server(data, self.region())? })
+    }
+
     fn serve(&self, data: &Path) -> Result<()> {
         start_log(self.log)?;
         let runtime = runtime()?;
         let ended = runtime.block_on(async {
             let stop = signals()?;
-            let keys = self.keys.given()?;
-            let server = self.bind(data, self.port.unwrap_or(DEFAULT_PORT), keys.as_ref()).await?;
-            let ready = self.announce(&server, data, keys.as_ref())?;
-            print(&self.greeting(&server, data, keys.as_ref()))?;
-            let workers = self.workers(&server, data, keys.as_ref())?;
+            let access = self.access()?;
+            let server = self.bind(data, self.port.unwrap_or(DEFAULT_PORT), &access).await?;
+            let ready = self.announce(&server, data, &access)?;
+            print(&self.greeting(&server, data, &access))?;
+            let workers = self.workers(&server, data, &access)?;
             let told = stop.clone();
             let work = async move {
                 workers.run(told).await;
@@ -267,16 +299,15 @@ impl LocalArgs {
         let runtime = runtime()?;
         let status = match running(data) {
             Some(address) => {
-                let keys = self.keys.of_server(data)?;
-                let environment = self.environment(address, data, keys.as_ref(), mode)?;
+                let environment = self.environment(address, data, &self.access_of_server(data)?, mode)?;
                 runtime.block_on(child(command, &environment))?
             }
             None => runtime.block_on(async {
-                let keys = self.keys.given()?;
-                let server = self.bind(data, self.port.unwrap_or(0), keys.as_ref()).await?;
-                let environment = self.environment(server.address(), data, keys.as_ref(), mode)?;
-                let ready = self.announce(&server, data, keys.as_ref())?;
-                let workers = self.workers(&server, data, keys.as_ref())?;
+                let access = self.access()?;
+                let server = self.bind(data, self.port.unwrap_or(0), &access).await?;
+                let environment = self.environment(server.address(), data, &access, mode)?;
+                let ready = self.announce(&server, data, &access)?;
+                let workers = self.workers(&server, data, &access)?;
                 let (end, ending) = watch::channel(0);
                 let running = tokio::spawn(workers.run(ending));
                 let mut status = None;
@@ -301,9 +332,9 @@ impl LocalArgs {
         std::process::exit(exit_code(status))
     }
 
-    async fn bind(&self, data: &Path, port: u16, keys: Option<&Keys>) -> Result<LocalServer> {
+    async fn bind(&self, data: &Path, port: u16, access: &Access) -> Result<LocalServer> {
         ensure!(
-            self.host.is_loopback() || keys.is_some(),
+            self.host.is_loopback() || access.keys.is_some(),
             "--host {}: other machines may reach this address, so requests must be signed: set KOKANEE_ACCESS_KEY and KOKANEE_SECRET_KEY, or \
              listen on 127.0.0.1",
             self.host
@@ -315,7 +346,8 @@ impl LocalArgs {
             account: ACCOUNT.to_owned(),
             region: self.region(),
             allowed_hosts: self.allow_host.clone(),
-            keys: keys.cloned().map(Arc::new),
+            keys: access.keys.clone().map(Arc::new),
+            other_s3: access.other_s3.clone(),
             network_proxy: ["https_proxy", "HTTPS_PROXY"].into_iter().find_map(variable).map(|name| {
                 (name, ["no_proxy", "NO_PROXY"].into_iter().find_map(variable).unwrap_or_default())
             }),
@@ -323,21 +355,24 @@ impl LocalArgs {
         Ok(LocalServer::bind(settings).await?)
     }
 
-    fn workers(&self, server: &LocalServer, data: &Path, keys: Option<&Keys>) -> Result<Workers> {
+    fn workers(&self, server: &LocalServer, data: &Path, access: &Access) -> Result<Workers> {
         // Programs find this server, and not AWS.
-        let environment = self.environment(server.address(), data, keys, Mode::DataPath)?;
+        let environment = self.environment(server.address(), data, access, Mode::DataPath)?;
         Workers::new(server, data, &environment, self.jobs.map(usize::from), self.keep_jobs)
     }
 
     /// What is said when it listens. A secret that is printed ends up in logs.
-    fn greeting(&self, server: &LocalServer, data: &Path, keys: Option<&Keys>) -> String {
+    fn greeting(&self, server: &LocalServer, data: &Path, access: &Access) -> String {
         let mut text = format!(
             "Local SageMaker on {}, data in {}\n\nIn the terminal of your clients:\n  eval \"$({})\"\n",
             url(server.address()),
             data.display(),
             self.env_command(data)
         );
-        if let Some(keys) = keys {
+        if let Some(other) = &access.other_s3 {
+            text += &format!("\nBuckets are in the S3 at {}.\n", other.url);
+        }
+        if let Some(keys) = &access.keys {
             text += &format!(
                 "\nRequests must be signed: AWS_ACCESS_KEY_ID={} and the secret key that you gave.\n",
                 keys.access()
@@ -357,21 +392,28 @@ impl LocalArgs {
         &self,
         server: &LocalServer,
         data: &Path,
-        keys: Option<&Keys>,
-    ) -> Result<(KeysFile, ReadyFile)> {
-        self.environment(server.address(), data, keys, Mode::DataPath)?.write_files()?;
-        let keys = KeysFile::write(data, keys)?;
-        Ok((keys, ReadyFile::write(&data.join(READY_FILE), server.address())?))
+        access: &Access,
+    ) -> Result<(PrivateFile, PrivateFile, ReadyFile)> {
+        self.environment(server.address(), data, access, Mode::DataPath)?.write_files()?;
+        let keys = keys::write(data, access.keys.as_ref())?;
+        let other_s3 = other_s3::write(data, access.other_s3.as_ref())?;
+        Ok((keys, other_s3, ReadyFile::write(&data.join(READY_FILE), server.address())?))
     }
 
     fn environment(
         &self,
         address: SocketAddr,
         data: &Path,
-        keys: Option<&Keys>,
+        access: &Access,
         mode: Mode,
     ) -> Result<Environment> {
-        let server = environment::Server { address, data, region: &self.region(), keys };
+        let server = environment::Server {
+            address,
+            data,
+            region: &self.region(),
+            keys: access.keys.as_ref(),
+            other_s3: access.other_s3.as_ref(),
+        };
         if mode == Mode::DataPath {
             return Ok(Environment::new(server, variable));
         }

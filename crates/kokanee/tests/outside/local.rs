@@ -45,6 +45,11 @@ pub(crate) fn clients_use_a_local_sagemaker_by_a_proxy(python: &str) {
     }
 }
 
+/// Buckets in another S3.
+pub(crate) fn jobs_use_the_buckets_of_another_s3(python: &str) {
+    check("local_other_s3.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "outer"]);
+}
+
 /// Automatic scaling.
 pub(crate) fn clients_scale_endpoints(python: &str) {
     check("local_scaling.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);

@@ -61,6 +61,11 @@ fn main() -> ExitCode {
         &sdk::python(),
         local::clients_use_a_local_sagemaker_by_a_proxy,
     ));
+    tests.push(OutsideTest::new(
+        "jobs_use_the_buckets_of_another_s3",
+        &sdk::python(),
+        local::jobs_use_the_buckets_of_another_s3,
+    ));
     tests.push(OutsideTest::new("clients_scale_endpoints", &sdk::python(), local::clients_scale_endpoints));
     tests.push(OutsideTest::new(
         "notebooks_run_on_a_local_sagemaker",
