@@ -1,9 +1,11 @@
-//! Tasks of the repository: `cargo xtask ci`, `cargo xtask tidy`, `cargo xtask bench`, `cargo xtask peers`.
+//! Tasks of the repository: `cargo xtask ci`, `cargo xtask tidy`, `cargo xtask bench`, `cargo xtask soak`,
+//! `cargo xtask peers`.
 #![expect(clippy::print_stdout, reason = "a command-line tool: its report is its output")]
 
 mod bench;
 mod ci;
 mod peers;
+mod soak;
 mod tidy;
 mod venv;
 mod workspace;
@@ -22,6 +24,7 @@ Usage: cargo xtask <task>
                         the last line printed is `N passed, N failed, N skipped`
   tidy                  the rules of the house alone (crate arrows, unsafe, names, paths in .md files)
   bench <name> [args]   one benchmark; `cargo xtask bench` lists them
+  soak <name> [count]   a test of the gate, longer; `cargo xtask soak` lists them
   peers <command>       Sockeye itself, to compare with; `cargo xtask peers` lists the commands
   help                  this text
 
@@ -50,6 +53,7 @@ fn dispatch(args: &[&str]) -> Result<ExitCode> {
         ["tidy"] => tidy::run(),
         ["bench", rest @ ..] => bench::run(rest),
         ["peers", rest @ ..] => peers::run(rest),
+        ["soak", rest @ ..] => soak::run(rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(ExitCode::SUCCESS)
