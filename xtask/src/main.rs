@@ -1,5 +1,5 @@
 //! Tasks of the repository: `cargo xtask ci`, `cargo xtask tidy`, `cargo xtask bench`, `cargo xtask soak`,
-//! `cargo xtask peers`.
+//! `cargo xtask wheel`, `cargo xtask peers`.
 #![expect(clippy::print_stdout, reason = "a command-line tool: its report is its output")]
 
 mod bench;
@@ -8,6 +8,7 @@ mod peers;
 mod soak;
 mod tidy;
 mod venv;
+mod wheel;
 mod workspace;
 
 use std::env;
@@ -26,6 +27,7 @@ Usage: cargo xtask <task>
   bench <name> [args]   one benchmark; `cargo xtask bench` lists them
   soak <name> [count]   a test of the gate, longer; `cargo xtask soak` lists them
   peers <command>       Sockeye itself, to compare with; `cargo xtask peers` lists the commands
+  wheel                 a wheel that carries the program, for pip
   help                  this text
 
 Examples:
@@ -54,6 +56,7 @@ fn dispatch(args: &[&str]) -> Result<ExitCode> {
         ["bench", rest @ ..] => bench::run(rest),
         ["peers", rest @ ..] => peers::run(rest),
         ["soak", rest @ ..] => soak::run(rest),
+        ["wheel", rest @ ..] => wheel::run(rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(ExitCode::SUCCESS)
