@@ -5,6 +5,7 @@ mod documented;
 mod local;
 mod sdk;
 mod serving;
+mod wheel;
 #[allow(dead_code, reason = "the tests of the command line use the rest")]
 #[path = "../cli/workplace.rs"]
 mod workplace;
@@ -91,6 +92,11 @@ fn main() -> ExitCode {
         "the_sdk_for_javascript_uses_a_local_sagemaker",
         &sdk::javascript(),
         local::the_sdk_for_javascript_uses_a_local_sagemaker,
+    ));
+    tests.push(OutsideTest::new(
+        "a_wheel_installs_into_an_empty_environment",
+        &wheel::file(),
+        wheel::installs_into_an_empty_environment,
     ));
     for (shell, program) in &shells {
         let names = documented::tests(shell);
