@@ -91,7 +91,7 @@ mod tests {
         let theirs = |name: &str| (name == "REQUESTS_CA_BUNDLE").then(|| theirs.display().to_string());
         let bundle = write(data.path(), &folder, theirs).unwrap();
         let own = Authority::open(data.path()).unwrap().certificate().clone();
-        assert_eq!(read(&bundle.authority), [own.clone()]);
+        assert!(matches!(&*read(&bundle.authority), [only] if *only == own));
         let all = read(&bundle.all);
         assert!(all[0] == own && all.contains(&company) && bundle.others == all.len() - 1);
         // In a shell that has our variables the company's name is gone.

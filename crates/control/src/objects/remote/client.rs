@@ -237,6 +237,10 @@ impl Client {
         let authorization = keys.authorization(&head, Rules::S3, region, "s3", &[]);
         let authorization = HeaderValue::from_str(&authorization).map_err(io::Error::other)?;
         request.headers_mut().insert(header::AUTHORIZATION, authorization);
+        if matches!(question.method, Method::PUT | Method::POST) {
+            // S3 wants it said of an empty body, too.
+            request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(question.body.len()));
+        }
         Ok(request)
     }
 
