@@ -1,7 +1,8 @@
 //! What clients need in their environment to find the server, and the files that go with it.
 //!
 //! `AWS_ENDPOINT_URL` alone is not enough: SageMaker's SDKs give STS an address of their own, which only botocore's rules for
-//! endpoints can redirect; botocore reads them from the folders of `AWS_DATA_PATH`. A proxy gets such requests, too, and serves clients
+//! endpoints can redirect; botocore reads them from the folders of `AWS_DATA_PATH`, and there
+//! also how often its waiters look. A proxy gets such requests, too, and serves clients
 //! that know neither.
 
 use std::fs;
@@ -19,6 +20,15 @@ use crate::signature::Keys;
 /// Folder in the data folder.
 const FOLDER: &str = "clients";
 const STS_RULES: &str = "sts/2011-06-15/endpoint-rule-set-1.json";
+const WAITERS: &str = "sagemaker/2017-07-24/waiters-2.sdk-extras.json";
+/// botocore's waiters of SageMaker and the seconds that each waits at most. Between two looks they sleep for half a minute to two
+/// minutes, which is longer than most of what they wait for takes here; they look every second instead.
+const WAITING_SECONDS: [(&str, u32); 4] = [
+    ("EndpointInService", 3600),
+    ("EndpointDeleted", 1800),
+    ("TrainingJobCompletedOrStopped", 21_600),
+    ("TransformJobCompletedOrStopped", 3600),
+];
 const SDK_SETTINGS: &str = "sagemaker.yaml";
 /// A session token: no local SageMaker looks at tokens, and this one keeps a real one from being sent.
 pub const ANY_TOKEN: &str = "kokanee";
@@ -175,9 +185,20 @@ impl Environment {
                 "type": "endpoint",
             }],
         });
+        let waiters: serde_json::Map<String, serde_json::Value> = WAITING_SECONDS
+            .iter()
+            .map(|(name, seconds)| ((*name).to_owned(), json!({"delay": 1, "maxAttempts": seconds})))
+            .collect();
+        // botocore merges it over a file of its own.
+        let waiters = json!({"version": 1.0, "merge": {"waiters": waiters}});
         let settings =
             "SchemaVersion: '1.0'\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n";
-        for (name, text) in [(STS_RULES, rules.to_string()), (SDK_SETTINGS, settings.to_owned())] {
+        let files = [
+            (STS_RULES, rules.to_string()),
+            (WAITERS, waiters.to_string()),
+            (SDK_SETTINGS, settings.to_owned()),
+        ];
+        for (name, text) in files {
             let path = self.folder.join(name);
             if let Some(folder) = path.parent() {
                 fs::create_dir_all(folder).map_err(FileError::io(folder, "make the folder"))?;
