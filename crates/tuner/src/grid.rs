@@ -1,18 +1,6 @@
 //! Grid search: every combination once.
 
 use crate::space::{Range, Space, Value};
-use crate::suggest::{SuggestError, Suggestion};
-use crate::trial::Trial;
-
-/// The first combination that is not in the history.
-pub(crate) fn suggest(space: &Space, trials: &[Trial]) -> Result<Suggestion, SuggestError> {
-    if let Some(dimension) = space.dimensions().iter().find(|dimension| dimension.size().is_none()) {
-        return Err(SuggestError::NoGrid { name: dimension.name().to_owned() });
-    }
-    let size = space.size().ok_or(SuggestError::HugeGrid)?;
-    let new = configurations(space).find(|values| !trials.iter().any(|trial| trial.values == *values));
-    Ok(new.map_or(Suggestion::Exhausted { configurations: size }, Suggestion::Configuration))
-}
 
 /// All configurations of a space without continuous dimensions, the last dimension fastest; none of any other.
 pub(crate) fn configurations(space: &Space) -> impl Iterator<Item = Vec<Value>> + '_ {

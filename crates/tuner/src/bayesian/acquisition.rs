@@ -56,7 +56,7 @@ fn certainty(mean: f64, variance: f64) -> (f64, f64, f64) {
 #[cfg(test)]
 mod tests {
     use crate::bayesian::model::Model;
-    use crate::suggest::History;
+    use crate::history::History;
     use crate::{Dimension, Goal, Options, Outcome, Scale, Space, Suggestion, Trial, Value};
 
     #[test]

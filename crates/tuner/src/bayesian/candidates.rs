@@ -3,10 +3,10 @@
 use kokanee_formats::random::SplitMix64;
 
 use super::model::Model;
+use crate::history::History;
 use crate::minimize::minimize;
 use crate::quasi_random::Sobol;
 use crate::space::Range;
-use crate::suggest::History;
 
 /// Points all over the space.
 const EVERYWHERE: usize = 512;

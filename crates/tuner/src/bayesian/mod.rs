@@ -5,8 +5,9 @@ mod candidates;
 mod model;
 
 use self::model::Model;
+use crate::history::History;
+use crate::options::Options;
 use crate::space::Value;
-use crate::suggest::{History, Options};
 
 /// At most so many quasi-random trials before a model has its say.
 const MOST_INITIAL: usize = 10;

@@ -1,8 +1,9 @@
 //! What the history says: a process of losses, and one of failures where there are any.
 
 use crate::gp::{Column, Data, Effort, Normalized, Posterior, fit};
+use crate::history::History;
+use crate::options::{Options, WarmStart};
 use crate::space::Range;
-use crate::suggest::{History, Options, WarmStart};
 use crate::trial::{Outcome, Source};
 
 /// The processes, conditioned on the history, and what they say of it.

@@ -131,10 +131,8 @@ mod tests {
             for k in 0..n {
                 if k != i {
                     let factor = rows[k][i] / rows[i][i];
-                    for j in 0..=n {
-                        let above = rows[i][j];
-                        rows[k][j] -= factor * above;
-                    }
+                    let pivot = rows[i].clone();
+                    rows[k].iter_mut().zip(pivot).for_each(|(x, above)| *x -= factor * above);
                 }
             }
         }

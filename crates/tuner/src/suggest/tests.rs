@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Dimension, Outcome, Scale};
+use crate::{Dimension, Goal, Outcome, Scale, WarmStart};
 use proptest::prelude::{Just, ProptestConfig, prop_assert_eq, prop_oneof, proptest};
 
 fn mixed() -> Space {
