@@ -57,6 +57,16 @@ fn main() -> ExitCode {
         &sdk::python(),
         local::clients_with_keys_are_served_and_others_refused,
     ));
+    tests.push(OutsideTest::new(
+        "clients_use_a_local_sagemaker_by_a_proxy",
+        &sdk::python(),
+        local::clients_use_a_local_sagemaker_by_a_proxy,
+    ));
+    tests.push(OutsideTest::new(
+        "jobs_use_the_buckets_of_another_s3",
+        &sdk::python(),
+        local::jobs_use_the_buckets_of_another_s3,
+    ));
     tests.push(OutsideTest::new("clients_scale_endpoints", &sdk::python(), local::clients_scale_endpoints));
     tests.push(OutsideTest::new("boto3_and_the_sdk_tune", &sdk::python(), local::boto3_and_the_sdk_tune));
     tests.push(OutsideTest::new(
