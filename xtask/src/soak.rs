@@ -31,6 +31,13 @@ const SOAKS: &[Soak] = &[
         default: 1000,
         what: "jobs by six clients, beside an endpoint that changes under load: no error, flat memory; 400 a minute",
     },
+    Soak {
+        name: "tuning",
+        test: "tuning_kills::kills_change_nothing_in_the_history_of_a_tuning_job",
+        variable: "KOKANEE_TUNING_KILLS",
+        default: 800,
+        what: "kills -9 during a tuning job: the same history, no training lost or done twice; 100 a minute",
+    },
 ];
 
 /// Runs the test `args[0]` with `args[1]` as what it counts.

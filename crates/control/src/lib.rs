@@ -9,6 +9,7 @@
 //! | [`jobs`] | what all kinds of jobs have in common |
 //! | [`training`] | training jobs: their lives, and what a runner does with them |
 //! | [`transform`] | batch transform jobs: their lives |
+//! | [`tuning`] | hyperparameter tuning jobs: their lives, and at work |
 //! | [`hosting`] | models and endpoints: their lives, and the way of a request to an instance |
 //! | [`runner`] | training jobs at work |
 //! | [`transformer`] | batch transform jobs at work |
@@ -60,6 +61,7 @@ mod tokens;
 pub mod training;
 pub mod transform;
 pub mod transformer;
+pub mod tuning;
 pub mod wire;
 
 pub use s3_uri::{S3Uri, S3UriError};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::store::{Store, StoreError};
-use crate::{hosting, logs, metrics, scaling, training, transform};
+use crate::{hosting, logs, metrics, scaling, training, transform, tuning};
 
 /// The steps; the schema's version is how many were done.
 const STEPS: &[&str] = &[
@@ -27,6 +27,8 @@ const STEPS: &[&str] = &[
     metrics::SCHEMA,
     // 7. Targets, policies and activities of automatic scaling.
     scaling::SCHEMA,
+    // 8. Tuning jobs and their children.
+    tuning::SCHEMA,
 ];
 
 impl Store {

@@ -10,6 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("formats", &[]),
     ("http", &["formats", "contract"]),
     ("transform", &["formats", "contract"]),
+    ("tuner", &["formats"]),
     ("endpoint", &["http", "formats", "contract"]),
     ("kernels", &[]),
     ("testkit", &[]),
@@ -40,7 +41,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("kmeans", &["kernels", "algorithm", "endpoint", "formats", "contract"]),
-    ("control", &["http", "transform", "formats", "contract"]),
+    ("control", &["http", "transform", "tuner", "formats", "contract"]),
     (
         "kokanee",
         &[
@@ -57,6 +58,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "algorithm",
             "http",
             "transform",
+            "tuner",
             "endpoint",
             "control",
         ],

@@ -19,6 +19,9 @@ mod tags;
 mod training_image;
 mod training_jobs;
 mod transform_jobs;
+mod tuning_definition;
+mod tuning_jobs;
+mod tuning_limits;
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,6 +41,7 @@ use crate::signature::Keys;
 use crate::store::{Store, StoreError};
 use crate::training::TrainingJobs;
 use crate::transform::TransformJobs;
+use crate::tuning::TuningJobs;
 use crate::wire::{ApiError, Call};
 
 /// What operations work with.
@@ -47,6 +51,8 @@ pub struct Control {
     pub training_jobs: TrainingJobs,
     /// The transform jobs, for a transformer too.
     pub transform_jobs: TransformJobs,
+    /// The tuning jobs, for a tuner too.
+    pub tuning_jobs: TuningJobs,
     /// The models.
     pub models: Records,
     /// The endpoint configurations.
@@ -116,6 +122,12 @@ fn handler(service: Service, operation: &str) -> Option<Handler> {
         (Service::SageMaker, "DescribeTransformJob") => transform_jobs::describe,
         (Service::SageMaker, "ListTransformJobs") => transform_jobs::list,
         (Service::SageMaker, "StopTransformJob") => transform_jobs::stop,
+        (Service::SageMaker, "CreateHyperParameterTuningJob") => tuning_jobs::create,
+        (Service::SageMaker, "DescribeHyperParameterTuningJob") => tuning_jobs::describe,
+        (Service::SageMaker, "ListHyperParameterTuningJobs") => tuning_jobs::list,
+        (Service::SageMaker, "ListTrainingJobsForHyperParameterTuningJob") => tuning_jobs::list_trainings,
+        (Service::SageMaker, "StopHyperParameterTuningJob") => tuning_jobs::stop,
+        (Service::SageMaker, "DeleteHyperParameterTuningJob") => tuning_jobs::delete,
         (Service::SageMaker, "AddTags") => tags::add,
         (Service::SageMaker, "ListTags") => tags::list,
         (Service::SageMaker, "DeleteTags") => tags::delete,
@@ -164,6 +176,7 @@ impl Control {
         Self {
             training_jobs: TrainingJobs::new(Arc::clone(&store)),
             transform_jobs: TransformJobs::new(Arc::clone(&store)),
+            tuning_jobs: TuningJobs::new(Arc::clone(&store)),
             models: Records::models(Arc::clone(&store)),
             endpoint_configs: Records::endpoint_configs(Arc::clone(&store)),
             endpoints: Endpoints::new(Arc::clone(&store)),

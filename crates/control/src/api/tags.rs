@@ -10,9 +10,10 @@ use crate::tags::{self, MOST_TAGS};
 use crate::wire::ApiError;
 
 /// Kinds of resources that have tags, as ARNs name them, and their tables.
-const TAGGED: [(&str, &str); 5] = [
+const TAGGED: [(&str, &str); 6] = [
     ("training-job", "training_jobs"),
     ("transform-job", "transform_jobs"),
+    ("hyper-parameter-tuning-job", "tuning_jobs"),
     ("model", "models"),
     ("endpoint-config", "endpoint_configs"),
     ("endpoint", "endpoints"),

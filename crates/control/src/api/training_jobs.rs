@@ -1,9 +1,6 @@
 //! CreateTrainingJob and what follows it.
 
-use std::collections::BTreeMap;
-
 use kokanee_contract::AlgorithmContract;
-use kokanee_contract::container::failure::{Failure, FailureKind};
 use serde_json::{Map, Value, json};
 
 use super::input::Input;
@@ -15,7 +12,7 @@ use crate::s3_uri::S3Uri;
 use crate::store::now_ms;
 use crate::training::{
     ChannelRequest, Listed, NewTrainingJob, Outcome, ProgramRequest, RequestError, TrainingJob,
-    TrainingRequest, TrainingState,
+    TrainingRequest, TrainingState, refused_hyperparameters,
 };
 use crate::wire::ApiError;
 
@@ -24,6 +21,44 @@ const DEFAULT_MAX_RUNTIME_SECONDS: i64 = 86_400;
 
 pub(super) fn create(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
     let name = input.required("TrainingJobName");
+    let new_tags = input.tags("Tags");
+    tags::check(&new_tags)?;
+    let mut request = input.0.clone();
+    request.remove("Tags");
+    let Prepared { request, algorithm } = prepare(control, caller, request)?;
+    let mut state = TrainingState::new(algorithm.map(|contract| contract.name), now_ms());
+    let hyperparameters = TrainingRequest::hyperparameters(&request);
+    if let Some(reason) = algorithm.and_then(|contract| refused_hyperparameters(contract, &hyperparameters)) {
+        state.finish(Outcome::Failed { reason }, now_ms()).map_err(JobError::from)?;
+    }
+    let job = control.training_jobs.create(NewTrainingJob {
+        region: caller.region.clone(),
+        name: name.to_owned(),
+        arn: control.arn(caller, "training-job", name),
+        request,
+        tags: new_tags,
+        state,
+    })?;
+    Ok(json!({"TrainingJobArn": job.arn}))
+}
+
+/// A request for a training job that is complete, and the algorithm that its image means.
+pub(super) struct Prepared {
+    pub(super) request: Map<String, Value>,
+    pub(super) algorithm: Option<&'static AlgorithmContract>,
+}
+
+/// Checks what a training job asks for but for name, tags and hyperparameters, and fills in defaults.
+///
+/// # Errors
+/// As CreateTrainingJob refuses.
+pub(super) fn prepare(
+    control: &Control,
+    caller: &Caller,
+    mut request: Map<String, Value>,
+) -> Result<Prepared, ApiError> {
+    request.retain(|_, value| !value.is_null());
+    let input = Input(&request);
     let algorithm =
         input.structure("AlgorithmSpecification").ok_or_else(|| missing("algorithmSpecification"))?;
     let image = match (algorithm.text("TrainingImage"), algorithm.text("AlgorithmName")) {
@@ -38,41 +73,20 @@ pub(super) fn create(control: &Control, caller: &Caller, input: Input<'_>) -> An
         _ => return Err(missing("algorithmSpecification.trainingImage")),
     };
     check_resources(input)?;
-    let new_tags = input.tags("Tags");
-    tags::check(&new_tags)?;
-    let mut request = input.0.clone();
-    request.remove("Tags");
-    request.retain(|_, value| !value.is_null());
-    let failure = match image {
-        Image::BuiltIn(contract) => {
-            describe_metrics(contract, &mut request)?;
-            find_failure(contract, input)
-        }
+    let algorithm = match image {
+        Image::BuiltIn(contract) => Some(contract),
         Image::Own => None,
     };
+    if let Some(contract) = algorithm {
+        describe_metrics(contract, &mut request)?;
+    }
     let parsed = TrainingRequest::parse(&request)?;
-    if let Image::BuiltIn(contract) = image {
+    if let Some(contract) = algorithm {
         check_built_in(contract, &parsed)?;
     }
-    check_channels(control, caller, input, &parsed)?;
+    check_channels(control, caller, Input(&request), &parsed)?;
     fill_in(&mut request);
-    let algorithm = match image {
-        Image::BuiltIn(contract) => Some(contract.name),
-        Image::Own => None,
-    };
-    let mut state = TrainingState::new(algorithm, now_ms());
-    if let Some(reason) = failure {
-        state.finish(Outcome::Failed { reason }, now_ms()).map_err(JobError::from)?;
-    }
-    let job = control.training_jobs.create(NewTrainingJob {
-        region: caller.region.clone(),
-        name: name.to_owned(),
-        arn: control.arn(caller, "training-job", name),
-        request,
-        tags: new_tags,
-        state,
-    })?;
-    Ok(json!({"TrainingJobArn": job.arn}))
+    Ok(Prepared { request, algorithm })
 }
 
 pub(super) fn describe(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
@@ -156,19 +170,6 @@ fn describe_metrics(contract: &AlgorithmContract, request: &mut Map<String, Valu
     let metrics = contract.metrics.iter().map(|metric| json!({"Name": metric.name, "Regex": metric.regex}));
     algorithm.insert("MetricDefinitions".to_owned(), metrics.collect());
     Ok(())
-}
-
-/// What the algorithm will say against its hyperparameters: as on AWS, the job fails, not the call.
-fn find_failure(contract: &AlgorithmContract, input: Input<'_>) -> Option<String> {
-    let given: BTreeMap<String, String> = input
-        .get("HyperParameters")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-        .collect();
-    let faults = (contract.check)(&given).err()?;
-    Some(Failure { kind: FailureKind::Client, message: faults.to_string() }.to_string())
 }
 
 /// The programs of built-in algorithms are what they are.

@@ -62,7 +62,7 @@ pub struct Times {
 
 /// A job's place in its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct JobId(i64);
+pub struct JobId(pub(crate) i64);
 
 /// A job.
 #[derive(Clone, Debug, PartialEq)]

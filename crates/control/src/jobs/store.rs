@@ -38,35 +38,40 @@ impl<K: JobKind> Jobs<K> {
     /// # Errors
     /// If there is one of this name in the region, whatever its case.
     pub fn create(&self, new: NewJob<K>) -> Result<Job<K>, JobError> {
-        let job = self.store.write(|transaction| {
-            let taken = select_by_name::<K>(transaction, &new.region, &new.name)?;
-            if let Some(other) = taken {
-                return Err(JobError::Exists { noun: K::NOUN, arn: other.arn });
-            }
-            let mut statement = transaction.prepare_cached(&format!(
-                "INSERT INTO {} (region, name, arn, request, state, status, created_ms, modified_ms)
-                 VALUES (:region, :name, :arn, :request, '', '', 0, 0)",
-                K::TABLE
-            ))?;
-            statement.execute(named_params! {
-                ":region": new.region,
-                ":name": new.name,
-                ":arn": new.arn,
-                ":request": Value::Object(new.request.clone()).to_string(),
-            })?;
-            let job = Job {
-                id: JobId(transaction.last_insert_rowid()),
-                region: new.region,
-                name: new.name,
-                arn: new.arn,
-                request: new.request,
-                state: new.state,
-            };
-            save_state(transaction, &job)?;
-            tags::put(transaction, &job.arn, &new.tags)?;
-            Ok(job)
-        })?;
+        let job = self.store.write(|transaction| Self::insert(transaction, new))?;
         self.changed();
+        Ok(job)
+    }
+
+    /// Creates a job within a transaction of somebody else, who calls [`changed`](Self::changed) after it.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub(crate) fn insert(transaction: &Transaction<'_>, new: NewJob<K>) -> Result<Job<K>, JobError> {
+        if let Some(other) = select_by_name::<K>(transaction, &new.region, &new.name)? {
+            return Err(JobError::Exists { noun: K::NOUN, arn: other.arn });
+        }
+        let mut statement = transaction.prepare_cached(&format!(
+            "INSERT INTO {} (region, name, arn, request, state, status, created_ms, modified_ms)
+             VALUES (:region, :name, :arn, :request, '', '', 0, 0)",
+            K::TABLE
+        ))?;
+        statement.execute(named_params! {
+            ":region": new.region,
+            ":name": new.name,
+            ":arn": new.arn,
+            ":request": Value::Object(new.request.clone()).to_string(),
+        })?;
+        let job = Job {
+            id: JobId(transaction.last_insert_rowid()),
+            region: new.region,
+            name: new.name,
+            arn: new.arn,
+            request: new.request,
+            state: new.state,
+        };
+        save_state(transaction, &job)?;
+        tags::put(transaction, &job.arn, &new.tags)?;
         Ok(job)
     }
 
@@ -211,7 +216,8 @@ impl<K: JobKind> Jobs<K> {
         })
     }
 
-    fn changed(&self) {
+    /// A job was created or told to stop.
+    pub(crate) fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
 }

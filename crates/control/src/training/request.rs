@@ -97,6 +97,11 @@ pub struct CheckpointRequest {
 }
 
 impl TrainingRequest {
+    /// `HyperParameters`.
+    pub fn hyperparameters(request: &Map<String, Value>) -> BTreeMap<String, String> {
+        pairs(request.get("HyperParameters"))
+    }
+
     /// Reads the members of `CreateTrainingJob`, which were checked against the table.
     ///
     /// # Errors
@@ -122,7 +127,7 @@ impl TrainingRequest {
             member(&["StoppingCondition", "MaxWaitTimeInSeconds"]).and_then(Value::as_u64),
         )?;
         Ok(Self {
-            hyperparameters: pairs(member(&["HyperParameters"])),
+            hyperparameters: Self::hyperparameters(request),
             channels: channels
                 .map(|channel| ChannelRequest::parse(channel, mode))
                 .collect::<Result<_, _>>()?,

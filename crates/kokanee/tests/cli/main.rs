@@ -23,5 +23,6 @@ mod situations;
 mod train;
 mod transform;
 mod translate;
+mod tuning_kills;
 mod versions;
 mod workplace;

@@ -68,6 +68,7 @@ fn main() -> ExitCode {
         local::jobs_use_the_buckets_of_another_s3,
     ));
     tests.push(OutsideTest::new("clients_scale_endpoints", &sdk::python(), local::clients_scale_endpoints));
+    tests.push(OutsideTest::new("boto3_and_the_sdk_tune", &sdk::python(), local::boto3_and_the_sdk_tune));
     tests.push(OutsideTest::new(
         "notebooks_run_on_a_local_sagemaker",
         &sdk::python(),

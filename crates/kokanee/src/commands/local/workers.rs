@@ -11,6 +11,7 @@ use kokanee_control::runner::Runner;
 use kokanee_control::scaling::{Pace, Scaler};
 use kokanee_control::server::LocalServer;
 use kokanee_control::transformer::Transformer;
+use kokanee_control::tuning::Tuner;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 pub(super) struct Workers {
     runner: Arc<Runner>,
     transformer: Arc<Transformer>,
+    tuner: Arc<Tuner>,
     scaler: Arc<Scaler>,
     fleet: Arc<Fleet>,
 }
@@ -70,6 +72,7 @@ impl Workers {
                 keeps_jobs,
                 runtime: Handle::current(),
             }),
+            tuner: Arc::new(Tuner { control: Arc::clone(control), keeps_jobs }),
             scaler: Arc::new(control.scaler(Pace::default())),
             fleet,
         })
@@ -78,7 +81,13 @@ impl Workers {
     /// Works until `stop` counts 1, and then ends jobs and instances.
     pub(super) async fn run(self, stop: watch::Receiver<u32>) {
         // Transform jobs end their own instances.
-        let jobs = async { tokio::join!(self.runner.run(stop.clone()), self.transformer.run(stop.clone())) };
+        let jobs = async {
+            tokio::join!(
+                self.runner.run(stop.clone()),
+                self.transformer.run(stop.clone()),
+                self.tuner.run(stop.clone())
+            )
+        };
         tokio::join!(jobs, self.scaler.run(stop.clone()), self.fleet.run(stop.clone()));
     }
 }

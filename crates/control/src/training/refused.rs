@@ -1,0 +1,15 @@
+//! Hyperparameters that an algorithm refuses, known before its program is started.
+
+use std::collections::BTreeMap;
+
+use kokanee_contract::AlgorithmContract;
+use kokanee_contract::container::failure::{Failure, FailureKind};
+
+/// What the algorithm will say against its hyperparameters: as on AWS, the job fails, not the call.
+pub fn refused_hyperparameters(
+    contract: &AlgorithmContract,
+    given: &BTreeMap<String, String>,
+) -> Option<String> {
+    let faults = (contract.check)(given).err()?;
+    Some(Failure { kind: FailureKind::Client, message: faults.to_string() }.to_string())
+}

@@ -1,0 +1,130 @@
+//! The children of tuning jobs in the database.
+
+use rusqlite::{Connection, Transaction};
+
+use super::child::Child;
+use super::definition::Definition;
+use super::jobs::{TuningJob, TuningJobs};
+use super::state::Counters;
+use crate::jobs::{JobError, JobId, Status};
+use crate::store::{StoreError, now_ms};
+use crate::tags;
+use crate::training::{NewTrainingJob, TrainingJob, TrainingJobs};
+
+impl TuningJobs {
+    /// The children of a job, in the order of their creation.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn children(&self, id: JobId) -> Result<Vec<Child>, JobError> {
+        Ok(self.store.read(|transaction| select(transaction, id))?)
+    }
+
+    /// Creates a child and its training job at once, which gets the tags that the tuning job has now. None where the tuning job is to
+    /// stop or has ended meanwhile.
+    ///
+    /// # Errors
+    /// If there is a training job of this name.
+    pub(super) fn create_child(
+        &self,
+        trainings: &TrainingJobs,
+        id: JobId,
+        child: Child,
+        mut training: NewTrainingJob,
+    ) -> Result<Option<TrainingJob>, JobError> {
+        let mut created = None;
+        self.change_with(id, |transaction, job: &mut TuningJob| {
+            if job.state.status != Status::InProgress {
+                return Ok(());
+            }
+            training.tags = tags::of(transaction, &job.arn)?;
+            let training = TrainingJobs::insert(transaction, training)?;
+            save(transaction, id, &child)?;
+            let children = select(transaction, id)?;
+            note(job, &children);
+            created = Some(training);
+            Ok(())
+        })?;
+        trainings.changed();
+        Ok(created)
+    }
+
+    /// Notes how children get on.
+    pub(super) fn update_children(&self, id: JobId, changed: &[Child]) -> Result<(), JobError> {
+        self.change_with(id, |transaction, job| {
+            for child in changed {
+                save(transaction, id, child)?;
+            }
+            let children = select(transaction, id)?;
+            note(job, &children);
+            Ok(())
+        })
+    }
+}
+
+/// Brings the counts of a tuning job up to date.
+fn note(job: &mut TuningJob, children: &[Child]) {
+    let state = &mut job.state;
+    state.counters = count(children);
+    state.not_improving = not_improving(&state.definitions, children);
+    state.modified_ms = state.modified_ms.max(now_ms());
+}
+
+fn count(children: &[Child]) -> Counters {
+    let mut counters = Counters::default();
+    for child in children {
+        *match child.status {
+            Status::InProgress | Status::Stopping => &mut counters.in_progress,
+            Status::Completed => &mut counters.completed,
+            Status::Stopped => &mut counters.stopped,
+            Status::Failed if child.is_retryable() => &mut counters.retryable_error,
+            Status::Failed => &mut counters.non_retryable_error,
+        } += 1;
+        *match child.objective_status() {
+            "Pending" => &mut counters.pending,
+            "Succeeded" => &mut counters.succeeded,
+            _ => &mut counters.failed,
+        } += 1;
+    }
+    counters
+}
+
+/// The child with the best result; of equal ones the first. Definitions share what is sought, or the first one's is looked at.
+pub(crate) fn best<'a>(definitions: &[Definition], children: &'a [Child]) -> Option<&'a Child> {
+    let goal = definitions.first()?.goal();
+    let results = children.iter().filter_map(|child| Some((child, child.result()?)));
+    let better = |best: (&'a Child, f64), other: (&'a Child, f64)| {
+        if goal.prefers(other.1, best.1) { other } else { best }
+    };
+    results.reduce(better).map(|(child, _)| child)
+}
+
+/// How many children have ended since the best one did.
+fn not_improving(definitions: &[Definition], children: &[Child]) -> u32 {
+    let Some(best) = best(definitions, children) else { return 0 };
+    let later = |child: &&Child| {
+        child.result().is_some() && (child.ended_ms, child.number) > (best.ended_ms, best.number)
+    };
+    u32::try_from(children.iter().filter(later).count()).unwrap_or(u32::MAX)
+}
+
+fn save(connection: &Connection, id: JobId, child: &Child) -> Result<(), StoreError> {
+    let content = serde_json::to_string(child).map_err(unreadable)?;
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO tuning_children (tuning_id, number, content) VALUES (?1, ?2, ?3)
+         ON CONFLICT (tuning_id, number) DO UPDATE SET content = excluded.content",
+    )?;
+    statement.execute((id.0, child.number, content))?;
+    Ok(())
+}
+
+fn select(transaction: &Transaction<'_>, id: JobId) -> Result<Vec<Child>, StoreError> {
+    let statement = "SELECT content FROM tuning_children WHERE tuning_id = ?1 ORDER BY number";
+    let mut statement = transaction.prepare_cached(statement)?;
+    let contents = statement.query_map([id.0], |row| row.get::<_, String>(0))?;
+    contents.map(|content| serde_json::from_str(&content?).map_err(unreadable)).collect()
+}
+
+fn unreadable(source: serde_json::Error) -> StoreError {
+    StoreError::Content { what: "child of a tuning job", source }
+}

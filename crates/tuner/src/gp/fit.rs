@@ -1,0 +1,111 @@
+//! The parameters that data make likely: the maximum a posteriori, from several starts.
+
+use super::Data;
+use super::likelihood::log_posterior;
+use super::parameters::Layout;
+use crate::minimize::minimize;
+
+/// How much work a fit may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Effort {
+    /// Points that the fit looks at; the process itself is conditioned on all.
+    pub(crate) points: usize,
+    /// Evaluations of the likelihood from all starts together.
+    pub(crate) evaluations: usize,
+}
+
+/// Starts of the search: logarithms of the noise variance, and what is added to those of lengths. A deterministic objective and a
+/// noisy one are two explanations of the same data, each a maximum of its own.
+const STARTS: [(f64, f64); 3] = [(-10.0, -0.3), (-2.0, 0.3), (-6.0, -1.0)];
+
+/// The most likely parameters. Without two points, those that are likely before data.
+pub(crate) fn fit(data: &Data, effort: Effort) -> (Layout, Vec<f64>) {
+    let layout = Layout::new(&data.columns);
+    if data.len() < 2 {
+        let theta = layout.start();
+        return (layout, theta);
+    }
+    let chosen = thinned(data, effort.points);
+    let (low, high) = layout.bounds();
+    let mut best: Option<(Vec<f64>, f64)> = None;
+    let mut objective = |theta: &[f64], gradient: &mut [f64]| {
+        let value = log_posterior(&chosen, &layout, theta, gradient);
+        gradient.iter_mut().for_each(|slope| *slope = -*slope);
+        value.map_or(f64::INFINITY, |value| -value)
+    };
+    for (noise, length) in STARTS {
+        let mut start = layout.start();
+        start[layout.noise()] = noise;
+        start[..data.columns.len()].iter_mut().for_each(|theta| *theta += length);
+        let evaluations = effort.evaluations / STARTS.len();
+        let found = minimize(&start, &low, &high, evaluations, &mut objective);
+        if found.1.is_finite() && best.as_ref().is_none_or(|best| found.1 < best.1) {
+            best = Some(found);
+        }
+    }
+    let theta = best.map_or_else(|| layout.start(), |(theta, _)| theta);
+    (layout, theta)
+}
+
+/// At most `limit` of the points: the better half of what is allowed, and an even choice in the order of the history of the rest.
+fn thinned(data: &Data, limit: usize) -> Data {
+    if data.len() <= limit {
+        return data.clone();
+    }
+    let mut order: Vec<usize> = (0..data.len()).collect();
+    order.sort_by(|i, j| data.targets[*i].total_cmp(&data.targets[*j]).then(i.cmp(j)));
+    let mut rest = order.split_off(limit / 2);
+    rest.sort_unstable();
+    let wanted = limit - order.len();
+    order.extend((0..wanted).map(|k| rest[k * rest.len() / wanted]));
+    let mut chosen = Data::new(data.columns.clone());
+    for index in order {
+        chosen.push(data.point(index), data.targets[index]);
+    }
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Column, Posterior};
+    use super::*;
+    use kokanee_formats::random::SplitMix64;
+
+    const EFFORT: Effort = Effort { points: 200, evaluations: 120 };
+
+    /// A function of the first of two inputs, with noise of this standard deviation.
+    fn data(n: usize, noise: f64) -> Data {
+        let mut random = SplitMix64::from_state(5);
+        let mut data = Data::new(vec![Column::Number; 2]);
+        for _ in 0..n {
+            let point = [random.unit(), random.unit()];
+            let normal = (0..12).map(|_| random.unit()).sum::<f64>() - 6.0;
+            data.push(&point, 1.4 * (6.0 * point[0]).sin() + noise * normal);
+        }
+        data
+    }
+
+    #[test]
+    fn noise_and_irrelevant_inputs_are_inferred() {
+        for (noise, low, high) in [(0.0, 0.0, 1e-4), (0.5, 0.12, 0.5)] {
+            let data = data(60, noise);
+            let (layout, theta) = fit(&data, EFFORT);
+            let variance = theta[layout.noise()].exp();
+            assert!((low..high).contains(&variance), "noise {noise} gives the variance {variance}");
+            assert!(theta[1] > theta[0] + 0.5, "lengths {:?}", &theta[..2]);
+            let posterior = Posterior::new(&data, layout, theta);
+            let (mean, _) = posterior.predict(&[0.3, 0.5]);
+            assert!((mean - 1.4 * 1.8f64.sin()).abs() < 0.05 + noise, "{mean}");
+        }
+    }
+
+    #[test]
+    fn thinning_keeps_the_best_and_the_number() {
+        let data = data(100, 0.1);
+        let thin = thinned(&data, 31);
+        assert_eq!(thin.len(), 31);
+        let best = |data: &Data| data.targets.iter().copied().fold(f64::INFINITY, f64::min);
+        assert_eq!(best(&thin), best(&data));
+        assert_eq!(thinned(&data, 100).targets, data.targets);
+    }
+}

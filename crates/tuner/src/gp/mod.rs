@@ -1,0 +1,46 @@
+//! Gaussian processes on the unit cube: Matérn-5/2 with a length per dimension, inferred noise, warped inputs.
+//!
+//! n points, d columns. Points are flat arrays \[n, d\]; targets \[n\] are standardised.
+
+mod cholesky;
+mod fit;
+mod likelihood;
+mod parameters;
+mod posterior;
+mod targets;
+
+pub(crate) use self::fit::{Effort, fit};
+pub(crate) use self::parameters::Column;
+pub(crate) use self::posterior::Posterior;
+pub(crate) use self::targets::Normalized;
+
+/// What a process is conditioned on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Data {
+    pub(crate) columns: Vec<Column>,
+    /// \[n, d\]
+    pub(crate) points: Vec<f64>,
+    /// \[n\]
+    pub(crate) targets: Vec<f64>,
+}
+
+impl Data {
+    pub(crate) fn new(columns: Vec<Column>) -> Self {
+        Self { columns, ..Self::default() }
+    }
+
+    pub(crate) fn push(&mut self, point: &[f64], target: f64) {
+        debug_assert_eq!(point.len(), self.columns.len());
+        self.points.extend_from_slice(point);
+        self.targets.push(target);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.targets.len()
+    }
+
+    pub(crate) fn point(&self, index: usize) -> &[f64] {
+        let d = self.columns.len();
+        &self.points[index * d..(index + 1) * d]
+    }
+}

@@ -1,0 +1,144 @@
+//! The parameters of a process, how likely each is before data, and the warping of inputs.
+
+/// What a column of the points is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Column {
+    /// A number in [0, 1], warped.
+    Number,
+    /// A category: two are as far as any other two. The same as one-hot columns that share a length.
+    Category,
+}
+
+/// Parameters as a flat array of logarithms: d lengths, signal variance, noise variance, then a and b of each number's warping.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    columns: Vec<Column>,
+    /// Of each column, where its a is; b is next to it.
+    warp: Vec<Option<usize>>,
+    len: usize,
+}
+
+/// A normal distribution of a parameter's logarithm, within bounds.
+struct Prior {
+    mean: f64,
+    deviation: f64,
+    low: f64,
+    high: f64,
+}
+
+/// Variance of the constant mean of standardised targets, which the kernel carries.
+pub(crate) const MEAN_VARIANCE: f64 = 1.0;
+
+/// Points are kept this far from the ends, where the warping has no slope.
+const MARGIN: f64 = 1e-7;
+
+impl Layout {
+    pub(crate) fn new(columns: &[Column]) -> Self {
+        let mut len = columns.len() + 2;
+        let place = |column: &Column| {
+            (*column == Column::Number).then(|| {
+                len += 2;
+                len - 2
+            })
+        };
+        let warp = columns.iter().map(place).collect();
+        Self { columns: columns.to_vec(), warp, len }
+    }
+
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    pub(crate) fn signal(&self) -> usize {
+        self.columns.len()
+    }
+
+    pub(crate) fn noise(&self) -> usize {
+        self.columns.len() + 1
+    }
+
+    pub(crate) fn warp(&self, column: usize) -> Option<usize> {
+        self.warp[column]
+    }
+
+    /// Longer lengths for more dimensions, since distances grow with their root (Hvarfner, Hellsten, Nardi 2024, "Vanilla Bayesian
+    /// Optimization Performs Great in High Dimensions"); bounds of variances and exponents are about those of AMT.
+    fn prior(&self, index: usize) -> Prior {
+        let d = self.columns.len();
+        if index < d {
+            let mean = 0.4f64.ln() + 0.5 * (d as f64).ln();
+            Prior { mean, deviation: 0.9, low: 0.01f64.ln(), high: 100f64.ln() }
+        } else if index == self.signal() {
+            Prior { mean: 0.0, deviation: 1.0, low: 1e-3f64.ln(), high: 1e3f64.ln() }
+        } else if index == self.noise() {
+            // Wide: objectives are deterministic as well as mostly noise.
+            Prior { mean: -6.0, deviation: 3.0, low: 1e-8f64.ln(), high: 2f64.ln() }
+        } else {
+            Prior { mean: 0.0, deviation: 0.4, low: 0.25f64.ln(), high: 4f64.ln() }
+        }
+    }
+
+    /// The middle of what is likely.
+    pub(crate) fn start(&self) -> Vec<f64> {
+        (0..self.len).map(|index| self.prior(index).mean).collect()
+    }
+
+    pub(crate) fn bounds(&self) -> (Vec<f64>, Vec<f64>) {
+        let priors = (0..self.len).map(|index| self.prior(index));
+        priors.map(|prior| (prior.low, prior.high)).unzip()
+    }
+
+    /// The logarithm of the prior density up to a constant; its gradient is added to `gradient`.
+    pub(crate) fn log_prior(&self, theta: &[f64], gradient: &mut [f64]) -> f64 {
+        let mut sum = 0.0;
+        for (index, (theta, gradient)) in theta.iter().zip(gradient).enumerate() {
+            let prior = self.prior(index);
+            let z = (theta - prior.mean) / prior.deviation;
+            sum -= 0.5 * z * z;
+            *gradient -= z / prior.deviation;
+        }
+        sum
+    }
+
+    /// The point as the kernel sees it.
+    pub(crate) fn warped(&self, theta: &[f64], point: &[f64]) -> Vec<f64> {
+        let one = |(column, x): (usize, &f64)| match self.warp[column] {
+            Some(at) => Warp::new(theta, at).value(*x),
+            None => *x,
+        };
+        point.iter().enumerate().map(one).collect()
+    }
+}
+
+/// Kumaraswamy's distribution function w(x) = 1 - (1 - x^a)^b, as Snoek et al. 2014 warp inputs.
+pub(crate) struct Warp {
+    a: f64,
+    b: f64,
+}
+
+impl Warp {
+    /// The warping whose ln a and ln b are at `at`.
+    pub(crate) fn new(theta: &[f64], at: usize) -> Self {
+        Self { a: theta[at].exp(), b: theta[at + 1].exp() }
+    }
+
+    pub(crate) fn value(&self, x: f64) -> f64 {
+        let x = x.clamp(MARGIN, 1.0 - MARGIN);
+        1.0 - (1.0 - x.powf(self.a)).powf(self.b)
+    }
+
+    /// dw/dx.
+    pub(crate) fn slope(&self, x: f64) -> f64 {
+        let x = x.clamp(MARGIN, 1.0 - MARGIN);
+        self.a * self.b * x.powf(self.a - 1.0) * (1.0 - x.powf(self.a)).powf(self.b - 1.0)
+    }
+
+    /// dw / d ln a and dw / d ln b.
+    pub(crate) fn slopes(&self, x: f64) -> (f64, f64) {
+        let x = x.clamp(MARGIN, 1.0 - MARGIN);
+        let power = x.powf(self.a);
+        let rest = 1.0 - power;
+        let outer = rest.powf(self.b);
+        (self.a * self.b * outer / rest * power * x.ln(), -self.b * outer * rest.ln())
+    }
+}
