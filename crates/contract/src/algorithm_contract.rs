@@ -32,6 +32,8 @@ pub struct AlgorithmContract {
     pub look_into: fn(&InputChannels) -> Result<(), ChannelFaults>,
     /// What a training measures, in the form of SageMaker's `MetricDefinitions`.
     pub metrics: &'static [MetricSpec],
+    /// The hyperparameter that says how many epochs a training has at most.
+    pub epochs: &'static str,
     /// How many machines train.
     pub hosts: Hosts,
     /// Media types of requests, the default first.

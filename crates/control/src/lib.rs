@@ -9,7 +9,8 @@
 //! | [`jobs`] | what all kinds of jobs have in common |
 //! | [`training`] | training jobs: their lives, and what a runner does with them |
 //! | [`transform`] | batch transform jobs: their lives |
-//! | [`tuning`] | hyperparameter tuning jobs: their lives, and at work |
+//! | [`tuning`] | hyperparameter tuning jobs: their lives |
+//! | [`tuner`] | hyperparameter tuning jobs at work |
 //! | [`hosting`] | models and endpoints: their lives, and the way of a request to an instance |
 //! | [`runner`] | training jobs at work |
 //! | [`transformer`] | batch transform jobs at work |
@@ -61,6 +62,7 @@ mod tokens;
 pub mod training;
 pub mod transform;
 pub mod transformer;
+pub mod tuner;
 pub mod tuning;
 pub mod wire;
 

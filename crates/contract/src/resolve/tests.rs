@@ -94,7 +94,9 @@ fn the_ends_of_every_range_are_valid_and_fit_their_fields() {
 
 #[test]
 fn names_are_unique_and_groups_are_listed() {
-    for AlgorithmContract { name, hyperparameters, groups, service_hyperparameters, .. } in ALGORITHMS {
+    for AlgorithmContract { name, hyperparameters, groups, service_hyperparameters, epochs, .. } in ALGORITHMS
+    {
+        assert!(hyperparameters.iter().any(|spec| spec.name == *epochs), "{name}: {epochs}");
         let own = hyperparameters.iter().flat_map(|spec| spec.aliases.iter().copied().chain([spec.name]));
         let mut names: Vec<&str> = own.chain(service_hyperparameters.iter().map(|(name, _)| *name)).collect();
         let count = names.len();

@@ -6,8 +6,8 @@ use crate::wire::ApiError;
 
 /// Training jobs at a time.
 const MOST_PARALLEL: i64 = 100;
-/// Hyperparameters that say how many epochs a training has.
-const EPOCHS: [&str; 4] = ["epochs", "max_num_epochs", "num_epochs", "num_round"];
+/// Hyperparameters that say how many epochs a training has, of programs of users' own.
+const EPOCHS: [&str; 2] = ["epochs", "num_epochs"];
 /// Epochs that Hyperband lets a training run, where nothing says how many it has.
 const DEFAULT_MAX_RESOURCE: u64 = 27;
 
@@ -49,9 +49,11 @@ pub(super) fn strategy(config: Input<'_>, definitions: &[Definition]) -> Result<
 }
 
 fn epochs(definitions: &[Definition]) -> u64 {
-    let statics = definitions.first().map(|definition| &definition.statics);
-    let find = |name: &str| statics?.get(name)?.parse().ok();
-    EPOCHS.iter().copied().find_map(find).filter(|epochs| *epochs > 1).unwrap_or(DEFAULT_MAX_RESOURCE)
+    let Some(definition) = definitions.first() else { return DEFAULT_MAX_RESOURCE };
+    let built_in = definition.algorithm.as_deref().and_then(kokanee_contract::algorithm);
+    let names = built_in.map_or(EPOCHS.to_vec(), |contract| vec![contract.epochs]);
+    let find = |name: &str| definition.statics.get(name)?.parse().ok();
+    names.into_iter().find_map(find).filter(|epochs| *epochs > 1).unwrap_or(DEFAULT_MAX_RESOURCE)
 }
 
 /// Reads `ResourceLimits`, `TuningJobCompletionCriteria` and whether trainings are stopped early.

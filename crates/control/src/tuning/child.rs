@@ -39,7 +39,7 @@ pub struct Child {
 
 impl Child {
     /// Takes over how its training job gets on. Whether anything changed.
-    pub(super) fn update(&mut self, job: &TrainingJob, metric: &str) -> bool {
+    pub(crate) fn update(&mut self, job: &TrainingJob, metric: &str) -> bool {
         let state = &job.state;
         let known = state.metrics.iter().find(|known| known.name == metric).map(|known| known.value);
         let now = Self {
@@ -56,7 +56,7 @@ impl Child {
     }
 
     /// Its training job is gone; a row without one ends.
-    pub(super) fn lose(&mut self, now_ms: i64) {
+    pub(crate) fn lose(&mut self, now_ms: i64) {
         self.status = Status::Stopped;
         self.ended_ms = Some(now_ms);
     }
@@ -87,7 +87,7 @@ impl Child {
     }
 
     /// What it says about its values.
-    pub(super) fn outcome(&self) -> Outcome {
+    pub(crate) fn outcome(&self) -> Outcome {
         match (self.status, self.objective) {
             (Status::InProgress | Status::Stopping, _) => Outcome::Running,
             (Status::Completed, Some(value)) => Outcome::Finished(value),

@@ -25,7 +25,7 @@ impl TuningJobs {
     ///
     /// # Errors
     /// If there is a training job of this name.
-    pub(super) fn create_child(
+    pub(crate) fn create_child(
         &self,
         trainings: &TrainingJobs,
         id: JobId,
@@ -50,7 +50,7 @@ impl TuningJobs {
     }
 
     /// Notes how children get on.
-    pub(super) fn update_children(&self, id: JobId, changed: &[Child]) -> Result<(), JobError> {
+    pub(crate) fn update_children(&self, id: JobId, changed: &[Child]) -> Result<(), JobError> {
         self.change_with(id, |transaction, job| {
             for child in changed {
                 save(transaction, id, child)?;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 /// `_tuning_objective_metric`, which every child's hyperparameters have.
-pub(super) const OBJECTIVE_HYPERPARAMETER: &str = "_tuning_objective_metric";
+pub(crate) const OBJECTIVE_HYPERPARAMETER: &str = "_tuning_objective_metric";
 
 /// A training job definition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,7 +66,7 @@ impl Definition {
     }
 
     /// All names of hyperparameters, each with the kind of its range; static ones have none.
-    pub(super) fn kinds(&self) -> BTreeMap<String, Option<&'static str>> {
+    pub(crate) fn kinds(&self) -> BTreeMap<String, Option<&'static str>> {
         let mut kinds: BTreeMap<_, _> = self.statics.keys().map(|name| (name.clone(), None)).collect();
         for (list, kind) in LISTS {
             for range in rows(&self.ranges, list) {

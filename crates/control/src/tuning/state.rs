@@ -1,6 +1,7 @@
 //! The life of a tuning job: `InProgress` goes to `Completed`, `Failed`, or by `Stopping` to `Stopped`. Source: the guide's
 //! `DescribeHyperParameterTuningJob`. Times are milliseconds since 1970.
 
+use kokanee_formats::random::combine;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -272,4 +273,10 @@ impl JobState for TuningState {
         // The clock may have been set back.
         self.modified_ms = self.modified_ms.max(now_ms);
     }
+}
+
+/// What the chance of a tuning job is drawn from.
+pub(crate) fn seed(random_seed: Option<u64>, arn: &str, now_ms: i64) -> u64 {
+    random_seed
+        .unwrap_or_else(|| arn.bytes().fold(now_ms.unsigned_abs(), |state, byte| combine(state, byte.into())))
 }

@@ -32,6 +32,7 @@ pub static CONTRACT: AlgorithmContract = AlgorithmContract {
     channels: channels::CHANNELS,
     look_into: |job| folders_are_there(job, channels::CHANNELS),
     metrics: metrics::METRICS,
+    epochs: "epochs",
     hosts: Hosts::Many,
     accepts: &[MediaType::Json, MediaType::JsonLines, MediaType::RecordIo, MediaType::Csv],
     answers: &[MediaType::Json, MediaType::JsonLines, MediaType::RecordIo, MediaType::Csv],

@@ -39,6 +39,7 @@ pub static CONTRACT: AlgorithmContract = AlgorithmContract {
     channels: channels::CHANNELS,
     look_into: |channels| TrainingChannels::locate(channels).map(drop),
     metrics: metrics::METRICS,
+    epochs: "max_num_epochs",
     hosts: Hosts::One,
     accepts: &[MediaType::Json, MediaType::JsonLines, MediaType::RecordIo, MediaType::Text],
     answers: &[MediaType::Json, MediaType::JsonLines, MediaType::RecordIo, MediaType::Text],

@@ -11,7 +11,7 @@ use kokanee_control::runner::Runner;
 use kokanee_control::scaling::{Pace, Scaler};
 use kokanee_control::server::LocalServer;
 use kokanee_control::transformer::Transformer;
-use kokanee_control::tuning::Tuner;
+use kokanee_control::tuner::Tuner;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 

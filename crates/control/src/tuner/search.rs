@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use kokanee_tuner::{Options, Source, Space, Strategy, SuggestError, Suggestion, Trial, WarmStart, suggest};
 
-use super::child::Child;
-use super::definition::{Definition, DefinitionError};
-use super::state::{StrategyKind, TuningState};
+use crate::tuning::{Child, Definition, DefinitionError, StrategyKind, TuningState};
 
 /// A parent of a warm start: what it trained, and what came of it.
 #[derive(Clone, Debug)]

@@ -1,4 +1,9 @@
 //! Tuning jobs at work.
+//!
+//! `decision` says what is to be done next, from a job and its children alone, and `search` which values are tried; [`Tuner`] does it.
+
+mod decision;
+mod search;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -12,18 +17,17 @@ use kokanee_tuner::hyperband::{Curve, Decision, Hyperband};
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::child::Child;
-use super::decision::{self, Step};
-use super::definition::OBJECTIVE_HYPERPARAMETER;
-use super::jobs::{Tuning, TuningJob, TuningJobs};
-use super::search::{Parent, Search};
-use super::state::{Closing, Outcome, StrategyKind};
+use self::decision::Step;
+use self::search::{Parent, Search};
 use crate::api::Control;
 use crate::jobs::queue::{self, Worker};
 use crate::jobs::{JobError, NewJob, Status};
 use crate::metrics::{self, Metric};
 use crate::store::now_ms;
 use crate::training::{self, TrainingState, refused_hyperparameters};
+use crate::tuning::{
+    Child, Closing, OBJECTIVE_HYPERPARAMETER, Outcome, StrategyKind, Tuning, TuningJob, TuningJobs,
+};
 
 /// Tuning jobs at a time; others wait. Each is a thread that sleeps, as a rule.
 const MOST_AT_ONCE: usize = 100;
@@ -351,14 +355,11 @@ impl<'a> Work<'a> {
     }
 }
 
-/// What the chance of a tuning job is drawn from.
-pub(crate) fn seed(random_seed: Option<u64>, arn: &str, now_ms: i64) -> u64 {
-    random_seed
-        .unwrap_or_else(|| arn.bytes().fold(now_ms.unsigned_abs(), |state, byte| combine(state, byte.into())))
-}
-
 impl std::fmt::Debug for Tuner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tuner").field("keeps_jobs", &self.keeps_jobs).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,7 @@
 //! What a tuning job does next: a function of what is known of it and its children, and of the time.
 
-use super::child::Child;
-use super::children::best;
-use super::state::{Closing, Outcome, TuningState};
 use crate::jobs::Status;
+use crate::tuning::{Child, Closing, Definition, Outcome, TuningState, best};
 
 /// So many trainings that end without a value, and none with one, end a tuning job, as on AWS.
 const MOST_FAILURES: usize = 5;
@@ -126,7 +124,7 @@ fn has_no_value(child: &Child) -> bool {
 
 /// Whether the latest half of the results, and at least ten, gained next to nothing. AWS does not say how it detects convergence.
 fn has_converged(state: &TuningState, children: &[Child]) -> bool {
-    let Some(goal) = state.definitions.first().map(super::Definition::goal) else { return false };
+    let Some(goal) = state.definitions.first().map(Definition::goal) else { return false };
     let mut results: Vec<(Option<i64>, u32, f64)> =
         children.iter().filter_map(|child| Some((child.ended_ms, child.number, child.result()?))).collect();
     results.sort_by_key(|(ended_ms, number, _)| (*ended_ms, *number));
