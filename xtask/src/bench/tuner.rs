@@ -17,7 +17,7 @@ cargo xtask bench tuner --peers [options]: what Kokanee, Optuna, scikit-optimize
   --budget N           trials of a run, 30 or 100 (100)
   --parallel N,N       slots (1,4)
   --tasks NAME,NAME    of those in xtask/peers/tuner_tasks.py (all)
-  --tables             only print the tables of the runs that there are
+  --tables             only print the tables of the runs that there are, of these tuners
 Runs are kept in bench/tuner/runs.csv of the target folder, and those that are there are not run again.";
 
 /// The tuners of the first environment, and the one of the other.
@@ -44,7 +44,11 @@ pub(super) fn run(args: &[&str], workspace: &Workspace) -> Result<ExitCode> {
     }
     let text =
         fs::read_to_string(&runs).with_context(|| format!("there are no runs in {}", runs.display()))?;
-    print!("{}", tables(&rows(&text)?));
+    let mut rows = rows(&text)?;
+    if let Some(names) = &options.tuners {
+        rows.retain(|row| names.split(',').any(|name| name == row.tuner));
+    }
+    print!("{}", tables(&rows));
     Ok(ExitCode::SUCCESS)
 }
 
