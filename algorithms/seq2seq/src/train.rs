@@ -17,7 +17,9 @@ pub(crate) fn run(job: &TrainingJob, console: &dyn Console) -> Result<(), Algori
     let outcome = outcome.map_err(|error| {
         if error.is_user_error() { AlgorithmError::user(error) } else { AlgorithmError::ours(error) }
     })?;
-    if outcome.reason == StopReason::Requested && outcome.resumable {
+    // A job of a container was given no command; whoever runs it knows how to go on.
+    let is_by_hand = job.files.archive.is_some();
+    if outcome.reason == StopReason::Requested && outcome.resumable && is_by_hand {
         let folder = job.files.checkpoints.display();
         console.note(&format!("stopped; the same command with --resume goes on from {folder}"));
     }
@@ -34,7 +36,7 @@ fn train(
     let mut log: Box<dyn Observer> = if console.is_quiet() {
         Box::new(Warnings(console))
     } else {
-        Box::new(LogLines::new(Lines::new(console), job.host.as_str(), h.training_metric))
+        Box::new(LogLines::new(Lines::new(console), job.host.as_str(), h.training_metric, h.optimized_metric))
     };
     for note in job.notes.iter().chain(&job.channels.notes).chain(notes) {
         log.message(Level::Info, note);

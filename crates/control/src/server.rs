@@ -1,5 +1,6 @@
 //! All services on one port.
 
+mod elsewhere;
 mod entry;
 
 use std::net::{IpAddr, SocketAddr};
@@ -15,9 +16,12 @@ use serde_json::json;
 use thiserror::Error;
 use tokio::sync::watch;
 
+use self::elsewhere::elsewhere;
 use self::entry::Entry;
-use crate::api::{Control, Objects};
+use crate::api::Control;
 use crate::hosting::Routes;
+use crate::objects::{ObjectStore, Remote, RemoteSettings};
+use crate::proxy::{self, Authority, Proxy, Upstream};
 use crate::runtime::{Counts, Runtime};
 use crate::s3;
 use crate::signature::Keys;
@@ -51,6 +55,11 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// The keys that requests must be signed with; without them anybody is served who reaches the address.
     pub keys: Option<Arc<Keys>>,
+    /// The proxy that this machine needs for the network, as `HTTPS_PROXY` names it, and the hosts without, as `NO_PROXY` does. What is
+    /// passed on for clients goes this way.
+    pub network_proxy: Option<(String, String)>,
+    /// Another S3, whose objects jobs are given and leave, instead of that in the data folder.
+    pub other_s3: Option<RemoteSettings>,
 }
 
 /// Why a server does not start.
@@ -68,6 +77,14 @@ pub enum StartError {
     /// The objects cannot be used.
     #[error(transparent)]
     Objects(#[from] s3::OpenError),
+    /// The other S3 has no address.
+    #[error("--s3 {url}: {reason}")]
+    OtherS3 {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 /// Makes the data folder, if there is none, so that only its owner looks into it: it holds objects, logs, and the environment of programs.
@@ -87,8 +104,31 @@ pub struct LocalServer {
     server: Server,
     settings: Settings,
     control: Arc<Control>,
-    s3: Arc<s3::Store>,
+    buckets: Buckets,
     routes: Arc<Routes>,
+}
+
+/// Where buckets are.
+enum Buckets {
+    Here(Arc<s3::Store>),
+    Elsewhere(Arc<Remote>),
+}
+
+impl Buckets {
+    fn open(settings: &Settings) -> Result<Self, StartError> {
+        let Some(other) = &settings.other_s3 else {
+            return Ok(Self::Here(Arc::new(s3::Store::open(&settings.data.join(S3_FOLDER))?)));
+        };
+        let refused = |reason| StartError::OtherS3 { url: other.url.clone(), reason };
+        Ok(Self::Elsewhere(Arc::new(Remote::new(other.clone()).map_err(refused)?)))
+    }
+
+    fn objects(&self) -> Arc<dyn ObjectStore> {
+        match self {
+            Self::Here(store) => Arc::clone(store) as _,
+            Self::Elsewhere(remote) => Arc::clone(remote) as _,
+        }
+    }
 }
 
 impl LocalServer {
@@ -100,11 +140,10 @@ impl LocalServer {
         let server = Server::bind(settings.host, settings.port).await?;
         make_private(&settings.data, settings.keys.is_some())?;
         let store = Arc::new(Store::open(&settings.data)?);
-        let s3 = Arc::new(s3::Store::open(&settings.data.join(S3_FOLDER))?);
-        let objects = Arc::clone(&s3) as Arc<dyn Objects>;
-        let control = Control::new(store, objects, settings.account.clone());
+        let buckets = Buckets::open(&settings)?;
+        let control = Control::new(store, buckets.objects(), settings.account.clone());
         let control = Arc::new(control.with_keys(settings.keys.clone()));
-        Ok(Self { server, settings, control, s3, routes: Arc::default() })
+        Ok(Self { server, settings, control, buckets, routes: Arc::default() })
     }
 
     /// Where it listens.
@@ -122,9 +161,9 @@ impl LocalServer {
         &self.routes
     }
 
-    /// The objects.
-    pub fn s3(&self) -> &Arc<s3::Store> {
-        &self.s3
+    /// The objects that jobs are given and leave.
+    pub fn objects(&self) -> Arc<dyn ObjectStore> {
+        self.buckets.objects()
     }
 
     /// Serves until `work` ends, then finishes what it has begun. Where `stop` counts 2, that is ended at once.
@@ -136,7 +175,7 @@ impl LocalServer {
         work: impl Future<Output = Result<(), E>>,
         stop: watch::Receiver<u32>,
     ) -> Result<Ended, E> {
-        let Self { server, settings, control, s3, routes } = self;
+        let Self { server, settings, control, buckets, routes } = self;
         let memory = MemoryBudget::new(MEMORY_BYTES);
         let metrics = Arc::new(Metrics::new("a request to an endpoint"));
         let patience = Patience::default();
@@ -159,23 +198,36 @@ impl LocalServer {
             patience,
             keys: settings.keys.clone(),
         };
+        let address = server.address();
+        let proxy = Proxy {
+            passes_on: address.ip().is_loopback(),
+            upstream: settings.network_proxy.and_then(|(name, without)| upstream(&name, &without, address)),
+        };
+        let data = settings.data;
+        let tls = proxy::server_config(move || Authority::open(&data));
+        let tls = tls.inspect_err(|error| tracing::error!(%error, "there is no TLS")).ok();
         let entry = Entry {
-            guard: Guard::new(server.address(), settings.allowed_hosts),
+            guard: Guard::new(address, settings.allowed_hosts),
             control,
             region: settings.region,
-            s3: s3::router(s3, of_s3, Arc::clone(&memory)),
+            s3: match buckets {
+                Buckets::Here(store) => s3::router(store, of_s3, Arc::clone(&memory)),
+                Buckets::Elsewhere(remote) => elsewhere(remote.url().to_owned(), patience),
+            },
             runtime: runtime.router(),
             memory,
             metrics: Arc::clone(&metrics),
             patience,
             keys: settings.keys,
-            is_loopback: server.address().ip().is_loopback(),
+            is_loopback: address.ip().is_loopback(),
+            proxy,
         };
         let shell = Shell {
             router: entry.router(),
             site: Arc::new(LocalSite),
             metrics,
             bounds: Bounds { patience, ..Bounds::default() },
+            tls,
         };
         let ended = server.run(shell, work, stop).await;
         publishing.abort();
@@ -183,6 +235,14 @@ impl LocalServer {
         let _ = tokio::task::spawn_blocking(move || unpublished.publish(&known.metrics, true)).await;
         ended
     }
+}
+
+/// The proxy of the network, where there is one that is not this server.
+fn upstream(name: &str, without: &str, own: SocketAddr) -> Option<Upstream> {
+    Upstream::parse(name, without, own).unwrap_or_else(|reason| {
+        tracing::warn!(reason, "HTTPS_PROXY is not used");
+        None
+    })
 }
 
 /// Publishes what requests to endpoints count, minute by minute.
@@ -194,28 +254,14 @@ async fn publish(counts: Arc<Counts>, control: Arc<Control>) {
     }
 }
 
-impl Objects for s3::Store {
-    fn has_any(&self, bucket: &str, prefix: &str) -> Result<bool, String> {
-        let request = s3::ListRequest { prefix: prefix.to_owned(), limit: 1, ..s3::ListRequest::default() };
-        let page = self.list(bucket, &request).map_err(|error| error.to_string())?;
-        Ok(!page.objects.is_empty())
-    }
-
-    fn has(&self, bucket: &str, key: &str) -> Result<bool, String> {
-        match self.stat(bucket, key) {
-            Ok(_) => Ok(true),
-            Err(error) if error.code == s3::ErrorCode::NoSuchKey => Ok(false),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-}
-
 /// The server as its log sees it.
 struct LocalSite;
 
 impl Site for LocalSite {
     fn route(&self, path: &str) -> Route {
-        if path == "/" {
+        if path.is_empty() {
+            Route::plain("connect")
+        } else if path == "/" {
             Route::plain("api")
         } else if path.starts_with("/_kokanee/") {
             Route { is_quiet: true, ..Route::plain("own") }

@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use kokanee_contract::algorithms::seq2seq::TrainingMetric;
 use kokanee_contract::algorithms::seq2seq::metrics::{
     Split, checkpoint_line, checkpoint_metric_line, progress_line, quality_line, speed_line, throughput_line,
 };
+use kokanee_contract::algorithms::seq2seq::{Metric, TrainingMetric};
 use kokanee_formats::utc;
 
 use crate::observer::{Level, Observer, Progress, RECENT_UPDATES};
@@ -20,13 +20,19 @@ pub struct LogLines<W> {
     out: W,
     host: String,
     training_metric: TrainingMetric,
+    optimized_metric: Metric,
     percent: Option<f64>,
 }
 
 impl<W: Write> LogLines<W> {
     /// Lines for `out`; `host` is the name in SageMaker's lines, `algo-1` where there is one machine.
-    pub fn new(out: W, host: impl Into<String>, training_metric: TrainingMetric) -> LogLines<W> {
-        LogLines { out, host: host.into(), training_metric, percent: None }
+    pub fn new(
+        out: W,
+        host: impl Into<String>,
+        training_metric: TrainingMetric,
+        optimized_metric: Metric,
+    ) -> LogLines<W> {
+        LogLines { out, host: host.into(), training_metric, optimized_metric, percent: None }
     }
 
     fn line(&mut self, level: Level, text: &str) {
@@ -83,6 +89,9 @@ impl<W: Write> Observer for LogLines<W> {
         }
         let verdict = if report.improved {
             "new best model".to_owned()
+        } else if report.validation.get(self.optimized_metric).is_none() {
+            // A training that is told to stop does not wait for what takes long.
+            format!("{} not measured", self.optimized_metric)
         } else {
             format!("no improvement for {} checkpoint(s)", report.not_improved)
         };

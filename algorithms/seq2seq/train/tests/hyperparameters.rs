@@ -317,7 +317,9 @@ fn batches_are_made_as_told() {
 #[track_caller]
 fn check_limits(set: Set<'_>, want: [usize; 4], line: &str) {
     let mut log = Vec::new();
-    let (_, summary) = job(set, &mut LogLines::new(&mut log, "algo-1", hyperparameters(set).training_metric));
+    let h = hyperparameters(set);
+    let mut lines = LogLines::new(&mut log, "algo-1", h.training_metric, h.optimized_metric);
+    let (_, summary) = job(set, &mut lines);
     let limits = summary.train.limits;
     let got = [limits.truncated_source, limits.truncated_target, limits.dropped, summary.train.pairs];
     assert_eq!(got, want, "{set:?}");
@@ -438,7 +440,8 @@ fn the_training_metric_is_the_one_that_is_logged() {
     let line = |metric: &str| {
         let set = [("max_num_batches", "50"), ("training_metric", metric)];
         let mut log = Vec::new();
-        job(&set, &mut LogLines::new(&mut log, "algo-1", hyperparameters(&set).training_metric));
+        let h = hyperparameters(&set);
+        job(&set, &mut LogLines::new(&mut log, "algo-1", h.training_metric, h.optimized_metric));
         let log = String::from_utf8(log).unwrap();
         log.lines().find(|line| line.contains("Speed: ")).expect("a line after 50 updates").to_owned()
     };

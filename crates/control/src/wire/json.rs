@@ -43,9 +43,11 @@ fn parse(body: &[u8]) -> Result<Map<String, Value>, String> {
     }
 }
 
-pub(super) fn answer(protocol: Protocol, output: &Value, request_id: &str) -> Response {
-    let text = if output.is_null() { "{}".to_owned() } else { output.to_string() };
-    respond(StatusCode::OK, protocol, text, request_id)
+/// An answer; that of an operation without output has no body, as on AWS.
+pub(super) fn answer(call: &Call, output: &Value, request_id: &str) -> Response {
+    let has_output = call.row().is_none_or(|row| !row.output.is_empty());
+    let text = if has_output { output.to_string() } else { String::new() };
+    respond(StatusCode::OK, call.protocol, text, request_id)
 }
 
 pub(super) fn refuse(

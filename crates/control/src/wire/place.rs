@@ -21,6 +21,8 @@ pub enum Place {
     Runtime,
     /// The server's own pages.
     Own,
+    /// What SageMaker's SDKs tell their makers about their use.
+    Telemetry,
     /// S3.
     S3,
 }
@@ -31,6 +33,8 @@ pub fn place(head: &Parts) -> Place {
     let path = head.uri.path();
     if path.starts_with(OWN_PATH) {
         Place::Own
+    } else if is_telemetry(head) {
+        Place::Telemetry
     } else if head.headers.contains_key("x-amz-target") && is_post {
         Place::Json
     } else if head.headers.contains_key("smithy-protocol") && path.starts_with("/service/") {
@@ -42,6 +46,15 @@ pub fn place(head: &Parts) -> Place {
     } else {
         Place::S3
     }
+}
+
+/// `GET https://sm-pysdk-t-<region>.s3.<region>.amazonaws.com/telemetry?…`, which comes by way of the proxy.
+fn is_telemetry(head: &Parts) -> bool {
+    let host = head.headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    head.method == Method::GET
+        && head.uri.path() == "/telemetry"
+        && host.starts_with("sm-pysdk-t-")
+        && host.contains(".amazonaws.com")
 }
 
 /// `/endpoints/NAME/invocations`, and its relatives with streams and queues.

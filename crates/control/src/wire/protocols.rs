@@ -37,7 +37,7 @@ impl Call {
     /// The answer, in the call's protocol.
     pub fn answer(&self, output: &Value, request_id: &str) -> Response {
         match self.protocol {
-            Protocol::Json10 | Protocol::Json11 => json::answer(self.protocol, output, request_id),
+            Protocol::Json10 | Protocol::Json11 => json::answer(self, output, request_id),
             Protocol::Query => query::answer(self, output, request_id),
             Protocol::Cbor => cbor::answer(self, output, request_id),
         }

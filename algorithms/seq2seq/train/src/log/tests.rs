@@ -1,5 +1,3 @@
-use kokanee_contract::algorithms::seq2seq::Metric;
-
 use super::*;
 use crate::StopReason;
 use crate::observer::Throughput;
@@ -7,7 +5,7 @@ use crate::report::{Best, Measures};
 
 /// What is written, without the times.
 fn check(tell: impl Fn(&mut dyn Observer), want: &[&str]) {
-    let mut log = LogLines::new(Vec::new(), "algo-1", TrainingMetric::Perplexity);
+    let mut log = LogLines::new(Vec::new(), "algo-1", TrainingMetric::Perplexity, Metric::Bleu);
     tell(&mut log);
     let text = String::from_utf8(log.out).unwrap();
     let lines: Vec<&str> =
@@ -46,9 +44,8 @@ fn updates_are_told_every_so_often() {
     );
 }
 
-#[test]
-fn checkpoints_are_told_in_both_forms() {
-    let report = CheckpointReport {
+fn report() -> CheckpointReport {
+    CheckpointReport {
         checkpoint: 2,
         update: 50,
         epoch: 1,
@@ -64,7 +61,12 @@ fn checkpoints_are_told_in_both_forms() {
         elapsed_seconds: 30.0,
         sentences_per_second: 160.04,
         target_tokens_per_second: 2000.0,
-    };
+    }
+}
+
+#[test]
+fn checkpoints_are_told_in_both_forms() {
+    let report = report();
     check(
         |log| {
             log.update(&progress(50 - 1));
@@ -87,6 +89,17 @@ fn checkpoints_are_told_in_both_forms() {
             "INFO] Checkpoint [2]\tno improvement for 1 checkpoint(s); 2000 target tokens/sec, learning rate 0.0003",
         ],
     );
+}
+
+#[test]
+fn a_metric_that_was_not_measured_is_no_verdict() {
+    let told = |validation: Measures| {
+        let mut log = LogLines::new(Vec::new(), "algo-1", TrainingMetric::Perplexity, Metric::Bleu);
+        log.checkpoint(&CheckpointReport { validation, ..report() });
+        String::from_utf8(log.out).unwrap()
+    };
+    assert!(told(measures(9.25, None)).contains("Checkpoint [2]\tbleu not measured; 2000 target tokens/sec"));
+    assert!(told(measures(9.25, Some(0.1))).contains("no improvement for 1 checkpoint(s)"));
 }
 
 #[test]

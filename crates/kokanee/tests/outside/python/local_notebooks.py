@@ -127,7 +127,9 @@ def deploy(client, name, image, model_data):
     client.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
     client.create_endpoint(EndpointName=name, EndpointConfigName=name)
     assert client.describe_endpoint(EndpointName=name)["EndpointStatus"] in ("Creating", "InService")
-    client.get_waiter("endpoint_in_service").wait(EndpointName=name)
+    waiter = client.get_waiter("endpoint_in_service")
+    assert waiter.config.delay == 1, waiter.config.delay
+    waiter.wait(EndpointName=name)
 
 
 def answers(runtime, name, count, unknown):
