@@ -242,7 +242,7 @@ class ScikitOptimize(Pending):
 
 class Egobox(Pending):
     """EGO with LogEI, its defaults. It has no scales, so it is given logarithms, and continuous numbers for integers on a scale. Running
-    trials are told as the least loss (CLMIN, as its strategies for batches call it); where trials fail it models where (VIABILITY)."""
+    trials are told as the least loss (CLMIN, as its strategies for batches call it), failed ones as the worst: its `suggest` takes no NaN."""
 
     def __init__(self, space, first, parallel, seed, program):
         super().__init__(space, first, seed)
@@ -267,15 +267,11 @@ class Egobox(Pending):
         ]
 
     def next(self):
-        strategies = self.egobox.FailsafeStrategy
-        fails = any(loss is None for loss in self.losses.values())
-        running = self.running()
+        values, running = self.values(), self.running()
         x = self.numpy.array([self.point(self.configs[n]) for n in self.done + running], dtype=float)
-        told = [math.nan if self.losses[n] is None else self.losses[n] for n in self.done]
-        y = self.numpy.array(told + [min(self.values())] * len(running))[:, None]
-        strategy = strategies.VIABILITY if fails else strategies.REJECTION
-        egor = self.egobox.Egor(self.specs, failsafe_strategy=strategy, seed=self.seed)
-        point = egor.suggest(x, y, seed=self.seed + len(self.configs))[0]
+        told = [max(values) if self.losses[n] is None else self.losses[n] for n in self.done]
+        y = self.numpy.array(told + [min(values)] * len(running))[:, None]
+        point = self.egobox.Egor(self.specs, seed=self.seed).suggest(x, y, seed=self.seed + len(self.configs))[0]
         config = {}
         for d, value in zip(self.space, point):
             if d["kind"] == "categorical":

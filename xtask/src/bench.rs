@@ -10,6 +10,7 @@ mod load;
 mod profile;
 mod side_by_side;
 mod table;
+mod tuner;
 
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -107,6 +108,14 @@ const BENCHES: &[Bench] = &[
         others: &[],
     },
     Bench {
+        name: "tuner",
+        package: "kokanee-tuner",
+        target: "tuner",
+        what: "suggestions of the tuner, ms; with peers, what tuners find",
+        options: Some("[--trials N,N] [--runs N]"),
+        others: &[tuner::USAGE],
+    },
+    Bench {
         name: "local",
         package: "kokanee",
         target: "local",
@@ -172,6 +181,7 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
         ("train", true) => return side_by_side::run(&rest, &workspace, &machine),
         ("decode", true) => return decode::run(&rest, &workspace, &mut command),
         ("kmeans", true) => return kmeans::run(&rest, &workspace, &command),
+        ("tuner", true) => return tuner::run(&rest, &workspace),
         ("prepare", true) => {
             // Without one the comparison cannot be made, so it is as much a fault as in CI.
             if let Some(interpreter) = python::PYTHON.for_tests(&workspace.target_dir, true)? {
@@ -182,7 +192,9 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
             command.arg("--moto").arg(peers::moto(&workspace)?);
             rest.retain(|argument| *argument != "--peers");
         }
-        (name, true) => bail!("bench {name} has no peers; train, decode, kmeans, local and prepare have"),
+        (name, true) => {
+            bail!("bench {name} has no peers; train, decode, kmeans, tuner, local and prepare have")
+        }
     }
     command.args(rest);
     println!("{}", command_line(&command));

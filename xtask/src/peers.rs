@@ -6,6 +6,7 @@
 mod environment;
 pub(crate) mod numeric;
 pub(crate) mod speed;
+pub(crate) mod tuner;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -19,9 +20,10 @@ use crate::workspace::{Workspace, command_line, run as run_command};
 const USAGE: &str = "\
 usage: cargo xtask peers <command>
 
-  setup [sockeye|pytorch|numeric|moto]   environments with Sockeye (300 MB), PyTorch (4 GB), what numeric algorithms are
-                                         compared with (400 MB, data included), and moto's server (200 MB), in the target
-                                         folder, once
+  setup [sockeye|pytorch|numeric|tuner|moto]
+                                         environments with Sockeye (300 MB), PyTorch (4 GB), what numeric algorithms are
+                                         compared with (400 MB, data included), tuners (600 MB) and moto's server (200 MB), in
+                                         the target folder, once
   sockeye                                the same as `setup sockeye`
   run sockeye|pytorch WORK [options]     train a work (RNN512, RNN1024, GRU512, CNN1, CNN8) and say how fast; options of both
                                          are --updates N --windows N --warm-up N --threads N --seed N --report FILE,
@@ -38,9 +40,11 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
         ["setup"] => {
             set_up(&Peer::ALL)?;
             numeric::set_up(&Workspace::load()?)?;
+            tuner::set_up(&Workspace::load()?)?;
             set_up_moto(&Workspace::load()?)?;
         }
         ["setup", "moto"] => set_up_moto(&Workspace::load()?)?,
+        ["setup", "tuner" | "syne-tune"] => tuner::set_up(&Workspace::load()?)?,
         ["setup", "numeric"] => numeric::set_up(&Workspace::load()?)?,
         ["setup", peer] if !peer.starts_with('-') => set_up(&[Peer::named(peer)?])?,
         ["sockeye"] => set_up(&[Peer::Sockeye])?,

@@ -33,7 +33,7 @@ pub fn importance(space: &Space, trials: &[Trial], goal: Goal, seed: u64) -> Opt
     if points.len() < LEAST_TRIALS {
         return None;
     }
-    let targets = Normalized::new(&losses).values;
+    let targets = Normalized::new(&losses, 1.0).values;
     let kinds: Vec<Kind> = space
         .dimensions()
         .iter()

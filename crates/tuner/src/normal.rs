@@ -2,8 +2,16 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, TAU};
 
+use kokanee_formats::random::SplitMix64;
+
 /// Below it the difference in [`log_improvement`] loses too many digits, and the asymptotic series has them.
 const FAR: f64 = -25.0;
+
+/// A standard normal number (Box and Muller).
+pub(crate) fn draw(random: &mut SplitMix64) -> f64 {
+    let radius = (-2.0 * (1.0 - random.unit()).ln()).sqrt();
+    radius * (TAU * random.unit()).cos()
+}
 
 /// ln φ(u).
 pub(crate) fn log_density(u: f64) -> f64 {

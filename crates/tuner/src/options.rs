@@ -32,7 +32,7 @@ pub struct Options {
     pub strategy: Strategy,
     /// Which values are good.
     pub goal: Goal,
-    /// What the trials of [`Source::Parent`] mean.
+    /// What the trials of [`crate::Source::Parent`] mean.
     pub warm_start: WarmStart,
     /// Quasi-random trials before the first of [`Strategy::Bayesian`] that a model chooses; nothing for one per dimension and
     /// two more, at most 10. Parents' trials count.

@@ -124,6 +124,73 @@ pub(super) const NUMERIC: Environment = Environment {
     needs: "there are wheels for x86-64 and ARM, Linux and macOS",
 };
 
+/// Tuners that ours is compared with.
+pub(super) const TUNER: Environment = Environment {
+    what: "Optuna 5.0.0, scikit-optimize 0.10.2 and egobox 1.0.0",
+    variable: "KOKANEE_TUNER_PYTHON",
+    folder: "tuner",
+    packages: &[
+        "optuna==5.0.0",
+        "scikit-optimize==0.10.2",
+        "egobox==1.0.0",
+        "alembic==1.20.1",
+        "cloudpickle==3.1.3",
+        "colorlog==6.12.0",
+        "joblib==1.6.0",
+        "Mako==1.4.3",
+        "MarkupSafe==3.0.4",
+        "narwhals==2.29.0",
+        "numpy==2.4.6",
+        "packaging==26.4",
+        "pyaml==26.7.0",
+        "PyYAML==6.0.4",
+        "scikit-learn==1.9.1",
+        "scipy==1.17.1",
+        "SQLAlchemy==2.1.9",
+        "threadpoolctl==3.8.0",
+        "tqdm==4.70.1",
+        "typing_extensions==4.16.0",
+    ],
+    probe: "import optuna, skopt, egobox\n\
+            from importlib.metadata import version\n\
+            print(optuna.__version__, skopt.__version__, version('egobox'))",
+    probe_says: "5.0.0 0.10.2 1.0.0",
+    pythons: 11..=13,
+    names: &["python3", "python3.13", "python3.12", "python3.11"],
+    needs: "there are wheels for x86-64 and ARM, Linux and macOS",
+};
+
+/// 0.13.0 is the last with the `BayesianOptimization` of AMT's authors, and needs NumPy 1.
+pub(super) const SYNE_TUNE: Environment = Environment {
+    what: "Syne Tune 0.13.0",
+    variable: "KOKANEE_SYNE_TUNE_PYTHON",
+    folder: "syne-tune",
+    packages: &[
+        "syne_tune==0.13.0",
+        "numpy==1.26.4",
+        "autograd==1.9.1",
+        "dill==0.4.1",
+        "pandas==2.3.3",
+        "python-dateutil==3.0.0",
+        "pytz==2026.6",
+        "scipy==1.15.3",
+        "six==1.17.0",
+        "sortedcontainers==2.4.0",
+        "typing_extensions==4.16.0",
+        "tzdata==2026.6",
+    ],
+    probe: "from importlib.metadata import version\n\
+            import numpy\n\
+            import contextlib, io\n\
+            with contextlib.redirect_stdout(io.StringIO()):\n    \
+                from syne_tune.optimizer.baselines import BayesianOptimization\n\
+            print(version('syne_tune'), numpy.__version__)",
+    probe_says: "0.13.0 1.26.4",
+    pythons: 10..=10,
+    names: &["python3.10", "python3"],
+    needs: "it runs on Python 3.10 with NumPy 1",
+};
+
 /// moto's server: a mock of AWS that answers without doing.
 pub(super) const MOTO: Environment = Environment {
     what: "moto 5.2.5",
@@ -327,7 +394,7 @@ mod tests {
 
     #[test]
     fn every_package_is_pinned_and_the_probe_asks_for_the_same_versions() {
-        for environment in [SOCKEYE, PYTORCH, NUMERIC] {
+        for environment in [SOCKEYE, PYTORCH, NUMERIC, TUNER, SYNE_TUNE] {
             let versions: Vec<&str> = environment
                 .packages
                 .iter()

@@ -178,7 +178,7 @@ mod tests {
             "kokanee-control",
             &[("kokanee-seq2seq-nn", false)],
             LINTS,
-            &[(0, "may use http, transform, formats, contract;")],
+            &[(0, "may use http, transform, tuner, formats, contract;")],
         );
         check_one(
             "kokanee-seq2seq-nn",

@@ -1,15 +1,17 @@
 //! Where a promise is looked for: everywhere evenly, near the best trials, then uphill.
 
-use kokanee_formats::random::SplitMix64;
-
 use super::model::Model;
 use crate::history::History;
 use crate::minimize::minimize;
+use crate::normal::draw;
 use crate::quasi_random::Sobol;
 use crate::space::Range;
 
 /// Points all over the space.
 const EVERYWHERE: usize = 512;
+/// Only every third suggestion may be far from the best trials: in many dimensions most of a space is far, uncertain, and so promises more
+/// than it holds.
+const FAR_TURN: usize = 3;
 /// Measured points whose neighbourhood is searched, the best expected first.
 const INCUMBENTS: usize = 5;
 /// Neighbours of each, and the widths of their neighbourhoods in the unit cube.
@@ -39,7 +41,8 @@ pub(super) fn ranked(history: &History<'_>, model: &Model) -> Vec<Vec<f64>> {
         judged.sort_by(|a, b| b.0.total_cmp(&a.0));
         judged
     };
-    let far = judged(everywhere(history));
+    let is_far_turn = history.own.is_multiple_of(FAR_TURN);
+    let far = judged(if is_far_turn { everywhere(history) } else { Vec::new() });
     let near = judged(neighbours(history, model));
     let mut all: Vec<(f64, Vec<f64>)> = far
         .iter()
@@ -81,19 +84,13 @@ fn neighbours(history: &History<'_>, model: &Model) -> Vec<Vec<f64>> {
                             point[j]
                         }
                     }
-                    _ => (point[j] + WIDTHS[index / 2 % WIDTHS.len()] * normal(&mut random)).clamp(0.0, 1.0),
+                    _ => (point[j] + WIDTHS[index / 2 % WIDTHS.len()] * draw(&mut random)).clamp(0.0, 1.0),
                 };
             }
             points.push(point);
         }
     }
     points
-}
-
-/// A standard normal number (Box and Muller).
-fn normal(random: &mut SplitMix64) -> f64 {
-    let radius = (-2.0 * (1.0 - random.unit()).ln()).sqrt();
-    radius * (std::f64::consts::TAU * random.unit()).cos()
 }
 
 /// Uphill from `start` along numbers as if integers were continuous, then over neighbours in integers and categories.

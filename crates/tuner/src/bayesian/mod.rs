@@ -2,6 +2,7 @@
 
 mod acquisition;
 mod candidates;
+mod evidence;
 mod model;
 
 use self::model::Model;

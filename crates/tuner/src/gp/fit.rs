@@ -18,33 +18,53 @@ pub(crate) struct Effort {
 /// noisy one are two explanations of the same data, each a maximum of its own.
 const STARTS: [(f64, f64); 3] = [(-10.0, -0.3), (-2.0, 0.3), (-6.0, -1.0)];
 
-/// The most likely parameters. Without two points, those that are likely before data.
-pub(crate) fn fit(data: &Data, effort: Effort) -> (Layout, Vec<f64>) {
+/// Parameters, and how likely they are with the data they were fitted to.
+#[derive(Debug, Clone)]
+pub(crate) struct Fitted {
+    pub(crate) layout: Layout,
+    pub(crate) theta: Vec<f64>,
+    /// ln (prior · likelihood) up to a constant; minus infinity without data.
+    pub(crate) log_posterior: f64,
+}
+
+/// The most likely parameters, searched for from all starts. Without two points, those that are likely before data.
+pub(crate) fn fit(data: &Data, effort: Effort) -> Fitted {
     let layout = Layout::new(&data.columns);
+    let starts = STARTS.iter().map(|(noise, length)| {
+        let mut start = layout.start();
+        start[layout.noise()] = *noise;
+        start[..data.columns.len()].iter_mut().for_each(|theta| *theta += length);
+        start
+    });
+    fit_from(data, effort, &starts.collect::<Vec<_>>())
+}
+
+/// The most likely parameters near those that fit similar data.
+pub(crate) fn refit(data: &Data, effort: Effort, fitted: &Fitted) -> Fitted {
+    fit_from(data, effort, std::slice::from_ref(&fitted.theta))
+}
+
+fn fit_from(data: &Data, effort: Effort, starts: &[Vec<f64>]) -> Fitted {
+    let layout = Layout::new(&data.columns);
+    let mut best = Fitted { theta: layout.start(), log_posterior: f64::NEG_INFINITY, layout };
     if data.len() < 2 {
-        let theta = layout.start();
-        return (layout, theta);
+        return best;
     }
     let chosen = thinned(data, effort.points);
+    let layout = best.layout.clone();
     let (low, high) = layout.bounds();
-    let mut best: Option<(Vec<f64>, f64)> = None;
     let mut objective = |theta: &[f64], gradient: &mut [f64]| {
         let value = log_posterior(&chosen, &layout, theta, gradient);
         gradient.iter_mut().for_each(|slope| *slope = -*slope);
         value.map_or(f64::INFINITY, |value| -value)
     };
-    for (noise, length) in STARTS {
-        let mut start = layout.start();
-        start[layout.noise()] = noise;
-        start[..data.columns.len()].iter_mut().for_each(|theta| *theta += length);
-        let evaluations = effort.evaluations / STARTS.len();
-        let found = minimize(&start, &low, &high, evaluations, &mut objective);
-        if found.1.is_finite() && best.as_ref().is_none_or(|best| found.1 < best.1) {
-            best = Some(found);
+    for start in starts {
+        let (theta, value) = minimize(start, &low, &high, effort.evaluations / STARTS.len(), &mut objective);
+        if value.is_finite() && -value > best.log_posterior {
+            (best.theta, best.log_posterior) = (theta, -value);
         }
     }
-    let theta = best.map_or_else(|| layout.start(), |(theta, _)| theta);
-    (layout, theta)
+    best
 }
 
 /// At most `limit` of the points: the better half of what is allowed, and an even choice in the order of the history of the rest.
@@ -89,7 +109,7 @@ mod tests {
     fn noise_and_irrelevant_inputs_are_inferred() {
         for (noise, low, high) in [(0.0, 0.0, 1e-4), (0.5, 0.12, 0.5)] {
             let data = data(60, noise);
-            let (layout, theta) = fit(&data, EFFORT);
+            let Fitted { layout, theta, .. } = fit(&data, EFFORT);
             let variance = theta[layout.noise()].exp();
             assert!((low..high).contains(&variance), "noise {noise} gives the variance {variance}");
             assert!(theta[1] > theta[0] + 0.5, "lengths {:?}", &theta[..2]);

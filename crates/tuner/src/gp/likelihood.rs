@@ -127,7 +127,21 @@ pub(super) fn log_posterior(
         }
     }
     let likelihood = -0.5 * (fit + factor.log_determinant());
-    Some(likelihood + layout.log_prior(theta, gradient))
+    Some(likelihood + layout.log_prior_with_slopes(theta, gradient))
+}
+
+/// [`log_posterior`] without its gradient, for a third of the work.
+pub(super) fn log_posterior_alone(data: &Data, layout: &Layout, theta: &[f64]) -> Option<f64> {
+    let (n, d) = (data.len(), layout.columns().len());
+    let kernel = Kernel::new(layout, theta);
+    let warped: Vec<f64> = (0..n).flat_map(|i| layout.warped(theta, data.point(i))).collect();
+    let at = |i: usize| &warped[i * d..(i + 1) * d];
+    let factor =
+        Cholesky::new(n, |i, j| kernel.covariance(at(i), at(j)) + if i == j { kernel.noise } else { 0.0 })?;
+    let mut half = data.targets.clone();
+    factor.solve_lower(&mut half);
+    let fit: f64 = half.iter().map(|x| x * x).sum();
+    Some(-0.5 * (fit + factor.log_determinant()) + layout.log_prior(theta))
 }
 
 #[cfg(test)]
@@ -154,7 +168,9 @@ mod tests {
         for _ in 0..5 {
             let theta: Vec<f64> = layout.start().iter().map(|theta| theta + random.unit() - 0.5).collect();
             let mut gradient = vec![0.0; theta.len()];
-            log_posterior(&data, &layout, &theta, &mut gradient).unwrap();
+            let value = log_posterior(&data, &layout, &theta, &mut gradient).unwrap();
+            let alone = log_posterior_alone(&data, &layout, &theta).unwrap();
+            assert!((value - alone).abs() < 1e-9 * (1.0 + value.abs()));
             for (index, slope) in gradient.iter().enumerate() {
                 let at = |shift: f64| {
                     let mut moved = theta.clone();
@@ -188,7 +204,7 @@ mod tests {
         let other = kernel.covariance(&[0.25], &[0.75]);
         let determinant = same * same - other * other;
         let fit = (same * (1.0 + 0.25) - 2.0 * other * -0.5) / determinant;
-        let want = -0.5 * (fit + determinant.ln()) + layout.log_prior(&theta, &mut [0.0; 3]);
+        let want = -0.5 * (fit + determinant.ln()) + layout.log_prior(&theta);
         let got = log_posterior(&data, &layout, &theta, &mut [0.0; 3]).unwrap();
         assert!((got - want).abs() < 1e-12, "{got} {want}");
     }

@@ -7,11 +7,13 @@ mod fit;
 mod likelihood;
 mod parameters;
 mod posterior;
+mod sample;
 mod targets;
 
-pub(crate) use self::fit::{Effort, fit};
+pub(crate) use self::fit::{Effort, Fitted, fit, refit};
 pub(crate) use self::parameters::Column;
 pub(crate) use self::posterior::Posterior;
+pub(crate) use self::sample::sample;
 pub(crate) use self::targets::Normalized;
 
 /// What a process is conditioned on.

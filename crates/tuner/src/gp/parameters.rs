@@ -74,7 +74,8 @@ impl Layout {
             // Wide: objectives are deterministic as well as mostly noise.
             Prior { mean: -6.0, deviation: 3.0, low: 1e-8f64.ln(), high: 2f64.ln() }
         } else {
-            Prior { mean: 0.0, deviation: 0.4, low: 0.25f64.ln(), high: 4f64.ln() }
+            // Narrow: wide ones fit ripples, and there are two per dimension.
+            Prior { mean: 0.0, deviation: 0.2, low: 0.25f64.ln(), high: 4f64.ln() }
         }
     }
 
@@ -83,21 +84,32 @@ impl Layout {
         (0..self.len).map(|index| self.prior(index).mean).collect()
     }
 
+    /// How wide each parameter's prior is.
+    pub(crate) fn deviations(&self) -> Vec<f64> {
+        (0..self.len).map(|index| self.prior(index).deviation).collect()
+    }
+
     pub(crate) fn bounds(&self) -> (Vec<f64>, Vec<f64>) {
         let priors = (0..self.len).map(|index| self.prior(index));
         priors.map(|prior| (prior.low, prior.high)).unzip()
     }
 
     /// The logarithm of the prior density up to a constant; its gradient is added to `gradient`.
-    pub(crate) fn log_prior(&self, theta: &[f64], gradient: &mut [f64]) -> f64 {
-        let mut sum = 0.0;
+    pub(crate) fn log_prior_with_slopes(&self, theta: &[f64], gradient: &mut [f64]) -> f64 {
         for (index, (theta, gradient)) in theta.iter().zip(gradient).enumerate() {
             let prior = self.prior(index);
-            let z = (theta - prior.mean) / prior.deviation;
-            sum -= 0.5 * z * z;
-            *gradient -= z / prior.deviation;
+            *gradient -= (theta - prior.mean) / prior.deviation.powi(2);
         }
-        sum
+        self.log_prior(theta)
+    }
+
+    /// The logarithm of the prior density up to a constant.
+    pub(crate) fn log_prior(&self, theta: &[f64]) -> f64 {
+        let one = |(index, theta): (usize, &f64)| {
+            let prior = self.prior(index);
+            -0.5 * ((theta - prior.mean) / prior.deviation).powi(2)
+        };
+        theta.iter().enumerate().map(one).sum()
     }
 
     /// The point as the kernel sees it.

@@ -135,14 +135,15 @@ fn running_trials_keep_others_away() {
 
 #[test]
 fn where_trials_fail_no_more_are_sent() {
-    let outcome = |values: &[Value]| match values[0] {
-        Value::Real(rate) if rate > 2e-2 => Outcome::Failed,
+    // The better half of the space fails: a model of losses alone would go there every time.
+    let outcome = |values: &[Value]| match values[2] {
+        Value::Category(1) => Outcome::Failed,
         _ => Outcome::Finished(loss(values)),
     };
     let trials = run(&mixed(), &options(Strategy::Bayesian), 6, 30, outcome);
     let failed = trials[10..].iter().filter(|trial| trial.outcome == Outcome::Failed).count();
     assert!(failed <= 4, "{failed} of the last 20 failed");
-    assert!(best(&trials) < 0.01, "{}", best(&trials));
+    assert!(best(&trials) < 0.51, "{}", best(&trials));
 }
 
 #[test]
