@@ -8,13 +8,14 @@ use crate::workspace::Package;
 const ARROWS: &[(&str, &[&str])] = &[
     ("contract", &[]),
     ("formats", &[]),
+    ("pages", &[]),
     ("http", &["formats", "contract"]),
     ("transform", &["formats", "contract"]),
-    ("endpoint", &["http", "formats", "contract"]),
+    ("endpoint", &["http", "pages", "formats", "contract"]),
     ("kernels", &[]),
     ("testkit", &[]),
     ("tensor", &["kernels"]),
-    ("algorithm", &["endpoint", "formats", "contract"]),
+    ("algorithm", &["endpoint", "pages", "formats", "contract"]),
     ("seq2seq-data", &["formats"]),
     ("seq2seq-nn", &["tensor", "kernels", "formats", "contract"]),
     (
@@ -40,7 +41,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("kmeans", &["kernels", "algorithm", "endpoint", "formats", "contract"]),
-    ("control", &["http", "transform", "formats", "contract"]),
+    ("control", &["http", "transform", "pages", "formats", "contract"]),
     (
         "kokanee",
         &[
@@ -58,6 +59,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "http",
             "transform",
             "endpoint",
+            "pages",
             "control",
         ],
     ),
