@@ -4,6 +4,7 @@
 mod bench;
 mod ci;
 mod peers;
+mod screenshots;
 mod tidy;
 mod venv;
 mod workspace;
@@ -23,6 +24,7 @@ Usage: cargo xtask <task>
   tidy                  the rules of the house alone (crate arrows, unsafe, names, paths in .md files)
   bench <name> [args]   one benchmark; `cargo xtask bench` lists them
   peers <command>       Sockeye itself, to compare with; `cargo xtask peers` lists the commands
+  screenshots           the pictures of docs/console.md, taken anew by a headless Chromium
   help                  this text
 
 Examples:
@@ -50,6 +52,7 @@ fn dispatch(args: &[&str]) -> Result<ExitCode> {
         ["tidy"] => tidy::run(),
         ["bench", rest @ ..] => bench::run(rest),
         ["peers", rest @ ..] => peers::run(rest),
+        ["screenshots"] => screenshots::run(),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(ExitCode::SUCCESS)

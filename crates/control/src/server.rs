@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use self::entry::Entry;
 use crate::api::{Control, Objects};
+use crate::console::{self, Console};
 use crate::hosting::Routes;
 use crate::runtime::{Counts, Runtime};
 use crate::s3;
@@ -143,28 +144,51 @@ impl LocalServer {
         let counts = Arc::new(Counts::default());
         let publishing = tokio::spawn(publish(Arc::clone(&counts), Arc::clone(&control)));
         let (known, unpublished) = (Arc::clone(&control), Arc::clone(&counts));
-        let runtime = Runtime {
-            routes,
-            endpoints: control.endpoints.clone(),
-            counts,
-            account: settings.account.clone(),
+        let runtime = |keys| {
+            let runtime = Runtime {
+                routes: Arc::clone(&routes),
+                endpoints: control.endpoints.clone(),
+                counts: Arc::clone(&counts),
+                account: settings.account.clone(),
+                region: settings.region.clone(),
+                memory: Arc::clone(&memory),
+                patience,
+                keys,
+            };
+            runtime.router()
+        };
+        let of_s3 = |keys| {
+            let of_s3 = s3::Settings {
+                account: settings.account.clone(),
+                region: settings.region.clone(),
+                patience,
+                keys,
+            };
+            s3::router(Arc::clone(&s3), of_s3, Arc::clone(&memory))
+        };
+        let (runtime_for_clients, s3_for_clients) =
+            (runtime(settings.keys.clone()), of_s3(settings.keys.clone()));
+        // The console knows by its own means who asks.
+        let console = Console::new(console::Settings {
+            control: Arc::clone(&control),
+            objects: Arc::clone(&s3),
+            routes: Arc::clone(&routes),
+            counts: Arc::clone(&counts),
+            runtime: runtime(None),
+            s3: of_s3(None),
+            address: server.address(),
             region: settings.region.clone(),
             memory: Arc::clone(&memory),
             patience,
             keys: settings.keys.clone(),
-        };
-        let of_s3 = s3::Settings {
-            account: settings.account,
-            region: settings.region.clone(),
-            patience,
-            keys: settings.keys.clone(),
-        };
+        });
         let entry = Entry {
             guard: Guard::new(server.address(), settings.allowed_hosts),
-            control,
-            region: settings.region,
-            s3: s3::router(s3, of_s3, Arc::clone(&memory)),
-            runtime: runtime.router(),
+            control: Arc::clone(&control),
+            region: settings.region.clone(),
+            s3: s3_for_clients,
+            runtime: runtime_for_clients,
+            console,
             memory,
             metrics: Arc::clone(&metrics),
             patience,
@@ -219,6 +243,8 @@ impl Site for LocalSite {
             Route::plain("api")
         } else if path.starts_with("/_kokanee/") {
             Route { is_quiet: true, ..Route::plain("own") }
+        } else if path == "/console" || path.starts_with("/console/") {
+            Route { is_quiet: true, ..Route::plain("console") }
         } else if path.starts_with("/endpoints/") {
             Route { is_timed: true, ..Route::plain("endpoint") }
         } else {

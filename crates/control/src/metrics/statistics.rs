@@ -2,11 +2,15 @@
 
 use std::ops::ControlFlow;
 
+use kokanee_pages::thinning::Thinned;
 use rusqlite::{Row, params};
 use thiserror::Error;
 
 use super::{Metric, Metrics, Sample};
 use crate::store::StoreError;
+
+/// Points that a curve keeps at least, where there are more.
+const CURVE_POINTS: usize = 500;
 
 /// A stretch of time in periods: the first begins at `start_ms`. Times are milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,6 +216,27 @@ impl Metrics {
             ControlFlow::Continue(())
         })?;
         Ok(buckets)
+    }
+
+    /// The points of a metric since `start_ms`, with their times, in their order: all of them, or where they are many, 500 to 1000 evenly
+    /// spread ones, each with its place among all.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn curve(
+        &self,
+        region: &str,
+        metric: &Metric,
+        start_ms: i64,
+    ) -> Result<Vec<(u64, (i64, Sample))>, StoreError> {
+        let series: Vec<i64> = self.series(region, metric)?.into_iter().map(|(id, _)| id).collect();
+        let range = Range { start_ms, end_ms: i64::MAX, period_ms: 1 };
+        let mut points = Thinned::new(CURVE_POINTS);
+        self.scan(&series, range, Direction::Ascending, |at_ms, sample| {
+            points.push((at_ms, sample));
+            ControlFlow::Continue(())
+        })?;
+        Ok(points.points())
     }
 
     fn scan(

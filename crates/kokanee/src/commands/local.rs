@@ -53,6 +53,8 @@ Examples:
   kokanee local env --shell fish | source
   kokanee local run -- python notebook.py
       a server and its environment for one command
+  kokanee local console
+      where the pages of the server are: jobs, endpoints, buckets
   kokanee local ps
   kokanee local logs NAME --follow
   kokanee local stop NAME
@@ -118,6 +120,8 @@ enum LocalCommand {
         command: Vec<OsString>,
     },
 
+    /// Print the address of the console of the server that runs, with the token that it wants of browsers
+    Console,
     /// List the jobs and endpoints at work
     Ps {
         /// Also list what has ended, endpoint configurations, and models
@@ -191,6 +195,11 @@ pub(crate) fn run(args: &LocalArgs) -> Result<()> {
             };
             let keys = args.keys.of_server(&data)?;
             print(&args.environment(address, &data, keys.as_ref()).lines(shell))
+        }
+        Some(LocalCommand::Console) => {
+            let address = server_of(&data)?;
+            let token = args.keys.of_server(&data)?.map(|keys| format!("?token={}", keys.console_token()));
+            print(&format!("{}{}\n", console_url(address), token.unwrap_or_default()))
         }
         Some(LocalCommand::Run { command }) => args.run_command(&data, command),
         Some(LocalCommand::Ps { all }) => resources::ps(&args.client(&data)?, *all),
@@ -299,9 +308,10 @@ impl LocalArgs {
     /// What is said when it listens. A secret that is printed ends up in logs.
     fn greeting(&self, server: &LocalServer, data: &Path, keys: Option<&Keys>) -> String {
         let mut text = format!(
-            "Local SageMaker on {}, data in {}\n\nIn the terminal of your clients:\n  eval \"$({})\"\n",
+            "Local SageMaker on {}, data in {}\nConsole: {}\n\nIn the terminal of your clients:\n  eval \"$({})\"\n",
             url(server.address()),
             data.display(),
+            console_url(server.address()),
             self.env_command(data)
         );
         if let Some(keys) = keys {
@@ -309,6 +319,7 @@ impl LocalArgs {
                 "\nRequests must be signed: AWS_ACCESS_KEY_ID={} and the secret key that you gave.\n",
                 keys.access()
             );
+            text += "The console wants a token: `kokanee local console` prints its address with it.\n";
         }
         if !server.address().ip().is_loopback() {
             text += &format!(
@@ -361,6 +372,11 @@ impl LocalArgs {
             Some(_) => format!("kokanee local env --data '{}'", folder.replace('\'', r"'\''")),
         }
     }
+}
+
+/// Where people look.
+fn console_url(address: SocketAddr) -> String {
+    format!("{}/console", url(address))
 }
 
 fn runtime() -> Result<Runtime> {
