@@ -136,9 +136,9 @@ pub fn badge(tone: Tone, word: &str) -> Markup {
     html! { span.badge.(class) { (word) } }
 }
 
-/// A frame with a heading.
+/// A frame with a heading; none where that is empty.
 pub fn card(heading: &str, content: &Markup) -> Markup {
-    html! { section.card { h2 { (heading) } (content) } }
+    html! { section.card { @if !heading.is_empty() { h2 { (heading) } } (content) } }
 }
 
 /// Text to be copied, such as a command.

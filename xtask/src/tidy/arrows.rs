@@ -24,7 +24,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "seq2seq-serve",
-        &["seq2seq-nn", "tensor", "kernels", "seq2seq-data", "endpoint", "http", "formats", "contract"],
+        &[
+            "seq2seq-nn",
+            "tensor",
+            "kernels",
+            "seq2seq-data",
+            "endpoint",
+            "http",
+            "pages",
+            "formats",
+            "contract",
+        ],
     ),
     (
         "seq2seq",

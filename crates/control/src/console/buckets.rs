@@ -57,7 +57,7 @@ pub(super) fn folder(visit: &Visit) -> Shown {
     let mut rows: Vec<Vec<Markup>> = Vec::new();
     for folder in &page.prefixes {
         rows.push(vec![
-            html! { a.key href=(link(folder, "")) { "📁 " (shown(folder)) } },
+            html! { a.key href=(link(folder, "")) { (shown(folder)) } },
             html! {},
             html! {},
             html! {},

@@ -5,7 +5,7 @@ use kokanee_pages::svg::lines::{Chart, Series};
 use maud::{Markup, html};
 
 use super::visit::{Problem, Visit};
-use crate::metrics::{Metric, TRAINING_JOBS};
+use crate::metrics::{CurvePoint, Metric, TRAINING_JOBS};
 use crate::training::TrainingJob;
 
 /// Size of a chart's plotting area in a page.
@@ -53,8 +53,10 @@ impl View {
                         option value="log" selected[self.log_y] { "logarithmic" }
                     }
                 }
-                label { span { "Smoothing " output for="smooth" { (self.smoothing) } }
-                    input #smooth type="range" name="smooth" min="0" max="0.99" step="0.01" value=(self.smoothing);
+                div.field {
+                    label for="smooth" { "Smoothing" }
+                    span { input #smooth type="range" name="smooth" min="0" max="0.99" step="0.01" value=(self.smoothing);
+                        " " output for="smooth" aria-label="Smoothing" { (self.smoothing) } }
                 }
                 button { "Draw" }
             }
@@ -77,7 +79,7 @@ pub(super) fn of_job(visit: &Visit, job: &TrainingJob) -> Result<Vec<(String, Cu
         if points.is_empty() {
             continue;
         }
-        let points = points.into_iter().map(|(index, (at_ms, sample))| {
+        let points = points.into_iter().map(|CurvePoint { index, at_ms, sample }| {
             (index + 1, at_ms - begun_ms, sample.sum / sample.count.max(1.0))
         });
         curves.push((name.to_owned(), points.collect()));
@@ -87,7 +89,7 @@ pub(super) fn of_job(visit: &Visit, job: &TrainingJob) -> Result<Vec<(String, Cu
 
 /// A chart of curves of the same metric, named.
 pub(super) fn chart(title: &str, curves: &[(&str, &Curve)], view: View) -> Chart {
-    let (unit, x_label) = if view.by_time { unit(curves) } else { (1.0, "value") };
+    let (unit, x_label) = if view.by_time { unit(curves) } else { (1.0, "values logged") };
     let place = |&(number, ms, _): &(u64, i64, f64)| {
         if view.by_time { ms as f64 / 1000.0 / unit } else { number as f64 }
     };

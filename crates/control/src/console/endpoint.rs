@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use super::curves::AREA;
 use super::exchange::{self, Exchange};
 use super::training_job::place;
-use super::visit::{Problem, Shown, Visit, duration, link, status_badge, time};
+use super::visit::{Problem, Shown, Visit, duration, status_badge, time};
 use crate::hosting::{Deployment, Endpoint};
 use crate::metrics::{INVOCATIONS, Metric};
 use crate::store::now_ms;
@@ -112,9 +112,8 @@ fn traffic(visit: &Visit, endpoint: &Endpoint, shown: Option<&Deployment>) -> Re
             let dimensions = [("EndpointName", endpoint.name.as_str()), ("VariantName", *variant)];
             let metric = Metric::new(INVOCATIONS, metric, dimensions);
             let points = visit.control().metrics.curve(&endpoint.region, &metric, now_ms - TRAFFIC_MS)?;
-            let points = points
-                .iter()
-                .map(|(_, (at_ms, sample))| ((at_ms - now_ms) as f64 / MINUTE_MS, value(sample)));
+            let points =
+                points.iter().map(|point| ((point.at_ms - now_ms) as f64 / MINUTE_MS, value(&point.sample)));
             let label = if variants.len() > 1 { format!("{variant}: {name}") } else { name.to_owned() };
             series.push(Series { name: label, points: points.collect(), ..Series::default() });
         }
@@ -135,7 +134,10 @@ fn traffic(visit: &Visit, endpoint: &Endpoint, shown: Option<&Deployment>) -> Re
         return Ok(note("Nobody has asked this endpoint in the last three hours."));
     }
     let chart = |title: &str, series: Vec<Series>| {
-        lines::draw(&Chart {
+        if series.iter().all(|series| series.points.is_empty()) {
+            return html! {};
+        }
+        let chart = Chart {
             title: title.to_owned(),
             x_label: "minutes from now".to_owned(),
             y_from_zero: true,
@@ -144,8 +146,8 @@ fn traffic(visit: &Visit, endpoint: &Endpoint, shown: Option<&Deployment>) -> Re
             has_legend: false,
             has_hover: true,
             ..Chart::default()
-        })
-        .inline()
+        };
+        html! { div { (lines::draw(&chart).inline()) } }
     };
     let bars = latencies.iter().map(|(edge, count)| {
         let name = match edge {
@@ -162,12 +164,12 @@ fn traffic(visit: &Visit, endpoint: &Endpoint, shown: Option<&Deployment>) -> Re
     };
     Ok(html! {
         div.charts {
-            div { (chart("Requests per minute", requests)) }
-            div { (chart("Errors per minute: 4xx, 5xx", errors.concat())) }
-            div { (chart("Latency in ms: mean, greatest", took.concat())) }
+            (chart("Requests per minute", requests))
+            (chart("Errors per minute: 4xx, 5xx", errors.concat()))
+            (chart("Latency in ms: mean, greatest", took.concat()))
             @if !latencies.is_empty() { div { (bars::draw(&histogram).inline()) } }
         }
-        p.note { "Minutes are shown when they are over. " a href=(link(&visit.state.region, &visit.region, &["endpoints", &endpoint.name], &[])) { "Look again" } }
+        p.note { "Minutes are shown when they are over." }
     })
 }
 

@@ -216,7 +216,11 @@ fn curl(visit: &Visit, endpoint: &str, exchange: &Exchange) -> String {
         command += &format!(" \\\n    -H {}", quoted(&format!("Accept: {}", exchange.accept)));
     }
     // A text that begins with @ would be taken for the name of a file.
-    command + &text.map_or_else(|| " \\\n    --data-binary @-".to_owned(), |text| format!(" \\\n    --data-raw {}", quoted(text)))
+    command
+        + &text.map_or_else(
+            || " \\\n    --data-binary @-".to_owned(),
+            |text| format!(" \\\n    --data-raw {}", quoted(text)),
+        )
 }
 
 fn boto3(endpoint: &str, exchange: &Exchange) -> String {

@@ -56,6 +56,9 @@ static KINDS: [Kind; 2] = [
 /// Rows of a kind, and whether there are more.
 type Listed = (Vec<Row>, bool);
 
+/// Rows of all kinds, and the token of the next page.
+type Merged = (Vec<Row>, Option<String>);
+
 /// A job in a table.
 pub(super) struct Row {
     pub(super) kind: &'static Kind,
@@ -188,12 +191,7 @@ pub(super) fn latest(visit: &Visit, count: usize) -> Result<Vec<Row>, Problem> {
 
 /// A page of the lists of all kinds put together, and the token of the next; none where the token is not one of ours. A token holds for
 /// each kind the place of its last row.
-fn merged(
-    visit: &Visit,
-    query: &ListQuery,
-    kind: &str,
-    after: &str,
-) -> Result<Option<(Vec<Row>, Option<String>)>, Problem> {
+fn merged(visit: &Visit, query: &ListQuery, kind: &str, after: &str) -> Result<Option<Merged>, Problem> {
     let mut places: [String; KINDS.len()] = Default::default();
     if !after.is_empty() {
         let Some(read) = tokens::read(after) else { return Ok(None) };

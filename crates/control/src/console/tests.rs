@@ -64,15 +64,26 @@ impl Place {
             .unwrap();
     }
 
-    fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String, Response) {
+    fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, String, Response) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let request = Request::builder().method(method).uri(path).header("host", "127.0.0.1:7243");
-            let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+            let request =
+                headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
             let (head, body) = request.body(Body::from(body.to_owned())).unwrap().into_parts();
             let (head, body) = self.console.answer(head, body).await.into_parts();
             let text = body.collect().await.unwrap().to_bytes();
-            (head.status.as_u16(), String::from_utf8_lossy(&text).into_owned(), Response::from_parts(head, Body::empty()))
+            (
+                head.status.as_u16(),
+                String::from_utf8_lossy(&text).into_owned(),
+                Response::from_parts(head, Body::empty()),
+            )
         })
     }
 
@@ -82,7 +93,10 @@ impl Place {
         assert_eq!(status, 200, "{path}: {text}");
         let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
-        assert!(!text.contains(" style=\"") && !text.contains(" onclick"), "{path}: what the policy forbids: {text}");
+        assert!(
+            !text.contains(" style=\"") && !text.contains(" onclick"),
+            "{path}: what the policy forbids: {text}"
+        );
         for part in parts {
             assert!(text.contains(part), "{path} lacks {part}: {text}");
         }
@@ -107,8 +121,12 @@ fn pages_show_what_there_is_and_lead_back_where_there_is_nothing() {
     place.job("elsewhere", "eu-west-1", json!({}));
     place.see("/console", &["href=\"/console/jobs/training/first\"", "href=\"/console/@eu-west-1\""]);
     place.see("/console/@eu-west-1/jobs", &["href=\"/console/@eu-west-1/jobs/training/elsewhere\""]);
-    place.see("/console/jobs/training/second", &["&lt;2&gt;", "create_training_job(", "data-refresh=\"2\"", "There is no log yet"]);
-    let compared = place.see("/console/jobs/compare?job=first&job=second&job=gone", &["&lt;2&gt;", "There is no job gone"]);
+    place.see(
+        "/console/jobs/training/second",
+        &["&lt;2&gt;", "create_training_job(", "data-refresh=\"2\"", "There is no log yet"],
+    );
+    let compared = place
+        .see("/console/jobs/compare?job=first&job=second&job=gone", &["&lt;2&gt;", "There is no job gone"]);
     assert!(!compared.contains("<td class=\"number\">x</td>"), "only what differs: {compared}");
     place.see("/console/endpoints", &["There is no endpoint yet"]);
     place.see("/console/buckets", &["There is no bucket yet"]);
@@ -156,13 +174,17 @@ fn only_the_consoles_own_pages_change_something() {
     place.job("first", "us-east-1", json!({}));
     let stop = "/console/jobs/training/first/stop";
     let status = || place.control.training_jobs.find("us-east-1", "first").unwrap().state.status;
-    for headers in [("origin", "http://127.0.0.1:8888"), ("origin", "null"), ("sec-fetch-site", "cross-site")] {
+    for headers in [("origin", "http://127.0.0.1:8888"), ("origin", "null"), ("sec-fetch-site", "cross-site")]
+    {
         assert_eq!(place.ask(Method::POST, stop, &[headers], "").0, 403, "{headers:?}");
     }
     assert_eq!(place.ask(Method::GET, stop, &[], "").0, 405);
     assert!(!status().is_final());
     let (code, _, response) = place.ask(Method::POST, stop, &[("origin", "http://127.0.0.1:7243")], "");
-    assert_eq!((code, response.headers()["location"].to_str().unwrap()), (303, "/console/jobs/training/first"));
+    assert_eq!(
+        (code, response.headers()["location"].to_str().unwrap()),
+        (303, "/console/jobs/training/first")
+    );
     assert!(status().is_final());
     // It has ended.
     assert_eq!(place.ask(Method::POST, stop, &[], "").0, 400);
@@ -182,11 +204,19 @@ fn objects_are_listed_previewed_downloaded_and_uploaded() {
     let headers = [("content-type", "multipart/form-data; boundary=b"), ("content-length", length.as_str())];
     let (status, text, response) = place.ask(Method::POST, "/console/buckets/data/upload", &headers, form);
     assert_eq!(status, 303, "{text}");
-    assert_eq!(response.headers()["location"], "/console/buckets/data", "a form leads to pages of the console only");
+    assert_eq!(
+        response.headers()["location"],
+        "/console/buckets/data",
+        "a form leads to pages of the console only"
+    );
     place.see("/console/buckets/data", &["prefix=a%20b%2F"]);
     place.see("/console/buckets/data?prefix=a%20b%2F", &["x&amp;y.json", "key=a%20b%2Fx%26y.json"]);
-    place.see("/console/buckets/data/object?key=a%20b%2Fx%26y.json", &["&quot;a&quot;: &quot;&lt;b&gt;&quot;"]);
-    let (status, text, response) = place.ask(Method::GET, "/console/buckets/data/download?key=a%20b%2Fx%26y.json", &[], "");
+    place.see(
+        "/console/buckets/data/object?key=a%20b%2Fx%26y.json",
+        &["&quot;a&quot;: &quot;&lt;b&gt;&quot;"],
+    );
+    let (status, text, response) =
+        place.ask(Method::GET, "/console/buckets/data/download?key=a%20b%2Fx%26y.json", &[], "");
     assert_eq!((status, text.as_str()), (200, "{\"a\": \"<b>\"}"));
     assert_eq!(response.headers()["content-disposition"], "attachment; filename*=UTF-8''x%26y.json");
     place.refused("/console/buckets/data/download?key=gone", 404, "does not exist");
@@ -209,7 +239,9 @@ fn with_keys_only_browsers_that_have_shown_the_token_are_served() {
     assert_eq!(place.ask(Method::POST, "/console/jobs/training/a/stop", &[], "").0, 401);
     let cookie = |response: &Response| {
         let cookie = response.headers()["set-cookie"].to_str().unwrap().to_owned();
-        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && !cookie.contains(&token));
+        assert!(
+            cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict") && !cookie.contains(&token)
+        );
         cookie.split(';').next().unwrap().to_owned()
     };
     let (status, _, response) = place.ask(Method::GET, &format!("/console/jobs?token={token}"), &[], "");

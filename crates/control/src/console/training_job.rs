@@ -4,7 +4,7 @@ use kokanee_pages::human;
 use kokanee_pages::parts::{Column, card, code, facts, note, problem, table};
 use kokanee_pages::svg::lines;
 use maud::{Markup, html};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::curves::{self, View};
 use super::log_view::{self, Log};
@@ -12,8 +12,6 @@ use super::visit::{Problem, Shown, Visit, duration, span, status_badge, time};
 use super::{form::Form, python};
 use crate::metrics::{Metric, TRAINING_JOBS};
 use crate::s3_uri::S3Uri;
-use crate::store::StoreError;
-use crate::tags;
 use crate::training::{LOG_GROUP, TrainingJob};
 
 /// Seconds after which the page of a job at work is fetched anew.
@@ -45,10 +43,8 @@ pub(super) fn show(visit: &Visit) -> Shown {
                 div #output data-live="" { (card("Output", &output(visit, &job))) }
             }
         }
-        div.columns {
-            div #transitions data-live="" { (card("Transitions", &transitions(&job))) }
-            div #machine data-live="" { (card("Machine", &machine(visit, &job)?)) }
-        }
+        div #machine data-live="" { (card("Machine", &machine(visit, &job)?)) }
+        div #transitions data-live="" { (card("Transitions", &transitions(&job))) }
         div #log data-live="" { (card("Log", &log_view::show(visit, &log)?)) }
         (card("Repeat it", &html! {
             p.note { "Creates the same job again, under a new name:" }
@@ -103,7 +99,8 @@ fn head(visit: &Visit, job: &TrainingJob) -> Markup {
 fn metrics(visit: &Visit, job: &TrainingJob, view: View) -> Result<Markup, Problem> {
     let curves = curves::of_job(visit, job)?;
     if curves.is_empty() {
-        return Ok(note("No metric was logged yet."));
+        let is_over = job.state.status.is_final();
+        return Ok(note(if is_over { "No metric was logged." } else { "No metric was logged yet." }));
     }
     Ok(html! {
         div.charts {
@@ -214,16 +211,16 @@ fn machine(visit: &Visit, job: &TrainingJob) -> Result<Markup, Problem> {
             continue;
         }
         let points =
-            points.into_iter().map(|(index, (at_ms, sample))| (index + 1, at_ms - begun_ms, sample.sum));
+            points.into_iter().map(|point| (point.index + 1, point.at_ms - begun_ms, point.sample.sum));
         let mut chart = curves::chart(title, &[(title, &points.collect())], view);
         chart.y_from_zero = true;
         chart.area.1 = 90.0;
         charts.push(lines::draw(&chart).inline());
     }
     if charts.is_empty() {
-        return Ok(note("It is measured every 10 seconds; there is nothing yet."));
+        return Ok(note("It is measured every 10 seconds; there is no measurement."));
     }
-    Ok(html! { @for chart in charts { (chart) } })
+    Ok(html! { div.charts { @for chart in charts { div { (chart) } } } })
 }
 
 /// The call that creates the same job again.
@@ -235,11 +232,8 @@ fn repeat(visit: &Visit, job: &TrainingJob) -> Result<String, Problem> {
     {
         algorithm.remove("MetricDefinitions");
     }
-    let tags =
-        visit.control().store.read(|transaction| Ok::<_, StoreError>(tags::of(transaction, &job.arn)?))?;
-    if !tags.is_empty() {
-        let tags = tags.iter().map(|(key, value)| json!({"Key": key, "Value": value}));
-        request.insert("Tags".to_owned(), tags.collect());
+    if let Some(tags) = visit.tags(&job.arn)? {
+        request.insert("Tags".to_owned(), tags);
     }
     Ok(python::creation("create_training_job", "TrainingJobName", &job.name, &request))
 }

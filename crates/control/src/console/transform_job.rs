@@ -2,14 +2,12 @@
 
 use kokanee_pages::parts::{card, code, facts, problem};
 use maud::{Markup, html};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::log_view::{self, Log};
 use super::training_job::place;
 use super::visit::{Problem, Shown, Visit, duration, status_badge, time};
 use super::{form::Form, python};
-use crate::store::StoreError;
-use crate::tags;
 use crate::transform::{LOG_GROUP, TransformJob};
 
 /// Seconds after which the page of a job at work is fetched anew.
@@ -92,11 +90,8 @@ fn data(visit: &Visit, job: &TransformJob) -> Markup {
 /// The call that creates the same job again.
 fn repeat(visit: &Visit, job: &TransformJob) -> Result<String, Problem> {
     let mut request = job.request.clone();
-    let tags =
-        visit.control().store.read(|transaction| Ok::<_, StoreError>(tags::of(transaction, &job.arn)?))?;
-    if !tags.is_empty() {
-        let tags = tags.iter().map(|(key, value)| json!({"Key": key, "Value": value}));
-        request.insert("Tags".to_owned(), tags.collect());
+    if let Some(tags) = visit.tags(&job.arn)? {
+        request.insert("Tags".to_owned(), tags);
     }
     Ok(python::creation("create_transform_job", "TransformJobName", &job.name, &request))
 }

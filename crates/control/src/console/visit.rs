@@ -12,6 +12,7 @@ use kokanee_pages::page::Page;
 use kokanee_pages::parts::{Tone, badge};
 use maud::{Markup, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
 
 use crate::api::Control;
 use crate::hosting::{HostingError, Routes};
@@ -20,6 +21,7 @@ use crate::logs::LogError;
 use crate::runtime::Counts;
 use crate::s3::{self, Query, S3Error};
 use crate::store::{StoreError, now_ms};
+use crate::tags;
 
 /// The path of the console. A bucket of this name is reached by signed requests.
 pub(super) const PATH: &str = "/console";
@@ -76,6 +78,13 @@ impl Visit {
 
     pub(super) fn control(&self) -> &Control {
         &self.state.control
+    }
+
+    /// The tags of a resource, as requests have them; none where it has none.
+    pub(super) fn tags(&self, arn: &str) -> Result<Option<Value>, Problem> {
+        let tags = self.control().store.read(|transaction| tags::of(transaction, arn))?;
+        let listed = tags.iter().map(|(key, value)| json!({"Key": key, "Value": value}));
+        Ok((!tags.is_empty()).then(|| listed.collect()))
     }
 
     /// A page of a section, below those above it.

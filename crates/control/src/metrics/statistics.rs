@@ -32,6 +32,17 @@ pub enum Direction {
     Descending,
 }
 
+/// A point among all points of a metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CurvePoint {
+    /// Its place among them, counted from 0.
+    pub index: u64,
+    /// When it was measured.
+    pub at_ms: i64,
+    /// What was measured.
+    pub sample: Sample,
+}
+
 /// The points of a period.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bucket {
@@ -219,16 +230,11 @@ impl Metrics {
     }
 
     /// The points of a metric since `start_ms`, with their times, in their order: all of them, or where they are many, 500 to 1000 evenly
-    /// spread ones, each with its place among all.
+    /// spread ones.
     ///
     /// # Errors
     /// If the database fails.
-    pub fn curve(
-        &self,
-        region: &str,
-        metric: &Metric,
-        start_ms: i64,
-    ) -> Result<Vec<(u64, (i64, Sample))>, StoreError> {
+    pub fn curve(&self, region: &str, metric: &Metric, start_ms: i64) -> Result<Vec<CurvePoint>, StoreError> {
         let series: Vec<i64> = self.series(region, metric)?.into_iter().map(|(id, _)| id).collect();
         let range = Range { start_ms, end_ms: i64::MAX, period_ms: 1 };
         let mut points = Thinned::new(CURVE_POINTS);
@@ -236,7 +242,8 @@ impl Metrics {
             points.push((at_ms, sample));
             ControlFlow::Continue(())
         })?;
-        Ok(points.points())
+        let points = points.points().into_iter();
+        Ok(points.map(|(index, (at_ms, sample))| CurvePoint { index, at_ms, sample }).collect())
     }
 
     fn scan(

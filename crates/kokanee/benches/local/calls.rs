@@ -77,7 +77,8 @@ pub(crate) fn request_with(name: &str, image: &str, metrics: &str) -> String {
 pub(crate) fn wait_for_end(connection: &mut Connection, name: &str) -> Result<(), String> {
     let begun = Instant::now();
     while begun.elapsed() < LONGEST_JOB {
-        let described = connection.say("DescribeTrainingJob", &format!("{{\"TrainingJobName\":\"{name}\"}}"))?;
+        let described =
+            connection.say("DescribeTrainingJob", &format!("{{\"TrainingJobName\":\"{name}\"}}"))?;
         if described.contains("\"TrainingJobStatus\":\"Completed\"") {
             return Ok(());
         }

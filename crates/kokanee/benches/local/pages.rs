@@ -22,7 +22,10 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     server.register(folder.path(), "long:1", &format!("sh {}", long.display()))?;
     let mut connection = server.connect()?;
-    connection.say("CreateTrainingJob", &calls::request_with("long", "long:1", r#"[{"Name":"loss","Regex":"loss=([0-9]+)"}]"#))?;
+    connection.say(
+        "CreateTrainingJob",
+        &calls::request_with("long", "long:1", r#"[{"Name":"loss","Regex":"loss=([0-9]+)"}]"#),
+    )?;
     calls::wait_for_end(&mut connection, "long")?;
     let number = options.jobs / 2;
     for (what, path) in [

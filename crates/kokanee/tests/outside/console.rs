@@ -280,7 +280,7 @@ fn endpoints(scene: &Scene<'_>, browser: &mut Browser) {
     // Each type that the algorithm reads, with the body that the page begins with.
     for (name, type_name, body, want) in [
         ("letters", "application/jsonlines", "{\"source\": \"a b\"}", "A B"),
-        ("letters", "application/x-recordio-protobuf", "4 5 6", "target"),
+        ("letters", "application/x-recordio-protobuf", "4 5 6", "4 5 6"),
         ("letters", "text/plain", "a b c", "A B C"),
         ("rows", "text/csv", "1,2,3\n4,5,6", "closest_cluster"),
         ("rows", "application/json", "{\"instances\": [{\"features\": [1, 2, 3]}]}", "closest_cluster"),

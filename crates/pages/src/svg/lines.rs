@@ -87,7 +87,7 @@ impl Default for Chart {
 /// Draws the chart: lines, axes with round ticks, a legend at the right. Points tell their values
 /// in tooltips; what was expected of them is dashed.
 pub fn draw(chart: &Chart) -> Drawing {
-    let area = chart.area;
+    let mut area = chart.area;
     let visible = |&(x, y): &(f64, f64)| axis::drawable(x, chart.log_x) && axis::drawable(y, chart.log_y);
     let of_series = |series: &'_ Series| {
         series.points.iter().chain(&series.expected).chain(&series.raw).copied().collect::<Vec<_>>()
@@ -101,6 +101,10 @@ pub fn draw(chart: &Chart) -> Drawing {
     let x_ticks = if chart.x_ticks.is_empty() { x_axis.ticks() } else { chart.x_ticks.clone() };
 
     let tick_width = y_axis.ticks().iter().map(|&y| text_width(&number(y), SIZE)).fold(0.0, f64::max);
+    if !chart.has_legend {
+        // Charts beside each other are all as wide.
+        area.0 -= tick_width;
+    }
     let y_label_width = if chart.y_label.is_empty() { 0.0 } else { SIZE + 10.0 };
     let left = MARGIN + y_label_width + tick_width + 8.0;
     let top = MARGIN + 34.0;
