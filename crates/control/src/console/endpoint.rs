@@ -5,8 +5,9 @@ use kokanee_pages::svg::bars::{self, Bars};
 use kokanee_pages::svg::lines::{self, Chart, Series};
 use maud::{Markup, html};
 
+use super::ask;
 use super::curves::AREA;
-use super::exchange::{self, Exchange};
+use super::exchange::Exchange;
 use super::training_job::place;
 use super::visit::{Problem, Shown, Visit, duration, status_badge, time};
 use crate::hosting::{Deployment, Endpoint};
@@ -30,7 +31,7 @@ pub(super) fn show(visit: &Visit, exchange: Option<&Exchange>) -> Shown {
     let body = html! {
         div #head data-live="" { (head(visit, &endpoint, shown)) }
         @if state.is_in_service() {
-            (exchange::form(visit, &endpoint.name, image.as_deref().unwrap_or_default(), exchange))
+            (ask::form(visit, &endpoint.name, image.as_deref().unwrap_or_default(), exchange))
         }
         div #traffic data-live="" { (card("Traffic", &traffic(visit, &endpoint, shown)?)) }
         p.note {

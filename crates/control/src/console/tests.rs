@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use axum::extract::Request;
+use http_body_util::BodyExt as _;
 use serde_json::json;
 
 use super::*;
