@@ -51,7 +51,8 @@ impl<'a> Scene<'a> {
         let row = |row: i32| format!("{},{},{}\n", row % 7, row * row % 11, f64::from(row) / 8.0);
         scene.put("clusters/train/rows.csv", (0..400).map(row).collect::<String>().as_bytes());
         scene.put("notes/readme.txt", b"<script>document.title = 'taken over'</script>\nplain text\n");
-        scene.put("notes/page.html", b"<script>document.title = 'taken over'</script>");
+        let page = "<script>document.title = 'taken over'</script>";
+        scene.server.ask("PUT", "/my-data/notes/page.html", &[("Content-Type", "text/html")], page).ok();
         scene
     }
 

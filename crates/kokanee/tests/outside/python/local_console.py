@@ -69,7 +69,7 @@ client.create_training_job(
         }
     ],
     StoppingCondition={"MaxRuntimeInSeconds": 600},
-    Tags=[{"Key": "team", "Value": "it's \"ours\""}],
+    Tags=[{"Key": "team", "Value": "it is ours"}],
     **common,
 )
 client.create_training_job(
@@ -79,7 +79,7 @@ client.create_training_job(
         "TrainingInputMode": "File",
         "MetricDefinitions": [{"Name": "loss", "Regex": 'loss=([0-9.]+)["\\\\]?'}],
     },
-    HyperParameters={"text": "it's \"quoted\" \\ ${x} <b> ä\n'''", "true": "True", "none": "null"},
+    HyperParameters={"text": "it's \"quoted\" \\ ${x} <b> ä '''", "true": "True", "none": "null"},
     StoppingCondition={"MaxRuntimeInSeconds": 600},
     Environment={"A": "1"},
     **common,
