@@ -15,6 +15,7 @@ client = boto3.client("sagemaker")
 runtime = boto3.client("sagemaker-runtime")
 s3 = boto3.client("s3")
 address = client.meta.endpoint_url
+quick = {"Delay": 1, "MaxAttempts": 120}
 role = "arn:aws:iam::000000000000:role/local"
 registry = "000000000000.dkr.ecr.us-west-2.amazonaws.com"
 
@@ -86,7 +87,7 @@ client.create_training_job(
 )
 name_member = "TrainingJobName"
 for job in ["built-in", "own-" + "x" * 59]:
-    client.get_waiter("training_job_completed_or_stopped").wait(TrainingJobName=job)
+    client.get_waiter("training_job_completed_or_stopped").wait(TrainingJobName=job, WaiterConfig=quick)
     code = shown(page(f"/jobs/training/{job}"), "Call of boto3")
     lines = code.splitlines()
     call = lines.index('boto3.client("sagemaker").create_training_job(')
@@ -97,7 +98,7 @@ for job in ["built-in", "own-" + "x" * 59]:
     again = client.describe_training_job(TrainingJobName=scope["answer"]["TrainingJobArn"].rsplit("/", 1)[1])
     tags = client.list_tags(ResourceArn=again["TrainingJobArn"])["Tags"]
     assert tags == client.list_tags(ResourceArn=client.describe_training_job(TrainingJobName=job)["TrainingJobArn"])["Tags"]
-    client.get_waiter("training_job_completed_or_stopped").wait(TrainingJobName=again["TrainingJobName"])
+    client.get_waiter("training_job_completed_or_stopped").wait(TrainingJobName=again["TrainingJobName"], WaiterConfig=quick)
 
 model = client.describe_training_job(TrainingJobName="built-in")["ModelArtifacts"]["S3ModelArtifacts"]
 client.create_model(
@@ -114,7 +115,7 @@ client.create_transform_job(
     TransformOutput={"S3OutputPath": "s3://data/answers", "Accept": "text/csv"},
     TransformResources={"InstanceType": "ml.m5.large", "InstanceCount": 1},
 )
-client.get_waiter("transform_job_completed_or_stopped").wait(TransformJobName="rows")
+client.get_waiter("transform_job_completed_or_stopped").wait(TransformJobName="rows", WaiterConfig=quick)
 name_member = "TransformJobName"
 code = shown(page("/jobs/transform/rows"), "Call of boto3")
 scope = {}
@@ -131,7 +132,7 @@ variant = {
 }
 client.create_endpoint_config(EndpointConfigName="m", ProductionVariants=[variant])
 client.create_endpoint(EndpointName="m", EndpointConfigName="m")
-client.get_waiter("endpoint_in_service").wait(EndpointName="m")
+client.get_waiter("endpoint_in_service").wait(EndpointName="m", WaiterConfig=quick)
 for kind, body in [("text/csv", "1,2\n3,4"), ("application/x-recordio-protobuf", "1.0,2.0\n3.0,4.0")]:
     text = page("/endpoints/m", {"content_type": kind, "accept": "application/json", "body": body})
     assert "closest_cluster" in text and "Answer: 200" in text, text
