@@ -14,8 +14,6 @@ use serde_json::{Value, json};
 /// No answer takes so long, on a machine that does other things, too.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(100);
-/// The tallest picture of a page, in pixels.
-const TALLEST: f64 = 2400.0;
 /// Roles of what people use, and must be able to name.
 const NAMED_ROLES: [&str; 10] = [
     "button",
@@ -173,12 +171,12 @@ impl Browser {
         self.call("Emulation.setEmulatedMedia", json!({"features": features}));
     }
 
-    /// Writes a PNG of the page, down to its end.
-    pub fn picture(&mut self, path: &Path) {
+    /// Writes a PNG of the page, down to its end, or to so many pixels.
+    pub fn picture(&mut self, path: &Path, tallest: f64) {
         let size = self.call("Page.getLayoutMetrics", json!({}))["cssContentSize"].clone();
         let clip = json!({
             "x": 0, "y": 0, "scale": 1,
-            "width": size["width"], "height": size["height"].as_f64().unwrap_or(TALLEST).min(TALLEST),
+            "width": size["width"], "height": size["height"].as_f64().unwrap_or(tallest).min(tallest),
         });
         let parameters = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});
         let answer = self.call("Page.captureScreenshot", parameters);

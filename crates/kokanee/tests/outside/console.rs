@@ -15,6 +15,10 @@ const WIDE: Look = Look { width: 1280, is_dark: false };
 const DARK: Look = Look { width: 1280, is_dark: true };
 const NARROW: Look = Look { width: 400, is_dark: false };
 
+/// Heights of pictures in pixels: those that are kept for a look, and those of the documentation, which are small files.
+const TALLEST: f64 = 2400.0;
+const TALLEST_IN_DOCS: f64 = 1100.0;
+
 const ROLE: &str = "arn:aws:iam::000000000000:role/local";
 const IMAGE: &str = "000000000000.dkr.ecr.us-east-1.amazonaws.com";
 
@@ -157,10 +161,10 @@ impl<'a> Scene<'a> {
                 overflow.as_f64().is_some_and(|overflow| overflow <= 0.0),
                 "{name}{suffix}: {overflow} pixels too wide"
             );
-            browser.picture(&pictures().join(format!("{name}{suffix}.png")));
+            browser.picture(&pictures().join(format!("{name}{suffix}.png")), TALLEST);
         }
         if let Some(folder) = std::env::var_os("KOKANEE_SCREENSHOTS") {
-            browser.picture(&Path::new(&folder).join(format!("console-{name}.png")));
+            browser.picture(&Path::new(&folder).join(format!("console-{name}.png")), TALLEST_IN_DOCS);
         }
         let nameless = browser.nameless();
         assert!(nameless.is_empty(), "{name}: {nameless:#?}");
