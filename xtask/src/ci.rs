@@ -5,14 +5,15 @@ pub(crate) mod python;
 mod totals;
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, io};
 
 use anyhow::{Context, Result, bail};
 
-use crate::tidy;
 use crate::workspace::{Workspace, cargo, command_line, run as run_command};
+use crate::{tidy, wheel};
 use totals::Totals;
 
 /// What to do with the steps that come after one that failed.
@@ -21,6 +22,9 @@ pub(crate) enum OnFailure {
     Stop,
     KeepGoing,
 }
+
+/// Where the test of the wheel looks for its file.
+const WHEEL: &str = "KOKANEE_WHEEL";
 
 /// The steps, cheapest first.
 const STEPS: &[Step] = &[
@@ -122,6 +126,9 @@ fn tests(workspace: &Workspace, totals: &mut Totals) -> Result<()> {
     if let Some(folder) = javascript::for_tests(&workspace.target_dir, is_ci)? {
         command.env(javascript::VARIABLE, folder);
     }
+    if let Some(wheel) = wheel_for_tests(workspace, is_ci)? {
+        command.env(WHEEL, wheel);
+    }
     let line = command_line(&command);
     let mut child =
         command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start `{line}`"))?;
@@ -141,6 +148,18 @@ fn tests(workspace: &Workspace, totals: &mut Totals) -> Result<()> {
         bail!("{} tests were skipped, and CI=true allows no skipping", totals.skipped);
     }
     Ok(())
+}
+
+/// The wheel of the program as tests use it; `Ok(None)`, with a warning, when it cannot be built; in CI that is an error.
+fn wheel_for_tests(workspace: &Workspace, is_ci: bool) -> Result<Option<PathBuf>> {
+    match wheel::build(workspace, "dev") {
+        Ok(wheel) => Ok(Some(wheel)),
+        Err(error) if is_ci => Err(error),
+        Err(error) => {
+            println!("warning: the test of the wheel will be skipped: {error:#}");
+            Ok(None)
+        }
+    }
 }
 
 /// Passes every line on as it comes, so that a slow test is seen to be slow.

@@ -1,12 +1,15 @@
-//! Tasks of the repository: `cargo xtask ci`, `cargo xtask tidy`, `cargo xtask bench`, `cargo xtask peers`.
+//! Tasks of the repository: `cargo xtask ci`, `cargo xtask tidy`, `cargo xtask bench`, `cargo xtask soak`,
+//! `cargo xtask wheel`, `cargo xtask peers`.
 #![expect(clippy::print_stdout, reason = "a command-line tool: its report is its output")]
 
 mod bench;
 mod ci;
 mod peers;
 mod screenshots;
+mod soak;
 mod tidy;
 mod venv;
+mod wheel;
 mod workspace;
 
 use std::env;
@@ -23,8 +26,10 @@ Usage: cargo xtask <task>
                         the last line printed is `N passed, N failed, N skipped`
   tidy                  the rules of the house alone (crate arrows, unsafe, names, paths in .md files)
   bench <name> [args]   one benchmark; `cargo xtask bench` lists them
+  soak <name> [count]   a test of the gate, longer; `cargo xtask soak` lists them
   peers <command>       Sockeye itself, to compare with; `cargo xtask peers` lists the commands
   screenshots           the pictures of docs/console.md, taken anew by a headless Chromium
+  wheel                 a wheel that carries the program, for pip
   help                  this text
 
 Examples:
@@ -53,6 +58,8 @@ fn dispatch(args: &[&str]) -> Result<ExitCode> {
         ["bench", rest @ ..] => bench::run(rest),
         ["peers", rest @ ..] => peers::run(rest),
         ["screenshots"] => screenshots::run(),
+        ["soak", rest @ ..] => soak::run(rest),
+        ["wheel", rest @ ..] => wheel::run(rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(ExitCode::SUCCESS)

@@ -1,7 +1,8 @@
 //! What clients need in their environment to find the server, and the files that go with it.
 //!
 //! `AWS_ENDPOINT_URL` alone is not enough: SageMaker's SDKs give STS an address of their own, which only botocore's rules for
-//! endpoints can redirect; botocore reads them from the folders of `AWS_DATA_PATH`.
+//! endpoints can redirect; botocore reads them from the folders of `AWS_DATA_PATH`. A proxy gets such requests, too, and serves clients
+//! that know neither.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,14 +11,17 @@ use std::path::{Path, PathBuf};
 use kokanee_formats::{FileError, write_atomically};
 use serde_json::json;
 
+use crate::aws_names::is_aws;
+use crate::objects::RemoteSettings;
+use crate::proxy::{AuthorityError, Bundle, write_bundle};
 use crate::signature::Keys;
 
 /// Folder in the data folder.
 const FOLDER: &str = "clients";
 const STS_RULES: &str = "sts/2011-06-15/endpoint-rule-set-1.json";
 const SDK_SETTINGS: &str = "sagemaker.yaml";
-/// No server looks at tokens; this one keeps a real one from being sent.
-const ANY_TOKEN: &str = "kokanee";
+/// A session token: no local SageMaker looks at tokens, and this one keeps a real one from being sent.
+pub const ANY_TOKEN: &str = "kokanee";
 
 /// A shell, and how it sets variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,52 +36,122 @@ pub enum Shell {
     Dotenv,
 }
 
+/// How clients find the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// By `AWS_ENDPOINT_URL`, and a rule for STS.
+    #[default]
+    DataPath,
+    /// By `AWS_ENDPOINT_URL`, and by the proxy what has another address: STS and telemetry of SageMaker's SDKs.
+    Proxy,
+    /// By the proxy alone.
+    ProxyOnly,
+}
+
+/// A server, as its clients see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Server<'a> {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its data folder.
+    pub data: &'a Path,
+    /// The region of clients.
+    pub region: &'a str,
+    /// The keys that it wants.
+    pub keys: Option<&'a Keys>,
+    /// Where its buckets are, if that is another S3.
+    pub other_s3: Option<&'a RemoteSettings>,
+}
+
 /// The environment of clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
     /// Names and values, in the order in which they are printed.
     pub variables: Vec<(&'static str, String)>,
+    /// Variables that are set and must not be.
+    pub unwanted: Vec<&'static str>,
+    /// Certificates for clients of the proxy.
+    pub certificates: Option<Bundle>,
     folder: PathBuf,
     url: String,
 }
 
 impl Environment {
-    /// That of a server at `address` whose data are in `data`, with the keys that it wants. `now` looks up what is set already: lists are added to.
-    pub fn new(
-        address: SocketAddr,
-        data: &Path,
-        region: &str,
-        keys: Option<&Keys>,
+    /// That of clients that find the server by [`Mode::DataPath`]. `now` looks up what is set already: lists are added to.
+    pub fn new(server: Server<'_>, now: impl Fn(&str) -> Option<String>) -> Self {
+        let mut environment = Self::begin(server, Mode::DataPath, &now);
+        let folder = path(&environment.folder);
+        environment.variables.extend([
+            // Python's libraries; the AWS CLI is one of them.
+            ("AWS_DATA_PATH", joined(now("AWS_DATA_PATH"), &[&folder], ':')),
+            // No telemetry of the SDK, whose address no variable changes.
+            ("SAGEMAKER_USER_CONFIG_OVERRIDE", path(&environment.folder.join(SDK_SETTINGS))),
+        ]);
+        environment
+    }
+
+    /// That of clients that find the server by a proxy, alone or not. Files of certificates are written.
+    ///
+    /// # Errors
+    /// When the proxy has no certificate authority, or the system refuses.
+    pub fn with_proxy(
+        server: Server<'_>,
+        is_alone: bool,
         now: impl Fn(&str) -> Option<String>,
-    ) -> Self {
-        let keys = keys.cloned().unwrap_or_else(Keys::anybody);
-        let folder = data.join(FOLDER);
+    ) -> Result<Self, AuthorityError> {
+        let mode = if is_alone { Mode::ProxyOnly } else { Mode::Proxy };
+        let mut environment = Self::begin(server, mode, &now);
+        let bundle = write_bundle(server.data, &environment.folder, &now)?;
+        let all = path(&bundle.all);
+        let url = &environment.url;
+        // Names in two spellings: curl and Go look for one, Python's requests for either.
+        let proxies = ["HTTPS_PROXY", "https_proxy"].map(|name| (name, url.clone()));
+        environment.variables.extend(proxies);
+        // boto3 and the AWS CLI; requests, and pip with it; what OpenSSL and Go do by themselves, such as Python's urllib; curl.
+        let names = ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"];
+        environment.variables.extend(names.map(|name| (name, all.clone())));
+        environment.variables.push(("NODE_EXTRA_CA_CERTS", path(&bundle.authority)));
+        environment.certificates = Some(bundle);
+        Ok(environment)
+    }
+
+    fn begin(server: Server<'_>, mode: Mode, now: &impl Fn(&str) -> Option<String>) -> Self {
+        let Server { address, data, region, keys, other_s3 } = server;
+        // Clients have one pair for all services.
+        let keys = keys.or(other_s3.map(|other| &other.keys)).cloned().unwrap_or_else(Keys::anybody);
         let url = url(address);
-        let path = |path: &Path| path.display().to_string();
         let host = url.trim_start_matches("http://");
         let host = host.rsplit_once(':').map_or(host, |(host, _)| host).to_owned();
-        // Names in two spellings: curl and Go look for one, Python's requests for either.
         let no_proxy = now("NO_PROXY").or_else(|| now("no_proxy"));
+        // A list that keeps AWS away from proxies is right for another one.
+        let no_proxy = no_proxy.map(|list| if mode == Mode::DataPath { list } else { without_aws(&list) });
         let no_proxy = joined(no_proxy, &[&host, "localhost"], ',');
-        let variables = vec![
+        let token = other_s3.and_then(|other| other.session_token.clone());
+        let mut variables = vec![
             ("AWS_ENDPOINT_URL", url.clone()),
             ("AWS_ACCESS_KEY_ID", keys.access().to_owned()),
             ("AWS_SECRET_ACCESS_KEY", keys.secret().to_owned()),
-            ("AWS_SESSION_TOKEN", ANY_TOKEN.to_owned()),
+            ("AWS_SESSION_TOKEN", token.unwrap_or_else(|| ANY_TOKEN.to_owned())),
             ("AWS_REGION", region.to_owned()),
             ("AWS_DEFAULT_REGION", region.to_owned()),
-            // Python's libraries; the AWS CLI is one of them.
-            ("AWS_DATA_PATH", joined(now("AWS_DATA_PATH"), &[&path(&folder)], ':')),
             // Nobody asks the cloud's machine for its role.
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-            // No telemetry of the SDK, whose address no variable changes.
-            ("SAGEMAKER_USER_CONFIG_OVERRIDE", path(&folder.join(SDK_SETTINGS))),
             // SDK v3 asks IAM about the role before each job.
             ("SAGEMAKER_VALIDATE_ROLE", "false".to_owned()),
             ("NO_PROXY", no_proxy.clone()),
             ("no_proxy", no_proxy),
         ];
-        Self { variables, folder, url }
+        let mut unwanted = Vec::new();
+        match other_s3 {
+            Some(other) => variables.push(("AWS_ENDPOINT_URL_S3", other.url.clone())),
+            // Clients would go there in spite of all else.
+            None => unwanted.extend(now("AWS_ENDPOINT_URL_S3").map(|_| "AWS_ENDPOINT_URL_S3")),
+        }
+        if mode == Mode::ProxyOnly {
+            variables.remove(0);
+            unwanted.extend(now("AWS_ENDPOINT_URL").map(|_| "AWS_ENDPOINT_URL"));
+        }
+        Self { variables, unwanted, certificates: None, folder: data.join(FOLDER), url }
     }
 
     /// Writes the files that variables name.
@@ -117,13 +191,25 @@ impl Environment {
         Ok(())
     }
 
-    /// The lines that set all variables in a shell.
+    /// The lines that set all variables in a shell, and unset those that must not be.
     pub fn lines(&self, shell: Shell) -> String {
-        self.variables.iter().map(|(name, value)| shell.line(name, value) + "\n").collect()
+        let unset = self.unwanted.iter().filter_map(|name| shell.unset(name));
+        let set = self.variables.iter().map(|(name, value)| shell.line(name, value));
+        unset.chain(set).map(|line| line + "\n").collect()
     }
 }
 
 impl Shell {
+    /// A file of variables cannot take one away.
+    fn unset(self, name: &str) -> Option<String> {
+        match self {
+            Self::Posix => Some(format!("unset {name}")),
+            Self::Fish => Some(format!("set -e {name}")),
+            Self::PowerShell => Some(format!("Remove-Item Env:{name}")),
+            Self::Dotenv => None,
+        }
+    }
+
     fn line(self, name: &str, value: &str) -> String {
         match self {
             Self::Posix => format!("export {name}='{}'", value.replace('\'', r"'\''")),
@@ -135,6 +221,20 @@ impl Shell {
             }
         }
     }
+}
+
+fn path(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// A list of `NO_PROXY` without what is AWS's, and without `*`.
+fn without_aws(list: &str) -> String {
+    let names = list.split(',').map(str::trim);
+    let is_kept = |name: &&str| {
+        let host = name.trim_start_matches('*').trim_start_matches('.').to_ascii_lowercase();
+        !host.is_empty() && !is_aws(&host)
+    };
+    names.filter(is_kept).collect::<Vec<_>>().join(",")
 }
 
 /// The address for clients. Where all addresses are listened on, loopback is one; and an IP keeps clients of S3 from asking for
@@ -160,32 +260,84 @@ fn joined(list: Option<String>, more: &[&str], divider: char) -> String {
 mod tests {
     use super::*;
 
-    fn environment(data: &Path) -> Environment {
-        let now = |name: &str| match name {
-            "NO_PROXY" => Some("corp.example,localhost".to_owned()),
-            "AWS_DATA_PATH" => Some("/models".to_owned()),
-            _ => None,
+    fn server(data: &Path) -> Server<'_> {
+        Server {
+            address: "127.0.0.1:7243".parse().unwrap(),
+            data,
+            region: "us-west-2",
+            keys: None,
+            other_s3: None,
+        }
+    }
+
+    fn now(name: &str) -> Option<String> {
+        let value = match name {
+            "NO_PROXY" => "corp.example,localhost,*,.amazonaws.com",
+            "AWS_DATA_PATH" => "/models",
+            "AWS_ENDPOINT_URL" => "http://127.0.0.1:7243",
+            _ => return None,
         };
-        Environment::new("127.0.0.1:7243".parse().unwrap(), data, "us-west-2", None, now)
+        Some(value.to_owned())
+    }
+
+    fn value(environment: &Environment, name: &str) -> Option<String> {
+        let found = environment.variables.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.clone())
     }
 
     #[test]
     fn lists_are_added_to_and_files_written() {
         let folder = tempfile::tempdir().unwrap();
-        let environment = environment(folder.path());
-        let value = |name: &str| {
-            let found = environment.variables.iter().find(|(known, _)| *known == name);
-            found.map(|(_, value)| value.clone()).unwrap()
-        };
+        let environment = Environment::new(server(folder.path()), now);
+        let value = |name: &str| value(&environment, name).unwrap();
         let clients = folder.path().join("clients");
         assert_eq!(value("AWS_ENDPOINT_URL"), "http://127.0.0.1:7243");
-        assert_eq!(value("NO_PROXY"), "corp.example,localhost,127.0.0.1");
+        assert_eq!(value("NO_PROXY"), "corp.example,localhost,*,.amazonaws.com,127.0.0.1");
         assert_eq!(value("AWS_DATA_PATH"), format!("/models:{}", clients.display()));
         environment.write_files().unwrap();
         environment.write_files().unwrap();
         let rules = fs::read_to_string(clients.join(STS_RULES)).unwrap();
         assert!(rules.contains("\"http://127.0.0.1:7243\""), "{rules}");
         assert!(Path::new(&value("SAGEMAKER_USER_CONFIG_OVERRIDE")).is_file());
+    }
+
+    #[test]
+    fn a_proxy_gets_what_is_for_aws() {
+        let folder = tempfile::tempdir().unwrap();
+        for is_alone in [false, true] {
+            let environment = Environment::with_proxy(server(folder.path()), is_alone, now).unwrap();
+            let value = |name: &str| value(&environment, name);
+            assert_eq!(value("HTTPS_PROXY").unwrap(), "http://127.0.0.1:7243");
+            assert_eq!(value("NO_PROXY").unwrap(), "corp.example,localhost,127.0.0.1");
+            assert_eq!(value("AWS_ENDPOINT_URL").is_none(), is_alone);
+            assert_eq!(environment.lines(Shell::Posix).starts_with("unset AWS_ENDPOINT_URL\n"), is_alone);
+            for name in ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"] {
+                let text = fs::read_to_string(value(name).unwrap()).unwrap();
+                assert!(text.starts_with("-----BEGIN CERTIFICATE-----\n"), "{name}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn clients_go_to_the_other_s3_where_there_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = RemoteSettings {
+            url: "http://minio:9000".to_owned(),
+            region: "us-west-2".to_owned(),
+            keys: Keys::new("team", "other-secret").unwrap(),
+            session_token: None,
+        };
+        let now = |name: &str| (name == "AWS_ENDPOINT_URL_S3").then(|| "http://elsewhere".to_owned());
+        let there = Environment::new(Server { other_s3: Some(&other), ..server(folder.path()) }, now);
+        assert_eq!(value(&there, "AWS_ENDPOINT_URL_S3").unwrap(), "http://minio:9000");
+        assert_eq!(value(&there, "AWS_SECRET_ACCESS_KEY").unwrap(), "other-secret");
+        assert_eq!(value(&there, "AWS_SESSION_TOKEN").unwrap(), ANY_TOKEN);
+        assert!(there.unwanted.is_empty());
+        let here = Environment::new(server(folder.path()), now);
+        assert_eq!(
+            (value(&here, "AWS_ENDPOINT_URL_S3"), &*here.unwanted),
+            (None, &["AWS_ENDPOINT_URL_S3"][..])
+        );
     }
 
     #[test]

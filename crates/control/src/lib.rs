@@ -23,13 +23,16 @@
 //! | [`images`] | images that users bring, as programs and in containers |
 //! | [`store`] | what is known, in SQLite |
 //! | [`s3`] | buckets and objects, as plain files |
+//! | [`objects`] | what jobs are given and leave, in these buckets or in another S3 |
 //! | [`signature`] | who signed a request |
 //! | [`S3Uri`] | addresses in S3, as requests give them |
 //! | [`environment`] | what clients need in their environment |
+//! | [`proxy`] | the server as the HTTPS proxy of its clients, with certificates of its own |
 //!
 //! No engine is linked here: algorithms run as child processes.
 
 pub mod api;
+mod aws_names;
 pub mod console;
 pub mod engine;
 pub mod environment;
@@ -41,8 +44,10 @@ pub mod jobs;
 pub mod logs;
 mod machine;
 pub mod metrics;
+pub mod objects;
 pub mod operations;
 pub mod paging;
+pub mod proxy;
 pub mod runner;
 pub mod runtime;
 pub mod s3;

@@ -1,5 +1,6 @@
 //! All services on one port.
 
+mod elsewhere;
 mod entry;
 
 use std::net::{IpAddr, SocketAddr};
@@ -15,10 +16,13 @@ use serde_json::json;
 use thiserror::Error;
 use tokio::sync::watch;
 
+use self::elsewhere::elsewhere;
 use self::entry::Entry;
-use crate::api::{Control, Objects};
+use crate::api::Control;
 use crate::console::{self, Console};
 use crate::hosting::Routes;
+use crate::objects::{ObjectStore, Remote, RemoteSettings};
+use crate::proxy::{self, Authority, Proxy, Upstream};
 use crate::runtime::{Counts, Runtime};
 use crate::s3;
 use crate::signature::Keys;
@@ -52,6 +56,11 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// The keys that requests must be signed with; without them anybody is served who reaches the address.
     pub keys: Option<Arc<Keys>>,
+    /// The proxy that this machine needs for the network, as `HTTPS_PROXY` names it, and the hosts without, as `NO_PROXY` does. What is
+    /// passed on for clients goes this way.
+    pub network_proxy: Option<(String, String)>,
+    /// Another S3, whose objects jobs are given and leave, instead of that in the data folder.
+    pub other_s3: Option<RemoteSettings>,
 }
 
 /// Why a server does not start.
@@ -69,6 +78,14 @@ pub enum StartError {
     /// The objects cannot be used.
     #[error(transparent)]
     Objects(#[from] s3::OpenError),
+    /// The other S3 has no address.
+    #[error("--s3 {url}: {reason}")]
+    OtherS3 {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 /// Makes the data folder, if there is none, so that only its owner looks into it: it holds objects, logs, and the environment of programs.
@@ -88,8 +105,31 @@ pub struct LocalServer {
     server: Server,
     settings: Settings,
     control: Arc<Control>,
-    s3: Arc<s3::Store>,
+    buckets: Buckets,
     routes: Arc<Routes>,
+}
+
+/// Where buckets are.
+enum Buckets {
+    Here(Arc<s3::Store>),
+    Elsewhere(Arc<Remote>),
+}
+
+impl Buckets {
+    fn open(settings: &Settings) -> Result<Self, StartError> {
+        let Some(other) = &settings.other_s3 else {
+            return Ok(Self::Here(Arc::new(s3::Store::open(&settings.data.join(S3_FOLDER))?)));
+        };
+        let refused = |reason| StartError::OtherS3 { url: other.url.clone(), reason };
+        Ok(Self::Elsewhere(Arc::new(Remote::new(other.clone()).map_err(refused)?)))
+    }
+
+    fn objects(&self) -> Arc<dyn ObjectStore> {
+        match self {
+            Self::Here(store) => Arc::clone(store) as _,
+            Self::Elsewhere(remote) => Arc::clone(remote) as _,
+        }
+    }
 }
 
 impl LocalServer {
@@ -101,11 +141,10 @@ impl LocalServer {
         let server = Server::bind(settings.host, settings.port).await?;
         make_private(&settings.data, settings.keys.is_some())?;
         let store = Arc::new(Store::open(&settings.data)?);
-        let s3 = Arc::new(s3::Store::open(&settings.data.join(S3_FOLDER))?);
-        let objects = Arc::clone(&s3) as Arc<dyn Objects>;
-        let control = Control::new(store, objects, settings.account.clone());
+        let buckets = Buckets::open(&settings)?;
+        let control = Control::new(store, buckets.objects(), settings.account.clone());
         let control = Arc::new(control.with_keys(settings.keys.clone()));
-        Ok(Self { server, settings, control, s3, routes: Arc::default() })
+        Ok(Self { server, settings, control, buckets, routes: Arc::default() })
     }
 
     /// Where it listens.
@@ -123,9 +162,9 @@ impl LocalServer {
         &self.routes
     }
 
-    /// The objects.
-    pub fn s3(&self) -> &Arc<s3::Store> {
-        &self.s3
+    /// The objects that jobs are given and leave.
+    pub fn objects(&self) -> Arc<dyn ObjectStore> {
+        self.buckets.objects()
     }
 
     /// Serves until `work` ends, then finishes what it has begun. Where `stop` counts 2, that is ended at once.
@@ -137,7 +176,7 @@ impl LocalServer {
         work: impl Future<Output = Result<(), E>>,
         stop: watch::Receiver<u32>,
     ) -> Result<Ended, E> {
-        let Self { server, settings, control, s3, routes } = self;
+        let Self { server, settings, control, buckets, routes } = self;
         let memory = MemoryBudget::new(MEMORY_BYTES);
         let metrics = Arc::new(Metrics::new("a request to an endpoint"));
         let patience = Patience::default();
@@ -157,33 +196,45 @@ impl LocalServer {
             };
             runtime.router()
         };
-        let of_s3 = |keys| {
+        let of_s3 = |store: &Arc<s3::Store>, keys| {
             let of_s3 = s3::Settings {
                 account: settings.account.clone(),
                 region: settings.region.clone(),
                 patience,
                 keys,
             };
-            s3::router(Arc::clone(&s3), of_s3, Arc::clone(&memory))
+            s3::router(Arc::clone(store), of_s3, Arc::clone(&memory))
         };
-        let (runtime_for_clients, s3_for_clients) =
-            (runtime(settings.keys.clone()), of_s3(settings.keys.clone()));
+        let address = server.address();
+        let (s3_for_clients, buckets) = match buckets {
+            Buckets::Here(store) => {
+                (of_s3(&store, settings.keys.clone()), Some((Arc::clone(&store), of_s3(&store, None))))
+            }
+            Buckets::Elsewhere(remote) => (elsewhere(remote.url().to_owned(), patience), None),
+        };
+        let runtime_for_clients = runtime(settings.keys.clone());
         // The console knows by its own means who asks.
         let console = Console::new(console::Settings {
             control: Arc::clone(&control),
-            objects: Arc::clone(&s3),
+            buckets,
             routes: Arc::clone(&routes),
             counts: Arc::clone(&counts),
             runtime: runtime(None),
-            s3: of_s3(None),
-            address: server.address(),
+            address,
             region: settings.region.clone(),
             memory: Arc::clone(&memory),
             patience,
             keys: settings.keys.clone(),
         });
+        let proxy = Proxy {
+            passes_on: address.ip().is_loopback(),
+            upstream: settings.network_proxy.and_then(|(name, without)| upstream(&name, &without, address)),
+        };
+        let data = settings.data;
+        let tls = proxy::server_config(move || Authority::open(&data));
+        let tls = tls.inspect_err(|error| tracing::error!(%error, "there is no TLS")).ok();
         let entry = Entry {
-            guard: Guard::new(server.address(), settings.allowed_hosts),
+            guard: Guard::new(address, settings.allowed_hosts),
             control: Arc::clone(&control),
             region: settings.region.clone(),
             s3: s3_for_clients,
@@ -193,13 +244,15 @@ impl LocalServer {
             metrics: Arc::clone(&metrics),
             patience,
             keys: settings.keys,
-            is_loopback: server.address().ip().is_loopback(),
+            is_loopback: address.ip().is_loopback(),
+            proxy,
         };
         let shell = Shell {
             router: entry.router(),
             site: Arc::new(LocalSite),
             metrics,
             bounds: Bounds { patience, ..Bounds::default() },
+            tls,
         };
         let ended = server.run(shell, work, stop).await;
         publishing.abort();
@@ -207,6 +260,14 @@ impl LocalServer {
         let _ = tokio::task::spawn_blocking(move || unpublished.publish(&known.metrics, true)).await;
         ended
     }
+}
+
+/// The proxy of the network, where there is one that is not this server.
+fn upstream(name: &str, without: &str, own: SocketAddr) -> Option<Upstream> {
+    Upstream::parse(name, without, own).unwrap_or_else(|reason| {
+        tracing::warn!(reason, "HTTPS_PROXY is not used");
+        None
+    })
 }
 
 /// Publishes what requests to endpoints count, minute by minute.
@@ -218,28 +279,14 @@ async fn publish(counts: Arc<Counts>, control: Arc<Control>) {
     }
 }
 
-impl Objects for s3::Store {
-    fn has_any(&self, bucket: &str, prefix: &str) -> Result<bool, String> {
-        let request = s3::ListRequest { prefix: prefix.to_owned(), limit: 1, ..s3::ListRequest::default() };
-        let page = self.list(bucket, &request).map_err(|error| error.to_string())?;
-        Ok(!page.objects.is_empty())
-    }
-
-    fn has(&self, bucket: &str, key: &str) -> Result<bool, String> {
-        match self.stat(bucket, key) {
-            Ok(_) => Ok(true),
-            Err(error) if error.code == s3::ErrorCode::NoSuchKey => Ok(false),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-}
-
 /// The server as its log sees it.
 struct LocalSite;
 
 impl Site for LocalSite {
     fn route(&self, path: &str) -> Route {
-        if path == "/" {
+        if path.is_empty() {
+            Route::plain("connect")
+        } else if path == "/" {
             Route::plain("api")
         } else if path.starts_with("/_kokanee/") {
             Route { is_quiet: true, ..Route::plain("own") }

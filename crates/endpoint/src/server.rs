@@ -108,7 +108,7 @@ where
                 ended
             }
         };
-        let shell = Shell { router: router(Arc::clone(&app)), site: app, metrics, bounds };
+        let shell = Shell { router: router(Arc::clone(&app)), site: app, metrics, bounds, tls: None };
         server.run(shell, life, stop).await
     }
 }

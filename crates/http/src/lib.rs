@@ -13,6 +13,7 @@
 //! It knows no model and no route: a server is an [`axum::Router`] and a [`Site`], which names routes and gives errors their form.
 
 mod answer;
+mod connection;
 mod counters;
 mod error;
 mod incoming;
@@ -24,8 +25,10 @@ mod server;
 mod settings;
 mod site;
 mod timed_stream;
+mod tunnel;
 
 pub use answer::{Pieces, refuse, status, stream};
+pub use connection::{Passage, PassedOn};
 pub use counters::{Columns, Counters, Line};
 pub use error::{Code, ServeError};
 pub use incoming::{Incoming, too_large};

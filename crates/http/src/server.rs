@@ -1,34 +1,24 @@
 //! Connections: they are taken, bounded, served, and finished at the end.
 
-use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::{HeaderValue, Request, header};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tower_service::Service as _;
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 use crate::answer::journaled;
+use crate::connection::{Connection, Place};
 use crate::error::{Code, ServeError};
 use crate::metrics::Metrics;
-use crate::settings::{Bounds, Patience};
+use crate::settings::Bounds;
 use crate::site::Site;
-use crate::timed_stream::TimedStream;
 
-/// The largest request head, in bytes.
-const MAX_HEAD_BYTES: usize = 32 << 10;
-/// Buffer limit of a connection in each direction, in bytes: there may be hundreds of connections.
-const MAX_BUFFER_BYTES: usize = 64 << 10;
 /// After an error of accepting (no file descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -99,12 +89,13 @@ impl Server {
         work: impl Future<Output = Result<(), E>>,
         mut stop: watch::Receiver<u32>,
     ) -> Result<Ended, E> {
-        let Shell { router, site, metrics, bounds } = shell;
+        let Shell { router, site, metrics, bounds, tls } = shell;
         let connections = Connections {
             router: journaled(router, Arc::clone(&site), Arc::clone(&metrics)),
             site,
             metrics,
             bounds,
+            tls: tls.map(TlsAcceptor::from),
             places: Arc::new(Semaphore::new(bounds.max_connections)),
             draining: watch::Sender::new(false),
         };
@@ -139,6 +130,9 @@ pub struct Shell {
     pub metrics: Arc<Metrics>,
     /// Bounds of its connections.
     pub bounds: Bounds,
+    /// How it ends TLS, on connections that begin with it and on those that are passed on to it ([`Passage`](crate::Passage)); without,
+    /// it does neither.
+    pub tls: Option<Arc<ServerConfig>>,
 }
 
 /// The open connections.
@@ -147,6 +141,7 @@ struct Connections {
     site: Arc<dyn Site>,
     metrics: Arc<Metrics>,
     bounds: Bounds,
+    tls: Option<TlsAcceptor>,
     places: Arc<Semaphore>,
     draining: watch::Sender<bool>,
 }
@@ -160,14 +155,14 @@ impl Connections {
         };
         // Answers are written whole, so waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
-        tokio::spawn(serve(
-            stream,
-            self.router.clone(),
-            self.draining.subscribe(),
-            Arc::clone(&self.metrics),
-            self.bounds.patience,
-            place,
-        ));
+        let connection = Connection {
+            router: self.router.clone(),
+            draining: self.draining.subscribe(),
+            patience: self.bounds.patience,
+            tls: self.tls.clone(),
+            _place: Arc::new(Place::new(place, Arc::clone(&self.metrics))),
+        };
+        tokio::spawn(connection.serve(stream));
     }
 
     async fn drain(self, stop: &mut watch::Receiver<u32>) -> Ended {
@@ -182,54 +177,6 @@ impl Connections {
             () = tokio::time::sleep(self.bounds.patience.drain) => Ended::Abandoned(at_work()),
         }
     }
-}
-
-async fn serve(
-    stream: TcpStream,
-    router: Router,
-    mut draining: watch::Receiver<bool>,
-    metrics: Arc<Metrics>,
-    patience: Patience,
-    _place: OwnedSemaphorePermit,
-) {
-    metrics.connections.inc();
-    let service = service_fn(move |request: Request<Incoming>| {
-        let expects = request.headers().contains_key(header::EXPECT);
-        let answered = router.clone().call(request.map(Body::new));
-        async move {
-            let mut response = answered.await?;
-            if expects && !response.status().is_success() {
-                // The client may still send its body or not, and Python's botocore takes the next answer for this one.
-                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, Infallible>(response)
-        }
-    });
-    let stream = TokioIo::new(TimedStream::new(stream, patience.write));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(patience.head)
-        .max_header_size(MAX_HEAD_BYTES)
-        .max_buf_size(MAX_BUFFER_BYTES)
-        .serve_connection(stream, service);
-    let mut connection = std::pin::pin!(connection);
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = told(&mut draining) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = result {
-        // The other side's doing: malformed or endless heads, connections cut.
-        tracing::debug!(%error, "a connection ended early");
-    }
-    metrics.connections.dec();
-}
-
-/// Waits until the server drains.
-async fn told(draining: &mut watch::Receiver<bool>) {
-    let _ = draining.wait_for(|draining| *draining).await;
 }
 
 /// The answer to a connection too many, which is not read.

@@ -59,7 +59,7 @@ impl Running {
                 let panics = || async { panic!("this panic is part of the test") as &str };
                 let router = Router::new().route("/object", get(object)).route("/panics", get(panics));
                 let bounds = Bounds { max_connections, ..Bounds::default() };
-                let shell = Shell { router, site: Arc::new(Store), metrics: shared, bounds };
+                let shell = Shell { router, site: Arc::new(Store), metrics: shared, bounds, tls: None };
                 let mut stop = stopped.clone();
                 let work = async move {
                     match *stop.wait_for(|&count| count > 0).await.unwrap() {

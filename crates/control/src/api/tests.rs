@@ -538,4 +538,5 @@ fn an_endpoint_keeps_what_it_was_created_from() {
     place.check_refused("ListTags", json!({"ResourceArn": arn}), "ValidationException", "Could not find");
 }
 
+mod documented;
 mod scaling;

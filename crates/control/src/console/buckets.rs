@@ -13,7 +13,7 @@ const ROWS: usize = 100;
 
 /// All buckets.
 pub(super) fn all(visit: &Visit) -> Shown {
-    let buckets = visit.state.objects.buckets()?;
+    let buckets = visit.objects()?.buckets()?;
     let rows: Vec<Vec<Markup>> = buckets
         .iter()
         .map(|bucket| {
@@ -34,7 +34,7 @@ pub(super) fn all(visit: &Visit) -> Shown {
                 (table("Buckets", &columns, &rows))
             }
         }))
-        p.note { "Objects are plain files in " span.mono { (visit.state.objects.folder().display()) } "." }
+        p.note { "Objects are plain files in " span.mono { (visit.objects()?.folder().display()) } "." }
     };
     Ok(visit.page("buckets", "Buckets", &[], body))
 }
@@ -50,7 +50,7 @@ pub(super) fn folder(visit: &Visit) -> Shown {
         after: after.to_owned(),
         limit: ROWS,
     };
-    let page = visit.state.objects.list(bucket, &request)?;
+    let page = visit.objects()?.list(bucket, &request)?;
     let link =
         |prefix: &str, after: &str| visit.link(&["buckets", bucket], &[("prefix", prefix), ("after", after)]);
     let shown = |key: &str| key.strip_prefix(prefix).unwrap_or(key).to_owned();
@@ -119,7 +119,7 @@ pub(super) fn object(visit: &Visit) -> Shown {
     let Some(key) = visit.query.get("key").filter(|key| !key.is_empty()) else {
         return Err(Problem::bad("Which object is meant? The address has no key."));
     };
-    let object = visit.state.objects.get(bucket, key)?;
+    let object = visit.objects()?.get(bucket, key)?;
     let record = &object.record;
     let content_type = record.description.headers.get("content-type").map_or("-", String::as_str);
     let rows = [

@@ -72,16 +72,14 @@ const SCRIPT_PATH: &str = "/console/script.js";
 pub struct Settings {
     /// What pages show.
     pub control: Arc<Control>,
-    /// The objects.
-    pub objects: Arc<s3::Store>,
+    /// The objects, with an S3 in front of them that must not ask for signatures; none where buckets are in another S3.
+    pub buckets: Option<(Arc<s3::Store>, Router)>,
     /// Where instances of endpoints are.
     pub routes: Arc<Routes>,
     /// What requests to endpoints count.
     pub counts: Arc<Counts>,
     /// SageMaker Runtime; it must not ask for signatures.
     pub runtime: Router,
-    /// S3; it must not ask for signatures.
-    pub s3: Router,
     /// Where the server listens.
     pub address: SocketAddr,
     /// The region whose resources are shown first.
@@ -98,7 +96,7 @@ pub struct Settings {
 pub struct Console {
     state: Arc<State>,
     runtime: Router,
-    s3: Router,
+    s3: Option<Router>,
     memory: Arc<MemoryBudget>,
     patience: Patience,
     keys: Option<Arc<Keys>>,
@@ -142,19 +140,9 @@ const ROUTES: &[(Method, &[&str], Handler)] = &[
 impl Console {
     /// A console.
     pub fn new(settings: Settings) -> Self {
-        let Settings {
-            control,
-            objects,
-            routes,
-            counts,
-            runtime,
-            s3,
-            address,
-            region,
-            memory,
-            patience,
-            keys,
-        } = settings;
+        let Settings { control, buckets, routes, counts, runtime, address, region, memory, patience, keys } =
+            settings;
+        let (objects, s3) = buckets.unzip();
         let state = Arc::new(State { control, objects, routes, counts, address, region });
         Self { state, runtime, s3, memory, patience, keys, access: Access::new(address.port()) }
     }

@@ -25,7 +25,8 @@ pub(super) fn show(visit: &Visit) -> Shown {
     let endpoints = endpoints(visit)?;
     let in_service: i64 =
         endpoints.iter().filter(|(status, _)| status == "InService").map(|(_, count)| count).sum();
-    let buckets = visit.state.objects.buckets()?.len();
+    let buckets =
+        visit.state.objects.as_ref().map(|objects| objects.buckets()).transpose()?.map(|all| all.len());
     let jobs_of = |status: &str| visit.link(&["jobs"], &[("status", status)]);
     let running = of("InProgress") + of("Stopping");
     let body = html! {
@@ -35,7 +36,9 @@ pub(super) fn show(visit: &Visit) -> Shown {
             (tile(&jobs_of("Completed"), of("Completed"), "completed"))
             (tile(&jobs_of("Failed"), of("Failed"), "failed"))
             (tile(&visit.link(&["endpoints"], &[]), in_service, "endpoints in service"))
-            (tile(&visit.link(&["buckets"], &[]), i64::try_from(buckets).unwrap_or(i64::MAX), "buckets"))
+            @if let Some(buckets) = buckets {
+                (tile(&visit.link(&["buckets"], &[]), i64::try_from(buckets).unwrap_or(i64::MAX), "buckets"))
+            }
         }
         div #recent data-live="" { (card("Latest jobs", &latest(visit)?)) }
         div.columns {

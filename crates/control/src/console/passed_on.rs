@@ -64,13 +64,18 @@ impl Console {
         })
     }
 
+    /// The S3 of this server.
+    fn s3(&self) -> Result<axum::Router, Problem> {
+        self.s3.clone().ok_or_else(Problem::buckets_elsewhere)
+    }
+
     /// An object, as a file that the browser keeps and does not show.
     pub(super) async fn download(&self, visit: &Visit) -> Result<Response, Problem> {
         let key = visit.query.get("key").unwrap_or_default();
         let path = format!("/{}/{}", encode(visit.name(0)), s3::encode_key(key));
         let request = Request::get(path).body(Body::empty());
         let request = request.map_err(|_| Problem::bad("No object can have this key."))?;
-        let Ok(mut response) = self.s3.clone().call(request).await;
+        let Ok(mut response) = self.s3()?.call(request).await;
         if !response.status().is_success() {
             return Err(of_s3(response).await);
         }
@@ -96,7 +101,7 @@ impl Console {
             }
         }
         let request = request.body(body).map_err(|_| Problem::bad("No bucket can have this name."))?;
-        let Ok(response) = self.s3.clone().call(request).await;
+        let Ok(response) = self.s3()?.call(request).await;
         if response.status().is_client_error() || response.status().is_server_error() {
             return Err(of_s3(response).await);
         }

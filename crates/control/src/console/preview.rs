@@ -225,7 +225,7 @@ fn near(visit: &Visit, bucket: &str, key: &str) -> Result<Vec<String>, Problem> 
     let mut found: Vec<String> = Vec::new();
     for prefix in [folder.to_owned(), format!("{above}vocab/"), above.to_owned()] {
         let request = ListRequest { prefix, delimiter: "/".to_owned(), limit: 200, ..ListRequest::default() };
-        let page = visit.state.objects.list(bucket, &request)?;
+        let page = visit.objects()?.list(bucket, &request)?;
         let keys = page.objects.into_iter().map(|(key, _)| key);
         found.extend(keys.filter(|key| key.contains("vocab") && key.ends_with(".json")));
     }
@@ -235,7 +235,11 @@ fn near(visit: &Visit, bucket: &str, key: &str) -> Result<Vec<String>, Problem> 
 
 /// Words by their ids.
 fn vocabulary_of(visit: &Visit, bucket: &str, key: &str) -> Result<HashMap<i64, String>, String> {
-    let object = visit.state.objects.get(bucket, key).map_err(|error| error.message)?;
+    let object = visit
+        .objects()
+        .map_err(|problem| problem.message)?
+        .get(bucket, key)
+        .map_err(|error| error.message)?;
     if object.record.size > MOST_VOCABULARY_BYTES {
         return Err("it is too large for a vocabulary".to_owned());
     }

@@ -20,7 +20,7 @@ impl Place {
     fn new(folder: &Path, keys: Option<Keys>) -> Self {
         let store = Arc::new(Store::open(folder).unwrap());
         let objects = Arc::new(s3::Store::open(&folder.join("s3")).unwrap());
-        let known = Arc::clone(&objects) as Arc<dyn crate::api::Objects>;
+        let known = Arc::clone(&objects) as Arc<dyn crate::objects::ObjectStore>;
         let control = Arc::new(Control::new(store, known, "000000000000".to_owned()));
         let memory = MemoryBudget::new(8 << 20);
         let of_s3 = s3::Settings {
@@ -31,11 +31,13 @@ impl Place {
         };
         let console = Console::new(Settings {
             control: Arc::clone(&control),
-            objects: Arc::clone(&objects),
+            buckets: Some((
+                Arc::clone(&objects),
+                s3::router(Arc::clone(&objects), of_s3, Arc::clone(&memory)),
+            )),
             routes: Arc::default(),
             counts: Arc::default(),
             runtime: Router::new(),
-            s3: s3::router(Arc::clone(&objects), of_s3, Arc::clone(&memory)),
             address: "127.0.0.1:7243".parse().unwrap(),
             region: "us-east-1".to_owned(),
             memory,

@@ -163,7 +163,7 @@ fn output(visit: &Visit, job: &TrainingJob) -> Markup {
         return html! { (note("No model yet. It will be put below")) (place(visit, wanted.unwrap_or("-"))) };
     };
     let size = S3Uri::parse(uri).ok().and_then(|S3Uri { bucket, key }| {
-        Some((visit.state.objects.stat(&bucket, &key).ok()?.size, bucket, key))
+        Some((visit.state.objects.as_ref()?.stat(&bucket, &key).ok()?.size, bucket, key))
     });
     html! {
         p { (place(visit, uri)) }
@@ -171,7 +171,7 @@ fn output(visit: &Visit, job: &TrainingJob) -> Markup {
             Some((size, bucket, key)) => a.button href=(visit.link(&["buckets", &bucket, "download"], &[("key", &key)])) {
                 "Download the model (" (human::bytes(size)) ")"
             },
-            None => (note("It is not there any more.")),
+            None => (note("It is not in this server's buckets.")),
         }
     }
 }

@@ -31,7 +31,8 @@ const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.')
 /// What pages are made of.
 pub(super) struct State {
     pub(super) control: Arc<Control>,
-    pub(super) objects: Arc<s3::Store>,
+    /// None where buckets are in another S3.
+    pub(super) objects: Option<Arc<s3::Store>>,
     pub(super) routes: Arc<Routes>,
     pub(super) counts: Arc<Counts>,
     /// Where the server listens.
@@ -74,6 +75,14 @@ impl Visit {
     /// A parameter that has a value.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.query.get(name).filter(|value| !value.trim().is_empty())
+    }
+
+    /// The objects.
+    ///
+    /// # Errors
+    /// If buckets are in another S3.
+    pub(super) fn objects(&self) -> Result<&s3::Store, Problem> {
+        self.state.objects.as_deref().ok_or_else(Problem::buckets_elsewhere)
     }
 
     pub(super) fn control(&self) -> &Control {
@@ -132,6 +141,12 @@ impl Problem {
 
     pub(super) fn bad(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    pub(super) fn buckets_elsewhere() -> Self {
+        Self::not_found(
+            "Buckets are in another S3 (--s3), which the console does not look into: use its own pages, or a client.",
+        )
     }
 
     fn internal(message: String) -> Self {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::engine::{LOG_FILE, log_file};
 use crate::folder_files::remove_folder;
 use crate::hosting::{ModelData, ModelForm};
-use crate::s3;
+use crate::objects::ObjectStore;
 
 /// How long before its end a program says why it ends, and in how many lines.
 const LAST_WORDS_MS: i64 = 200;
@@ -68,7 +68,7 @@ impl InstanceFolder {
     }
 
     /// Fetches the model, unless it is there.
-    pub(super) fn prepare(&self, model: Option<&ModelData>, objects: &s3::Store) -> Result<(), String> {
+    pub(super) fn prepare(&self, model: Option<&ModelData>, objects: &dyn ObjectStore) -> Result<(), String> {
         let target = self.layout().model();
         let io = |path: &Path| {
             let path = path.to_owned();

@@ -184,7 +184,7 @@ impl Life {
                 return Ok(program.startup);
             }
             program.launched.clean_up();
-            folder.prepare(container.model.as_ref(), &fleet.objects).map_err(|error| {
+            folder.prepare(container.model.as_ref(), &*fleet.objects).map_err(|error| {
                 let data = container.model.as_ref();
                 let from = data.map(|data| format!(" from URL: \"s3://{}/{}\"", data.bucket, data.key));
                 let from = from.unwrap_or_default();

@@ -25,7 +25,7 @@ pub(crate) use self::lone::{Lone, LoneInstance, LonePhase};
 use crate::api::Control;
 use crate::engine::Engine;
 use crate::hosting::{EndpointId, HostingError, Routes};
-use crate::s3;
+use crate::objects::ObjectStore;
 
 /// Between two looks for endpoints, where nobody says that there is one.
 const LOOK: Duration = Duration::from_secs(5);
@@ -37,7 +37,7 @@ pub struct Fleet {
     /// Where requests learn which instances there are.
     pub routes: Arc<Routes>,
     /// The objects.
-    pub objects: Arc<s3::Store>,
+    pub objects: Arc<dyn ObjectStore>,
     /// The data folder.
     pub folder: PathBuf,
     /// What runs programs.

@@ -12,6 +12,7 @@ use super::*;
 use crate::engine::{EngineError, Exit, Signal, Task, TaskState, Usage};
 use crate::hosting::{Deployment, Endpoint, EndpointStatus, Lease, NewEndpoint, Record, Retained, Wish};
 use crate::logs::StreamsQuery;
+use crate::s3;
 use crate::store::Store;
 
 const REGION: &str = "us-east-1";
@@ -129,7 +130,7 @@ fn place() -> Place {
     let fleet = Fleet {
         control: Arc::new(Control::new(store, known, "000000000000".to_owned())),
         routes: Arc::default(),
-        objects,
+        objects: objects as _,
         folder: folder.path().to_owned(),
         engine: Arc::clone(&engine) as Arc<dyn Engine>,
         program: "kokanee".into(),

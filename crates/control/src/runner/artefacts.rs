@@ -7,7 +7,8 @@ use kokanee_formats::archive;
 
 use super::RunError;
 use crate::folder_files::{FolderFile, files_below};
-use crate::s3::{self, Description};
+use crate::objects::ObjectStore;
+use crate::s3;
 use crate::s3_uri::S3Uri;
 use crate::training::Packing;
 
@@ -18,7 +19,7 @@ const OUTPUT_ARCHIVE: &str = "output.tar.gz";
 
 /// Where and how a job's artefacts are put.
 pub(super) struct Artefacts<'a> {
-    pub(super) objects: &'a s3::Store,
+    pub(super) objects: &'a dyn ObjectStore,
     /// `<S3OutputPath>/<job>/output`.
     pub(super) address: S3Uri,
     pub(super) packing: Packing,
@@ -72,7 +73,8 @@ impl Artefacts<'_> {
     }
 
     fn put(&self, S3Uri { bucket, key }: &S3Uri, file: &Path) -> Result<(), RunError> {
-        let put = self.objects.put_file(bucket, key, file, Description::default());
+        // The program has ended: nobody writes any more.
+        let put = self.objects.upload_file(bucket, key, file, &|| true);
         put.map(drop).map_err(|error| cannot_put(file, bucket, key, &error))
     }
 }

@@ -7,6 +7,7 @@ use kokanee_contract::channels::Distribution;
 use serde::{Deserialize, Serialize};
 
 use super::RunError;
+use crate::objects::ObjectStore;
 use crate::s3::{self, ListRequest, MAX_KEYS};
 use crate::s3_uri::S3Uri;
 use crate::training::ChannelRequest;
@@ -62,7 +63,7 @@ impl Host {
 pub(super) fn each_object(
     channel: &ChannelRequest,
     host: Host,
-    objects: &s3::Store,
+    objects: &dyn ObjectStore,
     mut visit: impl FnMut(ChannelObject) -> Result<(), RunError>,
 ) -> Result<(), RunError> {
     let mut place = 0;
@@ -87,7 +88,7 @@ pub(super) fn each_object(
     }
     let mut request = ListRequest { prefix: prefix.clone(), limit: MAX_KEYS, ..ListRequest::default() };
     loop {
-        let page = objects.list(bucket, &request).map_err(|error| refuse(channel, error))?;
+        let page = objects.page(bucket, &request).map_err(|error| refuse(channel, error))?;
         for (key, _) in &page.objects {
             // Keys that end with a slash stand for folders.
             if !key.ends_with('/') {
@@ -107,12 +108,12 @@ pub(super) fn refuse(channel: &ChannelRequest, problem: impl std::fmt::Display) 
 }
 
 /// The prefix of all keys of a manifest, and the rest of each.
-fn manifest(channel: &ChannelRequest, objects: &s3::Store) -> Result<(S3Uri, Vec<String>), RunError> {
+fn manifest(channel: &ChannelRequest, objects: &dyn ObjectStore) -> Result<(S3Uri, Vec<String>), RunError> {
     let S3Uri { bucket, key } = &channel.source;
     let bad = |problem: String| refuse(channel, format!("the manifest {}: {problem}", channel.source));
-    let file = objects.get(bucket, key).map_err(|error| bad(error.to_string()))?.file;
+    let input = objects.open_object(bucket, key).map_err(|error| bad(error.to_string()))?.input;
     let mut text = String::new();
-    let read = file.take(MOST_MANIFEST_BYTES + 1).read_to_string(&mut text);
+    let read = input.take(MOST_MANIFEST_BYTES + 1).read_to_string(&mut text);
     read.map_err(|error| bad(error.to_string()))?;
     if text.len() as u64 > MOST_MANIFEST_BYTES {
         return Err(bad(format!("it has more than {MOST_MANIFEST_BYTES} bytes")));
@@ -135,7 +136,11 @@ mod tests {
     use super::*;
     use crate::runner::test_channel::{channel, store};
 
-    fn objects(channel: &ChannelRequest, host: Host, objects: &s3::Store) -> Result<Vec<String>, String> {
+    fn objects(
+        channel: &ChannelRequest,
+        host: Host,
+        objects: &dyn ObjectStore,
+    ) -> Result<Vec<String>, String> {
         let mut found = Vec::new();
         let all = each_object(channel, host, objects, |object| {
             found.push(format!("{} {}", object.key, object.path.display()));

@@ -17,7 +17,8 @@ use kokanee_formats::OWN_PREFIX;
 use super::RunError;
 use super::artefacts::cannot_put;
 use crate::folder_files::{FolderFile, files_below};
-use crate::s3::{self, Algorithm, Record, WriteCondition};
+use crate::objects::ObjectStore;
+use crate::s3;
 use crate::s3_uri::S3Uri;
 
 /// Between two looks at the folder.
@@ -25,7 +26,7 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// A folder and its copy.
 pub(super) struct Checkpoints {
-    objects: Arc<s3::Store>,
+    objects: Arc<dyn ObjectStore>,
     uri: S3Uri,
     folder: PathBuf,
     /// Size and time of each file when it was copied.
@@ -46,7 +47,7 @@ struct Stop {
 }
 
 impl Checkpoints {
-    pub(super) fn new(objects: &Arc<s3::Store>, uri: &S3Uri, folder: PathBuf) -> Self {
+    pub(super) fn new(objects: &Arc<dyn ObjectStore>, uri: &S3Uri, folder: PathBuf) -> Self {
         Self { objects: Arc::clone(objects), uri: uri.below(""), folder, copied: HashMap::new() }
     }
 
@@ -105,22 +106,13 @@ impl Checkpoints {
     fn put(&self, file: &FolderFile) -> Result<bool, RunError> {
         let S3Uri { bucket, key } = self.uri.below(&file.name);
         let refused = |error: s3::S3Error| cannot_put(&file.path, &bucket, &key, &error);
-        let mut input = match fs::File::open(&file.path) {
-            Ok(input) => input,
+        match fs::metadata(&file.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(RunError::Machine(format!("{}: {error}", file.path.display()))),
-        };
-        let mut staging = self.objects.stage(&[Algorithm::Crc32]).map_err(refused)?;
-        staging.copy(&mut input, u64::MAX, &file.path).map_err(refused)?;
-        let now = fs::metadata(&file.path).ok();
-        if now.as_ref().and_then(seen) != seen(&file.metadata) {
-            return Ok(false);
+            Ok(_) => {}
         }
-        let staged = staging.finish().map_err(refused)?;
-        let checksum = staged.digests.of(Algorithm::Crc32).cloned();
-        let record = Record { etag: staged.digests.etag(), checksum, ..Record::default() };
-        self.objects.put(&bucket, &key, staged, record, &WriteCondition::default()).map_err(refused)?;
-        Ok(true)
+        let is_current = || fs::metadata(&file.path).ok().as_ref().and_then(seen) == seen(&file.metadata);
+        self.objects.upload_file(&bucket, &key, &file.path, &is_current).map_err(refused)
     }
 }
 
@@ -196,7 +188,8 @@ mod tests {
         let (folder, objects) = store(&[("c/step-1/state", "1"), ("c2/other", "2")]);
         let objects = Arc::new(objects);
         let local = folder.path().join("ml/checkpoints");
-        let new = || Checkpoints::new(&objects, &S3Uri::new("bucket", "c"), local.clone());
+        let new =
+            || Checkpoints::new(&(Arc::clone(&objects) as _), &S3Uri::new("bucket", "c"), local.clone());
         assert!(new().restore().unwrap());
         assert_eq!(fs::read(local.join("step-1/state")).unwrap(), b"1");
         assert!(!local.join("other").exists());
@@ -225,7 +218,8 @@ mod tests {
         let (folder, objects) = store(&[("c/a", "1")]);
         let objects = Arc::new(objects);
         let local = folder.path().join("ml/checkpoints");
-        let checkpoints = Checkpoints::new(&objects, &S3Uri::new("bucket", "c/"), local.clone());
+        let checkpoints =
+            Checkpoints::new(&(Arc::clone(&objects) as _), &S3Uri::new("bucket", "c/"), local.clone());
         checkpoints.restore().unwrap();
         let before = objects.stat("bucket", "c/a").unwrap().modified_ns;
         CheckpointCopier::start(checkpoints, true).unwrap().finish().unwrap();
@@ -236,8 +230,11 @@ mod tests {
     fn a_bucket_that_is_gone_is_told_at_the_end() {
         let (folder, objects) = store::<&str>(&[]);
         let objects = Arc::new(objects);
-        let checkpoints =
-            Checkpoints::new(&objects, &S3Uri::new("gone-bucket", "c"), folder.path().join("c"));
+        let checkpoints = Checkpoints::new(
+            &(Arc::clone(&objects) as _),
+            &S3Uri::new("gone-bucket", "c"),
+            folder.path().join("c"),
+        );
         assert!(
             checkpoints
                 .restore()

@@ -8,7 +8,8 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::RunError;
 use super::channels::{ChannelObject, Host, each_object, refuse};
-use crate::s3::{self, ErrorCode};
+use crate::objects::{Input, ObjectStore, Opened};
+use crate::s3::ErrorCode;
 use crate::training::ChannelRequest;
 
 /// Bytes that are copied between two looks whether the job is to stop.
@@ -27,7 +28,7 @@ const GZIP_SUFFIX: &str = ".gz";
 pub(super) fn download(
     channel: &ChannelRequest,
     host: Host,
-    objects: &s3::Store,
+    objects: &dyn ObjectStore,
     folder: &Path,
     goes_on: &dyn Fn() -> bool,
 ) -> Result<bool, RunError> {
@@ -43,12 +44,12 @@ pub(super) fn download(
 fn fetch(
     channel: &ChannelRequest,
     object: &ChannelObject,
-    objects: &s3::Store,
+    objects: &dyn ObjectStore,
     folder: &Path,
     goes_on: &dyn Fn() -> bool,
 ) -> Result<bool, RunError> {
     let ChannelObject { bucket, key, .. } = object;
-    let s3::Object { file: mut input, .. } = match objects.get(bucket, key) {
+    let Opened { input, .. } = match objects.open_object(bucket, key) {
         Ok(object) => object,
         // It went since it was listed.
         Err(error) if error.code == ErrorCode::NoSuchKey && !object.is_named => return Ok(true),
@@ -65,18 +66,26 @@ fn fetch(
         ),
         _ => no_room(channel, &path, error),
     })?;
-    if !channel.is_gzip {
-        return copy(&mut input, &mut output, goes_on).map_err(|error| no_room(channel, &path, error));
-    }
-    let mut input = decompressed(input);
-    copy(&mut input, &mut output, goes_on).map_err(|error| match error.raw_os_error() {
-        None => not_gzip(channel, bucket, key, &error),
-        Some(_) => no_room(channel, &path, error),
+    let copied = match input {
+        input if channel.is_gzip => copy(&mut decompressed(input), &mut output, goes_on),
+        Input::File(mut file) => copy(&mut file, &mut output, goes_on),
+        Input::Remote(mut input) => copy(&mut input, &mut output, goes_on),
+    };
+    copied.map_err(|error| match error.kind() {
+        _ if channel.is_gzip && is_damage(&error) => not_gzip(channel, bucket, key, &error),
+        // It names the object.
+        ErrorKind::ConnectionAborted => refuse(channel, error),
+        _ => no_room(channel, &path, error),
     })
 }
 
-/// What gzip makes of a file. Errors in the data have no number of the system's.
-pub(super) fn decompressed(input: File) -> impl Read {
+/// Whether an error of reading compressed data is one of the data.
+pub(super) fn is_damage(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
+}
+
+/// What gzip makes of an object.
+pub(super) fn decompressed(input: Input) -> impl Read {
     let decoder = MultiGzDecoder::new(BufReader::with_capacity(BUFFER_BYTES, input));
     BufReader::with_capacity(BUFFER_BYTES, decoder)
 }

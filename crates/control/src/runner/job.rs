@@ -145,7 +145,7 @@ impl<'a> Work<'a> {
             let is_stopping = || self.jobs().is_stopping(self.job.id).unwrap_or(false);
             !self.is_ending.load(Ordering::SeqCst) && !is_stopping()
         };
-        if !self.folder.fill(&self.request, objects, &goes_on)? {
+        if !self.folder.fill(&self.request, &**objects, &goes_on)? {
             return Ok(());
         }
         self.feeders = self.folder.feed(&self.request, objects)?;
@@ -304,7 +304,7 @@ impl<'a> Work<'a> {
 
     fn artefacts(&self) -> Artefacts<'_> {
         Artefacts {
-            objects: &self.runner.objects,
+            objects: &*self.runner.objects,
             address: self.request.output.below(&format!("{}/output", self.job.name)),
             packing: self.request.packing,
             scratch: self.folder.path(),

@@ -19,7 +19,7 @@ use super::download::download;
 use super::pipe::Feeder;
 use crate::engine::{Engine, Exit, LOG_FILE};
 use crate::folder_files::{remove_file, remove_folder};
-use crate::s3;
+use crate::objects::ObjectStore;
 use crate::training::{ChannelRequest, TrainingJob, TrainingRequest};
 
 /// What a container has as `/opt/ml`, in a job's folder.
@@ -98,7 +98,7 @@ impl JobFolder {
     pub(super) fn fill(
         &self,
         request: &TrainingRequest,
-        objects: &s3::Store,
+        objects: &dyn ObjectStore,
         goes_on: &dyn Fn() -> bool,
     ) -> Result<bool, RunError> {
         for channel in request.channels.iter().filter(|channel| channel.mode != InputMode::Pipe) {
@@ -116,7 +116,7 @@ impl JobFolder {
     pub(super) fn feed(
         &self,
         request: &TrainingRequest,
-        objects: &Arc<s3::Store>,
+        objects: &Arc<dyn ObjectStore>,
     ) -> Result<Vec<Feeder>, RunError> {
         let lists = self.folder.join(LISTS);
         remove(&lists)?;
@@ -136,7 +136,7 @@ impl JobFolder {
     pub(super) fn checkpoints(
         &self,
         request: &TrainingRequest,
-        objects: &Arc<s3::Store>,
+        objects: &Arc<dyn ObjectStore>,
     ) -> Option<Checkpoints> {
         let checkpoints = request.checkpoints.as_ref()?;
         Some(Checkpoints::new(objects, &checkpoints.uri, self.layout.prefix().join(&checkpoints.path)))

@@ -30,7 +30,7 @@ use crate::api::Control;
 use crate::engine::{Engine, EngineError};
 use crate::jobs::JobError;
 use crate::jobs::queue::{self, Worker};
-use crate::s3;
+use crate::objects::ObjectStore;
 use crate::training::{ChannelRequest, FOLDER, Outcome, Training, TrainingJob, TrainingJobs};
 
 /// Writes the objects of a channel into `folder`, which is empty or absent, in File mode on the only machine. False if `goes_on` said
@@ -40,7 +40,7 @@ use crate::training::{ChannelRequest, FOLDER, Outcome, Training, TrainingJob, Tr
 /// If an object cannot be read, or has no room.
 pub(crate) fn download_channel(
     channel: &ChannelRequest,
-    objects: &s3::Store,
+    objects: &dyn ObjectStore,
     folder: &Path,
     goes_on: &dyn Fn() -> bool,
 ) -> Result<bool, RunError> {
@@ -52,7 +52,7 @@ pub struct Runner {
     /// The jobs.
     pub control: Arc<Control>,
     /// The objects.
-    pub objects: Arc<s3::Store>,
+    pub objects: Arc<dyn ObjectStore>,
     /// Folder of the jobs' folders and logs.
     pub folder: PathBuf,
     /// The program that trains: `kokanee` itself.

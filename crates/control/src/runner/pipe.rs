@@ -5,7 +5,7 @@
 //! program never looks for it in vain; that of an epoch that was read is removed, so that nobody waits at it. A program that closes
 //! a pipe early is done with the epoch. A channel that is never opened holds up nothing.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,10 +17,10 @@ use kokanee_formats::recordio::MAGIC;
 
 use super::RunError;
 use super::channels::{ChannelObject, Host, each_object, refuse};
-use super::download::{decompressed, not_gzip};
+use super::download::{decompressed, is_damage, not_gzip};
 use super::fifo::{Fifo, Halt, make, path_of};
 use super::object_list::{ListWriter, ObjectList};
-use crate::s3;
+use crate::objects::{Input, ObjectStore, Opened};
 use crate::training::ChannelRequest;
 
 /// How much is read at a time.
@@ -39,7 +39,7 @@ pub(super) struct Feeder {
 
 struct Feed {
     channel: ChannelRequest,
-    objects: Arc<s3::Store>,
+    objects: Arc<dyn ObjectStore>,
     list: ObjectList,
     /// What the names of the pipes begin with.
     folder: PathBuf,
@@ -63,7 +63,7 @@ impl Feeder {
     pub(super) fn start(
         channel: &ChannelRequest,
         host: Host,
-        objects: &Arc<s3::Store>,
+        objects: &Arc<dyn ObjectStore>,
         folder: &Path,
         list: &Path,
     ) -> Result<Self, RunError> {
@@ -72,7 +72,7 @@ impl Feeder {
         };
         let mut writer =
             ListWriter::create(list, channel.shuffle_seed).map_err(|error| refused(list, error))?;
-        each_object(channel, host, objects, |object| {
+        each_object(channel, host, &**objects, |object| {
             writer.add(&object).map_err(|error| refused(list, error))
         })?;
         let list = writer.finish().map_err(|error| refused(list, error))?;
@@ -160,16 +160,15 @@ impl Feed {
     fn object(&self, object: &ChannelObject, fifo: &mut Fifo<'_>, chunk: &mut [u8]) -> Result<(), Ended> {
         let ChannelObject { bucket, key, .. } = object;
         let open = || {
-            let found = self.objects.get(bucket, key);
+            let found = self.objects.open_object(bucket, key);
             found.map_err(|error| refuse(&self.channel, format!("s3://{bucket}/{key}: {error}")))
         };
-        let s3::Object { file, record, .. } = open()?;
+        let Opened { input, size } = open()?;
         if !self.channel.is_wrapped {
-            return self.stream(object, file, fifo, chunk).map(drop);
+            return self.stream(object, input, fifo, chunk).map(drop);
         }
         // The length of a record stands before it.
-        let length =
-            if self.channel.is_gzip { self.unpacked_length(object, file, chunk)? } else { record.size };
+        let length = if self.channel.is_gzip { self.unpacked_length(object, input, chunk)? } else { size };
         let word = u32::try_from(length).ok().filter(|_| length <= MOST_RECORD_BYTES).ok_or_else(|| {
             refuse(
                 &self.channel,
@@ -178,8 +177,8 @@ impl Feed {
         })?;
         fifo.write_all(&MAGIC.to_le_bytes())?;
         fifo.write_all(&word.to_le_bytes())?;
-        let s3::Object { file, .. } = open()?;
-        let written = self.stream(object, file, fifo, chunk)?;
+        let Opened { input, .. } = open()?;
+        let written = self.stream(object, input, fifo, chunk)?;
         if written != length {
             return Err(
                 refuse(&self.channel, format!("s3://{bucket}/{key} was replaced while it was read")).into()
@@ -194,19 +193,19 @@ impl Feed {
     fn stream(
         &self,
         object: &ChannelObject,
-        file: File,
+        input: Input,
         fifo: &mut Fifo<'_>,
         chunk: &mut [u8],
     ) -> Result<u64, Ended> {
         if self.channel.is_gzip {
-            self.each_chunk(object, decompressed(file), chunk, |bytes| Ok(fifo.write_all(bytes)?))
+            self.each_chunk(object, decompressed(input), chunk, |bytes| Ok(fifo.write_all(bytes)?))
         } else {
-            self.each_chunk(object, file, chunk, |bytes| Ok(fifo.write_all(bytes)?))
+            self.each_chunk(object, input, chunk, |bytes| Ok(fifo.write_all(bytes)?))
         }
     }
 
-    fn unpacked_length(&self, object: &ChannelObject, file: File, chunk: &mut [u8]) -> Result<u64, Ended> {
-        self.each_chunk(object, decompressed(file), chunk, |_| match self.stop.load(Ordering::SeqCst) {
+    fn unpacked_length(&self, object: &ChannelObject, input: Input, chunk: &mut [u8]) -> Result<u64, Ended> {
+        self.each_chunk(object, decompressed(input), chunk, |_| match self.stop.load(Ordering::SeqCst) {
             true => Err(Ended::Halt(Halt::Stopped)),
             false => Ok(()),
         })
@@ -229,7 +228,7 @@ impl Feed {
                     visit(chunk.get(..read).unwrap_or_default())?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if self.channel.is_gzip && error.raw_os_error().is_none() => {
+                Err(error) if self.channel.is_gzip && is_damage(&error) => {
                     return Err(not_gzip(&self.channel, bucket, key, &error).into());
                 }
                 Err(error) => {
@@ -269,14 +268,17 @@ mod tests {
     use kokanee_formats::recordio::RecordReader;
     use tempfile::TempDir;
 
+    use std::fs::File;
+
     use super::*;
     use crate::runner::channels::ONLY_HOST;
     use crate::runner::test_channel::{channel, gzip, store};
+    use crate::s3::Store;
 
     struct Fed {
         feeder: Feeder,
         folder: TempDir,
-        store: Arc<s3::Store>,
+        store: Arc<Store>,
     }
 
     /// Feeds a channel with these objects.
@@ -287,7 +289,7 @@ mod tests {
         change(&mut channel);
         let store = Arc::new(store);
         let (data, list) = (folder.path().join("train"), folder.path().join("train.list"));
-        let feeder = Feeder::start(&channel, ONLY_HOST, &store, &data, &list).unwrap();
+        let feeder = Feeder::start(&channel, ONLY_HOST, &(Arc::clone(&store) as _), &data, &list).unwrap();
         Fed { feeder, folder, store }
     }
 

@@ -4,13 +4,10 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use kokanee_formats::AtomicFile;
-
 use super::checksums::Algorithm;
-use super::error::{ErrorCode, Result, S3Error};
-use super::listing::{ListRequest, MAX_KEYS};
+use super::error::{Result, S3Error};
 use super::record::{Description, Record};
-use super::store::{Object, Store, WriteCondition};
+use super::store::{Store, WriteCondition};
 
 /// What went from or to a folder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,81 +63,6 @@ impl Store {
             }
         }
         Ok(moved)
-    }
-
-    /// Every object whose key begins with `prefix`, in the order of keys.
-    ///
-    /// # Errors
-    /// `NoSuchBucket`; those of `visit`.
-    pub fn for_each(
-        &self,
-        bucket: &str,
-        prefix: &str,
-        mut visit: impl FnMut(&str, &Record) -> Result<()>,
-    ) -> Result<()> {
-        let mut request =
-            ListRequest { prefix: prefix.to_owned(), limit: MAX_KEYS, ..ListRequest::default() };
-        loop {
-            let page = self.list(bucket, &request)?;
-            for (key, record) in &page.objects {
-                visit(key, record)?;
-            }
-            match page.next {
-                Some(next) => request.after = next,
-                None => return Ok(()),
-            }
-        }
-    }
-
-    /// Writes every object whose key begins with `prefix` into a folder, see `path_below`. Keys that end with a slash stand for
-    /// folders and are passed over.
-    ///
-    /// # Errors
-    /// `NoSuchBucket`; `InvalidArgument` for a key that is no path below the folder, or that is a folder for others.
-    pub fn download_prefix(&self, bucket: &str, prefix: &str, folder: &Path) -> Result<Moved> {
-        let mut moved = Moved::default();
-        self.for_each(bucket, prefix, |key, _| {
-            if key.ends_with('/') {
-                return Ok(());
-            }
-            let path = folder.join(plain_path(path_below(prefix, key)).ok_or_else(|| {
-                let message =
-                    "The key is no path of a file, so that it cannot be given to a job; rename the object";
-                S3Error::argument("key", key, message)
-            })?);
-            match self.download(bucket, key, &path) {
-                Ok(bytes) => {
-                    moved.objects += 1;
-                    moved.bytes += bytes;
-                    Ok(())
-                }
-                // It went since it was listed.
-                Err(error) if error.code == ErrorCode::NoSuchKey => Ok(()),
-                Err(error) => Err(error),
-            }
-        })?;
-        Ok(moved)
-    }
-
-    /// Writes an object into a file, whole or not at all; its folders are made. Returns its bytes.
-    ///
-    /// # Errors
-    /// `NoSuchBucket`, `NoSuchKey`; when the system refuses.
-    pub fn download(&self, bucket: &str, key: &str, path: &Path) -> Result<u64> {
-        let Object { mut file, path: source, .. } = self.get(bucket, key)?;
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(|error| match error.kind() {
-                io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-                    let message =
-                        "Another object is a file where this one needs a folder; a job cannot be given both";
-                    S3Error::argument("key", key, message)
-                }
-                _ => S3Error::io(folder, "create the folder")(error),
-            })?;
-        }
-        let mut output = AtomicFile::create(path)?;
-        io::copy(&mut file, &mut output).map_err(S3Error::io(&source, "copy the file"))?;
-        Ok(output.commit()?)
     }
 }
 

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use kokanee_http::{Code, Incoming, MemoryBudget, Metrics, Patience, ServeError, metrics};
 use serde_json::json;
@@ -14,6 +14,7 @@ use tower_service::Service as _;
 
 use crate::api::{Caller, Control};
 use crate::console::Console;
+use crate::proxy::Proxy;
 use crate::signature::{Claim, Head, Keys, Refusal, Rules};
 use crate::times::now_seconds;
 use crate::wire::{
@@ -38,6 +39,8 @@ pub(super) struct Entry {
     pub(super) keys: Option<Arc<Keys>>,
     /// Whether only this machine reaches the server.
     pub(super) is_loopback: bool,
+    /// What answers `CONNECT`.
+    pub(super) proxy: Proxy,
 }
 
 impl Entry {
@@ -54,6 +57,10 @@ impl Entry {
 
 async fn enter(State(entry): State<Arc<Entry>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
+    if head.method == Method::CONNECT {
+        // No page can make a browser send this; what comes through it is checked as all else.
+        return entry.proxy.connect(&head).await;
+    }
     let place = place(&head);
     if let Err(reason) = entry.guard.check(&head) {
         tracing::warn!(reason, "a request was refused");
@@ -63,6 +70,8 @@ async fn enter(State(entry): State<Arc<Entry>>, request: Request) -> Response {
         Place::S3 => sandboxed(&entry.s3, head, body).await,
         Place::Console => entry.console.answer(head, body).await,
         Place::Own => own(&entry, &head),
+        // Nobody reads it, and the SDK waits for an answer.
+        Place::Telemetry => StatusCode::OK.into_response(),
         Place::Runtime => forward(&entry.runtime, head, body).await,
         Place::Json | Place::Query | Place::Cbor => call(&entry, place, &head, body).await,
     }
@@ -166,7 +175,7 @@ fn refuse(place: Place, error: &ApiError) -> Response {
         Place::Json => Protocol::Json11.refuse(None, error, &request_id),
         Place::Query => Protocol::Query.refuse(None, error, &request_id),
         Place::Cbor => Protocol::Cbor.refuse(None, error, &request_id),
-        Place::Runtime | Place::Own | Place::Console => {
+        Place::Runtime | Place::Own | Place::Telemetry | Place::Console => {
             let body = json!({"Message": error.message}).to_string();
             respond(error.status, "application/json", body, &error.code, &request_id)
         }

@@ -24,8 +24,9 @@ const BUSY: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
-    writer: Mutex<Connection>,
+    // These go first: the connection that is closed last moves the write-ahead log into the file, and a reader cannot.
     readers: Mutex<Vec<Connection>>,
+    writer: Mutex<Connection>,
     lock: FolderLock,
 }
 

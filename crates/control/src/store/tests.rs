@@ -11,6 +11,22 @@ fn a_folder_has_one_server() {
 }
 
 #[test]
+fn a_store_that_was_closed_is_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let insert = "INSERT INTO tags (arn, key, value) VALUES ('a', 'k', 'v')";
+    store.write(|transaction| transaction.execute(insert, []).map_err(StoreError::from)).unwrap();
+    let count = "SELECT count(*) FROM tags";
+    let read = || {
+        store.read(|transaction| Ok::<i64, StoreError>(transaction.query_one(count, [], |row| row.get(0))?))
+    };
+    assert_eq!(read().unwrap(), 1);
+    drop(store);
+    let left = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!left.into_iter().any(|name| name == "kokanee.db-wal"));
+}
+
+#[test]
 fn a_later_release_keeps_its_database() {
     let folder = tempfile::tempdir().unwrap();
     drop(Store::open(folder.path()).unwrap());

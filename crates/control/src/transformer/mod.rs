@@ -22,7 +22,7 @@ use crate::api::Control;
 use crate::fleet::Fleet;
 use crate::jobs::JobError;
 use crate::jobs::queue::{self, Worker};
-use crate::s3;
+use crate::objects::ObjectStore;
 use crate::transform::{FOLDER, Outcome, Transform, TransformJob, TransformJobs};
 
 /// Runs transform jobs.
@@ -30,7 +30,7 @@ pub struct Transformer {
     /// The jobs.
     pub control: Arc<Control>,
     /// The objects.
-    pub objects: Arc<s3::Store>,
+    pub objects: Arc<dyn ObjectStore>,
     /// What runs their instances.
     pub fleet: Arc<Fleet>,
     /// Folder of the jobs' folders.

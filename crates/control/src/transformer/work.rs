@@ -13,7 +13,6 @@ use crate::fleet::{Lone, LoneInstance, LonePhase};
 use crate::jobs::JobError;
 use crate::metrics;
 use crate::runner::{RunError, download_channel};
-use crate::s3;
 use crate::transform::{LOG_GROUP, Outcome, TransformJob, TransformRequest};
 
 /// Between two looks at an instance that is being started.
@@ -97,7 +96,7 @@ impl<'a> Work<'a> {
     fn work(&self, instance: &LoneInstance) -> Result<Result<Outcome, Left>, TransformFault> {
         let goes_on = || self.left().is_none();
         let is_filled = self.folder.fill(|folder| {
-            let objects = &self.transformer.objects;
+            let objects = &*self.transformer.objects;
             download_channel(&self.request.input, objects, folder, &goes_on).map_err(|error| match error {
                 RunError::Client(problem) => TransformFault::Client(problem),
                 other => TransformFault::Machine(other.to_string()),
@@ -195,12 +194,7 @@ impl<'a> Work<'a> {
     fn upload(&self) -> Result<(), TransformFault> {
         for answer in self.folder.answers()? {
             let to = self.request.output.below(&answer.name);
-            let put = self.transformer.objects.put_file(
-                &to.bucket,
-                &to.key,
-                &answer.path,
-                s3::Description::default(),
-            );
+            let put = self.transformer.objects.upload_file(&to.bucket, &to.key, &answer.path, &|| true);
             put.map_err(|error| {
                 TransformFault::Client(format!("the answers cannot be put into {to}: {error}"))
             })?;

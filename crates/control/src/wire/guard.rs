@@ -8,6 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 
+use crate::aws_names::{is_aws, is_in};
+
 /// Which hosts are ours.
 #[derive(Clone, Debug)]
 pub struct Guard {
@@ -57,19 +59,16 @@ impl Guard {
             // An address cannot be rebound; which of ours it is does not matter where all are listened on.
             return ip.is_loopback() || ip == self.address.ip() || self.address.ip().is_unspecified();
         }
-        let ours = ["localhost", "amazonaws.com", "amazonaws.com.cn"];
-        ours.into_iter().chain(self.names.iter().map(String::as_str)).any(|known| {
-            name.strip_suffix(known).is_some_and(|before| before.is_empty() || before.ends_with('.'))
-        })
+        is_aws(&name) || is_in(&name, "localhost") || self.names.iter().any(|known| is_in(&name, known))
     }
 
     /// Whether an origin is this very server, as a person's browser names it.
     fn is_own_origin(&self, origin: &str) -> bool {
         let Some((_, host)) = origin.split_once("://") else { return false };
         let (name, port) = split_port(host);
-        let is_aws = name.to_ascii_lowercase().ends_with(".amazonaws.com")
-            || name.to_ascii_lowercase().ends_with(".amazonaws.com.cn");
-        !is_aws && self.is_ours(host) && port.and_then(|port| port.parse().ok()) == Some(self.address.port())
+        !is_aws(&name.trim_end_matches('.').to_ascii_lowercase())
+            && self.is_ours(host)
+            && port.and_then(|port| port.parse().ok()) == Some(self.address.port())
     }
 }
 

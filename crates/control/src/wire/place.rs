@@ -27,6 +27,8 @@ pub enum Place {
     Own,
     /// Pages for people.
     Console,
+    /// What SageMaker's SDKs tell their makers about their use.
+    Telemetry,
     /// S3.
     S3,
 }
@@ -39,6 +41,8 @@ pub fn place(head: &Parts) -> Place {
         Place::Own
     } else if is_console(head) {
         Place::Console
+    } else if is_telemetry(head) {
+        Place::Telemetry
     } else if head.headers.contains_key("x-amz-target") && is_post {
         Place::Json
     } else if head.headers.contains_key("smithy-protocol") && path.starts_with("/service/") {
@@ -68,6 +72,15 @@ fn is_console(head: &Parts) -> bool {
     let is_signed =
         query.split('&').any(|pair| pair.starts_with("X-Amz-Signature=") || pair.starts_with("Signature="));
     !is_signed && host.and_then(bucket_of_host).is_none()
+}
+
+/// `GET https://sm-pysdk-t-<region>.s3.<region>.amazonaws.com/telemetry?…`, which comes by way of the proxy.
+fn is_telemetry(head: &Parts) -> bool {
+    let host = head.headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    head.method == Method::GET
+        && head.uri.path() == "/telemetry"
+        && host.starts_with("sm-pysdk-t-")
+        && host.contains(".amazonaws.com")
 }
 
 /// `/endpoints/NAME/invocations`, and its relatives with streams and queues.

@@ -51,6 +51,7 @@ impl Running {
                     site: Arc::new(S3Site),
                     metrics: Arc::new(Metrics::new("a request")),
                     bounds: Bounds { patience, ..Bounds::default() },
+                    tls: None,
                 };
                 let mut stop = stopped.clone();
                 let work = async move {

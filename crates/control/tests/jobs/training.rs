@@ -26,6 +26,7 @@ while :; do sleep 0.02; done";
 
 struct Place {
     folder: tempfile::TempDir,
+    objects: Arc<s3::Store>,
     runner: Arc<Runner>,
 }
 
@@ -43,9 +44,16 @@ fn place(script: &str) -> Place {
     let control = Arc::new(Control::new(store, known, "000000000000".to_owned()));
     let engine = Arc::new(Processes { shim: std::env::current_exe().unwrap(), environment: BTreeMap::new() });
     let folder_of_jobs = folder.path().to_owned();
-    let runner =
-        Runner { control, objects, folder: folder_of_jobs, program, engine, places: 1, keeps_jobs: false };
-    Place { runner: Arc::new(runner), folder }
+    let runner = Runner {
+        control,
+        objects: Arc::clone(&objects) as _,
+        folder: folder_of_jobs,
+        program,
+        engine,
+        places: 1,
+        keeps_jobs: false,
+    };
+    Place { runner: Arc::new(runner), objects, folder }
 }
 
 impl Place {
@@ -132,7 +140,7 @@ pub(crate) async fn a_job_that_is_stopped_keeps_what_it_left() {
             assert_eq!(job.state.metrics[0].value, 1.5);
             let model = job.state.artefacts.unwrap();
             assert_eq!(model, "s3://bucket/out/a/output/model.tar.gz");
-            place.runner.objects.stat("bucket", "out/a/output/model.tar.gz").unwrap();
+            place.objects.stat("bucket", "out/a/output/model.tar.gz").unwrap();
             // Only the log is left of the job's folder.
             place.until("b", |job| job.state.secondary == Secondary::Training).await;
             let folder = place.folder.path().join("jobs/us-east-1/a");
@@ -254,7 +262,7 @@ while :; do sleep 0.02; done",
     );
     let object = place.folder.path().join("object");
     fs::write(&object, "data").unwrap();
-    place.runner.objects.put_file("bucket", "in/a", &object, s3::Description::default()).unwrap();
+    place.objects.put_file("bucket", "in/a", &object, s3::Description::default()).unwrap();
     let source = json!({"S3DataSource": {"S3Uri": "s3://bucket/in", "S3DataType": "S3Prefix"}});
     let channel = json!({"ChannelName": "train", "InputMode": "Pipe", "DataSource": source});
     place.create_with("a", 600, &json!([channel]));

@@ -162,6 +162,7 @@ impl Curve {
             y_from_zero: !log,
             x_ticks,
             series,
+            ..Chart::default()
         })
         .document()
     }

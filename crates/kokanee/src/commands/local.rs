@@ -3,6 +3,8 @@
 mod client;
 mod images;
 mod keys;
+mod other_s3;
+mod private_file;
 mod resources;
 mod workers;
 
@@ -17,7 +19,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
-use kokanee_control::environment::{Environment, Shell, url};
+use kokanee_control::environment::{self, Environment, Mode, Shell, url};
+use kokanee_control::objects::RemoteSettings;
 use kokanee_control::server::{DEFAULT_PORT, LocalServer, Settings};
 use kokanee_control::signature::Keys;
 use kokanee_http::Ended;
@@ -26,7 +29,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use self::client::Client;
-use self::keys::{KeyArgs, KeysFile};
+use self::keys::KeyArgs;
+use self::other_s3::OtherS3Args;
+use self::private_file::PrivateFile;
 use self::workers::Workers;
 use super::serve::ready_file::ReadyFile;
 use super::serve::{LogForm, signals, start_log};
@@ -55,6 +60,8 @@ Examples:
       a server and its environment for one command
   kokanee local console
       where the pages of the server are: jobs, endpoints, buckets
+  kokanee local run --mode proxy-only -- python old.py
+      for clients that do not know AWS_ENDPOINT_URL: they find it by HTTPS_PROXY
   kokanee local ps
   kokanee local logs NAME --follow
   kokanee local stop NAME
@@ -64,6 +71,9 @@ Examples:
   kokanee local --data sagemaker --port 0
       with its own data folder, on any free port
 
+  kokanee local --s3 http://minio.lan:9000
+      with the buckets of another S3, and its keys in AWS_ACCESS_KEY_ID and
+      AWS_SECRET_ACCESS_KEY
   kokanee local --host 0.0.0.0
       for other machines, too: requests must be signed with the keys that the
       variables KOKANEE_ACCESS_KEY and KOKANEE_SECRET_KEY hold
@@ -87,6 +97,8 @@ pub(crate) struct LocalArgs {
     host: IpAddr,
     #[command(flatten)]
     keys: KeyArgs,
+    #[command(flatten)]
+    other_s3: OtherS3Args,
     /// Region of clients that name none [default: AWS_REGION, AWS_DEFAULT_REGION, else us-east-1]
     #[arg(long, value_name = "NAME", global = true, value_parser = region)]
     region: Option<String>,
@@ -112,9 +124,15 @@ enum LocalCommand {
         /// How variables are set
         #[arg(long, value_enum, default_value_t = ShellName::Bash)]
         shell: ShellName,
+        /// How clients find the server
+        #[arg(long, value_enum, default_value_t = ModeName::DataPath)]
+        mode: ModeName,
     },
     /// Run one command in that environment, with a server of its own unless one runs
     Run {
+        /// How clients find the server
+        #[arg(long, value_enum, default_value_t = ModeName::DataPath)]
+        mode: ModeName,
         /// The command and its arguments
         #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
         command: Vec<OsString>,
@@ -177,6 +195,27 @@ enum ShellName {
     Dotenv,
 }
 
+/// A way for clients to find the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ModeName {
+    /// AWS_ENDPOINT_URL, and a rule for STS in AWS_DATA_PATH
+    DataPath,
+    /// AWS_ENDPOINT_URL, and HTTPS_PROXY for what has an address of its own, such as STS in SageMaker's SDKs
+    Proxy,
+    /// HTTPS_PROXY alone, for clients that know no AWS_ENDPOINT_URL
+    ProxyOnly,
+}
+
+impl From<ModeName> for Mode {
+    fn from(name: ModeName) -> Self {
+        match name {
+            ModeName::DataPath => Self::DataPath,
+            ModeName::Proxy => Self::Proxy,
+            ModeName::ProxyOnly => Self::ProxyOnly,
+        }
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -185,7 +224,7 @@ pub(crate) fn run(args: &LocalArgs) -> Result<()> {
     let data = args.data()?;
     match &args.command {
         None => args.serve(&data),
-        Some(LocalCommand::Env { shell }) => {
+        Some(LocalCommand::Env { shell, mode }) => {
             let address = server_of(&data)?;
             let shell = match shell {
                 ShellName::Bash => Shell::Posix,
@@ -193,15 +232,15 @@ pub(crate) fn run(args: &LocalArgs) -> Result<()> {
                 ShellName::Powershell => Shell::PowerShell,
                 ShellName::Dotenv => Shell::Dotenv,
             };
-            let keys = args.keys.of_server(&data)?;
-            print(&args.environment(address, &data, keys.as_ref()).lines(shell))
+            let access = args.access_of_server(&data)?;
+            print(&args.environment(address, &data, &access, (*mode).into())?.lines(shell))
         }
         Some(LocalCommand::Console) => {
             let address = server_of(&data)?;
             let token = args.keys.of_server(&data)?.map(|keys| format!("?token={}", keys.console_token()));
             print(&format!("{}{}\n", console_url(address), token.unwrap_or_default()))
         }
-        Some(LocalCommand::Run { command }) => args.run_command(&data, command),
+        Some(LocalCommand::Run { mode, command }) => args.run_command(&data, (*mode).into(), command),
         Some(LocalCommand::Ps { all }) => resources::ps(&args.client(&data)?, *all),
         Some(LocalCommand::Logs { name, follow }) => resources::logs(&args.client(&data)?, name, *follow),
         Some(LocalCommand::Stop { names }) => resources::stop(&args.client(&data)?, names),
@@ -213,17 +252,39 @@ pub(crate) fn run(args: &LocalArgs) -> Result<()> {
     }
 }
 
+/// What clients need beside the address of a server.
+#[derive(Clone, Debug, Default)]
+struct Access {
+    /// The keys that requests to it must be signed with.
+    keys: Option<Keys>,
+    /// Where its buckets are, if that is another S3.
+    other_s3: Option<RemoteSettings>,
+}
+
 impl LocalArgs {
+    /// For a server that is to be started.
+    fn access(&self) -> Result<Access> {
+        let keys = self.keys.given()?;
+        let other_s3 = self.other_s3.given(self.region(), keys.as_ref())?;
+        Ok(Access { keys, other_s3 })
+    }
+
+    /// For the server that runs on a data folder.
+    fn access_of_server(&self, data: &Path) -> Result<Access> {
+        let keys = self.keys.of_server(data)?;
+        Ok(Access { keys, other_s3: OtherS3Args::of_server(data, self.region())? })
+    }
+
     fn serve(&self, data: &Path) -> Result<()> {
         start_log(self.log)?;
         let runtime = runtime()?;
         let ended = runtime.block_on(async {
             let stop = signals()?;
-            let keys = self.keys.given()?;
-            let server = self.bind(data, self.port.unwrap_or(DEFAULT_PORT), keys.as_ref()).await?;
-            let ready = self.announce(&server, data, keys.as_ref())?;
-            print(&self.greeting(&server, data, keys.as_ref()))?;
-            let workers = self.workers(&server, data, keys.as_ref())?;
+            let access = self.access()?;
+            let server = self.bind(data, self.port.unwrap_or(DEFAULT_PORT), &access).await?;
+            let ready = self.announce(&server, data, &access)?;
+            print(&self.greeting(&server, data, &access))?;
+            let workers = self.workers(&server, data, &access)?;
             let told = stop.clone();
             let work = async move {
                 workers.run(told).await;
@@ -243,19 +304,19 @@ impl LocalArgs {
         Ok(())
     }
 
-    fn run_command(&self, data: &Path, command: &[OsString]) -> Result<()> {
+    fn run_command(&self, data: &Path, mode: Mode, command: &[OsString]) -> Result<()> {
         let runtime = runtime()?;
         let status = match running(data) {
             Some(address) => {
-                let keys = self.keys.of_server(data)?;
-                runtime.block_on(child(command, &self.environment(address, data, keys.as_ref())))?
+                let environment = self.environment(address, data, &self.access_of_server(data)?, mode)?;
+                runtime.block_on(child(command, &environment))?
             }
             None => runtime.block_on(async {
-                let keys = self.keys.given()?;
-                let server = self.bind(data, self.port.unwrap_or(0), keys.as_ref()).await?;
-                let environment = self.environment(server.address(), data, keys.as_ref());
-                let ready = self.announce(&server, data, keys.as_ref())?;
-                let workers = self.workers(&server, data, keys.as_ref())?;
+                let access = self.access()?;
+                let server = self.bind(data, self.port.unwrap_or(0), &access).await?;
+                let environment = self.environment(server.address(), data, &access, mode)?;
+                let ready = self.announce(&server, data, &access)?;
+                let workers = self.workers(&server, data, &access)?;
                 let (end, ending) = watch::channel(0);
                 let running = tokio::spawn(workers.run(ending));
                 let mut status = None;
@@ -280,9 +341,9 @@ impl LocalArgs {
         std::process::exit(exit_code(status))
     }
 
-    async fn bind(&self, data: &Path, port: u16, keys: Option<&Keys>) -> Result<LocalServer> {
+    async fn bind(&self, data: &Path, port: u16, access: &Access) -> Result<LocalServer> {
         ensure!(
-            self.host.is_loopback() || keys.is_some(),
+            self.host.is_loopback() || access.keys.is_some(),
             "--host {}: other machines may reach this address, so requests must be signed: set KOKANEE_ACCESS_KEY and KOKANEE_SECRET_KEY, or \
              listen on 127.0.0.1",
             self.host
@@ -294,19 +355,23 @@ impl LocalArgs {
             account: ACCOUNT.to_owned(),
             region: self.region(),
             allowed_hosts: self.allow_host.clone(),
-            keys: keys.cloned().map(Arc::new),
+            keys: access.keys.clone().map(Arc::new),
+            other_s3: access.other_s3.clone(),
+            network_proxy: ["https_proxy", "HTTPS_PROXY"].into_iter().find_map(variable).map(|name| {
+                (name, ["no_proxy", "NO_PROXY"].into_iter().find_map(variable).unwrap_or_default())
+            }),
         };
         Ok(LocalServer::bind(settings).await?)
     }
 
-    fn workers(&self, server: &LocalServer, data: &Path, keys: Option<&Keys>) -> Result<Workers> {
+    fn workers(&self, server: &LocalServer, data: &Path, access: &Access) -> Result<Workers> {
         // Programs find this server, and not AWS.
-        let environment = self.environment(server.address(), data, keys);
+        let environment = self.environment(server.address(), data, access, Mode::DataPath)?;
         Workers::new(server, data, &environment, self.jobs.map(usize::from), self.keep_jobs)
     }
 
     /// What is said when it listens. A secret that is printed ends up in logs.
-    fn greeting(&self, server: &LocalServer, data: &Path, keys: Option<&Keys>) -> String {
+    fn greeting(&self, server: &LocalServer, data: &Path, access: &Access) -> String {
         let mut text = format!(
             "Local SageMaker on {}, data in {}\nConsole: {}\n\nIn the terminal of your clients:\n  eval \"$({})\"\n",
             url(server.address()),
@@ -314,7 +379,10 @@ impl LocalArgs {
             console_url(server.address()),
             self.env_command(data)
         );
-        if let Some(keys) = keys {
+        if let Some(other) = &access.other_s3 {
+            text += &format!("\nBuckets are in the S3 at {}.\n", other.url);
+        }
+        if let Some(keys) = &access.keys {
             text += &format!(
                 "\nRequests must be signed: AWS_ACCESS_KEY_ID={} and the secret key that you gave.\n",
                 keys.access()
@@ -335,15 +403,39 @@ impl LocalArgs {
         &self,
         server: &LocalServer,
         data: &Path,
-        keys: Option<&Keys>,
-    ) -> Result<(KeysFile, ReadyFile)> {
-        self.environment(server.address(), data, keys).write_files()?;
-        let keys = KeysFile::write(data, keys)?;
-        Ok((keys, ReadyFile::write(&data.join(READY_FILE), server.address())?))
+        access: &Access,
+    ) -> Result<(PrivateFile, PrivateFile, ReadyFile)> {
+        self.environment(server.address(), data, access, Mode::DataPath)?.write_files()?;
+        let keys = keys::write(data, access.keys.as_ref())?;
+        let other_s3 = other_s3::write(data, access.other_s3.as_ref())?;
+        Ok((keys, other_s3, ReadyFile::write(&data.join(READY_FILE), server.address())?))
     }
 
-    fn environment(&self, address: SocketAddr, data: &Path, keys: Option<&Keys>) -> Environment {
-        Environment::new(address, data, &self.region(), keys, variable)
+    fn environment(
+        &self,
+        address: SocketAddr,
+        data: &Path,
+        access: &Access,
+        mode: Mode,
+    ) -> Result<Environment> {
+        let server = environment::Server {
+            address,
+            data,
+            region: &self.region(),
+            keys: access.keys.as_ref(),
+            other_s3: access.other_s3.as_ref(),
+        };
+        if mode == Mode::DataPath {
+            return Ok(Environment::new(server, variable));
+        }
+        let environment = Environment::with_proxy(server, mode == Mode::ProxyOnly, variable)?;
+        if environment.certificates.as_ref().is_some_and(|bundle| bundle.others == 0) {
+            eprintln!(
+                "note: this machine has no root certificates, so that these clients will trust no host but AWS's names here. Install them \
+                 (Debian: ca-certificates), or name a file of them in SSL_CERT_FILE",
+            );
+        }
+        Ok(environment)
     }
 
     fn client(&self, data: &Path) -> Result<Client> {
@@ -413,8 +505,11 @@ async fn child(command: &[OsString], environment: &Environment) -> Result<ExitSt
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let variables = environment.variables.iter().map(|(name, value)| (*name, value));
-    let spawned =
-        tokio::process::Command::new(program).args(arguments).envs(variables).kill_on_drop(true).spawn();
+    let mut line = tokio::process::Command::new(program);
+    for name in &environment.unwanted {
+        line.env_remove(name);
+    }
+    let spawned = line.args(arguments).envs(variables).kill_on_drop(true).spawn();
     let mut child = match spawned {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             bail!("there is no program {}", program.display())

@@ -5,7 +5,12 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::workplace::{Said, Workplace, said};
+
+/// Whatever a server is asked to do is done by then.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(180);
 
 /// A server with its data in the folder `data`.
 pub(crate) struct Local {
@@ -52,6 +57,40 @@ impl Local {
         stream.read_to_end(&mut answer).ok()?;
         let status = std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()?;
         Some((status, answer))
+    }
+
+    /// Status and answer of an operation of SageMaker; none where the server is gone.
+    pub(crate) fn operation(&self, operation: &str, input: &Value) -> Option<(u16, Value)> {
+        let (status, answer) = self.call(&self.address, "", operation, &input.to_string())?;
+        let (_, body) = answer.split_once("\r\n\r\n")?;
+        Some((status, serde_json::from_str(body).unwrap_or(Value::Null)))
+    }
+
+    /// Asks again until a member of the answer has this value.
+    pub(crate) fn until(&self, operation: &str, input: &Value, member: &str, value: &str) {
+        let started = Instant::now();
+        loop {
+            let (_, answer) = self.operation(operation, input).expect("answers");
+            if answer[member] == value {
+                return;
+            }
+            assert!(started.elapsed() < LONGEST_WAIT && answer[member] != "Failed", "{answer:#}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Puts an object or makes a bucket.
+    pub(crate) fn put(&self, path: &str, body: &[u8]) -> Option<u16> {
+        Some(self.ask(&format!("PUT {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"), body)?.0)
+    }
+
+    /// The bytes of an object, which is there.
+    pub(crate) fn get(&self, path: &str) -> Vec<u8> {
+        let (status, answer) =
+            self.ask(&format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"), b"").expect("answers");
+        assert_eq!(status, 200, "{path}");
+        let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head");
+        answer[head + 4..].to_vec()
     }
 
     pub(crate) fn kill(mut self) {

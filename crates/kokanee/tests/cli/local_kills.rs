@@ -8,19 +8,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::local::Local;
+use crate::local::{LONGEST_WAIT, Local};
+use crate::local_resources::{fill_bucket, has_ended, host, kmeans_job};
 use crate::workplace::Workplace;
 
-/// As many kills as CI has time for. `cargo xtask soak kills` sets more.
+/// As many kills as CI has time for; `cargo xtask soak kills` sets more.
 const KILLS: usize = 200;
 const KILLS_VARIABLE: &str = "KOKANEE_KILLS";
 /// A server lives no longer.
 const LONGEST_LIFE_MS: u64 = 200;
 /// Trainings that have not ended are no more than these.
 const MOST_OPEN_JOBS: usize = 4;
-const LONGEST_WAIT: Duration = Duration::from_secs(180);
-const IMAGE: &str = "174872318107.dkr.ecr.us-west-2.amazonaws.com/kmeans:1";
-const ROLE: &str = "arn:aws:iam::000000000000:role/KokaneeRole";
 
 /// What servers acknowledged, and what was only asked for.
 #[derive(Default)]
@@ -45,12 +43,11 @@ fn kills_lose_nothing() {
     let kills = std::env::var(KILLS_VARIABLE).map_or(KILLS, |count| count.parse().expect("a number"));
     let work = Workplace::new();
     let server = Local::start(&work);
-    let put = |path: &str, body: &[u8]| {
-        server.ask(&format!("PUT {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"), body).expect("answers").0
-    };
-    assert_eq!((put("/bucket", b""), put("/bucket/in/rows.csv", &rows())), (200, 200));
+    fill_bucket(&server);
     let book = Mutex::new(Book::default());
-    host(&server, &book);
+    create_jobs(&server, &book).expect("answers");
+    let first = lock(&book).jobs[0].clone();
+    host(&server, &first);
     server.kill();
     let instance = instance(&work);
     let mut random = 1_u64;
@@ -96,52 +93,11 @@ fn kills_lose_nothing() {
     assert!(work_done.iter().all(|&count| count > kills / 50), "too little was at work: {work_done:?}");
 }
 
-/// Trains a model, and has an endpoint serve it.
-fn host(server: &Local, book: &Mutex<Book>) {
-    create_jobs(server, book).expect("answers");
-    let name = lock(book).jobs[0].clone();
-    until(server, "DescribeTrainingJob", &json!({"TrainingJobName": name}), "TrainingJobStatus", "Completed");
-    let model = format!("s3://bucket/out/{name}/output/model.tar.gz");
-    let variant = json!({"VariantName": "A", "ModelName": "m", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"});
-    for (operation, input) in [
-        (
-            "CreateModel",
-            json!({
-                "ModelName": "m", "PrimaryContainer": {"Image": IMAGE, "ModelDataUrl": model}, "ExecutionRoleArn": ROLE,
-            }),
-        ),
-        ("CreateEndpointConfig", json!({"EndpointConfigName": "c", "ProductionVariants": [variant]})),
-        ("CreateEndpoint", json!({"EndpointName": "ep", "EndpointConfigName": "c"})),
-    ] {
-        let (status, answer) = call(server, operation, &input).expect("answers");
-        assert_eq!(status, 200, "{answer}");
-    }
-    until(server, "DescribeEndpoint", &json!({"EndpointName": "ep"}), "EndpointStatus", "InService");
-}
-
-fn until(server: &Local, operation: &str, input: &Value, member: &str, value: &str) {
-    let started = Instant::now();
-    loop {
-        let (_, answer) = call(server, operation, input).expect("answers");
-        if answer[member] == value {
-            return;
-        }
-        assert!(started.elapsed() < LONGEST_WAIT && answer[member] != "Failed", "{answer:#}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 /// What is known of the process of the endpoint's instance.
 fn instance(work: &Workplace) -> String {
     let generations = work.path("data/endpoints/us-east-1/ep");
     let generation = std::fs::read_dir(generations).expect("a folder").next().expect("one").expect("is read");
     std::fs::read_to_string(generation.path().join("A-0/task.lock")).expect("the instance's file")
-}
-
-/// Ten rows around each of three points.
-fn rows() -> Vec<u8> {
-    let row = |number: usize| format!("{},{}\n", number % 3 * 50, number as f64 / 10.0);
-    (0..30).map(row).collect::<String>().into_bytes()
 }
 
 /// The content of an object.
@@ -179,12 +135,6 @@ fn write_versions(server: &Local, book: &Mutex<Book>) -> Option<()> {
     Some(())
 }
 
-fn call(server: &Local, operation: &str, input: &Value) -> Option<(u16, Value)> {
-    let (status, answer) = server.call(&server.address, "", operation, &input.to_string())?;
-    let (_, body) = answer.split_once("\r\n\r\n")?;
-    Some((status, serde_json::from_str(body).unwrap_or(Value::Null)))
-}
-
 /// Creates a job, some of which are long, and tells a few to stop.
 fn create_jobs(server: &Local, book: &Mutex<Book>) -> Option<()> {
     let (number, is_full) = {
@@ -199,33 +149,19 @@ fn create_jobs(server: &Local, book: &Mutex<Book>) -> Option<()> {
     }
     let name = format!("job-{number}");
     let epochs = if number % 3 == 0 { 3000 } else { 1 };
-    let input = json!({
-        "TrainingJobName": name,
-        "AlgorithmSpecification": {
-            "TrainingImage": IMAGE, "TrainingInputMode": "File",
-        },
-        "HyperParameters": {"k": "3", "feature_dim": "2", "mini_batch_size": "30", "epochs": epochs.to_string()},
-        "RoleArn": ROLE,
-        "InputDataConfig": [{
-            "ChannelName": "train", "ContentType": "text/csv;label_size=0",
-            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://bucket/in"}},
-        }],
-        "OutputDataConfig": {"S3OutputPath": "s3://bucket/out"},
-        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
-        "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
-    });
-    let (status, answer) = call(server, "CreateTrainingJob", &input)?;
+    let input = kmeans_job(&name, epochs);
+    let (status, answer) = server.operation("CreateTrainingJob", &input)?;
     assert_eq!(status, 200, "{answer}");
     lock(book).jobs.push(name.clone());
     if number % 4 == 1 && number > 1 {
         let asked = lock(book).transforms + 1;
-        let (status, answer) = call(server, "CreateTransformJob", &transform(asked))?;
+        let (status, answer) = server.operation("CreateTransformJob", &transform(asked))?;
         // The answer to the last try may have been lost with its server.
         assert!(status == 200 || answer["__type"] == "ResourceInUse", "{answer}");
         lock(book).transforms = asked;
     }
     if number % 5 == 0 {
-        let (status, _) = call(server, "StopTrainingJob", &json!({"TrainingJobName": name}))?;
+        let (status, _) = server.operation("StopTrainingJob", &json!({"TrainingJobName": name}))?;
         if status == 200 {
             lock(book).stopped.push(name);
         }
@@ -269,7 +205,7 @@ fn watch_jobs(server: &Local, book: &Mutex<Book>) -> Option<()> {
         std::thread::sleep(Duration::from_millis(5));
         return Some(());
     };
-    let (status, job) = call(server, "DescribeTrainingJob", &json!({"TrainingJobName": name}))?;
+    let (status, job) = server.operation("DescribeTrainingJob", &json!({"TrainingJobName": name}))?;
     assert_eq!(status, 200, "{name} is lost: {job}");
     if has_ended(&job) {
         let mut book = lock(book);
@@ -279,24 +215,12 @@ fn watch_jobs(server: &Local, book: &Mutex<Book>) -> Option<()> {
     Some(())
 }
 
-fn has_ended(job: &Value) -> bool {
-    ["Completed", "Failed", "Stopped"].contains(&job["TrainingJobStatus"].as_str().unwrap_or_default())
-}
-
-fn get(server: &Local, path: &str) -> Vec<u8> {
-    let (status, answer) =
-        server.ask(&format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"), b"").expect("answers");
-    assert_eq!(status, 200, "{path}");
-    let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head");
-    answer[head + 4..].to_vec()
-}
-
 fn check_objects(server: &Local, book: &Book) {
     for (&number, &length) in &book.objects {
-        assert!(get(server, &format!("/bucket/objects/{number}")) == content(number, length), "{number}");
+        assert!(server.get(&format!("/bucket/objects/{number}")) == content(number, length), "{number}");
     }
     if book.version > 0 {
-        let text = String::from_utf8(get(server, "/bucket/version")).expect("text");
+        let text = String::from_utf8(server.get("/bucket/version")).expect("text");
         let version: usize = text.split(' ').next().expect("a word").parse().expect("a number");
         assert!((book.version..=book.version_asked).contains(&version), "{version} of {}", book.version);
         assert!(text == format!("{version} ").repeat(5000), "it is not whole");
@@ -309,7 +233,7 @@ fn check_jobs(server: &Local, work: &Workplace, book: &Book) {
     for name in &book.jobs {
         let job = loop {
             let (status, job) =
-                call(server, "DescribeTrainingJob", &json!({"TrainingJobName": name})).expect("answers");
+                server.operation("DescribeTrainingJob", &json!({"TrainingJobName": name})).expect("answers");
             assert_eq!(status, 200, "{name} is lost: {job}");
             if has_ended(&job) {
                 break job;
@@ -322,7 +246,7 @@ fn check_jobs(server: &Local, work: &Workplace, book: &Book) {
         assert!(status == "Completed" || (status == "Stopped" && name.ends_with(['0', '5'])), "{job:#}");
         assert!(!is_stopped || status == "Stopped", "{job:#}");
         if status == "Completed" {
-            assert!(!get(server, &format!("/bucket/out/{name}/output/model.tar.gz")).is_empty());
+            assert!(!server.get(&format!("/bucket/out/{name}/output/model.tar.gz")).is_empty());
             let log = work.read(&format!("data/jobs/us-east-1/{name}/log"));
             let ends = log.matches("#quality_metric: host=algo-1, train msd").count();
             assert_eq!(ends, 1, "{name} trained once: {log}");
@@ -337,8 +261,8 @@ fn check_transforms(server: &Local, book: &Book) {
     for number in 1..=book.transforms {
         let name = format!("transform-{number}");
         let input = json!({"TransformJobName": name});
-        until(server, "DescribeTransformJob", &input, "TransformJobStatus", "Completed");
-        let answers = get(server, &format!("/bucket/answers/{number}/rows.csv.out"));
+        server.until("DescribeTransformJob", &input, "TransformJobStatus", "Completed");
+        let answers = server.get(&format!("/bucket/answers/{number}/rows.csv.out"));
         assert_eq!(answers.iter().filter(|byte| **byte == b'\n').count(), 30, "{name}");
     }
 }

@@ -12,6 +12,8 @@ mod kmeans;
 mod lexicon;
 mod local;
 mod local_kills;
+mod local_load;
+mod local_resources;
 mod machine;
 mod prepare;
 mod records;

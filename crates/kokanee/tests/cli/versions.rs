@@ -1,8 +1,13 @@
-//! Models and states that earlier versions wrote go on working; `tests/versions/README.md` says how they were made.
+//! Models, states and data folders that earlier versions wrote go on working; `tests/versions/README.md` says how they were made.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
+use serde_json::{Value, json};
+
+use crate::local::Local;
+use crate::local_resources::{kmeans_job, training_job};
 use crate::workplace::{Workplace, copy, said};
 
 /// The settings that the states were trained with, as `make.sh` has them.
@@ -72,12 +77,94 @@ fn states_of_every_version_are_gone_on_from() {
     }
 }
 
+/// What a local SageMaker kept, `make_local.sh` put there.
+#[test]
+fn data_folders_of_every_version_are_opened() {
+    let folders = fs::read_dir(versions()).unwrap().map(|entry| entry.unwrap().path().join("local"));
+    let folders: Vec<_> = folders.filter(|folder| folder.is_dir()).collect();
+    assert!(!folders.is_empty());
+    for folder in folders {
+        let work = Workplace::new();
+        copy(&folder, &work.path("data"));
+        restore_times(&work.path("data/s3/.kokanee-s3/bucket/objects"), &work.path("data/s3/bucket"));
+        let server = Local::start(&work);
+        let ask = |operation: &str, input: Value| {
+            let (status, answer) = server.operation(operation, &input).expect("answers");
+            assert_eq!(status, 200, "{operation}: {answer}");
+            answer
+        };
+        let job = ask("DescribeTrainingJob", json!({"TrainingJobName": "clusters"}));
+        assert_eq!(job["TrainingJobStatus"], "Completed", "{job:#}");
+        assert!(job["FinalMetricDataList"].as_array().is_some_and(|metrics| !metrics.is_empty()), "{job:#}");
+        let tags = ask("ListTags", json!({"ResourceArn": job["TrainingJobArn"]}));
+        assert_eq!(tags["Tags"][0]["Value"], "fish", "{tags}");
+        let job = ask("DescribeTrainingJob", json!({"TrainingJobName": "wrong"}));
+        let reason = job["FailureReason"].as_str().unwrap_or_default();
+        assert!(job["TrainingJobStatus"] == "Failed" && reason.starts_with("ClientError"), "{job:#}");
+        let job = ask("DescribeTransformJob", json!({"TransformJobName": "t"}));
+        assert_eq!(job["TransformJobStatus"], "Completed", "{job:#}");
+
+        assert_eq!(server.get("/bucket/in/rows.csv"), b"0,0\n0,1\n50,0\n50,1\n");
+        let head = "GET /bucket/odd%20key/%C3%BC HTTP/1.1\r\nHost: 127.0.0.1\r\n";
+        let (status, odd) = server.ask(head, b"").expect("answers");
+        assert!(status == 200 && String::from_utf8_lossy(&odd).contains("x-amz-meta-note: kept"));
+        assert!(!server.get("/bucket/out/clusters/output/model.tar.gz").is_empty());
+        let answers = String::from_utf8(server.get("/bucket/answers/rows.csv.out")).unwrap();
+        assert_eq!(answers.matches("closest_cluster").count(), 4, "{answers}");
+
+        for (name, said) in
+            [("clusters", "#quality_metric"), ("ep", "ready address="), ("t", "ready address=")]
+        {
+            let logs = said_by(&work, &["local", "logs", "--data", "data", name]);
+            assert!(logs.contains(said), "{name}: {logs}");
+        }
+        server.until("DescribeEndpoint", &json!({"EndpointName": "ep"}), "EndpointStatus", "InService");
+        let head = "POST /endpoints/ep/invocations HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/csv\r\n";
+        let (status, answer) = server.ask(head, b"1,2\n").expect("answers");
+        assert!(status == 200 && String::from_utf8_lossy(&answer).contains("closest_cluster"));
+
+        // It goes on from there.
+        ask(
+            "CreateTrainingJob",
+            training_job("later", "174872318107.dkr.ecr.us-west-2.amazonaws.com/own:1", &json!({})),
+        );
+        server.until(
+            "DescribeTrainingJob",
+            &json!({"TrainingJobName": "later"}),
+            "TrainingJobStatus",
+            "Completed",
+        );
+        let (status, again) =
+            server.operation("CreateTrainingJob", &kmeans_job("clusters", 1)).expect("answers");
+        assert!(status == 400 && again["__type"] == "ResourceInUse", "{again}");
+    }
+}
+
+/// Gives objects the times that their records name, which a copy with times keeps and git does not.
+fn restore_times(records: &Path, objects: &Path) {
+    for entry in fs::read_dir(records).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        let Some(key) = name.strip_suffix("%meta") else {
+            restore_times(&entry.path(), &objects.join(name));
+            continue;
+        };
+        let record: Value = serde_json::from_slice(&fs::read(entry.path()).unwrap()).unwrap();
+        let since = Duration::from_nanos(record["records"][0]["modified_ns"].as_u64().unwrap());
+        let object = fs::File::options().write(true).open(objects.join(key)).unwrap();
+        object.set_modified(UNIX_EPOCH + since).unwrap();
+    }
+}
+
+fn said_by(work: &Workplace, args: &[&str]) -> String {
+    said(work.command(args)).well().stdout
+}
+
 /// A model as a later version may leave it, in all that this one can bear.
 #[test]
 fn a_model_of_a_later_version_is_used_with_a_note() {
     let work = Workplace::new();
     copy(&versions().join("0.1.0/rnn"), &work.path("m"));
-    let mut config: serde_json::Value = serde_json::from_str(&work.read("m/config.json")).unwrap();
+    let mut config: Value = serde_json::from_str(&work.read("m/config.json")).unwrap();
     config["kokanee_version"] = "7.0.0".into();
     config["hyperparameters"]["attention_heads"] = "4".into();
     config["hyperparameters"]["optimizer_type"] = "lion".into();

@@ -20,6 +20,7 @@ const NOT_RUN: &[(&str, &str)] = &[
         "it serves until it is stopped, with data in the home folder; the tests of clients run it",
     ),
     ("eval \"$(kokanee local", "it needs the server of the line before"),
+    ("docker ", "it needs Docker, and takes minutes"),
     ("aws ", "it needs a server with jobs; the tests of clients run the AWS CLI"),
     ("kokanee demo", "it takes minutes; the tests of the command line run it for a few updates"),
 ];

@@ -40,6 +40,21 @@ pub(crate) fn clients_with_keys_are_served_and_others_refused(python: &str) {
     check_with(&keys, "local_keys.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);
 }
 
+/// Clients that find the server as their proxy, with `AWS_ENDPOINT_URL` beside it or without.
+pub(crate) fn clients_use_a_local_sagemaker_by_a_proxy(python: &str) {
+    for mode in ["proxy", "proxy-only"] {
+        let script = script("python/local_proxy.py");
+        let program = env!("CARGO_BIN_EXE_kokanee");
+        let words = ["--mode", mode, "--", python, "-W", "ignore", &script, program, "data", mode];
+        run_with_a_server(&[], &words);
+    }
+}
+
+/// Buckets in another S3.
+pub(crate) fn jobs_use_the_buckets_of_another_s3(python: &str) {
+    check("local_other_s3.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "outer"]);
+}
+
 /// Automatic scaling.
 pub(crate) fn clients_scale_endpoints(python: &str) {
     check("local_scaling.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);
@@ -89,16 +104,24 @@ fn script(name: &str) -> String {
 
 /// Runs a command beside a server of its own; it says that all is as it expects.
 fn beside_a_server(variables: &[(&str, &str)], words: &[&str]) {
+    run_with_a_server(variables, &[&["--"], words].concat());
+}
+
+/// The same, with options before the command.
+fn run_with_a_server(variables: &[(&str, &str)], words: &[&str]) {
     let work = Workplace::new();
-    let line =
-        [["local", "run", "--data", "data", "--jobs", "1", "--region", "us-west-2", "--"].as_slice(), words]
-            .concat();
+    let options = ["local", "run", "--data", "data", "--jobs", "1", "--region", "us-west-2"];
+    let line = [options.as_slice(), words].concat();
     let mut command = work.command(&line);
     // No container tool answers, whether this machine has one or not.
     command.env("DOCKER_HOST", "unix:///nowhere.sock").env("CONTAINER_HOST", "unix:///nowhere.sock");
     // Whatever the user of this machine has set up for AWS plays no part.
     command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
     command.env_remove("AWS_PROFILE");
+    // Nor does a proxy that it needs for the network.
+    for name in ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"] {
+        command.env_remove(name);
+    }
     command.envs(variables.iter().copied());
     let said = said(command).well();
     assert!(said.stdout.contains("all as expected"), "{said:#?}");

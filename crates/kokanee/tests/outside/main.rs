@@ -7,6 +7,7 @@ mod local;
 mod local_server;
 mod sdk;
 mod serving;
+mod wheel;
 #[allow(dead_code, reason = "the tests of the command line use the rest")]
 #[path = "../cli/workplace.rs"]
 mod workplace;
@@ -73,6 +74,16 @@ fn main() -> ExitCode {
         &sdk::python(),
         local::clients_with_keys_are_served_and_others_refused,
     ));
+    tests.push(OutsideTest::new(
+        "clients_use_a_local_sagemaker_by_a_proxy",
+        &sdk::python(),
+        local::clients_use_a_local_sagemaker_by_a_proxy,
+    ));
+    tests.push(OutsideTest::new(
+        "jobs_use_the_buckets_of_another_s3",
+        &sdk::python(),
+        local::jobs_use_the_buckets_of_another_s3,
+    ));
     tests.push(OutsideTest::new("clients_scale_endpoints", &sdk::python(), local::clients_scale_endpoints));
     tests.push(OutsideTest::new(
         "notebooks_run_on_a_local_sagemaker",
@@ -98,6 +109,11 @@ fn main() -> ExitCode {
         "the_sdk_for_javascript_uses_a_local_sagemaker",
         &sdk::javascript(),
         local::the_sdk_for_javascript_uses_a_local_sagemaker,
+    ));
+    tests.push(OutsideTest::new(
+        "a_wheel_installs_into_an_empty_environment",
+        &wheel::file(),
+        wheel::installs_into_an_empty_environment,
     ));
     for (shell, program) in &shells {
         let names = documented::tests(shell);

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::objects::ObjectStore as _;
 
 #[test]
 fn folders_become_objects_and_prefixes_become_folders() {

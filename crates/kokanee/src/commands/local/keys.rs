@@ -1,15 +1,16 @@
 //! The keys of a server: where they come from, and the file in which clients of the same user find them.
 
 use std::fs;
-use std::io::{ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use kokanee_control::signature::Keys;
 use kokanee_formats::FileError;
 use serde_json::{Value, json};
-use tempfile::NamedTempFile;
+
+use super::private_file::PrivateFile;
 
 /// The file in the data folder; only its owner can read it.
 const FILE: &str = "keys.json";
@@ -83,41 +84,11 @@ impl KeyArgs {
     }
 }
 
-/// The file, removed when this is dropped.
-pub(super) struct KeysFile {
-    path: Option<PathBuf>,
-}
-
-impl KeysFile {
-    /// Writes the keys of a server, whole or not at all. A server without keys removes what one that was killed left behind.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub(super) fn write(data: &Path, keys: Option<&Keys>) -> Result<Self, FileError> {
-        let path = data.join(FILE);
-        let Some(keys) = keys else {
-            return match fs::remove_file(&path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    Err(FileError::io(&path, "remove the file")(error))
-                }
-                _ => Ok(Self { path: None }),
-            };
-        };
-        let content = json!({"access_key": keys.access(), "secret_key": keys.secret()});
-        // Files of this kind are their owner's from the moment they exist.
-        let written = NamedTempFile::with_prefix_in(".kokanee-keys-", data).and_then(|mut file| {
-            writeln!(file, "{content}")?;
-            file.persist(&path).map_err(|error| error.error)
-        });
-        written.map_err(FileError::io(&path, "write the file"))?;
-        Ok(Self { path: Some(path) })
-    }
-}
-
-impl Drop for KeysFile {
-    fn drop(&mut self) {
-        if let Some(path) = &self.path {
-            let _ = fs::remove_file(path);
-        }
-    }
+/// Writes the keys of a server for its clients; one without keys has no file.
+///
+/// # Errors
+/// When the system refuses.
+pub(super) fn write(data: &Path, keys: Option<&Keys>) -> Result<PrivateFile, FileError> {
+    let content = keys.map(|keys| json!({"access_key": keys.access(), "secret_key": keys.secret()}));
+    PrivateFile::write(data.join(FILE), content.as_ref())
 }

@@ -41,11 +41,11 @@ impl Workers {
         let variables = environment.variables.iter();
         let environment = variables.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let engine: Arc<dyn Engine> = Arc::new(Processes { shim: program.clone(), environment });
-        let (control, objects) = (server.control(), server.s3());
+        let (control, objects) = (server.control(), server.objects());
         let fleet = Arc::new(Fleet {
             control: Arc::clone(control),
             routes: Arc::clone(server.routes()),
-            objects: Arc::clone(objects),
+            objects: Arc::clone(&objects),
             folder: data.to_owned(),
             engine: Arc::clone(&engine),
             program: program.clone(),
@@ -53,7 +53,7 @@ impl Workers {
         Ok(Self {
             runner: Arc::new(Runner {
                 control: Arc::clone(control),
-                objects: Arc::clone(objects),
+                objects: Arc::clone(&objects),
                 folder: data.to_owned(),
                 program,
                 engine,
@@ -62,7 +62,7 @@ impl Workers {
             }),
             transformer: Arc::new(Transformer {
                 control: Arc::clone(control),
-                objects: Arc::clone(objects),
+                objects: Arc::clone(&objects),
                 fleet: Arc::clone(&fleet),
                 folder: data.to_owned(),
                 places,

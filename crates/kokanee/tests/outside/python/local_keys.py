@@ -1,6 +1,7 @@
 """A local SageMaker that was started with keys: clients that have them are served, others refused in the words of each service."""
 
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -113,6 +114,16 @@ assert f"export AWS_ACCESS_KEY_ID='{access}'" in said and f"export AWS_SECRET_AC
 wrong = kokanee("ps", KOKANEE_ACCESS_KEY=access, KOKANEE_SECRET_KEY="another-secret")
 assert wrong.returncode != 0 and "InvalidSignatureException" in wrong.stderr, wrong
 
+# By way of the proxy, signatures are of names of AWS; they are verified as any.
+LISTS = "import boto3, sys; print(len(boto3.client('s3').list_objects_v2(Bucket=sys.argv[1])['Contents']))"
+for mode in ("proxy", "proxy-only"):
+    for given, want in ((secret, "1\n"), ("another-secret", "SignatureDoesNotMatch")):
+        keys = f"export AWS_SECRET_ACCESS_KEY={given}"
+        line = f'unset AWS_DATA_PATH; eval "$({KOKANEE} local env --data {DATA} --mode {mode})"; {keys}; exec "$@"'
+        line = ["sh", "-c", line, "sh", sys.executable, "-c", LISTS, bucket]
+        said = subprocess.run(line, text=True, capture_output=True)
+        assert want in said.stdout + said.stderr, (mode, said)
+
 # Other machines are served with keys only.
 for arguments, environment, part in (
     (("--host", "0.0.0.0"), {}, "KOKANEE_SECRET_KEY"),
@@ -145,6 +156,11 @@ try:
     request = AWSRequest("GET", f"{url}/_kokanee/metrics")
     SigV4Auth(Credentials(access, secret), "kokanee", "any").add_auth(request)
     assert urllib.request.urlopen(urllib.request.Request(request.url, headers=dict(request.headers))).status == 200
+    # Nor is it a proxy for the world.
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as stream:
+        stream.sendall(b"CONNECT pypi.org:443 HTTP/1.1\r\nHost: pypi.org:443\r\n\r\n")
+        answer = stream.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 403") and b"passes nothing on" in answer, answer
 finally:
     server.terminate()
     server.wait()

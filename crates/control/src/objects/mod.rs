@@ -1,0 +1,143 @@
+//! The objects that jobs are given and leave: in the server's own S3, or in another one.
+//!
+//! | item | where objects are |
+//! |---|---|
+//! | [`s3::Store`](crate::s3::Store) | in the data folder |
+//! | [`Remote`] | in another S3, which is asked over the network: `kokanee local --s3 URL` |
+//!
+//! All operations wait; call them where that stops nobody, and from no task of a runtime.
+
+mod local;
+mod remote;
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use kokanee_formats::AtomicFile;
+
+pub use self::remote::{Remote, RemoteSettings};
+use crate::api::Objects;
+use crate::s3::{ErrorCode, ListRequest, Listing, MAX_KEYS, Moved, Result, S3Error, path_below, plain_path};
+
+/// An object that is read from its beginning.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its bytes. An error that is not one of the system's has text for people.
+    pub input: Input,
+    /// How many there are.
+    pub size: u64,
+}
+
+/// Where the bytes of an object come from.
+pub enum Input {
+    /// A file of this machine: the system can copy it by itself.
+    File(File),
+    /// Another S3.
+    Remote(Box<dyn Read + Send>),
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::File(_) => "File",
+            Self::Remote(_) => "Remote",
+        })
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Remote(input) => input.read(buffer),
+        }
+    }
+}
+
+/// Buckets with objects.
+pub trait ObjectStore: Objects {
+    /// A page of the objects in a bucket.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`; when the system, or the other S3, refuses.
+    fn page(&self, bucket: &str, request: &ListRequest) -> Result<Listing>;
+
+    /// Opens an object.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `NoSuchKey`; when the system, or the other S3, refuses.
+    fn open_object(&self, bucket: &str, key: &str) -> Result<Opened>;
+
+    /// Puts a file of this machine as an object. False where `is_current` says, after the file was read, that it was changed meanwhile;
+    /// then there is no object.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`; when the system, or the other S3, refuses.
+    fn upload_file(
+        &self,
+        bucket: &str,
+        key: &str,
+        path: &Path,
+        is_current: &dyn Fn() -> bool,
+    ) -> Result<bool>;
+
+    /// Writes every object whose key begins with `prefix` into a folder, see `path_below`. Keys that end with a slash stand for
+    /// folders and are passed over.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`; `InvalidArgument` for a key that is no path below the folder, or that is a folder for others.
+    fn download_prefix(&self, bucket: &str, prefix: &str, folder: &Path) -> Result<Moved> {
+        let mut moved = Moved::default();
+        let mut request =
+            ListRequest { prefix: prefix.to_owned(), limit: MAX_KEYS, ..ListRequest::default() };
+        loop {
+            let page = self.page(bucket, &request)?;
+            for (key, _) in page.objects.iter().filter(|(key, _)| !key.ends_with('/')) {
+                let path = folder.join(plain_path(path_below(prefix, key)).ok_or_else(|| {
+                    let message =
+                        "The key is no path of a file, so that it cannot be given to a job; rename the object";
+                    S3Error::argument("key", key, message)
+                })?);
+                match self.download(bucket, key, &path) {
+                    Ok(bytes) => {
+                        moved.objects += 1;
+                        moved.bytes += bytes;
+                    }
+                    // It went since it was listed.
+                    Err(error) if error.code == ErrorCode::NoSuchKey => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            match page.next {
+                Some(next) => request.after = next,
+                None => return Ok(moved),
+            }
+        }
+    }
+
+    /// Writes an object into a file, whole or not at all; its folders are made. Returns its bytes.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `NoSuchKey`; when the system, or the other S3, refuses.
+    fn download(&self, bucket: &str, key: &str, path: &Path) -> Result<u64> {
+        let Opened { input, .. } = self.open_object(bucket, key)?;
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|error| match error.kind() {
+                io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                    let message =
+                        "Another object is a file where this one needs a folder; a job cannot be given both";
+                    S3Error::argument("key", key, message)
+                }
+                _ => S3Error::io(folder, "create the folder")(error),
+            })?;
+        }
+        let mut output = AtomicFile::create(path)?;
+        let copied = match input {
+            Input::File(mut file) => io::copy(&mut file, &mut output),
+            Input::Remote(mut input) => io::copy(&mut input, &mut output),
+        };
+        copied.map_err(S3Error::io(path, "copy the object"))?;
+        Ok(output.commit()?)
+    }
+}
