@@ -119,8 +119,8 @@ const BENCHES: &[Bench] = &[
         name: "local",
         package: "kokanee",
         target: "local",
-        what: "the local SageMaker: start, calls, objects, jobs, endpoints",
-        options: Some("[--peers] [start|calls|objects|jobs|endpoints] [--jobs N] [--mb N]"),
+        what: "the local SageMaker: start, calls, objects, jobs, endpoints, pages",
+        options: Some("[--peers] [start|calls|objects|jobs|endpoints|pages] [--jobs N] [--mb N]"),
         others: &[],
     },
     Bench {

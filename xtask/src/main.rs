@@ -5,6 +5,7 @@
 mod bench;
 mod ci;
 mod peers;
+mod screenshots;
 mod soak;
 mod tidy;
 mod venv;
@@ -27,6 +28,7 @@ Usage: cargo xtask <task>
   bench <name> [args]   one benchmark; `cargo xtask bench` lists them
   soak <name> [count]   a test of the gate, longer; `cargo xtask soak` lists them
   peers <command>       Sockeye itself, to compare with; `cargo xtask peers` lists the commands
+  screenshots           the pictures of docs/console.md, taken anew by a headless Chromium
   wheel                 a wheel that carries the program, for pip
   help                  this text
 
@@ -55,6 +57,7 @@ fn dispatch(args: &[&str]) -> Result<ExitCode> {
         ["tidy"] => tidy::run(),
         ["bench", rest @ ..] => bench::run(rest),
         ["peers", rest @ ..] => peers::run(rest),
+        ["screenshots"] => screenshots::run(),
         ["soak", rest @ ..] => soak::run(rest),
         ["wheel", rest @ ..] => wheel::run(rest),
         ["help" | "--help" | "-h"] => {

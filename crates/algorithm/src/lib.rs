@@ -6,7 +6,7 @@
 
 pub mod console;
 pub mod error;
-pub mod human;
+pub use kokanee_pages::human;
 pub mod job;
 pub mod model_folder;
 pub mod numeric_log;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`server`] | all services on one port |
 //! | [`wire`] | the protocols: from a request to a call, and back |
+//! | [`console`] | pages for people |
 //! | [`api`] | the operations that are answered, one file for each resource |
 //! | [`operations`] | the table of operations: services, names, shapes of requests and answers, errors |
 //! | [`jobs`] | what all kinds of jobs have in common |
@@ -34,6 +35,7 @@
 
 pub mod api;
 mod aws_names;
+pub mod console;
 pub mod engine;
 pub mod environment;
 pub mod fleet;
@@ -42,6 +44,7 @@ pub mod hosting;
 pub mod images;
 pub mod jobs;
 pub mod logs;
+mod machine;
 pub mod metrics;
 pub mod objects;
 pub mod operations;

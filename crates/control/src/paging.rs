@@ -24,6 +24,8 @@ pub struct ListQuery {
     pub region: String,
     /// Part of the name.
     pub name_contains: Option<String>,
+    /// Words that people look for, in any case: each is part of what the table is searched by.
+    pub words: Vec<String>,
     /// The status.
     pub status: Option<String>,
     /// Created later than this.
@@ -60,6 +62,8 @@ pub(crate) struct ListedTable {
     pub(crate) name: &'static str,
     /// The columns that a list shows.
     pub(crate) columns: &'static str,
+    /// An expression with the text that words are looked for in.
+    pub(crate) searched: &'static str,
 }
 
 /// A page of a list; none where the token is not one of ours. `read` finds the columns by their names.
@@ -78,6 +82,9 @@ pub(crate) fn page<T>(
     };
     if let Some(part) = &query.name_contains {
         add("instr(name, ?) > 0", part.clone().into());
+    }
+    for word in &query.words {
+        add(&format!("instr(lower({}), lower(?)) > 0", table.searched), word.clone().into());
     }
     if let Some(status) = &query.status {
         add("status = ?", status.clone().into());
@@ -117,6 +124,18 @@ pub(crate) fn page<T>(
     found.truncate(limit);
     let next = found.last().filter(|_| has_more).map(|(key, name, _)| query.sort_by.token(key, name));
     Ok(Some(Page { rows: found.into_iter().map(|(_, _, row)| row).collect(), next }))
+}
+
+impl ListQuery {
+    /// The token of the page that begins after a row of this name and this value of what the list is sorted by.
+    pub(crate) fn token_after(&self, name: &str, status: &str, created_ms: i64) -> String {
+        let key = match self.sort_by {
+            SortBy::Name => name.to_owned().into(),
+            SortBy::Status => status.to_owned().into(),
+            SortBy::CreationTime => created_ms.into(),
+        };
+        self.sort_by.token(&key, name)
+    }
 }
 
 impl SortBy {

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use self::elsewhere::elsewhere;
 use self::entry::Entry;
 use crate::api::Control;
+use crate::console::{self, Console};
 use crate::hosting::Routes;
 use crate::objects::{ObjectStore, Remote, RemoteSettings};
 use crate::proxy::{self, Authority, Proxy, Upstream};
@@ -182,23 +183,49 @@ impl LocalServer {
         let counts = Arc::new(Counts::default());
         let publishing = tokio::spawn(publish(Arc::clone(&counts), Arc::clone(&control)));
         let (known, unpublished) = (Arc::clone(&control), Arc::clone(&counts));
-        let runtime = Runtime {
-            routes,
-            endpoints: control.endpoints.clone(),
-            counts,
-            account: settings.account.clone(),
+        let runtime = |keys| {
+            let runtime = Runtime {
+                routes: Arc::clone(&routes),
+                endpoints: control.endpoints.clone(),
+                counts: Arc::clone(&counts),
+                account: settings.account.clone(),
+                region: settings.region.clone(),
+                memory: Arc::clone(&memory),
+                patience,
+                keys,
+            };
+            runtime.router()
+        };
+        let of_s3 = |store: &Arc<s3::Store>, keys| {
+            let of_s3 = s3::Settings {
+                account: settings.account.clone(),
+                region: settings.region.clone(),
+                patience,
+                keys,
+            };
+            s3::router(Arc::clone(store), of_s3, Arc::clone(&memory))
+        };
+        let address = server.address();
+        let (s3_for_clients, buckets) = match buckets {
+            Buckets::Here(store) => {
+                (of_s3(&store, settings.keys.clone()), Some((Arc::clone(&store), of_s3(&store, None))))
+            }
+            Buckets::Elsewhere(remote) => (elsewhere(remote.url().to_owned(), patience), None),
+        };
+        let runtime_for_clients = runtime(settings.keys.clone());
+        // The console knows by its own means who asks.
+        let console = Console::new(console::Settings {
+            control: Arc::clone(&control),
+            buckets,
+            routes: Arc::clone(&routes),
+            counts: Arc::clone(&counts),
+            runtime: runtime(None),
+            address,
             region: settings.region.clone(),
             memory: Arc::clone(&memory),
             patience,
             keys: settings.keys.clone(),
-        };
-        let of_s3 = s3::Settings {
-            account: settings.account,
-            region: settings.region.clone(),
-            patience,
-            keys: settings.keys.clone(),
-        };
-        let address = server.address();
+        });
         let proxy = Proxy {
             passes_on: address.ip().is_loopback(),
             upstream: settings.network_proxy.and_then(|(name, without)| upstream(&name, &without, address)),
@@ -208,13 +235,11 @@ impl LocalServer {
         let tls = tls.inspect_err(|error| tracing::error!(%error, "there is no TLS")).ok();
         let entry = Entry {
             guard: Guard::new(address, settings.allowed_hosts),
-            control,
-            region: settings.region,
-            s3: match buckets {
-                Buckets::Here(store) => s3::router(store, of_s3, Arc::clone(&memory)),
-                Buckets::Elsewhere(remote) => elsewhere(remote.url().to_owned(), patience),
-            },
-            runtime: runtime.router(),
+            control: Arc::clone(&control),
+            region: settings.region.clone(),
+            s3: s3_for_clients,
+            runtime: runtime_for_clients,
+            console,
             memory,
             metrics: Arc::clone(&metrics),
             patience,
@@ -265,6 +290,8 @@ impl Site for LocalSite {
             Route::plain("api")
         } else if path.starts_with("/_kokanee/") {
             Route { is_quiet: true, ..Route::plain("own") }
+        } else if path == "/console" || path.starts_with("/console/") {
+            Route { is_quiet: true, ..Route::plain("console") }
         } else if path.starts_with("/endpoints/") {
             Route { is_timed: true, ..Route::plain("endpoint") }
         } else {

@@ -1,7 +1,6 @@
 //! `GET /`: a page to try the model with, without scripts and without anything from elsewhere. What it holds is for the backend to
 //! say.
 
-use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -10,6 +9,9 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::response::{IntoResponse as _, Response};
 use kokanee_http::{Counted, Incoming, Journal, Rope, ServeError, status};
+use kokanee_pages::Escaped;
+use kokanee_pages::page::STYLE;
+use maud::{DOCTYPE, PreEscaped, html};
 
 use crate::app::{App, Phase};
 use crate::backend::{Shown, Visit};
@@ -17,13 +19,10 @@ use crate::backend::{Shown, Visit};
 /// The largest form.
 const MAX_FORM_BYTES: usize = 1 << 16;
 /// The page runs nothing and loads nothing, whatever a model or a user may put into it.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-const STYLE: &str = "\
-:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
-textarea{width:100%;box-sizing:border-box;font:inherit}table{border-collapse:collapse;margin:.5rem 0}\
-th,td{padding:.2rem .5rem;text-align:left;font-weight:normal}\
-.error{border-left:.3rem solid #c0392b;padding-left:.8rem}.note{opacity:.75}.wide{overflow-x:auto}";
+/// What the style sheet of all pages does not say.
+const OWN_STYLE: &str = "main{max-width:60rem}main textarea{font:inherit}";
 
 /// The page as it is first seen.
 pub(crate) async fn show(
@@ -75,11 +74,20 @@ async fn visit(
         }
     };
     let Shown { html, style, error, share } = shown;
-    let html = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width,initial-scale=1\"><title>Kokanee</title><style>{STYLE}{style}</style></head><body>\
-         <h1>Kokanee</h1>{state}{html}</body></html>\n"
-    );
+    let html = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width,initial-scale=1";
+                title { "Kokanee" }
+                link rel="icon" href="data:,";
+                style { (PreEscaped(STYLE)) (OWN_STYLE) (PreEscaped(style)) }
+            }
+            body { main { h1 { "Kokanee" } (PreEscaped(state)) (PreEscaped(html)) } }
+        }
+    };
+    let html = html.into_string();
     let body = match share {
         Some(share) => Body::from(Bytes::from_owner(Counted { bytes: html.into_bytes(), share })),
         None => Body::from(html),
@@ -109,35 +117,5 @@ fn refused(form: Option<Result<Counted<Rope>, ServeError>>) -> Shown {
 
 /// An error in a page.
 pub fn error_note(error: &ServeError) -> String {
-    format!("<p class=\"error\">{}</p>", Escaped(&error.message))
-}
-
-/// Text in HTML, in elements and in quoted attributes.
-pub struct Escaped<'a>(pub &'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            match character {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                other => f.write_char(other)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_in_a_text_becomes_markup() {
-        let text = Escaped("<img src=x onerror='a()'>&\"").to_string();
-        assert_eq!(text, "&lt;img src=x onerror=&#39;a()&#39;&gt;&amp;&quot;");
-    }
+    format!("<p class=\"problem\">{}</p>", Escaped(&error.message))
 }

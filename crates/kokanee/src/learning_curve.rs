@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use kokanee_seq2seq_train::{CheckpointReport, Report};
 
 use crate::output_file::write_file;
-use crate::render::svg::curve::{Chart, Series, curve};
+use kokanee_pages::svg::lines::{self, Chart, Series};
 
 /// What a picture says about its axes.
 pub(crate) struct Labels {
@@ -34,7 +34,7 @@ pub(crate) fn draw(metrics: &Path, picture: &Path, labels: Labels) -> Result<()>
             .iter()
             .filter_map(|checkpoint| Some((checkpoint.samples as f64 / 1000.0, value(checkpoint)?)))
             .collect(),
-        expected: Vec::new(),
+        ..Series::default()
     };
     let chart = Chart {
         title: labels.title,
@@ -47,5 +47,5 @@ pub(crate) fn draw(metrics: &Path, picture: &Path, labels: Labels) -> Result<()>
         ],
         ..Chart::default()
     };
-    write_file(picture, &curve(&chart))
+    write_file(picture, &lines::draw(&chart).document())
 }

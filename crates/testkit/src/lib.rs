@@ -3,6 +3,7 @@
 //! A dev-dependency of the other crates and of nothing else; it uses none of them, so that it can
 //! serve the lowest. Everything here panics on failure, as a test wants it.
 
+pub mod browser;
 mod corpora;
 mod golden;
 pub mod http;

@@ -8,14 +8,15 @@ use crate::workspace::Package;
 const ARROWS: &[(&str, &[&str])] = &[
     ("contract", &[]),
     ("formats", &[]),
+    ("pages", &[]),
     ("http", &["formats", "contract"]),
     ("transform", &["formats", "contract"]),
     ("tuner", &["formats"]),
-    ("endpoint", &["http", "formats", "contract"]),
+    ("endpoint", &["http", "pages", "formats", "contract"]),
     ("kernels", &[]),
     ("testkit", &[]),
     ("tensor", &["kernels"]),
-    ("algorithm", &["endpoint", "formats", "contract"]),
+    ("algorithm", &["endpoint", "pages", "formats", "contract"]),
     ("seq2seq-data", &["formats"]),
     ("seq2seq-nn", &["tensor", "kernels", "formats", "contract"]),
     (
@@ -24,7 +25,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "seq2seq-serve",
-        &["seq2seq-nn", "tensor", "kernels", "seq2seq-data", "endpoint", "http", "formats", "contract"],
+        &[
+            "seq2seq-nn",
+            "tensor",
+            "kernels",
+            "seq2seq-data",
+            "endpoint",
+            "http",
+            "pages",
+            "formats",
+            "contract",
+        ],
     ),
     (
         "seq2seq",
@@ -41,7 +52,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("kmeans", &["kernels", "algorithm", "endpoint", "formats", "contract"]),
-    ("control", &["http", "transform", "tuner", "formats", "contract"]),
+    ("control", &["http", "transform", "tuner", "pages", "formats", "contract"]),
     (
         "kokanee",
         &[
@@ -60,6 +71,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transform",
             "tuner",
             "endpoint",
+            "pages",
             "control",
         ],
     ),

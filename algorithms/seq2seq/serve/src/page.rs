@@ -1,11 +1,13 @@
 //! The page at `/`: a sentence, its answers, and what they looked at.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kokanee_endpoint::{Escaped, Shown, Visit, ended, error_note};
 use kokanee_http::{Counters, ServeError, Share};
+use kokanee_pages::svg::heat_map;
+use kokanee_pages::{Attention, Scale};
 
 use crate::batcher::EngineFault;
 use crate::codec::{
@@ -16,14 +18,11 @@ use crate::service::{Service, decoder_failed, too_late};
 /// The longest source whose attention is drawn.
 const MAX_DRAWN_TOKENS: usize = 256;
 /// The largest heat map, in cells: some megabytes of HTML.
-const MAX_CELLS: usize = 1 << 16;
+const MAX_CELLS: usize = 1 << 15;
 /// Hypotheses shown unless asked otherwise.
 const DEFAULT_NBEST: usize = 3;
 
-const STYLE: &str = "\
-.scores td:first-child{text-align:right}\
-.heat td{text-align:center;min-width:2.2rem;font-size:.8rem}.heat thead th{writing-mode:vertical-rl;transform:rotate(180deg);vertical-align:top}\
-.heat tbody th{text-align:right}";
+const STYLE: &str = ".scores td:first-child{text-align:right}";
 
 /// The page, with an answer where there is a question.
 pub(crate) async fn show(service: Arc<Service>, visit: Visit) -> Shown {
@@ -154,42 +153,9 @@ fn result(source: &[String], answered: &Answered) -> String {
         html.push_str("<p class=\"note\">The sentence is too long to be drawn here; ask POST /invocations for its attention_matrix.</p>");
         return html;
     }
-    html.push_str("<div class=\"wide\"><table class=\"heat\"><thead><tr><td></td>");
-    for token in source {
-        let _ = write!(html, "<th scope=\"col\">{}</th>", Escaped(token));
-    }
-    html.push_str("</tr></thead><tbody>");
-    for (token, row) in best.tokens.iter().zip(best.matrix.rows()) {
-        let _ = write!(html, "<tr><th scope=\"row\">{}</th>", Escaped(token));
-        for weight in row.dense(source.len()) {
-            let _ = write!(html, "{}", Cell(weight));
-        }
-        html.push_str("</tr>");
-    }
-    html.push_str("</tbody></table></div><p class=\"note\">What each word of the best answer looked at: rows sum to 1.</p>");
+    let weights = best.matrix.dense();
+    let Ok(attention) = Attention::new(&best.tokens, source, &weights, Scale::One) else { return html };
+    let picture = heat_map::draw(&attention, "What each word of the best answer looked at").inline();
+    let _ = write!(html, "<div class=\"wide\">{}</div><p class=\"note\">Rows sum to 1.</p>", picture.0);
     html
-}
-
-/// A cell of the heat map: from white to dark blue, with figures that can be read on it.
-struct Cell(f32);
-
-impl fmt::Display for Cell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let weight = self.0.clamp(0.0, 1.0);
-        let mix = |light: f32, dark: f32| (light + (dark - light) * weight) as u8;
-        let (red, green, blue) = (mix(255.0, 8.0), mix(255.0, 48.0), mix(255.0, 107.0));
-        let ink = if weight > 0.5 { "#fff" } else { "#000" };
-        write!(f, "<td style=\"background:rgb({red},{green},{blue});color:{ink}\">{weight:.2}</td>")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cells_go_from_white_to_blue() {
-        assert_eq!(Cell(0.0).to_string(), "<td style=\"background:rgb(255,255,255);color:#000\">0.00</td>");
-        assert_eq!(Cell(1.0).to_string(), "<td style=\"background:rgb(8,48,107);color:#fff\">1.00</td>");
-    }
 }

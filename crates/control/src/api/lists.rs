@@ -25,6 +25,7 @@ pub(super) fn query(caller: &Caller, input: Input<'_>, default: Order) -> ListQu
     ListQuery {
         region: caller.region.clone(),
         name_contains: text("NameContains"),
+        words: Vec::new(),
         status: text("StatusEquals"),
         created_after_ms: input.time_ms("CreationTimeAfter"),
         created_before_ms: input.time_ms("CreationTimeBefore"),

@@ -197,6 +197,11 @@ impl Control {
         self
     }
 
+    /// Whether clients must sign.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.keys.is_some()
+    }
+
     /// What scales endpoints, at this pace.
     pub fn scaler(&self, pace: Pace) -> Scaler {
         Scaler {

@@ -13,8 +13,11 @@ use crate::paging::{self, ListQuery, ListedTable, Page};
 use crate::store::{Store, StoreError, now_ms};
 use crate::tags;
 
-const TABLE: ListedTable =
-    ListedTable { name: "endpoints", columns: "name, arn, status, created_ms, modified_ms" };
+const TABLE: ListedTable = ListedTable {
+    name: "endpoints",
+    columns: "name, arn, status, created_ms, modified_ms",
+    searched: "name || ' ' || status",
+};
 /// Instances are processes. A machine runs so many for each of its cores, and never fewer than [`LEAST_INSTANCES`].
 const INSTANCES_PER_CORE: u32 = 4;
 const LEAST_INSTANCES: u32 = 16;

@@ -123,7 +123,7 @@ impl Records {
     /// # Errors
     /// If the database fails.
     pub fn list(&self, query: &ListQuery) -> Result<Option<Page<ListedRecord>>, HostingError> {
-        let table = ListedTable { name: self.table, columns: "name, arn, created_ms" };
+        let table = ListedTable { name: self.table, columns: "name, arn, created_ms", searched: "name" };
         let page = paging::page(&self.store, table, query, |row| {
             Ok(ListedRecord {
                 name: row.get("name")?,

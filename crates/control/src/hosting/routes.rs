@@ -82,6 +82,15 @@ impl Routes {
         self.by_name.write().unwrap_or_else(PoisonError::into_inner).remove(&key(region, endpoint));
     }
 
+    /// Requests that are at work in the instances of a variant.
+    pub(crate) fn in_flight(&self, region: &str, endpoint: &str, variant: &str) -> usize {
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        let route = by_name.get(&key(region, endpoint));
+        let variants =
+            route.into_iter().flat_map(|route| &route.variants).filter(|known| known.name == variant);
+        variants.flat_map(|known| &known.instances).map(|instance| instance.in_flight()).sum()
+    }
+
     /// Chooses an instance: a variant by the weights of those that answer, unless `target` names one, and its instance with the fewest
     /// requests at work.
     ///

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Metric, Metrics, Point};
 use crate::engine::{Engine, Usage};
+use crate::machine;
 use crate::store::now_ms;
 
 /// Between two measurements.
@@ -46,11 +47,12 @@ impl InstanceMeter {
         let now_ms = now_ms();
         // A process that ended takes its time with it, where nobody waited for it.
         let cpu_seconds = (usage.cpu_seconds - before.cpu_seconds).max(0.0);
-        let memory = memory_bytes().map(|all| usage.memory_bytes as f64 / all as f64 * 100.0);
+        let memory =
+            machine::memory().map(|memory| usage.memory_bytes as f64 / memory.total_bytes as f64 * 100.0);
         let values = [
             ("CPUUtilization", Some(cpu_seconds / time.as_secs_f64() * 100.0)),
             ("MemoryUtilization", memory),
-            ("DiskUtilization", disk_percent(folder)),
+            ("DiskUtilization", machine::disk(folder).map(|disk| disk.used_percent())),
         ];
         let dimensions = || self.dimensions.iter().map(|(name, value)| (*name, value.as_str()));
         let points = values.into_iter().filter_map(|(name, value)| {
@@ -58,23 +60,6 @@ impl InstanceMeter {
         });
         points.collect()
     }
-}
-
-/// Memory of this machine; none where the system does not tell.
-fn memory_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kib * 1024).filter(|&bytes| bytes > 0)
-}
-
-/// How full the volume of a folder is.
-fn disk_percent(folder: &Path) -> Option<f64> {
-    let volume = rustix::fs::statvfs(folder).ok()?;
-    // What only the system's keeper may use counts neither as used nor as free, as in `df`.
-    let used = volume.f_blocks.saturating_sub(volume.f_bfree) as f64;
-    let usable = used + volume.f_bavail as f64;
-    (usable > 0.0).then(|| used / usable * 100.0)
 }
 
 #[cfg(test)]

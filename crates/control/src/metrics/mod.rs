@@ -15,7 +15,7 @@ mod store;
 pub use instance::InstanceMeter;
 pub(crate) use point::is_taken;
 pub use point::{Dimensions, Metric, Point, Sample};
-pub use statistics::{Bucket, Direction, Percentile, Range, Statistic, StatisticError};
+pub use statistics::{Bucket, CurvePoint, Direction, Percentile, Range, Statistic, StatisticError};
 pub(crate) use store::SCHEMA;
 pub(crate) use store::put;
 pub use store::{KEPT_MS, ListQuery, Metrics};

@@ -2,11 +2,15 @@
 
 use std::ops::ControlFlow;
 
+use kokanee_pages::thinning::Thinned;
 use rusqlite::{Row, params};
 use thiserror::Error;
 
 use super::{Metric, Metrics, Sample};
 use crate::store::StoreError;
+
+/// Points that a curve keeps at least, where there are more.
+const CURVE_POINTS: usize = 500;
 
 /// A stretch of time in periods: the first begins at `start_ms`. Times are milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +30,17 @@ pub enum Direction {
     Ascending,
     /// The latest.
     Descending,
+}
+
+/// A point among all points of a metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CurvePoint {
+    /// Its place among them, counted from 0.
+    pub index: u64,
+    /// When it was measured.
+    pub at_ms: i64,
+    /// What was measured.
+    pub sample: Sample,
 }
 
 /// The points of a period.
@@ -212,6 +227,23 @@ impl Metrics {
             ControlFlow::Continue(())
         })?;
         Ok(buckets)
+    }
+
+    /// The points of a metric since `start_ms`, with their times, in their order: all of them, or where they are many, 500 to 1000 evenly
+    /// spread ones.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn curve(&self, region: &str, metric: &Metric, start_ms: i64) -> Result<Vec<CurvePoint>, StoreError> {
+        let series: Vec<i64> = self.series(region, metric)?.into_iter().map(|(id, _)| id).collect();
+        let range = Range { start_ms, end_ms: i64::MAX, period_ms: 1 };
+        let mut points = Thinned::new(CURVE_POINTS);
+        self.scan(&series, range, Direction::Ascending, |at_ms, sample| {
+            points.push((at_ms, sample));
+            ControlFlow::Continue(())
+        })?;
+        let points = points.points().into_iter();
+        Ok(points.map(|(index, (at_ms, sample))| CurvePoint { index, at_ms, sample }).collect())
     }
 
     fn scan(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::latencies::Latencies;
 use crate::metrics::{INVOCATIONS, Metric, Metrics, Point, Sample};
 use crate::store::now_ms;
 
@@ -30,7 +31,10 @@ pub(super) struct Invocation {
 
 /// Requests that were not published yet.
 #[derive(Debug, Default)]
-pub struct Counts(Mutex<BTreeMap<Key, [Option<Sample>; METRICS.len()]>>);
+pub struct Counts {
+    minutes: Mutex<BTreeMap<Key, [Option<Sample>; METRICS.len()]>>,
+    latencies: Latencies,
+}
 
 /// Minute, region, endpoint, variant.
 type Key = (i64, String, String, String);
@@ -52,6 +56,7 @@ impl Counts {
 
     fn add_at(&self, now_ms: i64, invocation: Invocation) {
         let Invocation { region, endpoint, variant, instances, status, model, overhead } = invocation;
+        self.latencies.add(&region, &endpoint, model);
         let is = |yes: bool| f64::from(u8::from(yes));
         let micros = |time: Duration| time.as_secs_f64() * 1e6;
         let values = [
@@ -92,10 +97,16 @@ impl Counts {
         self.take_at(now_ms(), all)
     }
 
+    /// How long the models of an endpoint took since the server's start, in classes from fast to slow: the upper edge, none for the slowest
+    /// class, and how many answers it has.
+    pub fn latencies(&self, region: &str, endpoint: &str) -> Vec<(Option<Duration>, u64)> {
+        self.latencies.of(region, endpoint)
+    }
+
     /// All points, which stay.
     #[cfg(test)]
     pub(super) fn peek(&self) -> Vec<Point> {
-        let taken = Self(Mutex::new(self.all().clone()));
+        let taken = Self { minutes: Mutex::new(self.all().clone()), latencies: Latencies::default() };
         taken.take(true).into_values().flatten().collect()
     }
 
@@ -118,7 +129,7 @@ impl Counts {
     }
 
     fn all(&self) -> MutexGuard<'_, BTreeMap<Key, [Option<Sample>; METRICS.len()]>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.minutes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,6 +1,7 @@
 //! SageMaker Runtime: requests to endpoints, passed on to the instances behind them.
 
 mod counts;
+mod latencies;
 mod refusal;
 mod relayed;
 #[cfg(test)]

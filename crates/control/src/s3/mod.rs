@@ -31,8 +31,8 @@ mod xml;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use address::Address;
 pub use address::bucket_of_host;
+pub(crate) use address::{Address, Query, encode_key};
 pub use aws_chunked::AwsChunked;
 pub use checksums::{Algorithm, Checksum, ChecksumType, Digests};
 pub use error::{ErrorCode, Result, S3Error};

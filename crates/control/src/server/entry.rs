@@ -6,13 +6,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use kokanee_http::{Code, Incoming, MemoryBudget, Metrics, Patience, ServeError, metrics};
 use serde_json::json;
 use tower_service::Service as _;
 
 use crate::api::{Caller, Control};
+use crate::console::Console;
 use crate::proxy::Proxy;
 use crate::signature::{Claim, Head, Keys, Refusal, Rules};
 use crate::times::now_seconds;
@@ -30,6 +31,7 @@ pub(super) struct Entry {
     pub(super) region: String,
     pub(super) s3: Router,
     pub(super) runtime: Router,
+    pub(super) console: Console,
     pub(super) memory: Arc<MemoryBudget>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) patience: Patience,
@@ -65,7 +67,8 @@ async fn enter(State(entry): State<Arc<Entry>>, request: Request) -> Response {
         return refuse(place, &ApiError::new("AccessDeniedException", reason).status(403));
     }
     match place {
-        Place::S3 => forward(&entry.s3, head, body).await,
+        Place::S3 => sandboxed(&entry.s3, head, body).await,
+        Place::Console => entry.console.answer(head, body).await,
         Place::Own => own(&entry, &head),
         // Nobody reads it, and the SDK waits for an answer.
         Place::Telemetry => StatusCode::OK.into_response(),
@@ -76,6 +79,18 @@ async fn enter(State(entry): State<Arc<Entry>>, request: Request) -> Response {
 
 async fn forward(router: &Router, head: Parts, body: Body) -> Response {
     let Ok(response) = router.clone().call(Request::from_parts(head, body)).await;
+    response
+}
+
+/// What S3 answers a browser that shows it: a page among the objects must not act as a page of this server, whose origin it has.
+async fn sandboxed(router: &Router, head: Parts, body: Body) -> Response {
+    let is_shown = head.headers.contains_key("sec-fetch-dest");
+    let mut response = forward(router, head, body).await;
+    if is_shown {
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    }
     response
 }
 
@@ -160,7 +175,7 @@ fn refuse(place: Place, error: &ApiError) -> Response {
         Place::Json => Protocol::Json11.refuse(None, error, &request_id),
         Place::Query => Protocol::Query.refuse(None, error, &request_id),
         Place::Cbor => Protocol::Cbor.refuse(None, error, &request_id),
-        Place::Runtime | Place::Own | Place::Telemetry => {
+        Place::Runtime | Place::Own | Place::Telemetry | Place::Console => {
             let body = json!({"Message": error.message}).to_string();
             respond(error.status, "application/json", body, &error.code, &request_id)
         }

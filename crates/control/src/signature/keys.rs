@@ -6,7 +6,7 @@ use kokanee_formats::utc;
 
 use super::canonical;
 use super::head::{Head, Rules};
-use super::mac::{hex, sha256, sign};
+use super::mac::{hex, is_signed, sha256, sign};
 use super::scope::{ALGORITHM, Scope};
 use crate::times::now_seconds;
 
@@ -47,6 +47,30 @@ impl Keys {
     /// What clients sign with for a server that has no keys. It is no secret, and keeps real ones from being used.
     pub fn anybody() -> Self {
         Self { access: "kokanee".to_owned(), secret: "kokanee".to_owned() }
+    }
+
+    /// What lets a browser into the console, where requests must be signed: whoever has the keys can compute it, and it tells nothing of them.
+    pub fn console_token(&self) -> String {
+        hex(&sign(self.secret.as_bytes(), &self.console_text("token", "")))
+    }
+
+    /// Whether this is the token of the console. It takes the same time whichever digit is wrong.
+    pub(crate) fn is_console_token(&self, token: &str) -> bool {
+        is_signed(self.secret.as_bytes(), &self.console_text("token", ""), token)
+    }
+
+    /// What a browser is known by that has shown the token, as long as the server has this nonce.
+    pub(crate) fn console_session(&self, nonce: &str) -> String {
+        hex(&sign(self.secret.as_bytes(), &self.console_text("session", nonce)))
+    }
+
+    /// Whether this is what a browser is known by.
+    pub(crate) fn is_console_session(&self, nonce: &str, session: &str) -> bool {
+        is_signed(self.secret.as_bytes(), &self.console_text("session", nonce), session)
+    }
+
+    fn console_text(&self, what: &str, nonce: &str) -> String {
+        format!("kokanee console {what} {} {nonce}", self.access)
     }
 
     /// The access key.

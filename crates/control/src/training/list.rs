@@ -7,6 +7,7 @@ use crate::paging::{self, ListQuery, ListedTable, Page};
 const TABLE: ListedTable = ListedTable {
     name: "training_jobs",
     columns: "name, arn, status, state ->> 'secondary' AS secondary, created_ms, modified_ms, ended_ms",
+    searched: "name || ' ' || status || ' ' || coalesce(state ->> 'algorithm', '')",
 };
 
 /// What a list says about a job.

@@ -122,6 +122,7 @@ fn query() -> ListQuery {
     ListQuery {
         region: "us-east-1".into(),
         name_contains: None,
+        words: Vec::new(),
         status: None,
         created_after_ms: None,
         created_before_ms: None,

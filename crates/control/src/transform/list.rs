@@ -7,6 +7,7 @@ use crate::paging::{self, ListQuery, ListedTable, Page};
 const TABLE: ListedTable = ListedTable {
     name: "transform_jobs",
     columns: "name, arn, status, state ->> 'failure_reason' AS failure_reason, created_ms, modified_ms, ended_ms",
+    searched: "name || ' ' || status",
 };
 
 /// What a list says about a job.

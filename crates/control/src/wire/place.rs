@@ -4,9 +4,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 
 use super::scope::Scope;
+use crate::s3::bucket_of_host;
 
 /// Paths below are the server's own; no bucket can have such a name.
 const OWN_PATH: &str = "/_kokanee/";
+
+/// Pages for people. A bucket can be called so: signed requests, and those to a host that names a bucket, are S3's.
+const CONSOLE_PATH: &str = "/console";
 
 /// A part of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub enum Place {
     Runtime,
     /// The server's own pages.
     Own,
+    /// Pages for people.
+    Console,
     /// What SageMaker's SDKs tell their makers about their use.
     Telemetry,
     /// S3.
@@ -33,6 +39,8 @@ pub fn place(head: &Parts) -> Place {
     let path = head.uri.path();
     if path.starts_with(OWN_PATH) {
         Place::Own
+    } else if is_console(head) {
+        Place::Console
     } else if is_telemetry(head) {
         Place::Telemetry
     } else if head.headers.contains_key("x-amz-target") && is_post {
@@ -46,6 +54,24 @@ pub fn place(head: &Parts) -> Place {
     } else {
         Place::S3
     }
+}
+
+fn is_console(head: &Parts) -> bool {
+    let path = head.uri.path();
+    let is_below =
+        path.strip_prefix(CONSOLE_PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if !is_below
+        || head.headers.contains_key(header::AUTHORIZATION)
+        || head.headers.contains_key("x-amz-target")
+    {
+        return false;
+    }
+    let host = head.uri.authority().map(|authority| authority.as_str());
+    let host = host.or_else(|| head.headers.get(header::HOST).and_then(|host| host.to_str().ok()));
+    let query = head.uri.query().unwrap_or_default();
+    let is_signed =
+        query.split('&').any(|pair| pair.starts_with("X-Amz-Signature=") || pair.starts_with("Signature="));
+    !is_signed && host.and_then(bucket_of_host).is_none()
 }
 
 /// `GET https://sm-pysdk-t-<region>.s3.<region>.amazonaws.com/telemetry?…`, which comes by way of the proxy.

@@ -31,7 +31,9 @@ pub(crate) fn refused(place: Place, refusal: Refusal) -> ApiError {
     };
     match place {
         Place::Query => ApiError::new(in_query, message).status(status_in_query),
-        Place::Runtime | Place::Own | Place::Telemetry => ApiError::new(elsewhere, message).status(403),
+        Place::Runtime | Place::Own | Place::Telemetry | Place::Console => {
+            ApiError::new(elsewhere, message).status(403)
+        }
         Place::Json | Place::Cbor | Place::S3 => ApiError::new(elsewhere, message),
     }
 }

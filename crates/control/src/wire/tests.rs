@@ -39,6 +39,15 @@ fn requests_find_their_place() {
     check_place("GET", "/bucket?Action=GetCallerIdentity", &[], Place::S3);
     check_place("POST", "/bucket?delete", &[form], Place::S3);
     check_place("GET", "/_kokanee/health", &[], Place::Own);
+    for path in ["/console", "/console/", "/console/jobs?q=a"] {
+        check_place("GET", path, &[("host", "localhost:7243")], Place::Console);
+    }
+    check_place("POST", "/console/buckets/b/upload", &[], Place::Console);
+    // A bucket may be called so.
+    check_place("GET", "/consoles", &[], Place::S3);
+    check_place("GET", "/console/key", &[("authorization", &scoped("s3"))], Place::S3);
+    check_place("GET", "/console/key?X-Amz-Signature=0", &[], Place::S3);
+    check_place("GET", "/console", &[("host", "bucket.s3.amazonaws.com")], Place::S3);
     let cbor = [("smithy-protocol", "rpc-v2-cbor")];
     check_place("POST", "/service/GraniteServiceVersion20100801/operation/ListMetrics", &cbor, Place::Cbor);
 }

@@ -10,6 +10,8 @@ use crate::{Options, folder, in_threads, percentile, rate, row};
 /// Calls of one connection whose times are taken.
 const CALLS: usize = 2000;
 const CONNECTIONS: usize = 4;
+/// How long a job may wait and run.
+const LONGEST_JOB: Duration = Duration::from_secs(600);
 const WINDOW: Duration = Duration::from_secs(3);
 
 pub(crate) fn run(options: &Options) -> Result<(), String> {
@@ -26,17 +28,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 
 fn measure(name: &str, server: &Server, jobs: usize) -> Result<(), String> {
     let begun = Instant::now();
-    let next = AtomicUsize::new(0);
-    in_threads(CONNECTIONS, || {
-        let mut connection = server.connect()?;
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= jobs {
-                return Ok(());
-            }
-            connection.say("CreateTrainingJob", &request(number))?;
-        }
-    })?;
+    create(server, jobs)?;
     row(
         &format!("{name}: CreateTrainingJob, {CONNECTIONS} clients"),
         jobs as f64 / begun.elapsed().as_secs_f64(),
@@ -52,13 +44,47 @@ fn measure(name: &str, server: &Server, jobs: usize) -> Result<(), String> {
     rates(name, "ListTrainingJobs", server, list)
 }
 
+/// Creates so many jobs, by several clients.
+pub(crate) fn create(server: &Server, jobs: usize) -> Result<(), String> {
+    let next = AtomicUsize::new(0);
+    in_threads(CONNECTIONS, || {
+        let mut connection = server.connect()?;
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= jobs {
+                return Ok(());
+            }
+            connection.say("CreateTrainingJob", &request(number))?;
+        }
+    })
+}
+
 /// A job of an image that nobody has: it is created as any other, and fails soon.
 fn request(number: usize) -> String {
+    request_with(&format!("job-{number}"), "mine:1", "[]")
+}
+
+/// A job of an image, with these definitions of metrics.
+pub(crate) fn request_with(name: &str, image: &str, metrics: &str) -> String {
     format!(
-        r#"{{"TrainingJobName":"job-{number}","AlgorithmSpecification":{{"TrainingImage":"mine:1","TrainingInputMode":"File"}},
+        r#"{{"TrainingJobName":"{name}","AlgorithmSpecification":{{"TrainingImage":"{image}","TrainingInputMode":"File","MetricDefinitions":{metrics}}},
         "RoleArn":"arn:aws:iam::000000000000:role/R","OutputDataConfig":{{"S3OutputPath":"s3://b/o"}},"ResourceConfig":
         {{"InstanceType":"ml.m5.large","InstanceCount":1,"VolumeSizeInGB":1}},"StoppingCondition":{{"MaxRuntimeInSeconds":60}}}}"#
     )
+}
+
+/// Waits until a job has ended.
+pub(crate) fn wait_for_end(connection: &mut Connection, name: &str) -> Result<(), String> {
+    let begun = Instant::now();
+    while begun.elapsed() < LONGEST_JOB {
+        let described =
+            connection.say("DescribeTrainingJob", &format!("{{\"TrainingJobName\":\"{name}\"}}"))?;
+        if !described.contains("\"TrainingJobStatus\":\"InProgress\"") {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Err(format!("{name} does not end"))
 }
 
 fn times(

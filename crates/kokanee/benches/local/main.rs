@@ -1,7 +1,7 @@
 //! The local SageMaker: its start, its calls, its objects, its jobs, and what it adds to a model's answers.
 //!
-//! `cargo xtask bench local [--peers] [--jobs N] [--mb N] [PART …]`, where a part is `start`, `calls`, `objects`, `jobs` or
-//! `endpoints`. With `--peers`, moto's server is measured at the same calls and objects; it does nothing with them. Limits are what
+//! `cargo xtask bench local [--peers] [--jobs N] [--mb N] [PART …]`, where a part is `start`, `calls`, `objects`, `jobs`,
+//! `endpoints` or `pages`. With `--peers`, moto's server is measured at the same calls and objects; it does nothing with them. Limits are what
 //! the disk and the loopback of this machine do without a server.
 
 // What a benchmark prints is its result.
@@ -12,6 +12,7 @@ mod client;
 mod endpoints;
 mod jobs;
 mod objects;
+mod pages;
 mod servers;
 
 use std::process::ExitCode;
@@ -33,12 +34,13 @@ pub(crate) struct Options {
 
 type Part = (&'static str, fn(&Options) -> Result<(), String>);
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     ("start", start),
     ("calls", calls::run),
     ("objects", objects::run),
     ("jobs", jobs::run),
     ("endpoints", endpoints::run),
+    ("pages", pages::run),
 ];
 
 fn main() -> ExitCode {
@@ -65,7 +67,7 @@ fn options() -> Result<Options, String> {
             part if PARTS.iter().any(|(name, _)| *name == part) => options.parts.push(argument),
             _ => {
                 return Err(format!(
-                    "unknown {argument}; there are --jobs, --mb, and parts: start calls objects jobs endpoints"
+                    "unknown {argument}; there are --jobs, --mb, and parts: start calls objects jobs endpoints pages"
                 ));
             }
         }

@@ -55,6 +55,15 @@ impl Server {
         Ok(Self { address, started_in: begun.elapsed(), child })
     }
 
+    /// Registers a program under an image's name, in the data folder of a server.
+    pub(crate) fn register(&self, data: &Path, image: &str, train: &str) -> Result<(), String> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kokanee"));
+        command.args(["local", "image", "add", image, "--train", train, "--data"]).arg(data);
+        let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() { Ok(()) } else { Err(said) }
+    }
+
     pub(crate) fn connect(&self) -> Result<Connection, String> {
         Connection::new(self.address).map_err(|error| format!("{}: {error}", self.address))
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use kokanee::render::svg::curve::{Chart, Series, curve};
+use kokanee_pages::svg::lines::{self, Chart, Series};
 
 use crate::law::{Cost, Law};
 use crate::output::Output;
@@ -153,7 +153,7 @@ impl Curve {
             series[at].expected.push((point.x, point.expected * self.unit.of_a_second));
         }
         let log = self.axes == Axes::Logarithmic;
-        curve(&Chart {
+        lines::draw(&Chart {
             title: self.title.to_owned(),
             x_label: self.x_label.to_owned(),
             y_label: self.unit.name.to_owned(),
@@ -162,6 +162,8 @@ impl Curve {
             y_from_zero: !log,
             x_ticks,
             series,
+            ..Chart::default()
         })
+        .document()
     }
 }

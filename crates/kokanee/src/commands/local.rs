@@ -58,6 +58,8 @@ Examples:
   kokanee local env --shell fish | source
   kokanee local run -- python notebook.py
       a server and its environment for one command
+  kokanee local console
+      where the pages of the server are: jobs, endpoints, buckets
   kokanee local run --mode proxy-only -- python old.py
       for clients that do not know AWS_ENDPOINT_URL: they find it by HTTPS_PROXY
   kokanee local ps
@@ -136,6 +138,8 @@ enum LocalCommand {
         command: Vec<OsString>,
     },
 
+    /// Print the address of the console of the server that runs, with the token that it wants of browsers
+    Console,
     /// List the jobs and endpoints at work
     Ps {
         /// Also list what has ended, endpoint configurations, and models
@@ -230,6 +234,11 @@ pub(crate) fn run(args: &LocalArgs) -> Result<()> {
             };
             let access = args.access_of_server(&data)?;
             print(&args.environment(address, &data, &access, (*mode).into())?.lines(shell))
+        }
+        Some(LocalCommand::Console) => {
+            let address = server_of(&data)?;
+            let token = args.keys.of_server(&data)?.map(|keys| format!("?token={}", keys.console_token()));
+            print(&format!("{}{}\n", console_url(address), token.unwrap_or_default()))
         }
         Some(LocalCommand::Run { mode, command }) => args.run_command(&data, (*mode).into(), command),
         Some(LocalCommand::Ps { all }) => resources::ps(&args.client(&data)?, *all),
@@ -364,9 +373,10 @@ impl LocalArgs {
     /// What is said when it listens. A secret that is printed ends up in logs.
     fn greeting(&self, server: &LocalServer, data: &Path, access: &Access) -> String {
         let mut text = format!(
-            "Local SageMaker on {}, data in {}\n\nIn the terminal of your clients:\n  eval \"$({})\"\n",
+            "Local SageMaker on {}, data in {}\nConsole: {}\n\nIn the terminal of your clients:\n  eval \"$({})\"\n",
             url(server.address()),
             data.display(),
+            console_url(server.address()),
             self.env_command(data)
         );
         if let Some(other) = &access.other_s3 {
@@ -377,6 +387,7 @@ impl LocalArgs {
                 "\nRequests must be signed: AWS_ACCESS_KEY_ID={} and the secret key that you gave.\n",
                 keys.access()
             );
+            text += "The console wants a token: `kokanee local console` prints its address with it.\n";
         }
         if !server.address().ip().is_loopback() {
             text += &format!(
@@ -453,6 +464,11 @@ impl LocalArgs {
             Some(_) => format!("kokanee local env --data '{}'", folder.replace('\'', r"'\''")),
         }
     }
+}
+
+/// Where people look.
+fn console_url(address: SocketAddr) -> String {
+    format!("{}/console", url(address))
 }
 
 fn runtime() -> Result<Runtime> {

@@ -11,8 +11,9 @@ use serde::Serialize;
 use super::search_options::SearchOptions;
 use crate::exit::say;
 use crate::output_file::{ResultOutput, write_file};
-use crate::render::{Attention, Scale, svg};
 use crate::text_input::TextInput;
+use kokanee_pages::svg::heat_map;
+use kokanee_pages::{Attention, Scale};
 
 /// Lines translated together. More would wait longer for the first answer and gain little.
 const CHUNK_LINES: usize = 512;
@@ -203,7 +204,7 @@ pub(crate) fn plot(path: &Path, line: u64, answer: &Answer) -> Result<()> {
     let weights = best.matrix.dense();
     let attention = Attention::new(&best.tokens, &answer.source, &weights, Scale::One)?;
     let title = if best.tokens.is_empty() { "(empty)".to_owned() } else { best.text() };
-    write_file(path, &svg::attention::attention(&attention, &title))
+    write_file(path, &heat_map::draw(&attention, &title).document())
 }
 
 /// What is told at the end.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Attention, label, palette};
+use kokanee_pages::{Attention, label, palette};
 
 #[cfg(test)]
 mod tests;

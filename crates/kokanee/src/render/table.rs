@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::label;
+use kokanee_pages::label;
 
 /// How a column is aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

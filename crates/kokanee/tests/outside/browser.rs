@@ -45,6 +45,6 @@ pub(crate) fn types_a_sentence_and_sees_answers_and_attention(browser: &str) {
         !target.is_empty() && shown.contains(&target.replace('<', "&lt;").replace('>', "&gt;")),
         "no {target} in {shown}"
     );
-    assert!(shown.contains("<table class=\"heat\">"), "no heat map in {shown}");
+    assert!(shown.contains("<svg class=\"k-plot\""), "no heat map in {shown}");
     assert!(!shown.contains("<b>"), "the sentence became an element of the page: {shown}");
 }

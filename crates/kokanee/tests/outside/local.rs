@@ -14,6 +14,11 @@ pub(crate) fn clients_read_logs_and_metrics(python: &str) {
     check("local_logs.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);
 }
 
+/// The calls of boto3 and the commands of curl that pages of the console show.
+pub(crate) fn calls_that_the_console_shows_do_the_same_again(python: &str) {
+    check("local_console.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);
+}
+
 /// Programs of users' own, and every way in which data comes to jobs and goes from them.
 pub(crate) fn own_programs_train_in_a_local_sagemaker(python: &str) {
     check("local_own.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);

@@ -1,8 +1,10 @@
 //! What needs programs from outside: documented commands in the shells that people paste them into, and the page in a browser.
 
 mod browser;
+mod console;
 mod documented;
 mod local;
+mod local_server;
 mod sdk;
 mod serving;
 mod wheel;
@@ -23,6 +25,16 @@ fn main() -> ExitCode {
         browser::types_a_sentence_and_sees_answers_and_attention,
     )];
     tests.push(OutsideTest::new(
+        "console_people_watch_stop_compare_invoke_and_browse",
+        &browser,
+        console::people_watch_stop_compare_invoke_and_browse,
+    ));
+    tests.push(OutsideTest::new(
+        "console_people_sign_in_where_there_are_keys",
+        &browser,
+        console::people_sign_in_where_there_are_keys,
+    ));
+    tests.push(OutsideTest::new(
         "serializers_and_deserializers_of_the_sdk_talk_to_the_server",
         &sdk::python(),
         sdk::serializers_and_deserializers_talk_to_the_server,
@@ -36,6 +48,11 @@ fn main() -> ExitCode {
         "clients_read_logs_and_metrics",
         &sdk::python(),
         local::clients_read_logs_and_metrics,
+    ));
+    tests.push(OutsideTest::new(
+        "calls_that_the_console_shows_do_the_same_again",
+        &sdk::python(),
+        local::calls_that_the_console_shows_do_the_same_again,
     ));
     tests.push(OutsideTest::new(
         "own_programs_train_in_a_local_sagemaker",

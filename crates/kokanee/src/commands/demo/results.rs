@@ -16,7 +16,9 @@ use crate::learning_curve::{self, Labels};
 use crate::output_file::{print, write_file};
 use crate::render::heatmap::heatmap;
 use crate::render::table::Table;
-use crate::render::{Attention, Scale, svg};
+use kokanee_pages::svg::heat_map;
+use kokanee_pages::{Attention, Scale};
+
 use crate::terminal;
 
 /// Test words that are pronounced for the error rates: enough for the first decimal, in seconds.
@@ -95,7 +97,7 @@ fn attention(word: &str, answer: &Answer, picture: &Path) -> Result<()> {
     let Some(best) = answer.hypotheses.first() else { return Ok(()) };
     let weights = best.matrix.dense();
     let map = Attention::new(&best.tokens, &answer.source, &weights, Scale::One)?;
-    write_file(picture, &svg::attention::attention(&map, &format!("{word}: {}", best.text())))?;
+    write_file(picture, &heat_map::draw(&map, &format!("{word}: {}", best.text())).document())?;
     let drawn = heatmap(&map, terminal::color_mode(), terminal::columns());
     print(&format!("where the model looked in \"{word}\" for each phoneme:\n\n{drawn}\n"))
 }

@@ -17,8 +17,8 @@ use crate::console::Terminal;
 use crate::exit::{CommandLineError, say};
 use crate::folder_locks::FolderLocks;
 use crate::output_file::{print, write_file};
-use crate::render::svg::curve::{Chart, Series, curve};
 use crate::render::table::Table;
+use kokanee_pages::svg::lines::{self, Chart, Series};
 
 /// Trainings that one command makes at most.
 const MOST_VALUES: usize = 1000;
@@ -130,7 +130,7 @@ pub(super) fn run(
     print(&table.to_string())?;
     let Some(chart) = chart(contract, sweep, &measured, &rows) else { return Ok(()) };
     let picture = output.join(PICTURE);
-    write_file(&picture, &curve(&chart))?;
+    write_file(&picture, &lines::draw(&chart).document())?;
     print(&format!("\n{} shows {} over {}\n", picture.display(), chart.y_label, sweep.name))
 }
 
@@ -150,7 +150,7 @@ fn chart(
         title: format!("{}: {metric} over {}", contract.title, sweep.name),
         x_label: sweep.name.clone(),
         y_label: metric.to_owned(),
-        series: vec![Series { name: metric.to_owned(), points, expected: Vec::new() }],
+        series: vec![Series { name: metric.to_owned(), points, ..Series::default() }],
         y_from_zero: true,
         ..Chart::default()
     })

@@ -1,5 +1,5 @@
 use super::*;
-use crate::render::Scale;
+use kokanee_pages::Scale;
 
 fn draw(target: &[&str], source: &[&str], rows: &[&[f32]], color: ColorMode, width: usize) -> String {
     let weights: Vec<Vec<f32>> = rows.iter().map(|row| row.to_vec()).collect();

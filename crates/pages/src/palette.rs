@@ -13,13 +13,13 @@ const HUES: [&str; 8] =
     ["#2f7ed8", "#d9731a", "#2a9d6e", "#c0489a", "#a8861c", "#3aa9c4", "#d14545", "#7d8896"];
 
 /// Colour of a level 0 to 1 as `#rrggbb`.
-pub(super) fn hex(level: f32) -> String {
+pub fn hex(level: f32) -> String {
     let [red, green, blue] = rgb(level);
     format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
 /// Colour of a level 0 to 1.
-pub(super) fn rgb(level: f32) -> [u8; 3] {
+pub fn rgb(level: f32) -> [u8; 3] {
     let position = level.clamp(0.0, 1.0) * (SCALE.len() - 1) as f32;
     let below = (position as usize).min(SCALE.len() - 2);
     let share = position - below as f32;
@@ -30,13 +30,13 @@ pub(super) fn rgb(level: f32) -> [u8; 3] {
 }
 
 /// Code of a level 0 to 1 for 256-colour terminals.
-pub(super) fn terminal(level: f32) -> u8 {
+pub fn terminal(level: f32) -> u8 {
     let steps = TERMINAL_SCALE.len();
     TERMINAL_SCALE[((level.clamp(0.0, 1.0) * steps as f32) as usize).min(steps - 1)]
 }
 
 /// Hue of the line at `index`, and its dash pattern once the hues repeat.
-pub(super) fn line(index: usize) -> (&'static str, Option<&'static str>) {
+pub fn line(index: usize) -> (&'static str, Option<&'static str>) {
     let dashes = [None, Some("6 3"), Some("2 3"), Some("9 3 2 3")];
     (HUES[index % HUES.len()], dashes[index / HUES.len() % dashes.len()])
 }

@@ -3,14 +3,14 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Columns a label takes in a terminal.
-pub(super) fn width(text: &str) -> usize {
+pub fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
 /// The token with everything that would act instead of show made visible: control characters (a
 /// terminal would obey them, XML forbids them), characters that turn the writing direction of what
 /// follows, line separators, and code points that XML does not allow. An empty token becomes `ε`.
-pub(super) fn visible(token: &str) -> String {
+pub fn visible(token: &str) -> String {
     if token.is_empty() {
         return "ε".to_owned();
     }
@@ -31,7 +31,7 @@ pub(super) fn visible(token: &str) -> String {
 }
 
 /// The label cut to at most `columns` (at least 1) columns; a cut shows as `…`.
-pub(super) fn fit(text: &str, columns: usize) -> String {
+pub fn fit(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }
@@ -48,17 +48,17 @@ pub(super) fn fit(text: &str, columns: usize) -> String {
 }
 
 /// `text` followed by blanks up to `columns` columns.
-pub(super) fn pad_right(text: &str, columns: usize) -> String {
+pub fn pad_right(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
 /// `text` preceded by blanks up to `columns` columns.
-pub(super) fn pad_left(text: &str, columns: usize) -> String {
+pub fn pad_left(text: &str, columns: usize) -> String {
     format!("{}{text}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
 /// The label letter by letter, for writing from top to bottom; marks stay with their letter.
-pub(super) fn letters(text: &str) -> Vec<String> {
+pub fn letters(text: &str) -> Vec<String> {
     let mut letters: Vec<String> = Vec::new();
     for c in text.chars() {
         match letters.last_mut() {

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::{document, escape, px, text, text_width};
-use crate::render::{label, palette};
-use axis::{Axis, number};
+use serde_json::json;
 
-mod axis;
+use super::axis::{self, Axis, number};
+use super::{Drawing, escape, px, text, text_width};
+use crate::{label, palette};
 
-/// Size of the plotting area in pixels.
+/// Size of the plotting area in pixels, where nothing else is said.
 const AREA: (f64, f64) = (620.0, 340.0);
 /// Space around everything, in pixels.
 const MARGIN: f64 = 18.0;
@@ -33,10 +33,12 @@ pub struct Series {
     /// What was expected in place of the points: dashed, without marks, in the same colour; may be
     /// empty.
     pub expected: Vec<(f64, f64)>,
+    /// What the points were made of, such as values before they were smoothed: thin and pale; may be empty.
+    pub raw: Vec<(f64, f64)>,
 }
 
 /// A chart to be drawn.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
     /// Head line.
     pub title: String,
@@ -56,30 +58,63 @@ pub struct Chart {
     pub x_ticks: Vec<f64>,
     /// The lines, in the order of the legend.
     pub series: Vec<Series>,
+    /// Width and height of the plotting area in pixels.
+    pub area: (f64, f64),
+    /// Whether the lines are named at the right. A page that names them itself has more room.
+    pub has_legend: bool,
+    /// Whether a page's script is told the values, for a read-out under the pointer.
+    pub has_hover: bool,
+}
+
+impl Default for Chart {
+    fn default() -> Self {
+        Self {
+            title: String::new(),
+            x_label: String::new(),
+            y_label: String::new(),
+            log_x: false,
+            log_y: false,
+            y_from_zero: false,
+            x_ticks: Vec::new(),
+            series: Vec::new(),
+            area: AREA,
+            has_legend: true,
+            has_hover: false,
+        }
+    }
 }
 
 /// Draws the chart: lines, axes with round ticks, a legend at the right. Points tell their values
 /// in tooltips; what was expected of them is dashed.
-pub fn curve(chart: &Chart) -> String {
+pub fn draw(chart: &Chart) -> Drawing {
+    let mut area = chart.area;
     let visible = |&(x, y): &(f64, f64)| axis::drawable(x, chart.log_x) && axis::drawable(y, chart.log_y);
-    let of_series =
-        |series: &'_ Series| series.points.iter().chain(&series.expected).copied().collect::<Vec<_>>();
+    let of_series = |series: &'_ Series| {
+        series.points.iter().chain(&series.expected).chain(&series.raw).copied().collect::<Vec<_>>()
+    };
     let points: Vec<(f64, f64)> = chart.series.iter().flat_map(of_series).filter(visible).collect();
-    let x_axis = Axis::around(points.iter().map(|point| point.0), chart.log_x, 8);
+    let x_axis = Axis::around(points.iter().map(|point| point.0), chart.log_x, wanted_ticks(area.0));
     let zero = (chart.y_from_zero && !chart.log_y && !points.is_empty()).then_some(0.0);
-    let y_axis = Axis::around(points.iter().map(|point| point.1).chain(zero), chart.log_y, 6).widened();
+    let y_axis =
+        Axis::around(points.iter().map(|point| point.1).chain(zero), chart.log_y, wanted_ticks(area.1))
+            .widened();
     let x_ticks = if chart.x_ticks.is_empty() { x_axis.ticks() } else { chart.x_ticks.clone() };
 
     let tick_width = y_axis.ticks().iter().map(|&y| text_width(&number(y), SIZE)).fold(0.0, f64::max);
-    let left = MARGIN + SIZE + 10.0 + tick_width + 8.0;
+    if !chart.has_legend {
+        // Charts beside each other are all as wide.
+        area.0 -= tick_width;
+    }
+    let y_label_width = if chart.y_label.is_empty() { 0.0 } else { SIZE + 10.0 };
+    let left = MARGIN + y_label_width + tick_width + 8.0;
     let top = MARGIN + 34.0;
-    let (right, bottom) = (left + AREA.0, top + AREA.1);
-    let at = |(x, y): (f64, f64)| (left + x_axis.share(x) * AREA.0, bottom - y_axis.share(y) * AREA.1);
+    let (right, bottom) = (left + area.0, top + area.1);
+    let at = |(x, y): (f64, f64)| (left + x_axis.share(x) * area.0, bottom - y_axis.share(y) * area.1);
 
     let mut body = String::new();
     text(&mut body, (MARGIN, MARGIN + 13.0), 15.0, r#"class="k-ink" font-weight="600""#, &chart.title);
     for tick in y_axis.ticks() {
-        let y = bottom - y_axis.share(tick) * AREA.1;
+        let y = bottom - y_axis.share(tick) * area.1;
         let d = format!("M{} {}H{}", px(left), px(y), px(right));
         let _ = writeln!(body, r#"<path class="k-rule" d="{d}"/>"#);
         let place = (left - 8.0, y + SIZE * 0.36);
@@ -88,7 +123,7 @@ pub fn curve(chart: &Chart) -> String {
     let inside =
         |tick: &f64| axis::drawable(*tick, chart.log_x) && (0.0..=1.0).contains(&x_axis.share(*tick));
     for tick in x_ticks.into_iter().filter(inside) {
-        let x = left + x_axis.share(tick) * AREA.0;
+        let x = left + x_axis.share(tick) * area.0;
         let _ = writeln!(body, r#"<path class="k-axis" d="M{} {}v5"/>"#, px(x), px(bottom));
         text(&mut body, (x, bottom + 18.0), SIZE, r#"class="k-faint" text-anchor="middle""#, &number(tick));
     }
@@ -96,25 +131,65 @@ pub fn curve(chart: &Chart) -> String {
     let middle = r#"class="k-ink" text-anchor="middle""#;
     let scale = |log: bool| if log { " (log scale)" } else { "" };
     let x_label = format!("{}{}", chart.x_label, scale(chart.log_x));
-    text(&mut body, (left + AREA.0 / 2.0, bottom + 38.0), 12.0, middle, &x_label);
-    let (x, y) = (MARGIN + SIZE, top + AREA.1 / 2.0);
+    text(&mut body, (left + area.0 / 2.0, bottom + 38.0), 12.0, middle, &x_label);
+    let (x, y) = (MARGIN + SIZE, top + area.1 / 2.0);
     let turned = format!(r#"{middle} transform="rotate(-90 {} {})""#, px(x), px(y));
-    text(&mut body, (x, y), 12.0, &turned, &format!("{}{}", chart.y_label, scale(chart.log_y)));
+    if !chart.y_label.is_empty() {
+        text(&mut body, (x, y), 12.0, &turned, &format!("{}{}", chart.y_label, scale(chart.log_y)));
+    }
     if points.is_empty() {
-        text(&mut body, (left + AREA.0 / 2.0, top + AREA.1 / 2.0), 13.0, middle, "no values to draw");
+        text(&mut body, (left + area.0 / 2.0, top + area.1 / 2.0), 13.0, middle, "no values to draw");
     }
     for (index, series) in chart.series.iter().enumerate() {
         line(&mut body, index, series, &visible, &at);
     }
-    let legend_width = legend(&mut body, &chart.series, (right + 22.0, top + 6.0));
-
-    let width = (right + 22.0 + legend_width).max(MARGIN + text_width(&chart.title, 15.0) * 1.08) + MARGIN;
-    let entries = chart.series.len() + usize::from(has_expected(&chart.series));
-    let legend_bottom = top + 20.0 * entries as f64;
-    let height = (bottom + 38.0 + 6.0).max(legend_bottom) + MARGIN;
+    let (mut width, mut height) = (right + MARGIN, bottom + 38.0 + 6.0 + MARGIN);
+    if chart.has_legend {
+        width = right + 22.0 + legend(&mut body, &chart.series, (right + 22.0, top + 6.0)) + MARGIN;
+        let entries = chart.series.len() + usize::from(has_expected(&chart.series));
+        height = height.max(top + 20.0 * entries as f64 + MARGIN);
+    }
+    width = width.max(2.0 * MARGIN + text_width(&chart.title, 15.0) * 1.08);
     let names: Vec<&str> = chart.series.iter().map(|series| series.name.as_str()).collect();
-    let description = format!("{} over {}: {}.", chart.y_label, chart.x_label, names.join(", "));
-    document(width, height, &chart.title, &description, &body)
+    let y_label = if chart.y_label.is_empty() { &chart.title } else { &chart.y_label };
+    let description = format!("{y_label} over {}: {}.", chart.x_label, names.join(", "));
+    let hover = if chart.has_hover && !points.is_empty() {
+        hover(chart, &visible, &at, (left, right, top, bottom))
+    } else {
+        String::new()
+    };
+    Drawing { width, height, title: chart.title.clone(), description, body, hover }
+}
+
+/// Ticks on an axis of so many pixels.
+fn wanted_ticks(pixels: f64) -> usize {
+    ((pixels / 70.0).round() as usize).clamp(3, 8)
+}
+
+/// What a page's script needs for a read-out: the plotting area, and of each line its points, by pixel and as text.
+fn hover(
+    chart: &Chart,
+    visible: &dyn Fn(&(f64, f64)) -> bool,
+    at: &dyn Fn((f64, f64)) -> (f64, f64),
+    (left, right, top, bottom): (f64, f64, f64, f64),
+) -> String {
+    let rounded = |value: f64| (value * 10.0).round() / 10.0;
+    let series = chart.series.iter().enumerate().map(|(index, series)| {
+        let points = series.points.iter().filter(|point| visible(point)).map(|&point| {
+            let (x, y) = at(point);
+            json!([rounded(x), rounded(y), number(point.0), number(point.1)])
+        });
+        json!({"name": series.name, "hue": palette::line(index).0, "points": points.collect::<Vec<_>>()})
+    });
+    json!({
+        "left": rounded(left),
+        "right": rounded(right),
+        "top": rounded(top),
+        "bottom": rounded(bottom),
+        "x": chart.x_label,
+        "series": series.collect::<Vec<_>>(),
+    })
+    .to_string()
 }
 
 /// One line, interrupted where a point cannot be drawn; a point alone between two gaps is a dot.
@@ -138,7 +213,11 @@ fn line(
         }
         path
     };
-    for (path, stroke) in [(path(&series.expected), expected(index)), (path(&series.points), stroke(index))] {
+    for (path, stroke) in [
+        (path(&series.raw), raw(index)),
+        (path(&series.expected), expected(index)),
+        (path(&series.points), stroke(index)),
+    ] {
         if !path.is_empty() {
             let _ = writeln!(body, r#"<path class="k-line" {stroke} d="{path}"/>"#);
         }
@@ -189,6 +268,12 @@ fn has_expected(series: &[Series]) -> bool {
 fn expected(index: usize) -> String {
     let (hue, _) = palette::line(index);
     format!(r#"stroke="{hue}" stroke-width="1.4" stroke-opacity="0.8" stroke-dasharray="5 4""#)
+}
+
+/// How values before they were smoothed are drawn.
+fn raw(index: usize) -> String {
+    let (hue, _) = palette::line(index);
+    format!(r#"stroke="{hue}" stroke-width="1" stroke-opacity="0.35""#)
 }
 
 fn stroke(index: usize) -> String {

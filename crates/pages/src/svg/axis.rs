@@ -1,6 +1,6 @@
 //! From values to places on an axis, and the round numbers written beside it.
 
-use kokanee_algorithm::human;
+use crate::human;
 
 /// Values beyond this are not drawn: ratios of two could not be computed. Nor are differences below
 /// its inverse shown.
@@ -125,7 +125,7 @@ fn tidy(value: f64, step: f64) -> f64 {
 }
 
 /// A number as short as it can be told: `0.05`, `12,500`, `1.5e-7`; at most six digits that count.
-pub(super) fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     let magnitude = value.abs();
     if value == 0.0 {
         return "0".to_owned();

@@ -1,6 +1,17 @@
-use super::attention::attention;
-use super::curve::{Chart, Series, curve};
-use crate::render::{Attention, Scale};
+use super::bars::{self, Bars};
+use super::heat_map;
+use super::lines::{self, Chart, Series};
+use super::parallel::{self, ParallelAxis, ParallelLine};
+use super::scatter::{self, Scatter};
+use crate::{Attention, Scale};
+
+fn attention(attention: &Attention<'_>, title: &str) -> String {
+    heat_map::draw(attention, title).document()
+}
+
+fn curve(chart: &Chart) -> String {
+    lines::draw(chart).document()
+}
 
 /// Walks the document as a strict reader would: every tag closed in order, attributes quoted, no
 /// raw `<` or stray `&` in text, no character that XML 1.0 forbids. Gives the texts found.
@@ -162,4 +173,93 @@ fn a_chart_without_values_says_so() {
         assert!(texts.iter().any(|text| text == "no values to draw"));
     }
     check_well_formed(&curve(&Chart::default()));
+}
+
+#[test]
+fn a_line_in_a_page_tells_the_script_its_values_and_brings_no_style() {
+    let chart = Chart { has_hover: true, has_legend: false, ..chart(&[(1.0, 2.0), (2.0, 4.0)], false) };
+    let drawing = lines::draw(&chart);
+    let markup = drawing.inline().into_string();
+    assert!(!markup.contains("<style") && !markup.contains(" style="), "{markup}");
+    assert!(
+        markup.contains("aria-label=\"Learning. perplexity over epoch: &lt;valid &amp; true&gt;.\""),
+        "{markup}"
+    );
+    let values = markup.split("data-hover=\"").nth(1).unwrap().split('"').next().unwrap();
+    let values: serde_json::Value = serde_json::from_str(
+        &values.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"),
+    )
+    .unwrap();
+    assert_eq!(values["series"][0]["name"], "<valid & true>");
+    assert_eq!(values["series"][0]["points"][1][3], "4");
+    let place = &values["series"][0]["points"];
+    let marks = marks(&drawing.document());
+    assert_eq!((place[0][0].as_f64(), place[0][1].as_f64()), (Some(marks[0].0), Some(marks[0].1)));
+}
+
+#[test]
+fn values_before_smoothing_are_drawn_pale_and_count_for_the_axes() {
+    let mut chart = chart(&[(1.0, 1.0), (2.0, 1.0)], false);
+    chart.series[0].raw = vec![(1.0, 0.0), (2.0, 10.0)];
+    let svg = curve(&chart);
+    check_well_formed(&svg);
+    assert_eq!(svg.matches("stroke-opacity=\"0.35\"").count(), 1);
+    assert!(marks(&svg).iter().all(|(_, y)| *y > 300.0), "1 of 10 is low");
+}
+
+#[test]
+fn bars_scatter_plots_and_parallel_coordinates_are_documents() {
+    let bars = Bars {
+        title: "Latency".to_owned(),
+        x_label: "ms".to_owned(),
+        bars: vec![("<1".to_owned(), 2.0), ("1".to_owned(), 4.0), ("2".to_owned(), f64::NAN)],
+        area: (300.0, 100.0),
+    };
+    let svg = bars::draw(&bars).document();
+    let texts = check_well_formed(&svg);
+    let height = |name: &str| -> f64 {
+        let line = svg.lines().find(|line| line.contains(&format!("<title>{name}:"))).unwrap();
+        line.split("height=\"").nth(1).unwrap().split('"').next().unwrap().parse().unwrap()
+    };
+    assert!((height("1") / height("&lt;1") - 2.0).abs() < 0.01 && height("2") == 0.0, "{svg}");
+    assert!(texts.contains(&"&lt;1: 2".to_owned()), "{texts:?}");
+    check_well_formed(&bars::draw(&Bars { bars: Vec::new(), ..bars }).document());
+
+    let scatter = Scatter {
+        title: "Slice".to_owned(),
+        x_label: "rate".to_owned(),
+        log_x: true,
+        points: vec![(0.001, 1.0, "a".to_owned()), (0.1, 2.0, "<b>".to_owned()), (0.0, 3.0, "c".to_owned())],
+        area: (300.0, 200.0),
+    };
+    let svg = scatter::draw(&scatter).document();
+    let texts = check_well_formed(&svg);
+    assert_eq!(marks(&svg).len(), 2, "0 has no place on a logarithmic axis");
+    assert!(texts.contains(&"&lt;b&gt;: 2 at 0.1".to_owned()), "{texts:?}");
+
+    let axis = |name: &str, categories: &[&str]| ParallelAxis {
+        name: name.to_owned(),
+        log: false,
+        categories: categories.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let line = |values: [Option<f64>; 3], level| ParallelLine {
+        name: "<run>".to_owned(),
+        values: values.to_vec(),
+        level,
+    };
+    let svg = parallel::draw(
+        "Search",
+        &[axis("rate", &[]), axis("cell", &["gru", "lstm"]), axis("loss", &[])],
+        &[line([Some(1.0), Some(0.0), Some(2.0)], Some(1.0)), line([Some(2.0), None, Some(3.0)], None)],
+    )
+    .document();
+    let texts = check_well_formed(&svg);
+    assert!(texts.iter().any(|text| text == "gru") && texts.iter().any(|text| text == "lstm"), "{texts:?}");
+    let paths: Vec<&str> = svg.lines().filter(|line| line.starts_with("<path class=\"k-line\"")).collect();
+    assert_eq!(paths.len(), 2);
+    assert_eq!(
+        (paths[0].matches('L').count(), paths[1].matches('L').count()),
+        (2, 0),
+        "a gap interrupts a line"
+    );
 }

@@ -1,6 +1,6 @@
-//! The matrix that both heat maps draw.
+//! The matrix that heat maps draw.
 
-use anyhow::{Result, ensure};
+use thiserror::Error;
 
 use super::label;
 
@@ -12,6 +12,31 @@ pub enum Scale {
     One,
     /// The largest weight of the matrix, so that thinly spread attention can be seen.
     Largest,
+}
+
+/// A matrix that does not fit its tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ShapeError {
+    /// The rows are not one per target token.
+    #[error("an attention matrix needs one row per target token: there are {rows} rows for {tokens} tokens")]
+    Rows {
+        /// How many there are.
+        rows: usize,
+        /// How many there must be.
+        tokens: usize,
+    },
+    /// The columns of a row are not one per source token.
+    #[error(
+        "an attention matrix needs one column per source token: row {row} (counted from 1) has {columns} columns for {tokens} tokens"
+    )]
+    Columns {
+        /// Which row, counted from 1.
+        row: usize,
+        /// How many there are.
+        columns: usize,
+        /// How many there must be.
+        tokens: usize,
+    },
 }
 
 /// Attention of T target tokens (rows) over S source tokens (columns), checked and with labels
@@ -36,21 +61,14 @@ impl<'a> Attention<'a> {
         source: &[impl AsRef<str>],
         weights: &'a [Vec<f32>],
         scale: Scale,
-    ) -> Result<Self> {
-        ensure!(
-            weights.len() == target.len(),
-            "an attention matrix needs one row per target token: there are {} rows for {} tokens",
-            weights.len(),
-            target.len()
-        );
-        for (row, weights) in weights.iter().enumerate() {
-            ensure!(
-                weights.len() == source.len(),
-                "an attention matrix needs one column per source token: row {} (counted from 1) has {} columns for {} tokens",
-                row + 1,
-                weights.len(),
-                source.len()
-            );
+    ) -> Result<Self, ShapeError> {
+        if weights.len() != target.len() {
+            return Err(ShapeError::Rows { rows: weights.len(), tokens: target.len() });
+        }
+        let bad = weights.iter().position(|row| row.len() != source.len());
+        if let Some(row) = bad {
+            let columns = weights[row].len();
+            return Err(ShapeError::Columns { row: row + 1, columns, tokens: source.len() });
         }
         let largest = weights.iter().flatten().copied().filter(|w| w.is_finite()).fold(0.0, f32::max);
         let top = if scale == Scale::Largest && largest > 0.0 { largest } else { 1.0 };

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{document, escape, px, text, text_width};
-use crate::render::{Attention, label, palette};
+use super::{Drawing, escape, px, text, text_width};
+use crate::{Attention, label, palette};
 
 /// Longest side of the grid aimed at, in pixels; large matrices get smaller cells.
 const GRID: f64 = 900.0;
@@ -22,7 +22,7 @@ const SLANT: f64 = 50.0;
 
 /// Draws the matrix: rows are target tokens, columns source tokens, dark is 0. Each cell tells its
 /// weight in a tooltip.
-pub fn attention(attention: &Attention<'_>, title: &str) -> String {
+pub fn draw(attention: &Attention<'_>, title: &str) -> Drawing {
     let (rows, columns) = (attention.target.len(), attention.source.len());
     let cell = (GRID / rows.max(columns).max(1) as f64).clamp(CELL.0, CELL.1).floor();
     let size = (cell * 0.5).clamp(8.0, 13.0);
@@ -63,7 +63,7 @@ pub fn attention(attention: &Attention<'_>, title: &str) -> String {
         "Attention weights of {rows} target tokens (rows) over {columns} source tokens (columns), from 0 (dark) to {} (bright).",
         attention.top()
     );
-    document(width, height, title, &description, &body)
+    Drawing { width, height, title: title.to_owned(), description, body, ..Drawing::default() }
 }
 
 fn column_labels(

@@ -1,12 +1,20 @@
-//! Pictures as stand-alone SVG: no script, no outside font, readable on light and dark pages, each
-//! with a title and a description for those who listen.
+//! Charts as SVG, each with a title and a description for those who listen. As a document of its own a chart brings its style: no
+//! script, no outside font, readable on light and dark paper. In a page it takes the page's.
 
 use std::fmt::Write as _;
 
+use maud::{Markup, PreEscaped};
+
 use super::label;
 
-pub mod attention;
-pub mod curve;
+mod axis;
+pub mod bars;
+pub mod heat_map;
+pub mod lines;
+pub mod parallel;
+pub mod scatter;
+
+pub use axis::number;
 
 /// Width of a text column in units of the font size: a guess that fits usual sans-serif fonts.
 const COLUMN_WIDTH: f64 = 0.62;
@@ -56,12 +64,26 @@ fn text(out: &mut String, (x, y): (f64, f64), size: f64, attributes: &str, conte
     let _ = writeln!(out, r#"<text x="{x}" y="{y}" font-size="{size}" {attributes}>{content}</text>"#);
 }
 
-/// A whole document of `width` x `height` pixels around `body`.
-fn document(width: f64, height: f64, title: &str, description: &str, body: &str) -> String {
-    let (width, height) = (px(width.ceil()), px(height.ceil()));
-    let (title, description) = (escape(title), escape(description));
-    format!(
-        r#"<?xml version="1.0" encoding="UTF-8"?>
+/// A chart that is drawn.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Drawing {
+    width: f64,
+    height: f64,
+    title: String,
+    description: String,
+    body: String,
+    /// Values for the page's script, in JSON; empty for none.
+    hover: String,
+}
+
+impl Drawing {
+    /// A file of its own.
+    pub fn document(&self) -> String {
+        let Self { body, .. } = self;
+        let (width, height) = self.size();
+        let (title, description) = (escape(&self.title), escape(&self.description));
+        format!(
+            r#"<?xml version="1.0" encoding="UTF-8"?>
 <svg xmlns="http://www.w3.org/2000/svg" class="k-plot" role="img" width="{width}" height="{height}" viewBox="0 0 {width} {height}">
 <title>{title}</title>
 <desc>{description}</desc>
@@ -69,7 +91,27 @@ fn document(width: f64, height: f64, title: &str, description: &str, body: &str)
 <rect class="k-paper" width="{width}" height="{height}" rx="6"/>
 {body}</svg>
 "#
-    )
+        )
+    }
+
+    /// A part of a page: as wide as its place, at most as wide as it was drawn.
+    pub fn inline(&self) -> Markup {
+        let Self { body, .. } = self;
+        let (width, height) = self.size();
+        let name = escape(&format!("{}. {}", self.title, self.description));
+        let hover = match &*self.hover {
+            "" => String::new(),
+            values => format!(r#" tabindex="0" data-hover="{}""#, escape(values)),
+        };
+        PreEscaped(format!(
+            r#"<svg class="k-plot" role="img" aria-label="{name}" width="{width}" height="{height}" viewBox="0 0 {width} {height}"{hover}>
+{body}</svg>"#
+        ))
+    }
+
+    fn size(&self) -> (String, String) {
+        (px(self.width.ceil()), px(self.height.ceil()))
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,180 @@
+//! The form that asks an endpoint, and what came back.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use kokanee_contract::{AlgorithmContract, MediaType};
+use kokanee_pages::parts::{card, code, note, problem};
+use maud::{Markup, html};
+
+use super::answer;
+use super::exchange::Exchange;
+use super::python;
+use super::visit::{Visit, link};
+use crate::api::Image;
+
+/// A body to begin with, for a type that an algorithm reads.
+fn sample(media: MediaType, reads_rows: bool) -> &'static str {
+    match (media, reads_rows) {
+        (MediaType::Json, false) => {
+            "{\"instances\": [{\"data\": \"a b c\", \"configuration\": {\"attention_matrix\": \"true\", \"nbest\": 3}}]}"
+        }
+        (MediaType::Json, true) => "{\"instances\": [{\"features\": [0.5, 1.0]}]}",
+        (MediaType::JsonLines, false) => "{\"source\": \"a b c\"}",
+        (MediaType::JsonLines, true) => "{\"features\": [0.5, 1.0]}",
+        (MediaType::RecordIo, false) => "4 5 6",
+        (MediaType::Text, _) => "a b c",
+        (MediaType::Libsvm, _) => "0 1:0.5 2:1.0",
+        _ => "0.5,1.0",
+    }
+}
+
+/// The form, and below it the last exchange.
+pub(super) fn form(visit: &Visit, endpoint: &str, image: &str, exchange: Option<&Exchange>) -> Markup {
+    let contract = match Image::parse(image) {
+        Ok(Image::BuiltIn(contract)) => Some(contract),
+        _ => None,
+    };
+    let action = link(&visit.state.region, &visit.region, &["endpoints", endpoint], &[]);
+    let asked = visit.parameter("content_type");
+    let chosen = exchange.map(|exchange| exchange.content_type.as_str()).or(asked);
+    let reads_rows = contract.is_some_and(reads_rows);
+    let first = contract.and_then(|contract| contract.accepts.first().copied()).unwrap_or(MediaType::Csv);
+    let media = chosen.and_then(MediaType::of_name).unwrap_or(first);
+    let typed = exchange.map_or(sample(media, reads_rows), |exchange| &exchange.typed);
+    html! {
+        section.card #ask {
+            h2 { "Ask it" }
+            @if let Some(contract) = contract {
+                p.note {
+                    "Begin with:"
+                    @for media in contract.accepts {
+                        " " a href=(action.clone() + "?content_type=" + &super::visit::encode(media.name()) + "#ask") { (media.name()) }
+                    }
+                }
+            }
+            form method="post" action=(action.clone() + "#ask") {
+                div.tools {
+                    (types("Content type", "content_type", contract.map(|contract| contract.accepts), chosen.unwrap_or(media.name()), false))
+                    (types("Accept", "accept", contract.map(|contract| contract.answers), exchange.map_or("", |exchange| &exchange.accept), true))
+                }
+                div.field {
+                    label for="body" {
+                        "Body"
+                        @if media == MediaType::RecordIo { " (a line of numbers per record; the console makes records of them)" }
+                    }
+                    textarea #body name="body" rows="6" spellcheck="false" { (typed) }
+                }
+                button.main { "Invoke" }
+            }
+            @if let Some(exchange) = exchange { (shown(visit, endpoint, exchange)) }
+        }
+    }
+}
+
+/// Whether an algorithm reads rows of numbers, and not text.
+fn reads_rows(contract: &AlgorithmContract) -> bool {
+    contract.accepts.contains(&MediaType::Csv)
+}
+
+/// A choice of types; text for images of users' own.
+fn types(label: &str, name: &str, media: Option<&[MediaType]>, chosen: &str, may_be_empty: bool) -> Markup {
+    html! {
+        label { (label)
+            @match media {
+                Some(media) => select name=(name) {
+                    @if may_be_empty { option value="" { "as the body" } }
+                    @for media in media { option selected[MediaType::of_name(chosen) == Some(*media)] { (media.name()) } }
+                },
+                None => input name=(name) value=(chosen) placeholder="text/csv";,
+            }
+        }
+    }
+}
+
+fn shown(visit: &Visit, endpoint: &str, exchange: &Exchange) -> Markup {
+    let Some(answer) = &exchange.answer else { return html! {} };
+    html! {
+        h3 #answer {
+            "Answer: " (answer.status) ", " (format!("{:.1}", answer.took_ms)) " ms"
+            @if !answer.variant.is_empty() { ", variant " (answer.variant) }
+        }
+        @if answer.is_cut { (note("Only its beginning is shown.")) }
+        @if answer.status >= 400 {
+            (problem(&String::from_utf8_lossy(&answer.body)))
+        } @else {
+            (answer::show(exchange, answer))
+        }
+        details {
+            summary { "The same with curl and boto3" }
+            (card("curl", &code("Command of curl", &curl(visit, endpoint, exchange))))
+            (card("boto3", &code("Call of boto3", &boto3(endpoint, exchange))))
+        }
+    }
+}
+
+/// As a shell reads it.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+fn curl(visit: &Visit, endpoint: &str, exchange: &Exchange) -> String {
+    let url = crate::environment::url(visit.state.address);
+    let text = std::str::from_utf8(&exchange.body).ok();
+    let mut command = String::new();
+    if text.is_none() {
+        command += &format!("echo {} | base64 -d |\n", BASE64.encode(&exchange.body));
+    }
+    command += "curl -sS";
+    if visit.state.control.has_keys() {
+        command += &format!(" --aws-sigv4 aws:amz:{}:sagemaker", visit.region);
+        command += " --user \"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY\"";
+    }
+    command += &format!(" {}", quoted(&format!("{url}/endpoints/{endpoint}/invocations")));
+    command += &format!(" \\\n    -H {}", quoted(&format!("Content-Type: {}", exchange.content_type)));
+    if !exchange.accept.is_empty() {
+        command += &format!(" \\\n    -H {}", quoted(&format!("Accept: {}", exchange.accept)));
+    }
+    // A text that begins with @ would be taken for the name of a file.
+    command
+        + &text.map_or_else(
+            || " \\\n    --data-binary @-".to_owned(),
+            |text| format!(" \\\n    --data-raw {}", quoted(text)),
+        )
+}
+
+fn boto3(endpoint: &str, exchange: &Exchange) -> String {
+    let (body, import) = match std::str::from_utf8(&exchange.body) {
+        Ok(text) => (format!("{}.encode()", python::text(text)), ""),
+        Err(_) => (format!("base64.b64decode(\"{}\")", BASE64.encode(&exchange.body)), "import base64\n"),
+    };
+    let accept = match &*exchange.accept {
+        "" => String::new(),
+        accept => format!("    Accept={},\n", python::text(accept)),
+    };
+    format!(
+        "{import}import boto3\n\nanswer = boto3.client(\"sagemaker-runtime\").invoke_endpoint(\n    EndpointName={},\n    \
+         ContentType={},\n{accept}    Body={body},\n)\nprint(answer[\"Body\"].read())",
+        python::text(endpoint),
+        python::text(&exchange.content_type)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sent_is_quoted_for_shell_and_python() {
+        let exchange = Exchange {
+            content_type: "text/csv".to_owned(),
+            accept: String::new(),
+            typed: String::new(),
+            body: b"it's \"x\"".to_vec(),
+            answer: None,
+        };
+        assert!(boto3("e", &exchange).contains("Body=\"it's \\\"x\\\"\".encode()"));
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        let exchange = Exchange { body: vec![0xff, 0], ..exchange };
+        assert!(boto3("e", &exchange).contains("base64.b64decode(\"/wA=\")"));
+    }
+}

@@ -1,0 +1,108 @@
+//! A request to an endpoint that is made by hand, and its answer.
+
+use kokanee_contract::MediaType;
+use kokanee_formats::record::{Float32Tensor, Int32Tensor, Record, Value as RecordValue, value};
+use kokanee_formats::recordio::append_frame;
+use prost::Message as _;
+
+use super::form::Form;
+use super::visit::Problem;
+
+/// Columns and values of one record.
+const MOST_RECORD_VALUES: usize = 1 << 16;
+
+/// A request, and its answer once there is one.
+pub(super) struct Exchange {
+    pub(super) content_type: String,
+    pub(super) accept: String,
+    /// What was typed.
+    pub(super) typed: String,
+    /// What is sent.
+    pub(super) body: Vec<u8>,
+    pub(super) answer: Option<Answer>,
+}
+
+/// An answer.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) content_type: String,
+    pub(super) variant: String,
+    pub(super) body: Vec<u8>,
+    /// Whether there was more than is shown.
+    pub(super) is_cut: bool,
+    pub(super) took_ms: f64,
+}
+
+impl Exchange {
+    /// What a form asks for. Lines of numbers become records where the type is RecordIO.
+    ///
+    /// # Errors
+    /// If what was typed is not of the type.
+    pub(super) fn of(form: &Form) -> Result<Self, Problem> {
+        let (content_type, accept) = (form.text("content_type"), form.text("accept"));
+        let typed = form.text("body");
+        let is_header =
+            |text: &str| text.len() <= 1024 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if !is_header(&content_type) || !is_header(&accept) {
+            return Err(Problem::bad("A content type has only visible ASCII characters."));
+        }
+        let body = match MediaType::of_name(&content_type) {
+            Some(MediaType::RecordIo) => records(&typed).map_err(Problem::bad)?,
+            _ => typed.clone().into_bytes(),
+        };
+        Ok(Self { content_type, accept, typed, body, answer: None })
+    }
+}
+
+/// A record for each line: whole numbers without commas are ids of words, others a row of numbers.
+fn records(text: &str) -> Result<Vec<u8>, String> {
+    let mut out = Vec::new();
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let words: Vec<&str> = line.split([',', ' ', '\t']).filter(|word| !word.is_empty()).collect();
+        let wrong =
+            |word: &str| format!("Line {}: {word:?} is no number; a record is a line of numbers.", index + 1);
+        if words.len() > MOST_RECORD_VALUES {
+            return Err(format!("Line {}: a record has at most {MOST_RECORD_VALUES} numbers.", index + 1));
+        }
+        let ids: Option<Vec<i32>> = if line.contains([',', '.']) {
+            None
+        } else {
+            words.iter().map(|word| word.parse().ok()).collect()
+        };
+        let (name, tensor) = match ids {
+            Some(values) => {
+                ("source", value::Value::Int32Tensor(Int32Tensor { values, ..Int32Tensor::default() }))
+            }
+            None => {
+                let values = words.iter().map(|word| word.parse().map_err(|_| wrong(word)));
+                let values = values.collect::<Result<Vec<f32>, _>>()?;
+                ("values", value::Value::Float32Tensor(Float32Tensor { values, ..Float32Tensor::default() }))
+            }
+        };
+        let features = [(name.to_owned(), RecordValue { value: Some(tensor) })].into();
+        let record = Record { features, ..Record::default() };
+        append_frame(&mut out, |bytes| bytes.extend(record.encode_to_vec()));
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use kokanee_formats::recordio::RecordReader;
+
+    use super::*;
+
+    #[test]
+    fn lines_of_numbers_become_records() {
+        let bytes = records("4 5 6\n\n0.5, 1\n").unwrap();
+        let mut reader = RecordReader::new(bytes.as_slice(), "bytes");
+        let mut next = || Record::decode(reader.read_record().unwrap().unwrap().payload.as_slice()).unwrap();
+        let Some(value::Value::Int32Tensor(ids)) = &next().features["source"].value else { panic!("no ids") };
+        assert_eq!(ids.values, [4, 5, 6]);
+        let Some(value::Value::Float32Tensor(row)) = &next().features["values"].value else {
+            panic!("no row")
+        };
+        assert_eq!(row.values, [0.5, 1.0]);
+        assert_eq!(records("1,x").unwrap_err(), "Line 1: \"x\" is no number; a record is a line of numbers.");
+    }
+}

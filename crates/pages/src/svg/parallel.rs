@@ -1,0 +1,108 @@
+//! Parallel coordinates: one line for each run, through one axis for each of its settings.
+
+use std::fmt::Write as _;
+
+use super::axis::{self, Axis, number};
+use super::{Drawing, escape, px, text};
+use crate::{label, palette};
+
+const MARGIN: f64 = 18.0;
+const SIZE: f64 = 11.0;
+/// Height of the axes in pixels.
+const HEIGHT: f64 = 260.0;
+/// Between two axes, in pixels.
+const STEP: f64 = 150.0;
+/// Longest name of an axis and of a category, in text columns.
+const LONGEST_NAME: usize = 20;
+
+/// An axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParallelAxis {
+    /// What it is.
+    pub name: String,
+    /// Whether its scale is logarithmic.
+    pub log: bool,
+    /// Names of values 0, 1, 2, …, where it is of categories; empty for numbers.
+    pub categories: Vec<String>,
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParallelLine {
+    /// What its tooltip says.
+    pub name: String,
+    /// A value for each axis; none where it has none.
+    pub values: Vec<Option<f64>>,
+    /// How good it is, 0 to 1: the colour; none for grey.
+    pub level: Option<f32>,
+}
+
+/// Draws the lines; the last ones lie on top.
+pub fn draw(title: &str, axes: &[ParallelAxis], lines: &[ParallelLine]) -> Drawing {
+    let (left, top) = (MARGIN + 60.0, MARGIN + 64.0);
+    let bottom = top + HEIGHT;
+    let places: Vec<(f64, Axis)> = axes
+        .iter()
+        .enumerate()
+        .map(|(index, axis)| {
+            let values = lines.iter().filter_map(|line| line.values.get(index).copied().flatten());
+            let values = values.filter(|value| axis::drawable(*value, axis.log));
+            let of_categories = (0..axis.categories.len()).map(|category| category as f64);
+            (left + STEP * index as f64, Axis::around(values.chain(of_categories), axis.log, 5))
+        })
+        .collect();
+    let y = |axis: &Axis, value: f64| bottom - axis.share(value) * HEIGHT;
+    let mut body = String::new();
+    text(&mut body, (MARGIN, MARGIN + 13.0), 15.0, r#"class="k-ink" font-weight="600""#, title);
+    for line in lines {
+        let mut path = String::new();
+        let mut begins = true;
+        for ((x, axis), (value, spec)) in places.iter().zip(line.values.iter().zip(axes)) {
+            match value.filter(|value| axis::drawable(*value, spec.log)) {
+                Some(value) => {
+                    let _ =
+                        write!(path, "{}{} {}", if begins { 'M' } else { 'L' }, px(*x), px(y(axis, value)));
+                    begins = false;
+                }
+                None => begins = true,
+            }
+        }
+        let hue =
+            line.level.filter(|level| level.is_finite()).map_or_else(|| "#7d8896".to_owned(), palette::hex);
+        let _ = writeln!(
+            body,
+            r#"<path class="k-line" stroke="{hue}" stroke-width="1.6" stroke-opacity="0.75" d="{path}"><title>{}</title></path>"#,
+            escape(&line.name)
+        );
+    }
+    for ((x, axis), spec) in places.iter().zip(axes) {
+        let _ = writeln!(body, r#"<path class="k-axis" d="M{} {}V{}"/>"#, px(*x), px(top), px(bottom));
+        let middle = r#"class="k-ink" text-anchor="middle""#;
+        text(
+            &mut body,
+            (*x, top - 14.0),
+            12.0,
+            middle,
+            &label::fit(&label::visible(&spec.name), LONGEST_NAME),
+        );
+        let ticks: Vec<(f64, String)> = if spec.categories.is_empty() {
+            axis.ticks().into_iter().map(|tick| (tick, number(tick))).collect()
+        } else {
+            spec.categories.iter().enumerate().map(|(index, name)| (index as f64, name.clone())).collect()
+        };
+        for (tick, name) in ticks {
+            let place = (*x - 7.0, y(axis, tick) + SIZE * 0.36);
+            let name = label::fit(&label::visible(&name), LONGEST_NAME);
+            text(&mut body, place, SIZE, r#"class="k-faint" text-anchor="end""#, &name);
+        }
+    }
+    let names: Vec<&str> = axes.iter().map(|axis| axis.name.as_str()).collect();
+    Drawing {
+        width: left + STEP * axes.len().saturating_sub(1) as f64 + 60.0 + MARGIN,
+        height: bottom + 10.0 + MARGIN,
+        title: title.to_owned(),
+        description: format!("{} runs over {}.", lines.len(), names.join(", ")),
+        body,
+        ..Drawing::default()
+    }
+}
