@@ -13,6 +13,7 @@ const TABLE: ListedTable = ListedTable {
               request -> '$.HyperParameterTuningJobConfig.Strategy' AS strategy,
               request -> '$.HyperParameterTuningJobConfig.ResourceLimits' AS limits,
               created_ms, modified_ms, ended_ms",
+    searched: "name || ' ' || status",
 };
 
 /// What a list says about a job.
