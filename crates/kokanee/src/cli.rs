@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
     algorithms, demo, evaluate, export, import, inspect, lexicon, local, prepare, score, serve, shim, train,
-    transform, translate,
+    transform, translate, tune,
 };
 use crate::{process, terminal};
 
@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Prepare(prepare::PrepareArgs),
     /// Train a model, as a SageMaker training container or from the command line.
     Train(train::TrainArgs),
+    /// Find good hyperparameters by many trainings.
+    Tune(tune::TuneArgs),
     /// List the algorithms, with their channels, formats and metrics.
     Algorithms(algorithms::AlgorithmsArgs),
     /// Translate text, line by line.
@@ -75,6 +77,7 @@ impl Command {
             Self::Demo(args) => demo::run(&args),
             Self::Prepare(args) => prepare::run(&args),
             Self::Train(args) => train::run(&args),
+            Self::Tune(args) => tune::run(&args),
             Self::Algorithms(args) => algorithms::run(&args),
             Self::Translate(args) => translate::run(&args),
             Self::Transform(args) => transform::run(&args),

@@ -5,21 +5,21 @@ mod container;
 mod signals;
 mod sweep;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use kokanee_algorithm::{Algorithm, Resume, TrainingJob};
-use kokanee_contract::container::config_file;
 use kokanee_contract::docs;
 use kokanee_contract::{Layout, ResourceConfig};
 
 pub(crate) use signals::stop_on_signals;
+use signals::stop_when_input_ends;
 
 use self::sweep::Sweep;
 
+use super::job_options::JobOptions;
 use crate::console::Terminal;
 use crate::folder_locks::FolderLocks;
 use crate::{algorithms, process};
@@ -52,51 +52,29 @@ algorithms` the algorithms.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TrainArgs {
-    /// Algorithm, by the name of its image [default: KOKANEE_ALGORITHM, else seq2seq]
-    #[arg(long, value_name = "NAME")]
-    algorithm: Option<String>,
+    #[command(flatten)]
+    job: JobOptions,
     /// Run as SageMaker runs a training container, with this folder in place of /opt/ml (the default without any option)
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["train", "validation", "test", "vocab", "output", "checkpoints"])]
     prefix: Option<PathBuf>,
-    /// Training data: a file, or a folder of files
-    #[arg(long, value_name = "PATH", requires = "output")]
-    train: Option<PathBuf>,
-    /// Validation data
-    #[arg(long, value_name = "PATH", requires = "train")]
-    validation: Option<PathBuf>,
-    /// Test data, measured at the end
-    #[arg(long, value_name = "PATH", requires = "train")]
-    test: Option<PathBuf>,
-    /// Folder with vocab.src.json and vocab.trg.json
-    #[arg(long, value_name = "FOLDER", requires = "train")]
-    vocab: Option<PathBuf>,
-    /// Content type of the data, or of one channel of it: 'test=text/csv;label_size=0' [default: RecordIO-protobuf]
-    #[arg(long, value_name = "[CHANNEL=]TYPE", requires = "train")]
-    content_type: Vec<String>,
     /// Folder for the model
     #[arg(long, value_name = "FOLDER", requires = "train")]
     output: Option<PathBuf>,
     /// Folder for the state to resume from [default: OUTPUT/checkpoints]
     #[arg(long, value_name = "FOLDER", requires = "train")]
     checkpoints: Option<PathBuf>,
-    /// Set a hyperparameter; goes before --hyperparameters
-    #[arg(long, value_name = "NAME=VALUE", requires = "train", value_parser = name_and_value)]
-    set: Vec<(String, String)>,
     /// Train once per value of a hyperparameter, and draw what came of it: k=2:20, k=10:100:10 or a list with commas
     #[arg(long, value_name = "NAME=VALUES", requires = "train", conflicts_with = "resume")]
     sweep: Option<Sweep>,
-    /// Read hyperparameters from a JSON file as SageMaker writes it: {"batch_size": "64", …}
-    #[arg(long, value_name = "FILE", requires = "train")]
-    hyperparameters: Option<PathBuf>,
-    /// Start from an earlier model instead of from nothing: its folder or its model.tar.gz; words are matched by spelling
-    #[arg(long, value_name = "PATH", requires = "train")]
-    init_from: Option<PathBuf>,
     /// Go on from the state that an earlier run left in the checkpoints folder
     #[arg(long, requires = "train")]
     resume: bool,
     /// Write no log lines to stdout (warnings go to stderr)
     #[arg(long, short, requires = "train")]
     quiet: bool,
+    /// Be a trial of `kokanee tune`: go on from a state where there is one, and stop in good order when stdin ends
+    #[arg(long, hide = true, requires = "train", conflicts_with_all = ["sweep", "resume"])]
+    trial: bool,
 }
 
 /// Adds the table of hyperparameters to the long help: that of the algorithm which the arguments name.
@@ -118,16 +96,16 @@ pub(crate) fn with_hyperparameters(command: clap::Command, args: &[OsString], wi
 /// # Errors
 /// Whatever is wrong with hyperparameters, channels or files, or happens to the training.
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
-    let (Some(train), Some(output)) = (&args.train, &args.output) else {
+    let (Some(_), Some(output)) = (&args.job.train, &args.output) else {
         let layout = args.prefix.as_ref().map_or_else(Layout::opt_ml, Layout::under);
-        return container::run(&layout, args.algorithm.as_deref());
+        return container::run(&layout, args.job.algorithm.as_deref());
     };
     process::check_environment()?;
-    let algorithm = algorithms::named(args.algorithm.as_deref())?;
+    let algorithm = algorithms::named(args.job.algorithm.as_deref())?;
     if let Some(sweep) = &args.sweep {
-        return sweep::run(args, sweep, algorithm, train, output);
+        return sweep::run(args, sweep, algorithm, output);
     }
-    let job = args.job(algorithm, train, output, &[])?;
+    let job = args.by_hand(algorithm, output, &[])?;
     execute(algorithm, &job, args.quiet)
 }
 
@@ -142,36 +120,16 @@ fn execute(algorithm: &dyn Algorithm, job: &TrainingJob, quiet: bool) -> Result<
 }
 
 impl TrainArgs {
-    /// The hyperparameters of the file, with those set on the command line and then `more` in their place.
-    fn raw_hyperparameters(&self, more: &[(String, String)]) -> Result<BTreeMap<String, String>> {
-        let mut raw = match &self.hyperparameters {
-            Some(path) => config_file::read_hyperparameters(path)?,
-            None => BTreeMap::new(),
-        };
-        let mut set: BTreeMap<&str, &str> = BTreeMap::new();
-        for (name, value) in &self.set {
-            if let Some(earlier) = set.insert(name, value) {
-                bail!("--set {name} is given twice, as \"{earlier}\" and as \"{value}\": give it once");
-            }
-            raw.insert(name.clone(), value.clone());
+    fn resume(&self, algorithm: &dyn Algorithm) -> Resume {
+        match self.resume {
+            true => Resume::Required,
+            false if self.trial && algorithm.resumes() => Resume::IfPresent,
+            false => Resume::Never,
         }
-        raw.extend(more.iter().cloned());
-        Ok(raw)
-    }
-
-    fn resume(&self) -> Resume {
-        if self.resume { Resume::Required } else { Resume::Never }
     }
 }
 
 /// This machine where nobody gave it another name.
 fn own_host() -> String {
     ResourceConfig::default().current_host
-}
-
-fn name_and_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
-        _ => Err("expected NAME=VALUE, such as batch_size=64".to_owned()),
-    }
 }

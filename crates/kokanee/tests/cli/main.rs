@@ -23,6 +23,7 @@ mod situations;
 mod train;
 mod transform;
 mod translate;
+mod tune;
 mod tuning_kills;
 mod versions;
 mod workplace;

@@ -276,6 +276,8 @@ fn small_trainings(work: &Workplace) {
         "#!/bin/sh\ncase \"$*\" in\n\
          train*--hyperparameters*|train*--prefix*|train*--algorithm*) exec '{program}' \"$@\" ;;\n\
          train*) exec '{program}' \"$@\" --hyperparameters small.json ;;\n\
+         tune*--algorithm*|tune*--report*) exec '{program}' \"$@\" ;;\n\
+         tune*) exec '{program}' \"$@\" --hyperparameters small.json --set checkpoint_frequency_num_batches=1 ;;\n\
          *) exec '{program}' \"$@\" ;;\nesac\n"
     );
     work.write("bin/kokanee", script);

@@ -1,9 +1,10 @@
-//! Ctrl-C and SIGTERM: the first asks for an orderly end, the second ends the program at once.
+//! What asks for an orderly end: Ctrl-C and SIGTERM, of which a second one ends the program at once, and the end of stdin.
 
-use kokanee_algorithm::StopFlag;
+use std::io;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use kokanee_algorithm::StopFlag;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -23,4 +24,14 @@ pub(crate) fn stop_on_signals() -> Result<StopFlag> {
             .context("no handler could be set for signals")?;
     }
     Ok(stop)
+}
+
+/// Raises the flag when stdin ends. Whoever started this process holds the other end of the pipe, so that it also stops when that
+/// process is killed.
+pub(super) fn stop_when_input_ends(stop: &StopFlag) {
+    let stop = stop.clone();
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        stop.request();
+    });
 }

@@ -69,15 +69,9 @@ impl fmt::Display for Sweep {
 ///
 /// # Errors
 /// Whatever is wrong with a value, before anything is trained, and whatever happens to a training.
-pub(super) fn run(
-    args: &TrainArgs,
-    sweep: &Sweep,
-    algorithm: &dyn Algorithm,
-    train: &Path,
-    output: &Path,
-) -> Result<()> {
+pub(super) fn run(args: &TrainArgs, sweep: &Sweep, algorithm: &dyn Algorithm, output: &Path) -> Result<()> {
     let contract = algorithm.contract();
-    if args.set.iter().any(|(name, _)| *name == sweep.name) {
+    if args.job.set.iter().any(|(name, _)| *name == sweep.name) {
         return Err(
             CommandLineError(format!("--set {0} and --sweep {0}: give one of them", sweep.name)).into()
         );
@@ -87,7 +81,7 @@ pub(super) fn run(
         let folder = output.join(format!("{}={value}", sweep.name));
         let own = [(sweep.name.clone(), value.clone())];
         let mut job = args
-            .job(algorithm, train, &folder, &own)
+            .by_hand(algorithm, &folder, &own)
             .with_context(|| format!("--sweep {}={value}", sweep.name))?;
         job.files.archive = None;
         jobs.push((value, job));

@@ -1,0 +1,487 @@
+//! `kokanee tune`: many trainings, to find hyperparameters that make a metric good.
+
+mod decision;
+mod history;
+mod log;
+mod process;
+mod progress;
+mod ranges;
+mod report;
+mod results;
+mod work;
+
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use kokanee_algorithm::Algorithm;
+use kokanee_contract::AlgorithmContract;
+use kokanee_contract::metrics::{Direction, MetricSpec};
+use kokanee_contract::spec::nearest;
+use kokanee_tuner::early_stopping::MedianRule;
+use kokanee_tuner::hyperband::Hyperband;
+use kokanee_tuner::{Goal, Options, Source, Space, Strategy, Trial as Known, WarmStart};
+
+use self::decision::{Closing, Limits, Rule};
+use self::history::{HISTORY_FILE, History, Request, StrategyKind};
+use self::process::Launch;
+use self::progress::Progress;
+use self::work::{Ending, Work};
+use super::job_options::JobOptions;
+use super::train::stop_on_signals;
+use crate::algorithms;
+use crate::exit::{CommandLineError, say};
+use crate::folder_locks::FolderLocks;
+use crate::output_file::print;
+
+const EXAMPLES: &str = "\
+Examples:
+  kokanee tune --algorithm kmeans --train rows.csv --test rows.csv \\
+      --content-type 'text/csv;label_size=0' --output tuned --jobs 5 \\
+      --set k=3 --range mini_batch_size=20:90 --range init_method=random,kmeans++
+  kokanee tune --train data/train.rec --validation data/val.rec \\
+      --vocab data --output better --objective validation:bleu --jobs 10 \\
+      --range learning_rate=1e-4:1e-2:log --range rnn_num_hidden=128,256
+  kokanee tune --report tuned
+      writes tables and pictures of what is there anew
+
+The same command again goes on where it was interrupted, by Ctrl-C or by kill -9; with more --jobs it goes on after its end. `kokanee
+train --algorithm NAME --help` lists the hyperparameters of an algorithm, `kokanee algorithms NAME` its metrics.";
+
+/// Exit code after Ctrl-C or SIGTERM, as shells give it.
+const INTERRUPTED_EXIT: i32 = 130;
+/// Reports of the objective that Hyperband lets a trial make, where nothing else is said.
+const DEFAULT_MOST_REPORTS: u64 = 27;
+/// The hyperparameter that says how many threads compute.
+const THREADS: &str = "num_threads";
+
+/// Options of `kokanee tune`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct TuneArgs {
+    #[command(flatten)]
+    job: JobOptions,
+    /// Folder for trials, history, best model and report
+    #[arg(long, value_name = "FOLDER", requires = "train")]
+    output: Option<PathBuf>,
+    /// Metric to make good, such as validation:bleu [default: the algorithm's first of validation or test data]
+    #[arg(long, value_name = "METRIC", requires = "train")]
+    objective: Option<String>,
+    /// What is searched: NAME=FROM:TO, with :linear, :log or :reverse-log behind, or NAME=VALUE,VALUE [default: what SageMaker's guide
+    /// recommends]
+    #[arg(long, value_name = "NAME=RANGE", requires = "train")]
+    range: Vec<String>,
+    /// Trials
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=750))]
+    jobs: u32,
+    /// Trials at once, which share the cores
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    parallel: u32,
+    /// How configurations are chosen
+    #[arg(long, value_name = "STRATEGY", default_value = "bayesian")]
+    strategy: StrategyKind,
+    /// Stop trials that are worse than the median of others after as many reports of the objective
+    #[arg(long)]
+    early_stopping: bool,
+    /// Reports of the objective after which Hyperband first stops trials [default: 1]
+    #[arg(long, value_name = "N")]
+    min_resource: Option<u64>,
+    /// Reports of the objective that Hyperband lets a trial make at most [default: 27]
+    #[arg(long, value_name = "N")]
+    max_resource: Option<u64>,
+    /// End when the objective is as good as this
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
+    target: Option<f64>,
+    /// End when so many trials in a row are no better than the best before them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    patience: Option<u32>,
+    /// End after this time, all runs together: 90s, 30m, 2h, 1d
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    max_time: Option<f64>,
+    /// What chance is drawn from: with the same seed and --parallel 1 the same trials are made
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Learn from an earlier tuning, too: its folder
+    #[arg(long, value_name = "FOLDER", requires = "train")]
+    warm_start: Vec<PathBuf>,
+    /// Write tables and pictures of this folder anew, and train nothing
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["train", "output"])]
+    report: Option<PathBuf>,
+    /// Say nothing of single trials
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever is wrong with options, hyperparameters or files, before anything is trained; and five trials that fail where none has a
+/// result.
+pub(crate) fn run(args: &TuneArgs) -> Result<()> {
+    if let Some(folder) = &args.report {
+        return write_report(folder);
+    }
+    let (Some(_), Some(output)) = (&args.job.train, &args.output) else {
+        return Err(CommandLineError("--train and --output are needed, or --report".to_owned()).into());
+    };
+    match tune(args, output)? {
+        Ending::Interrupted => std::process::exit(INTERRUPTED_EXIT),
+        Ending::Closed(_) => Ok(()),
+    }
+}
+
+fn tune(args: &TuneArgs, output: &Path) -> Result<Ending> {
+    let algorithm = algorithms::named(args.job.algorithm.as_deref())?;
+    let contract = algorithm.contract();
+    let (request, metric) = args.request(contract)?;
+    let space = ranges::space(contract, &request.ranges)?;
+    ranges::check(contract, &space, &request.hyperparameters)?;
+    let goal = goal(metric);
+    let parents = parents(&request, &space)?;
+    let options = options(&request, goal, &parents);
+    // What cannot be searched is said before anything is written.
+    let known: Vec<Known> = parents.iter().flat_map(|parent| parent.trials.iter().cloned()).collect();
+    kokanee_tuner::suggest(&space, &known, &options, request.seed)?;
+    let rule = rule(&request)?;
+    let stop = stop_on_signals()?;
+
+    let _locks = FolderLocks::acquire([output])?;
+    let mut history = match History::read(output)? {
+        Some(history) => {
+            let differences = request.differences(&history.request);
+            if !differences.is_empty() {
+                bail!(
+                    "{} is of another tuning ({}): choose another --output, or --warm-start {} to learn from it",
+                    output.join(HISTORY_FILE).display(),
+                    differences.join("; "),
+                    output.display()
+                );
+            }
+            history
+        }
+        None => History::new(request.clone()),
+    };
+    let progress = Progress::new(args.quiet, args.jobs, args.parallel);
+    if args.range.is_empty() {
+        progress.note(&format!("no --range: {}, as SageMaker's guide recommends", request.ranges.join(" ")));
+    }
+    for note in ranges::notes(contract, &space) {
+        progress.note(&format!("note: {note}"));
+    }
+    let limits =
+        Limits { trials: args.jobs, target: args.target, patience: args.patience, seconds: args.max_time };
+    let work = Work {
+        output,
+        launch: Launch {
+            request: &request,
+            output,
+            of_machine: threads(contract, &request, args.parallel),
+            resumes: algorithm.resumes(),
+            pattern: metric.regex,
+        },
+        space: &space,
+        options,
+        seed: request.seed,
+        parents: known,
+        limits,
+        parallel: args.parallel as usize,
+        rule,
+        stop,
+        progress: &progress,
+    };
+    let ending = work.run(&mut history)?;
+    drop(progress);
+    match ending {
+        Ending::Interrupted => {
+            say(&format!(
+                "interrupted; the same command goes on with {}",
+                output.join(HISTORY_FILE).display()
+            ));
+        }
+        Ending::Closed(why) => {
+            let summary = conclude(algorithm, output, &mut history, &space, goal)?;
+            if why == Closing::Failures || history.best(goal).is_none() {
+                return Err(failure(&history, why, &limits));
+            }
+            print(&format!("\n{}:\n\n{summary}", why.describe(&limits)))?;
+        }
+    }
+    Ok(ending)
+}
+
+/// Writes all that follows from a history, and says it.
+fn conclude(
+    algorithm: &dyn Algorithm,
+    output: &Path,
+    history: &mut History,
+    space: &Space,
+    goal: Goal,
+) -> Result<String> {
+    let names: Vec<&str> = space.dimensions().iter().map(|dimension| dimension.name()).collect();
+    results::write_csv(output, history, &names)?;
+    let Some(best) = history.best(goal).cloned() else { return Ok(String::new()) };
+    let has_model = results::copy_best(output, history, best.number)?;
+    let command = results::longer(algorithm.contract(), history, &best, output);
+    let report = report::write(output, history, space, goal, &command)?;
+    let table = results::table(history, &names, goal);
+    let model = if has_model {
+        format!("the model of trial {}: {}", best.number, output.join(results::BEST_FOLDER).display())
+    } else {
+        format!("trial {} was stopped before it had a model", best.number)
+    };
+    Ok(format!(
+        "{table}\n{model}\nevery trial: {}\nreport: {}\nto train the best longer:\n  {command}\n",
+        output.join(results::CSV_FILE).display(),
+        report.display()
+    ))
+}
+
+fn write_report(folder: &Path) -> Result<()> {
+    if !folder.is_dir() {
+        bail!("there is no folder {}: --report takes the --output of an earlier tuning", folder.display());
+    }
+    let _locks = FolderLocks::acquire([folder])?;
+    let Some(mut history) = History::read(folder)? else {
+        bail!("{} has no {HISTORY_FILE}: --report takes the --output of an earlier tuning", folder.display());
+    };
+    let algorithm = algorithms::named(Some(&history.request.algorithm))?;
+    let contract = algorithm.contract();
+    let space = ranges::space(contract, &history.request.ranges)?;
+    let metric = metric(contract, &history.request.objective)?;
+    let summary = conclude(algorithm, folder, &mut history, &space, goal(metric))?;
+    if summary.is_empty() {
+        bail!("no trial in {} has a result yet", folder.display());
+    }
+    print(&summary)
+}
+
+/// The error of a tuning without a result.
+fn failure(history: &History, why: Closing, limits: &Limits) -> anyhow::Error {
+    let first = history.ended().into_iter().find_map(|trial| Some((trial.number, trial.reason.clone()?)));
+    let because = first.map_or_else(String::new, |(number, reason)| format!("; trial {number}: {reason}"));
+    anyhow::anyhow!("no trial has a result, and {}{because}", why.describe(limits))
+}
+
+impl TuneArgs {
+    /// What is asked for, and the metric that is sought.
+    fn request(&self, contract: &'static AlgorithmContract) -> Result<(Request, &'static MetricSpec)> {
+        self.job.channels(contract)?;
+        let mut hyperparameters = self.job.raw_hyperparameters(&[])?;
+        // A range goes before the value of a file; beside one of --set it is a mistake, which is told later.
+        for range in &self.range {
+            let name = range.split('=').next().unwrap_or_default().trim();
+            if !self.job.set.iter().any(|(set, _)| set == name) {
+                hyperparameters.remove(name);
+            }
+        }
+        let metric = match &self.objective {
+            Some(name) => metric(contract, name)?,
+            None => self.default_metric(contract)?,
+        };
+        let split = metric.name.split(':').next().unwrap_or_default();
+        if contract.channel(split).is_some() && !self.is_given(split) {
+            let problem = format!("--objective {} needs data to measure: --{split}", metric.name);
+            return Err(CommandLineError(problem).into());
+        }
+        let absolute = |path: &PathBuf| {
+            std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))
+        };
+        let mut data = std::collections::BTreeMap::new();
+        for (option, _, path) in self.job.paths() {
+            if let Some(path) = path {
+                data.insert(option.to_owned(), absolute(path)?);
+            }
+        }
+        let resources = match (self.strategy, self.min_resource, self.max_resource) {
+            (StrategyKind::Hyperband, min, max) => {
+                Some((min.unwrap_or(1), max.unwrap_or(DEFAULT_MOST_REPORTS)))
+            }
+            (_, None, None) => None,
+            _ => {
+                let problem = "--min-resource and --max-resource are for --strategy hyperband";
+                return Err(CommandLineError(problem.to_owned()).into());
+            }
+        };
+        if self.early_stopping && self.strategy == StrategyKind::Hyperband {
+            let problem = "--early-stopping: hyperband stops trials by its own rule; leave one of them out";
+            return Err(CommandLineError(problem.to_owned()).into());
+        }
+        let ranges = match self.range.is_empty() {
+            true => ranges::recommended(contract, &hyperparameters),
+            false => self.range.clone(),
+        };
+        let request = Request {
+            algorithm: contract.name.to_owned(),
+            data,
+            content_types: self.job.content_type.clone(),
+            hyperparameters,
+            ranges,
+            objective: metric.name.to_owned(),
+            strategy: self.strategy,
+            resources,
+            early_stopping: self.early_stopping,
+            seed: self.seed,
+            warm_start: self.warm_start.iter().map(absolute).collect::<Result<_>>()?,
+        };
+        Ok((request, metric))
+    }
+
+    fn is_given(&self, channel: &str) -> bool {
+        self.job.paths().iter().any(|(_, name, path)| *name == channel && path.is_some())
+    }
+
+    /// The first measure of validation or test data that is given.
+    fn default_metric(
+        &self,
+        contract: &'static AlgorithmContract,
+    ) -> Result<&'static MetricSpec, CommandLineError> {
+        let measures = || contract.metrics.iter().filter(|metric| metric.direction.is_some());
+        let of_given = measures().find(|metric| {
+            let split = metric.name.split(':').next().unwrap_or_default();
+            split != "train" && self.is_given(split)
+        });
+        of_given.ok_or_else(|| {
+            let names: Vec<&str> = measures().map(|metric| metric.name).collect();
+            CommandLineError(format!(
+                "there is no data to measure {}: give --validation or --test",
+                names.join(" or ")
+            ))
+        })
+    }
+}
+
+/// A metric that can be sought.
+fn metric(contract: &'static AlgorithmContract, name: &str) -> Result<&'static MetricSpec, CommandLineError> {
+    let measures: Vec<&str> = contract
+        .metrics
+        .iter()
+        .filter(|metric| metric.direction.is_some())
+        .map(|metric| metric.name)
+        .collect();
+    contract.metric(name).filter(|metric| metric.direction.is_some()).ok_or_else(|| {
+        let meant = nearest(name, measures.iter().copied());
+        let hint = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
+        CommandLineError(format!(
+            "--objective {name}: {} has no such measure of quality, it has {}{hint}",
+            contract.name,
+            measures.join(", ")
+        ))
+    })
+}
+
+fn goal(metric: &MetricSpec) -> Goal {
+    match metric.direction {
+        Some(Direction::Maximize) => Goal::Maximize,
+        _ => Goal::Minimize,
+    }
+}
+
+/// What an earlier tuning tried.
+struct Parent {
+    /// Whether its data and its algorithm are these.
+    is_identical: bool,
+    trials: Vec<Known>,
+}
+
+/// The parents of a warm start.
+fn parents(request: &Request, space: &Space) -> Result<Vec<Parent>> {
+    let mut parents = Vec::new();
+    for (number, folder) in request.warm_start.iter().enumerate() {
+        let Some(history) = History::read(folder)? else {
+            bail!("--warm-start {}: it has no {HISTORY_FILE}, so it is no tuning's folder", folder.display());
+        };
+        let theirs = &history.request;
+        if theirs.objective != request.objective {
+            bail!(
+                "--warm-start {}: its objective is {} and that of this tuning {}; they must be the same",
+                folder.display(),
+                theirs.objective,
+                request.objective
+            );
+        }
+        let trials = history.trials.iter().filter_map(|trial| {
+            let text = |name: &str| trial.values.get(name).or_else(|| theirs.hyperparameters.get(name));
+            let values = space.parse(|name| text(name).map(String::as_str)).ok()?;
+            Some(Known { source: Source::Parent(number), ..Known::new(values, trial.outcome()) })
+        });
+        let trials: Vec<Known> = trials.collect();
+        if trials.is_empty() {
+            say(&format!(
+                "warning: --warm-start {}: none of its trials lies within the ranges of this tuning",
+                folder.display()
+            ));
+        }
+        let is_identical = theirs.algorithm == request.algorithm && theirs.data == request.data;
+        parents.push(Parent { is_identical, trials });
+    }
+    Ok(parents)
+}
+
+fn options(request: &Request, goal: Goal, parents: &[Parent]) -> Options {
+    Options {
+        strategy: match request.strategy {
+            StrategyKind::Bayesian => Strategy::Bayesian,
+            StrategyKind::Random => Strategy::Random,
+            StrategyKind::Grid => Strategy::Grid,
+            StrategyKind::Hyperband => Strategy::Hyperband,
+        },
+        warm_start: if parents.iter().all(|parent| parent.is_identical) {
+            WarmStart::IdenticalDataAndAlgorithm
+        } else {
+            WarmStart::TransferLearning
+        },
+        ..Options::bayesian(goal)
+    }
+}
+
+fn rule(request: &Request) -> Result<Option<Rule>, CommandLineError> {
+    match request.resources {
+        Some((min, max)) => match Hyperband::new(min, max) {
+            Ok(hyperband) => Ok(Some(Rule::Hyperband(hyperband, request.seed))),
+            Err(error) => Err(CommandLineError(format!("--min-resource, --max-resource: {error}"))),
+        },
+        None => Ok(request.early_stopping.then(|| Rule::Median(MedianRule::default()))),
+    }
+}
+
+/// The threads of each trial, where several share the cores and nobody said otherwise.
+fn threads(contract: &AlgorithmContract, request: &Request, parallel: u32) -> Vec<(String, String)> {
+    let is_set = request.hyperparameters.contains_key(THREADS)
+        || request.ranges.iter().any(|range| range.starts_with(THREADS));
+    if parallel == 1 || is_set || contract.hyperparameter(THREADS).is_none() {
+        return Vec::new();
+    }
+    let cores = available_parallelism().map_or(1, usize::from);
+    vec![(THREADS.to_owned(), (cores / parallel as usize).max(1).to_string())]
+}
+
+/// The seconds of `90s`, `30m`, `2h` or `1d`.
+fn seconds(text: &str) -> Result<f64, String> {
+    let expected = "expected a time such as 90s, 30m, 2h or 1d";
+    let (number, unit) = match text.char_indices().next_back() {
+        Some((place, 's')) => (&text[..place], 1.0),
+        Some((place, 'm')) => (&text[..place], 60.0),
+        Some((place, 'h')) => (&text[..place], 3600.0),
+        Some((place, 'd')) => (&text[..place], 86400.0),
+        _ => return Err(expected.to_owned()),
+    };
+    let number: f64 = number.trim().parse().map_err(|_| expected.to_owned())?;
+    let seconds = number * unit;
+    if seconds.is_finite() && seconds > 0.0 { Ok(seconds) } else { Err(expected.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_with_their_units() {
+        for (text, want) in [("90s", 90.0), ("1.5m", 90.0), ("2h", 7200.0), ("1d", 86400.0)] {
+            assert_eq!(seconds(text), Ok(want));
+        }
+        for text in ["", "2", "h", "-1h", "0s", "infd", "nans", "2ü"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! A trial at work: `kokanee train` as a child process, with a folder and a log of its own.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use kokanee_contract::container::failure::ExitCode;
+use kokanee_formats::{FolderLock, LockError};
+
+use super::history::{Request, Trial};
+use super::log::LogReader;
+
+/// How long a training that a killed tuning left behind may take to stop; it stops by itself, after the step at work.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+/// Between two looks at such a training.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The files of a trial.
+pub(super) struct TrialFiles {
+    folder: PathBuf,
+}
+
+impl TrialFiles {
+    /// Those of the trial of this number in the folder of a tuning.
+    pub(super) fn new(output: &Path, number: u32) -> Self {
+        Self { folder: output.join("trials").join(format!("{number:03}")) }
+    }
+
+    /// The folder of the model.
+    pub(super) fn model(&self) -> PathBuf {
+        self.folder.join("model")
+    }
+
+    /// The log.
+    pub(super) fn log(&self) -> PathBuf {
+        self.folder.join("train.log")
+    }
+
+    fn checkpoints(&self) -> PathBuf {
+        self.folder.join("checkpoints")
+    }
+}
+
+/// How all trials are run.
+pub(super) struct Launch<'a> {
+    /// What is trained.
+    pub(super) request: &'a Request,
+    /// The folder of the tuning.
+    pub(super) output: &'a Path,
+    /// Hyperparameters of this run alone: threads.
+    pub(super) of_machine: Vec<(String, String)>,
+    /// Whether the algorithm keeps a state to go on from.
+    pub(super) resumes: bool,
+    /// The pattern that finds the objective.
+    pub(super) pattern: &'static str,
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Well.
+    Done,
+    /// By its own fault or its author's: data, hyperparameters.
+    Failed,
+    /// Killed from outside, as the system does when memory runs out, or by a fault of Kokanee.
+    Broken,
+}
+
+/// A trial at work. Dropped, its process is told to stop.
+pub(super) struct RunningTrial {
+    pub(super) number: u32,
+    /// Why it was told to stop.
+    pub(super) stopped: Option<String>,
+    /// How many values of its curve were judged.
+    pub(super) judged: usize,
+    pub(super) begun: Instant,
+    child: Child,
+    /// Its stdin: it stops when that ends, so also when this process is killed.
+    lifeline: Option<ChildStdin>,
+    log: LogReader,
+}
+
+impl Launch<'_> {
+    /// Starts a trial, whose values are those of an earlier try where there was one.
+    ///
+    /// # Errors
+    /// When the folder is in use or the process cannot be started.
+    pub(super) fn start(&self, trial: &Trial) -> Result<RunningTrial> {
+        let files = TrialFiles::new(self.output, trial.number);
+        let model = files.model();
+        fs::create_dir_all(&files.folder)
+            .with_context(|| format!("cannot create {}", files.folder.display()))?;
+        wait_until_free(&model)?;
+        // A training that goes on continues its log.
+        let log_path = files.log();
+        let goes_on = self.resumes && files.checkpoints().is_dir();
+        let log = if goes_on {
+            File::options().append(true).create(true).open(&log_path)
+        } else {
+            File::create(&log_path).and_then(|_| File::options().append(true).open(&log_path))
+        };
+        let log = log.with_context(|| format!("cannot write {}", log_path.display()))?;
+        let reader = LogReader::new(&log_path, self.pattern)?;
+        let errors = log.try_clone().with_context(|| format!("cannot write {}", log_path.display()))?;
+        let mut command = self.command(trial, &files)?;
+        command.stdin(Stdio::piped()).stdout(log).stderr(errors);
+        #[cfg(unix)]
+        {
+            // Ctrl-C is for this process, which then stops its trials.
+            use std::os::unix::process::CommandExt as _;
+            command.process_group(0);
+        }
+        let mut child = command.spawn().context("a trial cannot be started")?;
+        let lifeline = child.stdin.take();
+        Ok(RunningTrial {
+            number: trial.number,
+            stopped: None,
+            judged: 0,
+            begun: Instant::now(),
+            child,
+            lifeline,
+            log: reader,
+        })
+    }
+
+    fn command(&self, trial: &Trial, files: &TrialFiles) -> Result<Command> {
+        let program = std::env::current_exe().context("the path of this program is not known")?;
+        let mut command = Command::new(program);
+        command.args(["train", "--trial"]);
+        command.args(training_options(self.request));
+        command.arg("--output").arg(files.model());
+        if self.resumes {
+            command.arg("--checkpoints").arg(files.checkpoints());
+        }
+        let shared = self.request.hyperparameters.iter().chain(&trial.values);
+        let own = self.of_machine.iter().map(|(name, value)| (name, value));
+        for (name, value) in shared.chain(own) {
+            command.arg("--set").arg(format!("{name}={value}"));
+        }
+        Ok(command)
+    }
+}
+
+/// The options of `kokanee train` that all trials share, but for hyperparameters.
+pub(super) fn training_options(request: &Request) -> Vec<std::ffi::OsString> {
+    let mut options = vec!["--algorithm".into(), request.algorithm.clone().into()];
+    for (option, path) in &request.data {
+        options.extend([option.into(), path.into()]);
+    }
+    for content_type in &request.content_types {
+        options.extend(["--content-type".into(), content_type.into()]);
+    }
+    options
+}
+
+impl RunningTrial {
+    /// What the objective has come to since the last call.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(super) fn new_values(&mut self) -> Result<Vec<f64>> {
+        self.log.new_values()
+    }
+
+    /// Tells it to stop in good order, which keeps its model.
+    pub(super) fn stop(&mut self, reason: &str) {
+        self.stopped.get_or_insert_with(|| reason.to_owned());
+        self.lifeline = None;
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub(super) fn poll(&mut self) -> Result<Option<End>> {
+        let status = self.child.try_wait().context("a trial cannot be watched")?;
+        Ok(status.map(end))
+    }
+}
+
+impl Drop for RunningTrial {
+    fn drop(&mut self) {
+        self.lifeline = None;
+        // Where this process goes on after a failure, its children do not outlive it.
+        let _ = self.child.wait();
+    }
+}
+
+fn end(status: ExitStatus) -> End {
+    match status.code().map(ExitCode::from_number) {
+        Some(Some(ExitCode::Done)) => End::Done,
+        Some(Some(ExitCode::OurFault)) | None => End::Broken,
+        Some(_) => End::Failed,
+    }
+}
+
+/// Waits for a training of a killed tuning that is still in the folder.
+fn wait_until_free(folder: &Path) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        match FolderLock::acquire(folder) {
+            Ok(_) => return Ok(()),
+            Err(LockError::Busy(_)) if begun.elapsed() < LONGEST_WAIT => sleep(LOOK),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

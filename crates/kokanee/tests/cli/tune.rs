@@ -1,0 +1,239 @@
+//! `kokanee tune` as a user runs it: real trainings as child processes, interrupted, killed and gone on with.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::workplace::{TINY, Workplace, prepared};
+
+const KMEANS: &str =
+    "tune --algorithm kmeans --train rows.csv --test rows.csv --content-type text/csv;label_size=0";
+const SEQ2SEQ: &str = "tune --train data/train.rec --validation data/val.rec --vocab data";
+
+/// Rows of three groups in the plane.
+fn with_rows(count: usize) -> Workplace {
+    let work = Workplace::new();
+    let mut rng = kokanee_testkit::Rng::new(3);
+    let middles = [[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]];
+    let row = |row: usize| {
+        let [x, y] = middles[row % 3];
+        format!("{},{}\n", x + rng.normal() * 0.5, y + rng.normal() * 0.5)
+    };
+    work.write("rows.csv", (0..count).map(row).collect::<String>());
+    work
+}
+
+fn history(work: &Workplace, folder: &str) -> Value {
+    serde_json::from_str(&work.read(&format!("{folder}/tuning.json"))).expect("JSON")
+}
+
+fn trials(work: &Workplace, folder: &str) -> Vec<Value> {
+    history(work, folder)["trials"].as_array().expect("trials").clone()
+}
+
+/// Numbers, values and objectives: what must not depend on interruptions.
+fn essence(work: &Workplace, folder: &str) -> Vec<Value> {
+    let essence =
+        |trial: &Value| json!([trial["number"], trial["values"], trial["objective"], trial["status"]]);
+    trials(work, folder).iter().map(essence).collect()
+}
+
+#[test]
+fn a_tuning_leaves_the_best_model_tables_and_pictures() {
+    let work = with_rows(300);
+    let line = format!(
+        "{KMEANS} --output tuned --set mini_batch_size=100 --range k=2:6 --range init_method=random,kmeans++ --range epochs=1:3"
+    );
+    let first = work.run(&format!("{line} --jobs 5")).well();
+    assert!(first.stderr.contains("note: k is not among the tunable"), "{first:?}");
+    for part in
+        ["trial 1/5: ", "test:msd", "; best ", "all trials were made", "kokanee train --algorithm kmeans"]
+    {
+        assert!(first.stdout.contains(part), "lacks {part:?}: {}", first.stdout);
+    }
+    let found = trials(&work, "tuned");
+    assert_eq!(found.len(), 5);
+    let objective = |trial: &Value| trial["objective"].as_f64().expect("a number");
+    let best = found.iter().min_by(|a, b| objective(a).total_cmp(&objective(b))).expect("one");
+    let number = best["number"].as_u64().expect("a number");
+    let model =
+        fs::read(work.path(&format!("tuned/trials/{number:03}/model/model_algo-1"))).expect("a model");
+    assert_eq!(fs::read(work.path("tuned/best/model_algo-1")).expect("the best"), model);
+    work.run("inspect tuned/best").well();
+    assert_eq!(work.read("tuned/trials.csv").lines().count(), 6);
+    let page = work.read("tuned/report.html");
+    assert!(page.contains("Best test:msd so far") && page.contains("Importance for test:msd"), "{page}");
+    assert!(page.contains("test:msd over k") && !page.contains("<script"), "{page}");
+    for picture in ["best-so-far", "parallel-coordinates", "importance", "slice-k", "slice-epochs"] {
+        assert!(work.read(&format!("tuned/pictures/{picture}.svg")).contains("<svg"), "{picture}");
+    }
+
+    // The same command has nothing to do, more trials go on, and another request is told apart.
+    let before = essence(&work, "tuned");
+    let again = work.run(&format!("{line} --jobs 5")).well();
+    assert!(!again.stdout.contains("trial 1/5"), "{again:?}");
+    assert_eq!(essence(&work, "tuned"), before);
+    let more = work.run(&format!("{line} --jobs 7 --parallel 2")).well();
+    assert!(more.stdout.contains("trial 6/7: ") && !more.stdout.contains("trial 5/7"), "{more:?}");
+    assert_eq!(essence(&work, "tuned")[..5], before);
+    work.run(&format!("{line} --seed 4")).refused(&[
+        "of another tuning",
+        "seed: 0 there, 4 here",
+        "--warm-start",
+    ]);
+    fs::remove_file(work.path("tuned/report.html")).expect("is there");
+    let report = work.run("tune --report tuned").well();
+    assert!(report.stdout.contains("report: tuned/report.html") && work.path("tuned/report.html").exists());
+    work.run("tune --report rows.csv").refused(&["there is no folder"]);
+
+    let warm = format!(
+        "{KMEANS} --output warm --set mini_batch_size=100 --set init_method=random --range k=2:6 --range epochs=1:3"
+    );
+    work.run(&format!("{warm} --jobs 2 --warm-start tuned")).well();
+    assert_eq!(trials(&work, "warm").len(), 2);
+    work.run(&format!("{warm} --warm-start data")).refused(&["--warm-start", "no tuning's folder"]);
+    let other = warm.replace("--output warm", "--output other --objective test:ssd");
+    work.run(&format!("{other} --warm-start tuned"))
+        .refused(&["its objective is test:msd and that of this tuning test:ssd"]);
+    assert!(!work.path("other").exists());
+}
+
+#[test]
+fn a_grid_is_gone_through_in_order_and_ends_by_itself() {
+    let work = with_rows(60);
+    let line =
+        format!("{KMEANS} --output grid --strategy grid --range k=2,3 --range epochs=1:2 --jobs 50 -q");
+    let said = work.run(&line).well();
+    assert!(
+        said.stdout.contains("every configuration was tried") && !said.stdout.contains("trial 1/"),
+        "{said:?}"
+    );
+    let values: Vec<(String, String)> = trials(&work, "grid")
+        .iter()
+        .map(|trial| (trial["values"]["k"].to_string(), trial["values"]["epochs"].to_string()))
+        .collect();
+    let want =
+        [("2", "1"), ("2", "2"), ("3", "1"), ("3", "2")].map(|(k, e)| (format!("{k:?}"), format!("{e:?}")));
+    assert_eq!(values, want);
+}
+
+#[test]
+fn what_is_wrong_is_said_before_anything_runs() {
+    let work = with_rows(60);
+    let line = format!("{KMEANS} --output tuned --set k=3");
+    let check = |more: &str, parts: &[&str]| {
+        work.run(&format!("{line} {more}")).misused(parts);
+        assert!(!work.path("tuned").exists(), "{more}");
+    };
+    check("--range epoch=1:3", &["kmeans has no hyperparameter epoch", "did you mean epochs?"]);
+    check("--range epochs=0:3", &["epochs", "\"0\" is not valid"]);
+    check("--range init_method=random,kmean++", &["did you mean `kmeans++`?"]);
+    check("--range k=2:3", &["--range k and --set k: give one of them"]);
+    check("--range epochs", &["expected NAME=FROM:TO"]);
+    check("--range epochs=1:3 --objective test:mse", &["did you mean test:msd?"]);
+    check("--range epochs=1:3 --max-time soon", &["90s, 30m, 2h or 1d"]);
+    check("--range epochs=1:3 --min-resource 2", &["--strategy hyperband"]);
+    check("--range epochs=1:3 --vocab rows.csv", &["kmeans has no channel vocab"]);
+    work.run("tune").misused(&["--train and --output are needed"]);
+    let without_test = KMEANS.replace("--test rows.csv", "");
+    work.run(&format!("{without_test} --output tuned --set k=3 --range epochs=1:3"))
+        .misused(&["test:msd", "--test"]);
+    let continuous = "--range local_lloyd_tol=0.1:0.2 --strategy grid";
+    work.run(&format!("{line} {continuous}")).refused(&["grid search needs values"]);
+    assert!(!work.path("tuned").exists());
+}
+
+#[test]
+fn five_failures_without_a_result_end_it_with_the_first_reason() {
+    let work = with_rows(20);
+    let said = work.run(&format!("{KMEANS} --output tuned --set k=1000 --range epochs=1:30 --jobs 20"));
+    let said = said.refused(&["no trial has a result", "5 trials failed", "trial 1: "]);
+    assert!(said.stderr.contains("1000"), "{said:?}");
+    assert_eq!(trials(&work, "tuned").len(), 5);
+    assert!(work.read("tuned/trials.csv").contains(",failed,"));
+}
+
+/// A tuning of a small model that takes seconds.
+fn small(output: &str, jobs: u32) -> String {
+    format!(
+        "{SEQ2SEQ} --output {output} --jobs {jobs} {TINY} --set checkpoint_frequency_num_batches=10 --set max_num_batches=60 \
+         --range embed_dropout_source=0:0.5 --range num_layers_encoder=1:2 --objective validation:perplexity"
+    )
+}
+
+fn start(work: &Workplace, line: &str) -> Child {
+    let mut command = work.command(&line.split_whitespace().collect::<Vec<_>>());
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts")
+}
+
+fn wait_for(mut there: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !there() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "it never came");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_killed_or_interrupted_tuning_goes_on_to_the_same_history() {
+    let work = Workplace::new();
+    prepared(&work);
+    work.run(&small("undisturbed", 3)).well();
+    let line = small("killed", 3);
+    for round in 0..3 {
+        let mut child = start(&work, &line);
+        let log = work.path(&format!("killed/trials/{:03}/train.log", round + 1));
+        // While a trial trains: the last of the rounds interrupts in good order, the others kill.
+        wait_for(|| fs::read_to_string(&log).is_ok_and(|log| log.contains("Checkpoint [2]")));
+        if round < 2 {
+            child.kill().expect("is killed");
+            child.wait().expect("ends");
+        } else {
+            let pid = child.id().to_string();
+            assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
+            assert_eq!(child.wait().expect("ends").code(), Some(130));
+            assert!(trials(&work, "killed").iter().any(|trial| trial["status"] == "InProgress"));
+        }
+    }
+    work.run(&line).well();
+    assert_eq!(essence(&work, "killed"), essence(&work, "undisturbed"));
+    // Nobody holds the folder of a trial any more.
+    for number in 1..=3 {
+        assert!(!work.path(&format!("killed/trials/{number:03}/model/.kokanee-lock")).exists());
+    }
+}
+
+#[test]
+fn a_second_tuning_of_the_same_folder_is_refused_at_once() {
+    let work = Workplace::new();
+    prepared(&work);
+    let line = small("tuned", 50);
+    let mut child = start(&work, &line);
+    wait_for(|| work.path("tuned/trials/001").exists());
+    work.run(&line).refused(&["is writing into this folder"]);
+    child.kill().expect("is killed");
+    child.wait().expect("ends");
+    // The training that it left stops by itself.
+    let folder = work.path("tuned/trials/001/model");
+    wait_for(|| kokanee_formats::FolderLock::acquire(&folder).is_ok());
+}
+
+#[test]
+fn a_trial_that_is_worse_than_others_is_stopped_early() {
+    let work = Workplace::new();
+    prepared(&work);
+    let tiny = TINY.replace("--set learning_rate=0.01", "");
+    let line = format!(
+        "{SEQ2SEQ} --output tuned {tiny} --set checkpoint_frequency_num_batches=20 --set max_num_batches=400 \
+         --set checkpoint_threshold=-1 --strategy grid --range learning_rate=0.01,0.012,0.014,0.0000001 --early-stopping \
+         --objective validation:perplexity"
+    );
+    work.run(&line).well();
+    let found = trials(&work, "tuned");
+    assert_eq!(found[3]["status"], "Stopped", "{found:#?}");
+    assert!(found[3]["reason"].as_str().expect("a reason").contains("worse than the median"), "{found:#?}");
+    let reports = |trial: &Value| trial["curve"].as_array().expect("a curve").len();
+    assert!(reports(&found[3]) >= 2 && reports(&found[3]) < reports(&found[0]), "{found:#?}");
+}
