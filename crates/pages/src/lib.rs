@@ -5,6 +5,7 @@
 //! | [`page`] | the layout of a page, with its style sheet and script |
 //! | [`parts`] | tables, links between pages of a list, badges, definition lists |
 //! | [`svg`] | charts: lines, bars, parallel coordinates, scatter plots, heat maps |
+//! | [`search`] | the pictures of a search over settings |
 //! | [`attention`] | the matrix that heat maps draw |
 //! | [`thinning`] | long series, cut to what a screen shows |
 //! | [`smoothing`] | the trend of a noisy series |
@@ -21,6 +22,7 @@ pub mod label;
 pub mod page;
 pub mod palette;
 pub mod parts;
+pub mod search;
 pub mod smoothing;
 pub mod svg;
 pub mod thinning;

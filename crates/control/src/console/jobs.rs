@@ -9,6 +9,7 @@ use crate::jobs::{JobError, Status};
 use crate::paging::{ListQuery, SortBy};
 use crate::store::StoreError;
 use crate::tokens;
+use crate::tuning::{self, Child};
 
 /// Rows on a page.
 const ROWS: usize = 50;
@@ -33,8 +34,8 @@ pub(super) struct Kind {
     is_compared: bool,
 }
 
-/// The kinds. Tuning jobs will be one more line.
-static KINDS: [Kind; 2] = [
+/// The kinds.
+static KINDS: [Kind; 3] = [
     Kind {
         word: "training",
         noun: "training",
@@ -49,6 +50,14 @@ static KINDS: [Kind; 2] = [
         table: "transform_jobs",
         list: list_transform,
         detail: detail_transform,
+        is_compared: false,
+    },
+    Kind {
+        word: "tuning",
+        noun: "tuning",
+        table: "tuning_jobs",
+        list: list_tuning,
+        detail: detail_tuning,
         is_compared: false,
     },
 ];
@@ -94,6 +103,7 @@ macro_rules! list {
 
 list!(list_training, training_jobs, 0);
 list!(list_transform, transform_jobs, 1);
+list!(list_tuning, tuning_jobs, 2);
 
 fn detail_training(visit: &Visit, name: &str) -> Result<Detail, JobError> {
     let job = visit.control().training_jobs.find(&visit.region, name)?;
@@ -118,6 +128,18 @@ fn detail_transform(visit: &Visit, name: &str) -> Result<Detail, JobError> {
     let job = visit.control().transform_jobs.find(&visit.region, name)?;
     let model = job.request.get("ModelName").and_then(|name| name.as_str()).unwrap_or_default();
     Ok(Detail { algorithm: model.to_owned(), metric: None })
+}
+
+fn detail_tuning(visit: &Visit, name: &str) -> Result<Detail, JobError> {
+    let jobs = &visit.control().tuning_jobs;
+    let job = jobs.find(&visit.region, name)?;
+    let children = jobs.children(job.id)?;
+    let best = tuning::best(&job.state.definitions, &children).and_then(Child::result);
+    let first = job.state.definitions.first();
+    Ok(Detail {
+        algorithm: first.and_then(|definition| definition.algorithm.clone()).unwrap_or_default(),
+        metric: first.and_then(|definition| Some((definition.metric.clone(), best?))),
+    })
 }
 
 /// What the table is asked for.

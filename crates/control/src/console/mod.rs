@@ -3,7 +3,7 @@
 //! | file | what stands in it |
 //! |---|---|
 //! | `overview` | the first page |
-//! | `jobs`, `training_job`, `transform_job`, `compare` | jobs of all kinds |
+//! | `jobs`, `training_job`, `tuning_job`, `transform_job`, `compare` | jobs of all kinds |
 //! | `endpoints`, `endpoint` | endpoints |
 //! | `exchange`, `ask`, `answer` | requests to endpoints that are made by hand |
 //! | `buckets`, `preview` | objects |
@@ -35,6 +35,7 @@ mod python;
 mod tests;
 mod training_job;
 mod transform_job;
+mod tuning_job;
 mod visit;
 
 use std::net::SocketAddr;
@@ -125,6 +126,8 @@ const ROUTES: &[(Method, &[&str], Handler)] = &[
     (Method::GET, &["jobs", "compare"], Handler::Show(compare::show)),
     (Method::GET, &["jobs", "training", "*"], Handler::Show(training_job::show)),
     (Method::POST, &["jobs", "training", "*", "stop"], Handler::Change(training_job::stop)),
+    (Method::GET, &["jobs", "tuning", "*"], Handler::Show(tuning_job::show)),
+    (Method::POST, &["jobs", "tuning", "*", "stop"], Handler::Change(tuning_job::stop)),
     (Method::GET, &["jobs", "transform", "*"], Handler::Show(transform_job::show)),
     (Method::POST, &["jobs", "transform", "*", "stop"], Handler::Change(transform_job::stop)),
     (Method::GET, &["endpoints"], Handler::Show(endpoints::show)),

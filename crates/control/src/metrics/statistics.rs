@@ -229,6 +229,21 @@ impl Metrics {
         Ok(buckets)
     }
 
+    /// All values of a metric since `start_ms`, in their order.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn values(&self, region: &str, metric: &Metric, start_ms: i64) -> Result<Vec<f64>, StoreError> {
+        let series: Vec<i64> = self.series(region, metric)?.into_iter().map(|(id, _)| id).collect();
+        let range = Range { start_ms, end_ms: i64::MAX, period_ms: 1 };
+        let mut values = Vec::new();
+        self.scan(&series, range, Direction::Ascending, |_, sample| {
+            values.push(sample.sum / sample.count);
+            ControlFlow::Continue(())
+        })?;
+        Ok(values)
+    }
+
     /// The points of a metric since `start_ms`, with their times, in their order: all of them, or where they are many, 500 to 1000 evenly
     /// spread ones.
     ///

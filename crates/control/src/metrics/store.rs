@@ -124,23 +124,6 @@ impl Metrics {
         Ok((metrics.collect::<Result<_, StoreError>>()?, last))
     }
 
-    /// The values of a metric and their times in milliseconds since 1970, in the order of time.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn values(&self, region: &str, metric: &Metric) -> Result<Vec<(i64, f64)>, StoreError> {
-        self.store.read(|transaction| {
-            let mut statement = transaction.prepare_cached(
-                "SELECT ms, sum / samples FROM metric_points JOIN metric_series ON series_id = id
-                 WHERE region = ?1 AND namespace = ?2 AND name = ?3 AND dimensions = ?4 AND samples > 0
-                 ORDER BY ms, number",
-            )?;
-            let parameters = (region, &metric.namespace, &metric.name, metric.dimensions.text());
-            let rows = statement.query_map(parameters, |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
-        })
-    }
-
     /// Forgets old points, and metrics that have none any more.
     pub(super) fn prune(&self, now_ms: i64) -> Result<(), StoreError> {
         let pruned_ms = self.pruned_ms.load(Ordering::Relaxed);

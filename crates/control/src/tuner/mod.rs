@@ -317,9 +317,10 @@ impl<'a> Work<'a> {
             let Some(definition) = self.job.state.definitions.get(child.definition) else { continue };
             let metric =
                 Metric::new(metrics::TRAINING_JOBS, &definition.metric, [("TrainingJobName", &*child.name)]);
-            let points =
-                self.tuner.control.metrics.values(&self.job.region, &metric).map_err(JobError::from)?;
-            self.curves.values.insert(child.number, points.into_iter().map(|(_, value)| value).collect());
+            let metrics = &self.tuner.control.metrics;
+            let values =
+                metrics.values(&self.job.region, &metric, child.created_ms).map_err(JobError::from)?;
+            self.curves.values.insert(child.number, values);
             if child.has_ended() {
                 self.curves.complete.insert(child.number);
             }

@@ -1,7 +1,9 @@
-//! What InvokeEndpoint adds to a model's own answer.
+//! What InvokeEndpoint adds to a model's own answer, beside what a relay adds that only copies bytes.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::client::Connection;
@@ -14,52 +16,128 @@ const WINDOW: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Rows of a request: one that costs the model next to nothing, and one that it works on.
 const ROWS: [usize; 2] = [20, 1000];
+/// Sentences of a request to seq2seq.
+const SENTENCES: usize = 32;
+
+/// A request that is measured.
+struct Ask {
+    what: String,
+    endpoint: &'static str,
+    content_type: &'static str,
+    body: Vec<u8>,
+}
 
 pub(crate) fn run(_: &Options) -> Result<(), String> {
     let folder = folder()?;
     let data = folder.path().join("data");
     let server = Server::kokanee(&data)?;
-    deploy(&server)?;
-    let instance = data.join("endpoints/us-east-1/ep");
+    deploy_kmeans(&server)?;
+    deploy_seq2seq(&server)?;
+    let csv = |count: usize| Ask {
+        what: format!("{count} rows"),
+        endpoint: "ep",
+        content_type: "text/csv",
+        body: rows(count),
+    };
+    let sentences = format!(r#"{{"instances":[{}]}}"#, [r#"{"data":"a b c d e f"}"#; SENTENCES].join(","));
+    let seq2seq = Ask {
+        what: format!("seq2seq, {SENTENCES} sentences"),
+        endpoint: "letters",
+        content_type: "application/json",
+        body: sentences.into_bytes(),
+    };
+    for ask in ROWS.map(csv).into_iter().chain([seq2seq]) {
+        measure(&ask, model(&data, ask.endpoint)?, server.address)?;
+    }
+    Ok(())
+}
+
+/// Where the only instance of an endpoint listens.
+fn model(data: &Path, endpoint: &str) -> Result<SocketAddr, String> {
+    let instance = data.join("endpoints/us-east-1").join(endpoint);
     let ready = find(&instance, "ready.json").ok_or("the instance has no ready file")?;
     let content: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(ready).unwrap_or_default()).unwrap_or_default();
-    let direct: SocketAddr =
-        content["address"].as_str().and_then(|address| address.parse().ok()).ok_or("no address")?;
-    let ways = [
-        ("the model itself", direct, "/invocations"),
-        ("InvokeEndpoint", server.address, "/endpoints/ep/invocations"),
-    ];
-    ROWS.iter().try_for_each(|&count| measure(&ways, count))
+    content["address"]
+        .as_str()
+        .and_then(|address| address.parse().ok())
+        .ok_or_else(|| "no address".to_owned())
 }
 
-fn measure(ways: &[(&str, SocketAddr, &str); 2], count: usize) -> Result<(), String> {
-    let body = rows(count);
-    let mut times = [Vec::new(), Vec::new()];
-    let mut rates = [0.0, 0.0];
-    // In turns, so that a machine that gets slower slows both.
+fn measure(ask: &Ask, direct: SocketAddr, server: SocketAddr) -> Result<(), String> {
+    let what = &ask.what;
+    let path = format!("/endpoints/{}/invocations", ask.endpoint);
+    let ways = [
+        ("the model itself", direct, "/invocations"),
+        ("InvokeEndpoint", server, path.as_str()),
+        ("a relay of bytes", relay(direct).map_err(|error| error.to_string())?, "/invocations"),
+    ];
+    let mut times = [Vec::new(), Vec::new(), Vec::new()];
+    let mut rates = [0.0; 3];
+    // In turns, so that a machine that gets slower slows all.
     for _ in 0..3 {
         for (index, (_, address, path)) in ways.iter().enumerate() {
-            times[index].extend(latencies(*address, path, &body)?);
-            rates[index] = f64::max(rates[index], carried(*address, path, &body)?);
+            times[index].extend(latencies(*address, path, ask)?);
+            rates[index] = f64::max(rates[index], carried(*address, path, ask)?);
         }
     }
     let medians = times.map(|mut times| median(&mut times));
     for (index, (name, ..)) in ways.iter().enumerate() {
-        row(&format!("{count} rows, {name}: median"), medians[index] * 1e3, "ms", "");
-        row(&format!("{count} rows, {name}: {CLIENTS} clients"), rates[index], "a second", "");
+        row(&format!("{what}, {name}: median"), medians[index] * 1e3, "ms", "");
+        row(&format!("{what}, {name}: {CLIENTS} clients"), rates[index], "a second", "");
     }
-    row(&format!("{count} rows, InvokeEndpoint adds"), (medians[1] - medians[0]) * 1e3, "ms", "under 0.5");
-    row(&format!("{count} rows, InvokeEndpoint carries"), rates[1] / rates[0] * 100.0, "%", "95");
+    row(&format!("{what}, InvokeEndpoint adds"), (medians[1] - medians[0]) * 1e3, "ms", "under 0.5");
+    row(&format!("{what}, a relay of bytes adds"), (medians[2] - medians[0]) * 1e3, "ms", "");
+    row(&format!("{what}, InvokeEndpoint carries"), rates[1] / rates[0] * 100.0, "%", "95");
+    row(&format!("{what}, a relay of bytes carries"), rates[2] / rates[0] * 100.0, "%", "");
     Ok(())
 }
 
-/// An endpoint with a k-means model of 50 columns.
-fn deploy(server: &Server) -> Result<(), String> {
-    let io = |error: std::io::Error| error.to_string();
+/// A relay that copies bytes between clients and `to`, and looks at none: two threads for each connection.
+fn relay(to: SocketAddr) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let Ok(model) = TcpStream::connect(to) else { continue };
+            let _ = (client.set_nodelay(true), model.set_nodelay(true));
+            let (Ok(client_too), Ok(model_too)) = (client.try_clone(), model.try_clone()) else { continue };
+            std::thread::spawn(move || copy(client, model));
+            std::thread::spawn(move || copy(model_too, client_too));
+        }
+    });
+    Ok(address)
+}
+
+fn copy(mut from: TcpStream, mut to: TcpStream) {
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(std::net::Shutdown::Write);
+}
+
+/// The endpoint `letters` with a small recurrent model.
+fn deploy_seq2seq(server: &Server) -> Result<(), String> {
+    let text = |error: io::Error| error.to_string();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/versions/0.1.0/rnn");
+    let packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut archive = tar::Builder::new(packed);
+    archive.append_dir_all(".", folder).map_err(text)?;
+    let packed = archive.into_inner().and_then(flate2::write::GzEncoder::finish).map_err(text)?;
     let mut connection = server.connect()?;
-    connection.ask("PUT /bucket HTTP/1.1\r\nHost: 127.0.0.1\r\n", b"").map_err(io)?;
-    connection.ask("PUT /bucket/in/rows.csv HTTP/1.1\r\nHost: 127.0.0.1\r\n", &rows(500)).map_err(io)?;
+    connection.ask("PUT /bucket/letters.tar.gz HTTP/1.1\r\nHost: 127.0.0.1\r\n", &packed).map_err(text)?;
+    host(&mut connection, "letters", "seq2seq", "s3://bucket/letters.tar.gz")
+}
+
+/// The endpoint `ep` with a k-means model of 50 columns.
+fn deploy_kmeans(server: &Server) -> Result<(), String> {
+    let text = |error: io::Error| error.to_string();
+    let mut connection = server.connect()?;
+    connection.ask("PUT /bucket HTTP/1.1\r\nHost: 127.0.0.1\r\n", b"").map_err(text)?;
+    connection.ask("PUT /bucket/in/rows.csv HTTP/1.1\r\nHost: 127.0.0.1\r\n", &rows(500)).map_err(text)?;
     let image = "174872318107.dkr.ecr.us-west-2.amazonaws.com/kmeans:1";
     connection.say(
         "CreateTrainingJob",
@@ -72,20 +150,29 @@ fn deploy(server: &Server) -> Result<(), String> {
         ),
     )?;
     until(&mut connection, "DescribeTrainingJob", r#"{"TrainingJobName":"model"}"#, "\"Completed\"")?;
+    host(&mut connection, "ep", "kmeans", "s3://bucket/out/model/output/model.tar.gz")
+}
+
+/// Model, configuration and endpoint of one name, with one instance.
+fn host(connection: &mut Connection, name: &str, algorithm: &str, data: &str) -> Result<(), String> {
+    let image = format!("174872318107.dkr.ecr.us-west-2.amazonaws.com/{algorithm}:1");
     connection.say(
         "CreateModel",
         &format!(
-            r#"{{"ModelName":"m","PrimaryContainer":{{"Image":"{image}","ModelDataUrl":"s3://bucket/out/model/output/model.tar.gz"}},
+            r#"{{"ModelName":"{name}","PrimaryContainer":{{"Image":"{image}","ModelDataUrl":"{data}"}},
             "ExecutionRoleArn":"arn:aws:iam::000000000000:role/R"}}"#
         ),
     )?;
     connection.say(
         "CreateEndpointConfig",
-        r#"{"EndpointConfigName":"c","ProductionVariants":[{"VariantName":"A","ModelName":"m","InitialInstanceCount":1,
-        "InstanceType":"ml.c5.xlarge"}]}"#,
+        &format!(
+            r#"{{"EndpointConfigName":"{name}","ProductionVariants":[{{"VariantName":"A","ModelName":"{name}","InitialInstanceCount":1,
+            "InstanceType":"ml.c5.xlarge"}}]}}"#
+        ),
     )?;
-    connection.say("CreateEndpoint", r#"{"EndpointName":"ep","EndpointConfigName":"c"}"#)?;
-    until(&mut connection, "DescribeEndpoint", r#"{"EndpointName":"ep"}"#, "\"InService\"")
+    connection
+        .say("CreateEndpoint", &format!(r#"{{"EndpointName":"{name}","EndpointConfigName":"{name}"}}"#))?;
+    until(connection, "DescribeEndpoint", &format!(r#"{{"EndpointName":"{name}"}}"#), "\"InService\"")
 }
 
 fn until(connection: &mut Connection, operation: &str, input: &str, part: &str) -> Result<(), String> {
@@ -110,28 +197,28 @@ fn rows(count: usize) -> Vec<u8> {
     (0..count).map(row).collect::<String>().into_bytes()
 }
 
-fn ask(connection: &mut Connection, path: &str, body: &[u8]) -> Result<(), String> {
-    let head = format!("POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/csv\r\n");
-    let answer = connection.ask(&head, body).map_err(|error| format!("{path}: {error}"))?;
+fn send(connection: &mut Connection, path: &str, ask: &Ask) -> Result<(), String> {
+    let head = format!("POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {}\r\n", ask.content_type);
+    let answer = connection.ask(&head, &ask.body).map_err(|error| format!("{path}: {error}"))?;
     if answer.status == 200 {
         return Ok(());
     }
     Err(format!("{path}: {}: {}", answer.status, String::from_utf8_lossy(&answer.body)))
 }
 
-fn latencies(address: SocketAddr, path: &str, body: &[u8]) -> Result<Vec<f64>, String> {
+fn latencies(address: SocketAddr, path: &str, ask: &Ask) -> Result<Vec<f64>, String> {
     let mut connection = Connection::new(address).map_err(|error| error.to_string())?;
     let time = |_| {
         let asked = Instant::now();
-        ask(&mut connection, path, body)?;
+        send(&mut connection, path, ask)?;
         Ok(asked.elapsed().as_secs_f64())
     };
     (0..CALLS).map(time).collect()
 }
 
-fn carried(address: SocketAddr, path: &str, body: &[u8]) -> Result<f64, String> {
+fn carried(address: SocketAddr, path: &str, ask: &Ask) -> Result<f64, String> {
     let connect = || Connection::new(address).map_err(|error| error.to_string());
-    rate(CLIENTS, WINDOW, connect, |connection, _| ask(connection, path, body))
+    rate(CLIENTS, WINDOW, connect, |connection, _| send(connection, path, ask))
 }
 
 fn find(folder: &std::path::Path, name: &str) -> Option<std::path::PathBuf> {

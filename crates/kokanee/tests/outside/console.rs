@@ -125,6 +125,41 @@ impl<'a> Scene<'a> {
         );
     }
 
+    /// Tunes k-means: twelve trainings, two at a time.
+    fn tune_kmeans(&self, name: &str) {
+        let channel = |channel: &str| {
+            let source = json!({"S3DataType": "S3Prefix", "S3Uri": "s3://my-data/clusters/train/"});
+            json!({
+                "ChannelName": channel, "ContentType": "text/csv;label_size=0",
+                "DataSource": {"S3DataSource": source},
+            })
+        };
+        let request = json!({
+            "HyperParameterTuningJobName": name,
+            "HyperParameterTuningJobConfig": {
+                "Strategy": "Bayesian",
+                "RandomSeed": 1,
+                "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "test:msd"},
+                "ResourceLimits": {"MaxNumberOfTrainingJobs": 12, "MaxParallelTrainingJobs": 2},
+                "ParameterRanges": {
+                    "IntegerParameterRanges": [{"Name": "k", "MinValue": "2", "MaxValue": "12"}],
+                    "ContinuousParameterRanges": [{"Name": "local_lloyd_tol", "MinValue": "0.0001", "MaxValue": "0.5"}],
+                    "CategoricalParameterRanges": [{"Name": "init_method", "Values": ["random", "kmeans++"]}],
+                },
+            },
+            "TrainingJobDefinition": {
+                "StaticHyperParameters": {"feature_dim": "3", "mini_batch_size": "50"},
+                "AlgorithmSpecification": {"TrainingImage": format!("{IMAGE}/kmeans:1"), "TrainingInputMode": "File"},
+                "RoleArn": ROLE,
+                "InputDataConfig": [channel("train"), channel("test")],
+                "OutputDataConfig": {"S3OutputPath": "s3://my-data/output"},
+                "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+                "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+            },
+        });
+        self.server.call("CreateHyperParameterTuningJob", &request);
+    }
+
     fn is_done(&self, job: &str) {
         self.server.wait(
             "DescribeTrainingJob",
@@ -250,6 +285,7 @@ pub(crate) fn people_watch_stop_compare_invoke_and_browse(program: &str) {
     let lines = lines.as_str().unwrap_or_default().to_owned();
     assert!(!lines.is_empty() && lines.lines().all(|line| line.contains("validation")), "{lines}");
 
+    tuning(&scene, &mut browser);
     endpoints(&scene, &mut browser);
     buckets(&scene, &mut browser, &work);
 
@@ -257,6 +293,25 @@ pub(crate) fn people_watch_stop_compare_invoke_and_browse(program: &str) {
     assert!(browser.text().contains("no such job") && browser.text().contains("Back to the overview"));
     browser.problems();
     without_scripts(&scene, &mut browser);
+}
+
+fn tuning(scene: &Scene<'_>, browser: &mut Browser) {
+    let server = &scene.server;
+    scene.tune_kmeans("tune-clusters");
+    browser.open(&server.console("/jobs/tuning/tune-clusters"));
+    let job = json!({"HyperParameterTuningJobName": "tune-clusters"});
+    server.wait("DescribeHyperParameterTuningJob", &job, "HyperParameterTuningJobStatus", "Completed");
+    browser.wait_until("document.body.innerText.includes('Completed')");
+    browser.wait_until("document.querySelectorAll('#trainings tbody tr').length === 12");
+    let text = browser.text();
+    assert!(text.contains("Best training") && text.contains("12 completed"), "{text}");
+    // Best so far, importance, parallel coordinates, and a slice for each hyperparameter.
+    assert_eq!(browser.evaluate("document.querySelectorAll('#pictures svg').length"), json!(6));
+    scene.see(browser, "tuning");
+    browser.follow("#trainings tbody a");
+    assert!(browser.text().contains("tune-clusters-0"));
+    browser.open(&server.console("/jobs?q=tune-clusters&kind=tuning"));
+    assert_eq!(browser.evaluate("document.querySelectorAll('#list tbody tr').length"), json!(1));
 }
 
 fn endpoints(scene: &Scene<'_>, browser: &mut Browser) {

@@ -65,6 +65,11 @@ pub(crate) fn boto3_and_the_sdk_tune(python: &str) {
     check("local_tuning.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);
 }
 
+/// SDK v3's tuner.
+pub(crate) fn sdk_v3_tunes(python: &str) {
+    check("local_tuning_v3.py", python, &[]);
+}
+
 /// SDK v3.
 pub(crate) fn sdk_v3_uses_a_local_sagemaker(python: &str) {
     check("local_sdk_v3.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);

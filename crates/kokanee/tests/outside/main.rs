@@ -106,6 +106,7 @@ fn main() -> ExitCode {
         &sdk::python_of_v3(),
         local::sdk_v3_uses_a_local_sagemaker,
     ));
+    tests.push(OutsideTest::new("sdk_v3_tunes", &sdk::python_of_v3(), local::sdk_v3_tunes));
     tests.push(OutsideTest::new(
         "the_sdk_for_javascript_uses_a_local_sagemaker",
         &sdk::javascript(),

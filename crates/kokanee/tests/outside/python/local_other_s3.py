@@ -67,12 +67,12 @@ def outer():
 
     own = {"AWS_ACCESS_KEY_ID": keys["KOKANEE_ACCESS_KEY"], "AWS_SECRET_ACCESS_KEY": keys["KOKANEE_SECRET_KEY"]}
     command = ["--", sys.executable, "-W", "ignore", __file__, KOKANEE, "inner"]
-    line = [KOKANEE, "local", "--data", "data", "image", "add", "mine:1", "--train", f"{sys.executable} program/train.py"]
+    line = [KOKANEE, "local", "--data", "here", "image", "add", "mine:1", "--train", f"{sys.executable} program/train.py"]
     subprocess.run(line, check=True, env=clean, stdout=subprocess.DEVNULL)
     other, url = start("0")
     try:
         # The S3 goes while a job runs, and comes back before, or a little after, the job has something for it.
-        inner = run("--data", "data", "--s3", url, *command, **own)
+        inner = run("--data", "here", "--s3", url, *command, **own)
         wait_for("the job", lambda: os.path.exists("waits") or inner.poll() is not None)
         other.kill()
         other.wait()
@@ -143,7 +143,7 @@ def inner():
     client, s3 = boto3.client("sagemaker"), boto3.client("s3")
     assert s3.meta.endpoint_url == other, s3.meta.endpoint_url
     s3.create_bucket(Bucket="there", CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
-    assert not os.path.exists("data/s3"), "it keeps no buckets of its own"
+    assert not os.path.exists("here/s3"), "it keeps no buckets of its own"
 
     # Requests for S3 that come here all the same.
     here = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])

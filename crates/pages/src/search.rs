@@ -1,0 +1,179 @@
+//! The pictures of a search over settings: best so far, parallel coordinates, importance, slices.
+
+use crate::svg::lines::{Chart, Series};
+use crate::svg::parallel::{ParallelAxis, ParallelLine};
+use crate::svg::scatter::Scatter;
+use crate::svg::{Drawing, bars, bars::Bars, lines, parallel, scatter};
+
+/// Size of the plotting area of most pictures, in pixels.
+const AREA: (f64, f64) = (420.0, 200.0);
+
+/// A search.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Search {
+    /// What is sought.
+    pub objective: String,
+    /// Whether great values of it are good.
+    pub maximizes: bool,
+    /// The settings.
+    pub axes: Vec<ParallelAxis>,
+    /// The runs, in their order.
+    pub runs: Vec<Run>,
+    /// What share of the differences each setting explains, by its name; may be empty.
+    pub importance: Vec<(String, f64)>,
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Counted from 1.
+    pub number: u32,
+    /// What tooltips call it.
+    pub name: String,
+    /// A value for each setting, for categories their place; none where it has none.
+    pub values: Vec<Option<f64>>,
+    /// What it came to.
+    pub result: Option<f64>,
+}
+
+impl Search {
+    /// The result of each run, and the best one up to it.
+    pub fn best_so_far(&self) -> Drawing {
+        let results: Vec<(f64, f64)> =
+            self.runs.iter().filter_map(|run| Some((f64::from(run.number), run.result?))).collect();
+        let mut best: Option<f64> = None;
+        let best_so_far = results.iter().map(|&(number, result)| {
+            let value = best.filter(|best| !self.prefers(result, *best)).unwrap_or(result);
+            best = Some(value);
+            (number, value)
+        });
+        lines::draw(&Chart {
+            title: format!("Best {} so far", self.objective),
+            x_label: "training".to_owned(),
+            y_label: self.objective.clone(),
+            series: vec![Series {
+                name: "best so far".to_owned(),
+                points: best_so_far.collect(),
+                raw: results,
+                ..Series::default()
+            }],
+            area: AREA,
+            has_legend: false,
+            has_hover: true,
+            ..Chart::default()
+        })
+    }
+
+    /// One line for each run through all settings and the result, the best on top.
+    pub fn parallel(&self) -> Drawing {
+        let axis = ParallelAxis { name: self.objective.clone(), log: false, categories: Vec::new() };
+        let axes: Vec<ParallelAxis> = self.axes.iter().cloned().chain([axis]).collect();
+        let mut runs: Vec<(&Run, f64)> =
+            self.runs.iter().filter_map(|run| Some((run, run.result?))).collect();
+        // The worst first.
+        runs.sort_by(
+            |(_, one), (_, other)| if self.maximizes { one.total_cmp(other) } else { other.total_cmp(one) },
+        );
+        let last = runs.len().saturating_sub(1).max(1) as f32;
+        let lines: Vec<ParallelLine> = runs
+            .iter()
+            .enumerate()
+            .map(|(rank, (run, result))| ParallelLine {
+                name: run.name.clone(),
+                values: run.values.iter().copied().chain([Some(*result)]).collect(),
+                level: Some(rank as f32 / last),
+            })
+            .collect();
+        parallel::draw("Settings and results, the best brightest", &axes, &lines)
+    }
+
+    /// How much each setting matters, where that is known.
+    pub fn importance(&self) -> Option<Drawing> {
+        let mut amounts = self.importance.clone();
+        amounts.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+        (!amounts.is_empty()).then(|| {
+            bars::draw(&Bars {
+                title: "Importance".to_owned(),
+                x_label: "share of the variance that the setting explains alone".to_owned(),
+                bars: amounts,
+                area: AREA,
+            })
+        })
+    }
+
+    /// The result over each setting; of categories, over their places.
+    pub fn slices(&self) -> Vec<Drawing> {
+        let slice = |(index, axis): (usize, &ParallelAxis)| {
+            let point = |run: &Run| Some((run.values.get(index).copied()??, run.result?, run.name.clone()));
+            let places = axis.categories.iter().enumerate().map(|(place, name)| format!("{place} {name}"));
+            let places = places.collect::<Vec<_>>().join(", ");
+            let names = if places.is_empty() { String::new() } else { format!(": {places}") };
+            scatter::draw(&Scatter {
+                title: format!("{} over {}", self.objective, axis.name),
+                x_label: format!("{}{names}", axis.name),
+                log_x: axis.log,
+                points: self.runs.iter().filter_map(point).collect(),
+                area: AREA,
+            })
+        };
+        self.axes.iter().enumerate().map(slice).collect()
+    }
+
+    fn prefers(&self, value: f64, other: f64) -> bool {
+        if self.maximizes { value > other } else { value < other }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn search(maximizes: bool) -> Search {
+        let run = |(index, result): (usize, Option<f64>)| Run {
+            number: index as u32 + 1,
+            name: format!("run {}", index + 1),
+            values: vec![Some(0.1 * 10f64.powi(index as i32)), Some((index % 2) as f64)],
+            result,
+        };
+        let axis = |name: &str, log: bool, categories: &[&str]| ParallelAxis {
+            name: name.to_owned(),
+            log,
+            categories: categories.iter().map(|&word| word.to_owned()).collect(),
+        };
+        Search {
+            objective: "loss".to_owned(),
+            maximizes,
+            axes: vec![axis("rate", true, &[]), axis("kind", false, &["a", "b"])],
+            runs: [Some(3.0), None, Some(1.0), Some(2.0)].into_iter().enumerate().map(run).collect(),
+            importance: vec![("kind".to_owned(), 0.2), ("rate".to_owned(), 0.7)],
+        }
+    }
+
+    #[test]
+    fn the_best_so_far_never_gets_worse() {
+        let told = |maximizes| search(maximizes).best_so_far().document();
+        assert!(told(false).contains("loss"));
+        assert_ne!(told(false), told(true));
+    }
+
+    #[test]
+    fn runs_without_a_result_are_in_no_picture_and_the_best_lies_on_top() {
+        for (maximizes, best) in [(false, "run 3"), (true, "run 1")] {
+            let picture = search(maximizes).parallel().document();
+            assert!(!picture.contains("run 2"));
+            let places = ["run 1", "run 3", "run 4"].map(|name| picture.find(name).unwrap());
+            assert_eq!(picture.find(best), places.into_iter().max());
+        }
+    }
+
+    #[test]
+    fn slices_name_categories_and_importance_is_sorted() {
+        let search = search(false);
+        let slices = search.slices();
+        assert_eq!(slices.len(), 2);
+        assert!(slices[1].document().contains("kind: 0 a, 1 b"));
+        let bars = search.importance().unwrap().document();
+        assert!(bars.find("rate").unwrap() < bars.find("kind").unwrap());
+        assert_eq!(Search { importance: Vec::new(), ..search }.importance(), None);
+    }
+}
