@@ -46,8 +46,10 @@ Examples:
   kokanee tune --report tuned
       writes tables and pictures of what is there anew
 
-The same command again goes on where it was interrupted, by Ctrl-C or by kill -9; with more --jobs it goes on after its end. `kokanee
-train --algorithm NAME --help` lists the hyperparameters of an algorithm, `kokanee algorithms NAME` its metrics.";
+The same command goes on where it was interrupted, by Ctrl-C or by kill -9;
+with more --jobs it goes on after its end. The hyperparameters of an algorithm
+are listed by `kokanee train --algorithm NAME --help`, its metrics by
+`kokanee algorithms NAME`.";
 
 /// Exit code after Ctrl-C or SIGTERM, as shells give it.
 const INTERRUPTED_EXIT: i32 = 130;
