@@ -18,7 +18,7 @@ use clap::Args;
 use kokanee_algorithm::Algorithm;
 use kokanee_contract::AlgorithmContract;
 use kokanee_contract::metrics::{Direction, MetricSpec};
-use kokanee_contract::spec::nearest;
+use kokanee_contract::spec::{Kind, nearest};
 use kokanee_tuner::early_stopping::MedianRule;
 use kokanee_tuner::hyperband::Hyperband;
 use kokanee_tuner::{Goal, Options, Source, Space, Strategy, Trial as Known, WarmStart};
@@ -39,7 +39,8 @@ const EXAMPLES: &str = "\
 Examples:
   kokanee tune --algorithm kmeans --train rows.csv --test rows.csv \\
       --content-type 'text/csv;label_size=0' --output tuned --jobs 5 \\
-      --set k=3 --range mini_batch_size=20:90 --range init_method=random,kmeans++
+      --set k=3 --range mini_batch_size=20:90 \\
+      --range init_method=random,kmeans++
   kokanee tune --train data/train.rec --validation data/val.rec \\
       --vocab data --output better --objective validation:bleu --jobs 10 \\
       --range learning_rate=1e-4:1e-2:log --range rnn_num_hidden=128,256
@@ -55,6 +56,8 @@ are listed by `kokanee train --algorithm NAME --help`, its metrics by
 const INTERRUPTED_EXIT: i32 = 130;
 /// Reports of the objective that Hyperband lets a trial make, where nothing else is said.
 const DEFAULT_MOST_REPORTS: u64 = 27;
+/// The hyperparameter that says which measure chooses the model that is kept, and is measured for sure.
+const KEPT_BY: &str = "optimized_metric";
 /// The hyperparameter that says how many threads compute.
 const THREADS: &str = "num_threads";
 
@@ -285,6 +288,13 @@ impl TuneArgs {
         if contract.channel(split).is_some() && !self.is_given(split) {
             let problem = format!("--objective {} needs data to measure: --{split}", metric.name);
             return Err(CommandLineError(problem).into());
+        }
+        let measure = metric.name.strip_prefix("validation:");
+        if let (Some(measure), Some(spec)) = (measure, contract.hyperparameter(KEPT_BY))
+            && matches!(spec.kind, Kind::Choice { names, .. } if names.contains(&measure))
+            && !self.range.iter().any(|range| range.starts_with(KEPT_BY))
+        {
+            hyperparameters.entry(KEPT_BY.to_owned()).or_insert_with(|| measure.to_owned());
         }
         let absolute = |path: &PathBuf| {
             std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))

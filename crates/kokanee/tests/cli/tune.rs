@@ -155,6 +155,19 @@ fn five_failures_without_a_result_end_it_with_the_first_reason() {
     assert!(work.read("tuned/trials.csv").contains(",failed,"));
 }
 
+#[test]
+fn bleu_is_measured_where_it_is_the_objective() {
+    let work = Workplace::new();
+    prepared(&work);
+    let line = format!(
+        "{SEQ2SEQ} --output tuned {TINY} --set checkpoint_frequency_num_batches=2 --set max_num_batches=4 --jobs 2 \
+         --objective validation:bleu --range embed_dropout_source=0:0.5"
+    );
+    work.run(&line).well();
+    assert!(trials(&work, "tuned").iter().all(|trial| trial["objective"].is_f64()));
+    assert_eq!(history(&work, "tuned")["request"]["hyperparameters"]["optimized_metric"], "bleu");
+}
+
 /// A tuning of a small model that takes seconds.
 fn small(output: &str, jobs: u32) -> String {
     format!(
