@@ -7,26 +7,28 @@ mod process;
 mod progress;
 mod ranges;
 mod report;
+mod request;
 mod results;
+mod warm_start;
 mod work;
 
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use kokanee_algorithm::Algorithm;
 use kokanee_contract::AlgorithmContract;
-use kokanee_contract::metrics::{Direction, MetricSpec};
-use kokanee_contract::spec::{Kind, nearest};
 use kokanee_tuner::early_stopping::MedianRule;
 use kokanee_tuner::hyperband::Hyperband;
-use kokanee_tuner::{Goal, Options, Source, Space, Strategy, Trial as Known, WarmStart};
+use kokanee_tuner::{Goal, Options, Space, Strategy, Trial as Known, WarmStart};
 
 use self::decision::{Closing, Limits, Rule};
 use self::history::{HISTORY_FILE, History, Request, StrategyKind};
 use self::process::Launch;
 use self::progress::Progress;
+use self::request::{goal, metric};
+use self::warm_start::{Parent, parents};
 use self::work::{Ending, Work};
 use super::job_options::JobOptions;
 use super::train::stop_on_signals;
@@ -54,10 +56,6 @@ are listed by `kokanee train --algorithm NAME --help`, its metrics by
 
 /// Exit code after Ctrl-C or SIGTERM, as shells give it.
 const INTERRUPTED_EXIT: i32 = 130;
-/// Reports of the objective that Hyperband lets a trial make, where nothing else is said.
-const DEFAULT_MOST_REPORTS: u64 = 27;
-/// The hyperparameter that says which measure chooses the model that is kept, and is measured for sure.
-const KEPT_BY: &str = "optimized_metric";
 /// The hyperparameter that says how many threads compute.
 const THREADS: &str = "num_threads";
 
@@ -266,168 +264,6 @@ fn failure(history: &History, why: Closing, limits: &Limits) -> anyhow::Error {
     let first = history.ended().into_iter().find_map(|trial| Some((trial.number, trial.reason.clone()?)));
     let because = first.map_or_else(String::new, |(number, reason)| format!("; trial {number}: {reason}"));
     anyhow::anyhow!("no trial has a result, and {}{because}", why.describe(limits))
-}
-
-impl TuneArgs {
-    /// What is asked for, and the metric that is sought.
-    fn request(&self, contract: &'static AlgorithmContract) -> Result<(Request, &'static MetricSpec)> {
-        self.job.channels(contract)?;
-        let mut hyperparameters = self.job.raw_hyperparameters(&[])?;
-        // A range goes before the value of a file; beside one of --set it is a mistake, which is told later.
-        for range in &self.range {
-            let name = range.split('=').next().unwrap_or_default().trim();
-            if !self.job.set.iter().any(|(set, _)| set == name) {
-                hyperparameters.remove(name);
-            }
-        }
-        let metric = match &self.objective {
-            Some(name) => metric(contract, name)?,
-            None => self.default_metric(contract)?,
-        };
-        let split = metric.name.split(':').next().unwrap_or_default();
-        if contract.channel(split).is_some() && !self.is_given(split) {
-            let problem = format!("--objective {} needs data to measure: --{split}", metric.name);
-            return Err(CommandLineError(problem).into());
-        }
-        let measure = metric.name.strip_prefix("validation:");
-        if let (Some(measure), Some(spec)) = (measure, contract.hyperparameter(KEPT_BY))
-            && matches!(spec.kind, Kind::Choice { names, .. } if names.contains(&measure))
-            && !self.range.iter().any(|range| range.starts_with(KEPT_BY))
-        {
-            hyperparameters.entry(KEPT_BY.to_owned()).or_insert_with(|| measure.to_owned());
-        }
-        let absolute = |path: &PathBuf| {
-            std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))
-        };
-        let mut data = std::collections::BTreeMap::new();
-        for (option, _, path) in self.job.paths() {
-            if let Some(path) = path {
-                data.insert(option.to_owned(), absolute(path)?);
-            }
-        }
-        let resources = match (self.strategy, self.min_resource, self.max_resource) {
-            (StrategyKind::Hyperband, min, max) => {
-                Some((min.unwrap_or(1), max.unwrap_or(DEFAULT_MOST_REPORTS)))
-            }
-            (_, None, None) => None,
-            _ => {
-                let problem = "--min-resource and --max-resource are for --strategy hyperband";
-                return Err(CommandLineError(problem.to_owned()).into());
-            }
-        };
-        if self.early_stopping && self.strategy == StrategyKind::Hyperband {
-            let problem = "--early-stopping: hyperband stops trials by its own rule; leave one of them out";
-            return Err(CommandLineError(problem.to_owned()).into());
-        }
-        let ranges = match self.range.is_empty() {
-            true => ranges::recommended(contract, &hyperparameters),
-            false => self.range.clone(),
-        };
-        let request = Request {
-            algorithm: contract.name.to_owned(),
-            data,
-            content_types: self.job.content_type.clone(),
-            hyperparameters,
-            ranges,
-            objective: metric.name.to_owned(),
-            strategy: self.strategy,
-            resources,
-            early_stopping: self.early_stopping,
-            seed: self.seed,
-            warm_start: self.warm_start.iter().map(absolute).collect::<Result<_>>()?,
-        };
-        Ok((request, metric))
-    }
-
-    fn is_given(&self, channel: &str) -> bool {
-        self.job.paths().iter().any(|(_, name, path)| *name == channel && path.is_some())
-    }
-
-    /// The first measure of validation or test data that is given.
-    fn default_metric(
-        &self,
-        contract: &'static AlgorithmContract,
-    ) -> Result<&'static MetricSpec, CommandLineError> {
-        let measures = || contract.metrics.iter().filter(|metric| metric.direction.is_some());
-        let of_given = measures().find(|metric| {
-            let split = metric.name.split(':').next().unwrap_or_default();
-            split != "train" && self.is_given(split)
-        });
-        of_given.ok_or_else(|| {
-            let names: Vec<&str> = measures().map(|metric| metric.name).collect();
-            CommandLineError(format!(
-                "there is no data to measure {}: give --validation or --test",
-                names.join(" or ")
-            ))
-        })
-    }
-}
-
-/// A metric that can be sought.
-fn metric(contract: &'static AlgorithmContract, name: &str) -> Result<&'static MetricSpec, CommandLineError> {
-    let measures: Vec<&str> = contract
-        .metrics
-        .iter()
-        .filter(|metric| metric.direction.is_some())
-        .map(|metric| metric.name)
-        .collect();
-    contract.metric(name).filter(|metric| metric.direction.is_some()).ok_or_else(|| {
-        let meant = nearest(name, measures.iter().copied());
-        let hint = meant.map_or_else(String::new, |meant| format!("; did you mean {meant}?"));
-        CommandLineError(format!(
-            "--objective {name}: {} has no such measure of quality, it has {}{hint}",
-            contract.name,
-            measures.join(", ")
-        ))
-    })
-}
-
-fn goal(metric: &MetricSpec) -> Goal {
-    match metric.direction {
-        Some(Direction::Maximize) => Goal::Maximize,
-        _ => Goal::Minimize,
-    }
-}
-
-/// What an earlier tuning tried.
-struct Parent {
-    /// Whether its data and its algorithm are these.
-    is_identical: bool,
-    trials: Vec<Known>,
-}
-
-/// The parents of a warm start.
-fn parents(request: &Request, space: &Space) -> Result<Vec<Parent>> {
-    let mut parents = Vec::new();
-    for (number, folder) in request.warm_start.iter().enumerate() {
-        let Some(history) = History::read(folder)? else {
-            bail!("--warm-start {}: it has no {HISTORY_FILE}, so it is no tuning's folder", folder.display());
-        };
-        let theirs = &history.request;
-        if theirs.objective != request.objective {
-            bail!(
-                "--warm-start {}: its objective is {} and that of this tuning {}; they must be the same",
-                folder.display(),
-                theirs.objective,
-                request.objective
-            );
-        }
-        let trials = history.trials.iter().filter_map(|trial| {
-            let text = |name: &str| trial.values.get(name).or_else(|| theirs.hyperparameters.get(name));
-            let values = space.parse(|name| text(name).map(String::as_str)).ok()?;
-            Some(Known { source: Source::Parent(number), ..Known::new(values, trial.outcome()) })
-        });
-        let trials: Vec<Known> = trials.collect();
-        if trials.is_empty() {
-            say(&format!(
-                "warning: --warm-start {}: none of its trials lies within the ranges of this tuning",
-                folder.display()
-            ));
-        }
-        let is_identical = theirs.algorithm == request.algorithm && theirs.data == request.data;
-        parents.push(Parent { is_identical, trials });
-    }
-    Ok(parents)
 }
 
 fn options(request: &Request, goal: Goal, parents: &[Parent]) -> Options {
