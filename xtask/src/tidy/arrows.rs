@@ -190,7 +190,7 @@ mod tests {
             "kokanee-control",
             &[("kokanee-seq2seq-nn", false)],
             LINTS,
-            &[(0, "may use http, transform, tuner, formats, contract;")],
+            &[(0, "may use http, transform, tuner, pages, formats, contract;")],
         );
         check_one(
             "kokanee-seq2seq-nn",
