@@ -5,11 +5,10 @@ use kokanee_pages::svg::number;
 use maud::{Markup, html};
 
 use super::visit::{Problem, Shown, Visit, duration, link, status_badge, time};
-use crate::jobs::{JobError, Status};
+use crate::jobs::{JobError, JobKind, Jobs, Status};
 use crate::paging::{ListQuery, SortBy};
 use crate::store::StoreError;
 use crate::tokens;
-use crate::tuning::{self, Child};
 
 /// Rows on a page.
 const ROWS: usize = 50;
@@ -131,15 +130,19 @@ fn detail_transform(visit: &Visit, name: &str) -> Result<Detail, JobError> {
 }
 
 fn detail_tuning(visit: &Visit, name: &str) -> Result<Detail, JobError> {
-    let jobs = &visit.control().tuning_jobs;
-    let job = jobs.find(&visit.region, name)?;
-    let children = jobs.children(job.id)?;
-    let best = tuning::best(&job.state.definitions, &children).and_then(Child::result);
+    let job = visit.control().tuning_jobs.find(&visit.region, name)?;
     let first = job.state.definitions.first();
     Ok(Detail {
         algorithm: first.and_then(|definition| definition.algorithm.clone()).unwrap_or_default(),
-        metric: first.and_then(|definition| Some((definition.metric.clone(), best?))),
+        metric: first.and_then(|definition| Some((definition.metric.clone(), job.state.best?))),
     })
+}
+
+/// Tells a job to stop. Returns the address of its page.
+pub(super) fn stop<K: JobKind>(visit: &Visit, jobs: &Jobs<K>, word: &str) -> Result<String, Problem> {
+    let name = visit.name(0);
+    jobs.stop(&visit.region, name)?;
+    Ok(visit.link(&["jobs", word, name], &[]))
 }
 
 /// What the table is asked for.

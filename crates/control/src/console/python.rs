@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use kokanee_pages::parts::{card, code};
+use maud::{Markup, html};
 use serde_json::{Map, Value};
 
 /// A statement that calls an operation of SageMaker with these arguments, of which the first is the name of what is created: the new one
@@ -22,6 +24,17 @@ pub(super) fn creation(
         let _ = writeln!(text, "    {member}={},", literal(value, 1));
     }
     text + ")"
+}
+
+/// The part of a job's page with the call that creates it again.
+pub(super) fn repeat(call: &str) -> Markup {
+    card(
+        "Repeat it",
+        &html! {
+            p.note { "Creates the same job again, under a new name:" }
+            (code("Call of boto3", call))
+        },
+    )
 }
 
 /// JSON as Python writes it; what does not fit on a line is indented by `depth`.

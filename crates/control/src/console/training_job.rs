@@ -1,7 +1,7 @@
 //! A training job.
 
 use kokanee_pages::human;
-use kokanee_pages::parts::{Column, card, code, facts, note, problem, table};
+use kokanee_pages::parts::{Column, card, facts, note, problem, table};
 use kokanee_pages::svg::lines;
 use maud::{Markup, html};
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::curves::{self, View};
 use super::log_view::{self, Log};
 use super::visit::{Problem, Shown, Visit, duration, span, status_badge, time};
-use super::{form::Form, python};
+use super::{form::Form, jobs, python};
 use crate::metrics::{Metric, TRAINING_JOBS};
 use crate::s3_uri::S3Uri;
 use crate::training::{LOG_GROUP, TrainingJob};
@@ -46,10 +46,7 @@ pub(super) fn show(visit: &Visit) -> Shown {
         div #machine data-live="" { (card("Machine", &machine(visit, &job)?)) }
         div #transitions data-live="" { (card("Transitions", &transitions(&job))) }
         div #log data-live="" { (card("Log", &log_view::show(visit, &log)?)) }
-        (card("Repeat it", &html! {
-            p.note { "Creates the same job again, under a new name:" }
-            (code("Call of boto3", &repeat(visit, &job)?))
-        }))
+        (python::repeat(&repeat(visit, &job)?))
     };
     let mut page = visit.page("jobs", &job.name, &[("Jobs", visit.link(&["jobs"], &[]))], body);
     page.refresh_seconds = is_open.then_some(REFRESH_SECONDS);
@@ -58,9 +55,7 @@ pub(super) fn show(visit: &Visit) -> Shown {
 
 /// Tells a job to stop. Returns the address of its page.
 pub(super) fn stop(visit: &Visit, _: &Form) -> Result<String, Problem> {
-    let name = visit.name(0);
-    visit.control().training_jobs.stop(&visit.region, name)?;
-    Ok(visit.link(&["jobs", "training", name], &[]))
+    jobs::stop(visit, &visit.control().training_jobs, "training")
 }
 
 fn head(visit: &Visit, job: &TrainingJob) -> Markup {

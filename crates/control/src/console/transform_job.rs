@@ -1,13 +1,13 @@
 //! A batch transform job.
 
-use kokanee_pages::parts::{card, code, facts, problem};
+use kokanee_pages::parts::{card, facts, problem};
 use maud::{Markup, html};
 use serde_json::Value;
 
 use super::log_view::{self, Log};
 use super::training_job::place;
 use super::visit::{Problem, Shown, Visit, duration, status_badge, time};
-use super::{form::Form, python};
+use super::{form::Form, jobs, python};
 use crate::transform::{LOG_GROUP, TransformJob};
 
 /// Seconds after which the page of a job at work is fetched anew.
@@ -21,10 +21,7 @@ pub(super) fn show(visit: &Visit) -> Shown {
         div #head data-live="" { (head(visit, &job)) }
         (card("Data", &data(visit, &job)))
         div #log data-live="" { (card("Log", &log_view::show(visit, &log)?)) }
-        (card("Repeat it", &html! {
-            p.note { "Creates the same job again, under a new name:" }
-            (code("Call of boto3", &repeat(visit, &job)?))
-        }))
+        (python::repeat(&repeat(visit, &job)?))
     };
     let mut page = visit.page("jobs", &job.name, &[("Jobs", visit.link(&["jobs"], &[]))], body);
     page.refresh_seconds = (!job.state.status.is_final()).then_some(REFRESH_SECONDS);
@@ -33,9 +30,7 @@ pub(super) fn show(visit: &Visit) -> Shown {
 
 /// Tells a job to stop. Returns the address of its page.
 pub(super) fn stop(visit: &Visit, _: &Form) -> Result<String, Problem> {
-    let name = visit.name(0);
-    visit.control().transform_jobs.stop(&visit.region, name)?;
-    Ok(visit.link(&["jobs", "transform", name], &[]))
+    jobs::stop(visit, &visit.control().transform_jobs, "transform")
 }
 
 fn head(visit: &Visit, job: &TransformJob) -> Markup {

@@ -1,6 +1,6 @@
 //! A hyperparameter tuning job: what it found, and its trainings.
 
-use kokanee_pages::parts::{Column, card, code, facts, note, problem, table};
+use kokanee_pages::parts::{Column, card, facts, note, problem, table};
 use kokanee_pages::search::{Run, Search};
 use kokanee_pages::svg::number;
 use kokanee_pages::svg::parallel::ParallelAxis;
@@ -9,7 +9,7 @@ use kokanee_tuner::{Range, Scale, Space, Trial, Value};
 use maud::{Markup, html};
 
 use super::visit::{Problem, Shown, Visit, duration, status_badge, time};
-use super::{form::Form, python};
+use super::{form::Form, jobs, python};
 use crate::tuning::{self, Child, TuningJob};
 
 /// Seconds after which the page of a job at work is fetched anew.
@@ -28,10 +28,7 @@ pub(super) fn show(visit: &Visit) -> Shown {
         }
         div #trainings data-live="" { (card("Trainings", &trainings(visit, &job, &children))) }
         (card("Ranges", &ranges(&job)))
-        (card("Repeat it", &html! {
-            p.note { "Creates the same job again, under a new name:" }
-            (code("Call of boto3", &repeat(visit, &job)?))
-        }))
+        (python::repeat(&repeat(visit, &job)?))
     };
     let mut page = visit.page("jobs", &job.name, &[("Jobs", visit.link(&["jobs"], &[]))], body);
     page.refresh_seconds = (!job.state.status.is_final()).then_some(REFRESH_SECONDS);
@@ -40,9 +37,7 @@ pub(super) fn show(visit: &Visit) -> Shown {
 
 /// Tells a job to stop. Returns the address of its page.
 pub(super) fn stop(visit: &Visit, _: &Form) -> Result<String, Problem> {
-    let name = visit.name(0);
-    visit.control().tuning_jobs.stop(&visit.region, name)?;
-    Ok(visit.link(&["jobs", "tuning", name], &[]))
+    jobs::stop(visit, &visit.control().tuning_jobs, "tuning")
 }
 
 fn head(visit: &Visit, job: &TuningJob, children: &[Child]) -> Markup {

@@ -26,20 +26,42 @@ pub trait JobKind: Clone + Debug + PartialEq + Send + Sync + 'static {
     /// The table that they are in, made by the macro `schema`.
     const TABLE: &'static str;
     /// As people call one of them: `training job`.
-    const NOUN: &'static str;
+    const NOUN: &'static str = Self::State::NOUN;
 }
 
 /// Everything about a job that changes.
 pub trait JobState: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// What people call such a job: `training job`.
+    const NOUN: &'static str;
+
     /// The status.
     fn status(&self) -> Status;
     /// The times.
     fn times(&self) -> Times;
+    /// The job, which is at work, is told to stop now.
+    fn begin_stopping(&mut self, now_ms: i64);
+
+    /// Whether something can happen to the job.
+    ///
+    /// # Errors
+    /// If it has ended.
+    fn check_open(&self) -> Result<(), Refused> {
+        let status = self.status();
+        if status.is_final() { Err(Refused { noun: Self::NOUN, status }) } else { Ok(()) }
+    }
+
     /// The job is told to stop. A second time changes nothing.
     ///
     /// # Errors
     /// If it has ended.
-    fn stop(&mut self, now_ms: i64) -> Result<(), Refused>;
+    fn stop(&mut self, now_ms: i64) -> Result<(), Refused> {
+        self.check_open()?;
+        if self.status() != Status::Stopping {
+            self.begin_stopping(now_ms);
+        }
+        Ok(())
+    }
+
     /// A job that was told to stop ends, before any runner had it.
     ///
     /// # Errors

@@ -55,6 +55,22 @@ impl Read for Input {
     }
 }
 
+impl<T: ObjectStore> Objects for T {
+    fn has_any(&self, bucket: &str, prefix: &str) -> std::result::Result<bool, String> {
+        let request = ListRequest { prefix: prefix.to_owned(), limit: 1, ..ListRequest::default() };
+        let page = self.page(bucket, &request).map_err(|error| error.to_string())?;
+        Ok(!page.objects.is_empty())
+    }
+
+    fn has(&self, bucket: &str, key: &str) -> std::result::Result<bool, String> {
+        match self.find(bucket, key) {
+            Ok(()) => Ok(true),
+            Err(error) if error.code == ErrorCode::NoSuchKey => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
 /// Buckets with objects.
 pub trait ObjectStore: Objects {
     /// A page of the objects in a bucket.
@@ -62,6 +78,12 @@ pub trait ObjectStore: Objects {
     /// # Errors
     /// `NoSuchBucket`; when the system, or the other S3, refuses.
     fn page(&self, bucket: &str, request: &ListRequest) -> Result<Listing>;
+
+    /// Finds an object.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `NoSuchKey`; when the system, or the other S3, refuses.
+    fn find(&self, bucket: &str, key: &str) -> Result<()>;
 
     /// Opens an object.
     ///

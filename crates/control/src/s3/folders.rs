@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use super::checksums::Algorithm;
 use super::error::{Result, S3Error};
 use super::record::{Description, Record};
+use super::staging::Staging;
 use super::store::{Store, WriteCondition};
 
 /// What went from or to a folder.
@@ -24,9 +25,26 @@ impl Store {
     /// # Errors
     /// `NoSuchBucket`; when the system refuses.
     pub fn put_file(&self, bucket: &str, key: &str, path: &Path, description: Description) -> Result<Record> {
+        let staging = self.stage_file(path)?;
+        self.put_staging(bucket, key, staging, description)
+    }
+
+    /// Takes in a file of this machine, for an object that [`put_staging`](Self::put_staging) makes of it.
+    pub(crate) fn stage_file(&self, path: &Path) -> Result<Staging> {
         let mut file = File::open(path).map_err(S3Error::io(path, "open the file"))?;
         let mut staging = self.stage(&[Algorithm::Crc32])?;
         staging.copy(&mut file, u64::MAX, path)?;
+        Ok(staging)
+    }
+
+    /// Puts what [`stage_file`](Self::stage_file) took in.
+    pub(crate) fn put_staging(
+        &self,
+        bucket: &str,
+        key: &str,
+        staging: Staging,
+        description: Description,
+    ) -> Result<Record> {
         let staged = staging.finish()?;
         let checksum = staged.digests.of(Algorithm::Crc32).cloned();
         let record = Record { etag: staged.digests.etag(), description, checksum, ..Record::default() };

@@ -1,6 +1,6 @@
 //! Training jobs: what they add to jobs of any kind.
 
-use super::state::{FinalMetric, NOUN, Outcome, Secondary, TrainingState};
+use super::state::{FinalMetric, Outcome, Secondary, TrainingState};
 use crate::engine::LOG_FILE;
 use crate::jobs::{Job, JobError, JobId, JobKind, Jobs, NewJob, schema};
 use crate::metrics::{self, Metric, Point};
@@ -27,7 +27,6 @@ pub(crate) const FOLDER: &str = "jobs";
 impl JobKind for Training {
     type State = TrainingState;
     const TABLE: &'static str = "training_jobs";
-    const NOUN: &'static str = NOUN;
 }
 
 impl TrainingJob {

@@ -9,8 +9,6 @@ use serde_json::{Map, Value, json};
 
 use crate::jobs::{JobState, Refused, Status, Times};
 
-/// What people call it.
-pub(super) const NOUN: &str = "training job";
 /// `FinalMetricDataList` holds no more.
 const MOST_FINAL_METRICS: usize = 40;
 
@@ -286,11 +284,6 @@ impl TrainingState {
         }
     }
 
-    fn check_open(&self) -> Result<(), Refused> {
-        let refused = Refused { noun: NOUN, status: self.status };
-        if self.status.is_final() { Err(refused) } else { Ok(()) }
-    }
-
     /// Notes a change; the clock may have been set back.
     fn change_at(&mut self, now_ms: i64) -> i64 {
         self.modified_ms = self.modified_ms.max(now_ms);
@@ -318,6 +311,8 @@ impl TrainingState {
 }
 
 impl JobState for TrainingState {
+    const NOUN: &'static str = "training job";
+
     fn status(&self) -> Status {
         self.status
     }
@@ -326,14 +321,10 @@ impl JobState for TrainingState {
         Times { created_ms: self.created_ms, modified_ms: self.modified_ms, ended_ms: self.ended_ms }
     }
 
-    fn stop(&mut self, now_ms: i64) -> Result<(), Refused> {
-        self.check_open()?;
-        if self.status != Status::Stopping {
-            let now_ms = self.change_at(now_ms);
-            self.status = Status::Stopping;
-            self.push(Secondary::Stopping, None, now_ms);
-        }
-        Ok(())
+    fn begin_stopping(&mut self, now_ms: i64) {
+        let now_ms = self.change_at(now_ms);
+        self.status = Status::Stopping;
+        self.push(Secondary::Stopping, None, now_ms);
     }
 
     fn end_unstarted(&mut self, now_ms: i64) -> Result<(), Refused> {

@@ -1,6 +1,6 @@
 //! Transform jobs: what they add to jobs of any kind.
 
-use super::state::{NOUN, Outcome, TransformState};
+use super::state::{Outcome, TransformState};
 use crate::jobs::{Job, JobError, JobId, JobKind, Jobs, NewJob, schema};
 use crate::store::now_ms;
 
@@ -25,7 +25,6 @@ pub(crate) const FOLDER: &str = "transform";
 impl JobKind for Transform {
     type State = TransformState;
     const TABLE: &'static str = "transform_jobs";
-    const NOUN: &'static str = NOUN;
 }
 
 impl TransformJob {

@@ -7,9 +7,6 @@ use serde_json::{Map, Value, json};
 use crate::hosting::Container;
 use crate::jobs::{JobState, Refused, Status, Times};
 
-/// What people call it.
-pub(super) const NOUN: &str = "transform job";
-
 /// Everything about a transform job that changes, and what its model was when it was created.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransformState {
@@ -104,14 +101,11 @@ impl TransformState {
             set("FailureReason", json!(reason));
         }
     }
-
-    fn check_open(&self) -> Result<(), Refused> {
-        let refused = Refused { noun: NOUN, status: self.status };
-        if self.status.is_final() { Err(refused) } else { Ok(()) }
-    }
 }
 
 impl JobState for TransformState {
+    const NOUN: &'static str = "transform job";
+
     fn status(&self) -> Status {
         self.status
     }
@@ -120,13 +114,9 @@ impl JobState for TransformState {
         Times { created_ms: self.created_ms, modified_ms: self.modified_ms, ended_ms: self.ended_ms }
     }
 
-    fn stop(&mut self, now_ms: i64) -> Result<(), Refused> {
-        self.check_open()?;
-        if self.status != Status::Stopping {
-            self.touch(now_ms);
-            self.status = Status::Stopping;
-        }
-        Ok(())
+    fn begin_stopping(&mut self, now_ms: i64) {
+        self.touch(now_ms);
+        self.status = Status::Stopping;
     }
 
     fn end_unstarted(&mut self, now_ms: i64) -> Result<(), Refused> {

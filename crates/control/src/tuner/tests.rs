@@ -1,27 +1,6 @@
-use serde_json::json;
-
 use super::*;
-use crate::tuning::{Definition, Limits, TuningState};
-
-fn definition(maximizes: bool) -> Definition {
-    let ranges = json!({"CategoricalParameterRanges": [{"Name": "a", "Values": ["x", "y"]}]});
-    Definition {
-        name: None,
-        metric: "loss".into(),
-        maximizes,
-        ranges: ranges.as_object().unwrap().clone(),
-        statics: [("b".to_owned(), "1".to_owned())].into(),
-        algorithm: Some("kmeans".into()),
-        template: serde_json::Map::new(),
-        most_retries: 2,
-    }
-}
-
-/// Five trainings, two at a time, in a job that began at 0.
-fn state() -> TuningState {
-    let limits = Limits { most_trainings: 5, most_parallel: 2, ..Limits::default() };
-    TuningState::new(vec![definition(false)], StrategyKind::Random, limits, 1, 0)
-}
+use crate::tuning::tests::{definition, state};
+use crate::tuning::{Limits, TuningState};
 
 /// Children in the order of their creation; each ends a second after the one before.
 fn children(outcomes: &[(Status, Option<f64>, &str)]) -> Vec<Child> {

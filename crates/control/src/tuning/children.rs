@@ -66,7 +66,9 @@ impl TuningJobs {
 fn note(job: &mut TuningJob, children: &[Child]) {
     let state = &mut job.state;
     state.counters = count(children);
-    state.not_improving = not_improving(&state.definitions, children);
+    let best = best(&state.definitions, children);
+    state.best = best.and_then(Child::result);
+    state.not_improving = best.map_or(0, |best| not_improving(best, children));
     state.modified_ms = state.modified_ms.max(now_ms());
 }
 
@@ -100,8 +102,7 @@ pub(crate) fn best<'a>(definitions: &[Definition], children: &'a [Child]) -> Opt
 }
 
 /// How many children have ended since the best one did.
-fn not_improving(definitions: &[Definition], children: &[Child]) -> u32 {
-    let Some(best) = best(definitions, children) else { return 0 };
+fn not_improving(best: &Child, children: &[Child]) -> u32 {
     let later = |child: &&Child| {
         child.result().is_some() && (child.ended_ms, child.number) > (best.ended_ms, best.number)
     };

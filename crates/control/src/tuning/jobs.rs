@@ -1,6 +1,6 @@
 //! Tuning jobs: what they add to jobs of any kind.
 
-use super::state::{Closing, NOUN, Outcome, TuningState};
+use super::state::{Closing, Outcome, TuningState};
 use crate::jobs::{Job, JobError, JobId, JobKind, Jobs, NewJob, schema};
 use crate::store::now_ms;
 
@@ -29,7 +29,6 @@ pub(crate) const SCHEMA: &str = concat!(
 impl JobKind for Tuning {
     type State = TuningState;
     const TABLE: &'static str = "tuning_jobs";
-    const NOUN: &'static str = NOUN;
 }
 
 impl TuningJobs {

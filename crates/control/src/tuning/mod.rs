@@ -24,4 +24,4 @@ pub use state::{Closing, Counters, Limits, Outcome, StrategyKind, TuningState};
 pub(crate) use warm_start::{MOST_TRAININGS, WarmStartError, check as check_warm_start};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -8,9 +8,6 @@ use serde_json::{Map, Value, json};
 use super::definition::Definition;
 use crate::jobs::{JobState, Refused, Status, Times};
 
-/// What people call it.
-pub(super) const NOUN: &str = "hyperparameter tuning job";
-
 /// How values are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StrategyKind {
@@ -129,6 +126,8 @@ pub struct TuningState {
     pub counters: Counters,
     /// Training jobs that have ended since the best one did.
     pub not_improving: u32,
+    /// The best result so far.
+    pub best: Option<f64>,
 }
 
 impl TuningState {
@@ -154,6 +153,7 @@ impl TuningState {
             closing: None,
             counters: Counters::default(),
             not_improving: 0,
+            best: None,
         }
     }
 
@@ -210,11 +210,6 @@ impl TuningState {
             set("FailureReason", json!(reason));
         }
     }
-
-    fn check_open(&self) -> Result<(), Refused> {
-        let refused = Refused { noun: NOUN, status: self.status };
-        if self.status.is_final() { Err(refused) } else { Ok(()) }
-    }
 }
 
 impl Counters {
@@ -248,6 +243,8 @@ impl StrategyKind {
 }
 
 impl JobState for TuningState {
+    const NOUN: &'static str = "hyperparameter tuning job";
+
     fn status(&self) -> Status {
         self.status
     }
@@ -256,13 +253,9 @@ impl JobState for TuningState {
         Times { created_ms: self.created_ms, modified_ms: self.modified_ms, ended_ms: self.ended_ms }
     }
 
-    fn stop(&mut self, now_ms: i64) -> Result<(), Refused> {
-        self.check_open()?;
-        if self.status != Status::Stopping {
-            self.touch(now_ms);
-            self.status = Status::Stopping;
-        }
-        Ok(())
+    fn begin_stopping(&mut self, now_ms: i64) {
+        self.touch(now_ms);
+        self.status = Status::Stopping;
     }
 
     fn end_unstarted(&mut self, now_ms: i64) -> Result<(), Refused> {

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::jobs::Status;
 
-fn definition(maximizes: bool) -> Definition {
+pub(crate) fn definition(maximizes: bool) -> Definition {
     let ranges = json!({"CategoricalParameterRanges": [{"Name": "a", "Values": ["x", "y"]}]});
     Definition {
         name: None,
@@ -18,7 +18,7 @@ fn definition(maximizes: bool) -> Definition {
 }
 
 /// Five trainings, two at a time, in a job that began at 0.
-fn state() -> TuningState {
+pub(crate) fn state() -> TuningState {
     let limits = Limits { most_trainings: 5, most_parallel: 2, ..Limits::default() };
     TuningState::new(vec![definition(false)], StrategyKind::Random, limits, 1, 0)
 }

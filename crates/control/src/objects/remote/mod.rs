@@ -17,7 +17,6 @@ use self::body::Body;
 pub use self::client::RemoteSettings;
 use self::client::{Answer, Client, Question};
 use super::{Input, ObjectStore, Opened};
-use crate::api::Objects;
 use crate::s3::{Element, ErrorCode, ListRequest, Listing, Record, Result, S3Error};
 
 /// Another S3.
@@ -87,26 +86,6 @@ impl Remote {
             format!("{} {}: {said}{advice}", question.method, self.client.address_of(question)),
         )
     }
-
-    fn head(&self, bucket: &str, key: &str) -> Result<()> {
-        self.ask(&Question::new(Method::HEAD, bucket, key)).map(Answer::finish)
-    }
-}
-
-impl Objects for Remote {
-    fn has_any(&self, bucket: &str, prefix: &str) -> std::result::Result<bool, String> {
-        let request = ListRequest { prefix: prefix.to_owned(), limit: 1, ..ListRequest::default() };
-        let page = self.page(bucket, &request).map_err(|error| error.to_string())?;
-        Ok(!page.objects.is_empty())
-    }
-
-    fn has(&self, bucket: &str, key: &str) -> std::result::Result<bool, String> {
-        match self.head(bucket, key) {
-            Ok(()) => Ok(true),
-            Err(error) if error.code == ErrorCode::NoSuchKey => Ok(false),
-            Err(error) => Err(error.to_string()),
-        }
-    }
 }
 
 impl ObjectStore for Remote {
@@ -129,6 +108,10 @@ impl ObjectStore for Remote {
                 format!("GET {address}: the list cannot be read: {reason}"),
             )
         })
+    }
+
+    fn find(&self, bucket: &str, key: &str) -> Result<()> {
+        self.ask(&Question::new(Method::HEAD, bucket, key)).map(Answer::finish)
     }
 
     fn open_object(&self, bucket: &str, key: &str) -> Result<Opened> {

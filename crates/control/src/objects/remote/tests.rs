@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::*;
+use crate::api::Objects as _;
 use crate::s3::{S3Site, Settings, Store, router};
 use crate::signature::Keys;
 
