@@ -152,7 +152,7 @@ fn tests(workspace: &Workspace, totals: &mut Totals) -> Result<()> {
 
 /// The wheel of the program as tests use it; `Ok(None)`, with a warning, when it cannot be built; in CI that is an error.
 fn wheel_for_tests(workspace: &Workspace, is_ci: bool) -> Result<Option<PathBuf>> {
-    match wheel::build(workspace, "dev") {
+    match wheel::build_for_tests(workspace) {
         Ok(wheel) => Ok(Some(wheel)),
         Err(error) if is_ci => Err(error),
         Err(error) => {

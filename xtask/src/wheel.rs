@@ -27,13 +27,18 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
         }
         unknown => bail!("not understood: {}\n\n{USAGE}", unknown.join(" ")),
     };
-    let wheel = build(&Workspace::load()?, profile)?;
+    let wheel = build(&Workspace::load()?, profile, &[])?;
     println!("built {}; to install it: pip install {}", wheel.display(), wheel.display());
     Ok(ExitCode::SUCCESS)
 }
 
+/// Builds the wheel that tests use, from what `cargo test --workspace` has compiled.
+pub(crate) fn build_for_tests(workspace: &Workspace) -> Result<PathBuf> {
+    build(workspace, "dev", &["--features", "features-of-tests"])
+}
+
 /// Builds the wheel and returns its file, the only one in its folder.
-pub(crate) fn build(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
+fn build(workspace: &Workspace, profile: &str, options: &[&str]) -> Result<PathBuf> {
     let maturin = maturin(&workspace.target_dir)?;
     let folder = workspace.target_dir.join("wheels").join(profile);
     match fs::remove_dir_all(&folder) {
@@ -44,6 +49,7 @@ pub(crate) fn build(workspace: &Workspace, profile: &str) -> Result<PathBuf> {
         Command::new(maturin)
             .args(["build", "--profile", profile, "--out"])
             .arg(&folder)
+            .args(options)
             .current_dir(&workspace.root)
             .stdin(Stdio::null()),
     )?;
