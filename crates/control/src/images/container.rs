@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::patient::ask;
 use super::{ContainerImage, ImageName, Launch, Launched, OwnImageError, Purpose};
@@ -11,6 +12,8 @@ use crate::engine::Task;
 
 /// How long a tool may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer counts: jobs that are created by the thousand need not ask a thousand times.
+const REMEMBERED: Duration = Duration::from_secs(2);
 /// What a container is called, and what the label with the ARN of its job is.
 const NAME_PREFIX: &str = "kokanee-";
 const LABEL: &str = "kokanee.job";
@@ -26,9 +29,23 @@ pub(super) enum ContainerTool {
     Podman,
 }
 
+/// What was found last, and when.
+static FOUND: Mutex<Option<(Instant, Result<ContainerTool, String>)>> = Mutex::new(None);
+
 impl ContainerTool {
-    /// The one that answers; what each said where none does.
+    /// The one that answers, or answered a moment ago; what each said where none does.
     pub(super) fn find() -> Result<Self, String> {
+        // Callers wait for one another, so that one asks for all.
+        let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, answer)) = found.as_ref().filter(|(when, _)| when.elapsed() < REMEMBERED) {
+            return answer.clone();
+        }
+        let answer = Self::ask_each();
+        *found = Some((Instant::now(), answer.clone()));
+        answer
+    }
+
+    fn ask_each() -> Result<Self, String> {
         let mut said = Vec::new();
         for tool in [Self::Docker, Self::Podman] {
             let mut command = Command::new(tool.program());
