@@ -173,12 +173,13 @@ class Recorded:
         return self.losses[int(distances.argmin())]
 
 
+# As in crates/kokanee/benches/quality/tuning.rs, which records the trainings.
 RECORDED_SPACE = [
     real("learning_rate", 1e-4, 3e-2, "logarithmic"),
-    whole("rnn_num_hidden", 16, 128, "logarithmic"),
-    whole("num_embed", 8, 64, "logarithmic"),
-    real("dropout", 0.0, 0.5),
-    whole("batch_size", 16, 128, "logarithmic"),
+    choice("rnn_num_hidden", ["32", "64", "128"]),
+    whole("num_embed_source", 16, 64, "logarithmic"),
+    real("rnn_decoder_hidden_dropout", 0.0, 0.5),
+    whole("batch_size", 32, 256, "logarithmic"),
     choice("optimizer_type", ["adam", "sgd", "rmsprop"]),
 ]
 

@@ -1,7 +1,8 @@
 //! Whole trainings on real data, through the program as a user runs it: prepare, train, evaluate, draw.
 //!
 //! `cargo xtask bench quality WORK [--set NAME=VALUE …]`; without a name it lists the works. `cargo xtask bench quality precision
-//! [WORK …]` trains some of them in f32 and in bf16, with three seeds each.
+//! [WORK …]` trains some of them in f32 and in bf16, with three seeds each. `cargo xtask bench quality tuning` tunes the
+//! hyperparameters of short trainings.
 //!
 //! Files stay under `target/quality/WORK`; a run that was interrupted goes on from its last checkpoint.
 
@@ -9,6 +10,7 @@
 #![allow(clippy::print_stdout)]
 
 mod precision;
+mod tuning;
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -31,7 +33,7 @@ struct Work {
     sockeye: &'static [(f64, f64)],
 }
 
-/// Where a work's text lies in the shared folder.
+/// Where a work's text lies among the corpora.
 struct Data {
     folder: &'static str,
     /// Source and target of training and validation.
@@ -47,7 +49,7 @@ struct Data {
 }
 
 const MULTI30K: Data = Data {
-    folder: "data/multi30k",
+    folder: "multi30k",
     train: ["train.en.gz", "train.de.gz"],
     validation: ["val.en.gz", "val.de.gz"],
     prepare: &[],
@@ -62,7 +64,7 @@ const MULTI30K_FREQUENT: Data =
     Data { prepare: &["--word-min-count-source", "2", "--word-min-count-target", "2"], ..MULTI30K };
 
 const CMUDICT: Data = Data {
-    folder: "data/cmudict",
+    folder: "cmudict",
     train: ["train.graphemes.gz", "train.phonemes.gz"],
     validation: ["val.graphemes.gz", "val.phonemes.gz"],
     prepare: &[],
@@ -279,6 +281,7 @@ fn main() {
     let result = match WORKS.iter().find(|work| work.name == name) {
         Some(work) => run(work, work.name, &args[1..]),
         None if name == "precision" => precision::compare(&args[1..]),
+        None if name == "tuning" => tuning::compare(&args[1..]),
         None if matches!(name, "--help" | "-h") => {
             println!("{}", usage());
             Ok(())
@@ -293,7 +296,7 @@ fn main() {
 
 fn usage() -> String {
     let list: Vec<String> = WORKS.iter().map(|work| format!("  {:<18} {}", work.name, work.what)).collect();
-    format!("name a work, or `precision`:\n{}", list.join("\n"))
+    format!("name a work, `precision` or `tuning`:\n{}", list.join("\n"))
 }
 
 /// The folder of a training, made where it is missing.
@@ -317,25 +320,16 @@ fn run(work: &Work, label: &str, args: &[String]) -> Result<(), String> {
     }
     let file = |name: &str| if targets(&&name) { folder.join(name) } else { data.join(name) };
 
-    let mut prepare = kokanee("prepare");
-    let flags = ["--train-source", "--train-target", "--val-source", "--val-target"];
-    for (flag, name) in flags.iter().zip(work.data.train.iter().chain(&work.data.validation)) {
-        prepare.arg(flag).arg(file(name));
-    }
-    for option in work.data.prepare {
-        prepare.arg(option);
-    }
-    prepare.arg("--output-dir").arg(&records).finish()?;
+    prepare(work.data, file, &records)?;
 
     let mut train = kokanee("train");
-    train.arg("--train").arg(records.join("train.rec")).arg("--validation").arg(records.join("val.rec"));
-    train.arg("--vocab").arg(&records).arg("--output").arg(&model);
+    train.data(&records).arg("--output").arg(&model);
     if model.join("checkpoints/latest").exists() {
         train.arg("--resume");
     }
-    for setting in work.settings.iter().copied().flatten() {
-        train.arg("--set").arg(setting);
-    }
+    work.settings.iter().for_each(|settings| {
+        train.settings(settings);
+    });
     args.iter().for_each(|arg| {
         train.arg(arg);
     });
@@ -361,6 +355,19 @@ fn run(work: &Work, label: &str, args: &[String]) -> Result<(), String> {
         evaluate.arg("--output-json").arg(folder.join(format!("evaluation-{number}.json"))).finish()?;
     }
     Ok(())
+}
+
+/// Makes RecordIO files and vocabularies of the texts that `file` finds.
+fn prepare(data: &Data, file: impl Fn(&str) -> PathBuf, records: &Path) -> Result<(), String> {
+    let mut prepare = kokanee("prepare");
+    let flags = ["--train-source", "--train-target", "--val-source", "--val-target"];
+    for (flag, name) in flags.iter().zip(data.train.iter().chain(&data.validation)) {
+        prepare.arg(flag).arg(file(name));
+    }
+    for option in data.prepare {
+        prepare.arg(option);
+    }
+    prepare.arg("--output-dir").arg(records).finish()
 }
 
 /// Copies a gzip-compressed text without its digits, which in ARPAbet are those of stress.
@@ -407,6 +414,19 @@ fn kokanee(command: &'static str) -> Kokanee {
 impl Kokanee {
     fn arg(&mut self, arg: impl AsRef<std::ffi::OsStr>) -> &mut Self {
         self.0.arg(arg);
+        self
+    }
+
+    /// Trains on what [`prepare`] made.
+    fn data(&mut self, records: &Path) -> &mut Self {
+        self.arg("--train").arg(records.join("train.rec")).arg("--validation").arg(records.join("val.rec"));
+        self.arg("--vocab").arg(records)
+    }
+
+    fn settings(&mut self, settings: &[&str]) -> &mut Self {
+        for setting in settings {
+            self.arg("--set").arg(setting);
+        }
         self
     }
 

@@ -1,0 +1,174 @@
+//! A tuning of real trainings: Bayesian suggestions beside random ones at the same cost, and beside the defaults.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{CMUDICT, folder_of, kokanee, prepare, read_json};
+
+/// The objective, and where the measures of a training have it.
+const OBJECTIVE: &str = "validation:perplexity";
+const METRIC: &str = "perplexity";
+/// What all trainings share: one pass over 103,493 words.
+const SHARED: [&str; 4] =
+    ["max_num_epochs=1", "bucket_width=50", "num_embed_target=64", "checkpoint_frequency_num_batches=100000"];
+/// What is searched.
+const RANGES: [&str; 6] = [
+    "learning_rate=1e-4:3e-2:log",
+    "rnn_num_hidden=32,64,128",
+    "num_embed_source=16:64:log",
+    "rnn_decoder_hidden_dropout=0:0.5",
+    "batch_size=32:256:log",
+    "optimizer_type=adam,sgd,rmsprop",
+];
+/// The sizes of the training with defaults: the greatest that are searched. Everything else has SageMaker's default.
+const DEFAULT_SIZES: [&str; 2] = ["rnn_num_hidden=128", "num_embed_source=64"];
+const STRATEGIES: [&str; 2] = ["bayesian", "random"];
+/// After so many trainings the best so far is told.
+const MILESTONES: [usize; 6] = [5, 10, 15, 20, 30, 60];
+
+/// A training that a tuning made.
+struct Trial {
+    /// Its place in the order in which trainings ended.
+    ended: u64,
+    objective: f64,
+    seconds: f64,
+    /// The tuned hyperparameters in the order of [`RANGES`].
+    values: Vec<String>,
+}
+
+/// Tunes with each strategy (`--jobs N`, 30; `--parallel N`, 2), trains with the defaults, and prints what came of it.
+/// Whatever was made before is not made again. `--record FILE` writes every training into a CSV file.
+pub(super) fn compare(args: &[String]) -> Result<(), String> {
+    let (mut jobs, mut parallel, mut record) = ("30", "2", None);
+    let mut args = args.iter();
+    while let Some(name) = args.next() {
+        let value = args.next().ok_or_else(|| format!("{name} needs a value"))?;
+        match name.as_str() {
+            "--jobs" => jobs = value,
+            "--parallel" => parallel = value,
+            "--record" => record = Some(Path::new(value)),
+            unknown => {
+                return Err(format!("not understood: {unknown}; there are --jobs, --parallel and --record"));
+            }
+        }
+    }
+    let corpora = kokanee_testkit::corpora()?;
+    let folder = folder_of("tuning")?;
+    let records = folder.join("records");
+    let file = |name: &str| corpora.join(CMUDICT.folder).join(name);
+    if !records.join("val.rec").exists() {
+        prepare(&CMUDICT, file, &records)?;
+    }
+    let mut tunings = Vec::new();
+    for strategy in STRATEGIES {
+        let output = folder.join(strategy);
+        let mut tune = kokanee("tune");
+        tune.data(&records).settings(&SHARED).arg("--output").arg(&output);
+        tune.arg("--objective").arg(OBJECTIVE).arg("--strategy").arg(strategy);
+        for range in RANGES {
+            tune.arg("--range").arg(range);
+        }
+        tune.arg("--jobs").arg(jobs).arg("--parallel").arg(parallel).finish()?;
+        tunings.push((strategy, trials(&output)?));
+    }
+    let defaults = folder.join("defaults");
+    if !defaults.join("model.tar.gz").exists() && !defaults.join("params.best").exists() {
+        let mut train = kokanee("train");
+        train.data(&records).settings(&SHARED).settings(&DEFAULT_SIZES);
+        train.arg("--output").arg(&defaults).arg("--set").arg("num_threads=1").finish()?;
+    }
+    let metrics = read_json(&defaults.join("metrics.json"))?;
+    let checkpoint = metrics["checkpoints"].as_array().and_then(|all| all.last()).unwrap_or(&Value::Null);
+    let perplexity = checkpoint["validation"][METRIC].as_f64().ok_or("the defaults have no perplexity")?;
+    print!("{}", table(&tunings, perplexity));
+
+    let models = STRATEGIES.map(|strategy| (strategy, folder.join(strategy).join("best")));
+    for (name, model) in models.iter().chain(&[("defaults", defaults)]) {
+        println!("\n{name}:");
+        let mut evaluate = kokanee("evaluate");
+        let [source, target] = CMUDICT.test;
+        evaluate
+            .arg("--model")
+            .arg(model)
+            .arg("--source")
+            .arg(file(source))
+            .arg("--target")
+            .arg(file(target));
+        evaluate.arg("--output-json").arg(folder.join(format!("{name}.json"))).finish()?;
+    }
+    if let Some(path) = record {
+        let all = tunings.iter().flat_map(|(_, trials)| trials);
+        std::fs::write(path, recorded(all)).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The trainings that ended with a result, in the order in which they ended.
+fn trials(output: &Path) -> Result<Vec<Trial>, String> {
+    let history = read_json(&output.join("tuning.json"))?;
+    let trial = |trial: &Value| {
+        let names = RANGES.iter().filter_map(|range| range.split_once('='));
+        Some(Trial {
+            ended: trial["ended"].as_u64()?,
+            objective: trial["objective"].as_f64()?,
+            seconds: trial["seconds"].as_f64()?,
+            values: names
+                .map(|(name, _)| Some(trial["values"][name].as_str()?.to_owned()))
+                .collect::<Option<_>>()?,
+        })
+    };
+    let mut trials: Vec<Trial> =
+        history["trials"].as_array().into_iter().flatten().filter_map(trial).collect();
+    trials.sort_by_key(|trial| trial.ended);
+    Ok(trials)
+}
+
+fn least(trials: &[Trial]) -> Option<&Trial> {
+    trials.iter().min_by(|a, b| a.objective.total_cmp(&b.objective))
+}
+
+/// The best so far and what it cost, strategy by strategy.
+fn table(tunings: &[(&str, Vec<Trial>)], defaults: f64) -> String {
+    let mut text = format!("\n{OBJECTIVE} of one epoch, with the defaults {defaults:.3}\n\n| trainings |");
+    for (strategy, _) in tunings {
+        let _ = write!(text, " {strategy}, best so far | minutes of a core |");
+    }
+    text += "\n|---|";
+    text += &"---|---|".repeat(tunings.len());
+    let most = tunings.iter().map(|(_, trials)| trials.len()).max().unwrap_or(0);
+    for count in MILESTONES.into_iter().filter(|count| *count <= most) {
+        let _ = write!(text, "\n| {count} |");
+        for (_, trials) in tunings {
+            let trials = &trials[..count.min(trials.len())];
+            let minutes = trials.iter().map(|trial| trial.seconds).sum::<f64>() / 60.0;
+            let best = least(trials).map_or(f64::NAN, |trial| trial.objective);
+            let _ = write!(text, " {best:.3} | {minutes:.1} |");
+        }
+    }
+    text += "\n\n";
+    for (strategy, trials) in tunings {
+        let better = trials.iter().filter(|trial| trial.objective < defaults).count();
+        let best = least(trials).map_or(String::new(), |trial| trial.values.join(", "));
+        let _ = writeln!(
+            text,
+            "{strategy}: {better} of {} are better than the defaults; the best is {best}",
+            trials.len()
+        );
+    }
+    text
+}
+
+/// The trainings as the recorded task of `bench tuner` reads them.
+fn recorded<'a>(trials: impl Iterator<Item = &'a Trial>) -> String {
+    let names: Vec<&str> = RANGES.iter().filter_map(|range| Some(range.split_once('=')?.0)).collect();
+    let mut text = format!(
+        "# seq2seq on CMUDict, one epoch: {OBJECTIVE} by hyperparameters, of `cargo xtask bench quality tuning --record FILE`.\n{},loss\n",
+        names.join(",")
+    );
+    for trial in trials {
+        let _ = writeln!(text, "{},{}", trial.values.join(","), trial.objective);
+    }
+    text
+}
