@@ -22,7 +22,7 @@ from tuner_optimizers import OPTIMIZERS, drawn
 from tuner_tasks import tasks
 
 FIRST = 8
-CHECKPOINTS = (15, 30, 50, 100)
+CHECKPOINTS = (30, 100)
 COLUMNS = ("task", "parallel", "seed", "tuner", "evaluations", "regret", "seconds", "faults")
 
 
@@ -113,7 +113,7 @@ def main():
                             continue
                         rows = run(known[name], tuner, parallel, seed, arguments.budget, arguments.program)
                         for evaluations, regret, seconds, faults in rows:
-                            writer.writerow([name, parallel, seed, tuner, evaluations, repr(regret), f"{seconds:.3f}", faults])
+                            writer.writerow([name, parallel, seed, tuner, evaluations, f"{regret:.6g}", f"{seconds:.1f}", faults])
                         print(f"{tuner}, {name}, parallel {parallel}, seed {seed}: {rows[-1][1]:.4g}, {rows[-1][2]:.1f} s", flush=True)
 
 

@@ -18,12 +18,16 @@ cargo xtask bench tuner --peers [options]: what Kokanee, Optuna, scikit-optimize
   --parallel N,N       slots (1,4)
   --tasks NAME,NAME    of those in xtask/peers/tuner_tasks.py (all)
   --tables             only print the tables of the runs that there are, of these tuners
-Runs are kept in bench/tuner/runs.csv of the target folder, and those that are there are not run again.";
+  --anew               forget the runs of these tuners first, as after a change of Kokanee's
+Runs are kept in crates/tuner/benches/runs.csv, and those that are there are not run again: what a tuner finds does not depend on the
+machine.";
 
 /// The tuners of the first environment, and the one of the other.
 const TUNERS: [&str; 5] = ["kokanee", "random", "optuna", "egobox", "scikit-optimize"];
 const SYNE_TUNE: &str = "syne-tune";
 
+/// What was found so far.
+const RUNS: &str = "crates/tuner/benches/runs.csv";
 /// The file of real trainings, where there is one.
 const RECORDED: &str = "crates/tuner/benches/recorded.csv";
 
@@ -32,13 +36,12 @@ struct Options {
     tuners: Option<String>,
     passed: Vec<String>,
     only_tables: bool,
+    is_anew: bool,
 }
 
 pub(super) fn run(args: &[&str], workspace: &Workspace) -> Result<ExitCode> {
     let options = parse(args)?;
-    let folder = workspace.target_dir.join("bench/tuner");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let runs = folder.join("runs.csv");
+    let runs = workspace.root.join(RUNS);
     if !options.only_tables {
         measure(&options, workspace, &runs)?;
     }
@@ -58,6 +61,7 @@ fn parse(args: &[&str]) -> Result<Options> {
     while let Some(arg) = args.next() {
         match *arg {
             "--tables" => options.only_tables = true,
+            "--anew" => options.is_anew = true,
             "--tuners" | "--seeds" | "--budget" | "--parallel" | "--tasks" => {
                 let value = args.next().with_context(|| format!("{arg} needs a value\n\n{USAGE}"))?;
                 if *arg == "--tuners" {
@@ -85,6 +89,11 @@ fn measure(options: &Options, workspace: &Workspace, runs: &Path) -> Result<()> 
     if let Some(unknown) = asked.iter().find(|name| !all.clone().any(|own| own == **name)) {
         bail!("no tuner is called {unknown}\n\n{USAGE}");
     }
+    if options.is_anew && runs.exists() {
+        let text = fs::read_to_string(runs).with_context(|| format!("cannot read {}", runs.display()))?;
+        fs::write(runs, without(&text, &asked))
+            .with_context(|| format!("cannot write {}", runs.display()))?;
+    }
     for tuner in asked {
         let python = match (tuner == SYNE_TUNE, &options.tuners) {
             (false, _) => peers::python(workspace)?,
@@ -110,6 +119,12 @@ fn command(workspace: &Workspace, python: PathBuf, tuner: &str, suggest: &Path, 
     command.arg(tuner).arg("--program").arg(suggest).arg("--output").arg(runs);
     command.arg("--recorded").arg(workspace.root.join(RECORDED));
     command
+}
+
+/// The lines of runs that are not of these tuners.
+fn without(runs: &str, tuners: &[&str]) -> String {
+    let is_kept = |line: &&str| line.split(',').nth(3).is_none_or(|tuner| !tuners.contains(&tuner));
+    runs.lines().filter(is_kept).flat_map(|line| [line, "\n"]).collect()
 }
 
 /// What one run had found after so many trials.
@@ -268,6 +283,15 @@ mod tests {
             | mean rank, 1 tasks | 1.00 | 2.00 |\n";
         assert!(text.starts_with(want), "{text}");
         assert!(text.contains("100 trials, 4 at a time") && text.contains("| branin | 1.0e-5 ("), "{text}");
+    }
+
+    #[test]
+    fn runs_are_forgotten_by_their_tuner() {
+        let kept = without(RUNS, &["kokanee"]);
+        let want = "task,parallel,seed,tuner,evaluations,regret,seconds,faults\n\
+            branin,1,0,optuna,30,2.0,1.0,0\nbranin,1,1,optuna,30,inf,1.0,0\n";
+        assert_eq!(kept, want);
+        assert_eq!(without(RUNS, &["egobox"]), RUNS);
     }
 
     #[test]

@@ -13,6 +13,10 @@ use crate::space::Value;
 /// At most so many quasi-random trials before a model has its say.
 const MOST_INITIAL: usize = 10;
 
+/// Every so many suggestions are random while the model takes most of what it sees for noise. It then believes in slopes that chance
+/// made, and would try the same corner of the space for ever.
+const RANDOM_TURN: usize = 2;
+
 /// The next configuration: quasi-random at first, then what promises most.
 pub(crate) fn suggest(history: &History<'_>, options: &Options) -> Vec<Value> {
     let default = (history.space.dimensions().len() + 2).min(MOST_INITIAL);
@@ -24,6 +28,40 @@ pub(crate) fn suggest(history: &History<'_>, options: &Options) -> Vec<Value> {
         return history.quasi_random();
     }
     let model = Model::new(history, options);
+    if model.is_noise && history.own.is_multiple_of(RANDOM_TURN) {
+        return history.random();
+    }
     let ranked = candidates::ranked(history, &model);
     history.first_new(ranked.into_iter().map(|point| history.space.decode(&point)))
+}
+
+#[cfg(test)]
+mod tests {
+    use kokanee_formats::random::SplitMix64;
+
+    use super::*;
+    use crate::{Dimension, Goal, Outcome, Scale, Space, Trial};
+
+    /// Whether the suggestion after so many trials is the random one, and whether the model calls what it sees noise.
+    fn is_random(trials: usize, loss: impl Fn(f64, &mut SplitMix64) -> f64) -> (bool, bool) {
+        let dimension = |name: &str| Dimension::continuous(name, 0.0, 1.0, Scale::Linear);
+        let space = Space::new(vec![dimension("a"), dimension("b"), dimension("c")]).unwrap();
+        let mut random = SplitMix64::from_state(8);
+        let trial = |_| {
+            let values: Vec<Value> = (0..3).map(|_| Value::Real(random.unit())).collect();
+            let Value::Real(a) = values[0] else { panic!("{values:?}") };
+            Trial::new(values, Outcome::Finished(loss(a, &mut random)))
+        };
+        let trials: Vec<Trial> = (0..trials).map(trial).collect();
+        let history = History::new(&space, &trials, 3);
+        let options = Options::bayesian(Goal::Minimize);
+        (suggest(&history, &options) == history.random(), Model::new(&history, &options).is_noise)
+    }
+
+    #[test]
+    fn noise_alone_does_not_decide_every_suggestion() {
+        assert_eq!(is_random(60, |_, random| random.unit()), (true, true));
+        assert_eq!(is_random(61, |_, random| random.unit()), (false, true));
+        assert_eq!(is_random(30, |a, random| (a - 0.3).powi(2) + 0.05 * random.unit()), (false, false));
+    }
 }

@@ -1,7 +1,7 @@
 //! Processes conditioned on the history: of losses, and of failures where there are any.
 
 use super::evidence::Evidence;
-use crate::gp::{Data, Effort, Fitted, Posterior, fit, refit, sample};
+use crate::gp::{Data, Effort, Fitted, Posterior, Smoothness, fit, refit, sample};
 use crate::history::History;
 use crate::options::Options;
 
@@ -13,6 +13,8 @@ pub(crate) struct Model {
     pub(super) feasibility: Option<Posterior>,
     /// Measured points, the best expected first.
     pub(super) incumbents: Vec<Vec<f64>>,
+    /// Whether it takes most of what it sees for noise.
+    pub(super) is_noise: bool,
     evidence: Evidence,
 }
 
@@ -45,6 +47,12 @@ fn draws(n: usize) -> (usize, usize) {
     }
 }
 
+/// A kernel counts while the logarithm of its posterior density is at most so much less than that of the likelier one.
+const PLAUSIBLE: f64 = 2.0;
+
+/// The share of the variance from which on noise is most of what is seen. Rankings of what is left are mostly chance.
+const MOST_NOISE: f64 = 0.4;
+
 /// A stream of random numbers of its own.
 const SAMPLE_STREAM: u64 = 4;
 
@@ -53,11 +61,17 @@ impl Model {
         let evidence = Evidence::new(history, options);
         let (data, fitted) = fit_losses(&evidence);
         let (count, moves) = draws(data.len());
-        let drawn = sample(&data, &fitted, count, moves, &mut history.stream(SAMPLE_STREAM));
+        let mut random = history.stream(SAMPLE_STREAM);
+        let mut parameters = Vec::new();
+        for kernel in &fitted {
+            let drawn = sample(&data, kernel, count / fitted.len(), moves, &mut random);
+            let all = std::iter::once(kernel.theta.clone()).chain(drawn);
+            parameters.extend(all.map(|theta| (kernel.layout.clone(), theta)));
+        }
         // Of each measured point, the sum of what the processes expect.
         let mut sums = vec![0.0; evidence.incumbents.len()];
-        let condition = |theta: Vec<f64>| {
-            let mut posterior = Posterior::new(&data, fitted.layout.clone(), theta);
+        let condition = |(layout, theta)| {
+            let mut posterior = Posterior::new(&data, layout, theta);
             let mut best = f64::INFINITY;
             for (point, sum) in evidence.incumbents.iter().zip(&mut sums) {
                 let mean = posterior.predict_mean(&evidence.asked(point));
@@ -70,7 +84,7 @@ impl Model {
             }
             Losses { posterior, best }
         };
-        let losses = std::iter::once(fitted.theta.clone()).chain(drawn).map(condition).collect();
+        let losses = parameters.into_iter().map(condition).collect();
         let mut order: Vec<usize> = (0..sums.len()).collect();
         order.sort_by(|i, j| sums[*i].total_cmp(&sums[*j]));
         let incumbents = order.into_iter().map(|place| evidence.incumbents[place].clone()).collect();
@@ -78,7 +92,8 @@ impl Model {
             let fitted = fit(&evidence.labels, effort(evidence.labels.len()));
             Posterior::new(&evidence.labels, fitted.layout, fitted.theta)
         });
-        Self { losses, feasibility, incumbents, evidence }
+        let is_noise = fitted[0].noise_share() > MOST_NOISE;
+        Self { losses, feasibility, incumbents, is_noise, evidence }
     }
 
     /// A point of the space as the processes take it.
@@ -87,19 +102,57 @@ impl Model {
     }
 }
 
-/// Fits parameters to the losses as they are and to their logarithms, and gives those under which the losses are likelier. A
-/// transformation that made targets look normal would take noise among good losses for what matters most.
-fn fit_losses(evidence: &Evidence) -> (Data, Fitted) {
+/// Fits parameters to the losses as they are and to their logarithms, and gives those under which the losses are likelier, of each kernel that
+/// explains them about as well, the likeliest first. A transformation that made targets look normal would take noise among good losses for
+/// what matters most.
+fn fit_losses(evidence: &Evidence) -> (Data, Vec<Fitted>) {
     let (plain, bent) = (evidence.targets(1.0), evidence.targets(0.0));
     let mut data = evidence.measured.clone();
     data.targets = plain.values;
-    let fitted = fit(&data, effort(data.len()));
+    let effort = effort(data.len());
+    let twice = fit(&data, effort);
+    let always = refit(&data, effort, Smoothness::Always, &twice);
+    let mut kernels = ranked([twice, always]);
     let mut logarithms = data.clone();
     logarithms.targets = bent.values;
-    let refitted = refit(&logarithms, effort(data.len()), &fitted);
-    if refitted.log_posterior + bent.log_slopes > fitted.log_posterior + plain.log_slopes {
-        (logarithms, refitted)
-    } else {
-        (data, fitted)
+    let first = refit(&logarithms, effort, kernels[0].layout.smoothness(), &kernels[0]);
+    if first.log_posterior + bent.log_slopes > kernels[0].log_posterior + plain.log_slopes {
+        let second = refit(&logarithms, effort, kernels[1].layout.smoothness(), &first);
+        kernels = ranked([first, second]);
+        data = logarithms;
+    }
+    let least = kernels[0].log_posterior - PLAUSIBLE;
+    (data, kernels.into_iter().filter(|fitted| fitted.log_posterior >= least).collect())
+}
+
+fn ranked(mut kernels: [Fitted; 2]) -> [Fitted; 2] {
+    if kernels[1].log_posterior > kernels[0].log_posterior {
+        kernels.swap(0, 1);
+    }
+    kernels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Dimension, Goal, Outcome, Scale, Space, Trial, Value};
+
+    /// The kernels that are plausible for a function of one variable, the likeliest first.
+    fn kernels(function: impl Fn(f64) -> f64) -> Vec<Smoothness> {
+        let space = Space::new(vec![Dimension::continuous("x", 0.0, 1.0, Scale::Linear)]).unwrap();
+        let trial = |place: u32| {
+            let x = f64::from(place) / 19.0;
+            Trial::new(vec![Value::Real(x)], Outcome::Finished(function(x)))
+        };
+        let trials: Vec<Trial> = (0..20).map(trial).collect();
+        let options = Options::bayesian(Goal::Minimize);
+        let evidence = Evidence::new(&History::new(&space, &trials, 0), &options);
+        fit_losses(&evidence).1.iter().map(|fitted| fitted.layout.smoothness()).collect()
+    }
+
+    #[test]
+    fn the_kernel_is_as_smooth_as_the_losses() {
+        assert_eq!(kernels(|x| (5.0 * x).sin()), [Smoothness::Always]);
+        assert_eq!(kernels(|x| (x - 0.4).abs()), [Smoothness::Twice]);
     }
 }

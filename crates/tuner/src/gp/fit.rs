@@ -2,7 +2,7 @@
 
 use super::Data;
 use super::likelihood::log_posterior;
-use super::parameters::Layout;
+use super::parameters::{Layout, Smoothness};
 use crate::minimize::minimize;
 
 /// How much work a fit may be.
@@ -27,25 +27,35 @@ pub(crate) struct Fitted {
     pub(crate) log_posterior: f64,
 }
 
-/// The most likely parameters, searched for from all starts. Without two points, those that are likely before data.
+impl Fitted {
+    /// The share of noise in the variance of the data.
+    pub(crate) fn noise_share(&self) -> f64 {
+        let [signal, noise] =
+            [self.layout.signal(), self.layout.noise()].map(|index| self.theta[index].exp());
+        noise / (signal + noise)
+    }
+}
+
+/// The most likely parameters of a Matérn-5/2 process, searched for from all starts. Without two points, those that are likely before
+/// data.
 pub(crate) fn fit(data: &Data, effort: Effort) -> Fitted {
-    let layout = Layout::new(&data.columns);
+    let layout = Layout::new(&data.columns, Smoothness::Twice);
     let starts = STARTS.iter().map(|(noise, length)| {
         let mut start = layout.start();
         start[layout.noise()] = *noise;
         start[..data.columns.len()].iter_mut().for_each(|theta| *theta += length);
         start
     });
-    fit_from(data, effort, &starts.collect::<Vec<_>>())
+    fit_from(data, effort, layout.clone(), &starts.collect::<Vec<_>>())
 }
 
-/// The most likely parameters near those that fit similar data.
-pub(crate) fn refit(data: &Data, effort: Effort, fitted: &Fitted) -> Fitted {
-    fit_from(data, effort, std::slice::from_ref(&fitted.theta))
+/// The most likely parameters near those that fit similar data or another kernel.
+pub(crate) fn refit(data: &Data, effort: Effort, smoothness: Smoothness, fitted: &Fitted) -> Fitted {
+    let layout = Layout::new(&data.columns, smoothness);
+    fit_from(data, effort, layout, std::slice::from_ref(&fitted.theta))
 }
 
-fn fit_from(data: &Data, effort: Effort, starts: &[Vec<f64>]) -> Fitted {
-    let layout = Layout::new(&data.columns);
+fn fit_from(data: &Data, effort: Effort, layout: Layout, starts: &[Vec<f64>]) -> Fitted {
     let mut best = Fitted { theta: layout.start(), log_posterior: f64::NEG_INFINITY, layout };
     if data.len() < 2 {
         return best;

@@ -2,16 +2,24 @@
 
 use super::Data;
 use super::cholesky::Cholesky;
-use super::parameters::{Column, Layout, MEAN_VARIANCE, Warp};
+use super::parameters::{Column, Layout, MEAN_VARIANCE, Smoothness, Warp};
 
 /// √5.
 const ROOT_5: f64 = 2.236_067_977_499_79;
 
-/// Matérn-5/2 of a squared distance, (1 + √5 r + 5/3 r²) e^(-√5 r), and its derivative by the squared distance.
-pub(super) fn matern(squared: f64) -> (f64, f64) {
-    let r = ROOT_5 * squared.sqrt();
-    let decay = (-r).exp();
-    ((1.0 + r + r * r / 3.0) * decay, -5.0 / 6.0 * (1.0 + r) * decay)
+/// The correlation at a squared distance r², and its derivative by it: (1 + √5 r + 5/3 r²) e^(-√5 r) or e^(-r²/2).
+fn correlation(smoothness: Smoothness, squared: f64) -> (f64, f64) {
+    match smoothness {
+        Smoothness::Twice => {
+            let r = ROOT_5 * squared.sqrt();
+            let decay = (-r).exp();
+            ((1.0 + r + r * r / 3.0) * decay, -5.0 / 6.0 * (1.0 + r) * decay)
+        }
+        Smoothness::Always => {
+            let value = (-0.5 * squared).exp();
+            (value, -0.5 * value)
+        }
+    }
 }
 
 /// Differences along each column in units of its length, `x - y` for numbers and 1 or 0 for categories, before the length.
@@ -26,6 +34,7 @@ pub(super) fn difference(column: Column, x: f64, y: f64) -> f64 {
 #[derive(Debug, Clone)]
 pub(super) struct Kernel {
     pub(super) columns: Vec<Column>,
+    smoothness: Smoothness,
     /// 1 / length², \[d\].
     pub(super) weights: Vec<f64>,
     pub(super) signal: f64,
@@ -36,13 +45,14 @@ impl Kernel {
     pub(super) fn new(layout: &Layout, theta: &[f64]) -> Self {
         Self {
             columns: layout.columns().to_vec(),
+            smoothness: layout.smoothness(),
             weights: theta[..layout.columns().len()].iter().map(|log| (-2.0 * log).exp()).collect(),
             signal: theta[layout.signal()].exp(),
             noise: theta[layout.noise()].exp(),
         }
     }
 
-    pub(super) fn squared(&self, x: &[f64], y: &[f64]) -> f64 {
+    fn squared(&self, x: &[f64], y: &[f64]) -> f64 {
         let mut sum = 0.0;
         for (((column, weight), x), y) in self.columns.iter().zip(&self.weights).zip(x).zip(y) {
             let difference = difference(*column, *x, *y);
@@ -51,9 +61,14 @@ impl Kernel {
         sum
     }
 
+    /// The correlation of two warped points, and its derivative by their squared distance.
+    pub(super) fn correlation(&self, x: &[f64], y: &[f64]) -> (f64, f64) {
+        correlation(self.smoothness, self.squared(x, y))
+    }
+
     /// Covariance of the function at two warped points, without noise.
     pub(super) fn covariance(&self, x: &[f64], y: &[f64]) -> f64 {
-        self.signal * matern(self.squared(x, y)).0 + MEAN_VARIANCE
+        self.signal * self.correlation(x, y).0 + MEAN_VARIANCE
     }
 
     /// Variance of the function anywhere.
@@ -80,7 +95,7 @@ pub(super) fn log_posterior(
     // Values and derivatives of all pairs, laid out as the factor is: rows to the diagonal.
     let mut pairs = Vec::with_capacity(n * (n + 1) / 2);
     for i in 0..n {
-        pairs.extend((0..=i).map(|j| matern(kernel.squared(at(i), at(j)))));
+        pairs.extend((0..=i).map(|j| kernel.correlation(at(i), at(j))));
     }
     let entry = |i: usize, j: usize| {
         let diagonal = if i == j { kernel.noise } else { 0.0 };
@@ -160,10 +175,10 @@ mod tests {
         data
     }
 
-    #[test]
-    fn gradients_are_finite_differences() {
+    #[track_caller]
+    fn check_gradients(smoothness: Smoothness) {
         let data = data(15);
-        let layout = Layout::new(&data.columns);
+        let layout = Layout::new(&data.columns, smoothness);
         let mut random = SplitMix64::from_state(9);
         for _ in 0..5 {
             let theta: Vec<f64> = layout.start().iter().map(|theta| theta + random.unit() - 0.5).collect();
@@ -184,12 +199,22 @@ mod tests {
     }
 
     #[test]
-    fn the_derivative_of_the_kernel_is_a_finite_difference() {
-        for squared in [1e-3, 0.1, 1.0, 30.0] {
-            let want = (matern(squared * 1.0001).0 - matern(squared * 0.9999).0) / (squared * 0.0002);
-            assert!((matern(squared).1 - want).abs() < 1e-6 * want.abs().max(1e-6));
+    fn gradients_are_finite_differences() {
+        check_gradients(Smoothness::Twice);
+        check_gradients(Smoothness::Always);
+    }
+
+    #[test]
+    fn the_derivatives_of_the_kernels_are_finite_differences() {
+        for smoothness in [Smoothness::Twice, Smoothness::Always] {
+            for squared in [1e-3, 0.1, 1.0, 30.0] {
+                let at = |squared: f64| correlation(smoothness, squared);
+                let want = (at(squared * 1.0001).0 - at(squared * 0.9999).0) / (squared * 0.0002);
+                assert!((at(squared).1 - want).abs() < 1e-6 * want.abs().max(1e-6));
+            }
         }
-        assert_eq!(matern(0.0), (1.0, -5.0 / 6.0));
+        assert_eq!(correlation(Smoothness::Twice, 0.0), (1.0, -5.0 / 6.0));
+        assert_eq!(correlation(Smoothness::Always, 0.0), (1.0, -0.5));
     }
 
     #[test]
@@ -197,7 +222,7 @@ mod tests {
         let mut data = Data::new(vec![Column::Category]);
         data.push(&[0.25], 1.0);
         data.push(&[0.75], -0.5);
-        let layout = Layout::new(&data.columns);
+        let layout = Layout::new(&data.columns, Smoothness::Twice);
         let theta = [0.3, 0.2, -1.0];
         let kernel = Kernel::new(&layout, &theta);
         let same = kernel.variance() + kernel.noise;

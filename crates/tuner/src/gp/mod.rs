@@ -1,4 +1,4 @@
-//! Gaussian processes on the unit cube: Matérn-5/2 with a length per dimension, inferred noise, warped inputs.
+//! Gaussian processes on the unit cube: Matérn-5/2 or its smooth limit, with a length per dimension, inferred noise, warped inputs.
 //!
 //! n points, d columns. Points are flat arrays \[n, d\]; targets \[n\] are standardised.
 
@@ -11,7 +11,7 @@ mod sample;
 mod targets;
 
 pub(crate) use self::fit::{Effort, Fitted, fit, refit};
-pub(crate) use self::parameters::Column;
+pub(crate) use self::parameters::{Column, Smoothness};
 pub(crate) use self::posterior::Posterior;
 pub(crate) use self::sample::sample;
 pub(crate) use self::targets::Normalized;

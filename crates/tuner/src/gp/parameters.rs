@@ -9,10 +9,20 @@ pub(crate) enum Column {
     Category,
 }
 
+/// How smooth the functions of a process are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Smoothness {
+    /// Matérn-5/2: two derivatives.
+    Twice,
+    /// The squared exponential, to which Matérn's kernels tend: all derivatives.
+    Always,
+}
+
 /// Parameters as a flat array of logarithms: d lengths, signal variance, noise variance, then a and b of each number's warping.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     columns: Vec<Column>,
+    smoothness: Smoothness,
     /// Of each column, where its a is; b is next to it.
     warp: Vec<Option<usize>>,
     len: usize,
@@ -33,7 +43,7 @@ pub(crate) const MEAN_VARIANCE: f64 = 1.0;
 const MARGIN: f64 = 1e-7;
 
 impl Layout {
-    pub(crate) fn new(columns: &[Column]) -> Self {
+    pub(crate) fn new(columns: &[Column], smoothness: Smoothness) -> Self {
         let mut len = columns.len() + 2;
         let place = |column: &Column| {
             (*column == Column::Number).then(|| {
@@ -42,11 +52,15 @@ impl Layout {
             })
         };
         let warp = columns.iter().map(place).collect();
-        Self { columns: columns.to_vec(), warp, len }
+        Self { columns: columns.to_vec(), smoothness, warp, len }
     }
 
     pub(crate) fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    pub(crate) fn smoothness(&self) -> Smoothness {
+        self.smoothness
     }
 
     pub(crate) fn signal(&self) -> usize {

@@ -2,7 +2,7 @@
 
 use super::Data;
 use super::cholesky::{Cholesky, dot};
-use super::likelihood::{Kernel, difference, matern};
+use super::likelihood::{Kernel, difference};
 use super::parameters::{Layout, Warp};
 
 /// A process conditioned on data.
@@ -98,7 +98,7 @@ impl Posterior {
         let d = self.kernel.columns.len();
         let warped = self.layout.warped(&self.theta, point);
         let pairs: Vec<(f64, f64)> =
-            self.points.chunks_exact(d).map(|other| matern(self.kernel.squared(&warped, other))).collect();
+            self.points.chunks_exact(d).map(|other| self.kernel.correlation(&warped, other)).collect();
         let variance = self.kernel.variance();
         let offset = variance - self.kernel.signal;
         let k: Vec<f64> = pairs.iter().map(|(value, _)| self.kernel.signal * value + offset).collect();
@@ -128,7 +128,7 @@ impl Posterior {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Column;
+    use super::super::{Column, Smoothness};
     use super::*;
     use kokanee_formats::random::SplitMix64;
 
@@ -139,7 +139,7 @@ mod tests {
             let point = [random.unit(), 0.25 + 0.5 * random.below(2) as f64, random.unit()];
             data.push(&point, (4.0 * point[0]).cos() * point[1] + point[2]);
         }
-        let layout = Layout::new(&data.columns);
+        let layout = Layout::new(&data.columns, Smoothness::Twice);
         let theta = layout.start().iter().map(|theta| theta + 0.2 * random.unit()).collect();
         let posterior = Posterior::new(&data, layout, theta);
         (data, posterior)
@@ -174,7 +174,8 @@ mod tests {
         let theta = posterior.theta.clone();
         posterior.fantasise(&point);
         data.push(&point, value);
-        let anew = Posterior::new(&data, Layout::new(&data.columns), theta).predict(&elsewhere);
+        let anew =
+            Posterior::new(&data, Layout::new(&data.columns, Smoothness::Twice), theta).predict(&elsewhere);
         let grown = posterior.predict(&elsewhere);
         assert!((grown.0 - mean).abs() < 1e-9 && grown.1 < before);
         assert!((grown.0 - anew.0).abs() < 1e-9 && (grown.1 - anew.1).abs() < 1e-9);
@@ -186,7 +187,7 @@ mod tests {
         for _ in 0..20 {
             data.push(&[0.5], 1.0);
         }
-        let layout = Layout::new(&data.columns);
+        let layout = Layout::new(&data.columns, Smoothness::Twice);
         let mut theta = layout.start();
         theta[layout.noise()] = -80.0;
         let mut posterior = Posterior::new(&data, layout, theta);
