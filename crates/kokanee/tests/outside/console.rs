@@ -22,6 +22,15 @@ const TALLEST_IN_DOCS: f64 = 1100.0;
 const ROLE: &str = "arn:aws:iam::000000000000:role/local";
 const IMAGE: &str = "000000000000.dkr.ecr.us-east-1.amazonaws.com";
 
+/// Texts of the pictures of a search that lie over each other, or beyond their picture.
+const OVERLAPS: &str = "[...document.querySelectorAll('#pictures svg')].flatMap((svg) => { \
+    const frame = svg.getBoundingClientRect(); \
+    const boxes = [...svg.querySelectorAll('text')].map((text) => [text.textContent, text.getBoundingClientRect()]); \
+    const beyond = boxes.filter(([, box]) => box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1); \
+    const over = boxes.filter(([, a], index) => boxes.slice(index + 1).some(([, b]) => \
+        a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1)); \
+    return [...beyond, ...over].map(([text]) => `${svg.getAttribute('aria-label')}: ${text}`); })";
+
 /// A program that logs a metric until it is told to stop.
 const STEPS: &str = "trap 'exit 0' TERM\nstep=0\nwhile [ $step -lt 3000 ]; do\n  step=$((step + 1))\n  \
                      echo \"step $step loss=$((3000 / (step + 9)))\"\n  sleep 0.1\ndone\n";
@@ -307,6 +316,14 @@ fn tuning(scene: &Scene<'_>, browser: &mut Browser) {
     assert!(text.contains("Best training") && text.contains("12 completed"), "{text}");
     // Best so far, importance, parallel coordinates, and a slice for each hyperparameter.
     assert_eq!(browser.evaluate("document.querySelectorAll('#pictures svg').length"), json!(6));
+    // The slice over a category names its values below the axis, and nothing lies over another or beyond its picture.
+    let names = "[...document.querySelectorAll('#pictures svg')].filter((svg) => \
+                 svg.getAttribute('aria-label').startsWith('test:msd over init_method')).map((svg) => \
+                 [...svg.querySelectorAll('text')].map((text) => text.textContent).join('|')).join()";
+    let names = browser.evaluate(names).as_str().unwrap_or_default().to_owned();
+    assert!(names.contains("|random|kmeans++|") && !names.contains("|0|"), "{names}");
+    let faults = browser.evaluate(OVERLAPS);
+    assert_eq!(faults, json!([]));
     scene.see(browser, "tuning");
     browser.follow("#trainings tbody a");
     assert!(browser.text().contains("tune-clusters-0"));
