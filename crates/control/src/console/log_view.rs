@@ -4,6 +4,7 @@ use kokanee_formats::utc;
 use kokanee_pages::parts::{note, problem};
 use maud::{Markup, html};
 
+use super::content::cut;
 use super::visit::{Problem, Visit};
 use crate::logs::{Found, LogError, OrderBy, Pattern, SearchQuery, StreamsQuery, TailQuery, Which};
 
@@ -82,7 +83,7 @@ pub(super) fn show(visit: &Visit, log: &Log<'_>) -> Result<Markup, Problem> {
                 @for Found { stream, line, .. } in &events {
                     time { (&utc(u64::try_from(line.at_ms / 1000).unwrap_or(0))[11..]) }
                     @if names_streams { b { (log.shown(stream)) } " " }
-                    (cut(&line.text)) "\n"
+                    (cut(&line.text, LONGEST_LINE)) "\n"
                 }
             }
         }
@@ -173,12 +174,5 @@ impl Log<'_> {
     /// The address of the page with this part of the log.
     fn address(&self, visit: &Visit, wish: &Wish<'_>, (way, token): (&str, &str)) -> String {
         visit.link(self.path, &[("find", wish.find), ("stream", wish.stream), (way, token)]) + "#log"
-    }
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_LINE) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
     }
 }

@@ -52,7 +52,70 @@ pub(super) fn endpoints(scene: &Scene<'_>, browser: &mut Browser) {
     let text = browser.text();
     assert!(text.contains("Answer: 4") && text.contains("3"), "a row that is too short is refused: {text}");
     assert!(text.contains("Latency since the server's start") || text.contains("Traffic"), "{text}");
+    files(scene, browser);
     endpoint_logs(scene, browser);
+}
+
+/// Files are sent to endpoints as they are, and answers that are no text can be kept.
+fn files(scene: &Scene<'_>, browser: &mut Browser) {
+    let server = &scene.server;
+    let page = server.console("/endpoints/rows?content_type=application%2Fx-recordio-protobuf");
+    let rows = [[1.0, 2.0, 3.0], [6.0, 5.0, 40.0]].map(|row| record(&row)).concat();
+    browser.open(&page);
+    browser.choose("#file", "my rows.rec", &rows);
+    browser.evaluate("document.querySelector('[name=accept]').value = 'application/x-recordio-protobuf'");
+    browser.follow("#ask button");
+    let text = browser.text();
+    for part in
+        ["Answer: 200", "closest_cluster", "The file my rows.rec (72 B) was sent.", "Download the answer"]
+    {
+        assert!(text.contains(part), "no {part} in {text}");
+    }
+    let rows_of_answer = "document.querySelectorAll('#ask table tbody tr').length";
+    assert_eq!(browser.evaluate(rows_of_answer), json!(2));
+    let kept = browser.evaluate(
+        "[...atob(document.querySelector('#ask a[download]').href.split('base64,')[1])].slice(0, 4).map((letter) => letter.charCodeAt(0))",
+    );
+    assert_eq!(kept, json!([0x0a, 0x23, 0xd7, 0xce]), "the records of the answer");
+    let calls = browser.evaluate("document.querySelector('#ask details:last-of-type').textContent");
+    let calls = calls.as_str().unwrap_or_default();
+    assert!(calls.contains("--data-binary '@my rows.rec'"), "{calls}");
+    assert!(calls.contains("Body=open(\"my rows.rec\", \"rb\")"), "{calls}");
+    scene.see(browser, "endpoint-file");
+
+    // A file of the wrong type is refused by the model, in its words.
+    browser.open(&page);
+    browser.choose("#file", "rows.csv", b"1,2,3\n");
+    browser.follow("#ask button");
+    let text = browser.text();
+    assert!(text.contains("Answer: 4") && text.contains("RecordIO"), "{text}");
+    // The browser notes answers that are errors.
+    browser.problems();
+    for (name, bytes, part) in [
+        ("empty.csv", Vec::new(), "The file empty.csv is empty"),
+        ("large.csv", vec![b'1'; 6_291_457], "The file large.csv has more than 6291456 bytes"),
+    ] {
+        browser.open(&page);
+        browser.choose("#file", name, &bytes);
+        browser.follow("#ask button");
+        assert!(browser.text().contains(part), "{name}: {}", browser.text());
+        assert!(!browser.problems().is_empty(), "the browser notes the status of {name}");
+    }
+    // As a browser without scripts sends it, and as a page of somebody else would.
+    let part = |name: &str, value: &str| {
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let file = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"rows.csv\"\r\nContent-Type: text/csv\r\n\r\n1,2,3\n";
+    let form =
+        format!("{}{}{file}\r\n--b--\r\n", part("content_type", "text/csv"), part("body", "not a row"));
+    let form_type = ("Content-Type", "multipart/form-data; boundary=b");
+    let answer = server.ask("POST", "/console/endpoints/rows", &[form_type], &form).ok().text();
+    assert!(answer.contains("Answer: 200") && answer.contains("@rows.csv"), "{answer}");
+    let foreign = [form_type, ("Origin", "http://evil.example")];
+    assert_eq!(server.ask("POST", "/console/endpoints/rows", &foreign, &form).status, 403);
+    let urlencoded = [("Content-Type", "application/x-www-form-urlencoded")];
+    let refused = server.ask("POST", "/console/endpoints/rows", &urlencoded, "body=1");
+    assert!(refused.status == 400 && refused.text().contains("multipart/form-data"), "{}", refused.text());
 }
 
 /// What the instances of an endpoint log appears on its page by itself, and is searched there.
@@ -110,4 +173,20 @@ pub(super) fn transform(scene: &Scene<'_>, browser: &mut Browser) {
     let names = "[...document.querySelectorAll('#log .log b')].map((name) => name.textContent)";
     browser.wait_until(&format!("{names}.includes('instance') && {names}.includes('data-log')"));
     scene.see(browser, "transform");
+}
+
+/// A record of RecordIO-protobuf with one row of numbers, by hand.
+fn record(row: &[f32]) -> Vec<u8> {
+    let message = |field: u8, content: &[u8]| {
+        let length = u8::try_from(content.len()).expect("a short message");
+        [&[field << 3 | 2, length], content].concat()
+    };
+    let values: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let value = message(2, &message(1, &values));
+    let feature = [message(1, b"values"), message(2, &value)].concat();
+    let mut payload = message(1, &feature);
+    let mut framed = [0x0a, 0x23, 0xd7, 0xce].to_vec();
+    framed.extend(u32::try_from(payload.len()).expect("short").to_le_bytes());
+    payload.resize(payload.len().next_multiple_of(4), 0);
+    [framed, payload].concat()
 }
