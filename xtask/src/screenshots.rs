@@ -13,8 +13,8 @@ use crate::workspace::{Workspace, cargo, command_line, run as run_command};
 /// The folder of the pictures.
 const FOLDER: &str = "docs/images";
 /// The pictures of the documentation; the test sees more.
-const KEPT: [&str; 8] =
-    ["overview", "jobs", "job", "compare", "endpoint", "endpoint-rows", "bucket", "records"];
+const KEPT: [&str; 9] =
+    ["overview", "jobs", "job", "compare", "tuning", "endpoint", "endpoint-rows", "bucket", "records"];
 /// The largest picture: they lie in the repository.
 const MOST_BYTES: u64 = 150 << 10;
 

@@ -101,17 +101,15 @@ impl Search {
         })
     }
 
-    /// The result over each setting; of categories, over their places.
+    /// The result over each setting.
     pub fn slices(&self) -> Vec<Drawing> {
         let slice = |(index, axis): (usize, &ParallelAxis)| {
             let point = |run: &Run| Some((run.values.get(index).copied()??, run.result?, run.name.clone()));
-            let places = axis.categories.iter().enumerate().map(|(place, name)| format!("{place} {name}"));
-            let places = places.collect::<Vec<_>>().join(", ");
-            let names = if places.is_empty() { String::new() } else { format!(": {places}") };
             scatter::draw(&Scatter {
                 title: format!("{} over {}", self.objective, axis.name),
-                x_label: format!("{}{names}", axis.name),
+                x_label: axis.name.clone(),
                 log_x: axis.log,
+                categories: axis.categories.clone(),
                 points: self.runs.iter().filter_map(point).collect(),
                 area: AREA,
             })
@@ -171,7 +169,11 @@ mod tests {
         let search = search(false);
         let slices = search.slices();
         assert_eq!(slices.len(), 2);
-        assert!(slices[1].document().contains("kind: 0 a, 1 b"));
+        let kinds = slices[1].document();
+        for part in [">a</text>", ">b</text>", "run 1: 3 at a", "run 4: 2 at b"] {
+            assert!(kinds.contains(part), "{part} not in {kinds}");
+        }
+        assert!(!kinds.contains("\"middle\">0"), "the places of categories are not numbers: {kinds}");
         let bars = search.importance().unwrap().document();
         assert!(bars.find("rate").unwrap() < bars.find("kind").unwrap());
         assert_eq!(Search { importance: Vec::new(), ..search }.importance(), None);

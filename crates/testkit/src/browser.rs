@@ -132,6 +132,17 @@ impl Browser {
         ));
     }
 
+    /// Chooses a file with these bytes.
+    pub fn choose(&mut self, selector: &str, name: &str, bytes: &[u8]) {
+        self.evaluate(&format!(
+            "{{ const bytes = Uint8Array.from(atob('{}'), (letter) => letter.charCodeAt(0)); const files = new DataTransfer(); \
+             files.items.add(new File([bytes], {})); document.querySelector({}).files = files.files; }}",
+            BASE64.encode(bytes),
+            Value::from(name),
+            Value::from(selector)
+        ));
+    }
+
     /// The value of a script.
     pub fn evaluate(&mut self, script: &str) -> Value {
         let parameters = json!({"expression": script, "returnByValue": true, "awaitPromise": true});

@@ -1,48 +1,89 @@
 //! An answer as people read it: targets with their attention, rows as a table, else text.
 
-use std::collections::BTreeSet;
-
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use kokanee_contract::MediaType;
-use kokanee_formats::record::{Record, value};
+use kokanee_formats::record::Record;
 use kokanee_formats::recordio::RecordReader;
+use kokanee_pages::human;
 use kokanee_pages::parts::{Column, code, note, table};
-use kokanee_pages::svg::{heat_map, number};
+use kokanee_pages::svg::heat_map;
 use kokanee_pages::{Attention, Scale};
 use maud::{Markup, html};
 use prost::Message as _;
 use serde_json::{Map, Value};
 
+use super::content::{MOST_ROWS, bytes, cell, columns, text, values};
 use super::exchange::{Answer, Exchange};
 
-/// Rows that are shown.
-const MOST_ROWS: usize = 200;
+/// Bytes of a text that are shown, and of JSON that becomes a table.
+const MOST_TEXT_BYTES: usize = 512 << 10;
 /// Attention matrices that are drawn, and the cells of the largest.
 const MOST_MATRICES: usize = 4;
 const MOST_CELLS: usize = 1 << 14;
-/// Values of a row that are shown.
-const MOST_VALUES: usize = 64;
 
 pub(super) fn show(exchange: &Exchange, answer: &Answer) -> Markup {
     let media = MediaType::of_name(&answer.content_type);
-    let text = String::from_utf8_lossy(&answer.body);
-    let rows: Option<Vec<Map<String, Value>>> = match media {
-        Some(MediaType::Json) => serde_json::from_str::<Value>(&text).ok().and_then(predictions),
-        Some(MediaType::JsonLines) => text
+    let beginning = beginning(answer);
+    let is_whole = !answer.is_cut && answer.body.len() <= MOST_TEXT_BYTES;
+    let rows: Option<Vec<Map<String, Value>>> = match (media, beginning) {
+        (Some(MediaType::Json), Some(text)) if is_whole => {
+            serde_json::from_str::<Value>(text).ok().and_then(predictions)
+        }
+        (Some(MediaType::JsonLines), Some(text)) if is_whole => text
             .lines()
             .filter(|line| !line.trim().is_empty())
             .map(|line| serde_json::from_str(line).ok())
             .collect(),
-        Some(MediaType::RecordIo) => Some(records(&answer.body)),
+        (Some(MediaType::RecordIo), _) => Some(records(&answer.body)),
         _ => None,
     };
+    let as_it_came = match beginning {
+        Some(text) => code("Answer", text),
+        None => code("Bytes of the answer", &bytes(&answer.body)),
+    };
     let shown = match &rows {
-        Some(rows) if rows.iter().any(|row| row.contains_key("target")) => targets(exchange, rows),
-        Some(rows) if !rows.is_empty() => columns(rows),
-        _ => return code("Answer", &text),
+        Some(rows) if rows.iter().any(|row| row.contains_key("target")) => Some(targets(exchange, rows)),
+        Some(rows) if !rows.is_empty() => Some(columns(rows)),
+        _ => None,
     };
     html! {
-        (shown)
-        @if media != Some(MediaType::RecordIo) { details { summary { "As it came" } (code("Answer", &text)) } }
+        @match shown {
+            Some(shown) => { (shown) details { summary { "As it came" } (as_it_came) } },
+            None => (as_it_came),
+        }
+        @if answer.is_cut {
+            (note(&format!("The answer was longer than {}; only its beginning was read.", human::bytes(answer.body.len() as u64))))
+        } @else if beginning.is_none() || !is_whole {
+            @if beginning.is_some() { (note("Only its beginning is shown.")) }
+            (download(media, answer))
+        }
+    }
+}
+
+/// The beginning of an answer that is text; none of one that is not.
+pub(super) fn beginning(answer: &Answer) -> Option<&str> {
+    let shown = &answer.body[..answer.body.len().min(MOST_TEXT_BYTES)];
+    text(shown, answer.is_cut || shown.len() < answer.body.len())
+}
+
+/// A link that holds the whole answer, which was given once and lies nowhere else.
+fn download(media: Option<MediaType>, answer: &Answer) -> Markup {
+    let ending = match media {
+        Some(MediaType::RecordIo) => "rec",
+        Some(MediaType::Json) => "json",
+        Some(MediaType::JsonLines) => "jsonl",
+        Some(MediaType::Csv) => "csv",
+        Some(MediaType::Libsvm | MediaType::Text) => "txt",
+        _ => "bin",
+    };
+    let content = BASE64.encode(&answer.body);
+    html! {
+        p {
+            a.button download={ "answer." (ending) } href={ "data:application/octet-stream;base64," (content) } {
+                "Download the answer (" (human::bytes(answer.body.len() as u64)) ")"
+            }
+        }
     }
 }
 
@@ -54,72 +95,15 @@ fn predictions(answer: Value) -> Option<Vec<Map<String, Value>>> {
 }
 
 /// Records as objects: the values of their features and labels.
-pub(super) fn records(bytes: &[u8]) -> Vec<Map<String, Value>> {
+fn records(bytes: &[u8]) -> Vec<Map<String, Value>> {
     let mut reader = RecordReader::new(bytes, "the answer");
     let mut rows = Vec::new();
     while rows.len() < MOST_ROWS {
         let Ok(Some(raw)) = reader.read_record() else { break };
         let Ok(record) = Record::decode(raw.payload.as_slice()) else { break };
-        let values =
-            record.features.into_iter().chain(record.label).map(|(name, value)| (name, tensor(value.value)));
-        rows.push(values.collect());
+        rows.push(values(record));
     }
     rows
-}
-
-/// The values of a tensor; one value stands alone.
-pub(super) fn tensor(value: Option<value::Value>) -> Value {
-    let values: Vec<Value> = match value {
-        Some(value::Value::Float32Tensor(tensor)) => {
-            // The shortest digits that mean the same, and not those of its f64.
-            tensor
-                .values
-                .iter()
-                .map(|value| value.to_string().parse::<f64>().map_or(Value::Null, Value::from))
-                .collect()
-        }
-        Some(value::Value::Float64Tensor(tensor)) => tensor.values.into_iter().map(Value::from).collect(),
-        Some(value::Value::Int32Tensor(tensor)) => tensor.values.into_iter().map(Value::from).collect(),
-        Some(value::Value::Bytes(bytes)) => {
-            return Value::from(format!("{} bytes", bytes.value.iter().map(Vec::len).sum::<usize>()));
-        }
-        None => Vec::new(),
-    };
-    if values.len() == 1 { values.into_iter().next().unwrap_or_default() } else { Value::Array(values) }
-}
-
-/// A value in a cell.
-pub(super) fn cell(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Number(value) => {
-            value.as_f64().filter(|_| value.is_f64()).map_or_else(|| value.to_string(), number)
-        }
-        Value::Array(values) => {
-            let shown: Vec<String> = values.iter().take(MOST_VALUES).map(cell).collect();
-            shown.join(" ") + if values.len() > MOST_VALUES { " …" } else { "" }
-        }
-        other => other.to_string(),
-    }
-}
-
-/// Objects as a table, with a column for every key.
-pub(super) fn columns(rows: &[Map<String, Value>]) -> Markup {
-    let names: BTreeSet<&String> = rows.iter().flat_map(Map::keys).collect();
-    let is_number = |name: &String| rows.iter().all(|row| row.get(name).is_none_or(Value::is_number));
-    let mut heads = vec![Column::numbers("#")];
-    heads.extend(
-        names.iter().map(|name| if is_number(name) { Column::numbers(name) } else { Column::words(name) }),
-    );
-    let cells = rows.iter().take(MOST_ROWS).enumerate().map(|(index, row)| {
-        let mut cells = vec![html! { (index + 1) }];
-        cells.extend(names.iter().map(|name| html! { (row.get(*name).map_or_else(String::new, cell)) }));
-        cells
-    });
-    html! {
-        (table("Rows", &heads, &cells.collect::<Vec<_>>()))
-        @if rows.len() > MOST_ROWS { (note(&format!("The first {MOST_ROWS} of {} rows are shown.", rows.len()))) }
-    }
 }
 
 /// Targets of translations, with the best hypotheses and what they looked at.
@@ -160,39 +144,47 @@ fn sources(exchange: &Exchange) -> Vec<Vec<String>> {
         let text = ["data", "source"].iter().find_map(|key| value[*key].as_str()).unwrap_or_default();
         text.split_whitespace().map(str::to_owned).collect()
     };
+    let text = std::str::from_utf8(&exchange.body).unwrap_or_default();
     match MediaType::of_name(&exchange.content_type) {
         Some(MediaType::Json) => {
             let body: Value = serde_json::from_slice(&exchange.body).unwrap_or_default();
             body["instances"].as_array().into_iter().flatten().map(words).collect()
         }
-        Some(MediaType::JsonLines) => exchange
-            .typed
-            .lines()
-            .map(|line| words(&serde_json::from_str(line).unwrap_or_default()))
-            .collect(),
-        _ => {
-            exchange.typed.lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+        Some(MediaType::JsonLines) => {
+            text.lines().map(|line| words(&serde_json::from_str(line).unwrap_or_default())).collect()
         }
+        Some(MediaType::RecordIo) => {
+            let ids = |record: Map<String, Value>| match record.get("source") {
+                Some(Value::Array(ids)) => ids.iter().map(cell).collect(),
+                Some(id) => vec![cell(id)],
+                None => Vec::new(),
+            };
+            records(&exchange.body).into_iter().map(ids).collect()
+        }
+        _ => text.lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
-    fn shown(content_type: &str, sent: &str, body: &str) -> String {
+    fn shown(content_type: &str, sent: &str, body: impl AsRef<[u8]>) -> String {
         let exchange = Exchange {
             content_type: "application/json".to_owned(),
             accept: String::new(),
             typed: sent.to_owned(),
-            body: sent.as_bytes().to_vec(),
+            file: None,
+            body: Bytes::copy_from_slice(sent.as_bytes()),
             answer: None,
         };
         let answer = Answer {
             status: 200,
             content_type: content_type.to_owned(),
             variant: String::new(),
-            body: body.as_bytes().to_vec(),
+            body: body.as_ref().to_vec(),
             is_cut: false,
             took_ms: 1.0,
         };
@@ -217,5 +209,18 @@ mod tests {
         assert!(html.contains("<td class=\"number\">0.25</td>"), "{html}");
         assert!(shown("application/json", "", "[1]").contains("<code>[1]</code>"));
         assert!(shown("text/html", "", "<script>").contains("&lt;script&gt;"));
+    }
+
+    #[test]
+    fn what_is_no_text_is_shown_as_bytes_and_can_be_kept() {
+        let html = shown("application/x-parquet", "", b"PAR1\xff\0");
+        assert!(html.contains("50 41 52 31 ff 00") && html.contains("download=\"answer.bin\""), "{html}");
+        assert!(html.contains("href=\"data:application/octet-stream;base64,UEFSMf8A\""), "{html}");
+        // Of a long text the beginning is shown, which may end within a character.
+        let long = "x".repeat(MOST_TEXT_BYTES - 1) + "äö";
+        let html = shown("text/csv", "", &long);
+        assert!(html.contains("Only its beginning") && html.contains("download=\"answer.csv\""));
+        assert!(!html.contains('ä') && html.contains(&BASE64.encode(&long)));
+        assert!(!shown("text/csv", "", "1,2").contains("download"));
     }
 }

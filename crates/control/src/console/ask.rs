@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use kokanee_contract::{AlgorithmContract, MediaType};
+use kokanee_pages::human;
 use kokanee_pages::parts::{card, code, note, problem};
 use maud::{Markup, html};
 
@@ -52,7 +53,7 @@ pub(super) fn form(visit: &Visit, endpoint: &str, image: &str, exchange: Option<
                     }
                 }
             }
-            form method="post" action=(action.clone() + "#ask") {
+            form method="post" enctype="multipart/form-data" action=(action.clone() + "#ask") {
                 div.tools {
                     (types("Content type", "content_type", contract.map(|contract| contract.accepts), chosen.unwrap_or(media.name()), false))
                     (types("Accept", "accept", contract.map(|contract| contract.answers), exchange.map_or("", |exchange| &exchange.accept), true))
@@ -63,6 +64,10 @@ pub(super) fn form(visit: &Visit, endpoint: &str, image: &str, exchange: Option<
                         @if media == MediaType::RecordIo { " (a line of numbers per record; the console makes records of them)" }
                     }
                     textarea #body name="body" rows="6" spellcheck="false" { (typed) }
+                }
+                div.field {
+                    label for="file" { "File, sent as it is instead of the body" }
+                    input #file type="file" name="file";
                 }
                 button.main { "Invoke" }
             }
@@ -98,9 +103,11 @@ fn shown(visit: &Visit, endpoint: &str, exchange: &Exchange) -> Markup {
             "Answer: " (answer.status) ", " (format!("{:.1}", answer.took_ms)) " ms"
             @if !answer.variant.is_empty() { ", variant " (answer.variant) }
         }
-        @if answer.is_cut { (note("Only its beginning is shown.")) }
+        @if let Some(file) = &exchange.file {
+            (note(&format!("The file {file} ({}) was sent. To send it again, choose it again.", human::bytes(exchange.body.len() as u64))))
+        }
         @if answer.status >= 400 {
-            (problem(&String::from_utf8_lossy(&answer.body)))
+            (problem(answer::beginning(answer).unwrap_or("The error that came is not text.")))
         } @else {
             (answer::show(exchange, answer))
         }
@@ -112,6 +119,17 @@ fn shown(visit: &Visit, endpoint: &str, exchange: &Exchange) -> Markup {
     }
 }
 
+/// A word that a shell reads as it is, quoted where it must be.
+fn word(text: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "@%+=:,./-_".contains(character);
+    if text.chars().all(is_plain) { text.to_owned() } else { quoted(text) }
+}
+
+/// A file as curl names it: `-` alone would be its input.
+fn path(file: &str) -> String {
+    if file == "-" { "./-".to_owned() } else { file.to_owned() }
+}
+
 /// As a shell reads it.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
@@ -119,11 +137,16 @@ fn quoted(text: &str) -> String {
 
 fn curl(visit: &Visit, endpoint: &str, exchange: &Exchange) -> String {
     let url = crate::environment::url(visit.state.address);
-    let text = std::str::from_utf8(&exchange.body).ok();
     let mut command = String::new();
-    if text.is_none() {
-        command += &format!("echo {} | base64 -d |\n", BASE64.encode(&exchange.body));
-    }
+    // A text that begins with @ would be taken for the name of a file.
+    let data = match (&exchange.file, std::str::from_utf8(&exchange.body)) {
+        (Some(file), _) => format!("--data-binary {}", word(&format!("@{}", path(file)))),
+        (None, Ok(text)) => format!("--data-raw {}", quoted(text)),
+        (None, Err(_)) => {
+            command += &format!("echo {} | base64 -d |\n", BASE64.encode(&exchange.body));
+            "--data-binary @-".to_owned()
+        }
+    };
     command += "curl -sS";
     if visit.state.control.has_keys() {
         command += &format!(" --aws-sigv4 aws:amz:{}:sagemaker", visit.region);
@@ -134,18 +157,16 @@ fn curl(visit: &Visit, endpoint: &str, exchange: &Exchange) -> String {
     if !exchange.accept.is_empty() {
         command += &format!(" \\\n    -H {}", quoted(&format!("Accept: {}", exchange.accept)));
     }
-    // A text that begins with @ would be taken for the name of a file.
-    command
-        + &text.map_or_else(
-            || " \\\n    --data-binary @-".to_owned(),
-            |text| format!(" \\\n    --data-raw {}", quoted(text)),
-        )
+    command + " \\\n    " + &data
 }
 
 fn boto3(endpoint: &str, exchange: &Exchange) -> String {
-    let (body, import) = match std::str::from_utf8(&exchange.body) {
-        Ok(text) => (format!("{}.encode()", python::text(text)), ""),
-        Err(_) => (format!("base64.b64decode(\"{}\")", BASE64.encode(&exchange.body)), "import base64\n"),
+    let (body, import) = match (&exchange.file, std::str::from_utf8(&exchange.body)) {
+        (Some(file), _) => (format!("open({}, \"rb\")", python::text(file)), ""),
+        (None, Ok(text)) => (format!("{}.encode()", python::text(text)), ""),
+        (None, Err(_)) => {
+            (format!("base64.b64decode(\"{}\")", BASE64.encode(&exchange.body)), "import base64\n")
+        }
     };
     let accept = match &*exchange.accept {
         "" => String::new(),
@@ -161,6 +182,8 @@ fn boto3(endpoint: &str, exchange: &Exchange) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]
@@ -169,12 +192,19 @@ mod tests {
             content_type: "text/csv".to_owned(),
             accept: String::new(),
             typed: String::new(),
-            body: b"it's \"x\"".to_vec(),
+            file: None,
+            body: Bytes::from_static(b"it's \"x\""),
             answer: None,
         };
         assert!(boto3("e", &exchange).contains("Body=\"it's \\\"x\\\"\".encode()"));
         assert_eq!(quoted("it's"), r"'it'\''s'");
-        let exchange = Exchange { body: vec![0xff, 0], ..exchange };
+        let exchange = Exchange { body: Bytes::from_static(&[0xff, 0]), ..exchange };
         assert!(boto3("e", &exchange).contains("base64.b64decode(\"/wA=\")"));
+        let exchange = Exchange { file: Some("my \"rows\".rec".to_owned()), ..exchange };
+        assert!(boto3("e", &exchange).contains("Body=open(\"my \\\"rows\\\".rec\", \"rb\")"));
+        assert_eq!(
+            ["@rows.rec", "@my rows.rec", "@it's"].map(word),
+            ["@rows.rec", "'@my rows.rec'", r"'@it'\''s'"]
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! An endpoint: its variants, its traffic, and a form that asks it.
+//! An endpoint: its variants, its traffic, its log, and a form that asks it.
 
 use kokanee_pages::parts::{Column, card, facts, note, problem, table};
 use kokanee_pages::svg::bars::{self, Bars};
@@ -8,9 +8,10 @@ use maud::{Markup, html};
 use super::ask;
 use super::curves::AREA;
 use super::exchange::Exchange;
+use super::log_view::{self, Log};
 use super::training_job::place;
 use super::visit::{Problem, Shown, Visit, duration, status_badge, time};
-use crate::hosting::{Deployment, Endpoint};
+use crate::hosting::{Deployment, Endpoint, log_group};
 use crate::metrics::{INVOCATIONS, Metric};
 use crate::store::now_ms;
 
@@ -28,16 +29,15 @@ pub(super) fn show(visit: &Visit, exchange: Option<&Exchange>) -> Shown {
     let state = &endpoint.state;
     let shown = state.serving.as_ref().or(state.pending.as_ref());
     let image = shown.and_then(|shown| shown.variants.first()).map(|variant| variant.container.image.clone());
+    let path = ["endpoints", endpoint.name.as_str()];
+    let log = Log { group: &log_group(&endpoint.name), prefix: "", alone: "", path: &path };
     let body = html! {
         div #head data-live="" { (head(visit, &endpoint, shown)) }
         @if state.is_in_service() {
             (ask::form(visit, &endpoint.name, image.as_deref().unwrap_or_default(), exchange))
         }
         div #traffic data-live="" { (card("Traffic", &traffic(visit, &endpoint, shown)?)) }
-        p.note {
-            "What its instances log: group " span.mono { "/aws/sagemaker/Endpoints/" (endpoint.name) } ", or "
-            span.mono { "kokanee local logs " (endpoint.name) }
-        }
+        div #log data-live="" { (card("Log", &log_view::show(visit, &log)?)) }
     };
     let above = [("Endpoints", visit.link(&["endpoints"], &[]))];
     let mut page = visit.page("endpoints", &endpoint.name, &above, body);

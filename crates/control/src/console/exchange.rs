@@ -1,11 +1,12 @@
 //! A request to an endpoint that is made by hand, and its answer.
 
+use bytes::Bytes;
 use kokanee_contract::MediaType;
 use kokanee_formats::record::{Float32Tensor, Int32Tensor, Record, Value as RecordValue, value};
 use kokanee_formats::recordio::append_frame;
 use prost::Message as _;
 
-use super::form::Form;
+use super::form::{Form, SentFile};
 use super::visit::Problem;
 
 /// Columns and values of one record.
@@ -17,8 +18,10 @@ pub(super) struct Exchange {
     pub(super) accept: String,
     /// What was typed.
     pub(super) typed: String,
+    /// The name of the file that is sent instead.
+    pub(super) file: Option<String>,
     /// What is sent.
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
     pub(super) answer: Option<Answer>,
 }
 
@@ -28,17 +31,17 @@ pub(super) struct Answer {
     pub(super) content_type: String,
     pub(super) variant: String,
     pub(super) body: Vec<u8>,
-    /// Whether there was more than is shown.
+    /// Whether there was more than is kept.
     pub(super) is_cut: bool,
     pub(super) took_ms: f64,
 }
 
 impl Exchange {
-    /// What a form asks for. Lines of numbers become records where the type is RecordIO.
+    /// What a form asks for. A file is sent as it is; of what was typed, lines of numbers become records where the type is RecordIO.
     ///
     /// # Errors
     /// If what was typed is not of the type.
-    pub(super) fn of(form: &Form) -> Result<Self, Problem> {
+    pub(super) fn of(form: &Form, file: Option<SentFile>) -> Result<Self, Problem> {
         let (content_type, accept) = (form.text("content_type"), form.text("accept"));
         let typed = form.text("body");
         let is_header =
@@ -46,11 +49,14 @@ impl Exchange {
         if !is_header(&content_type) || !is_header(&accept) {
             return Err(Problem::bad("A content type has only visible ASCII characters."));
         }
-        let body = match MediaType::of_name(&content_type) {
-            Some(MediaType::RecordIo) => records(&typed).map_err(Problem::bad)?,
-            _ => typed.clone().into_bytes(),
+        let (file, body) = match file {
+            Some(SentFile { name, bytes }) => (Some(name), bytes),
+            None if MediaType::of_name(&content_type) == Some(MediaType::RecordIo) => {
+                (None, records(&typed).map_err(Problem::bad)?)
+            }
+            None => (None, typed.clone().into_bytes()),
         };
-        Ok(Self { content_type, accept, typed, body, answer: None })
+        Ok(Self { content_type, accept, typed, file, body: body.into(), answer: None })
     }
 }
 

@@ -4,111 +4,175 @@ use kokanee_formats::utc;
 use kokanee_pages::parts::{note, problem};
 use maud::{Markup, html};
 
-use super::visit::{Problem, Visit, link};
-use crate::logs::{Begin, EventsQuery, LogError, Pattern, SearchQuery, Which};
+use super::content::cut;
+use super::visit::{Problem, Visit};
+use crate::logs::{Found, LogError, OrderBy, Pattern, SearchQuery, StreamsQuery, TailQuery, Which};
 
 /// Lines that are shown at once.
 const LINES: usize = 200;
 /// The longest part of a line that is shown, in characters.
 const LONGEST_LINE: usize = 2000;
+/// Streams that one can choose from: those with the latest lines.
+const MOST_STREAMS: usize = 100;
 
-/// A log: its group and its stream.
+/// A log: streams of a group.
 pub(super) struct Log<'a> {
     pub(super) group: &'a str,
-    pub(super) stream: &'a str,
+    /// What the names of its streams begin with.
+    pub(super) prefix: &'a str,
+    /// What the stream is called that has no more to its name.
+    pub(super) alone: &'a str,
     /// The path of the page that shows it.
     pub(super) path: &'a [&'a str],
 }
 
-/// The log of a page with the parameters `find` (a filter pattern of CloudWatch) and `log` (where lines go on).
-pub(super) fn show(visit: &Visit, log: &Log<'_>) -> Result<Markup, Problem> {
-    let find = visit.parameter("find").unwrap_or_default();
-    let token = visit.parameter("log").unwrap_or_default();
-    let address =
-        |parameters: &[(&str, &str)]| link(&visit.state.region, &visit.region, log.path, parameters) + "#log";
-    let form = html! {
-        form.tools method="get" action=(address(&[])) role="search" {
-            label { "Find in the log" input type="search" name="find" value=(find) placeholder="error -debug \"a phrase\""; }
-            button { "Find" }
-            @if !find.is_empty() || !token.is_empty() { a.button href=(address(&[])) { "Latest lines" } }
-        }
-    };
-    let shown = if find.is_empty() { tail(visit, log, token) } else { search(visit, log, find, token) };
-    let (lines, links) = match shown {
-        Ok(shown) => shown,
-        Err(LogError::NoGroup | LogError::NoStream) => {
-            return Ok(html! { (form) (note("There is no log yet.")) });
-        }
-        Err(LogError::Token) => return Ok(html! { (form) (problem("These lines are not there any more.")) }),
-        Err(error) => return Err(error.into()),
-    };
-    Ok(html! {
-        (form)
-        @if let Some(message) = &links.refused { (problem(message)) }
-        @if lines.is_empty() {
-            (note(if find.is_empty() { "The log is empty." } else { "No line fits." }))
-        } @else {
-            pre.log tabindex="0" role="log" aria-label="Log lines" data-tail="" {
-                @for (at_ms, text) in &lines {
-                    time { (&utc(u64::try_from(at_ms / 1000).unwrap_or(0))[11..]) } (text) "\n"
-                }
-            }
-        }
-        div.pager {
-            @if let Some(token) = &links.earlier { a.button href=(address(&[("log", token)])) { "Earlier lines" } }
-            @if let Some(token) = &links.later { a.button href=(address(&[("find", find), ("log", token)])) { "Later lines" } }
-        }
-    })
+/// What a visitor wants to see of a log.
+struct Wish<'a> {
+    /// A filter pattern of CloudWatch.
+    find: &'a str,
+    /// One stream of several; empty for all.
+    stream: &'a str,
+    /// Lines before, or from, a token.
+    before: &'a str,
+    after: &'a str,
 }
 
+/// Lines, and where they go on.
 #[derive(Default)]
-struct Links {
+struct Lines {
+    events: Vec<Found>,
     earlier: Option<String>,
     later: Option<String>,
     /// Why a pattern is refused.
     refused: Option<String>,
 }
 
-/// Lines with their times, and where they go on.
-type Lines = (Vec<(i64, String)>, Links);
-
-fn tail(visit: &Visit, log: &Log<'_>, token: &str) -> Result<Lines, LogError> {
-    let begin = if token.is_empty() { Begin::Tail } else { Begin::Token(token.to_owned()) };
-    let stream = visit.control().logs.stream(&visit.region, log.group, log.stream)?;
-    let page = stream.events(&EventsQuery { start_ms: None, end_ms: None, begin, limit: LINES })?;
-    let is_first = page.lines.first().is_none_or(|line| line.offset == 0);
-    let links = Links {
-        earlier: (!is_first).then_some(page.backward),
-        later: (!token.is_empty() && !page.lines.is_empty()).then_some(page.forward),
-        refused: None,
+/// The log of a page with the parameters `find`, `stream`, and `before` or `after`.
+pub(super) fn show(visit: &Visit, log: &Log<'_>) -> Result<Markup, Problem> {
+    let parameter = |name| visit.parameter(name).unwrap_or_default();
+    let wish = Wish {
+        find: parameter("find"),
+        stream: parameter("stream"),
+        before: parameter("before"),
+        after: parameter("after"),
     };
-    Ok((page.lines.into_iter().map(|line| (line.at_ms, cut(&line.text))).collect(), links))
-}
-
-fn search(visit: &Visit, log: &Log<'_>, find: &str, token: &str) -> Result<Lines, LogError> {
-    let pattern = match Pattern::parse(find) {
-        Ok(pattern) => pattern,
-        Err(error) => {
-            return Ok((Vec::new(), Links { refused: Some(error.to_string()), ..Links::default() }));
+    let streams = match log.streams(visit) {
+        Ok(streams) => streams,
+        Err(LogError::NoGroup) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let form = form(visit, log, &wish, &streams);
+    if streams.is_empty() {
+        return Ok(html! { (form) (note("There is no log yet.")) });
+    }
+    let Lines { events, earlier, later, refused } = match read(visit, log, &wish) {
+        Ok(lines) => lines,
+        Err(LogError::NoGroup | LogError::NoStream | LogError::Token) => {
+            return Ok(html! { (form) (problem("These lines are not there any more.")) });
         }
+        Err(error) => return Err(error.into()),
     };
-    let page = visit.control().logs.search(&SearchQuery {
-        region: visit.region.clone(),
-        group: log.group.to_owned(),
-        which: Which::Names(vec![log.stream.to_owned()]),
-        start_ms: None,
-        end_ms: None,
-        pattern,
-        limit: LINES,
-        token: Some(token.to_owned()).filter(|token| !token.is_empty()),
-    })?;
-    let lines = page.events.into_iter().map(|event| (event.line.at_ms, cut(&event.line.text)));
-    Ok((lines.collect(), Links { later: page.next, ..Links::default() }))
+    let names_streams = streams.len() > 1 && wish.stream.is_empty();
+    Ok(html! {
+        (form)
+        @if let Some(message) = &refused { (problem(message)) }
+        @if events.is_empty() {
+            (note(if wish.find.is_empty() { "The log is empty." } else { "No line fits." }))
+        } @else {
+            pre.log tabindex="0" role="log" aria-label="Log lines" data-tail="" {
+                @for Found { stream, line, .. } in &events {
+                    time { (&utc(u64::try_from(line.at_ms / 1000).unwrap_or(0))[11..]) }
+                    @if names_streams { b { (log.shown(stream)) } " " }
+                    (cut(&line.text, LONGEST_LINE)) "\n"
+                }
+            }
+        }
+        div.pager {
+            @if let Some(token) = &earlier { a.button href=(log.address(visit, &wish, ("before", token))) { "Earlier lines" } }
+            @if let Some(token) = &later { a.button href=(log.address(visit, &wish, ("after", token))) { "Later lines" } }
+        }
+    })
 }
 
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_LINE) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
+fn form(visit: &Visit, log: &Log<'_>, wish: &Wish<'_>, streams: &[String]) -> Markup {
+    let is_latest = [wish.find, wish.before, wish.after].iter().all(|wish| wish.is_empty());
+    let is_known = streams.iter().any(|stream| stream == wish.stream);
+    html! {
+        form.tools method="get" action={ (visit.link(log.path, &[])) "#log" } role="search" {
+            @if streams.len() > 1 {
+                label { "Stream"
+                    select name="stream" {
+                        option value="" { "all" }
+                        @for stream in streams {
+                            option value=(stream) selected[stream == wish.stream] { (log.shown(stream)) }
+                        }
+                        @if !is_known && !wish.stream.is_empty() {
+                            option value=(wish.stream) selected { (log.shown(wish.stream)) }
+                        }
+                    }
+                }
+            }
+            label { "Find in the log" input type="search" name="find" value=(wish.find) placeholder="error -debug \"a phrase\""; }
+            button { "Find" }
+            @if !is_latest {
+                a.button href=(log.address(visit, &Wish { find: "", ..*wish }, ("", ""))) { "Latest lines" }
+            }
+        }
+    }
+}
+
+fn read(visit: &Visit, log: &Log<'_>, wish: &Wish<'_>) -> Result<Lines, LogError> {
+    let which = match wish.stream {
+        "" => Which::Prefix(log.prefix.to_owned()),
+        stream => Which::Names(vec![stream.to_owned()]),
+    };
+    let (region, group) = (visit.region.clone(), log.group.to_owned());
+    if wish.find.is_empty() && wish.after.is_empty() {
+        let before = Some(wish.before.to_owned()).filter(|token| !token.is_empty());
+        let is_latest = before.is_none();
+        let page = visit.control().logs.tail(&TailQuery { region, group, which, limit: LINES, before })?;
+        let later = page.later.filter(|_| !is_latest);
+        return Ok(Lines { events: page.events, earlier: page.earlier, later, refused: None });
+    }
+    let pattern = match Pattern::parse(wish.find) {
+        Ok(pattern) => pattern,
+        Err(error) => return Ok(Lines { refused: Some(error.to_string()), ..Lines::default() }),
+    };
+    let (start_ms, end_ms) = (None, None);
+    let token = Some(wish.after.to_owned()).filter(|token| !token.is_empty());
+    let query = SearchQuery { region, group, which, start_ms, end_ms, pattern, limit: LINES, token };
+    let page = visit.control().logs.search(&query)?;
+    // Lines before those that are shown: a search begins at the first line.
+    let earlier = Some(wish.after.to_owned()).filter(|_| wish.find.is_empty());
+    Ok(Lines { events: page.events, earlier, later: page.next, refused: None })
+}
+
+impl Log<'_> {
+    /// The names of its streams, those with the latest lines first.
+    fn streams(&self, visit: &Visit) -> Result<Vec<String>, LogError> {
+        let query = StreamsQuery {
+            region: visit.region.clone(),
+            group: self.group.to_owned(),
+            prefix: self.prefix.to_owned(),
+            order_by: OrderBy::LastEvent,
+            descending: true,
+            limit: MOST_STREAMS,
+            token: None,
+        };
+        let (streams, _) = visit.control().logs.streams(&query)?;
+        Ok(streams.into_iter().map(|described| described.stream.name).collect())
+    }
+
+    /// The part of a stream's name that tells it from the others.
+    fn shown<'n>(&'n self, stream: &'n str) -> &'n str {
+        match stream.strip_prefix(self.prefix).unwrap_or(stream).trim_start_matches('/') {
+            "" => self.alone,
+            own => own,
+        }
+    }
+
+    /// The address of the page with this part of the log.
+    fn address(&self, visit: &Visit, wish: &Wish<'_>, (way, token): (&str, &str)) -> String {
+        visit.link(self.path, &[("find", wish.find), ("stream", wish.stream), (way, token)]) + "#log"
     }
 }

@@ -7,8 +7,9 @@
 //! | `endpoints`, `endpoint` | endpoints |
 //! | `exchange`, `ask`, `answer` | requests to endpoints that are made by hand |
 //! | `buckets`, `preview` | objects |
-//! | `curves`, `log_view`, `python`, `form` | what several pages show or read |
+//! | `content`, `curves`, `log_view`, `python`, `form` | what several pages show or read |
 //! | `visit` | what was asked for, and the addresses of pages |
+//! | `received` | forms as they arrive |
 //! | `passed_on` | requests to SageMaker Runtime and S3 |
 //! | `access` | who sees it |
 //!
@@ -20,6 +21,7 @@ mod answer;
 mod ask;
 mod buckets;
 mod compare;
+mod content;
 mod curves;
 mod endpoint;
 mod endpoints;
@@ -31,6 +33,7 @@ mod overview;
 mod passed_on;
 mod preview;
 mod python;
+mod received;
 #[cfg(test)]
 mod tests;
 mod training_job;
@@ -54,6 +57,7 @@ use maud::html;
 use self::access::{Access, is_same_origin};
 use self::exchange::Exchange;
 use self::form::Form;
+use self::received::Received;
 use self::visit::{PATH, Problem, Shown, State, Visit, link};
 use crate::api::Control;
 use crate::hosting::Routes;
@@ -64,8 +68,6 @@ use crate::signature::Keys;
 /// Only what the server itself sends is loaded and run, whatever names, logs and objects hold.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action \
                       'self'; base-uri 'none'; frame-ancestors 'none'";
-/// The largest form, but for uploads.
-const MOST_FORM_BYTES: usize = 1 << 20;
 const STYLE_PATH: &str = "/console/style.css";
 const SCRIPT_PATH: &str = "/console/script.js";
 
@@ -236,24 +238,16 @@ impl Console {
                 Ok(redirect(&waiting(move || change(&visit, &form)).await?))
             }
             Handler::Invoke => {
-                let form = self.form(body).await?;
-                let mut exchange = Exchange::of(&form)?;
-                exchange.answer = Some(self.invoke(&visit, &exchange).await?);
+                // The share lives until the page is made of all this.
+                let Received { form, file, mut share } = self.form_with_file(head, body).await?;
+                let mut exchange = Exchange::of(&form, file)?;
+                exchange.answer = Some(self.invoke(&visit, &exchange, &mut share).await?);
                 let page = waiting(move || endpoint::show(&visit, Some(&exchange))).await?;
                 Ok(self.page(StatusCode::OK, &page))
             }
             Handler::Download => self.download(&visit).await,
             Handler::Upload => self.upload(&visit, head, body).await,
         }
-    }
-
-    async fn form(&self, body: Body) -> Result<Form, Problem> {
-        let read = Incoming::new(body, self.patience).whole(MOST_FORM_BYTES, self.memory.share()).await;
-        let body = read.map_err(|error| {
-            let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
-            Problem::new(status, error.message)
-        })?;
-        Form::read(&body.bytes.into_vec()).ok_or_else(|| Problem::bad("The form cannot be read."))
     }
 
     /// The token that a form holds, for a cookie.

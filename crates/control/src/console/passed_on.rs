@@ -8,19 +8,29 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use http_body_util::BodyExt as _;
+use kokanee_http::Share;
 use tower_service::Service as _;
 
 use super::exchange::{Answer, Exchange};
+use super::received::of_shell;
 use super::visit::{Problem, Visit, encode, link};
 use super::{Console, redirect};
+use crate::runtime::MOST_BODY_BYTES;
 use crate::s3;
 
-/// How much of an endpoint's answer is shown.
-const MOST_ANSWER_BYTES: usize = 512 << 10;
+/// How much of an endpoint's answer is kept: as much as an endpoint on AWS may answer.
+const MOST_ANSWER_BYTES: usize = MOST_BODY_BYTES;
+/// What a byte of an answer takes, at most: itself, its part of a link in base64, and that of the page.
+const ANSWER_COPIES: usize = 4;
 
 impl Console {
     /// Sends a request to an endpoint, by the same way as all others.
-    pub(super) async fn invoke(&self, visit: &Visit, exchange: &Exchange) -> Result<Answer, Problem> {
+    pub(super) async fn invoke(
+        &self,
+        visit: &Visit,
+        exchange: &Exchange,
+        share: &mut Share,
+    ) -> Result<Answer, Problem> {
         let bad = |_| Problem::bad("The request cannot be sent.");
         let mut request = Request::post(format!("/endpoints/{}/invocations", encode(visit.name(0))))
             .header(header::CONTENT_TYPE, &exchange.content_type)
@@ -47,6 +57,7 @@ impl Console {
         while let Some(Ok(frame)) = body.frame().await {
             let Ok(data) = frame.into_data() else { continue };
             let room = MOST_ANSWER_BYTES - bytes.len();
+            share.grow(ANSWER_COPIES * data.len().min(room)).await.map_err(of_shell)?;
             bytes.extend_from_slice(&data[..data.len().min(room)]);
             if data.len() > room {
                 is_cut = true;

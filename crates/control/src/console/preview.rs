@@ -1,7 +1,6 @@
 //! A look into an object: records, tables, text, or bytes; only its beginning is read.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
 
@@ -13,7 +12,7 @@ use maud::{Markup, html};
 use prost::Message as _;
 use serde_json::{Map, Value};
 
-use super::answer::{columns, tensor};
+use super::content::{bytes, columns, cut, text, values};
 use super::visit::{Problem, Visit};
 use crate::s3::ListRequest;
 
@@ -61,17 +60,7 @@ fn content(visit: &Visit, bucket: &str, key: &str, head: &[u8], is_cut: bool) ->
     if head.get(257..262) == Some(b"ustar") {
         return Ok(archive(head));
     }
-    // A character may be cut in two at the end.
-    let text = match std::str::from_utf8(head) {
-        Ok(text) => text,
-        Err(error) if is_cut && error.error_len().is_none() => {
-            std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default()
-        }
-        Err(_) => return Ok(code("Bytes", &bytes(head))),
-    };
-    if text.contains('\0') {
-        return Ok(code("Bytes", &bytes(head)));
-    }
+    let Some(text) = text(head, is_cut) else { return Ok(code("Bytes", &bytes(head))) };
     let text = text.trim_start_matches('\u{feff}');
     if let Some(value) =
         serde_json::from_str::<Value>(text).ok().filter(|value| value.is_object() || value.is_array())
@@ -95,7 +84,7 @@ fn rows(text: &str) -> Option<Markup> {
     heads.extend((1..=width.min(MOST_COLUMNS)).map(|column| Column::numbers(&column.to_string())));
     let cells = lines.iter().enumerate().map(|(index, line)| {
         let mut cells = vec![html! { span.faint { (index + 1) } }];
-        cells.extend(line.iter().take(MOST_COLUMNS).map(|field| html! { (cut(field)) }));
+        cells.extend(line.iter().take(MOST_COLUMNS).map(|field| html! { (cut(field, LONGEST_LINE)) }));
         cells
     });
     Some(html! {
@@ -105,27 +94,8 @@ fn rows(text: &str) -> Option<Markup> {
 }
 
 fn lines(text: &str) -> Markup {
-    let shown: Vec<String> = text.lines().take(4 * ROWS).map(cut).collect();
+    let shown: Vec<String> = text.lines().take(4 * ROWS).map(|line| cut(line, LONGEST_LINE)).collect();
     code("Text", &shown.join("\n"))
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_LINE) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
-}
-
-/// Bytes as hexadecimal digits, beside their characters.
-fn bytes(head: &[u8]) -> String {
-    let mut text = String::new();
-    for (index, line) in head.chunks(16).take(32).enumerate() {
-        let digits: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
-        let shown: String =
-            line.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }).collect();
-        let _ = writeln!(text, "{:06x}  {:<47}  {shown}", index * 16, digits.join(" "));
-    }
-    text
 }
 
 /// The files of an archive, as far as their heads were read.
@@ -159,10 +129,7 @@ fn records(visit: &Visit, bucket: &str, key: &str, head: &[u8]) -> Result<Markup
     while shown.len() < ROWS {
         match reader.read_record() {
             Ok(Some(raw)) => match Record::decode(raw.payload.as_slice()) {
-                Ok(record) => {
-                    let values = record.features.into_iter().chain(record.label);
-                    shown.push(values.map(|(name, value)| (name, tensor(value.value))).collect());
-                }
+                Ok(record) => shown.push(values(record)),
                 Err(error) => {
                     fault = Some(format!("Record {} is no protobuf: {error}", raw.number));
                     break;
@@ -269,11 +236,6 @@ mod tests {
         assert!(table.contains("<td class=\"number\">6</td>"), "{table}");
         assert!(rows("a line, with a comma\nand one without\nx").is_none());
         assert!(rows("one\ntwo").is_none());
-    }
-
-    #[test]
-    fn bytes_are_shown_as_digits_and_characters() {
-        assert_eq!(bytes(b"Ab\0"), format!("000000  {:<47}  Ab.\n", "41 62 00"));
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(super) fn show(visit: &Visit) -> Shown {
     let path = ["jobs", "training", job.name.as_str()];
     let is_open = !job.state.status.is_final();
     let view = View::of(visit);
-    let log = Log { group: LOG_GROUP, stream: &job.log_stream(), path: &path };
+    let log = Log { group: LOG_GROUP, prefix: &job.log_stream(), alone: "", path: &path };
     let body = html! {
         div #head data-live="" { (head(visit, &job)) }
         section.card {

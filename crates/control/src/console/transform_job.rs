@@ -16,7 +16,8 @@ const REFRESH_SECONDS: u32 = 2;
 pub(super) fn show(visit: &Visit) -> Shown {
     let job = visit.control().transform_jobs.find(&visit.region, visit.name(0))?;
     let path = ["jobs", "transform", job.name.as_str()];
-    let log = Log { group: LOG_GROUP, stream: &job.log_stream(), path: &path };
+    // Its instance's stream, and beside it the one about records.
+    let log = Log { group: LOG_GROUP, prefix: &job.log_stream(), alone: "instance", path: &path };
     let body = html! {
         div #head data-live="" { (head(visit, &job)) }
         (card("Data", &data(visit, &job)))

@@ -143,6 +143,10 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
+    pub(super) fn too_large(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+
     pub(super) fn buckets_elsewhere() -> Self {
         Self::not_found(
             "Buckets are in another S3 (--s3), which the console does not look into: use its own pages, or a client.",

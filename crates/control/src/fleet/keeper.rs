@@ -15,11 +15,10 @@ use super::life::{self, Life, Order, Post};
 use super::{Fleet, LOOK, blocking};
 use crate::hosting::{
     Deployment, Endpoint, EndpointId, EndpointStatus, Instance, Phase, Route, RouteVariant, Variant,
+    log_group,
 };
 use crate::metrics;
 
-/// What the log groups of endpoints begin with.
-const LOG_GROUP: &str = "/aws/sagemaker/Endpoints";
 /// How long requests of an instance that is not needed any more are waited for.
 const DRAIN: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
@@ -304,7 +303,7 @@ fn post(endpoint: &Endpoint, variant: &Variant, instance_id: &str) -> Post {
         name: endpoint.name.clone(),
         container: variant.container.clone(),
         startup_seconds: variant.startup_seconds,
-        log: (format!("{LOG_GROUP}/{}", endpoint.name), format!("{}/{instance_id}", variant.name)),
+        log: (log_group(&endpoint.name), format!("{}/{instance_id}", variant.name)),
         metrics: (metrics::ENDPOINTS, dimensions),
         complaint: format!(
             "The primary container for production variant {} did not pass the ping health check. Please check CloudWatch logs for this \

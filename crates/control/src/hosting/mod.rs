@@ -26,6 +26,11 @@ pub use records::{ListedRecord, NewRecord, Record, Records};
 pub use routes::{Chosen, NotChosen, Route, RouteVariant, Routes};
 pub use state::{EndpointState, EndpointStatus, Retained, Wish};
 
+/// The group of the logs of an endpoint's instances.
+pub fn log_group(endpoint: &str) -> String {
+    format!("/aws/sagemaker/Endpoints/{endpoint}")
+}
+
 /// Tables. Names clash whatever their case. `request` is what was sent, `state` what came of it, both in JSON; the columns beside
 /// them are for lists. `instances` is how many an endpoint wants.
 pub(crate) const SCHEMA: &str = "CREATE TABLE models (

@@ -6,6 +6,7 @@
 //! | `streams` | lists of groups and streams, page by page |
 //! | `events` | pages of one stream |
 //! | `search` | events of many streams in the order of their times |
+//! | `tail` | the latest of them, page by page back |
 //! | `write` | streams that users write |
 //! | `pattern` | filter patterns |
 //!
@@ -16,6 +17,7 @@ mod pattern;
 mod registry;
 mod search;
 mod streams;
+mod tail;
 mod write;
 
 use std::io;
@@ -29,6 +31,7 @@ pub(crate) use registry::SCHEMA;
 pub use registry::{LogStream, Logs};
 pub use search::{Found, FoundPage, SearchQuery, Which};
 pub use streams::{DescribedStream, Group, GroupsQuery, OrderBy, StreamsQuery};
+pub use tail::{TailPage, TailQuery};
 pub use write::Rejected;
 
 /// The most events of a page, as on AWS.

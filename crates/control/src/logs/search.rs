@@ -69,7 +69,7 @@ pub struct FoundPage {
 }
 
 /// Time, place of the stream, place in the stream.
-type Key = (i64, i64, u64);
+pub(super) type Key = (i64, i64, u64);
 
 /// A stream whose next line is at a key, or after it.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -95,15 +95,7 @@ impl Logs {
     /// If there is no such group or stream, if the token is not one of ours, or if a log cannot be read.
     pub fn search(&self, query: &SearchQuery) -> Result<FoundPage, LogError> {
         let after = query.token.as_deref().map(|token| key(token).ok_or(LogError::Token)).transpose()?;
-        let mut streams = match &query.which {
-            Which::Prefix(prefix) => self.all_streams(&query.region, &query.group, prefix)?,
-            Which::Names(names) => names
-                .iter()
-                .map(|name| self.stream(&query.region, &query.group, name))
-                .collect::<Result<_, _>>()?,
-        };
-        streams.sort_by_key(|stream| stream.id);
-        streams.dedup_by_key(|stream| stream.id);
+        let streams = self.chosen(&query.region, &query.group, &query.which)?;
         let mut cursors = BinaryHeap::new();
         for (index, stream) in streams.iter().enumerate() {
             if let Some((at_ms, offset)) = begin(stream, query, after)? {
@@ -154,6 +146,24 @@ impl Logs {
         }
         Ok(page)
     }
+
+    /// The streams that are meant, in the order of their places, each once.
+    pub(super) fn chosen(
+        &self,
+        region: &str,
+        group: &str,
+        which: &Which,
+    ) -> Result<Vec<LogStream>, LogError> {
+        let mut streams = match which {
+            Which::Prefix(prefix) => self.all_streams(region, group, prefix)?,
+            Which::Names(names) => {
+                names.iter().map(|name| self.stream(region, group, name)).collect::<Result<_, _>>()?
+            }
+        };
+        streams.sort_by_key(|stream| stream.id);
+        streams.dedup_by_key(|stream| stream.id);
+        Ok(streams)
+    }
 }
 
 /// The first line of a stream that may be on a page: not before its time, and a place. None where the stream has none.
@@ -179,11 +189,11 @@ fn begin(
     Ok(first.map(|line| (line.at_ms, offset)))
 }
 
-fn token((at_ms, stream, offset): Key) -> String {
+pub(super) fn token((at_ms, stream, offset): Key) -> String {
     tokens::write(&[&at_ms.to_string(), &stream.to_string(), &offset.to_string()])
 }
 
-fn key(token: &str) -> Option<Key> {
+pub(super) fn key(token: &str) -> Option<Key> {
     let [at_ms, stream, offset] = tokens::read::<3>(token)?;
     Some((at_ms.parse().ok()?, stream.parse().ok()?, offset.parse().ok()?))
 }

@@ -52,6 +52,11 @@ impl Place {
         }
     }
 
+    fn tail(&self, limit: usize) -> TailQuery {
+        let which = Which::Prefix(String::new());
+        TailQuery { region: REGION.to_owned(), group: GROUP.to_owned(), which, limit, before: None }
+    }
+
     /// Texts of all pages.
     fn pages(&self, mut query: SearchQuery) -> Vec<String> {
         let mut found = Vec::new();
@@ -73,6 +78,10 @@ impl Place {
 
 fn texts(page: &EventsPage) -> Vec<&str> {
     page.lines.iter().map(|line| line.text.trim_end()).collect()
+}
+
+fn found(events: &[Found]) -> Vec<&str> {
+    events.iter().map(|event| event.line.text.trim_end()).collect()
 }
 
 fn query(begin: Begin, limit: usize) -> EventsQuery {
@@ -273,6 +282,60 @@ fn users_write_streams_of_their_own() {
 }
 
 #[test]
+fn the_latest_events_of_all_streams_come_first() {
+    let place = place();
+    place.stream("a", &[10, 20, 40]);
+    let b = place.stream("b", &[20, 30]);
+    let first = place.logs.tail(&place.tail(2)).unwrap();
+    assert_eq!(found(&first.events), ["b 1", "a 2"]);
+    let second = place.logs.tail(&TailQuery { before: first.earlier.clone(), ..place.tail(9) }).unwrap();
+    assert_eq!(found(&second.events), ["a 0", "a 1", "b 0"], "at one time the earlier stream comes first");
+    assert_eq!(second.earlier, None);
+    // What follows a page is what a search finds behind it, lines that came meanwhile included.
+    fs::write(&b.path, fs::read_to_string(&b.path).unwrap() + "50\tlate\nhalf\n").unwrap();
+    let on = place.logs.search(&SearchQuery { token: second.later, ..place.search(0..99, "", 9) }).unwrap();
+    assert_eq!(found(&on.events), ["b 1", "a 2", "late", "half"]);
+    // A line without a time belongs to the line before it.
+    let last = place.logs.tail(&place.tail(1)).unwrap();
+    assert_eq!((found(&last.events), last.events[0].line.at_ms), (vec!["half"], 50));
+
+    let one = TailQuery { which: Which::Names(vec!["a".to_owned()]), ..place.tail(9) };
+    assert_eq!(found(&place.logs.tail(&one).unwrap().events), ["a 0", "a 1", "a 2"]);
+    let none = TailQuery { which: Which::Prefix("c".to_owned()), ..place.tail(9) };
+    assert_eq!(place.logs.tail(&none).unwrap(), TailPage::default());
+    let within = crate::tokens::write(&["10", &b.id.to_string(), "3"]);
+    for token in ["x".to_owned(), within] {
+        let refused = place.logs.tail(&TailQuery { before: Some(token), ..place.tail(9) });
+        assert!(matches!(refused, Err(LogError::Token)), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_page_of_the_latest_events_is_bounded_in_bytes_and_leaves_none_out() {
+    let place = place();
+    let names = ["a", "b"];
+    for name in names {
+        let stream = place.stream(name, &[]);
+        let line = |number: i64| format!("{}\t{name}{number}{}\n", number * 10, "x".repeat(200_000));
+        fs::write(&stream.path, (1..9).map(line).collect::<String>()).unwrap();
+    }
+    let mut query = place.tail(99);
+    let mut pages = Vec::new();
+    loop {
+        let page = place.logs.tail(&query).unwrap();
+        assert!((1..=5).contains(&page.events.len()), "{}", page.events.len());
+        pages.push(page.events.iter().map(|event| event.line.text[..2].to_owned()).collect::<Vec<_>>());
+        query.before = page.earlier;
+        if query.before.is_none() {
+            break;
+        }
+    }
+    pages.reverse();
+    let want = (1..9).flat_map(|number| names.map(|name| format!("{name}{number}")));
+    assert_eq!(pages.concat(), want.collect::<Vec<_>>());
+}
+
+#[test]
 fn a_search_that_finds_nothing_ends_its_page() {
     let place = place();
     let stream = place.stream("a", &[]);
@@ -332,7 +395,7 @@ proptest! {
     }
 
     #[test]
-    fn a_search_finds_every_event_once_in_order(streams in prop::collection::vec(times(), 1..6), limit in 1..30_usize, start in 0..200_i64, padding in padding()) {
+    fn searches_and_tails_have_every_event_once_in_order(streams in prop::collection::vec(times(), 1..6), limit in 1..30_usize, start in 0..200_i64, padding in padding()) {
         let place = place();
         let end = start + 150;
         let mut want = Vec::new();
@@ -345,6 +408,20 @@ proptest! {
         want.sort();
         let all: Vec<String> = want.into_iter().map(|(.., text)| text).collect();
         prop_assert_eq!(place.pages(place.search(start..end, "", limit)), all.clone());
+        let mut query = place.tail(limit);
+        let mut pages = Vec::new();
+        loop {
+            let page = place.logs.tail(&query).unwrap();
+            let in_time = |found: &&Found| (start..=end).contains(&found.line.at_ms);
+            let texts = page.events.iter().filter(in_time).map(|event| event.line.text.trim_end().to_owned());
+            pages.push(texts.collect::<Vec<_>>());
+            query.before = page.earlier;
+            if query.before.is_none() {
+                break;
+            }
+        }
+        pages.reverse();
+        prop_assert_eq!(pages.concat(), all.clone());
         let some: Vec<String> = all.into_iter().filter(|text| text.contains('1') && !text.contains('2')).collect();
         prop_assert_eq!(place.pages(place.search(start..end, "1 -2", limit)), some);
     }

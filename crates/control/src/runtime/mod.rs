@@ -31,7 +31,7 @@ use crate::times::now_seconds;
 use crate::wire::{ApiError, Place, Scope, request_id, signature_refused};
 
 /// The largest body of a request.
-const MOST_BODY_BYTES: usize = 6_291_456;
+pub(crate) const MOST_BODY_BYTES: usize = 6_291_456;
 /// How long a model may take until its answer begins.
 const MODEL_TIME: Duration = Duration::from_secs(60);
 /// How long a request waits while no instance answers, as for the moment in which one is started again.

@@ -5,6 +5,7 @@ use axum::http::header;
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use crate::hosting::log_group;
 use crate::wire::{ApiError, request_id};
 
 /// Why a request to an endpoint is not answered by its model.
@@ -61,7 +62,7 @@ impl ModelError {
     fn body(&self) -> Value {
         let Self { status, message, endpoint, region, account, partition } = self;
         let side = if self.is_clients() { "client" } else { "server" };
-        let group = format!("/aws/sagemaker/Endpoints/{endpoint}");
+        let group = log_group(endpoint);
         let text = format!(
             "Received {side} error ({status}) from model with message \"{message}\". See https://{region}.console.aws.amazon.com/\
              cloudwatch/home?region={region}#logEventViewer:group={group} in account {account} for more information."

@@ -1,7 +1,6 @@
 //! Between the store and folders of this machine: inputs of jobs, and what jobs leave.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
 use super::checksums::Algorithm;
@@ -10,7 +9,7 @@ use super::record::{Description, Record};
 use super::staging::Staging;
 use super::store::{Store, WriteCondition};
 
-/// What went from or to a folder.
+/// What went to a folder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moved {
     /// Objects.
@@ -49,38 +48,6 @@ impl Store {
         let checksum = staged.digests.of(Algorithm::Crc32).cloned();
         let record = Record { etag: staged.digests.etag(), description, checksum, ..Record::default() };
         self.put(bucket, key, staged, record, &WriteCondition::default())
-    }
-
-    /// Puts all files below a folder as objects: `prefix` with the path below the folder.
-    ///
-    /// # Errors
-    /// `NoSuchBucket`; when the system refuses, or a name is not UTF-8.
-    pub fn upload_folder(&self, bucket: &str, prefix: &str, folder: &Path) -> Result<Moved> {
-        let mut moved = Moved::default();
-        let mut open = vec![(folder.to_owned(), prefix.to_owned())];
-        while let Some((folder, prefix)) = open.pop() {
-            let entries = fs::read_dir(&folder).map_err(S3Error::io(&folder, "read the folder"))?;
-            for entry in entries {
-                let entry = entry.map_err(S3Error::io(&folder, "read the folder"))?;
-                let path = entry.path();
-                let name = entry.file_name().into_string().map_err(|_| {
-                    let problem =
-                        io::Error::new(io::ErrorKind::InvalidData, "its name is not UTF-8, and keys are");
-                    S3Error::io(&path, "put the file as an object")(problem)
-                })?;
-                // Links are followed, as a container's output is copied.
-                let metadata = fs::metadata(&path).map_err(S3Error::io(&path, "read the file"))?;
-                if metadata.is_dir() && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    open.push((path, format!("{prefix}{name}/")));
-                } else if metadata.is_file() {
-                    let record =
-                        self.put_file(bucket, &format!("{prefix}{name}"), &path, Description::default())?;
-                    moved.objects += 1;
-                    moved.bytes += record.size;
-                }
-            }
-        }
-        Ok(moved)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::error::{ErrorCode, Result, S3Error};
 
-/// Fields and their heads together, in bytes.
+/// Fields and their heads together, in bytes, unless its reader takes more.
 const MAX_FIELDS_BYTES: usize = 64 << 10;
 /// The head of one part, in bytes.
 const MAX_HEAD_BYTES: usize = 8 << 10;
@@ -15,6 +15,9 @@ pub struct FormData {
     buffer: Vec<u8>,
     state: State,
     fields_bytes: usize,
+    most_fields_bytes: usize,
+    /// No delimiter begins earlier in the buffer.
+    searched: usize,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -69,7 +72,16 @@ impl FormData {
             buffer: b"\r\n".to_vec(),
             state: State::Field { name: String::new() },
             fields_bytes: 0,
+            most_fields_bytes: MAX_FIELDS_BYTES,
+            searched: 0,
         })
+    }
+
+    /// The same with so many bytes of fields and their heads.
+    #[must_use]
+    pub fn with_fields_up_to(mut self, bytes: usize) -> Self {
+        self.most_fields_bytes = bytes;
+        self
     }
 
     /// The next bytes of the body.
@@ -109,17 +121,19 @@ impl FormData {
                     self.state = State::Field { name };
                 }
                 State::Field { name } => {
-                    let Some(end) = find(&self.buffer, &self.delimiter) else {
-                        if self.buffer.len() > MAX_FIELDS_BYTES {
-                            return Err(too_long());
+                    let name = std::mem::take(name);
+                    let Some(end) = self.delimiter() else {
+                        self.state = State::Field { name };
+                        if self.buffer.len() > self.most_fields_bytes {
+                            return Err(self.too_long());
                         }
                         return Ok(None);
                     };
-                    let name = std::mem::take(name);
                     let value = String::from_utf8(self.buffer[..end].to_vec());
                     let value = value.map_err(|_| malformed("a field is not UTF-8"))?;
                     self.count(end)?;
                     self.buffer.drain(..end + self.delimiter.len());
+                    self.searched = 0;
                     self.state = State::Begin;
                     // What stands before the first delimiter is no field.
                     if !name.is_empty() {
@@ -127,8 +141,9 @@ impl FormData {
                     }
                 }
                 State::File => {
-                    if let Some(end) = find(&self.buffer, &self.delimiter) {
+                    if let Some(end) = self.delimiter() {
                         if end > 0 {
+                            self.searched = 0;
                             return Ok(Some(Piece::Data(self.buffer.drain(..end).collect())));
                         }
                         self.state = State::End;
@@ -140,6 +155,7 @@ impl FormData {
                     if sure == 0 {
                         return Ok(None);
                     }
+                    self.searched = 0;
                     return Ok(Some(Piece::Data(self.buffer.drain(..sure).collect())));
                 }
             }
@@ -148,7 +164,18 @@ impl FormData {
 
     fn count(&mut self, bytes: usize) -> Result<()> {
         self.fields_bytes += bytes;
-        if self.fields_bytes > MAX_FIELDS_BYTES { Err(too_long()) } else { Ok(()) }
+        if self.fields_bytes > self.most_fields_bytes { Err(self.too_long()) } else { Ok(()) }
+    }
+
+    /// Where the next delimiter begins. What was searched in vain is not searched again when more bytes come.
+    fn delimiter(&mut self) -> Option<usize> {
+        let found = find(&self.buffer[self.searched..], &self.delimiter).map(|at| self.searched + at);
+        self.searched = found.unwrap_or_else(|| self.buffer.len().saturating_sub(self.delimiter.len() - 1));
+        found
+    }
+
+    fn too_long(&self) -> S3Error {
+        malformed(&format!("its fields have more than {} bytes", self.most_fields_bytes))
     }
 }
 
@@ -170,10 +197,6 @@ fn disposition(head: &str) -> Result<(String, Option<String>)> {
 
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|window| window == what)
-}
-
-fn too_long() -> S3Error {
-    malformed("its fields have more than 64 KiB")
 }
 
 fn malformed(what: &str) -> S3Error {
@@ -227,7 +250,8 @@ mod tests {
         }
         let error = parse(&format!("{}--xx--\r\n", part("a", "b")), 1000).unwrap_err();
         assert_eq!(error.code, ErrorCode::MalformedPOSTRequest);
-        assert!(parse(&part("a", &"b".repeat(MAX_FIELDS_BYTES + 1)), 1000).is_err());
+        let error = parse(&part("a", &"b".repeat(MAX_FIELDS_BYTES + 1)), 1000).unwrap_err();
+        assert!(error.message.ends_with("its fields have more than 65536 bytes."), "{}", error.message);
         assert!(parse("--xx\r\nX: y\r\n\r\n", 1000).is_err());
         assert!(FormData::new("text/plain").is_err() && FormData::new("multipart/form-data").is_err());
     }

@@ -69,6 +69,8 @@ fn a_tuning_leaves_the_best_model_tables_and_pictures() {
     for picture in ["best-so-far", "parallel-coordinates", "importance", "slice-k", "slice-epochs"] {
         assert!(work.read(&format!("tuned/pictures/{picture}.svg")).contains("<svg"), "{picture}");
     }
+    let kinds = work.read("tuned/pictures/slice-init_method.svg");
+    assert!(kinds.contains(">random</text>") && kinds.contains(">kmeans++</text>"), "{kinds}");
 
     // The same command has nothing to do, more trials go on, and another request is told apart.
     let before = essence(&work, "tuned");

@@ -2,6 +2,8 @@
 //!
 //! Pictures of every page are kept in `target/tmp/console/`; with `KOKANEE_SCREENSHOTS` those of the documentation are written there.
 
+mod endpoints;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +23,15 @@ const TALLEST_IN_DOCS: f64 = 1100.0;
 
 const ROLE: &str = "arn:aws:iam::000000000000:role/local";
 const IMAGE: &str = "000000000000.dkr.ecr.us-east-1.amazonaws.com";
+
+/// Texts of the pictures of a search that lie over each other, or beyond their picture.
+const OVERLAPS: &str = "[...document.querySelectorAll('#pictures svg')].flatMap((svg) => { \
+    const frame = svg.getBoundingClientRect(); \
+    const boxes = [...svg.querySelectorAll('text')].map((text) => [text.textContent, text.getBoundingClientRect()]); \
+    const beyond = boxes.filter(([, box]) => box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1); \
+    const over = boxes.filter(([, a], index) => boxes.slice(index + 1).some(([, b]) => \
+        a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1)); \
+    return [...beyond, ...over].map(([text]) => `${svg.getAttribute('aria-label')}: ${text}`); })";
 
 /// A program that logs a metric until it is told to stop.
 const STEPS: &str = "trap 'exit 0' TERM\nstep=0\nwhile [ $step -lt 3000 ]; do\n  step=$((step + 1))\n  \
@@ -169,14 +180,14 @@ impl<'a> Scene<'a> {
         );
     }
 
-    fn host(&self, name: &str, image: &str, model: &str) {
+    fn host(&self, name: &str, image: &str, model: &str, instances: u32) {
         let container = json!({"Image": format!("{IMAGE}/{image}:1"), "ModelDataUrl": model});
         self.server.call(
             "CreateModel",
             &json!({"ModelName": name, "ExecutionRoleArn": ROLE, "PrimaryContainer": container}),
         );
         let variant = json!({
-            "VariantName": "AllTraffic", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large",
+            "VariantName": "AllTraffic", "ModelName": name, "InitialInstanceCount": instances, "InstanceType": "ml.m5.large",
             "InitialVariantWeight": 1.0,
         });
         self.server.call(
@@ -286,8 +297,9 @@ pub(crate) fn people_watch_stop_compare_invoke_and_browse(program: &str) {
     assert!(!lines.is_empty() && lines.lines().all(|line| line.contains("validation")), "{lines}");
 
     tuning(&scene, &mut browser);
-    endpoints(&scene, &mut browser);
-    buckets(&scene, &mut browser, &work);
+    endpoints::endpoints(&scene, &mut browser);
+    endpoints::transform(&scene, &mut browser);
+    buckets(&scene, &mut browser);
 
     browser.open(&server.console("/jobs/training/nobody"));
     assert!(browser.text().contains("no such job") && browser.text().contains("Back to the overview"));
@@ -307,6 +319,14 @@ fn tuning(scene: &Scene<'_>, browser: &mut Browser) {
     assert!(text.contains("Best training") && text.contains("12 completed"), "{text}");
     // Best so far, importance, parallel coordinates, and a slice for each hyperparameter.
     assert_eq!(browser.evaluate("document.querySelectorAll('#pictures svg').length"), json!(6));
+    // The slice over a category names its values below the axis, and nothing lies over another or beyond its picture.
+    let names = "[...document.querySelectorAll('#pictures svg')].filter((svg) => \
+                 svg.getAttribute('aria-label').startsWith('test:msd over init_method')).map((svg) => \
+                 [...svg.querySelectorAll('text')].map((text) => text.textContent).join('|')).join()";
+    let names = browser.evaluate(names).as_str().unwrap_or_default().to_owned();
+    assert!(names.contains("|random|kmeans++|") && !names.contains("|0|"), "{names}");
+    let faults = browser.evaluate(OVERLAPS);
+    assert_eq!(faults, json!([]));
     scene.see(browser, "tuning");
     browser.follow("#trainings tbody a");
     assert!(browser.text().contains("tune-clusters-0"));
@@ -314,55 +334,7 @@ fn tuning(scene: &Scene<'_>, browser: &mut Browser) {
     assert_eq!(browser.evaluate("document.querySelectorAll('#list tbody tr').length"), json!(1));
 }
 
-fn endpoints(scene: &Scene<'_>, browser: &mut Browser) {
-    let server = &scene.server;
-    scene.host("letters", "seq2seq", "s3://my-data/models/seq2seq.tar.gz");
-    let described = server.call("DescribeTrainingJob", &json!({"TrainingJobName": "clusters"}));
-    let model = described["ModelArtifacts"]["S3ModelArtifacts"].as_str().expect("a model").to_owned();
-    scene.host("rows", "kmeans", &model);
-    browser.open(&server.console("/endpoints"));
-    scene.see(browser, "endpoints");
-
-    browser.open(&server.console("/endpoints/letters"));
-    let question = "{\"instances\": [{\"data\": \"a b c d\", \"configuration\": {\"attention_matrix\": \"true\", \"nbest\": 3}}]}";
-    browser.fill("#body", question);
-    browser.follow("#ask button");
-    let text = browser.text();
-    assert!(
-        text.contains("A B C D") && text.contains("Hypotheses") && text.contains("Answer: 200"),
-        "{text}"
-    );
-    assert_eq!(
-        browser.evaluate("document.querySelectorAll('#ask svg rect title').length >= 16"),
-        Value::Bool(true)
-    );
-    scene.see(browser, "endpoint");
-    // Each type that the algorithm reads, with the body that the page begins with.
-    for (name, type_name, body, want) in [
-        ("letters", "application/jsonlines", "{\"source\": \"a b\"}", "A B"),
-        ("letters", "application/x-recordio-protobuf", "4 5 6", "4 5 6"),
-        ("letters", "text/plain", "a b c", "A B C"),
-        ("rows", "text/csv", "1,2,3\n4,5,6", "closest_cluster"),
-        ("rows", "application/json", "{\"instances\": [{\"features\": [1, 2, 3]}]}", "closest_cluster"),
-        ("rows", "application/x-recordio-protobuf", "1.0,2.0,3.0", "closest_cluster"),
-    ] {
-        let address = format!("/endpoints/{name}?content_type={}", type_name.replace('/', "%2F"));
-        browser.open(&server.console(&address));
-        browser.fill("#body", body);
-        browser.follow("#ask button");
-        let text = browser.text();
-        assert!(text.contains("Answer: 200") && text.contains(want), "{name} {type_name}: {text}");
-    }
-    scene.see(browser, "endpoint-rows");
-    browser.open(&server.console("/endpoints/rows?content_type=text%2Fcsv"));
-    browser.fill("#body", "1,2");
-    browser.follow("#ask button");
-    let text = browser.text();
-    assert!(text.contains("Answer: 4") && text.contains("3"), "a row that is too short is refused: {text}");
-    assert!(text.contains("Latency since the server's start") || text.contains("Traffic"), "{text}");
-}
-
-fn buckets(scene: &Scene<'_>, browser: &mut Browser, work: &Workplace) {
+fn buckets(scene: &Scene<'_>, browser: &mut Browser) {
     let server = &scene.server;
     browser.open(&server.console("/buckets"));
     scene.see(browser, "buckets");
@@ -390,14 +362,10 @@ fn buckets(scene: &Scene<'_>, browser: &mut Browser, work: &Workplace) {
     // The browser tells that it blocked the script.
     assert!(!browser.problems().is_empty());
 
-    work.write("new file.txt", "uploaded");
     let page = server.ask("GET", "/console/buckets/my-data?prefix=notes%2F", &[], "").ok().text();
     assert!(page.contains("enctype=\"multipart/form-data\""), "{page}");
     browser.open(&server.console("/buckets/my-data?prefix=notes%2F"));
-    browser.evaluate(
-        "{ const files = new DataTransfer(); files.items.add(new File(['uploaded'], 'new file.txt')); \
-         document.querySelector('input[type=file]').files = files.files; }",
-    );
+    browser.choose("input[type=file]", "new file.txt", b"uploaded");
     browser.follow("form[enctype] button");
     assert!(browser.text().contains("new file.txt"), "{}", browser.text());
     let file = server.bucket("my-data").join("notes/new file.txt");

@@ -24,8 +24,9 @@ const STYLE: &str = "\
     svg.k-plot text{font-family:'Helvetica Neue',Helvetica,Arial,'DejaVu Sans','Noto Sans',sans-serif}\
     .k-paper{fill:#fff}.k-ink{fill:#1d2733}.k-faint{fill:#5c6877}\
     .k-rule{stroke:#dfe4ea}.k-axis{stroke:#5c6877}.k-line,.k-rule,.k-axis{fill:none}\
+    .k-above{paint-order:stroke;stroke:#fff;stroke-width:3;stroke-linejoin:round}\
     @media(prefers-color-scheme:dark){.k-paper{fill:#151a21}.k-ink{fill:#e8ecf1}.k-faint{fill:#9aa6b4}\
-    .k-rule{stroke:#2b333d}.k-axis{stroke:#9aa6b4}}";
+    .k-rule{stroke:#2b333d}.k-axis{stroke:#9aa6b4}.k-above{stroke:#151a21}}";
 
 /// Text with what XML would read as markup escaped, and what it forbids made visible.
 fn escape(text: &str) -> String {

@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 
 use super::axis::{self, Axis, number};
-use super::{Drawing, escape, px, text};
+use super::{Drawing, escape, px, text, text_width};
 use crate::{label, palette};
 
 const MARGIN: f64 = 18.0;
 const SIZE: f64 = 11.0;
-/// Height of the axes in pixels.
+/// Height of the axes in pixels, unless names of categories need more: so much each.
 const HEIGHT: f64 = 260.0;
+const LINE: f64 = 14.0;
 /// Between two axes, in pixels.
 const STEP: f64 = 150.0;
 /// Longest name of an axis and of a category, in text columns.
@@ -37,10 +38,23 @@ pub struct ParallelLine {
     pub level: Option<f32>,
 }
 
+impl ParallelAxis {
+    /// Its categories, as they are written beside it.
+    fn names(&self) -> Vec<(f64, String)> {
+        let name =
+            |(place, name): (usize, &String)| (place as f64, label::fit(&label::visible(name), LONGEST_NAME));
+        self.categories.iter().enumerate().map(name).collect()
+    }
+}
+
 /// Draws the lines; the last ones lie on top.
 pub fn draw(title: &str, axes: &[ParallelAxis], lines: &[ParallelLine]) -> Drawing {
-    let (left, top) = (MARGIN + 60.0, MARGIN + 64.0);
-    let bottom = top + HEIGHT;
+    let ticks: Vec<Vec<(f64, String)>> = axes.iter().map(ParallelAxis::names).collect();
+    let widest = ticks.first().into_iter().flatten().map(|(_, name)| text_width(name, SIZE));
+    let (left, top) = (MARGIN + widest.fold(60.0, f64::max) + 7.0, MARGIN + 64.0);
+    let most = ticks.iter().map(Vec::len).max().unwrap_or_default();
+    let height = HEIGHT.max(LINE * most.saturating_sub(1) as f64);
+    let bottom = top + height;
     let places: Vec<(f64, Axis)> = axes
         .iter()
         .enumerate()
@@ -51,7 +65,7 @@ pub fn draw(title: &str, axes: &[ParallelAxis], lines: &[ParallelLine]) -> Drawi
             (left + STEP * index as f64, Axis::around(values.chain(of_categories), axis.log, 5))
         })
         .collect();
-    let y = |axis: &Axis, value: f64| bottom - axis.share(value) * HEIGHT;
+    let y = |axis: &Axis, value: f64| bottom - axis.share(value) * height;
     let mut body = String::new();
     text(&mut body, (MARGIN, MARGIN + 13.0), 15.0, r#"class="k-ink" font-weight="600""#, title);
     for line in lines {
@@ -75,7 +89,7 @@ pub fn draw(title: &str, axes: &[ParallelAxis], lines: &[ParallelLine]) -> Drawi
             escape(&line.name)
         );
     }
-    for ((x, axis), spec) in places.iter().zip(axes) {
+    for ((x, axis), (spec, names)) in places.iter().zip(axes.iter().zip(ticks)) {
         let _ = writeln!(body, r#"<path class="k-axis" d="M{} {}V{}"/>"#, px(*x), px(top), px(bottom));
         let middle = r#"class="k-ink" text-anchor="middle""#;
         text(
@@ -85,15 +99,14 @@ pub fn draw(title: &str, axes: &[ParallelAxis], lines: &[ParallelLine]) -> Drawi
             middle,
             &label::fit(&label::visible(&spec.name), LONGEST_NAME),
         );
-        let ticks: Vec<(f64, String)> = if spec.categories.is_empty() {
+        let ticks = if names.is_empty() {
             axis.ticks().into_iter().map(|tick| (tick, number(tick))).collect()
         } else {
-            spec.categories.iter().enumerate().map(|(index, name)| (index as f64, name.clone())).collect()
+            names
         };
         for (tick, name) in ticks {
             let place = (*x - 7.0, y(axis, tick) + SIZE * 0.36);
-            let name = label::fit(&label::visible(&name), LONGEST_NAME);
-            text(&mut body, place, SIZE, r#"class="k-faint" text-anchor="end""#, &name);
+            text(&mut body, place, SIZE, r#"class="k-faint k-above" text-anchor="end""#, &name);
         }
     }
     let names: Vec<&str> = axes.iter().map(|axis| axis.name.as_str()).collect();

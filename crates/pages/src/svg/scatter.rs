@@ -4,10 +4,18 @@ use std::fmt::Write as _;
 
 use super::axis::{self, Axis, number};
 use super::{Drawing, escape, px, text, text_width};
-use crate::palette;
+use crate::{label, palette};
 
 const MARGIN: f64 = 18.0;
 const SIZE: f64 = 11.0;
+/// Longest name of a category, in text columns.
+const LONGEST_NAME: usize = 24;
+/// Between the lines of two names beside each other, and between the ends of two names in a row, in pixels.
+const LINE: f64 = 13.0;
+const GAP: f64 = 8.0;
+/// How far names are turned that have no room in a row, in degrees.
+const SLANTED: f64 = 40.0;
+const UPRIGHT: f64 = 90.0;
 
 /// Points to be drawn.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +26,8 @@ pub struct Scatter {
     pub x_label: String,
     /// Whether x is drawn on a logarithmic scale.
     pub log_x: bool,
+    /// Names of the values 0, 1, 2, … of x, where it is of categories; empty for numbers.
+    pub categories: Vec<String>,
     /// x, y, and a name for the tooltip. Points that have no place on the axes are left out.
     pub points: Vec<(f64, f64, String)>,
     /// Width and height of the plotting area in pixels.
@@ -26,13 +36,21 @@ pub struct Scatter {
 
 /// Draws the points; later ones are brighter, so that the way of a search shows.
 pub fn draw(chart: &Scatter) -> Drawing {
-    let visible =
-        |point: &&(f64, f64, String)| axis::drawable(point.0, chart.log_x) && axis::drawable(point.1, false);
+    let visible = |point: &&(f64, f64, String)| {
+        let has_place = chart.categories.is_empty() || category(point.0, &chart.categories).is_some();
+        has_place && axis::drawable(point.0, chart.log_x) && axis::drawable(point.1, false)
+    };
     let points: Vec<&(f64, f64, String)> = chart.points.iter().filter(visible).collect();
     let x_axis = Axis::around(points.iter().map(|point| point.0), chart.log_x, 5);
+    let names = Names::new(&chart.categories, chart.area.0);
+    let x_share = |x: f64| match &names {
+        Some(names) => (x + 0.5) * names.band / chart.area.0,
+        None => x_axis.share(x),
+    };
     let y_axis = Axis::around(points.iter().map(|point| point.1), false, 5).widened();
     let tick_width = y_axis.ticks().iter().map(|&y| text_width(&number(y), SIZE)).fold(0.0, f64::max);
-    let (left, top) = (MARGIN + tick_width + 8.0, MARGIN + 34.0);
+    let left = names.as_ref().map_or(0.0, Names::left).max(tick_width + 8.0) + MARGIN;
+    let top = MARGIN + 34.0;
     let (right, bottom) = (left + chart.area.0, top + chart.area.1);
     let mut body = String::new();
     text(&mut body, (MARGIN, MARGIN + 13.0), 15.0, r#"class="k-ink" font-weight="600""#, &chart.title);
@@ -42,36 +60,111 @@ pub fn draw(chart: &Scatter) -> Drawing {
         let place = (left - 8.0, y + SIZE * 0.36);
         text(&mut body, place, SIZE, r#"class="k-faint" text-anchor="end""#, &number(tick));
     }
-    for tick in x_axis.ticks() {
-        let x = left + x_axis.share(tick) * chart.area.0;
-        let _ = writeln!(body, r#"<path class="k-axis" d="M{} {}v5"/>"#, px(x), px(bottom));
-        text(&mut body, (x, bottom + 18.0), SIZE, r#"class="k-faint" text-anchor="middle""#, &number(tick));
+    match &names {
+        Some(names) => names.write(&mut body, (left, bottom)),
+        None => {
+            for tick in x_axis.ticks() {
+                let x = left + x_axis.share(tick) * chart.area.0;
+                let _ = writeln!(body, r#"<path class="k-axis" d="M{} {}v5"/>"#, px(x), px(bottom));
+                let middle = r#"class="k-faint" text-anchor="middle""#;
+                text(&mut body, (x, bottom + 18.0), SIZE, middle, &number(tick));
+            }
+        }
     }
     let _ = writeln!(body, r#"<path class="k-axis" d="M{} {}H{}"/>"#, px(left), px(bottom), px(right));
     let scale = if chart.log_x { " (log scale)" } else { "" };
     let middle = r#"class="k-ink" text-anchor="middle""#;
     let x_label = format!("{}{scale}", chart.x_label);
-    text(&mut body, (left + chart.area.0 / 2.0, bottom + 38.0), 12.0, middle, &x_label);
+    let foot = bottom + names.as_ref().map_or(SIZE, Names::height);
+    text(&mut body, (left + chart.area.0 / 2.0, foot + 27.0), 12.0, middle, &x_label);
     let last = points.len().saturating_sub(1).max(1) as f32;
     for (index, (x, y, name)) in points.iter().enumerate() {
         let _ = writeln!(
             body,
             r#"<circle cx="{}" cy="{}" r="4" fill="{}" fill-opacity="0.85"><title>{}: {} at {}</title></circle>"#,
-            px(left + x_axis.share(*x) * chart.area.0),
+            px(left + x_share(*x) * chart.area.0),
             px(bottom - y_axis.share(*y) * chart.area.1),
             palette::hex(0.15 + 0.75 * index as f32 / last),
             escape(name),
             number(*y),
-            number(*x)
+            category(*x, &chart.categories).map_or_else(|| number(*x), escape)
         );
     }
     let description = format!("{} points over {}.", points.len(), chart.x_label);
     Drawing {
         width: right + MARGIN,
-        height: bottom + 44.0 + MARGIN,
+        height: foot + 33.0 + MARGIN,
         title: chart.title.clone(),
         description,
         body,
         ..Drawing::default()
+    }
+}
+
+/// The name of a value of x; none where it is no category.
+fn category(x: f64, categories: &[String]) -> Option<&str> {
+    categories.iter().enumerate().find(|(place, _)| *place as f64 == x).map(|(_, name)| name.as_str())
+}
+
+/// Names of categories below the axis, each in the middle of its band: in a row where all have room, else turned, so that none lies over
+/// another.
+struct Names {
+    names: Vec<String>,
+    /// Width of a category in pixels.
+    band: f64,
+    /// How far they are turned, in degrees.
+    angle: f64,
+    /// Every so many of them are written: more where even upright lines have no room beside each other.
+    every: usize,
+}
+
+impl Names {
+    fn new(categories: &[String], width: f64) -> Option<Self> {
+        let names: Vec<String> =
+            categories.iter().map(|name| label::fit(&label::visible(name), LONGEST_NAME)).collect();
+        let longest = names.iter().map(|name| text_width(name, SIZE)).reduce(f64::max)?;
+        let band = width / names.len() as f64;
+        let angle = if longest + GAP <= band {
+            0.0
+        } else if band * SLANTED.to_radians().sin() >= LINE {
+            SLANTED
+        } else {
+            UPRIGHT
+        };
+        let every = if angle == UPRIGHT { (LINE / band).ceil().max(1.0) as usize } else { 1 };
+        Some(Self { names, band, angle, every })
+    }
+
+    /// How far the names reach beyond the left end of the axis, in pixels.
+    fn left(&self) -> f64 {
+        let beyond = |(place, name): (usize, &String)| {
+            let reach = if self.angle == 0.0 { 0.5 } else { self.angle.to_radians().cos() };
+            text_width(name, SIZE) * reach - (place as f64 + 0.5) * self.band
+        };
+        self.names.iter().enumerate().map(beyond).fold(0.0, f64::max)
+    }
+
+    /// How far they reach below the axis, beside the space of a tick, in pixels.
+    fn height(&self) -> f64 {
+        let longest = self.names.iter().map(|name| text_width(name, SIZE)).fold(0.0, f64::max);
+        (longest * self.angle.to_radians().sin()).max(SIZE)
+    }
+
+    fn write(&self, body: &mut String, (left, bottom): (f64, f64)) {
+        for (place, name) in self.names.iter().enumerate() {
+            let x = left + (place as f64 + 0.5) * self.band;
+            let _ = writeln!(body, r#"<path class="k-axis" d="M{} {}v5"/>"#, px(x), px(bottom));
+            if !place.is_multiple_of(self.every) {
+                continue;
+            }
+            if self.angle == 0.0 {
+                text(body, (x, bottom + 18.0), SIZE, r#"class="k-faint" text-anchor="middle""#, name);
+            } else {
+                // They end below their tick.
+                let (x, y) = (x + SIZE * 0.36, bottom + 13.0);
+                let turned = format!(r#"transform="rotate(-{} {} {})""#, self.angle, px(x), px(y));
+                text(body, (x, y), SIZE, &format!(r#"class="k-faint" text-anchor="end" {turned}"#), name);
+            }
+        }
     }
 }

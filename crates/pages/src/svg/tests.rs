@@ -229,6 +229,7 @@ fn bars_scatter_plots_and_parallel_coordinates_are_documents() {
         title: "Slice".to_owned(),
         x_label: "rate".to_owned(),
         log_x: true,
+        categories: Vec::new(),
         points: vec![(0.001, 1.0, "a".to_owned()), (0.1, 2.0, "<b>".to_owned()), (0.0, 3.0, "c".to_owned())],
         area: (300.0, 200.0),
     };
@@ -262,4 +263,98 @@ fn bars_scatter_plots_and_parallel_coordinates_are_documents() {
         (2, 0),
         "a gap interrupts a line"
     );
+}
+
+/// A text of a drawing: its box before it is turned, as left, right and baseline, and how far it is turned, in degrees.
+#[derive(Debug)]
+struct Written {
+    left: f64,
+    right: f64,
+    y: f64,
+    angle: f64,
+}
+
+/// The texts with these contents, in their order.
+fn written(svg: &str, contents: &[String]) -> Vec<Written> {
+    let found = |content: &String| {
+        let line = svg.lines().find(|line| line.ends_with(&format!(">{content}</text>")));
+        let line = line.unwrap_or_else(|| panic!("no {content} in {svg}"));
+        let value =
+            |name: &str| line.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap();
+        let (x, y) = (value("x").parse::<f64>().unwrap(), value("y").parse().unwrap());
+        let width = super::text_width(content, 11.0);
+        let right = if value("text-anchor") == "middle" { x + width / 2.0 } else { x };
+        let angle = line
+            .split("rotate(-")
+            .nth(1)
+            .map_or(0.0, |turned| turned.split(' ').next().unwrap().parse().unwrap());
+        Written { left: right - width, right, y, angle }
+    };
+    contents.iter().map(found).collect()
+}
+
+fn size(svg: &str) -> (f64, f64) {
+    let value = |name: &str| svg.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap();
+    (value("width").parse().unwrap(), value("height").parse().unwrap())
+}
+
+#[track_caller]
+fn check_names_of_a_slice(count: usize, length: usize, angle: f64) {
+    let names: Vec<String> =
+        (0..count).map(|index| format!("{index:02}{}", "x".repeat(length - 2))).collect();
+    let chart = Scatter {
+        title: "Slice".to_owned(),
+        x_label: "kind".to_owned(),
+        log_x: false,
+        categories: names.clone(),
+        points: (0..=count).map(|index| (index as f64, 1.0 + index as f64, "run".to_owned())).collect(),
+        area: (420.0, 200.0),
+    };
+    let svg = scatter::draw(&chart).document();
+    check_well_formed(&svg);
+    let marks = marks(&svg);
+    assert_eq!(marks.len(), count, "what is no category has no place");
+    let shown: Vec<String> = names.iter().map(|name| crate::label::fit(name, 24)).collect();
+    let shown = written(&svg, &shown);
+    let (_, height) = size(&svg);
+    for (text, (x, _)) in shown.iter().zip(&marks) {
+        assert_eq!(text.angle, angle);
+        let middle = if angle == 0.0 { f64::midpoint(text.left, text.right) } else { text.right };
+        assert!((middle - x).abs() < 5.0, "{text:?} is not at {x}");
+        let turned = angle.to_radians();
+        let reach = text.right - text.left;
+        assert!(text.right - reach * turned.cos() >= 0.0, "{text:?} begins left of the picture");
+        assert!(text.y + reach * turned.sin() <= height, "{text:?} ends below the picture");
+    }
+    for pair in shown.windows(2) {
+        let apart = if angle == 0.0 {
+            pair[1].left - pair[0].right
+        } else {
+            // Between the two lines that they stand on, less their height.
+            (pair[1].right - pair[0].right) * angle.to_radians().sin() - 11.0
+        };
+        assert!(apart > 0.0, "{pair:?} overlap");
+    }
+}
+
+#[test]
+fn names_of_categories_lie_below_their_points_and_never_over_each_other() {
+    check_names_of_a_slice(2, 8, 0.0);
+    check_names_of_a_slice(2, 24, 0.0);
+    check_names_of_a_slice(1, 60, 0.0);
+    check_names_of_a_slice(4, 24, 40.0);
+    check_names_of_a_slice(12, 60, 40.0);
+    check_names_of_a_slice(30, 60, 90.0);
+}
+
+#[test]
+fn parallel_axes_have_room_for_their_categories() {
+    let names: Vec<String> = (0..30).map(|index| format!("{index:02}-a-long-category-name")).collect();
+    let axis = ParallelAxis { name: "kind".to_owned(), log: false, categories: names.clone() };
+    let line = ParallelLine { name: "run".to_owned(), values: vec![Some(0.0); 2], level: None };
+    let svg = parallel::draw("Search", &[axis.clone(), axis], &[line]).document();
+    let shown: Vec<String> = names.iter().map(|name| crate::label::fit(name, 20)).collect();
+    let shown = written(&svg, &shown);
+    assert!(shown.iter().all(|text| text.left >= 0.0), "{shown:?}");
+    assert!(shown.windows(2).all(|pair| pair[0].y - pair[1].y >= 11.0), "{shown:?}");
 }

@@ -169,10 +169,7 @@ fn coordinates(history: &History, space: &Space, goal: Goal) -> Drawing {
         .map(|dimension| ParallelAxis {
             name: dimension.name().to_owned(),
             log: is_logarithmic(dimension),
-            categories: match dimension.range() {
-                Range::Categorical { values } => values.clone(),
-                _ => Vec::new(),
-            },
+            categories: categories(dimension),
         })
         .collect();
     axes.push(ParallelAxis { name: history.request.objective.clone(), log: false, categories: Vec::new() });
@@ -192,22 +189,23 @@ fn coordinates(history: &History, space: &Space, goal: Goal) -> Drawing {
 /// The results over one hyperparameter.
 fn slice(history: &History, dimension: &Dimension) -> Drawing {
     let point = |trial: &Trial| Some((place_of(dimension, trial)?, trial.result()?, name(trial)));
-    let names = match dimension.range() {
-        Range::Categorical { values } => {
-            let names: Vec<String> =
-                values.iter().enumerate().map(|(place, value)| format!("{place} {value}")).collect();
-            format!(" ({})", names.join(", "))
-        }
-        _ => String::new(),
-    };
     let points = history.ended().into_iter().filter_map(point).collect();
     scatter::draw(&Scatter {
         title: format!("{} over {}", history.request.objective, dimension.name()),
-        x_label: format!("{}{names}", dimension.name()),
+        x_label: dimension.name().to_owned(),
         log_x: is_logarithmic(dimension),
+        categories: categories(dimension),
         points,
         area: (620.0, 240.0),
     })
+}
+
+/// The names of its values; none of numbers.
+fn categories(dimension: &Dimension) -> Vec<String> {
+    match dimension.range() {
+        Range::Categorical { values } => values.clone(),
+        _ => Vec::new(),
+    }
 }
 
 fn is_logarithmic(dimension: &Dimension) -> bool {

@@ -2,9 +2,9 @@
 
 import html
 import re
+import struct
 import subprocess
 import sys
-import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -20,9 +20,18 @@ role = "arn:aws:iam::000000000000:role/local"
 registry = "000000000000.dkr.ecr.us-west-2.amazonaws.com"
 
 
-def page(path, form=None):
-    body = None if form is None else urllib.parse.urlencode(form).encode()
-    with urllib.request.urlopen(urllib.request.Request(address + "/console" + path, data=body)) as answer:
+def page(path, form=None, file=("", b"")):
+    """A page; with a form, as a browser sends it, the file last."""
+    body, headers = None, {}
+    if form is not None:
+        name, content = file
+        fields = [(f'name="{key}"', value.encode()) for key, value in form.items()]
+        parts = fields + [(f'name="file"; filename="{name}"', content)]
+        head = '--xx\r\nContent-Disposition: form-data; '
+        body = b"".join(f"{head}{key}\r\n\r\n".encode() + value + b"\r\n" for key, value in parts) + b"--xx--\r\n"
+        headers = {"Content-Type": "multipart/form-data; boundary=xx"}
+    request = urllib.request.Request(address + "/console" + path, data=body, headers=headers)
+    with urllib.request.urlopen(request) as answer:
         return answer.read().decode()
 
 
@@ -133,9 +142,24 @@ variant = {
 client.create_endpoint_config(EndpointConfigName="m", ProductionVariants=[variant])
 client.create_endpoint(EndpointName="m", EndpointConfigName="m")
 client.get_waiter("endpoint_in_service").wait(EndpointName="m", WaiterConfig=quick)
-for kind, body in [("text/csv", "1,2\n3,4"), ("application/x-recordio-protobuf", "1.0,2.0\n3.0,4.0")]:
-    text = page("/endpoints/m", {"content_type": kind, "accept": "application/json", "body": body})
+recordio = "application/x-recordio-protobuf"
+Path("it's my rows.csv").write_text("1,2\n3,4\n")
+Path("rows.rec").write_bytes(
+    # A record of RecordIO whose features have two numbers.
+    struct.pack("<2I", 0xCED7230A, 24)
+    + b"\x0a\x16\x0a\x06values\x12\x0c\x12\x0a\x0a\x08" + struct.pack("<2f", 1, 2)
+)
+for kind, body, file in [
+    ("text/csv", "1,2\n3,4", None),
+    (recordio, "1.0,2.0\n3.0,4.0", None),
+    ("text/csv", "not sent", "it's my rows.csv"),
+    (recordio, "not sent", "rows.rec"),
+]:
+    form = {"content_type": kind, "accept": "application/json", "body": body}
+    text = page("/endpoints/m", form, (file, Path(file).read_bytes()) if file else ("", b""))
     assert "closest_cluster" in text and "Answer: 200" in text, text
+    if file:
+        assert f'open("{file}", "rb")' in html.unescape(text) and "not sent" not in shown(text, "Command of curl"), text
     scope = {}
     exec(shown(text, "Call of boto3").replace('print(answer["Body"].read())', 'read = answer["Body"].read()'), scope)
     told = subprocess.run(["sh", "-c", shown(text, "Command of curl")], capture_output=True, check=True).stdout
