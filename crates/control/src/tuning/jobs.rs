@@ -1,6 +1,8 @@
 //! Tuning jobs: what they add to jobs of any kind.
 
-use super::state::{Closing, Outcome, TuningState};
+use kokanee_tuner::closing::Closing;
+
+use super::state::{Outcome, TuningState};
 use crate::jobs::{Job, JobError, JobId, JobKind, Jobs, NewJob, schema};
 use crate::store::now_ms;
 

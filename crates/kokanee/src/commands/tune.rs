@@ -19,11 +19,13 @@ use anyhow::{Result, bail};
 use clap::Args;
 use kokanee_algorithm::Algorithm;
 use kokanee_contract::AlgorithmContract;
+use kokanee_tuner::closing::{Closing, Criteria};
 use kokanee_tuner::early_stopping::MedianRule;
 use kokanee_tuner::hyperband::Hyperband;
+use kokanee_tuner::stopping::StoppingRule;
 use kokanee_tuner::{Goal, Options, Space, Strategy, Trial as Known, WarmStart};
 
-use self::decision::{Closing, Limits, Rule};
+use self::decision::Limits;
 use self::history::{HISTORY_FILE, History, Request, StrategyKind};
 use self::process::Launch;
 use self::progress::Progress;
@@ -172,8 +174,9 @@ fn tune(args: &TuneArgs, output: &Path) -> Result<Ending> {
     for note in ranges::notes(contract, &space) {
         progress.note(&format!("note: {note}"));
     }
-    let limits =
-        Limits { trials: args.jobs, target: args.target, patience: args.patience, seconds: args.max_time };
+    let criteria =
+        Criteria { target: args.target, patience: args.patience, seconds: args.max_time, convergence: false };
+    let limits = Limits { trials: args.jobs, criteria };
     let work = Work {
         output,
         launch: Launch {
@@ -204,10 +207,10 @@ fn tune(args: &TuneArgs, output: &Path) -> Result<Ending> {
         }
         Ending::Closed(why) => {
             let summary = conclude(algorithm, output, &mut history, &space, goal)?;
-            if why == Closing::Failures || history.best(goal).is_none() {
+            if why == Closing::NoSuccess || history.best(goal).is_none() {
                 return Err(failure(&history, why, &limits));
             }
-            print(&format!("\n{}:\n\n{summary}", why.describe(&limits)))?;
+            print(&format!("\n{}:\n\n{summary}", limits.describe(why)))?;
         }
     }
     Ok(ending)
@@ -263,7 +266,7 @@ fn write_report(folder: &Path) -> Result<()> {
 fn failure(history: &History, why: Closing, limits: &Limits) -> anyhow::Error {
     let first = history.ended().into_iter().find_map(|trial| Some((trial.number, trial.reason.clone()?)));
     let because = first.map_or_else(String::new, |(number, reason)| format!("; trial {number}: {reason}"));
-    anyhow::anyhow!("no trial has a result, and {}{because}", why.describe(limits))
+    anyhow::anyhow!("no trial has a result, and {}{because}", limits.describe(why))
 }
 
 fn options(request: &Request, goal: Goal, parents: &[Parent]) -> Options {
@@ -283,13 +286,13 @@ fn options(request: &Request, goal: Goal, parents: &[Parent]) -> Options {
     }
 }
 
-fn rule(request: &Request) -> Result<Option<Rule>, CommandLineError> {
+fn rule(request: &Request) -> Result<Option<StoppingRule>, CommandLineError> {
     match request.resources {
         Some((min, max)) => match Hyperband::new(min, max) {
-            Ok(hyperband) => Ok(Some(Rule::Hyperband(hyperband, request.seed))),
+            Ok(hyperband) => Ok(Some(StoppingRule::Hyperband { hyperband, seed: request.seed })),
             Err(error) => Err(CommandLineError(format!("--min-resource, --max-resource: {error}"))),
         },
-        None => Ok(request.early_stopping.then(|| Rule::Median(MedianRule::default()))),
+        None => Ok(request.early_stopping.then(|| StoppingRule::Median(MedianRule::default()))),
     }
 }
 

@@ -192,10 +192,7 @@ impl History {
     pub(super) fn ranked(&self, goal: Goal) -> Vec<&Trial> {
         let mut ranked: Vec<(f64, &Trial)> =
             self.trials.iter().filter_map(|trial| Some((trial.result()?, trial))).collect();
-        ranked.sort_by(|(a, _), (b, _)| match goal {
-            Goal::Minimize => a.total_cmp(b),
-            Goal::Maximize => b.total_cmp(a),
-        });
+        ranked.sort_by(|(a, _), (b, _)| goal.compare(*a, *b));
         ranked.into_iter().map(|(_, trial)| trial).collect()
     }
 
@@ -204,20 +201,6 @@ impl History {
         let mut ended: Vec<&Trial> = self.trials.iter().filter(|trial| trial.ended.is_some()).collect();
         ended.sort_by_key(|trial| trial.ended);
         ended
-    }
-
-    /// How many trials have ended since the best one, or one as good, was found; all where there is none.
-    pub(super) fn not_improving(&self, goal: Goal) -> u32 {
-        let (mut best, mut since) = (None, 0);
-        for trial in self.ended() {
-            match trial.result() {
-                Some(value) if best.is_none_or(|best| goal.prefers(value, best)) => {
-                    (best, since) = (Some(value), 0);
-                }
-                _ => since += 1,
-            }
-        }
-        since
     }
 }
 
@@ -297,9 +280,9 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_best_is_the_first_of_equals_and_improvement_is_counted_by_ends() {
+    fn the_best_is_the_first_of_equals() {
         let mut history = History::new(request());
-        assert_eq!((history.best(Goal::Minimize), history.not_improving(Goal::Minimize)), (None, 0));
+        assert_eq!(history.best(Goal::Minimize), None);
         for (number, status, objective) in [
             (1, Status::Completed, Some(3.0)),
             (2, Status::Stopped, Some(2.0)),
@@ -311,7 +294,6 @@ pub(super) mod tests {
         }
         assert_eq!(history.best(Goal::Minimize).map(|trial| trial.number), Some(2));
         assert_eq!(history.best(Goal::Maximize).map(|trial| trial.number), Some(1));
-        assert_eq!(history.not_improving(Goal::Minimize), 3);
     }
 
     #[test]
