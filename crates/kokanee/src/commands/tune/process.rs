@@ -94,7 +94,7 @@ impl Launch<'_> {
         fs::create_dir_all(&files.folder)
             .with_context(|| format!("cannot create {}", files.folder.display()))?;
         wait_until_free(&model)?;
-        // A training that goes on continues its log.
+        // A training that goes on continues its log, and tells there again what it has reported.
         let log_path = files.log();
         let goes_on = self.resumes && files.checkpoints().is_dir();
         let log = if goes_on {
