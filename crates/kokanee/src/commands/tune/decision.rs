@@ -4,7 +4,8 @@ use kokanee_tuner::Goal;
 use kokanee_tuner::closing::{Closing, Criteria, MOST_FAILURES};
 use kokanee_tuner::stopping::{Reports, Stop, StoppingRule};
 
-use super::history::{History, Trial};
+use super::history::History;
+use super::trial::Trial;
 
 /// When to end.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -66,8 +67,9 @@ fn reports(trial: &Trial) -> Reports<'_> {
 mod tests {
     use kokanee_tuner::early_stopping::MedianRule;
 
-    use super::super::history::Status;
-    use super::super::history::tests::{ended, request};
+    use super::super::request::tests::request;
+    use super::super::trial::Status;
+    use super::super::trial::tests::ended;
     use super::*;
 
     fn history(trials: &[(Status, Option<f64>)]) -> History {

@@ -10,8 +10,9 @@ use anyhow::{Context as _, Result};
 use kokanee_contract::container::failure::ExitCode;
 use kokanee_formats::{FolderLock, LockError};
 
-use super::history::{Request, Trial};
 use super::log::LogReader;
+use super::request::Request;
+use super::trial::Trial;
 
 /// How long a training that a killed tuning left behind may take to stop; it stops by itself, after the step at work.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);

@@ -16,8 +16,9 @@ use kokanee_tuner::importance::importance;
 use kokanee_tuner::{Dimension, Goal, Range, Scale, Space};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::history::{History, Trial};
+use super::history::History;
 use super::results::short;
+use super::trial::Trial;
 use super::work::known_trials;
 use crate::output_file::write_file;
 

@@ -11,10 +11,11 @@ use kokanee_tuner::stopping::StoppingRule;
 use kokanee_tuner::{Goal, Options, Space, Suggestion, Trial as Known, suggest};
 
 use super::decision::{self, Limits};
-use super::history::{History, Status, Trial};
+use super::history::History;
 use super::log::last_words;
 use super::process::{End, Launch, RunningTrial, TrialFiles};
 use super::progress::Progress;
+use super::trial::{Status, Trial};
 
 /// Between two looks at the trials.
 const LOOK: Duration = Duration::from_millis(50);
