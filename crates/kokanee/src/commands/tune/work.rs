@@ -97,7 +97,7 @@ impl Work<'_> {
                     }
                     history.write(self.output)?;
                     self.progress.begins(&trial);
-                    running.push(self.launch.start(&trial)?);
+                    running.extend(self.launch.start(&trial, &self.stop, self.progress)?);
                     continue;
                 }
             }
