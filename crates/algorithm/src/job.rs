@@ -46,6 +46,9 @@ pub enum Resume {
     Never,
     /// Go on from it where there is one.
     IfPresent,
+    /// Go on from it where there is one, and begin with reporting its checkpoints again, so that what this run logs tells of the
+    /// whole training.
+    Retell,
     /// Go on from it; an error where there is none.
     Required,
 }

@@ -57,11 +57,11 @@ pub struct Page<T> {
 
 /// A table with the columns `region`, `name` and `created_ms`; where queries ask for them, also `status` and `modified_ms`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ListedTable {
+pub(crate) struct ListedTable<'a> {
     /// Its name.
     pub(crate) name: &'static str,
     /// The columns that a list shows.
-    pub(crate) columns: &'static str,
+    pub(crate) columns: &'a str,
     /// An expression with the text that words are looked for in.
     pub(crate) searched: &'static str,
 }
@@ -69,7 +69,7 @@ pub(crate) struct ListedTable {
 /// A page of a list; none where the token is not one of ours. `read` finds the columns by their names.
 pub(crate) fn page<T>(
     store: &Store,
-    table: ListedTable,
+    table: ListedTable<'_>,
     query: &ListQuery,
     read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<Option<Page<T>>, StoreError> {

@@ -1,28 +1,31 @@
 //! One command at a time writes into a folder.
 
-use std::fmt;
+mod holder;
+
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use self::holder::Holder;
 use crate::atomic_file::folder_of;
 use crate::folder_update::is_same_file;
-use crate::utc::utc;
 use crate::{AtomicFile, FileError, OWN_PREFIX};
 
 /// The file that is locked; it says who holds the lock, and goes with it.
 pub const LOCK_FILE: &str = ".kokanee-lock";
-/// Longest command line that is written down, in characters.
-const LONGEST_COMMAND_CHARS: usize = 300;
 /// A lock's file is no larger; a larger one is somebody else's.
 const LARGEST_LOCK_BYTES: u64 = 1 << 16;
 /// How often a lock is tried whose file another process removes at the same time.
 const MOST_TRIES: usize = 100;
+/// How long a process that was killed may hold a lock.
+const LONGEST_END: Duration = Duration::from_secs(10);
+/// Between two looks at such a process.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// A folder that this process writes into, and no other command of Kokanee.
 ///
@@ -35,15 +38,6 @@ pub struct FolderLock {
     /// Folders that were made for it, outermost first.
     made: Vec<PathBuf>,
     warning: Option<String>,
-}
-
-/// Who writes into a folder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Holder {
-    kokanee_pid: u32,
-    command: String,
-    /// Seconds since 1970.
-    since: u64,
 }
 
 /// A further line of a lock's file: a temporary file, by its path below the folder.
@@ -60,6 +54,8 @@ pub struct Busy {
     pub folder: PathBuf,
     /// Process, command and since when.
     pub holder: String,
+    /// Whether that process is gone or was killed, and the lock is about to be released.
+    pub holder_has_ended: bool,
 }
 
 /// A folder that cannot be locked.
@@ -74,11 +70,28 @@ pub enum LockError {
 }
 
 impl FolderLock {
-    /// Locks a folder, which is made where it is missing.
+    /// Locks a folder, which is made where it is missing. A holder that was killed is given a moment to end.
     ///
     /// # Errors
-    /// At once when another process holds it, or when this one may not write there.
+    /// When another process holds it, at once while that lives, or when this one may not write there.
     pub fn acquire(folder: &Path) -> Result<Self, LockError> {
+        let begun = Instant::now();
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match Self::make_and_acquire(folder) {
+                Err(LockError::Busy(busy)) if busy.holder_has_ended && begun.elapsed() < LONGEST_END => {
+                    thread::sleep(LOOK);
+                }
+                // Whoever held it has removed a folder that it had made and left empty.
+                Err(LockError::File(FileError { source, .. }))
+                    if source.kind() == ErrorKind::NotFound && tries < MOST_TRIES => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn make_and_acquire(folder: &Path) -> Result<Self, LockError> {
         let made = make(folder)?;
         match Self::acquire_existing(folder) {
             Ok(mut lock) => {
@@ -106,8 +119,9 @@ impl FolderLock {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     let holder = Holder::of(&mut file);
+                    let holder_has_ended = holder.as_ref().is_some_and(Holder::has_ended);
                     let holder = holder.map_or("another process".to_owned(), |holder| holder.to_string());
-                    return Err(Busy { folder: folder.to_owned(), holder }.into());
+                    return Err(Busy { folder: folder.to_owned(), holder, holder_has_ended }.into());
                 }
                 Err(TryLockError::Error(error)) => {
                     warning = Some(format!(
@@ -182,40 +196,6 @@ impl Drop for FolderLock {
     }
 }
 
-impl Holder {
-    fn this_process() -> Self {
-        let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-        let words = words.collect::<Vec<_>>().join(" ");
-        let mut command: String = words.chars().take(LONGEST_COMMAND_CHARS).collect();
-        if command.len() < words.len() {
-            command.push('…');
-        }
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Self { kokanee_pid: std::process::id(), command, since }
-    }
-
-    /// What a lock's file says. It may be a moment before whoever has just locked it has written it.
-    fn of(file: &mut File) -> Option<Self> {
-        for _ in 0..20 {
-            let mut text = String::new();
-            file.rewind().ok()?;
-            file.take(LARGEST_LOCK_BYTES).read_to_string(&mut text).ok()?;
-            if let Some(first) = text.lines().next() {
-                return serde_json::from_str(first).ok();
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        None
-    }
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kokanee_pid, command, since } = self;
-        write!(f, "process {kokanee_pid} (`{command}`, since {} UTC)", utc(*since))
-    }
-}
-
 fn foreign(path: &Path) -> FileError {
     let problem = format!("it is no lock of Kokanee, whose locks begin with {OWN_PREFIX}; move it away");
     FileError::io(path, "lock the folder")(io::Error::new(ErrorKind::AlreadyExists, problem))
@@ -257,97 +237,4 @@ fn remove_empty(folders: &[PathBuf]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_second_learns_who_is_there_and_the_file_goes_with_the_lock() {
-        let place = tempfile::tempdir().unwrap();
-        let folder = place.path().join("a/b");
-        let lock = FolderLock::acquire(&folder).unwrap();
-        assert_eq!((lock.warning(), lock.folder()), (None, &*folder));
-        let error = FolderLock::acquire(&folder).unwrap_err();
-        assert!(matches!(error, LockError::Busy(_)));
-        let text = error.to_string();
-        for part in [
-            &format!("{}: process {} (`", folder.display(), std::process::id()),
-            "`, since 20",
-            " UTC) is writing into this folder; wait for it",
-        ] {
-            assert!(text.contains(part), "{text} lacks {part}");
-        }
-        fs::write(folder.join("kept"), "").unwrap();
-        drop(lock);
-        let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(left, ["kept"]);
-        FolderLock::acquire(&folder).unwrap();
-    }
-
-    #[test]
-    fn folders_that_were_made_for_a_lock_go_with_it_when_they_are_empty() {
-        let place = tempfile::tempdir().unwrap();
-        drop(FolderLock::acquire(&place.path().join("a/b")).unwrap());
-        assert!(!place.path().join("a").exists());
-        fs::create_dir(place.path().join("a")).unwrap();
-        drop(FolderLock::acquire(&place.path().join("a/b")).unwrap());
-        assert!(place.path().join("a").exists() && !place.path().join("a/b").exists());
-    }
-
-    #[test]
-    fn what_a_killed_process_left_stops_nobody_and_files_of_others_are_kept() {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join(LOCK_FILE);
-        let holder = Holder { kokanee_pid: 1, command: "kokanee train".to_owned(), since: 0 };
-        for left in ["".to_owned(), serde_json::to_string(&holder).unwrap()] {
-            fs::write(&path, left).unwrap();
-            drop(FolderLock::acquire(place.path()).unwrap());
-            assert!(!path.exists());
-        }
-        // The temporary files that it wrote down go, and no others.
-        fs::create_dir(place.path().join("sub")).unwrap();
-        for name in ["sub/notes.part", ".kokanee-b.part"] {
-            fs::write(place.path().join(name), "x").unwrap();
-        }
-        let mut lock = FolderLock::acquire(place.path()).unwrap();
-        let written = lock.begin_file(&place.path().join("sub/x")).unwrap();
-        let left = fs::read_to_string(&path).unwrap()
-            + "{\"temporary\":\"sub/notes.part\"}\n{\"temporary\":\"../x\"}\n";
-        let named = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(OWN_PREFIX.as_bytes());
-        let found =
-            fs::read_dir(place.path().join("sub")).unwrap().flatten().find(|file| named(&file.file_name()));
-        let kept = found.unwrap().path();
-        // The process dies: neither cleans up.
-        drop((lock, written));
-        fs::write(&kept, "half").unwrap();
-        fs::write(&path, left).unwrap();
-        drop(FolderLock::acquire(place.path()).unwrap());
-        let there = |name: &str| place.path().join(name).exists();
-        assert!(!kept.exists() && there("sub/notes.part") && there(".kokanee-b.part"));
-        fs::write(&path, "my own notes").unwrap();
-        let error = FolderLock::acquire(place.path()).unwrap_err().to_string();
-        assert!(error.contains("it is no lock of Kokanee"), "{error}");
-        assert_eq!(fs::read(&path).unwrap(), b"my own notes");
-    }
-
-    #[test]
-    fn of_many_that_come_and_go_never_two_are_in() {
-        use std::sync::atomic::{AtomicUsize, Ordering};
-        let place = tempfile::tempdir().unwrap();
-        let (inside, entries) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for _ in 0..200 {
-                        if let Ok(lock) = FolderLock::acquire(place.path()) {
-                            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
-                            entries.fetch_add(1, Ordering::SeqCst);
-                            inside.fetch_sub(1, Ordering::SeqCst);
-                            drop(lock);
-                        }
-                    }
-                });
-            }
-        });
-        assert!(entries.into_inner() > 0);
-    }
-}
+mod tests;

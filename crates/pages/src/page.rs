@@ -1,6 +1,6 @@
 //! The layout of a page, with its style sheet and script.
 
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// The style sheet.
 pub const STYLE: &str = include_str!("../assets/style.css");
@@ -40,44 +40,61 @@ pub struct Page {
 impl Site<'_> {
     /// The whole document.
     pub fn page(&self, page: &Page) -> Markup {
-        html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width,initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    title { (page.title) " – " (self.name) }
-                    link rel="icon" href="data:,";
-                    link rel="stylesheet" href=(self.style);
-                    script src=(self.script) defer {}
+        let head = html! {
+            link rel="icon" href="data:,";
+            link rel="stylesheet" href=(self.style);
+            script src=(self.script) defer {}
+        };
+        let body = html! {
+            body data-refresh=[page.refresh_seconds] {
+                a.skip href="#main" { "Skip to the content" }
+                header.top {
+                    a.brand href=(self.home) { (MARK) span { (self.name) } }
+                    nav aria-label="Sections" {
+                        @for (address, name) in self.sections {
+                            a href=(address) aria-current=[(page.section == *address).then_some("page")] { (name) }
+                        }
+                    }
                 }
-                body data-refresh=[page.refresh_seconds] {
-                    a.skip href="#main" { "Skip to the content" }
-                    header.top {
-                        a.brand href=(self.home) { (MARK) span { (self.name) } }
-                        nav aria-label="Sections" {
-                            @for (address, name) in self.sections {
-                                a href=(address) aria-current=[(page.section == *address).then_some("page")] { (name) }
-                            }
+                main #main {
+                    @if !page.above.is_empty() {
+                        nav.crumbs aria-label="Pages above" {
+                            @for (address, name) in &page.above { a href=(address) { (name) } span aria-hidden="true" { "/" } }
                         }
                     }
-                    main #main {
-                        @if !page.above.is_empty() {
-                            nav.crumbs aria-label="Pages above" {
-                                @for (address, name) in &page.above { a href=(address) { (name) } span aria-hidden="true" { "/" } }
-                            }
-                        }
-                        (page.body)
-                    }
+                    (page.body)
                 }
             }
+        };
+        document(&format!("{} – {}", page.title, self.name), &head, &body)
+    }
+}
+
+/// A page that stands alone in a file: its style sheet is part of it, and it has no script. The title is its first heading.
+pub fn standalone(title: &str, content: &Markup) -> Markup {
+    let body = html! { body { main #main { h1 { (title) } (content) } } };
+    document(title, &html! { style { (PreEscaped(STYLE)) } }, &body)
+}
+
+/// A whole document; `body` is the element, and `head` what stands in the other one beside the title.
+fn document(title: &str, head: &Markup, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width,initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                (head)
+            }
+            (body)
         }
     }
 }
 
 /// The sign beside the name: a fish.
-const MARK: maud::PreEscaped<&str> = maud::PreEscaped(
+const MARK: PreEscaped<&str> = PreEscaped(
     r#"<svg class="mark" viewBox="0 0 32 20" width="29" height="18" aria-hidden="true"><path d="M1 10C6 2.5 15 1 23 8L31 3v14l-8-5C15 19 6 17.5 1 10z"/><circle cx="8" cy="8.6" r="1.5"/></svg>"#,
 );
 

@@ -21,10 +21,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Beside it stand the rules that stop running trials, [`early_stopping`] and [`hyperband`], and what a finished tuning says about
-//! its hyperparameters, [`importance`].
+//! Beside it stand the rules that stop running trials, [`stopping`], with [`early_stopping`] and [`hyperband`]; those that end a
+//! tuning, [`closing`]; and what a finished tuning says about its hyperparameters, [`importance`].
 
 mod bayesian;
+pub mod closing;
 pub mod early_stopping;
 mod gp;
 mod grid;
@@ -36,6 +37,7 @@ mod normal;
 mod options;
 mod quasi_random;
 mod space;
+pub mod stopping;
 mod suggest;
 mod trial;
 

@@ -28,6 +28,8 @@ pub struct TrainingJob {
     keep: Keep,
     summary: Summary,
     notes: Vec<(Level, String)>,
+    /// Whether the checkpoints before this run are reported again.
+    retells: bool,
 }
 
 /// What is trained on.
@@ -172,7 +174,7 @@ impl TrainingJob {
             vectors,
             warnings,
         };
-        Ok(TrainingJob { trainer, validation, keep, summary, notes })
+        Ok(TrainingJob { trainer, validation, keep, summary, notes, retells: resume == Resume::Retell })
     }
 
     /// What the job is about to do.
@@ -193,6 +195,9 @@ impl TrainingJob {
         observer.started(&self.summary);
         for (level, text) in &self.notes {
             observer.message(*level, text);
+        }
+        if self.retells {
+            self.trainer.state().history.iter().for_each(|report| observer.checkpoint(report));
         }
         self.trainer.run(&self.validation, &mut self.keep, observer, stop)
     }
@@ -230,7 +235,12 @@ fn resumed(
     notes: &mut Vec<(Level, String)>,
 ) -> Result<Option<u64>, TrainError> {
     let present = keep.checkpoints.holds_state();
-    if resume == Resume::Never || (resume == Resume::IfPresent && !present) {
+    let begins = match resume {
+        Resume::Never => true,
+        Resume::IfPresent | Resume::Retell => !present,
+        Resume::Required => false,
+    };
+    if begins {
         keep.checkpoints.check_replaceable()?;
         if present {
             let folder = keep.checkpoints.path().display();

@@ -3,11 +3,16 @@
 use serde_json::{Map, Value, json};
 
 use super::input::Input;
-use super::lists::{self, Order, seconds};
-use super::models::not_offered;
-use super::{Answer, Caller, Control, tags};
-use crate::hosting::NewRecord;
+use super::records::{Kind, not_offered, refuse_any_of};
+use super::{Answer, Caller, Control};
 use crate::wire::ApiError;
+
+const CONFIG: Kind = Kind {
+    resource: "endpoint-config",
+    stem: "EndpointConfig",
+    records: |control| &control.endpoint_configs,
+    fill_in,
+};
 
 /// Members of a configuration that would change what endpoints do, and that nothing here does.
 const NOT_OFFERED: [&str; 4] =
@@ -23,7 +28,6 @@ const NOT_OFFERED_OF_VARIANTS: [&str; 6] = [
 ];
 
 pub(super) fn create(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
-    let name = input.required("EndpointConfigName");
     refuse_any_of(&NOT_OFFERED, input)?;
     let capture = input.structure("DataCaptureConfig");
     if capture.is_some_and(|capture| capture.get("EnableCapture") == Some(&json!(true))) {
@@ -40,48 +44,20 @@ pub(super) fn create(control: &Control, caller: &Caller, input: Input<'_>) -> An
             )));
         }
     }
-    let new_tags = input.tags("Tags");
-    tags::check(&new_tags)?;
-    let mut request = input.0.clone();
-    request.retain(|name, value| !value.is_null() && name != "Tags");
-    fill_in(&mut request);
-    let arn = control.arn(caller, "endpoint-config", name);
-    control.endpoint_configs.create(NewRecord {
-        region: caller.region.clone(),
-        name: name.to_owned(),
-        arn: arn.clone(),
-        request,
-        tags: new_tags,
-    })?;
-    Ok(json!({"EndpointConfigArn": arn}))
+    CONFIG.create(control, caller, input)
 }
 
 pub(super) fn describe(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
-    let arn = control.arn(caller, "endpoint-config", input.required("EndpointConfigName"));
-    let config = control.endpoint_configs.find(&arn)?;
-    let mut answer = config.request;
-    answer.insert("EndpointConfigName".to_owned(), json!(config.name));
-    answer.insert("EndpointConfigArn".to_owned(), json!(config.arn));
-    answer.insert("CreationTime".to_owned(), json!(seconds(config.created_ms)));
-    Ok(Value::Object(answer))
+    CONFIG.describe(control, caller, input)
 }
 
 pub(super) fn list(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
-    let page = control.endpoint_configs.list(&lists::query(caller, input, Order::Descending))?;
-    lists::answer("EndpointConfigs", page, |config| {
-        json!({
-            "EndpointConfigName": config.name,
-            "EndpointConfigArn": config.arn,
-            "CreationTime": seconds(config.created_ms),
-        })
-    })
+    CONFIG.list(control, caller, input)
 }
 
 /// Endpoints that run the configuration go on.
 pub(super) fn delete(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
-    let arn = control.arn(caller, "endpoint-config", input.required("EndpointConfigName"));
-    control.endpoint_configs.delete(&arn)?;
-    Ok(json!({}))
+    CONFIG.delete(control, caller, input)
 }
 
 fn check_variant(
@@ -120,13 +96,6 @@ fn check_variant(
     }
     control.models.find(&control.arn(caller, "model", variant.required("ModelName")))?;
     Ok(())
-}
-
-fn refuse_any_of(names: &[&str], input: Input<'_>) -> Result<(), ApiError> {
-    match names.iter().find(|name| input.get(name).is_some()) {
-        Some(name) => Err(not_offered(name)),
-        None => Ok(()),
-    }
 }
 
 /// Defaults that a description of the configuration shows.

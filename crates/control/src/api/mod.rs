@@ -12,6 +12,7 @@ mod logs;
 mod metric_data;
 mod metrics;
 mod models;
+mod records;
 mod scaling;
 mod scaling_tags;
 mod sts;

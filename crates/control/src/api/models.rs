@@ -3,11 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::input::Input;
-use super::lists::{self, Order, seconds};
+use super::records::{Kind, not_offered, refuse_any_of};
 use super::training_image::Image;
-use super::{Answer, Caller, Control, tags};
-use crate::hosting::{HostingError, ModelData, ModelForm, NewRecord};
+use super::{Answer, Caller, Control};
+use crate::hosting::{ModelData, ModelForm};
 use crate::wire::ApiError;
+
+const MODEL: Kind = Kind { resource: "model", stem: "Model", records: |control| &control.models, fill_in };
 
 /// Members of a container that would change what it does, and that nothing here does.
 const NOT_OFFERED: [&str; 5] = [
@@ -19,7 +21,6 @@ const NOT_OFFERED: [&str; 5] = [
 ];
 
 pub(super) fn create(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
-    let name = input.required("ModelName");
     let containers: Vec<Input<'_>> =
         input.list("Containers").iter().filter_map(Value::as_object).map(Input).collect();
     let container = match (input.structure("PrimaryContainer"), containers.as_slice()) {
@@ -44,52 +45,24 @@ pub(super) fn create(control: &Control, caller: &Caller, input: Input<'_>) -> An
         return Err(not_offered("InferenceExecutionConfig"));
     }
     check_container(control, container)?;
-    let new_tags = input.tags("Tags");
-    tags::check(&new_tags)?;
-    let mut request = input.0.clone();
-    request.retain(|name, value| !value.is_null() && name != "Tags");
-    fill_in(&mut request);
-    let arn = control.arn(caller, "model", name);
-    control.models.create(NewRecord {
-        region: caller.region.clone(),
-        name: name.to_owned(),
-        arn: arn.clone(),
-        request,
-        tags: new_tags,
-    })?;
-    Ok(json!({"ModelArn": arn}))
+    MODEL.create(control, caller, input)
 }
 
 pub(super) fn describe(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
-    let model = control.models.find(&control.arn(caller, "model", input.required("ModelName")))?;
-    let mut answer = model.request;
-    answer.insert("ModelName".to_owned(), json!(model.name));
-    answer.insert("ModelArn".to_owned(), json!(model.arn));
-    answer.insert("CreationTime".to_owned(), json!(seconds(model.created_ms)));
-    Ok(Value::Object(answer))
+    MODEL.describe(control, caller, input)
 }
 
 pub(super) fn list(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
-    let page = control.models.list(&lists::query(caller, input, Order::Descending))?;
-    lists::answer("Models", page, |model| {
-        json!({
-            "ModelName": model.name,
-            "ModelArn": model.arn,
-            "CreationTime": seconds(model.created_ms),
-        })
-    })
+    MODEL.list(control, caller, input)
 }
 
 /// What the model was made of stays in S3, and endpoints that run it go on.
 pub(super) fn delete(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
-    control.models.delete(&control.arn(caller, "model", input.required("ModelName")))?;
-    Ok(json!({}))
+    MODEL.delete(control, caller, input)
 }
 
 fn check_container(control: &Control, container: Input<'_>) -> Result<(), ApiError> {
-    if let Some(name) = NOT_OFFERED.iter().find(|name| container.get(name).is_some()) {
-        return Err(not_offered(name));
-    }
+    refuse_any_of(&NOT_OFFERED, container)?;
     if container.text("Mode") == Some("MultiModel") {
         return Err(not_offered("Mode MultiModel"));
     }
@@ -113,11 +86,6 @@ fn check_container(control: &Control, container: Input<'_>) -> Result<(), ApiErr
     Err(ApiError::validation(format!("Could not find model data at s3://{bucket}/{key}.")))
 }
 
-/// What is said to settings that nothing here heeds.
-pub(super) fn not_offered(what: &str) -> ApiError {
-    ApiError::validation(format!("{what} is not offered on your own machine"))
-}
-
 /// Defaults that a description of the model shows.
 fn fill_in(request: &mut Map<String, Value>) {
     request.entry("EnableNetworkIsolation").or_insert(json!(false));
@@ -130,17 +98,4 @@ fn fill_in(request: &mut Map<String, Value>) {
     request.get_mut("PrimaryContainer").into_iter().for_each(fill);
     let containers = request.get_mut("Containers").and_then(Value::as_array_mut);
     containers.into_iter().flatten().for_each(fill);
-}
-
-impl From<HostingError> for ApiError {
-    fn from(error: HostingError) -> Self {
-        match error {
-            HostingError::Store(error) => error.into(),
-            HostingError::Limit(message) => Self::new("ResourceLimitExceeded", message),
-            HostingError::NotFound { .. }
-            | HostingError::Exists { .. }
-            | HostingError::InProgress(_)
-            | HostingError::Refused(_) => Self::validation(error.to_string()),
-        }
-    }
 }

@@ -7,12 +7,12 @@ use super::input::Input;
 use super::lists::{self, Order, seconds};
 use super::training_image::Image;
 use super::{Answer, Caller, Control, tags};
-use crate::jobs::JobError;
+use crate::jobs::{JobError, Listed};
 use crate::s3_uri::S3Uri;
 use crate::store::now_ms;
 use crate::training::{
-    ChannelRequest, Listed, NewTrainingJob, Outcome, ProgramRequest, RequestError, TrainingJob,
-    TrainingRequest, TrainingState, refused_hyperparameters,
+    ChannelRequest, NewTrainingJob, Outcome, ProgramRequest, RequestError, TrainingJob, TrainingRequest,
+    TrainingState, refused_hyperparameters,
 };
 use crate::wire::ApiError;
 
@@ -267,14 +267,14 @@ fn described(job: TrainingJob) -> Value {
     Value::Object(answer)
 }
 
-fn summary(job: &Listed) -> Value {
+fn summary(job: &Listed<String>) -> Value {
     let mut summary = json!({
         "TrainingJobName": job.name,
         "TrainingJobArn": job.arn,
         "CreationTime": seconds(job.created_ms),
         "LastModifiedTime": seconds(job.modified_ms),
         "TrainingJobStatus": job.status,
-        "SecondaryStatus": job.secondary,
+        "SecondaryStatus": job.detail,
     });
     if let Some(ended_ms) = job.ended_ms {
         summary["TrainingEndTime"] = json!(seconds(ended_ms));

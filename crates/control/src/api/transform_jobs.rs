@@ -6,8 +6,9 @@ use super::input::Input;
 use super::lists::{self, Order, seconds};
 use super::{Answer, Caller, Control, tags, training_jobs};
 use crate::hosting::Container;
+use crate::jobs::Listed;
 use crate::store::now_ms;
-use crate::transform::{Listed, NewTransformJob, TransformRequest, TransformState};
+use crate::transform::{NewTransformJob, TransformRequest, TransformState};
 use crate::wire::ApiError;
 
 pub(super) fn create(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
@@ -73,7 +74,7 @@ fn fill_in(request: &mut Map<String, Value>) {
     fill("DataProcessing", &[("InputFilter", "$"), ("OutputFilter", "$"), ("JoinSource", "None")]);
 }
 
-fn summary(job: &Listed) -> Value {
+fn summary(job: &Listed<Option<String>>) -> Value {
     let mut summary = json!({
         "TransformJobName": job.name,
         "TransformJobArn": job.arn,
@@ -84,7 +85,7 @@ fn summary(job: &Listed) -> Value {
     if let Some(ended_ms) = job.ended_ms {
         summary["TransformEndTime"] = json!(seconds(ended_ms));
     }
-    if let Some(reason) = &job.failure_reason {
+    if let Some(reason) = &job.detail {
         summary["FailureReason"] = json!(reason);
     }
     summary

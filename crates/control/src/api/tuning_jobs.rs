@@ -5,12 +5,12 @@ use serde_json::{Map, Value, json};
 use super::input::Input;
 use super::lists::{self, Order, seconds};
 use super::{Answer, Caller, Control, tags, tuning_definition, tuning_limits};
-use crate::jobs::JobError;
+use crate::jobs::{JobError, Listed};
 use crate::store::now_ms;
 use crate::tokens;
 use crate::tuning::{
-    self, Child, Definition, Listed, MOST_TRAININGS, NewTuningJob, TuningJob, TuningState, WarmStartError,
-    check_warm_start,
+    self, Child, Definition, MOST_TRAININGS, NewTuningJob, TuningDetail, TuningJob, TuningState,
+    WarmStartError, check_warm_start,
 };
 use crate::wire::ApiError;
 
@@ -287,17 +287,17 @@ fn summary(job: &TuningJob, child: &Child) -> Value {
     summary
 }
 
-fn listed(job: &Listed) -> Value {
+fn listed(job: &Listed<TuningDetail>) -> Value {
     let mut summary = json!({
         "HyperParameterTuningJobName": job.name,
         "HyperParameterTuningJobArn": job.arn,
         "HyperParameterTuningJobStatus": job.status,
-        "Strategy": job.strategy,
-        "ResourceLimits": job.limits,
+        "Strategy": job.detail.strategy,
+        "ResourceLimits": job.detail.limits,
         "CreationTime": seconds(job.created_ms),
         "LastModifiedTime": seconds(job.modified_ms),
-        "TrainingJobStatusCounters": job.counters.of_jobs(),
-        "ObjectiveStatusCounters": job.counters.of_objectives(),
+        "TrainingJobStatusCounters": job.detail.counters.of_jobs(),
+        "ObjectiveStatusCounters": job.detail.counters.of_objectives(),
     });
     if let Some(ended_ms) = job.ended_ms {
         summary["HyperParameterTuningEndTime"] = json!(seconds(ended_ms));

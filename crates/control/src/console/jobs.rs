@@ -39,7 +39,7 @@ static KINDS: [Kind; 3] = [
         word: "training",
         noun: "training",
         table: "training_jobs",
-        list: list_training,
+        list: |visit, query| list(&visit.control().training_jobs, 0, query),
         detail: detail_training,
         is_compared: true,
     },
@@ -47,7 +47,7 @@ static KINDS: [Kind; 3] = [
         word: "transform",
         noun: "transform",
         table: "transform_jobs",
-        list: list_transform,
+        list: |visit, query| list(&visit.control().transform_jobs, 1, query),
         detail: detail_transform,
         is_compared: false,
     },
@@ -55,7 +55,7 @@ static KINDS: [Kind; 3] = [
         word: "tuning",
         noun: "tuning",
         table: "tuning_jobs",
-        list: list_tuning,
+        list: |visit, query| list(&visit.control().tuning_jobs, 2, query),
         detail: detail_tuning,
         is_compared: false,
     },
@@ -83,26 +83,19 @@ struct Detail {
     metric: Option<(String, f64)>,
 }
 
-macro_rules! list {
-    ($name:ident, $jobs:ident, $kind:literal) => {
-        fn $name(visit: &Visit, query: &ListQuery) -> Result<Option<Listed>, JobError> {
-            let Some(page) = visit.control().$jobs.list(query)? else { return Ok(None) };
-            let has_more = page.next.is_some();
-            let rows = page.rows.into_iter().map(|job| Row {
-                kind: &KINDS[$kind],
-                name: job.name,
-                status: job.status,
-                created_ms: job.created_ms,
-                ended_ms: job.ended_ms,
-            });
-            Ok(Some((rows.collect(), has_more)))
-        }
-    };
+/// A page of jobs of a kind, which stands at this place among the kinds.
+fn list<K: JobKind>(jobs: &Jobs<K>, kind: usize, query: &ListQuery) -> Result<Option<Listed>, JobError> {
+    let Some(page) = jobs.list(query)? else { return Ok(None) };
+    let has_more = page.next.is_some();
+    let rows = page.rows.into_iter().map(|job| Row {
+        kind: &KINDS[kind],
+        name: job.name,
+        status: job.status,
+        created_ms: job.created_ms,
+        ended_ms: job.ended_ms,
+    });
+    Ok(Some((rows.collect(), has_more)))
 }
-
-list!(list_training, training_jobs, 0);
-list!(list_transform, transform_jobs, 1);
-list!(list_tuning, tuning_jobs, 2);
 
 fn detail_training(visit: &Visit, name: &str) -> Result<Detail, JobError> {
     let job = visit.control().training_jobs.find(&visit.region, name)?;

@@ -13,7 +13,7 @@ use crate::paging::{self, ListQuery, ListedTable, Page};
 use crate::store::{Store, StoreError, now_ms};
 use crate::tags;
 
-const TABLE: ListedTable = ListedTable {
+const TABLE: ListedTable<'_> = ListedTable {
     name: "endpoints",
     columns: "name, arn, status, created_ms, modified_ms",
     searched: "name || ' ' || status",

@@ -3,17 +3,20 @@
 //! [`Jobs`] is where the API and a runner meet: the API creates and stops jobs, a runner takes those that wait
 //! ([`Jobs::next_waiting`]) and changes their state as they get on. `queue::run` is the loop of such a runner.
 
+mod list;
 pub(crate) mod queue;
 mod status;
 mod store;
 
 use std::fmt::Debug;
 
+use rusqlite::Row;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+pub use list::Listed;
 pub use status::{Refused, Status};
 pub use store::Jobs;
 
@@ -27,6 +30,18 @@ pub trait JobKind: Clone + Debug + PartialEq + Send + Sync + 'static {
     const TABLE: &'static str;
     /// As people call one of them: `training job`.
     const NOUN: &'static str = Self::State::NOUN;
+    /// What lists say of such jobs beyond what they say of all.
+    type Detail;
+    /// The columns that [`detail`](Self::detail) reads.
+    const DETAIL_COLUMNS: &'static str;
+    /// An expression with the text that words are looked for in.
+    const SEARCHED: &'static str = "name || ' ' || status";
+
+    /// What lists say of the job of a row; columns are found by their names.
+    ///
+    /// # Errors
+    /// If a column is missing or of another type.
+    fn detail(row: &Row<'_>) -> rusqlite::Result<Self::Detail>;
 }
 
 /// Everything about a job that changes.

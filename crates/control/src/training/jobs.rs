@@ -1,5 +1,7 @@
 //! Training jobs: what they add to jobs of any kind.
 
+use rusqlite::Row;
+
 use super::state::{FinalMetric, Outcome, Secondary, TrainingState};
 use crate::engine::LOG_FILE;
 use crate::jobs::{Job, JobError, JobId, JobKind, Jobs, NewJob, schema};
@@ -27,6 +29,14 @@ pub(crate) const FOLDER: &str = "jobs";
 impl JobKind for Training {
     type State = TrainingState;
     const TABLE: &'static str = "training_jobs";
+    /// What it is doing.
+    type Detail = String;
+    const DETAIL_COLUMNS: &'static str = "state ->> 'secondary' AS secondary";
+    const SEARCHED: &'static str = "name || ' ' || status || ' ' || coalesce(state ->> 'algorithm', '')";
+
+    fn detail(row: &Row<'_>) -> rusqlite::Result<String> {
+        row.get("secondary")
+    }
 }
 
 impl TrainingJob {

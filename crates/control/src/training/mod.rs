@@ -4,14 +4,12 @@
 //! [`TrainingJobs::measured`]) and how they end ([`TrainingJobs::finish`]).
 
 mod jobs;
-mod list;
 mod refused;
 mod request;
 mod state;
 
 pub(crate) use jobs::{FOLDER, SCHEMA};
 pub use jobs::{LOG_GROUP, NewTrainingJob, Training, TrainingJob, TrainingJobs};
-pub use list::Listed;
 pub use refused::refused_hyperparameters;
 pub use request::{
     ChannelRequest, CheckpointRequest, Packing, ProgramRequest, RequestError, TrainingRequest,

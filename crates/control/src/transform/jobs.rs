@@ -1,5 +1,7 @@
 //! Transform jobs: what they add to jobs of any kind.
 
+use rusqlite::Row;
+
 use super::state::{Outcome, TransformState};
 use crate::jobs::{Job, JobError, JobId, JobKind, Jobs, NewJob, schema};
 use crate::store::now_ms;
@@ -25,6 +27,13 @@ pub(crate) const FOLDER: &str = "transform";
 impl JobKind for Transform {
     type State = TransformState;
     const TABLE: &'static str = "transform_jobs";
+    /// Why it failed.
+    type Detail = Option<String>;
+    const DETAIL_COLUMNS: &'static str = "state ->> 'failure_reason' AS failure_reason";
+
+    fn detail(row: &Row<'_>) -> rusqlite::Result<Option<String>> {
+        row.get("failure_reason")
+    }
 }
 
 impl TransformJob {

@@ -1,16 +1,9 @@
 //! What a tuning job does next: a function of what is known of it and its children, and of the time.
 
-use crate::jobs::Status;
-use crate::tuning::{Child, Closing, Definition, Outcome, TuningState, best};
+use kokanee_tuner::closing::{Closing, MOST_FAILURES};
 
-/// So many trainings that end without a value, and none with one, end a tuning job, as on AWS.
-const MOST_FAILURES: usize = 5;
-/// Results before a tuning job can converge.
-const LEAST_RESULTS: usize = 20;
-/// So many results in a row must have gained next to nothing, or half of all.
-const LEAST_CONVERGED: usize = 10;
-/// Next to nothing: this part of the distance between the quartiles of all results.
-const NEGLIGIBLE: f64 = 0.01;
+use crate::jobs::Status;
+use crate::tuning::{Child, Outcome, TuningState, ended};
 
 /// What is to be done. After it, the next step is asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +29,7 @@ pub(super) enum Step {
 pub(super) fn next(state: &TuningState, children: &[Child], now_ms: i64) -> Step {
     let at_work = children.iter().filter(|child| !child.has_ended()).count();
     let is_stopping = state.status == Status::Stopping;
-    if is_stopping || state.closing.is_some_and(|(why, _)| why.stops_trainings()) {
+    if is_stopping || state.closing.is_some_and(|(why, _)| why.stops_trials()) {
         let running = |child: &Child| child.status == Status::InProgress;
         let places: Vec<usize> = (0..children.len()).filter(|&place| running(&children[place])).collect();
         return match (places.is_empty(), at_work) {
@@ -94,52 +87,9 @@ fn tries_before(children: &[Child], child: &Child) -> usize {
 
 /// A reason to create no more children.
 fn closing(state: &TuningState, children: &[Child], now_ms: i64) -> Option<Closing> {
-    let limits = &state.limits;
-    let is_over = |seconds: u64| {
-        now_ms.saturating_sub(state.created_ms)
-            >= i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000)
-    };
-    if limits.max_runtime_s.is_some_and(is_over) {
-        return Some(Closing::Runtime);
-    }
-    let failures = children.iter().filter(|child| has_no_value(child)).count();
-    let Some(best) = best(&state.definitions, children) else {
-        return (failures >= MOST_FAILURES).then_some(Closing::NoSuccess);
-    };
     let goal = state.definitions.first()?.goal();
-    let value = best.result()?;
-    if limits.target.is_some_and(|target| !goal.prefers(target, value)) {
-        return Some(Closing::Target);
-    }
-    if limits.most_not_improving.is_some_and(|most| state.not_improving >= most) {
-        return Some(Closing::NotImproving);
-    }
-    (limits.ends_on_convergence && has_converged(state, children)).then_some(Closing::Converged)
-}
-
-/// It ended without a value through its own fault.
-fn has_no_value(child: &Child) -> bool {
-    child.objective_status() == "Failed" && child.status != Status::Stopped && !child.is_retryable()
-}
-
-/// Whether the latest half of the results, and at least ten, gained next to nothing. AWS does not say how it detects convergence.
-fn has_converged(state: &TuningState, children: &[Child]) -> bool {
-    let Some(goal) = state.definitions.first().map(Definition::goal) else { return false };
-    let mut results: Vec<(Option<i64>, u32, f64)> =
-        children.iter().filter_map(|child| Some((child.ended_ms, child.number, child.result()?))).collect();
-    results.sort_by_key(|(ended_ms, number, _)| (*ended_ms, *number));
-    let mut values: Vec<f64> = results.into_iter().map(|(.., value)| value).collect();
-    if values.len() < LEAST_RESULTS {
-        return false;
-    }
-    let best = |values: &[f64]| {
-        values.iter().copied().reduce(|best, value| if goal.prefers(value, best) { value } else { best })
-    };
-    let before = values.len() - LEAST_CONVERGED.max(values.len() / 2);
-    let (Some(then), Some(now)) = (best(&values[..before]), best(&values)) else { return false };
-    values.sort_by(f64::total_cmp);
-    let quartile = |part: usize| values[(values.len() - 1) * part / 4];
-    (now - then).abs() <= NEGLIGIBLE * (quartile(3) - quartile(1))
+    let seconds = now_ms.saturating_sub(state.created_ms) as f64 / 1000.0;
+    state.limits.criteria().met(goal, &ended(children), seconds)
 }
 
 /// How a tuning job ends whose children have all ended.

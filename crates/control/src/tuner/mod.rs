@@ -12,8 +12,10 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use kokanee_formats::random::{SplitMix64, combine};
+use kokanee_tuner::closing::Closing;
 use kokanee_tuner::early_stopping::MedianRule;
-use kokanee_tuner::hyperband::{Curve, Decision, Hyperband};
+use kokanee_tuner::hyperband::Hyperband;
+use kokanee_tuner::stopping::{Reports, Stop, StoppingRule};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -25,9 +27,7 @@ use crate::jobs::{JobError, NewJob, Status};
 use crate::metrics::{self, Metric};
 use crate::store::now_ms;
 use crate::training::{self, TrainingState, refused_hyperparameters};
-use crate::tuning::{
-    Child, Closing, OBJECTIVE_HYPERPARAMETER, Outcome, StrategyKind, Tuning, TuningJob, TuningJobs,
-};
+use crate::tuning::{Child, OBJECTIVE_HYPERPARAMETER, Outcome, StrategyKind, Tuning, TuningJob, TuningJobs};
 
 /// Tuning jobs at a time; others wait. Each is a thread that sleeps, as a rule.
 const MOST_AT_ONCE: usize = 100;
@@ -285,24 +285,21 @@ impl<'a> Work<'a> {
     /// Stops trainings that are worse than others were.
     fn judge(&mut self) -> Result<(), TuningFault> {
         let state = &self.job.state;
-        let hyperband = match state.strategy {
+        let rule = match state.strategy {
             StrategyKind::Hyperband { min_resource, max_resource } => {
                 let hyperband = Hyperband::new(min_resource, max_resource);
-                Some(hyperband.map_err(|error| TuningFault::Search(error.to_string()))?)
+                let hyperband = hyperband.map_err(|error| TuningFault::Search(error.to_string()))?;
+                StoppingRule::Hyperband { hyperband, seed: state.seed }
             }
-            _ if state.limits.stops_early => None,
+            _ if state.limits.stops_early => StoppingRule::Median(MedianRule::default()),
             _ => return Ok(()),
         };
         self.read_curves()?;
-        let running = |child: &Child| child.status == Status::InProgress;
-        for place in
-            (0..self.children.len()).filter(|&place| running(&self.children[place])).collect::<Vec<_>>()
-        {
-            if self.is_worse(place, hyperband) {
-                tracing::info!(
-                    job = self.children[place].name,
-                    "stopped: others were better after as many epochs"
-                );
+        for place in 0..self.children.len() {
+            if self.children[place].status == Status::InProgress
+                && let Some(why) = self.stop_reason(place, rule)
+            {
+                tracing::info!(job = self.children[place].name, "stopped: {why}");
                 self.stop(place)?;
             }
         }
@@ -328,31 +325,17 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Whether a training is worse than others of its definition after an epoch that was not judged yet.
-    fn is_worse(&mut self, place: usize, hyperband: Option<Hyperband>) -> bool {
+    /// Why a training is to be stopped, if it is, after an epoch that was not judged yet. It is compared with others of its definition.
+    fn stop_reason(&mut self, place: usize, rule: StoppingRule) -> Option<Stop> {
         let child = &self.children[place];
         let goal = self.job.state.definitions[child.definition].goal();
-        let seed = self.job.state.seed;
-        let curve = self.curves.values.get(&child.number).map_or(&[][..], Vec::as_slice);
-        let judged = self.curves.judged.insert(child.number, curve.len()).unwrap_or(0);
-        let others: Vec<(u32, &[f64])> = self
-            .children
-            .iter()
-            .filter(|other| other.number != child.number && other.definition == child.definition)
-            .filter_map(|other| Some((other.number, self.curves.values.get(&other.number)?.as_slice())))
-            .collect();
-        let Some(hyperband) = hyperband else {
-            return curve.len() > judged
-                && MedianRule::default().stops(goal, curve, others.iter().map(|(_, curve)| *curve));
-        };
-        let with_bracket =
-            |number: u32, values| Curve { bracket: hyperband.bracket(seed, number.into()), values };
-        let others: Vec<Curve<'_>> =
-            others.into_iter().map(|(number, values)| with_bracket(number, values)).collect();
-        (judged + 1..=curve.len()).any(|epochs| {
-            let trial = with_bracket(child.number, &curve[..epochs]);
-            hyperband.decide(goal, trial, &others) != Decision::Continue
-        })
+        let values = |child: &Child| self.curves.values.get(&child.number).map_or(&[][..], Vec::as_slice);
+        let reports = |child: &Child| Reports { number: child.number, values: values(child) };
+        let is_rival = |other: &&Child| other.number != child.number && other.definition == child.definition;
+        let others: Vec<Reports<'_>> = self.children.iter().filter(is_rival).map(reports).collect();
+        let trial = reports(child);
+        let judged = self.curves.judged.insert(child.number, trial.values.len()).unwrap_or(0);
+        rule.judge(goal, trial, judged, &others)
     }
 }
 

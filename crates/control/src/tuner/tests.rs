@@ -113,8 +113,28 @@ fn criteria_end_a_job() {
     check(&with(Limits { max_runtime_s: Some(10), ..Limits::default() }), &[], Step::Close(Closing::Runtime));
     check(&with(Limits { max_runtime_s: Some(11), ..Limits::default() }), &[], NEW);
     let patient = with(Limits { most_not_improving: Some(3), ..Limits::default() });
-    check(&TuningState { not_improving: 3, ..patient.clone() }, &[DONE], Step::Close(Closing::NotImproving));
-    check(&TuningState { not_improving: 2, ..patient }, &[DONE], NEW);
+    check(
+        &patient,
+        &[DONE, DONE, FAILED, (Status::Stopped, None, ""), DONE],
+        Step::Close(Closing::NotImproving),
+    );
+    check(
+        &patient,
+        &[DONE, DONE, FAILED, FAILED_BY_US, (Status::Stopped, None, "")],
+        Step::Create { definition: 0, retries: Some(3) },
+    );
+}
+
+#[test]
+fn patience_follows_the_order_of_ends() {
+    let limits =
+        Limits { most_trainings: 99, most_parallel: 2, most_not_improving: Some(2), ..Limits::default() };
+    let state = TuningState { limits, ..state() };
+    let mut tries = children(&[(Status::Completed, Some(1.0), ""), DONE, DONE]);
+    assert_eq!(decision::next(&state, &tries, 0), Step::Close(Closing::NotImproving));
+    // The best ended last.
+    tries[0].ended_ms = Some(9000);
+    assert_eq!(decision::next(&state, &tries, 0), NEW);
 }
 
 #[test]
@@ -132,6 +152,5 @@ fn results_that_stay_where_they_are_have_converged() {
         (0..count).map(|index| (Status::Completed, Some(100.0 - index.min(until) as f64), "")).collect()
     };
     check(&state, &falling(24, 10), Step::Close(Closing::Converged));
-    check(&state, &falling(24, 20), NEW);
     check(&state, &falling(19, 5), NEW);
 }

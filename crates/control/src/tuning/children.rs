@@ -1,5 +1,7 @@
 //! The children of tuning jobs in the database.
 
+use kokanee_tuner::Outcome;
+use kokanee_tuner::closing::not_improving;
 use rusqlite::{Connection, Transaction};
 
 use super::child::Child;
@@ -68,7 +70,8 @@ fn note(job: &mut TuningJob, children: &[Child]) {
     state.counters = count(children);
     let best = best(&state.definitions, children);
     state.best = best.and_then(Child::result);
-    state.not_improving = best.map_or(0, |best| not_improving(best, children));
+    let goal = state.definitions.first().map(Definition::goal);
+    state.not_improving = goal.map_or(0, |goal| not_improving(goal, &ended(children)));
     state.modified_ms = state.modified_ms.max(now_ms());
 }
 
@@ -95,18 +98,14 @@ fn count(children: &[Child]) -> Counters {
 pub(crate) fn best<'a>(definitions: &[Definition], children: &'a [Child]) -> Option<&'a Child> {
     let goal = definitions.first()?.goal();
     let results = children.iter().filter_map(|child| Some((child, child.result()?)));
-    let better = |best: (&'a Child, f64), other: (&'a Child, f64)| {
-        if goal.prefers(other.1, best.1) { other } else { best }
-    };
-    results.reduce(better).map(|(child, _)| child)
+    results.min_by(|(_, a), (_, b)| goal.compare(*a, *b)).map(|(child, _)| child)
 }
 
-/// How many children have ended since the best one did.
-fn not_improving(best: &Child, children: &[Child]) -> u32 {
-    let later = |child: &&Child| {
-        child.result().is_some() && (child.ended_ms, child.number) > (best.ended_ms, best.number)
-    };
-    u32::try_from(children.iter().filter(later).count()).unwrap_or(u32::MAX)
+/// What came of the children that have ended, in the order in which they did.
+pub(crate) fn ended(children: &[Child]) -> Vec<Outcome> {
+    let mut ended: Vec<&Child> = children.iter().filter(|child| child.has_ended()).collect();
+    ended.sort_by_key(|child| (child.ended_ms, child.number));
+    ended.into_iter().map(Child::outcome).collect()
 }
 
 fn save(connection: &Connection, id: JobId, child: &Child) -> Result<(), StoreError> {

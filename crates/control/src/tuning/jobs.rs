@@ -1,6 +1,10 @@
 //! Tuning jobs: what they add to jobs of any kind.
 
-use super::state::{Closing, Outcome, TuningState};
+use kokanee_tuner::closing::Closing;
+use rusqlite::Row;
+use serde_json::Value;
+
+use super::state::{Counters, Outcome, TuningState};
 use crate::jobs::{Job, JobError, JobId, JobKind, Jobs, NewJob, schema};
 use crate::store::now_ms;
 
@@ -29,6 +33,30 @@ pub(crate) const SCHEMA: &str = concat!(
 impl JobKind for Tuning {
     type State = TuningState;
     const TABLE: &'static str = "tuning_jobs";
+    type Detail = TuningDetail;
+    const DETAIL_COLUMNS: &'static str = "state ->> 'counters' AS counters,
+        request -> '$.HyperParameterTuningJobConfig.Strategy' AS strategy,
+        request -> '$.HyperParameterTuningJobConfig.ResourceLimits' AS limits";
+
+    fn detail(row: &Row<'_>) -> rusqlite::Result<TuningDetail> {
+        let json = |text: String| serde_json::from_str(&text).unwrap_or_default();
+        Ok(TuningDetail {
+            counters: serde_json::from_str(&row.get::<_, String>("counters")?).unwrap_or_default(),
+            strategy: json(row.get("strategy")?),
+            limits: json(row.get("limits")?),
+        })
+    }
+}
+
+/// What lists say of a tuning job beyond what they say of every job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TuningDetail {
+    /// How its training jobs get on.
+    pub counters: Counters,
+    /// `Strategy`.
+    pub strategy: Value,
+    /// `ResourceLimits`.
+    pub limits: Value,
 }
 
 impl TuningJobs {

@@ -8,19 +8,17 @@ mod child;
 mod children;
 mod definition;
 mod jobs;
-mod list;
 mod state;
 mod warm_start;
 
 pub use child::Child;
-pub(crate) use children::best;
+pub(crate) use children::{best, ended};
 pub(crate) use definition::OBJECTIVE_HYPERPARAMETER;
 pub use definition::{Definition, DefinitionError, ranges};
 pub(crate) use jobs::SCHEMA;
-pub use jobs::{NewTuningJob, Tuning, TuningJob, TuningJobs};
-pub use list::Listed;
+pub use jobs::{NewTuningJob, Tuning, TuningDetail, TuningJob, TuningJobs};
 pub(crate) use state::seed;
-pub use state::{Closing, Counters, Limits, Outcome, StrategyKind, TuningState};
+pub use state::{Counters, Limits, Outcome, StrategyKind, TuningState};
 pub(crate) use warm_start::{MOST_TRAININGS, WarmStartError, check as check_warm_start};
 
 #[cfg(test)]

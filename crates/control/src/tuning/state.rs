@@ -2,6 +2,7 @@
 //! `DescribeHyperParameterTuningJob`. Times are milliseconds since 1970.
 
 use kokanee_formats::random::combine;
+use kokanee_tuner::closing::{Closing, Criteria};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -45,27 +46,15 @@ pub struct Limits {
     pub stops_early: bool,
 }
 
-/// Why no more training jobs are created.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Closing {
-    /// The target is reached.
-    Target,
-    /// Many trainings did not improve the objective.
-    NotImproving,
-    /// More trainings seem to be of no use.
-    Converged,
-    /// Its time is over.
-    Runtime,
-    /// The first trainings all failed.
-    NoSuccess,
-    /// There are no other values.
-    Exhausted,
-}
-
-impl Closing {
-    /// Whether trainings at work are stopped.
-    pub const fn stops_trainings(self) -> bool {
-        matches!(self, Self::Target | Self::NotImproving | Self::Converged | Self::Runtime)
+impl Limits {
+    /// What ends it, beside the number of training jobs.
+    pub fn criteria(&self) -> Criteria {
+        Criteria {
+            target: self.target,
+            patience: self.most_not_improving,
+            seconds: self.max_runtime_s.map(|seconds| seconds as f64),
+            convergence: self.ends_on_convergence,
+        }
     }
 }
 

@@ -123,7 +123,7 @@ impl TrainArgs {
     fn resume(&self, algorithm: &dyn Algorithm) -> Resume {
         match self.resume {
             true => Resume::Required,
-            false if self.trial && algorithm.resumes() => Resume::IfPresent,
+            false if self.trial && algorithm.resumes() => Resume::Retell,
             false => Resume::Never,
         }
     }

@@ -1,5 +1,6 @@
 //! `kokanee tune`: many trainings, to find hyperparameters that make a metric good.
 
+mod conclusion;
 mod decision;
 mod history;
 mod log;
@@ -9,6 +10,7 @@ mod ranges;
 mod report;
 mod request;
 mod results;
+mod trial;
 mod warm_start;
 mod work;
 
@@ -17,18 +19,16 @@ use std::thread::available_parallelism;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use kokanee_algorithm::Algorithm;
 use kokanee_contract::AlgorithmContract;
-use kokanee_tuner::early_stopping::MedianRule;
-use kokanee_tuner::hyperband::Hyperband;
-use kokanee_tuner::{Goal, Options, Space, Strategy, Trial as Known, WarmStart};
+use kokanee_tuner::Trial as Known;
+use kokanee_tuner::closing::{Closing, Criteria};
 
-use self::decision::{Closing, Limits, Rule};
-use self::history::{HISTORY_FILE, History, Request, StrategyKind};
+use self::decision::Limits;
+use self::history::{HISTORY_FILE, History};
 use self::process::Launch;
 use self::progress::Progress;
-use self::request::{goal, metric};
-use self::warm_start::{Parent, parents};
+use self::request::{Request, StrategyKind, goal};
+use self::warm_start::parents;
 use self::work::{Ending, Work};
 use super::job_options::JobOptions;
 use super::train::stop_on_signals;
@@ -123,7 +123,7 @@ pub(crate) struct TuneArgs {
 /// result.
 pub(crate) fn run(args: &TuneArgs) -> Result<()> {
     if let Some(folder) = &args.report {
-        return write_report(folder);
+        return conclusion::write_again(folder);
     }
     let (Some(_), Some(output)) = (&args.job.train, &args.output) else {
         return Err(CommandLineError("--train and --output are needed, or --report".to_owned()).into());
@@ -142,11 +142,11 @@ fn tune(args: &TuneArgs, output: &Path) -> Result<Ending> {
     ranges::check(contract, &space, &request.hyperparameters)?;
     let goal = goal(metric);
     let parents = parents(&request, &space)?;
-    let options = options(&request, goal, &parents);
+    let options = request.options(goal, parents.iter().all(|parent| parent.is_identical));
     // What cannot be searched is said before anything is written.
     let known: Vec<Known> = parents.iter().flat_map(|parent| parent.trials.iter().cloned()).collect();
     kokanee_tuner::suggest(&space, &known, &options, request.seed)?;
-    let rule = rule(&request)?;
+    let rule = request.stopping_rule()?;
     let stop = stop_on_signals()?;
 
     let _locks = FolderLocks::acquire([output])?;
@@ -172,8 +172,9 @@ fn tune(args: &TuneArgs, output: &Path) -> Result<Ending> {
     for note in ranges::notes(contract, &space) {
         progress.note(&format!("note: {note}"));
     }
-    let limits =
-        Limits { trials: args.jobs, target: args.target, patience: args.patience, seconds: args.max_time };
+    let criteria =
+        Criteria { target: args.target, patience: args.patience, seconds: args.max_time, convergence: false };
+    let limits = Limits { trials: args.jobs, criteria };
     let work = Work {
         output,
         launch: Launch {
@@ -203,94 +204,14 @@ fn tune(args: &TuneArgs, output: &Path) -> Result<Ending> {
             ));
         }
         Ending::Closed(why) => {
-            let summary = conclude(algorithm, output, &mut history, &space, goal)?;
-            if why == Closing::Failures || history.best(goal).is_none() {
-                return Err(failure(&history, why, &limits));
+            let summary = conclusion::conclude(algorithm, output, &mut history, &space, goal)?;
+            if why == Closing::NoSuccess || history.best(goal).is_none() {
+                return Err(conclusion::failure(&history, why, &limits));
             }
-            print(&format!("\n{}:\n\n{summary}", why.describe(&limits)))?;
+            print(&format!("\n{}:\n\n{summary}", limits.describe(why)))?;
         }
     }
     Ok(ending)
-}
-
-/// Writes all that follows from a history, and says it.
-fn conclude(
-    algorithm: &dyn Algorithm,
-    output: &Path,
-    history: &mut History,
-    space: &Space,
-    goal: Goal,
-) -> Result<String> {
-    let names: Vec<&str> = space.dimensions().iter().map(|dimension| dimension.name()).collect();
-    results::write_csv(output, history, &names)?;
-    let Some(best) = history.best(goal).cloned() else { return Ok(String::new()) };
-    let has_model = results::copy_best(output, history, best.number)?;
-    let command = results::longer(algorithm.contract(), history, &best, output);
-    let report = report::write(output, history, space, goal, &command)?;
-    let table = results::table(history, &names, goal);
-    let model = if has_model {
-        format!("the model of trial {}: {}", best.number, output.join(results::BEST_FOLDER).display())
-    } else {
-        format!("trial {} was stopped before it had a model", best.number)
-    };
-    Ok(format!(
-        "{table}\n{model}\nevery trial: {}\nreport: {}\nto train the best longer:\n  {command}\n",
-        output.join(results::CSV_FILE).display(),
-        report.display()
-    ))
-}
-
-fn write_report(folder: &Path) -> Result<()> {
-    if !folder.is_dir() {
-        bail!("there is no folder {}: --report takes the --output of an earlier tuning", folder.display());
-    }
-    let _locks = FolderLocks::acquire([folder])?;
-    let Some(mut history) = History::read(folder)? else {
-        bail!("{} has no {HISTORY_FILE}: --report takes the --output of an earlier tuning", folder.display());
-    };
-    let algorithm = algorithms::named(Some(&history.request.algorithm))?;
-    let contract = algorithm.contract();
-    let space = ranges::space(contract, &history.request.ranges)?;
-    let metric = metric(contract, &history.request.objective)?;
-    let summary = conclude(algorithm, folder, &mut history, &space, goal(metric))?;
-    if summary.is_empty() {
-        bail!("no trial in {} has a result yet", folder.display());
-    }
-    print(&summary)
-}
-
-/// The error of a tuning without a result.
-fn failure(history: &History, why: Closing, limits: &Limits) -> anyhow::Error {
-    let first = history.ended().into_iter().find_map(|trial| Some((trial.number, trial.reason.clone()?)));
-    let because = first.map_or_else(String::new, |(number, reason)| format!("; trial {number}: {reason}"));
-    anyhow::anyhow!("no trial has a result, and {}{because}", why.describe(limits))
-}
-
-fn options(request: &Request, goal: Goal, parents: &[Parent]) -> Options {
-    Options {
-        strategy: match request.strategy {
-            StrategyKind::Bayesian => Strategy::Bayesian,
-            StrategyKind::Random => Strategy::Random,
-            StrategyKind::Grid => Strategy::Grid,
-            StrategyKind::Hyperband => Strategy::Hyperband,
-        },
-        warm_start: if parents.iter().all(|parent| parent.is_identical) {
-            WarmStart::IdenticalDataAndAlgorithm
-        } else {
-            WarmStart::TransferLearning
-        },
-        ..Options::bayesian(goal)
-    }
-}
-
-fn rule(request: &Request) -> Result<Option<Rule>, CommandLineError> {
-    match request.resources {
-        Some((min, max)) => match Hyperband::new(min, max) {
-            Ok(hyperband) => Ok(Some(Rule::Hyperband(hyperband, request.seed))),
-            Err(error) => Err(CommandLineError(format!("--min-resource, --max-resource: {error}"))),
-        },
-        None => Ok(request.early_stopping.then(|| Rule::Median(MedianRule::default()))),
-    }
 }
 
 /// The threads of each trial, where several share the cores and nobody said otherwise.

@@ -24,6 +24,7 @@ mod train;
 mod transform;
 mod translate;
 mod tune;
+mod tune_interruptions;
 mod tuning_kills;
 mod versions;
 mod workplace;

@@ -1,8 +1,6 @@
-//! `kokanee tune` as a user runs it: real trainings as child processes, interrupted, killed and gone on with.
+//! `kokanee tune` as a user runs it: real trainings as child processes.
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -10,7 +8,7 @@ use crate::workplace::{TINY, Workplace, prepared};
 
 const KMEANS: &str =
     "tune --algorithm kmeans --train rows.csv --test rows.csv --content-type text/csv;label_size=0";
-const SEQ2SEQ: &str = "tune --train data/train.rec --validation data/val.rec --vocab data";
+pub(crate) const SEQ2SEQ: &str = "tune --train data/train.rec --validation data/val.rec --vocab data";
 
 /// Rows of three groups in the plane.
 fn with_rows(count: usize) -> Workplace {
@@ -29,14 +27,15 @@ fn history(work: &Workplace, folder: &str) -> Value {
     serde_json::from_str(&work.read(&format!("{folder}/tuning.json"))).expect("JSON")
 }
 
-fn trials(work: &Workplace, folder: &str) -> Vec<Value> {
+pub(crate) fn trials(work: &Workplace, folder: &str) -> Vec<Value> {
     history(work, folder)["trials"].as_array().expect("trials").clone()
 }
 
-/// Numbers, values and objectives: what must not depend on interruptions.
-fn essence(work: &Workplace, folder: &str) -> Vec<Value> {
-    let essence =
-        |trial: &Value| json!([trial["number"], trial["values"], trial["objective"], trial["status"]]);
+/// Numbers, values, objectives and curves: what must not depend on interruptions.
+pub(crate) fn essence(work: &Workplace, folder: &str) -> Vec<Value> {
+    let essence = |trial: &Value| {
+        json!([trial["number"], trial["values"], trial["objective"], trial["status"], trial["curve"]])
+    };
     trials(work, folder).iter().map(essence).collect()
 }
 
@@ -170,71 +169,6 @@ fn bleu_is_measured_where_it_is_the_objective() {
     assert_eq!(history(&work, "tuned")["request"]["hyperparameters"]["optimized_metric"], "bleu");
 }
 
-/// A tuning of a small model that takes seconds.
-fn small(output: &str, jobs: u32) -> String {
-    format!(
-        "{SEQ2SEQ} --output {output} --jobs {jobs} {TINY} --set checkpoint_frequency_num_batches=10 --set max_num_batches=60 \
-         --range embed_dropout_source=0:0.5 --range num_layers_encoder=1:2 --objective validation:perplexity"
-    )
-}
-
-fn start(work: &Workplace, line: &str) -> Child {
-    let mut command = work.command(&line.split_whitespace().collect::<Vec<_>>());
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts")
-}
-
-fn wait_for(mut there: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !there() {
-        assert!(begun.elapsed() < Duration::from_secs(120), "it never came");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-#[test]
-fn a_killed_or_interrupted_tuning_goes_on_to_the_same_history() {
-    let work = Workplace::new();
-    prepared(&work);
-    work.run(&small("undisturbed", 3)).well();
-    let line = small("killed", 3);
-    for round in 0..3 {
-        let mut child = start(&work, &line);
-        let log = work.path(&format!("killed/trials/{:03}/train.log", round + 1));
-        // While a trial trains: the last of the rounds interrupts in good order, the others kill.
-        wait_for(|| fs::read_to_string(&log).is_ok_and(|log| log.contains("Checkpoint [2]")));
-        if round < 2 {
-            child.kill().expect("is killed");
-            child.wait().expect("ends");
-        } else {
-            let pid = child.id().to_string();
-            assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
-            assert_eq!(child.wait().expect("ends").code(), Some(130));
-            assert!(trials(&work, "killed").iter().any(|trial| trial["status"] == "InProgress"));
-        }
-    }
-    work.run(&line).well();
-    assert_eq!(essence(&work, "killed"), essence(&work, "undisturbed"));
-    // Nobody holds the folder of a trial any more.
-    for number in 1..=3 {
-        assert!(!work.path(&format!("killed/trials/{number:03}/model/.kokanee-lock")).exists());
-    }
-}
-
-#[test]
-fn a_second_tuning_of_the_same_folder_is_refused_at_once() {
-    let work = Workplace::new();
-    prepared(&work);
-    let line = small("tuned", 50);
-    let mut child = start(&work, &line);
-    wait_for(|| work.path("tuned/trials/001").exists());
-    work.run(&line).refused(&["is writing into this folder"]);
-    child.kill().expect("is killed");
-    child.wait().expect("ends");
-    // The training that it left stops by itself.
-    let folder = work.path("tuned/trials/001/model");
-    wait_for(|| kokanee_formats::FolderLock::acquire(&folder).is_ok());
-}
-
 #[test]
 fn a_trial_that_is_worse_than_others_is_stopped_early() {
     let work = Workplace::new();
@@ -249,6 +183,80 @@ fn a_trial_that_is_worse_than_others_is_stopped_early() {
     let found = trials(&work, "tuned");
     assert_eq!(found[3]["status"], "Stopped", "{found:#?}");
     assert!(found[3]["reason"].as_str().expect("a reason").contains("worse than the median"), "{found:#?}");
-    let reports = |trial: &Value| trial["curve"].as_array().expect("a curve").len();
     assert!(reports(&found[3]) >= 2 && reports(&found[3]) < reports(&found[0]), "{found:#?}");
+}
+
+/// How often a trial reported its objective.
+pub(crate) fn reports(trial: &Value) -> usize {
+    trial["curve"].as_array().expect("a curve").len()
+}
+
+#[test]
+fn hyperband_stops_trials_at_a_rung_and_at_the_greatest_resource() {
+    const MOST_REPORTS: usize = 40;
+    let work = Workplace::new();
+    prepared(&work);
+    let tiny = TINY.replace("--set learning_rate=0.01", "");
+    let line = format!(
+        "{SEQ2SEQ} --output tuned {tiny} --set checkpoint_frequency_num_batches=50 --set max_num_batches={} \
+         --set checkpoint_threshold=-1 --range learning_rate=1e-7:1e-2:log --strategy hyperband --min-resource 1 --max-resource 3 \
+         --jobs 9 --objective validation:perplexity",
+        50 * MOST_REPORTS
+    );
+    let said = work.run(&line).well();
+    assert!(said.stdout.contains("all trials were made"), "{said:?}");
+    let found = trials(&work, "tuned");
+    assert_eq!(found.len(), 9);
+    let first = |trial: &Value| trial["curve"][0].as_f64().expect("a number");
+    let (mut at_rung, mut complete) = (0, 0);
+    for (place, trial) in found.iter().enumerate() {
+        assert_eq!(trial["status"], "Stopped", "{trial:#}");
+        assert!(reports(trial) < MOST_REPORTS, "{trial:#}");
+        match trial["reason"].as_str().expect("a reason") {
+            "others were better after 1 reports" => {
+                assert!(found[..place].iter().any(|earlier| first(earlier) < first(trial)), "{found:#?}");
+                at_rung += 1;
+            }
+            reason => {
+                assert_eq!(reason, "it has used all of its 3 reports");
+                assert!(reports(trial) >= 3, "{trial:#}");
+                complete += 1;
+            }
+        }
+    }
+    // The first two of a bracket are compared with nobody.
+    assert!(at_rung >= 1 && complete >= 2, "{found:#?}");
+    work.run("inspect tuned/best").well();
+}
+
+#[test]
+fn time_that_is_over_stops_the_trial_at_work_and_counts_all_runs() {
+    let work = Workplace::new();
+    prepared(&work);
+    let line = format!(
+        "{SEQ2SEQ} --output tuned {TINY} --set checkpoint_frequency_num_batches=20 --set max_num_batches=10000000 \
+         --set checkpoint_threshold=-1 --range embed_dropout_source=0:0.5 --jobs 50 --objective validation:perplexity"
+    );
+    let seconds = |history: &Value| history["seconds"].as_f64().expect("a number");
+    let said = work.run(&format!("{line} --max-time 4s")).well();
+    assert!(said.stdout.contains("the time of --max-time is over"), "{said:?}");
+    let found = trials(&work, "tuned");
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0]["status"], "Stopped", "{found:#?}");
+    assert_eq!(found[0]["reason"], "the time of --max-time is over");
+    assert!(found[0]["objective"].is_f64() && reports(&found[0]) > 0, "{found:#?}");
+    let before = seconds(&history(&work, "tuned"));
+    assert!((4.0..100.0).contains(&before), "{before}");
+    // A trial that is stopped keeps its best model.
+    work.run("inspect tuned/best").well();
+
+    // The time of the first run counts: there is none left, and later there is some.
+    let again = work.run(&format!("{line} --max-time 4s")).well();
+    assert!(!again.stdout.contains("trial 2/"), "{again:?}");
+    assert_eq!(essence(&work, "tuned").len(), 1);
+    let more = work.run(&format!("{line} --max-time {}s", before + 4.0)).well();
+    assert!(more.stdout.contains("trial 2/50: "), "{more:?}");
+    let after = seconds(&history(&work, "tuned"));
+    assert!(after >= before + 4.0 && after < before + 100.0, "{before} and {after}");
+    assert_eq!(trials(&work, "tuned").len(), 2);
 }

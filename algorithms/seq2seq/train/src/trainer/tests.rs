@@ -128,13 +128,18 @@ fn model_bytes(folder: &Path) -> Vec<u8> {
     fs::read(folder.join("model/model.safetensors")).unwrap()
 }
 
+/// What was reported, but for times.
+fn reported(seen: &Witness) -> Vec<CheckpointReport> {
+    seen.checkpoints.iter().map(timeless).collect()
+}
+
 /// Runs to the end at once, and in parts that stop where `stops` say; everything must be the same.
 #[track_caller]
 fn check_resume(set: &[(&str, &str)], stops: &[Witness]) {
     let h = hyperparameters(set);
     let (whole, parts) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let (want, seen, job) = run(&h, whole.path(), Resume::Never, Witness::default());
-    let wanted: Vec<_> = seen.checkpoints.iter().map(timeless).collect();
+    let wanted = reported(&seen);
     let wanted_bits = bits(&job);
 
     let mut losses = Vec::new();
@@ -200,6 +205,23 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
     check_resume(&average, &[after(7), within(3), after(21)]);
     let last = [("checkpoint_averaging_strategy", "last")];
     check_resume(&[&average[..], &last].concat(), &[after(5), within(2), after(20)]);
+}
+
+#[test]
+fn a_run_that_retells_reports_every_checkpoint_of_the_training_once() {
+    let h = hyperparameters(&[("max_num_batches", "18")]);
+    let whole = TempDir::new().unwrap();
+    let (_, want, _) = run(&h, whole.path(), Resume::Retell, Witness::default());
+    assert_eq!(want.checkpoints.iter().map(|report| report.update).collect::<Vec<_>>(), [5, 10, 15, 18]);
+    // A run that is stopped before its first checkpoint reports one that is no part of the training, and so does its last one
+    // when it is killed before anybody has noted its end.
+    for (stop, before) in [(after(3), vec![3]), (after(11), vec![5, 10]), (after(99), vec![5, 10, 15, 18])] {
+        let parts = TempDir::new().unwrap();
+        let (_, first, _) = run(&h, parts.path(), Resume::Retell, stop);
+        assert_eq!(first.checkpoints.iter().map(|report| report.update).collect::<Vec<_>>(), before);
+        let (_, last, _) = run(&h, parts.path(), Resume::Retell, Witness::default());
+        assert_eq!(reported(&last), reported(&want));
+    }
 }
 
 #[test]

@@ -1,135 +1,75 @@
-//! When a tuning ends, and which trials at work are stopped: functions of its history.
+//! When a tuning ends, and which trials at work are stopped: the rules of the crate `tuner` applied to a history.
 
 use kokanee_tuner::Goal;
-use kokanee_tuner::early_stopping::MedianRule;
-use kokanee_tuner::hyperband::{Curve, Decision, Hyperband};
+use kokanee_tuner::closing::{Closing, Criteria, MOST_FAILURES};
+use kokanee_tuner::stopping::{Reports, Stop, StoppingRule};
 
-use super::history::{History, Status, Trial};
+use super::history::History;
+use super::trial::Trial;
 
-/// So many trials that fail, and none with a result, end a tuning, as on AWS.
-const MOST_FAILURES: usize = 5;
-
-/// When to end, beside the number of trials.
+/// When to end.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Limits {
     /// Trials.
     pub(super) trials: u32,
-    /// A value of the objective that is good enough.
-    pub(super) target: Option<f64>,
-    /// Trials in a row that do not improve.
-    pub(super) patience: Option<u32>,
-    /// Seconds of all runs together.
-    pub(super) seconds: Option<f64>,
+    /// What else ends it; seconds are those of all runs together.
+    pub(super) criteria: Criteria,
 }
 
-/// Why a tuning begins no more trials.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Closing {
-    /// All were tried.
-    Trials,
-    /// The value was reached.
-    Target,
-    /// So many trials in a row did not improve.
-    Patience,
-    /// The time is over.
-    Time,
-    /// Nothing but failures.
-    Failures,
-    /// There are no other configurations.
-    Exhausted,
-}
-
-impl Closing {
-    /// Whether trials at work are stopped.
-    pub(super) fn stops_trials(self) -> bool {
-        matches!(self, Self::Target | Self::Patience | Self::Time)
-    }
-
-    /// What a person is told.
-    pub(super) fn describe(self, limits: &Limits) -> String {
-        match self {
-            Self::Trials => "all trials were made".to_owned(),
-            Self::Target => {
+impl Limits {
+    /// What a person is told of an end.
+    pub(super) fn describe(&self, why: Closing) -> String {
+        let Criteria { target, patience, .. } = self.criteria;
+        match why {
+            Closing::Trials => "all trials were made".to_owned(),
+            Closing::Target => {
                 format!(
                     "the target {} was reached",
-                    limits.target.map_or(String::new(), |target| target.to_string())
+                    target.map_or(String::new(), |target| target.to_string())
                 )
             }
-            Self::Patience => {
-                format!("{} trials in a row did not improve", limits.patience.unwrap_or_default())
+            Closing::NotImproving => {
+                format!("{} trials in a row did not improve", patience.unwrap_or_default())
             }
-            Self::Time => "the time of --max-time is over".to_owned(),
-            Self::Failures => format!("{MOST_FAILURES} trials failed and none had a result"),
-            Self::Exhausted => "every configuration was tried".to_owned(),
+            Closing::Converged => "the results have converged".to_owned(),
+            Closing::Runtime => "the time of --max-time is over".to_owned(),
+            Closing::NoSuccess => format!("{MOST_FAILURES} trials failed and none had a result"),
+            Closing::Exhausted => "every configuration was tried".to_owned(),
         }
     }
 }
 
 /// A reason to begin no more trials.
 pub(super) fn closing(history: &History, limits: &Limits, goal: Goal) -> Option<Closing> {
-    if limits.seconds.is_some_and(|most| history.seconds >= most) {
-        return Some(Closing::Time);
-    }
-    match history.best(goal).and_then(Trial::result) {
-        None => {
-            let failures = history.ended().iter().filter(|trial| trial.status != Status::Stopped).count();
-            if failures >= MOST_FAILURES {
-                return Some(Closing::Failures);
-            }
-        }
-        Some(best) => {
-            if limits.target.is_some_and(|target| !goal.prefers(target, best)) {
-                return Some(Closing::Target);
-            }
-            if limits.patience.is_some_and(|most| history.not_improving(goal) >= most) {
-                return Some(Closing::Patience);
-            }
-        }
-    }
-    (history.trials.len() >= limits.trials as usize).then_some(Closing::Trials)
+    let ended: Vec<_> = history.ended().into_iter().map(Trial::outcome).collect();
+    let all_have_begun = history.trials.len() >= limits.trials as usize;
+    limits.criteria.met(goal, &ended, history.seconds).or(all_have_begun.then_some(Closing::Trials))
 }
 
-/// Which rule stops trials.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Rule {
-    /// The median rule.
-    Median(MedianRule),
-    /// Hyperband, with the seed that chooses brackets.
-    Hyperband(Hyperband, u64),
+/// Why a trial is to be stopped, if it is; `judged` values of its curve were judged before.
+pub(super) fn stop(
+    rule: StoppingRule,
+    history: &History,
+    goal: Goal,
+    trial: &Trial,
+    judged: usize,
+) -> Option<Stop> {
+    let others = history.trials.iter().filter(|other| other.number != trial.number);
+    let others: Vec<Reports<'_>> = others.map(reports).collect();
+    rule.judge(goal, reports(trial), judged, &others)
 }
 
-impl Rule {
-    /// Why a trial is to be stopped, if it is; `judged` values of its curve were judged before.
-    pub(super) fn stops(self, history: &History, goal: Goal, trial: &Trial, judged: usize) -> Option<String> {
-        let others = || history.trials.iter().filter(|other| other.number != trial.number);
-        let curve = trial.curve.as_slice();
-        match self {
-            Self::Median(rule) => {
-                let previous = || others().map(|other| other.curve.as_slice());
-                (judged + 1..=curve.len())
-                    .find(|reports| rule.stops(goal, &curve[..*reports], previous()))
-                    .map(|reports| format!("worse than the median of others after {reports} reports"))
-            }
-            Self::Hyperband(hyperband, seed) => {
-                let in_bracket =
-                    |number: u32, values| Curve { bracket: hyperband.bracket(seed, number.into()), values };
-                let rivals: Vec<Curve<'_>> =
-                    others().map(|other| in_bracket(other.number, other.curve.as_slice())).collect();
-                (judged + 1..=curve.len()).find_map(|reports| {
-                    match hyperband.decide(goal, in_bracket(trial.number, &curve[..reports]), &rivals) {
-                        Decision::Continue => None,
-                        Decision::Stop { rung } => Some(format!("others were better after {rung} reports")),
-                        Decision::Complete => Some(format!("it has used all of its {reports} reports")),
-                    }
-                })
-            }
-        }
-    }
+fn reports(trial: &Trial) -> Reports<'_> {
+    Reports { number: trial.number, values: &trial.curve }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::tests::{ended, request};
+    use kokanee_tuner::early_stopping::MedianRule;
+
+    use super::super::request::tests::request;
+    use super::super::trial::Status;
+    use super::super::trial::tests::ended;
     use super::*;
 
     fn history(trials: &[(Status, Option<f64>)]) -> History {
@@ -141,42 +81,63 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(trials: &[(Status, Option<f64>)], limits: Limits, want: Option<Closing>) {
+    fn check(trials: &[(Status, Option<f64>)], criteria: Criteria, want: Option<Closing>) {
+        let limits = Limits { trials: 9, criteria };
         assert_eq!(closing(&history(trials), &limits, Goal::Minimize), want);
     }
 
     #[test]
-    fn a_tuning_ends_by_each_of_its_limits() {
+    fn a_tuning_ends_by_its_number_of_trials_and_by_what_its_history_says() {
         use Status::{Completed, Failed, Stopped};
-        let limits = Limits { trials: 9, ..Limits::default() };
-        check(&[], limits, None);
-        check(&[(Completed, Some(1.0)); 9], limits, Some(Closing::Trials));
-        check(&[(Failed, None); 4], limits, None);
-        check(&[(Failed, None); 5], limits, Some(Closing::Failures));
-        check(&[(Completed, None); 5], limits, Some(Closing::Failures));
-        check(&[(Stopped, None); 5], limits, None);
-        let falling =
-            [(Completed, Some(3.0)), (Completed, Some(2.0)), (Failed, None), (Completed, Some(2.0))];
-        check(&falling, limits, None);
-        check(&falling, Limits { target: Some(2.0), ..limits }, Some(Closing::Target));
-        check(&falling, Limits { target: Some(1.9), ..limits }, None);
-        check(&falling, Limits { patience: Some(2), ..limits }, Some(Closing::Patience));
-        check(&falling, Limits { patience: Some(3), ..limits }, None);
-        check(&falling, Limits { seconds: Some(0.0), ..limits }, Some(Closing::Time));
+        let none = Criteria::default();
+        check(&[], none, None);
+        check(&[(Completed, Some(1.0)); 8], none, None);
+        check(&[(Completed, Some(1.0)); 9], none, Some(Closing::Trials));
+        check(&[(Failed, None); 5], none, Some(Closing::NoSuccess));
+        check(&[(Completed, None); 5], none, Some(Closing::NoSuccess));
+        check(&[(Stopped, None); 5], none, None);
+        check(&[(Failed, Some(1.0)); 5], none, Some(Closing::NoSuccess));
+        // A reason that stops trials goes before that of their number.
+        let target = Criteria { target: Some(1.0), ..none };
+        check(&[(Stopped, Some(1.0)); 9], target, Some(Closing::Target));
     }
 
     #[test]
-    fn each_rule_stops_what_is_worse_than_others() {
-        let mut history = history(&[(Status::Completed, Some(1.0)); 4]);
+    fn patience_follows_the_order_of_ends() {
+        let mut history = history(&[(Status::Completed, Some(3.0)); 3]);
+        let limits = |patience| Limits {
+            trials: 9,
+            criteria: Criteria { patience: Some(patience), ..Criteria::default() },
+        };
+        // The best of the numbers ended last.
+        (history.trials[0].ended, history.trials[2].ended) = (Some(3), Some(1));
+        history.trials[0].objective = Some(2.0);
+        assert_eq!(closing(&history, &limits(1), Goal::Minimize), None);
+        history.trials[0].ended = Some(0);
+        assert_eq!(closing(&history, &limits(2), Goal::Minimize), Some(Closing::NotImproving));
+        assert_eq!(closing(&history, &limits(3), Goal::Minimize), None);
+    }
+
+    #[test]
+    fn a_trial_is_compared_with_the_others_and_not_with_itself() {
+        let mut history = history(&[(Status::Completed, Some(1.0)); 3]);
+        let rule = StoppingRule::Median(MedianRule { least_epochs: 1, least_curves: 3 });
         for trial in &mut history.trials {
-            trial.curve = vec![5.0, 4.0, 3.0];
+            trial.curve = vec![5.0];
         }
-        let worse = Trial { curve: vec![9.0, 9.0], ..Trial::new(9, Default::default()) };
-        let median = Rule::Median(MedianRule::default());
-        assert!(median.stops(&history, Goal::Minimize, &worse, 0).unwrap().contains("after 2 reports"));
-        assert_eq!(median.stops(&history, Goal::Minimize, &worse, 2), None);
-        assert_eq!(median.stops(&history, Goal::Maximize, &worse, 0), None);
-        let hyperband = Rule::Hyperband(Hyperband::new(1, 2).unwrap(), 0);
-        assert!(hyperband.stops(&history, Goal::Maximize, &worse, 1).unwrap().contains("all of its 2"));
+        let worse = Trial { curve: vec![9.0], ..Trial::new(9, Default::default()) };
+        history.trials.push(worse.clone());
+        assert_eq!(stop(rule, &history, Goal::Minimize, &worse, 0), Some(Stop::Median(1)));
+        history.trials.remove(0);
+        assert_eq!(stop(rule, &history, Goal::Minimize, &worse, 0), None);
+    }
+
+    #[test]
+    fn an_end_is_described_with_what_was_asked_for() {
+        let criteria = Criteria { target: Some(0.5), patience: Some(3), ..Criteria::default() };
+        let limits = Limits { trials: 9, criteria };
+        assert_eq!(limits.describe(Closing::Target), "the target 0.5 was reached");
+        assert_eq!(limits.describe(Closing::NotImproving), "3 trials in a row did not improve");
+        assert_eq!(limits.describe(Closing::NoSuccess), "5 trials failed and none had a result");
     }
 }

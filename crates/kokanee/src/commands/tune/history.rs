@@ -1,96 +1,19 @@
 //! `tuning.json`: what a tuning is asked for and what it has tried. It is replaced as a whole whenever a trial begins or ends.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use kokanee_tuner::{Goal, Outcome};
+use kokanee_tuner::Goal;
 use serde::{Deserialize, Serialize};
 
+use super::request::Request;
+use super::trial::Trial;
 use crate::output_file::write_json;
 
 /// The file, in the folder of the tuning.
 pub(super) const HISTORY_FILE: &str = "tuning.json";
 /// The version of its form.
 const FORMAT_VERSION: u32 = 1;
-
-/// What is searched, and on what. Limits are no part of it: they may change from run to run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Request {
-    /// The algorithm's image name.
-    pub(super) algorithm: String,
-    /// The options that name data, with absolute paths.
-    pub(super) data: BTreeMap<String, PathBuf>,
-    /// Content types as they were given.
-    pub(super) content_types: Vec<String>,
-    /// Hyperparameters that all trials share.
-    pub(super) hyperparameters: BTreeMap<String, String>,
-    /// Ranges as on the command line.
-    pub(super) ranges: Vec<String>,
-    /// The metric that is sought.
-    pub(super) objective: String,
-    /// How configurations are chosen.
-    pub(super) strategy: StrategyKind,
-    /// Least and greatest number of reports of the objective, for Hyperband.
-    pub(super) resources: Option<(u64, u64)>,
-    /// Whether the median rule stops trials.
-    pub(super) early_stopping: bool,
-    /// What chance is drawn from.
-    pub(super) seed: u64,
-    /// Folders of earlier tunings.
-    pub(super) warm_start: Vec<PathBuf>,
-}
-
-/// The strategies, as options spell them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum StrategyKind {
-    /// By a Gaussian process of what was measured
-    Bayesian,
-    /// Each configuration alone
-    Random,
-    /// All combinations, in their order
-    Grid,
-    /// Random ones, of which the worse are stopped after ever more reports of the objective
-    Hyperband,
-}
-
-/// How a trial stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Status {
-    /// At work, or cut off with the tuning; it is run again.
-    InProgress,
-    /// It ended by itself.
-    Completed,
-    /// This tuning stopped it.
-    Stopped,
-    /// It failed.
-    Failed,
-}
-
-/// A trial.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Trial {
-    /// Counted from 1.
-    pub(super) number: u32,
-    /// The tuned hyperparameters.
-    pub(super) values: BTreeMap<String, String>,
-    /// How it stands.
-    pub(super) status: Status,
-    /// The last finite value of the objective.
-    pub(super) objective: Option<f64>,
-    /// The objective each time it was reported; `null` where it was no finite number.
-    #[serde(with = "curve")]
-    pub(super) curve: Vec<f64>,
-    /// Seconds that it ran, all tries together.
-    pub(super) seconds: f64,
-    /// How often it failed by no fault of its own and was run again.
-    pub(super) retries: u32,
-    /// Its place in the order in which trials ended.
-    pub(super) ended: Option<u32>,
-    /// Why it failed or was stopped.
-    pub(super) reason: Option<String>,
-}
 
 /// The content of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,37 +27,6 @@ pub(super) struct History {
     pub(super) best_files: Vec<String>,
     /// The trials by their numbers.
     pub(super) trials: Vec<Trial>,
-}
-
-impl Trial {
-    pub(super) fn new(number: u32, values: BTreeMap<String, String>) -> Self {
-        Self {
-            number,
-            values,
-            status: Status::InProgress,
-            objective: None,
-            curve: Vec::new(),
-            seconds: 0.0,
-            retries: 0,
-            ended: None,
-            reason: None,
-        }
-    }
-
-    /// The value of one that completed or was stopped.
-    pub(super) fn result(&self) -> Option<f64> {
-        self.objective.filter(|_| matches!(self.status, Status::Completed | Status::Stopped))
-    }
-
-    /// What it tells about its values.
-    pub(super) fn outcome(&self) -> Outcome {
-        match (self.status, self.objective) {
-            (Status::InProgress, _) => Outcome::Running,
-            (Status::Completed, Some(value)) => Outcome::Finished(value),
-            (Status::Stopped, value) => Outcome::Stopped(value),
-            (Status::Completed | Status::Failed, _) => Outcome::Failed,
-        }
-    }
 }
 
 impl History {
@@ -192,10 +84,7 @@ impl History {
     pub(super) fn ranked(&self, goal: Goal) -> Vec<&Trial> {
         let mut ranked: Vec<(f64, &Trial)> =
             self.trials.iter().filter_map(|trial| Some((trial.result()?, trial))).collect();
-        ranked.sort_by(|(a, _), (b, _)| match goal {
-            Goal::Minimize => a.total_cmp(b),
-            Goal::Maximize => b.total_cmp(a),
-        });
+        ranked.sort_by(|(a, _), (b, _)| goal.compare(*a, *b));
         ranked.into_iter().map(|(_, trial)| trial).collect()
     }
 
@@ -205,79 +94,14 @@ impl History {
         ended.sort_by_key(|trial| trial.ended);
         ended
     }
-
-    /// How many trials have ended since the best one, or one as good, was found; all where there is none.
-    pub(super) fn not_improving(&self, goal: Goal) -> u32 {
-        let (mut best, mut since) = (None, 0);
-        for trial in self.ended() {
-            match trial.result() {
-                Some(value) if best.is_none_or(|best| goal.prefers(value, best)) => {
-                    (best, since) = (Some(value), 0);
-                }
-                _ => since += 1,
-            }
-        }
-        since
-    }
-}
-
-impl Request {
-    /// What differs from another request, one line each: `ranges: ["k=2:9"] there, ["k=2:5"] here`.
-    pub(super) fn differences(&self, there: &Self) -> Vec<String> {
-        let members = |request: &Self| match serde_json::to_value(request) {
-            Ok(serde_json::Value::Object(members)) => members,
-            _ => serde_json::Map::new(),
-        };
-        let (here, there) = (members(self), members(there));
-        let differing = here.iter().filter(|(name, value)| there.get(*name) != Some(value));
-        differing
-            .map(|(name, value)| {
-                let there = there.get(name).unwrap_or(&serde_json::Value::Null);
-                format!("{}: {there} there, {value} here", name.replace('_', " "))
-            })
-            .collect()
-    }
-}
-
-/// Numbers as JSON has them: it knows no infinity, and nothing that is no number.
-mod curve {
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
-        let finite = |value: &f64| value.is_finite().then_some(*value);
-        values.iter().map(finite).collect::<Vec<Option<f64>>>().serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
-        let values = Vec::<Option<f64>>::deserialize(deserializer)?;
-        Ok(values.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect())
-    }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::request::tests::request;
+    use super::super::trial::Status;
+    use super::super::trial::tests::ended;
     use super::*;
-
-    pub(in super::super) fn request() -> Request {
-        Request {
-            algorithm: "kmeans".to_owned(),
-            data: BTreeMap::from([("--train".to_owned(), PathBuf::from("/rows.csv"))]),
-            content_types: vec!["text/csv".to_owned()],
-            hyperparameters: BTreeMap::new(),
-            ranges: vec!["k=2:9".to_owned()],
-            objective: "test:msd".to_owned(),
-            strategy: StrategyKind::Bayesian,
-            resources: None,
-            early_stopping: false,
-            seed: 0,
-            warm_start: Vec::new(),
-        }
-    }
-
-    pub(in super::super) fn ended(number: u32, status: Status, objective: Option<f64>) -> Trial {
-        let values = BTreeMap::from([("k".to_owned(), (number + 1).to_string())]);
-        Trial { status, objective, ended: Some(number), ..Trial::new(number, values) }
-    }
 
     #[test]
     fn a_history_is_read_as_it_was_written_also_what_json_cannot_say() {
@@ -297,9 +121,9 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_best_is_the_first_of_equals_and_improvement_is_counted_by_ends() {
+    fn the_best_is_the_first_of_equals() {
         let mut history = History::new(request());
-        assert_eq!((history.best(Goal::Minimize), history.not_improving(Goal::Minimize)), (None, 0));
+        assert_eq!(history.best(Goal::Minimize), None);
         for (number, status, objective) in [
             (1, Status::Completed, Some(3.0)),
             (2, Status::Stopped, Some(2.0)),
@@ -311,13 +135,5 @@ pub(super) mod tests {
         }
         assert_eq!(history.best(Goal::Minimize).map(|trial| trial.number), Some(2));
         assert_eq!(history.best(Goal::Maximize).map(|trial| trial.number), Some(1));
-        assert_eq!(history.not_improving(Goal::Minimize), 3);
-    }
-
-    #[test]
-    fn a_difference_names_both_sides() {
-        let other = Request { ranges: vec!["k=2:5".to_owned()], ..request() };
-        assert_eq!(request().differences(&other), [r#"ranges: ["k=2:5"] there, ["k=2:9"] here"#]);
-        assert_eq!(request().differences(&request()), [] as [String; 0]);
     }
 }

@@ -23,13 +23,20 @@ pub(super) struct LogReader {
 }
 
 impl LogReader {
-    /// A reader of this log from its beginning; the pattern's first group is the value.
+    /// A reader of what this log gains from now on; the pattern's first group is the value. A training that goes on reports what
+    /// it reported before again.
     ///
     /// # Errors
-    /// When the pattern is damaged.
+    /// When the pattern is damaged, or the length of the log is not known.
     pub(super) fn new(path: &Path, pattern: &str) -> Result<Self> {
         let pattern = Regex::new(pattern).context("the pattern of the objective is damaged")?;
-        Ok(Self { path: path.to_owned(), pattern, offset: 0, line: Vec::new() })
+        let mut reader = Self { path: path.to_owned(), pattern, offset: 0, line: Vec::new() };
+        reader.offset = match path.metadata() {
+            Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error).with_context(|| reader.problem()),
+        };
+        Ok(reader)
     }
 
     /// The values of lines that have been written since the last call. A log that is not there yet has none.
@@ -113,11 +120,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_log_had_before_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("train.log");
+        // The training was killed within a line.
+        std::fs::write(&path, "loss=1\nloss=2").unwrap();
+        let mut reader = LogReader::new(&path, r"^loss=(\S+)").unwrap();
+        assert!(reader.new_values().unwrap().is_empty());
+        let mut file = File::options().append(true).open(&path).unwrap();
+        file.write_all(b"goes on\nloss=1\nloss=2\n").unwrap();
+        assert_eq!(reader.new_values().unwrap(), [1.0, 2.0]);
+    }
+
+    #[test]
     fn a_very_long_line_takes_no_memory() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("train.log");
-        std::fs::write(&path, [vec![b'x'; 1 << 20], b"\nloss=1\n".to_vec()].concat()).unwrap();
         let mut reader = LogReader::new(&path, r"loss=(\S+)").unwrap();
+        std::fs::write(&path, [vec![b'x'; 1 << 20], b"\nloss=1\n".to_vec()].concat()).unwrap();
         assert_eq!(reader.new_values().unwrap(), [1.0]);
         assert!(reader.line.capacity() < 1 << 18);
     }

@@ -7,14 +7,20 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use kokanee_algorithm::StopFlag;
 use kokanee_contract::container::failure::ExitCode;
 use kokanee_formats::{FolderLock, LockError};
 
-use super::history::{Request, Trial};
 use super::log::LogReader;
+use super::progress::Progress;
+use super::request::Request;
+use super::trial::Trial;
 
-/// How long a training that a killed tuning left behind may take to stop; it stops by itself, after the step at work.
-const LONGEST_WAIT: Duration = Duration::from_secs(120);
+/// How long a training that a killed tuning left behind may take to stop. It stops by itself, but an update of a large model takes
+/// minutes, and so does packing it.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+/// After so long a person is told of the wait.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
 /// Between two looks at such a training.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -84,17 +90,32 @@ pub(super) struct RunningTrial {
 }
 
 impl Launch<'_> {
-    /// Starts a trial, whose values are those of an earlier try where there was one.
+    /// Starts a trial, whose values are those of an earlier try where there was one. None where a stop was asked for before it
+    /// could begin.
     ///
     /// # Errors
-    /// When the folder is in use or the process cannot be started.
-    pub(super) fn start(&self, trial: &Trial) -> Result<RunningTrial> {
+    /// When the folder stays in use or the process cannot be started.
+    pub(super) fn start(
+        &self,
+        trial: &Trial,
+        stop: &StopFlag,
+        progress: &Progress,
+    ) -> Result<Option<RunningTrial>> {
         let files = TrialFiles::new(self.output, trial.number);
         let model = files.model();
+        let note = |holder: &str| {
+            progress.note(&format!(
+                "trial {} waits for {holder}, which still writes into its folder",
+                trial.number
+            ));
+        };
+        if !wait_until_free(&model, stop, &note)? {
+            return Ok(None);
+        }
+        // Only now: whoever wrote there before removes the folders that it made and left empty.
         fs::create_dir_all(&files.folder)
             .with_context(|| format!("cannot create {}", files.folder.display()))?;
-        wait_until_free(&model)?;
-        // A training that goes on continues its log.
+        // A training that goes on continues its log, and tells there again what it has reported.
         let log_path = files.log();
         let goes_on = self.resumes && files.checkpoints().is_dir();
         let log = if goes_on {
@@ -115,7 +136,7 @@ impl Launch<'_> {
         }
         let mut child = command.spawn().context("a trial cannot be started")?;
         let lifeline = child.stdin.take();
-        Ok(RunningTrial {
+        Ok(Some(RunningTrial {
             number: trial.number,
             stopped: None,
             judged: 0,
@@ -123,7 +144,7 @@ impl Launch<'_> {
             child,
             lifeline,
             log: reader,
-        })
+        }))
     }
 
     fn command(&self, trial: &Trial, files: &TrialFiles) -> Result<Command> {
@@ -197,14 +218,23 @@ fn end(status: ExitStatus) -> End {
     }
 }
 
-/// Waits for a training of a killed tuning that is still in the folder.
-fn wait_until_free(folder: &Path) -> Result<()> {
+/// Waits for a training of a killed tuning that is still in the folder; false where a stop was asked for meanwhile. `note` is told
+/// who it is, once, when that takes long.
+fn wait_until_free(folder: &Path, stop: &StopFlag, note: &dyn Fn(&str)) -> Result<bool> {
     let begun = Instant::now();
-    loop {
+    let mut is_told = false;
+    while !stop.is_requested() {
         match FolderLock::acquire(folder) {
-            Ok(_) => return Ok(()),
-            Err(LockError::Busy(_)) if begun.elapsed() < LONGEST_WAIT => sleep(LOOK),
+            Ok(_) => return Ok(true),
+            Err(LockError::Busy(busy)) if begun.elapsed() < LONGEST_WAIT => {
+                if !is_told && begun.elapsed() >= SHORT_WAIT {
+                    note(&busy.holder);
+                    is_told = true;
+                }
+                sleep(LOOK);
+            }
             Err(error) => return Err(error.into()),
         }
     }
+    Ok(false)
 }

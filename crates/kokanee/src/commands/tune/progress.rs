@@ -8,7 +8,8 @@ use kokanee_algorithm::human;
 use kokanee_pages::svg::number;
 use kokanee_tuner::Goal;
 
-use super::history::{History, Status, Trial};
+use super::history::History;
+use super::trial::{Status, Trial};
 use crate::exit::say;
 use crate::terminal;
 

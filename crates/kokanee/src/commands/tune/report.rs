@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use kokanee_algorithm::human;
-use kokanee_pages::page::STYLE;
+use kokanee_pages::page::standalone;
 use kokanee_pages::parts::{Column, card, code, facts, note, table};
 use kokanee_pages::svg::bars::{self, Bars};
 use kokanee_pages::svg::lines::{self, Chart, Series};
@@ -14,10 +14,11 @@ use kokanee_pages::svg::scatter::{self, Scatter};
 use kokanee_pages::svg::{Drawing, number};
 use kokanee_tuner::importance::importance;
 use kokanee_tuner::{Dimension, Goal, Range, Scale, Space};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
-use super::history::{History, Trial};
+use super::history::History;
 use super::results::short;
+use super::trial::Trial;
 use super::work::known_trials;
 use crate::output_file::write_file;
 
@@ -88,30 +89,16 @@ fn page(
         ("Of trial", html! { (best.map_or(String::new(), |trial| trial.number.to_string())) }),
         ("Ranges", html! { (request.ranges.join(" ")) }),
     ];
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width,initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                main #main {
-                    h1 { (title) }
-                    (card("", &facts(&said)))
-                    @for (_, picture) in pictures { (card("", &picture.inline())) }
-                    @if !pictures.iter().any(|(name, _)| name == "importance") {
-                        (note("Importance is told from four trials with different results."))
-                    }
-                    (card("Trials, the best first", &trials(history, space, goal)))
-                    (card("To train the best longer", &code("Command", command)))
-                }
-            }
+    let content = html! {
+        (card("", &facts(&said)))
+        @for (_, picture) in pictures { (card("", &picture.inline())) }
+        @if !pictures.iter().any(|(name, _)| name == "importance") {
+            (note("Importance is told from four trials with different results."))
         }
-    }
+        (card("Trials, the best first", &trials(history, space, goal)))
+        (card("To train the best longer", &code("Command", command)))
+    };
+    standalone(&title, &content)
 }
 
 fn trials(history: &History, space: &Space, goal: Goal) -> Markup {

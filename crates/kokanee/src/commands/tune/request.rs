@@ -1,4 +1,4 @@
-//! From the options of the command line to what a tuning is asked for.
+//! What a tuning is asked for, and how that follows from the options of the command line.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,9 +7,12 @@ use anyhow::{Context as _, Result};
 use kokanee_contract::AlgorithmContract;
 use kokanee_contract::metrics::{Direction, MetricSpec};
 use kokanee_contract::spec::{Kind, nearest};
-use kokanee_tuner::Goal;
+use kokanee_tuner::early_stopping::MedianRule;
+use kokanee_tuner::hyperband::Hyperband;
+use kokanee_tuner::stopping::StoppingRule;
+use kokanee_tuner::{Goal, Options, Strategy, WarmStart};
+use serde::{Deserialize, Serialize};
 
-use super::history::{Request, StrategyKind};
 use super::{TuneArgs, ranges};
 use crate::exit::CommandLineError;
 
@@ -17,6 +20,47 @@ use crate::exit::CommandLineError;
 const DEFAULT_MOST_REPORTS: u64 = 27;
 /// The hyperparameter that says which measure chooses the model that is kept, and is measured for sure.
 const KEPT_BY: &str = "optimized_metric";
+
+/// What is searched, and on what. Limits are no part of it: they may change from run to run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Request {
+    /// The algorithm's image name.
+    pub(super) algorithm: String,
+    /// The options that name data, with absolute paths.
+    pub(super) data: BTreeMap<String, PathBuf>,
+    /// Content types as they were given.
+    pub(super) content_types: Vec<String>,
+    /// Hyperparameters that all trials share.
+    pub(super) hyperparameters: BTreeMap<String, String>,
+    /// Ranges as on the command line.
+    pub(super) ranges: Vec<String>,
+    /// The metric that is sought.
+    pub(super) objective: String,
+    /// How configurations are chosen.
+    pub(super) strategy: StrategyKind,
+    /// Least and greatest number of reports of the objective, for Hyperband.
+    pub(super) resources: Option<(u64, u64)>,
+    /// Whether the median rule stops trials.
+    pub(super) early_stopping: bool,
+    /// What chance is drawn from.
+    pub(super) seed: u64,
+    /// Folders of earlier tunings.
+    pub(super) warm_start: Vec<PathBuf>,
+}
+
+/// The strategies, as options spell them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum StrategyKind {
+    /// By a Gaussian process of what was measured
+    Bayesian,
+    /// Each configuration alone
+    Random,
+    /// All combinations, in their order
+    Grid,
+    /// Random ones, of which the worse are stopped after ever more reports of the objective
+    Hyperband,
+}
 
 impl TuneArgs {
     /// What is asked for, and the metric that is sought.
@@ -119,6 +163,55 @@ impl TuneArgs {
     }
 }
 
+impl Request {
+    /// How the next trial is chosen; whether the parents of a warm start have the same data and algorithm is told.
+    pub(super) fn options(&self, goal: Goal, parents_are_identical: bool) -> Options {
+        Options {
+            strategy: match self.strategy {
+                StrategyKind::Bayesian => Strategy::Bayesian,
+                StrategyKind::Random => Strategy::Random,
+                StrategyKind::Grid => Strategy::Grid,
+                StrategyKind::Hyperband => Strategy::Hyperband,
+            },
+            warm_start: match parents_are_identical {
+                true => WarmStart::IdenticalDataAndAlgorithm,
+                false => WarmStart::TransferLearning,
+            },
+            ..Options::bayesian(goal)
+        }
+    }
+
+    /// Which rule stops trials, if one does.
+    ///
+    /// # Errors
+    /// When Hyperband's resources allow no rung.
+    pub(super) fn stopping_rule(&self) -> Result<Option<StoppingRule>, CommandLineError> {
+        match self.resources {
+            Some((min, max)) => match Hyperband::new(min, max) {
+                Ok(hyperband) => Ok(Some(StoppingRule::Hyperband { hyperband, seed: self.seed })),
+                Err(error) => Err(CommandLineError(format!("--min-resource, --max-resource: {error}"))),
+            },
+            None => Ok(self.early_stopping.then(|| StoppingRule::Median(MedianRule::default()))),
+        }
+    }
+
+    /// What differs from another request, one line each: `ranges: ["k=2:9"] there, ["k=2:5"] here`.
+    pub(super) fn differences(&self, there: &Self) -> Vec<String> {
+        let members = |request: &Self| match serde_json::to_value(request) {
+            Ok(serde_json::Value::Object(members)) => members,
+            _ => serde_json::Map::new(),
+        };
+        let (here, there) = (members(self), members(there));
+        let differing = here.iter().filter(|(name, value)| there.get(*name) != Some(value));
+        differing
+            .map(|(name, value)| {
+                let there = there.get(name).unwrap_or(&serde_json::Value::Null);
+                format!("{}: {there} there, {value} here", name.replace('_', " "))
+            })
+            .collect()
+    }
+}
+
 /// A metric that can be sought.
 ///
 /// # Errors
@@ -149,5 +242,33 @@ pub(super) fn goal(metric: &MetricSpec) -> Goal {
     match metric.direction {
         Some(Direction::Maximize) => Goal::Maximize,
         _ => Goal::Minimize,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in super::super) fn request() -> Request {
+        Request {
+            algorithm: "kmeans".to_owned(),
+            data: BTreeMap::from([("--train".to_owned(), PathBuf::from("/rows.csv"))]),
+            content_types: vec!["text/csv".to_owned()],
+            hyperparameters: BTreeMap::new(),
+            ranges: vec!["k=2:9".to_owned()],
+            objective: "test:msd".to_owned(),
+            strategy: StrategyKind::Bayesian,
+            resources: None,
+            early_stopping: false,
+            seed: 0,
+            warm_start: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_difference_names_both_sides() {
+        let other = Request { ranges: vec!["k=2:5".to_owned()], ..request() };
+        assert_eq!(request().differences(&other), [r#"ranges: ["k=2:5"] there, ["k=2:9"] here"#]);
+        assert_eq!(request().differences(&request()), [] as [String; 0]);
     }
 }

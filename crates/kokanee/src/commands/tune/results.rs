@@ -15,8 +15,9 @@ use kokanee_formats::{FileError, FolderUpdate};
 use kokanee_pages::svg::number;
 use kokanee_tuner::Goal;
 
-use super::history::{History, Status, Trial};
+use super::history::History;
 use super::process::{TrialFiles, training_options};
+use super::trial::{Status, Trial};
 use crate::output_file::write_file;
 
 /// All trials, one per line.
@@ -188,7 +189,8 @@ fn quoted(word: &str) -> String {
 mod tests {
     use kokanee_contract::algorithms::kmeans;
 
-    use super::super::history::tests::{ended, request};
+    use super::super::request::tests::request;
+    use super::super::trial::tests::ended;
     use super::*;
 
     fn history() -> History {

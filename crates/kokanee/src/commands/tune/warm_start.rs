@@ -3,7 +3,8 @@
 use anyhow::{Result, bail};
 use kokanee_tuner::{Source, Space, Trial as Known};
 
-use super::history::{HISTORY_FILE, History, Request};
+use super::history::{HISTORY_FILE, History};
+use super::request::Request;
 use crate::exit::say;
 
 /// What an earlier tuning tried.

@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use kokanee_algorithm::StopFlag;
+use kokanee_tuner::closing::Closing;
+use kokanee_tuner::stopping::StoppingRule;
 use kokanee_tuner::{Goal, Options, Space, Suggestion, Trial as Known, suggest};
 
-use super::decision::{Closing, Limits, Rule, closing};
-use super::history::{History, Status, Trial};
+use super::decision::{self, Limits};
+use super::history::History;
 use super::log::last_words;
 use super::process::{End, Launch, RunningTrial, TrialFiles};
 use super::progress::Progress;
+use super::trial::{Status, Trial};
 
 /// Between two looks at the trials.
 const LOOK: Duration = Duration::from_millis(50);
@@ -30,7 +33,7 @@ pub(super) struct Work<'a> {
     pub(super) parents: Vec<Known>,
     pub(super) limits: Limits,
     pub(super) parallel: usize,
-    pub(super) rule: Option<Rule>,
+    pub(super) rule: Option<StoppingRule>,
     pub(super) stop: StopFlag,
     pub(super) progress: &'a Progress,
 }
@@ -60,11 +63,11 @@ impl Work<'_> {
                 return Ok(Ending::Interrupted);
             }
             self.look(history, &mut running)?;
-            let closing = closing(history, &self.limits, self.goal())
+            let closing = decision::closing(history, &self.limits, self.goal())
                 .or_else(|| exhausted.then_some(Closing::Exhausted));
             if let Some(why) = closing.filter(|why| why.stops_trials()) {
                 for trial in &mut running {
-                    trial.stop(&why.describe(&self.limits));
+                    trial.stop(&self.limits.describe(why));
                 }
             } else if running.len() < self.parallel {
                 // A trial that was cut off goes first, also when all have begun.
@@ -88,13 +91,13 @@ impl Work<'_> {
                     },
                 };
                 if let Some(trial) = next {
-                    // It is read again from the log.
+                    // It is reported again.
                     for entry in history.trials.iter_mut().filter(|entry| entry.number == trial.number) {
                         entry.curve.clear();
                     }
                     history.write(self.output)?;
                     self.progress.begins(&trial);
-                    running.push(self.launch.start(&trial)?);
+                    running.extend(self.launch.start(&trial, &self.stop, self.progress)?);
                     continue;
                 }
             }
@@ -147,10 +150,10 @@ impl Work<'_> {
                 }
                 None => {
                     if let Some(rule) = self.rule.filter(|_| trial.stopped.is_none()) {
-                        let reason = rule.stops(history, self.goal(), &entry, trial.judged);
+                        let why = decision::stop(rule, history, self.goal(), &entry, trial.judged);
                         trial.judged = entry.curve.len();
-                        if let Some(reason) = reason {
-                            trial.stop(&reason);
+                        if let Some(why) = why {
+                            trial.stop(&why.to_string());
                         }
                     }
                     place += 1;

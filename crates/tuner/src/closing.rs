@@ -1,0 +1,215 @@
+//! When a tuning begins no more trials.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Goal, Outcome};
+
+/// So many trials that fail, and none with a result, end a tuning, as on AWS.
+pub const MOST_FAILURES: usize = 5;
+/// Results before a tuning can converge.
+const LEAST_RESULTS: usize = 20;
+/// So many results in a row must have gained next to nothing, or half of all.
+const LEAST_CONVERGED: usize = 10;
+/// Next to nothing: this part of the distance between the quartiles of all results.
+const NEGLIGIBLE: f64 = 0.01;
+
+/// What ends a tuning, beside the number of its trials. The default ends it after [`MOST_FAILURES`] alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Criteria {
+    /// A value of the objective that is good enough.
+    pub target: Option<f64>,
+    /// Trials in a row that do not improve, at least 1.
+    pub patience: Option<u32>,
+    /// Seconds of work.
+    pub seconds: Option<f64>,
+    /// Whether a tuning ends whose results have converged.
+    pub convergence: bool,
+}
+
+/// Why a tuning begins no more trials.
+///
+/// [`Criteria::met`] finds all but the last two, which are for whoever begins trials to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Closing {
+    /// The target is reached.
+    Target,
+    /// Many trials in a row did not improve.
+    NotImproving,
+    /// More trials seem to be of no use.
+    Converged,
+    /// The time is over.
+    Runtime,
+    /// The first trials all failed.
+    NoSuccess,
+    /// There are no other configurations.
+    Exhausted,
+    /// As many trials as are wanted have begun.
+    Trials,
+}
+
+impl Closing {
+    /// Whether trials at work are stopped.
+    pub const fn stops_trials(self) -> bool {
+        matches!(self, Self::Target | Self::NotImproving | Self::Converged | Self::Runtime)
+    }
+}
+
+impl Criteria {
+    /// The first criterion that is met. `ended` has the tuning's trials in the order in which they ended, `seconds` is how long
+    /// it has worked.
+    pub fn met(&self, goal: Goal, ended: &[Outcome], seconds: f64) -> Option<Closing> {
+        if self.seconds.is_some_and(|most| seconds >= most) {
+            return Some(Closing::Runtime);
+        }
+        let results: Vec<f64> = ended.iter().filter_map(|outcome| outcome.value()).collect();
+        let Some(best) = goal.best(&results) else {
+            let failures = ended.iter().filter(|outcome| outcome.has_failed()).count();
+            return (failures >= MOST_FAILURES).then_some(Closing::NoSuccess);
+        };
+        if self.target.is_some_and(|target| !goal.prefers(target, best)) {
+            return Some(Closing::Target);
+        }
+        if self.patience.is_some_and(|most| not_improving(goal, ended) >= most) {
+            return Some(Closing::NotImproving);
+        }
+        (self.convergence && has_converged(goal, results)).then_some(Closing::Converged)
+    }
+}
+
+/// How many trials have ended, in this order, since the first that was as good as the best. One that was stopped before its first
+/// value shows nothing, and does not count.
+pub fn not_improving(goal: Goal, ended: &[Outcome]) -> u32 {
+    let (mut best, mut since) = (None, 0);
+    for outcome in ended {
+        match outcome.value() {
+            Some(value) if best.is_none_or(|best| goal.prefers(value, best)) => {
+                (best, since) = (Some(value), 0);
+            }
+            value => since += u32::from(best.is_some() && (value.is_some() || outcome.has_failed())),
+        }
+    }
+    since
+}
+
+/// Whether the latest half of the results, and at least ten, gained next to nothing. AWS does not say how it detects convergence.
+fn has_converged(goal: Goal, mut results: Vec<f64>) -> bool {
+    if results.len() < LEAST_RESULTS {
+        return false;
+    }
+    let before = results.len() - LEAST_CONVERGED.max(results.len() / 2);
+    let (Some(then), Some(now)) = (goal.best(&results[..before]), goal.best(&results)) else { return false };
+    results.sort_by(f64::total_cmp);
+    let quartile = |part: usize| results[(results.len() - 1) * part / 4];
+    (now - then).abs() <= NEGLIGIBLE * (quartile(3) - quartile(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAILED: Outcome = Outcome::Failed;
+    const UNKNOWN: Outcome = Outcome::Stopped(None);
+
+    /// The outcomes where small values are good, and the same where great ones are.
+    #[track_caller]
+    fn check(criteria: Criteria, ended: &[Outcome], seconds: f64, want: Option<Closing>) {
+        let turned = |outcome: &Outcome| match *outcome {
+            Outcome::Finished(value) => Outcome::Finished(-value),
+            Outcome::Stopped(Some(value)) => Outcome::Stopped(Some(-value)),
+            other => other,
+        };
+        assert_eq!(criteria.met(Goal::Minimize, ended, seconds), want, "{ended:?}");
+        let criteria = Criteria { target: criteria.target.map(|target| -target), ..criteria };
+        let ended: Vec<Outcome> = ended.iter().map(turned).collect();
+        assert_eq!(criteria.met(Goal::Maximize, &ended, seconds), want, "{ended:?}");
+    }
+
+    fn done(values: &[f64]) -> Vec<Outcome> {
+        values.iter().copied().map(Outcome::Finished).collect()
+    }
+
+    #[test]
+    fn a_target_is_reached_by_a_value_that_is_as_good() {
+        let criteria = Criteria { target: Some(2.0), ..Criteria::default() };
+        check(criteria, &[], 0.0, None);
+        check(criteria, &done(&[3.0, 2.1]), 0.0, None);
+        check(criteria, &done(&[3.0, 2.0, 9.0]), 0.0, Some(Closing::Target));
+        check(criteria, &[Outcome::Stopped(Some(1.0))], 0.0, Some(Closing::Target));
+        check(criteria, &[FAILED, UNKNOWN, Outcome::Finished(f64::NAN)], 0.0, None);
+    }
+
+    #[test]
+    fn patience_counts_the_trials_since_the_best_was_found() {
+        let criteria = Criteria { patience: Some(3), ..Criteria::default() };
+        let ended = [&done(&[5.0, 2.0, 2.0])[..], &[FAILED, UNKNOWN]].concat();
+        assert_eq!(not_improving(Goal::Minimize, &ended), 2);
+        assert_eq!(not_improving(Goal::Maximize, &ended), 3);
+        check(criteria, &ended, 0.0, None);
+        check(
+            criteria,
+            &[&ended[..], &[Outcome::Stopped(Some(3.0))]].concat(),
+            0.0,
+            Some(Closing::NotImproving),
+        );
+        check(criteria, &[&ended[..], &done(&[1.0])].concat(), 0.0, None);
+        // Without a best nothing is waited for.
+        assert_eq!(not_improving(Goal::Minimize, &[FAILED; 4]), 0);
+        check(criteria, &[FAILED; 4], 0.0, None);
+    }
+
+    #[test]
+    fn five_failures_without_a_result_are_enough() {
+        let none = Criteria::default();
+        check(none, &[FAILED; 4], 0.0, None);
+        check(none, &[FAILED; 5], 0.0, Some(Closing::NoSuccess));
+        check(none, &[Outcome::Finished(f64::NAN); 5], 0.0, Some(Closing::NoSuccess));
+        check(none, &[UNKNOWN; 9], 0.0, None);
+        check(none, &[&[FAILED; 9][..], &done(&[1.0])].concat(), 0.0, None);
+    }
+
+    #[test]
+    fn time_goes_before_all_else() {
+        let criteria = Criteria { seconds: Some(10.0), target: Some(5.0), ..Criteria::default() };
+        check(criteria, &[], 9.9, None);
+        check(criteria, &done(&[1.0]), 9.9, Some(Closing::Target));
+        check(criteria, &done(&[1.0]), 10.0, Some(Closing::Runtime));
+        check(criteria, &[FAILED; 5], 10.0, Some(Closing::Runtime));
+    }
+
+    #[test]
+    fn results_that_stay_where_they_are_have_converged() {
+        let criteria = Criteria { convergence: true, ..Criteria::default() };
+        let falling = |count: usize, until: usize| -> Vec<Outcome> {
+            (0..count).map(|index| Outcome::Finished(100.0 - index.min(until) as f64)).collect()
+        };
+        check(criteria, &falling(24, 10), 0.0, Some(Closing::Converged));
+        check(Criteria::default(), &falling(24, 10), 0.0, None);
+        check(criteria, &falling(24, 20), 0.0, None);
+        check(criteria, &falling(19, 5), 0.0, None);
+        // Of 40 the latest 20 count, not ten.
+        check(criteria, &falling(40, 25), 0.0, None);
+    }
+
+    #[test]
+    fn what_stops_trials_is_what_makes_them_useless() {
+        use Closing::{Converged, Exhausted, NoSuccess, NotImproving, Runtime, Target, Trials};
+        assert!([Target, NotImproving, Converged, Runtime].into_iter().all(Closing::stops_trials));
+        assert!(![NoSuccess, Exhausted, Trials].into_iter().any(Closing::stops_trials));
+    }
+
+    #[test]
+    fn histories_on_the_disk_keep_their_words() {
+        for (closing, word) in [
+            (Closing::Target, "Target"),
+            (Closing::NotImproving, "NotImproving"),
+            (Closing::Converged, "Converged"),
+            (Closing::Runtime, "Runtime"),
+            (Closing::NoSuccess, "NoSuccess"),
+            (Closing::Exhausted, "Exhausted"),
+            (Closing::Trials, "Trials"),
+        ] {
+            assert_eq!(serde_json::to_value(closing).unwrap(), word);
+            assert_eq!(serde_json::from_value::<Closing>(word.into()).unwrap(), closing);
+        }
+    }
+}
