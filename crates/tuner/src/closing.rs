@@ -20,6 +20,8 @@ pub struct Criteria {
     pub target: Option<f64>,
     /// Trials in a row that do not improve, at least 1.
     pub patience: Option<u32>,
+    /// The part of the best value by which another must be better to count as an improvement: at least 0, which any is.
+    pub least_gain: f64,
     /// Seconds of work.
     pub seconds: Option<f64>,
     /// Whether a tuning ends whose results have converged.
@@ -69,23 +71,32 @@ impl Criteria {
         if self.target.is_some_and(|target| !goal.prefers(target, best)) {
             return Some(Closing::Target);
         }
-        if self.patience.is_some_and(|most| not_improving(goal, ended) >= most) {
+        if self.patience.is_some_and(|most| not_improving(goal, ended, self.least_gain) >= most) {
             return Some(Closing::NotImproving);
         }
         (self.convergence && has_converged(goal, results)).then_some(Closing::Converged)
     }
 }
 
-/// How many trials have ended, in this order, since the first that was as good as the best. One that was stopped before its first
-/// value shows nothing, and does not count.
-pub fn not_improving(goal: Goal, ended: &[Outcome]) -> u32 {
+/// How many trials have ended, in this order, since the last that was better than the best before it, by this part of that at least. One
+/// that was stopped before its first value shows nothing, and does not count.
+pub fn not_improving(goal: Goal, ended: &[Outcome], least_gain: f64) -> u32 {
     let (mut best, mut since) = (None, 0);
     for outcome in ended {
-        match outcome.value() {
-            Some(value) if best.is_none_or(|best| goal.prefers(value, best)) => {
-                (best, since) = (Some(value), 0);
-            }
-            value => since += u32::from(best.is_some() && (value.is_some() || outcome.has_failed())),
+        let value = outcome.value();
+        let gains =
+            |best: f64| value.filter(|&value| goal.prefers(value, best)).map(|value| (value - best).abs());
+        let has_improved = match best {
+            None => value.is_some(),
+            Some(best) => gains(best).is_some_and(|gain| gain >= least_gain * best.abs()),
+        };
+        if has_improved {
+            since = 0;
+        } else {
+            since += u32::from(best.is_some() && (value.is_some() || outcome.has_failed()));
+        }
+        if best.is_none_or(|best| gains(best).is_some()) {
+            best = value;
         }
     }
     since
@@ -142,8 +153,8 @@ mod tests {
     fn patience_counts_the_trials_since_the_best_was_found() {
         let criteria = Criteria { patience: Some(3), ..Criteria::default() };
         let ended = [&done(&[5.0, 2.0, 2.0])[..], &[FAILED, UNKNOWN]].concat();
-        assert_eq!(not_improving(Goal::Minimize, &ended), 2);
-        assert_eq!(not_improving(Goal::Maximize, &ended), 3);
+        assert_eq!(not_improving(Goal::Minimize, &ended, 0.0), 2);
+        assert_eq!(not_improving(Goal::Maximize, &ended, 0.0), 3);
         check(criteria, &ended, 0.0, None);
         check(
             criteria,
@@ -153,8 +164,22 @@ mod tests {
         );
         check(criteria, &[&ended[..], &done(&[1.0])].concat(), 0.0, None);
         // Without a best nothing is waited for.
-        assert_eq!(not_improving(Goal::Minimize, &[FAILED; 4]), 0);
+        assert_eq!(not_improving(Goal::Minimize, &[FAILED; 4], 0.0), 0);
         check(criteria, &[FAILED; 4], 0.0, None);
+    }
+
+    #[test]
+    fn a_gain_that_is_too_small_is_no_improvement() {
+        let least = |values: &[f64]| not_improving(Goal::Minimize, &done(values), 0.01);
+        assert_eq!(least(&[100.0, 99.1]), 1);
+        assert_eq!(least(&[100.0, 99.0]), 0);
+        // Each is compared with the best of all before it.
+        assert_eq!(least(&[100.0, 99.1, 98.2]), 2);
+        assert_eq!(least(&[100.0, 200.0, 99.5]), 2);
+        assert_eq!(least(&[-100.0, -100.5, -102.0]), 0);
+        assert_eq!(not_improving(Goal::Maximize, &done(&[0.5, 0.504, 0.51]), 0.01), 0);
+        let criteria = Criteria { patience: Some(2), least_gain: 0.01, ..Criteria::default() };
+        check(criteria, &done(&[100.0, 99.1, 98.2]), 0.0, Some(Closing::NotImproving));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction};
 use super::child::Child;
 use super::definition::Definition;
 use super::jobs::{TuningJob, TuningJobs};
-use super::state::Counters;
+use super::state::{Counters, LEAST_GAIN};
 use crate::jobs::{JobError, JobId, Status};
 use crate::store::{StoreError, now_ms};
 use crate::tags;
@@ -71,7 +71,7 @@ fn note(job: &mut TuningJob, children: &[Child]) {
     let best = best(&state.definitions, children);
     state.best = best.and_then(Child::result);
     let goal = state.definitions.first().map(Definition::goal);
-    state.not_improving = goal.map_or(0, |goal| not_improving(goal, &ended(children)));
+    state.not_improving = goal.map_or(0, |goal| not_improving(goal, &ended(children), LEAST_GAIN));
     state.modified_ms = state.modified_ms.max(now_ms());
 }
 

@@ -9,6 +9,10 @@ use serde_json::{Map, Value, json};
 use super::definition::Definition;
 use crate::jobs::{JobState, Refused, Status, Times};
 
+/// The part of the best value by which a training must be better to improve the objective. Source: API reference,
+/// `BestObjectiveNotImproving`.
+pub(super) const LEAST_GAIN: f64 = 0.01;
+
 /// How values are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StrategyKind {
@@ -52,6 +56,7 @@ impl Limits {
         Criteria {
             target: self.target,
             patience: self.most_not_improving,
+            least_gain: LEAST_GAIN,
             seconds: self.max_runtime_s.map(|seconds| seconds as f64),
             convergence: self.ends_on_convergence,
         }

@@ -172,8 +172,12 @@ fn tune(args: &TuneArgs, output: &Path) -> Result<Ending> {
     for note in ranges::notes(contract, &space) {
         progress.note(&format!("note: {note}"));
     }
-    let criteria =
-        Criteria { target: args.target, patience: args.patience, seconds: args.max_time, convergence: false };
+    let criteria = Criteria {
+        target: args.target,
+        patience: args.patience,
+        seconds: args.max_time,
+        ..Criteria::default()
+    };
     let limits = Limits { trials: args.jobs, criteria };
     let work = Work {
         output,
