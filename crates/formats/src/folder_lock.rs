@@ -24,6 +24,8 @@ const LARGEST_LOCK_BYTES: u64 = 1 << 16;
 const MOST_TRIES: usize = 100;
 /// How long a process that was killed may hold a lock.
 const LONGEST_END: Duration = Duration::from_secs(10);
+/// How long holders may remove a folder again and again that they had made.
+const LONGEST_REMOVAL: Duration = Duration::from_secs(2);
 /// Between two looks at such a process.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -76,16 +78,17 @@ impl FolderLock {
     /// When another process holds it, at once while that lives, or when this one may not write there.
     pub fn acquire(folder: &Path) -> Result<Self, LockError> {
         let begun = Instant::now();
-        let mut tries = 0;
         loop {
-            tries += 1;
             match Self::make_and_acquire(folder) {
                 Err(LockError::Busy(busy)) if busy.holder_has_ended && begun.elapsed() < LONGEST_END => {
                     thread::sleep(LOOK);
                 }
                 // Whoever held it has removed a folder that it had made and left empty.
                 Err(LockError::File(FileError { source, .. }))
-                    if source.kind() == ErrorKind::NotFound && tries < MOST_TRIES => {}
+                    if source.kind() == ErrorKind::NotFound && begun.elapsed() < LONGEST_REMOVAL =>
+                {
+                    thread::yield_now();
+                }
                 result => return result,
             }
         }

@@ -5,14 +5,15 @@ use crate::svg::parallel::{ParallelAxis, ParallelLine};
 use crate::svg::scatter::Scatter;
 use crate::svg::{Drawing, bars, bars::Bars, lines, parallel, scatter};
 
-/// Size of the plotting area of most pictures, in pixels.
-const AREA: (f64, f64) = (420.0, 200.0);
-
 /// A search.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Search {
     /// What is sought.
     pub objective: String,
+    /// What a run is called.
+    pub noun: &'static str,
+    /// Width and height of the plotting area of most pictures, in pixels.
+    pub area: (f64, f64),
     /// Whether great values of it are good.
     pub maximizes: bool,
     /// The settings.
@@ -49,7 +50,7 @@ impl Search {
         });
         lines::draw(&Chart {
             title: format!("Best {} so far", self.objective),
-            x_label: "training".to_owned(),
+            x_label: self.noun.to_owned(),
             y_label: self.objective.clone(),
             series: vec![Series {
                 name: "best so far".to_owned(),
@@ -57,7 +58,7 @@ impl Search {
                 raw: results,
                 ..Series::default()
             }],
-            area: AREA,
+            area: self.area,
             has_legend: false,
             has_hover: true,
             ..Chart::default()
@@ -93,10 +94,10 @@ impl Search {
         amounts.sort_by(|(_, one), (_, other)| other.total_cmp(one));
         (!amounts.is_empty()).then(|| {
             bars::draw(&Bars {
-                title: "Importance".to_owned(),
-                x_label: "share of the variance that the setting explains alone".to_owned(),
+                title: format!("Importance for {}", self.objective),
+                x_label: "share of the variance that each setting explains".to_owned(),
                 bars: amounts,
-                area: AREA,
+                area: self.area,
             })
         })
     }
@@ -111,7 +112,7 @@ impl Search {
                 log_x: axis.log,
                 categories: axis.categories.clone(),
                 points: self.runs.iter().filter_map(point).collect(),
-                area: AREA,
+                area: self.area,
             })
         };
         self.axes.iter().enumerate().map(slice).collect()
@@ -140,6 +141,8 @@ mod tests {
         };
         Search {
             objective: "loss".to_owned(),
+            noun: "run",
+            area: (420.0, 200.0),
             maximizes,
             axes: vec![axis("rate", true, &[]), axis("kind", false, &["a", "b"])],
             runs: [Some(3.0), None, Some(1.0), Some(2.0)].into_iter().enumerate().map(run).collect(),

@@ -16,6 +16,15 @@ pub struct Importance {
     pub interactions: f64,
 }
 
+impl Importance {
+    /// The shares by the names of the dimensions of the space, and that of the interactions as `together`.
+    pub fn named(&self, space: &Space) -> Vec<(String, f64)> {
+        let names = space.dimensions().iter().map(|dimension| dimension.name().to_owned());
+        let alone = names.zip(self.dimensions.iter().copied());
+        alone.chain([("together".to_owned(), self.interactions)]).collect()
+    }
+}
+
 /// Trees of the forest; shares change little beyond.
 const TREES: usize = 64;
 

@@ -14,6 +14,8 @@ use crate::tuning::{self, Child, TuningJob};
 
 /// Seconds after which the page of a job at work is fetched anew.
 const REFRESH_SECONDS: u32 = 2;
+/// Width and height of the plotting area of the pictures, in pixels.
+const AREA: (f64, f64) = (420.0, 200.0);
 /// Rows of the table of trainings.
 const MOST_ROWS: usize = 100;
 
@@ -124,19 +126,20 @@ fn search(job: &TuningJob, children: &[Child]) -> Option<Search> {
     let trials: Vec<Trial> =
         tried.iter().map(|(child, values)| Trial::new(values.clone(), child.outcome())).collect();
     let shares = importance(&space, &trials, definition.goal(), job.state.seed);
-    let names = space.dimensions().iter().map(|dimension| dimension.name().to_owned());
     let runs = tried.iter().map(|(child, values)| Run {
         number: child.number,
         name: child.name.clone(),
-        values: values.iter().map(|value| Some(coordinate(*value))).collect(),
+        values: values.iter().map(|value| Some(value.coordinate())).collect(),
         result: child.result(),
     });
     Some(Search {
         objective: definition.metric.clone(),
+        noun: "training",
+        area: AREA,
         maximizes: definition.maximizes,
         axes: axes(&space),
         runs: runs.collect(),
-        importance: shares.map_or_else(Vec::new, |shares| names.zip(shares.dimensions).collect()),
+        importance: shares.map_or_else(Vec::new, |shares| shares.named(&space)),
     })
 }
 
@@ -144,20 +147,9 @@ fn axes(space: &Space) -> Vec<ParallelAxis> {
     let axis = |dimension: &kokanee_tuner::Dimension| ParallelAxis {
         name: dimension.name().to_owned(),
         log: dimension.scale() == Some(Scale::Logarithmic),
-        categories: match dimension.range() {
-            Range::Categorical { values } => values.clone(),
-            _ => Vec::new(),
-        },
+        categories: dimension.categories().to_vec(),
     };
     space.dimensions().iter().map(axis).collect()
-}
-
-fn coordinate(value: Value) -> f64 {
-    match value {
-        Value::Real(value) => value,
-        Value::Integer(value) => value as f64,
-        Value::Category(place) => place as f64,
-    }
 }
 
 /// The trainings, the best first; those without a result follow, the latest first.

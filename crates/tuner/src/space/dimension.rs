@@ -50,6 +50,17 @@ pub enum Value {
     Category(usize),
 }
 
+impl Value {
+    /// Its place on an axis: the number, or the place of the category.
+    pub fn coordinate(self) -> f64 {
+        match self {
+            Self::Real(value) => value,
+            Self::Integer(value) => value as f64,
+            Self::Category(place) => place as f64,
+        }
+    }
+}
+
 /// Beyond it not every integer is an `f64`.
 const LARGEST_INTEGER: i64 = 1 << 53;
 
@@ -85,6 +96,14 @@ impl Dimension {
     /// What it may be.
     pub fn range(&self) -> &Range {
         &self.range
+    }
+
+    /// The values of a categorical range; none of a numeric one.
+    pub fn categories(&self) -> &[String] {
+        match &self.range {
+            Range::Categorical { values } => values,
+            _ => &[],
+        }
     }
 
     /// The scale of a numeric range with [`Scale::Auto`] decided; nothing for categories.
@@ -209,9 +228,7 @@ impl Dimension {
             (Range::Categorical { values }, Value::Category(place)) => {
                 return (place as f64 + 0.5) / values.len() as f64;
             }
-            (_, Value::Real(value)) => value,
-            (_, Value::Integer(value)) => value as f64,
-            (_, Value::Category(place)) => place as f64,
+            (_, value) => value.coordinate(),
         };
         let (scale, low, high) = self.scaled();
         if low == high {

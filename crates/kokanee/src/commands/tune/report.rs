@@ -7,13 +7,11 @@ use anyhow::Result;
 use kokanee_algorithm::human;
 use kokanee_pages::page::standalone;
 use kokanee_pages::parts::{Column, card, code, facts, note, table};
-use kokanee_pages::svg::bars::{self, Bars};
-use kokanee_pages::svg::lines::{self, Chart, Series};
-use kokanee_pages::svg::parallel::{self, ParallelAxis, ParallelLine};
-use kokanee_pages::svg::scatter::{self, Scatter};
+use kokanee_pages::search::{Run, Search};
+use kokanee_pages::svg::parallel::ParallelAxis;
 use kokanee_pages::svg::{Drawing, number};
 use kokanee_tuner::importance::importance;
-use kokanee_tuner::{Dimension, Goal, Range, Scale, Space};
+use kokanee_tuner::{Dimension, Goal, Scale, Space, Trial as Known};
 use maud::{Markup, html};
 
 use super::history::History;
@@ -26,6 +24,8 @@ use crate::output_file::write_file;
 const REPORT_FILE: &str = "report.html";
 /// The folder of the pictures.
 const PICTURES: &str = "pictures";
+/// Width and height of the plotting area of the pictures, in pixels.
+const AREA: (f64, f64) = (620.0, 260.0);
 /// The seed of the forest behind importance: the same history gives the same figures.
 const SEED: u64 = 1;
 
@@ -40,25 +40,14 @@ pub(super) fn write(
     goal: Goal,
     command: &str,
 ) -> Result<PathBuf> {
-    let mut pictures = vec![("best-so-far".to_owned(), best_so_far(history, goal))];
-    pictures.push(("parallel-coordinates".to_owned(), coordinates(history, space, goal)));
-    let known = known_trials(space, history)?;
-    if let Some(found) = importance(space, &known, goal, SEED) {
-        let names = space.dimensions().iter().map(|dimension| dimension.name().to_owned());
-        let mut bars: Vec<(String, f64)> = names.zip(found.dimensions).collect();
-        bars.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-        bars.push(("together".to_owned(), found.interactions));
-        let chart = Bars {
-            title: format!("Importance for {}", history.request.objective),
-            x_label: "share of the variance that each hyperparameter explains".to_owned(),
-            bars,
-            area: (620.0, 260.0),
-        };
-        pictures.push(("importance".to_owned(), bars::draw(&chart)));
-    }
-    for dimension in space.dimensions() {
-        pictures.push((format!("slice-{}", dimension.name()), slice(history, dimension)));
-    }
+    let search = search(history, space, goal)?;
+    let mut pictures = vec![
+        ("best-so-far".to_owned(), search.best_so_far()),
+        ("parallel-coordinates".to_owned(), search.parallel()),
+    ];
+    pictures.extend(search.importance().map(|picture| ("importance".to_owned(), picture)));
+    let slices = search.axes.iter().zip(search.slices());
+    pictures.extend(slices.map(|(axis, picture)| (format!("slice-{}", axis.name), picture)));
     let folder = output.join(PICTURES);
     std::fs::create_dir_all(&folder)
         .map_err(|error| anyhow::anyhow!("cannot create {}: {error}", folder.display()))?;
@@ -124,90 +113,33 @@ fn trials(history: &History, space: &Space, goal: Goal) -> Markup {
     table("Trials", &columns, &rows)
 }
 
-/// Each result, and the best so far, by the order in which trials ended.
-fn best_so_far(history: &History, goal: Goal) -> Drawing {
-    let mut each: Vec<(f64, f64)> = Vec::new();
-    let mut best: Vec<(f64, f64)> = Vec::new();
-    for (place, trial) in (1..).zip(history.ended()) {
-        let Some(value) = trial.result() else { continue };
-        each.push((f64::from(place), value));
-        let so_far =
-            best.last().map_or(value, |(_, best)| if goal.prefers(value, *best) { value } else { *best });
-        best.push((f64::from(place), so_far));
-    }
-    let chart = Chart {
-        title: format!("Best {} so far", history.request.objective),
-        x_label: "trials".to_owned(),
-        y_label: history.request.objective.clone(),
-        series: vec![
-            Series { name: "best so far".to_owned(), points: best, ..Series::default() },
-            Series { name: "each trial".to_owned(), points: each, ..Series::default() },
-        ],
-        ..Chart::default()
+/// The trials in the order in which they ended.
+fn search(history: &History, space: &Space, goal: Goal) -> Result<Search> {
+    let axis = |dimension: &Dimension| ParallelAxis {
+        name: dimension.name().to_owned(),
+        log: dimension.scale() == Some(Scale::Logarithmic),
+        categories: dimension.categories().to_vec(),
     };
-    lines::draw(&chart)
-}
-
-/// One line per trial through its values and its result; good ones bright and on top.
-fn coordinates(history: &History, space: &Space, goal: Goal) -> Drawing {
-    let mut axes: Vec<ParallelAxis> = space
-        .dimensions()
-        .iter()
-        .map(|dimension| ParallelAxis {
-            name: dimension.name().to_owned(),
-            log: is_logarithmic(dimension),
-            categories: categories(dimension),
-        })
-        .collect();
-    axes.push(ParallelAxis { name: history.request.objective.clone(), log: false, categories: Vec::new() });
-    let mut ranked = history.ranked(goal);
-    ranked.reverse();
-    let last = ranked.len().saturating_sub(1).max(1) as f32;
-    let line = |(place, trial): (usize, &Trial)| {
-        let mut values: Vec<Option<f64>> =
-            space.dimensions().iter().map(|dimension| place_of(dimension, trial)).collect();
-        values.push(trial.result());
-        ParallelLine { name: name(trial), values, level: Some(place as f32 / last) }
+    let known = known_trials(space, history)?;
+    let mut ended: Vec<(&Trial, &Known)> = history.trials.iter().zip(&known).collect();
+    ended.retain(|(trial, _)| trial.ended.is_some());
+    ended.sort_by_key(|(trial, _)| trial.ended);
+    let run = |(number, (trial, known)): (u32, (&Trial, &Known))| Run {
+        number,
+        name: name(trial),
+        values: known.values.iter().map(|value| Some(value.coordinate())).collect(),
+        result: trial.result(),
     };
-    let lines: Vec<ParallelLine> = ranked.into_iter().enumerate().map(line).collect();
-    parallel::draw("Values and results of every trial", &axes, &lines)
-}
-
-/// The results over one hyperparameter.
-fn slice(history: &History, dimension: &Dimension) -> Drawing {
-    let point = |trial: &Trial| Some((place_of(dimension, trial)?, trial.result()?, name(trial)));
-    let points = history.ended().into_iter().filter_map(point).collect();
-    scatter::draw(&Scatter {
-        title: format!("{} over {}", history.request.objective, dimension.name()),
-        x_label: dimension.name().to_owned(),
-        log_x: is_logarithmic(dimension),
-        categories: categories(dimension),
-        points,
-        area: (620.0, 240.0),
+    let shares = importance(space, &known, goal, SEED);
+    Ok(Search {
+        objective: history.request.objective.clone(),
+        noun: "trial",
+        area: AREA,
+        maximizes: goal == Goal::Maximize,
+        axes: space.dimensions().iter().map(axis).collect(),
+        runs: (1..).zip(ended).map(run).collect(),
+        importance: shares.map_or_else(Vec::new, |shares| shares.named(space)),
     })
-}
-
-/// The names of its values; none of numbers.
-fn categories(dimension: &Dimension) -> Vec<String> {
-    match dimension.range() {
-        Range::Categorical { values } => values.clone(),
-        _ => Vec::new(),
-    }
-}
-
-fn is_logarithmic(dimension: &Dimension) -> bool {
-    dimension.scale() == Some(Scale::Logarithmic)
-}
-
-/// A value's place on an axis: the number, or the place in the list of categories.
-fn place_of(dimension: &Dimension, trial: &Trial) -> Option<f64> {
-    let text = trial.values.get(dimension.name())?;
-    match dimension.range() {
-        Range::Categorical { values } => {
-            values.iter().position(|value| value == text).map(|place| place as f64)
-        }
-        _ => text.parse().ok(),
-    }
 }
 
 fn name(trial: &Trial) -> String {
