@@ -5,6 +5,9 @@ use crate::svg::parallel::{ParallelAxis, ParallelLine};
 use crate::svg::scatter::Scatter;
 use crate::svg::{Drawing, bars, bars::Bars, lines, parallel, scatter};
 
+/// Results are drawn on a logarithmic scale where the greatest is so many times the least.
+const DECADES: f64 = 20.0;
+
 /// A search.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Search {
@@ -58,6 +61,7 @@ impl Search {
                 raw: results,
                 ..Series::default()
             }],
+            log_y: self.has_decades(),
             area: self.area,
             has_legend: false,
             has_hover: true,
@@ -67,7 +71,8 @@ impl Search {
 
     /// One line for each run through all settings and the result, the best on top.
     pub fn parallel(&self) -> Drawing {
-        let axis = ParallelAxis { name: self.objective.clone(), log: false, categories: Vec::new() };
+        let axis =
+            ParallelAxis { name: self.objective.clone(), log: self.has_decades(), categories: Vec::new() };
         let axes: Vec<ParallelAxis> = self.axes.iter().cloned().chain([axis]).collect();
         let mut runs: Vec<(&Run, f64)> =
             self.runs.iter().filter_map(|run| Some((run, run.result?))).collect();
@@ -110,12 +115,20 @@ impl Search {
                 title: format!("{} over {}", self.objective, axis.name),
                 x_label: axis.name.clone(),
                 log_x: axis.log,
+                log_y: self.has_decades(),
                 categories: axis.categories.clone(),
                 points: self.runs.iter().filter_map(point).collect(),
                 area: self.area,
             })
         };
         self.axes.iter().enumerate().map(slice).collect()
+    }
+
+    /// Whether results lie so far apart that on a linear scale all good ones would look the same.
+    fn has_decades(&self) -> bool {
+        let results = || self.runs.iter().filter_map(|run| run.result).filter(|result| result.is_finite());
+        let least = results().fold(f64::INFINITY, f64::min);
+        least > 0.0 && results().any(|result| result > DECADES * least)
     }
 
     fn prefers(&self, value: f64, other: f64) -> bool {
@@ -155,6 +168,22 @@ mod tests {
         let told = |maximizes| search(maximizes).best_so_far().document();
         assert!(told(false).contains("loss"));
         assert_ne!(told(false), told(true));
+    }
+
+    #[test]
+    fn results_far_apart_are_drawn_on_a_logarithmic_scale() {
+        let far = |result: f64| {
+            let mut search = search(false);
+            search.runs[0].result = Some(result);
+            search.has_decades()
+        };
+        assert!(far(100.0) && !far(10.0) && !far(-100.0) && !far(f64::INFINITY));
+        let mut search = search(false);
+        search.runs[0].result = Some(1000.0);
+        for picture in search.slices().into_iter().chain([search.best_so_far(), search.parallel()]) {
+            let picture = picture.document();
+            assert!(picture.contains(">100<") && !picture.contains(">400<"), "{picture}");
+        }
     }
 
     #[test]

@@ -81,18 +81,20 @@ impl Axis {
     /// Powers of ten (every second, third, … if there are many), with 2 and 5 between them if
     /// there are few, and evenly spaced numbers if even those are too few.
     fn log_ticks(&self) -> Vec<f64> {
-        let (low, high) = (self.low.log10().floor() as i32, self.high.log10().ceil() as i32);
-        let decades = (high - low) as usize;
-        let stride = decades.div_ceil(self.wanted_ticks).max(1);
-        let digits: &[f64] = if decades <= 3 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let (low, high) = (self.low.log10(), self.high.log10());
+        let is_short = high.ceil() - low.floor() <= 3.0;
+        let digits: &[f64] = if is_short { &[1.0, 2.0, 5.0] } else { &[1.0] };
         let inside = |tick: &f64| *tick >= self.low * (1.0 - 1e-9) && *tick <= self.high * (1.0 + 1e-9);
-        let ticks: Vec<f64> = (low..=high)
-            .step_by(stride)
+        let mut ticks: Vec<f64> = (low.floor() as i32..=high.ceil() as i32)
             .flat_map(|power| {
                 digits.iter().map(move |digit| tidy(digit * 10f64.powi(power), 10f64.powi(power)))
             })
             .filter(inside)
             .collect();
+        if !is_short {
+            let stride = ticks.len().div_ceil(self.wanted_ticks + 1).max(1);
+            ticks = ticks.into_iter().step_by(stride).collect();
+        }
         if ticks.len() >= 3 { ticks } else { self.even_ticks() }
     }
 }
@@ -180,6 +182,7 @@ mod tests {
         check(&[8.0, 900.0], true, &[10.0, 20.0, 50.0, 100.0, 200.0, 500.0]);
         check(&[1.0, 1e5], true, &[1.0, 10.0, 100.0, 1000.0, 10_000.0, 100_000.0]);
         check(&[1e-12, 1e12], true, &[1e-12, 1e-8, 1e-4, 1.0, 1e4, 1e8, 1e12]);
+        check(&[0.76, 1318.0], true, &[1.0, 10.0, 100.0, 1000.0]);
         check(&[3.0, 4.5], true, &[3.0, 3.5, 4.0, 4.5]);
         check(&[], true, &[1.0, 2.0, 5.0, 10.0]);
     }

@@ -8,8 +8,9 @@ use crate::{label, palette};
 
 const MARGIN: f64 = 18.0;
 const SIZE: f64 = 11.0;
-/// Longest name below a bar, in text columns.
+/// Longest name below a bar, in text columns, and the width of a column in pixels.
 const LONGEST_NAME: usize = 14;
+const COLUMN: f64 = 0.65 * SIZE;
 /// Space of a name below the bars, in pixels.
 const NAME_SPACE: f64 = 62.0;
 
@@ -59,7 +60,8 @@ pub fn draw(chart: &Bars) -> Drawing {
             number(*amount)
         );
         if index.is_multiple_of(every) {
-            let name = label::fit(&label::visible(name), LONGEST_NAME);
+            let room = (step * every as f64 / COLUMN) as usize;
+            let name = label::fit(&label::visible(name), LONGEST_NAME.min(room));
             let place = (x + step / 2.0, bottom + 18.0);
             text(&mut body, place, SIZE, r#"class="k-faint" text-anchor="middle""#, &name);
         }

@@ -26,6 +26,8 @@ pub struct Scatter {
     pub x_label: String,
     /// Whether x is drawn on a logarithmic scale.
     pub log_x: bool,
+    /// Whether y is drawn on a logarithmic scale.
+    pub log_y: bool,
     /// Names of the values 0, 1, 2, … of x, where it is of categories; empty for numbers.
     pub categories: Vec<String>,
     /// x, y, and a name for the tooltip. Points that have no place on the axes are left out.
@@ -38,7 +40,7 @@ pub struct Scatter {
 pub fn draw(chart: &Scatter) -> Drawing {
     let visible = |point: &&(f64, f64, String)| {
         let has_place = chart.categories.is_empty() || category(point.0, &chart.categories).is_some();
-        has_place && axis::drawable(point.0, chart.log_x) && axis::drawable(point.1, false)
+        has_place && axis::drawable(point.0, chart.log_x) && axis::drawable(point.1, chart.log_y)
     };
     let points: Vec<&(f64, f64, String)> = chart.points.iter().filter(visible).collect();
     let x_axis = Axis::around(points.iter().map(|point| point.0), chart.log_x, 5);
@@ -47,7 +49,7 @@ pub fn draw(chart: &Scatter) -> Drawing {
         Some(names) => (x + 0.5) * names.band / chart.area.0,
         None => x_axis.share(x),
     };
-    let y_axis = Axis::around(points.iter().map(|point| point.1), false, 5).widened();
+    let y_axis = Axis::around(points.iter().map(|point| point.1), chart.log_y, 5).widened();
     let tick_width = y_axis.ticks().iter().map(|&y| text_width(&number(y), SIZE)).fold(0.0, f64::max);
     let left = names.as_ref().map_or(0.0, Names::left).max(tick_width + 8.0) + MARGIN;
     let top = MARGIN + 34.0;
