@@ -10,7 +10,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kokanee_formats::write_atomically;
 use serde::de::DeserializeOwned;
@@ -27,6 +27,8 @@ const ENDED_FILE: &str = "ended.json";
 /// A look holds the lock for a moment; a shim that finds it held tries again for a while.
 const LOCK_TRIES: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(4);
+/// How long a shim may take from its lock to its program.
+const LONGEST_START: Duration = Duration::from_secs(10);
 
 /// A task's folder.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +99,26 @@ impl TaskFolder<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Looks, once no shim is on its way: one that has not taken the lock yet finds no task, and one that has is waited for until it says
+    /// what it keeps.
+    pub(super) fn settle(self) -> Result<TaskState, EngineError> {
+        let path = self.path(LOCK_FILE);
+        let begun = Instant::now();
+        while self.path(TASK_FILE).exists() {
+            let (state, _) = self.look()?;
+            if matches!(state, TaskState::Running { .. }) || begun.elapsed() > LONGEST_START {
+                return Ok(state);
+            }
+            let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+            match file.map_err(EngineError::io(&path))?.try_lock() {
+                Ok(()) => remove(&self.path(TASK_FILE))?,
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::Error(error)) => return Err(EngineError::io(&path)(error)),
+            }
+        }
+        Ok(self.look()?.0)
     }
 
     /// Removes all of them but the log.

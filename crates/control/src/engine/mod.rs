@@ -39,6 +39,15 @@ pub trait Engine: Send + Sync + fmt::Debug + 'static {
     /// When the folder cannot be read.
     fn look(&self, folder: &Path) -> Result<TaskState, EngineError>;
 
+    /// As [`look`](Self::look), after which nothing that an earlier server began is on its way any more: a task that it was about to
+    /// start has started, or never will. To be called before the folder is laid out for a start.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or changed.
+    fn settle(&self, folder: &Path) -> Result<TaskState, EngineError> {
+        self.look(folder)
+    }
+
     /// Sends a signal to the task of `folder`; none where it does not run.
     ///
     /// # Errors

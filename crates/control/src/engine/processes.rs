@@ -76,6 +76,10 @@ impl Engine for Processes {
         Ok(TaskFolder(folder).look()?.0)
     }
 
+    fn settle(&self, folder: &Path) -> Result<TaskState, EngineError> {
+        TaskFolder(folder).settle()
+    }
+
     fn signal(&self, folder: &Path, signal: Signal) -> Result<(), EngineError> {
         if let (TaskState::Running { .. }, Some(kept)) = TaskFolder(folder).look()? {
             send(&kept, signal);

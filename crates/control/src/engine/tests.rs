@@ -80,3 +80,33 @@ proptest::proptest! {
         assert_eq!(find(&path, at_ms).unwrap(), want);
     }
 }
+
+#[test]
+fn a_start_that_no_shim_has_taken_up_is_called_off() {
+    use super::folder::TaskFolder;
+    use super::{Task, TaskState, folder::Order, run_shim};
+    let folder = tempfile::tempdir().unwrap();
+    let files = TaskFolder(folder.path());
+    assert_eq!(files.settle().unwrap(), TaskState::NotStarted);
+    let task = Task {
+        program: "/bin/true".into(),
+        arguments: Vec::new(),
+        environment: std::collections::BTreeMap::new(),
+        directory: None,
+    };
+    files.write_order(&Order { start: 1, task: task.clone() }).unwrap();
+    assert_eq!(files.settle().unwrap(), TaskState::NotStarted);
+    // The shim of the killed server comes late.
+    assert!(run_shim(folder.path()).is_err(), "it has no task");
+    assert_eq!(files.look().unwrap().0, TaskState::NotStarted);
+    // One that has the lock and has not said anything is waited for.
+    files.write_order(&Order { start: 2, task }).unwrap();
+    let lock = files.lock().unwrap().unwrap();
+    std::thread::scope(|scope| {
+        let settled = scope.spawn(|| files.settle().unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert!(!settled.is_finished());
+        drop(lock);
+        assert_eq!(settled.join().unwrap(), TaskState::NotStarted);
+    });
+}

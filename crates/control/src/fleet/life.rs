@@ -178,7 +178,7 @@ impl Life {
                 let added = fleet.control.logs.add_stream(&region, &group, &stream, &log);
                 added.map_err(|error| error.to_string())?;
             }
-            let state = fleet.engine.look(path).map_err(|error| error.to_string())?;
+            let state = fleet.engine.settle(path).map_err(|error| error.to_string())?;
             let program = launch::program(&fleet, &container, &folder, &region, &name, &arn)?;
             if matches!(state, TaskState::Running { .. }) {
                 return Ok(program.startup);

@@ -77,6 +77,8 @@ impl<'a> Work<'a> {
     /// Runs the job to its end, from wherever an earlier server left it. None if it is left to go on without this server.
     pub(super) fn run(&mut self) -> Result<Option<Outcome>, RunError> {
         let mut restarts = 0;
+        // A server that was killed at that moment may have begun a start, whose program must not see its data being laid out anew.
+        self.runner.engine.settle(self.folder.path())?;
         if self.is_cut_off()? {
             self.kill()?;
             self.jobs().enter(self.job.id, Secondary::Interrupted, None)?;
