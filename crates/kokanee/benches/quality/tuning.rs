@@ -1,4 +1,4 @@
-//! A tuning of real trainings: Bayesian suggestions beside random ones at the same cost, and beside the defaults.
+//! A tuning of real trainings: Bayesian suggestions compared with random ones at the same cost, and with the defaults.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -74,7 +74,7 @@ pub(super) fn compare(args: &[String]) -> Result<(), String> {
         tunings.push((strategy, trials(&output)?));
     }
     let defaults = folder.join("defaults");
-    if !defaults.join("model.tar.gz").exists() && !defaults.join("params.best").exists() {
+    if !defaults.join("model.tar.gz").exists() {
         let mut train = kokanee("train");
         train.data(&records).settings(&SHARED).settings(&DEFAULT_SIZES);
         train.arg("--output").arg(&defaults).arg("--set").arg("num_threads=1").finish()?;
@@ -105,18 +105,21 @@ pub(super) fn compare(args: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+/// The names of the hyperparameters that are searched.
+fn names() -> impl Iterator<Item = &'static str> {
+    RANGES.iter().filter_map(|range| Some(range.split_once('=')?.0))
+}
+
 /// The trainings that ended with a result, in the order in which they ended.
 fn trials(output: &Path) -> Result<Vec<Trial>, String> {
     let history = read_json(&output.join("tuning.json"))?;
     let trial = |trial: &Value| {
-        let names = RANGES.iter().filter_map(|range| range.split_once('='));
+        let value = |name: &str| Some(trial["values"][name].as_str()?.to_owned());
         Some(Trial {
             ended: trial["ended"].as_u64()?,
             objective: trial["objective"].as_f64()?,
             seconds: trial["seconds"].as_f64()?,
-            values: names
-                .map(|(name, _)| Some(trial["values"][name].as_str()?.to_owned()))
-                .collect::<Option<_>>()?,
+            values: names().map(value).collect::<Option<_>>()?,
         })
     };
     let mut trials: Vec<Trial> =
@@ -162,7 +165,7 @@ fn table(tunings: &[(&str, Vec<Trial>)], defaults: f64) -> String {
 
 /// The trainings as the recorded task of `bench tuner` reads them.
 fn recorded<'a>(trials: impl Iterator<Item = &'a Trial>) -> String {
-    let names: Vec<&str> = RANGES.iter().filter_map(|range| Some(range.split_once('=')?.0)).collect();
+    let names: Vec<&str> = names().collect();
     let mut text = format!(
         "# seq2seq on CMUDict, one epoch: {OBJECTIVE} by hyperparameters, of `cargo xtask bench quality tuning --record FILE`.\n{},loss\n",
         names.join(",")
