@@ -1,10 +1,11 @@
-//! What a point promises: the logarithm of expected improvement times the probability of a value.
+//! What a point promises: the logarithm of expected improvement, weighed by the probability of a value.
 
 use super::model::{Losses, Model};
 use crate::normal::{log_cumulative, log_improvement};
 
 impl Model {
-    /// ln (EI · P(value)) at a point of the space.
+    /// ln (EI · P(value)^[`CAUTION`]) at a point of the space. EI is the geometric mean of the processes' expected improvements: the arithmetic mean
+    /// follows the most hopeful process, which keeps a search from closing in on a minimum.
     pub(super) fn promise(&self, point: &[f64]) -> f64 {
         let asked = self.asked(point);
         let one = |Losses { posterior, best }: &Losses| {
@@ -12,10 +13,10 @@ impl Model {
             let deviation = variance.sqrt();
             deviation.ln() + log_improvement((best - mean) / deviation).0
         };
-        let improvement = log_mean(&self.losses.iter().map(one).collect::<Vec<f64>>());
+        let improvement = self.losses.iter().map(one).sum::<f64>() / self.losses.len() as f64;
         let feasible = self.feasibility.as_ref().map_or(0.0, |feasibility| {
             let (mean, variance) = feasibility.predict(&asked);
-            log_cumulative(certainty(mean, variance).0).0
+            CAUTION * log_cumulative(certainty(mean, variance).0).0
         });
         improvement + feasible
     }
@@ -23,48 +24,37 @@ impl Model {
     /// [`Model::promise`], with its derivative by each coordinate in `slopes` \[d\].
     pub(super) fn promise_with_slopes(&self, point: &[f64], slopes: &mut [f64]) -> f64 {
         let asked = self.asked(point);
-        let mut logs = Vec::with_capacity(self.losses.len());
-        let mut log_slopes = Vec::with_capacity(self.losses.len());
+        let share = 1.0 / self.losses.len() as f64;
+        let mut promise = 0.0;
+        slopes.fill(0.0);
         for Losses { posterior, best } in &self.losses {
             let (mean, variance, mean_slopes, variance_slopes) = posterior.predict_with_slopes(&asked);
             let deviation = variance.sqrt();
             let u = (best - mean) / deviation;
             let (log, by_u) = log_improvement(u);
-            logs.push(deviation.ln() + log);
-            let slope = |j: usize| {
+            promise += share * (deviation.ln() + log);
+            for (j, slope) in slopes.iter_mut().enumerate() {
                 let deviation_slope = 0.5 * variance_slopes[j] / deviation;
                 let u_slope = -(mean_slopes[j] + u * deviation_slope) / deviation;
-                deviation_slope / deviation + by_u * u_slope
-            };
-            log_slopes.push((0..slopes.len()).map(slope).collect::<Vec<f64>>());
-        }
-        let mut promise = log_mean(&logs);
-        for (j, slope) in slopes.iter_mut().enumerate() {
-            let weighted =
-                logs.iter().zip(&log_slopes).map(|(log, slopes)| (log - promise).exp() * slopes[j]);
-            *slope = weighted.sum::<f64>() / logs.len() as f64;
+                *slope += share * (deviation_slope / deviation + by_u * u_slope);
+            }
         }
         if let Some(feasibility) = &self.feasibility {
             let (mean, variance, mean_slopes, variance_slopes) = feasibility.predict_with_slopes(&asked);
             let (t, by_mean, by_variance) = certainty(mean, variance);
             let (log, by_t) = log_cumulative(t);
-            promise += log;
+            promise += CAUTION * log;
             for (j, slope) in slopes.iter_mut().enumerate() {
-                *slope += by_t * (by_mean * mean_slopes[j] + by_variance * variance_slopes[j]);
+                *slope += CAUTION * by_t * (by_mean * mean_slopes[j] + by_variance * variance_slopes[j]);
             }
         }
         promise
     }
 }
 
-/// The logarithm of the mean of numbers of which logarithms are given.
-fn log_mean(logs: &[f64]) -> f64 {
-    let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if most == f64::NEG_INFINITY {
-        return most;
-    }
-    most + (logs.iter().map(|log| (log - most).exp()).sum::<f64>() / logs.len() as f64).ln()
-}
+/// How much a failed trial costs beside an improvement missed. With 1, a search that has closed in on a minimum, where little improvement
+/// is left, would spend half of its trials where all fail.
+const CAUTION: f64 = 4.0;
 
 /// How steeply a label's expectation becomes a probability: +1, seen, is a probability of 0.99997.
 const STEEPNESS: f64 = 4.0;

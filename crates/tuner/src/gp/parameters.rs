@@ -76,7 +76,7 @@ impl Layout {
     }
 
     /// Longer lengths for more dimensions, since distances grow with their root (Hvarfner, Hellsten, Nardi 2024, "Vanilla Bayesian
-    /// Optimization Performs Great in High Dimensions"); bounds of variances and exponents are about those of AMT.
+    /// Optimization Performs Great in High Dimensions"); bounds of exponents and of the signal's variance are about those of AMT.
     fn prior(&self, index: usize) -> Prior {
         let d = self.columns.len();
         if index < d {
@@ -85,8 +85,9 @@ impl Layout {
         } else if index == self.signal() {
             Prior { mean: 0.0, deviation: 1.0, low: 1e-3f64.ln(), high: 1e3f64.ln() }
         } else if index == self.noise() {
-            // Wide: objectives are deterministic as well as mostly noise.
-            Prior { mean: -6.0, deviation: 3.0, low: 1e-8f64.ln(), high: 2f64.ln() }
+            // Wide: objectives are deterministic as well as mostly noise. The least noise limits how close a search gets to a
+            // smooth minimum.
+            Prior { mean: -6.0, deviation: 3.0, low: 1e-12f64.ln(), high: 2f64.ln() }
         } else {
             // Narrow: wide ones fit ripples, and there are two per dimension.
             Prior { mean: 0.0, deviation: 0.2, low: 0.25f64.ln(), high: 4f64.ln() }
