@@ -9,6 +9,7 @@
 
 pub mod cpu;
 mod memory_limit;
+mod new_thread;
 
 pub use cpu::gemm::{Mat, MatMut, Precision, Side, gemm, gemm_all, packed, peak};
 pub use cpu::isa::{Isa, IsaError};
@@ -18,3 +19,4 @@ pub use cpu::{
     softmax, work,
 };
 pub use memory_limit::{MemoryLimit, MemoryOrigin};
+pub use new_thread::start_thread;

@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("testkit", &[]),
     ("tensor", &["kernels"]),
     ("algorithm", &["endpoint", "pages", "formats", "contract"]),
-    ("seq2seq-data", &["formats"]),
+    ("seq2seq-data", &["kernels", "formats"]),
     ("seq2seq-nn", &["tensor", "kernels", "formats", "contract"]),
     (
         "seq2seq-train",

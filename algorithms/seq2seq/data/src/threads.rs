@@ -3,6 +3,7 @@
 use std::sync::Once;
 use std::thread;
 
+use kokanee_kernels::start_thread;
 use rayon::ThreadPoolBuilder;
 
 /// Starts them, once; the current thread works alone where the system refuses others. Without this call the first use would start
@@ -22,7 +23,7 @@ pub(crate) fn start() {
 fn are_there_threads() -> bool {
     let mut threads = Vec::new();
     let spawn = |worker: rayon::ThreadBuilder| {
-        threads.push(thread::Builder::new().spawn(|| worker.run())?);
+        threads.push(start_thread(thread::Builder::new(), || worker.run())?);
         Ok(())
     };
     let are_there = ThreadPoolBuilder::new().spawn_handler(spawn).build().is_ok();

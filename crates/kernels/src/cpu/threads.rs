@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{Builder, JoinHandle};
 
+use crate::start_thread;
+
 /// Rounds of waiting before a thread yields its core, and before a member sleeps: about 30 microseconds and 200 microseconds.
 const SPINS_BEFORE_YIELD: u32 = 1 << 10;
 const SPINS_BEFORE_SLEEP: u32 = 1 << 13;
@@ -86,7 +88,7 @@ impl Team {
     /// # Errors
     /// When the system refuses a thread; those that it started are ended.
     pub fn start(size: usize) -> Result<Team, TeamError> {
-        Team::of_threads(size, |builder, work| builder.spawn(work))
+        Team::of_threads(size, |builder, work| start_thread(builder, work))
     }
 
     fn of_threads(
