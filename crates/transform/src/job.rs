@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -100,6 +100,13 @@ pub fn run(
     progress.begin(tasks.len() as u64, tasks.iter().map(|task| task.state.bytes).sum());
     let summary = Summary { finished_before: (total - tasks.len()) as u64, ..Summary::default() };
     let mut writer = Writer { job, identity, journal, tasks: &tasks, current: None, summary, progress };
+    let refused = |error: io::Error| TransformError::Options {
+        option: "--max-concurrent",
+        problem: format!(
+            "the system refuses {} threads ({error}); give fewer, or raise the limit of threads or of memory that this process runs under",
+            job.settings.max_concurrent
+        ),
+    };
     ordered::run(
         job.settings.max_concurrent,
         |feed| read(&job.settings, &tasks, feed),
@@ -110,7 +117,8 @@ pub fn run(
             Ok(Event::Answer { records, bytes, consumed: task.consumed })
         },
         |event| writer.take(event),
-    )?;
+    )
+    .map_err(refused)??;
     Ok(writer.summary)
 }
 

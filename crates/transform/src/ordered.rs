@@ -1,6 +1,7 @@
 //! Work done by several threads whose results are taken in order, with a bounded number of pieces on the way.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -18,13 +19,14 @@ pub(crate) const fn most_on_the_way(workers: usize) -> usize {
 /// the order in which they were fed. Never more than [`most_on_the_way`] pieces have been fed and not taken.
 ///
 /// # Errors
-/// The first that `take` gives; it ends the whole.
+/// Inside, the first that `take` gives; it ends the whole. Outside, what the system says where it refuses the threads, before anything is
+/// fed.
 pub(crate) fn run<T: Send, A: Send, E>(
     workers: usize,
     produce: impl FnOnce(&mut Feed<T, A>) + Send,
     work: impl Fn(T) -> A + Sync,
     mut take: impl FnMut(A) -> Result<(), E>,
-) -> Result<(), E> {
+) -> io::Result<Result<(), E>> {
     let workers = workers.max(1);
     let on_the_way = most_on_the_way(workers);
     let (places, taken) = sync_channel(on_the_way);
@@ -35,18 +37,19 @@ pub(crate) fn run<T: Send, A: Send, E>(
     thread::scope(|scope| {
         for _ in 0..workers {
             let results = results.clone();
-            scope.spawn(move || worker(queue, stop, work, results));
+            // Those that were started end when the sender of tasks is dropped.
+            thread::Builder::new().spawn_scoped(scope, move || worker(queue, stop, work, results))?;
         }
         let mut feed = Feed { places, tasks, results, next: 0 };
-        scope.spawn(move || {
+        thread::Builder::new().spawn_scoped(scope, move || {
             let _gone = Gone(feed.results.clone());
             produce(&mut feed);
-        });
+        })?;
         let result = take_in_order(done, &taken, &mut take);
         stop.store(true, Ordering::Relaxed);
         // Whoever waits for a place gets none any more.
         drop(taken);
-        result
+        Ok(result)
     })
 }
 
@@ -164,6 +167,7 @@ mod tests {
                 if Some(piece) == fail_at { Err(piece) } else { Ok(()) }
             },
         );
+        let result = result.unwrap();
         let expected = fail_at.map_or(count, |at| at + 1);
         assert_eq!(seen, (0..expected).collect::<Vec<_>>());
         assert_eq!(result, fail_at.map_or(Ok(()), Err));

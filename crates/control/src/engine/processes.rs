@@ -5,6 +5,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -64,11 +65,11 @@ impl Engine for Processes {
                 };
             }
             if matches!(state, TaskState::Running { .. }) && kept.is_some_and(|kept| kept.start == start) {
-                // Somebody has to wait for it, or it stays as a zombie.
-                std::thread::spawn(move || shim.wait());
+                // Somebody has to wait for it, or it stays as a zombie; where the system refuses a thread, it does.
+                let _ = thread::Builder::new().spawn(move || shim.wait());
                 return Ok(());
             }
-            std::thread::sleep(POLL);
+            thread::sleep(POLL);
         }
     }
 

@@ -7,6 +7,7 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, getpid, kill_process, kill_process_group, setsid};
@@ -73,28 +74,35 @@ fn start_program(task: &Task) -> io::Result<(Child, PipeReader)> {
 /// Writes the program's output to the log until it ends, and ends what it left behind.
 fn keep(mut child: Child, output: PipeReader, session: Pid, log: LogWriter) -> io::Result<ExitStatus> {
     let process = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    // Whoever tells the shim to end means the program.
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
-    std::thread::spawn(move || {
-        for _ in signals.forever() {
-            let _ = process.map(|process| kill_process(process, Signal::TERM));
-        }
-    });
-    let rest = read(output, log);
+    let attended = pass_signals_on(process).and_then(|()| read(output, log));
+    if attended.is_err() {
+        let _ = process.map(|process| kill_process_group(process, Signal::KILL));
+    }
     let status = child.wait()?;
     let _ = process.map(|process| kill_process_group(process, Signal::KILL));
     for left in procfs::members(session.as_raw_pid()) {
         let _ = Pid::from_raw(left).map(|left| kill_process(left, Signal::KILL));
     }
     // The sender is dropped when all is written.
-    let _ = rest.recv_timeout(REST);
+    let _ = attended?.recv_timeout(REST);
     Ok(status)
 }
 
+/// Whoever tells the shim to end means the program.
+fn pass_signals_on(process: Option<Pid>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let pass = move || {
+        for _ in signals.forever() {
+            let _ = process.map(|process| kill_process(process, Signal::TERM));
+        }
+    };
+    thread::Builder::new().spawn(pass).map(drop)
+}
+
 /// Writes output to a log in a thread; the receiver hears of its end.
-fn read(mut output: PipeReader, mut log: LogWriter) -> Receiver<()> {
+fn read(mut output: PipeReader, mut log: LogWriter) -> io::Result<Receiver<()>> {
     let (done, ended) = mpsc::channel();
-    std::thread::spawn(move || {
+    thread::Builder::new().spawn(move || {
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
             match output.read(&mut chunk) {
@@ -107,6 +115,6 @@ fn read(mut output: PipeReader, mut log: LogWriter) -> Receiver<()> {
         }
         drop(log.finish());
         drop(done);
-    });
-    ended
+    })?;
+    Ok(ended)
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read as _};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Between two looks.
@@ -22,17 +23,25 @@ pub(super) fn ask(command: &mut Command, patience: Duration) -> Result<String, S
         io::ErrorKind::NotFound => format!("there is no {program}"),
         _ => format!("{program} cannot be started: {error}"),
     })?;
-    let reader = std::thread::spawn(move || {
+    let reader = thread::Builder::new().spawn(move || {
         let mut text = Vec::new();
         let _ = output.by_ref().take(MOST_BYTES).read_to_end(&mut text);
         let _ = io::copy(&mut output, &mut io::sink());
         String::from_utf8_lossy(&text).trim().to_owned()
     });
+    let reader = match reader {
+        Ok(reader) => reader,
+        Err(error) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(format!("the answer of {program} cannot be read: {error}"));
+        }
+    };
     let started = Instant::now();
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
-            Ok(None) if started.elapsed() < patience => std::thread::sleep(LOOK),
+            Ok(None) if started.elapsed() < patience => thread::sleep(LOOK),
             _ => {
                 let _ = child.kill();
                 let _ = child.wait();

@@ -4,6 +4,7 @@ use std::fs::{File, FileTimes};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use kokanee_formats::OWN_PREFIX;
 use tempfile::NamedTempFile;
@@ -60,9 +61,12 @@ impl Staging {
     /// When the system refuses.
     pub fn write_and_hash(&mut self, bytes: &[u8]) -> Result<()> {
         let Self { file, hashes, size } = self;
-        let written = std::thread::scope(|scope| {
-            let writer = scope.spawn(|| file.as_file().write_all_at(bytes, *size));
+        let written = thread::scope(|scope| {
+            let write = || file.as_file().write_all_at(bytes, *size);
+            let writer = thread::Builder::new().spawn_scoped(scope, write);
             hashes.update(bytes);
+            // One after the other where the system refuses a thread.
+            let Ok(writer) = writer else { return write() };
             writer.join().unwrap_or_else(|_| Err(io::Error::other("the writing thread ended early")))
         });
         written.map_err(S3Error::io(self.file.path(), "write the file"))?;

@@ -88,7 +88,7 @@ impl Team {
     /// # Errors
     /// When the system refuses a thread; those that it started are ended.
     pub fn start(size: usize) -> Result<Team, TeamError> {
-        Team::of_threads(size, |builder, work| start_thread(builder, work))
+        Team::of_threads(size, start_thread)
     }
 
     fn of_threads(

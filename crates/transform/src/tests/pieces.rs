@@ -298,7 +298,7 @@ fn a_file_of_300_mb_never_has_more_than_a_few_requests_in_memory() {
             Ok::<_, ()>(())
         },
     );
-    assert_eq!((result, written), (Ok(()), BYTES + 1));
+    assert_eq!((result.unwrap(), written), (Ok(()), BYTES + 1));
     // Those on the way, the one being read, the record that did not fit into it, and the buffer in front of it.
     let bound = (ordered::most_on_the_way(2) as u64 + 1) * MEGABYTE + LINE_BYTES + BUFFER as u64;
     assert!(most as u64 <= bound, "{most} of {bound} bytes");

@@ -42,7 +42,7 @@ impl TrainArgs {
         let checkpoints = self.checkpoints.clone().unwrap_or_else(|| output.join("checkpoints"));
         let stop = stop_on_signals()?;
         if self.trial {
-            stop_when_input_ends(&stop);
+            stop_when_input_ends(&stop)?;
         }
         Ok(TrainingJob {
             hyperparameters,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::thread;
 
 use anyhow::{Context as _, Result};
 use kokanee_algorithm::StopFlag;
@@ -28,10 +29,15 @@ pub(crate) fn stop_on_signals() -> Result<StopFlag> {
 
 /// Raises the flag when stdin ends. Whoever started this process holds the other end of the pipe, so that it also stops when that
 /// process is killed.
-pub(super) fn stop_when_input_ends(stop: &StopFlag) {
+///
+/// # Errors
+/// When the system refuses a thread.
+pub(super) fn stop_when_input_ends(stop: &StopFlag) -> Result<()> {
     let stop = stop.clone();
-    std::thread::spawn(move || {
+    let watch = move || {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         stop.request();
-    });
+    };
+    thread::Builder::new().spawn(watch).context("no thread could be started to watch stdin")?;
+    Ok(())
 }
