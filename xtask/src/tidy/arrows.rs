@@ -178,7 +178,7 @@ mod tests {
             "kokanee-seq2seq-data",
             &[("kokanee-contract", false)],
             LINTS,
-            &[(0, "`seq2seq-data` may not use `contract`: it may use formats;")],
+            &[(0, "`seq2seq-data` may not use `contract`: it may use kernels, formats;")],
         );
         check_one(
             "kokanee-formats",
