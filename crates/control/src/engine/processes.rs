@@ -65,7 +65,7 @@ impl Engine for Processes {
                 };
             }
             if matches!(state, TaskState::Running { .. }) && kept.is_some_and(|kept| kept.start == start) {
-                // Somebody has to wait for it, or it stays as a zombie; where the system refuses a thread, it does.
+                // Waited for, it leaves no zombie. Where the system refuses a thread, a zombie is all that is lost.
                 let _ = thread::Builder::new().spawn(move || shim.wait());
                 return Ok(());
             }

@@ -88,7 +88,7 @@ fn keep(mut child: Child, output: PipeReader, session: Pid, log: LogWriter) -> i
     Ok(status)
 }
 
-/// Whoever tells the shim to end means the program.
+/// Passes signals that ask the shim to end on to the program.
 fn pass_signals_on(process: Option<Pid>) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     let pass = move || {

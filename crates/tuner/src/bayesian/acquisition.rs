@@ -4,8 +4,8 @@ use super::model::{Losses, Model};
 use crate::normal::{log_cumulative, log_improvement};
 
 impl Model {
-    /// ln (EI · P(value)^[`CAUTION`]) at a point of the space. EI is the geometric mean of the processes' expected improvements: the arithmetic mean
-    /// follows the most hopeful process, which keeps a search from closing in on a minimum.
+    /// ln (EI · P(value)^[`CAUTION`]) at a point of the space. EI is the geometric mean of the processes' expected improvements. The
+    /// arithmetic mean would follow the most hopeful process, which keeps a search from closing in on a minimum.
     pub(super) fn promise(&self, point: &[f64]) -> f64 {
         let asked = self.asked(point);
         let one = |Losses { posterior, best }: &Losses| {
