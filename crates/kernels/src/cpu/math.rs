@@ -14,6 +14,12 @@ pub(super) fn fma<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
+/// `x`, or zero where its magnitude is below `smallest`.
+#[inline(always)]
+pub(super) fn flush(x: f32, smallest: f32) -> f32 {
+    if x.abs() < smallest { 0.0 } else { x }
+}
+
 /// Splits `x` into `n ln 2 + r` with |r| <= ln 2 / 2 and returns `(2^n, e^r - 1)`.
 #[inline(always)]
 fn exp_parts<const FMA: bool>(x: f32) -> (f32, f32) {

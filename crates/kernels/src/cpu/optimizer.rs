@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::math;
 use super::threads::{SharedMut, Team};
 
 /// Elements that one thread handles at least.
@@ -310,8 +311,8 @@ fn check_rows(last: Option<u32>, width: usize, len: usize) {
 #[inline(always)]
 fn adam_element(adam: Adam, w: &mut f32, m: &mut f32, v: &mut f32, gradient: f32) {
     let g = clamp(gradient + adam.weight_decay * *w, adam.clip);
-    *m = flush(adam.beta1 * *m + (1.0 - adam.beta1) * g);
-    *v = flush(adam.beta2 * *v + (1.0 - adam.beta2) * g * g);
+    *m = normal(adam.beta1 * *m + (1.0 - adam.beta1) * g);
+    *v = normal(adam.beta2 * *v + (1.0 - adam.beta2) * g * g);
     *w -= adam.rate * *m / (v.sqrt() + adam.epsilon);
 }
 
@@ -323,14 +324,14 @@ fn sgd_element(sgd: Sgd, w: &mut f32, gradient: f32) {
 #[inline(always)]
 fn momentum_element(sgd: Sgd, w: &mut f32, b: &mut f32, gradient: f32) {
     let decay = sgd.rate * sgd.weight_decay * *w;
-    *b = flush(sgd.momentum * *b - decay - sgd.rate * clamp(gradient, sgd.clip));
+    *b = normal(sgd.momentum * *b - decay - sgd.rate * clamp(gradient, sgd.clip));
     *w += *b;
 }
 
 #[inline(always)]
 fn rmsprop_element(rms: RmsProp, w: &mut f32, n: &mut f32, gradient: f32) {
     let g = clamp(gradient + rms.weight_decay * *w, rms.clip);
-    *n = flush(rms.decay * *n + (1.0 - rms.decay) * g * g);
+    *n = normal(rms.decay * *n + (1.0 - rms.decay) * g * g);
     *w -= rms.rate * g / (*n + rms.epsilon).sqrt();
 }
 
@@ -343,8 +344,8 @@ fn clamp(x: f32, limit: f32) -> f32 {
 /// Zero instead of a number too small to be normal. The moments of a word that is not seen any more would shrink into that
 /// range and stay there, where many processors compute a hundred times slower; no update is large enough to differ.
 #[inline(always)]
-fn flush(x: f32) -> f32 {
-    if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x }
+fn normal(x: f32) -> f32 {
+    math::flush(x, f32::MIN_POSITIVE)
 }
 
 /// Sum of the squares of `x`: not finite exactly when an element is not. The order of additions does not depend on the

@@ -1,8 +1,15 @@
 //! The element-wise part of recurrent cells: everything after the products.
+//!
+//! A gate that is all but shut, as after a step of the optimizer that was too long, leaves states and gradients as small as 1e-38.
+//! Products with them would be subnormal, and many processors compute those a hundred times slower. So gates, states and gradients
+//! that are smaller than 2^-63 become zero: a product of two numbers that are not is normal, and no sum of usual size is
+//! changed by one that is.
 
 use super::threads::{SharedMut, Team};
 use super::{LANES, math};
 
+/// Smaller magnitudes of states and gradients count as zero, 2^-63: the square is the smallest normal number.
+const SMALLEST: f32 = 1.0 / (1u64 << 63) as f32;
 /// Rows are shared between threads only from this many elements on.
 const GRAIN: usize = 4096;
 
@@ -48,6 +55,21 @@ fn store<const N: usize>(x: &mut [f32], at: usize, values: [f32; N]) {
     x[at..at + N].copy_from_slice(&values);
 }
 
+/// `x`, or zero where it counts as zero.
+#[inline(always)]
+fn or_zero(x: f32) -> f32 {
+    math::flush(x, SMALLEST)
+}
+
+/// Stores what products are made with.
+#[inline(always)]
+fn store_factors<const N: usize>(x: &mut [f32], at: usize, mut values: [f32; N]) {
+    for n in 0..N {
+        values[n] = or_zero(values[n]);
+    }
+    store(x, at, values);
+}
+
 multiversion! {
     fn lstm_forward_row(
         gates: &mut [f32], mask: Option<&[f32]>, c_previous: &[f32], c: &mut [f32], h: &mut [f32],
@@ -64,18 +86,18 @@ multiversion! {
             let mut o: [f32; N] = load(gates, 3 * units + at);
             let mut cell: [f32; N] = load(c_previous, at);
             let mut out = [0f32; N];
-            for n in 0..N { i[n] = math::sigmoid::<FMA>(i[n]); }
-            for n in 0..N { f[n] = math::sigmoid::<FMA>(f[n]); }
-            for n in 0..N { g[n] = math::tanh::<FMA>(g[n]); }
-            for n in 0..N { o[n] = math::sigmoid::<FMA>(o[n]); }
-            for n in 0..N { cell[n] = f[n] * cell[n] + i[n] * g[n] * m[n]; }
+            for n in 0..N { i[n] = or_zero(math::sigmoid::<FMA>(i[n])); }
+            for n in 0..N { f[n] = or_zero(math::sigmoid::<FMA>(f[n])); }
+            for n in 0..N { g[n] = or_zero(math::tanh::<FMA>(g[n])); }
+            for n in 0..N { o[n] = or_zero(math::sigmoid::<FMA>(o[n])); }
+            for n in 0..N { cell[n] = or_zero(f[n] * cell[n] + i[n] * g[n] * m[n]); }
             for n in 0..N { out[n] = o[n] * math::tanh::<FMA>(cell[n]); }
             store(gates, at, i);
             store(gates, units + at, f);
             store(gates, 2 * units + at, g);
             store(gates, 3 * units + at, o);
             store(c, at, cell);
-            store(h, at, out);
+            store_factors(h, at, out);
         }
         let units = c.len();
         let mut at = 0;
@@ -140,10 +162,11 @@ multiversion! {
             let mut o: [f32; N] = load(gates, 3 * units + at);
             let before: [f32; N] = load(c_previous, at);
             let mut t: [f32; N] = load(c, at);
-            let dh: [f32; N] = load(dh, at);
+            let mut dh: [f32; N] = load(dh, at);
             let mut d: [f32; N] = load(dc, at);
+            for n in 0..N { dh[n] = or_zero(dh[n]); }
             for n in 0..N { t[n] = math::tanh::<FMA>(t[n]); }
-            for n in 0..N { d[n] += dh[n] * o[n] * (1.0 - t[n] * t[n]); }
+            for n in 0..N { d[n] = or_zero(d[n] + dh[n] * o[n] * (1.0 - t[n] * t[n])); }
             for n in 0..N { o[n] = dh[n] * t[n] * o[n] * (1.0 - o[n]); }
             let mut d_before = [0f32; N];
             for n in 0..N {
@@ -153,11 +176,11 @@ multiversion! {
                 i[n] = d[n] * candidate * m[n] * input * (1.0 - input);
                 g[n] = d[n] * input * m[n] * (1.0 - candidate * candidate);
             }
-            store(gates, at, i);
-            store(gates, units + at, f);
-            store(gates, 2 * units + at, g);
-            store(gates, 3 * units + at, o);
-            store(dc, at, d_before);
+            store_factors(gates, at, i);
+            store_factors(gates, units + at, f);
+            store_factors(gates, 2 * units + at, g);
+            store_factors(gates, 3 * units + at, o);
+            store_factors(dc, at, d_before);
         }
         let units = c.len();
         let mut at = 0;
@@ -223,7 +246,7 @@ multiversion! {
             store(input, at, r);
             store(input, units + at, z);
             store(input, 2 * units + at, c);
-            store(h, at, out);
+            store_factors(h, at, out);
         }
         let units = h.len();
         let mut at = 0;
@@ -290,13 +313,13 @@ multiversion! {
                 b_n[n] = c[n] * reset;
                 dh[n] *= update;
             }
-            store(gates, at, r);
-            store(gates, units + at, z);
-            store(gates, 2 * units + at, c);
-            store(hidden, at, r);
-            store(hidden, units + at, z);
-            store(hidden, 2 * units + at, b_n);
-            store(d, at, dh);
+            store_factors(gates, at, r);
+            store_factors(gates, units + at, z);
+            store_factors(gates, 2 * units + at, c);
+            store_factors(hidden, at, r);
+            store_factors(hidden, units + at, z);
+            store_factors(hidden, 2 * units + at, b_n);
+            store_factors(d, at, dh);
         }
         let units = d.len();
         let mut at = 0;
@@ -308,5 +331,70 @@ multiversion! {
             block::<1>(at, units, gates, hidden, h_previous, d);
             at += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row and a rest of one.
+    const UNITS: usize = LANES + 3;
+
+    /// Values whose magnitudes run through all exponents, with both signs.
+    fn shrinking(len: usize) -> Vec<f32> {
+        (0..len).map(|i| (if i % 2 == 0 { 1.0 } else { -1.0 }) * 0.1f32.powi(i as i32 % 46)).collect()
+    }
+
+    #[track_caller]
+    fn check(what: &str, values: &[f32]) {
+        let faint = values.iter().find(|x| **x != 0.0 && x.abs() < SMALLEST);
+        assert_eq!(faint, None, "{what} would make subnormal products");
+        assert!(values.iter().any(|x| *x != 0.0), "{what} is all zero");
+    }
+
+    #[test]
+    fn no_factor_of_an_lstm_is_faint() {
+        let team = Team::new(1);
+        // Gates from wide open to shut.
+        let mut gates: Vec<f32> = (0..4 * UNITS).map(|i| 4.0 - 2.5 * (i % UNITS) as f32).collect();
+        let before = vec![0.5; UNITS];
+        let (mut c, mut h) = (vec![0.0; UNITS], vec![0.0; UNITS]);
+        lstm_forward(&team, UNITS, &mut gates, None, &before, &mut c, &mut h);
+        check("h", &h);
+        let (dh, mut dc) = (shrinking(UNITS), shrinking(UNITS));
+        lstm_backward(&team, UNITS, &mut gates, None, &before, &c, &dh, &mut dc);
+        for (name, gradients) in ["di", "df", "dg", "do"].iter().zip(gates.chunks_exact(UNITS)) {
+            check(name, gradients);
+        }
+        check("dc", &dc);
+    }
+
+    #[test]
+    fn no_factor_of_a_gru_is_faint() {
+        let team = Team::new(1);
+        let mut gates: Vec<f32> = (0..3 * UNITS).map(|i| 4.0 - 2.5 * (i % UNITS) as f32).collect();
+        let (mut hidden, before) = (vec![0.5; 3 * UNITS], shrinking(UNITS));
+        let mut h = vec![0.0; UNITS];
+        gru_forward(&team, UNITS, &mut gates, &hidden, &before, &mut h);
+        check("h", &h);
+        let mut d = shrinking(UNITS);
+        gru_backward(&team, UNITS, &mut gates, &mut hidden, &before, &mut d);
+        for (name, gradients) in ["dr", "dz", "dn"].iter().zip(gates.chunks_exact(UNITS)) {
+            check(name, gradients);
+        }
+        check("dn of the state", &hidden[2 * UNITS..]);
+        check("d", &d);
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_kept() {
+        let team = Team::new(1);
+        let (mut gates, mut c, mut h) = (vec![f32::NAN; 4], [0.0], [0.0]);
+        lstm_forward(&team, 1, &mut gates, None, &[1.0], &mut c, &mut h);
+        assert!(h[0].is_nan());
+        let mut dc = [1.0];
+        lstm_backward(&team, 1, &mut gates, None, &[1.0], &c, &[1.0], &mut dc);
+        assert!(gates.iter().chain(&dc).all(|x| x.is_nan()));
     }
 }

@@ -1,7 +1,7 @@
 //! A tuning of real trainings: Bayesian suggestions compared with random ones at the same cost, and with the defaults.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -38,19 +38,40 @@ struct Trial {
     values: Vec<String>,
 }
 
-/// Tunes with each strategy (`--jobs N`, 30; `--parallel N`, 2), trains with the defaults, and prints what came of it.
-/// Whatever was made before is not made again. `--record FILE` writes every training into a CSV file.
+/// A tuning.
+struct Tuning {
+    strategy: &'static str,
+    /// Strategy and seed: the name of its folder.
+    name: String,
+    /// In the order in which they ended.
+    trials: Vec<Trial>,
+}
+
+impl Tuning {
+    fn first(&self, count: usize) -> &[Trial] {
+        &self.trials[..count.min(self.trials.len())]
+    }
+}
+
+/// Tunes with each strategy and seed (`--jobs N`, 30; `--parallel N`, 2; `--seeds N`, 3), trains with the defaults, and prints
+/// what came of it. Whatever was made before is not made again. `--record FILE` writes every training into a CSV file.
 pub(super) fn compare(args: &[String]) -> Result<(), String> {
-    let (mut jobs, mut parallel, mut record) = ("30", "2", None);
+    let (mut jobs, mut parallel, mut seeds, mut record) = ("30", "2", 3, None);
     let mut args = args.iter();
     while let Some(name) = args.next() {
         let value = args.next().ok_or_else(|| format!("{name} needs a value"))?;
         match name.as_str() {
             "--jobs" => jobs = value,
             "--parallel" => parallel = value,
+            "--seeds" => {
+                let count = value.parse().ok().filter(|count| (1..=100).contains(count));
+                seeds = count.ok_or_else(|| format!("--seeds {value}: a number from 1 to 100 is needed"))?;
+            }
             "--record" => record = Some(Path::new(value)),
             unknown => {
-                return Err(format!("not understood: {unknown}; there are --jobs, --parallel and --record"));
+                return Err(format!(
+                    "not understood: {unknown}; there are --jobs, --parallel, --seeds and --record"
+                ));
             }
         }
     }
@@ -63,15 +84,19 @@ pub(super) fn compare(args: &[String]) -> Result<(), String> {
     }
     let mut tunings = Vec::new();
     for strategy in STRATEGIES {
-        let output = folder.join(strategy);
-        let mut tune = kokanee("tune");
-        tune.data(&records).settings(&SHARED).arg("--output").arg(&output);
-        tune.arg("--objective").arg(OBJECTIVE).arg("--strategy").arg(strategy);
-        for range in RANGES {
-            tune.arg("--range").arg(range);
+        for seed in 0..seeds {
+            let name = format!("{strategy}-{seed}");
+            let output = folder.join(&name);
+            let mut tune = kokanee("tune");
+            tune.data(&records).settings(&SHARED).arg("--output").arg(&output);
+            tune.arg("--objective").arg(OBJECTIVE).arg("--strategy").arg(strategy);
+            for range in RANGES {
+                tune.arg("--range").arg(range);
+            }
+            tune.arg("--jobs").arg(jobs).arg("--parallel").arg(parallel);
+            tune.arg("--seed").arg(seed.to_string()).finish()?;
+            tunings.push(Tuning { strategy, name, trials: trials(&output)? });
         }
-        tune.arg("--jobs").arg(jobs).arg("--parallel").arg(parallel).finish()?;
-        tunings.push((strategy, trials(&output)?));
     }
     let defaults = folder.join("defaults");
     if !defaults.join("model.tar.gz").exists() {
@@ -84,8 +109,10 @@ pub(super) fn compare(args: &[String]) -> Result<(), String> {
     let perplexity = checkpoint["validation"][METRIC].as_f64().ok_or("the defaults have no perplexity")?;
     print!("{}", table(&tunings, perplexity));
 
-    let models = STRATEGIES.map(|strategy| (strategy, folder.join(strategy).join("best")));
-    for (name, model) in models.iter().chain(&[("defaults", defaults)]) {
+    let mut models: Vec<(&str, PathBuf)> =
+        tunings.iter().map(|tuning| (tuning.name.as_str(), folder.join(&tuning.name).join("best"))).collect();
+    models.push(("defaults", defaults));
+    for (name, model) in &models {
         println!("\n{name}:");
         let mut evaluate = kokanee("evaluate");
         let [source, target] = CMUDICT.test;
@@ -99,7 +126,7 @@ pub(super) fn compare(args: &[String]) -> Result<(), String> {
         evaluate.arg("--output-json").arg(folder.join(format!("{name}.json"))).finish()?;
     }
     if let Some(path) = record {
-        let all = tunings.iter().flat_map(|(_, trials)| trials);
+        let all = tunings.iter().flat_map(|tuning| &tuning.trials);
         std::fs::write(path, recorded(all)).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())
@@ -132,35 +159,50 @@ fn least(trials: &[Trial]) -> Option<&Trial> {
     trials.iter().min_by(|a, b| a.objective.total_cmp(&b.objective))
 }
 
-/// The best so far and what it cost, strategy by strategy.
-fn table(tunings: &[(&str, Vec<Trial>)], defaults: f64) -> String {
+/// The best so far and what it cost, strategy by strategy: the median over the seeds, with the least and the greatest.
+fn table(tunings: &[Tuning], defaults: f64) -> String {
     let mut text = format!("\n{OBJECTIVE} of one epoch, with the defaults {defaults:.3}\n\n| trainings |");
-    for (strategy, _) in tunings {
+    for strategy in STRATEGIES {
         let _ = write!(text, " {strategy}, best so far | minutes of a core |");
     }
     text += "\n|---|";
-    text += &"---|---|".repeat(tunings.len());
-    let most = tunings.iter().map(|(_, trials)| trials.len()).max().unwrap_or(0);
+    text += &"---|---|".repeat(STRATEGIES.len());
+    let most = tunings.iter().map(|tuning| tuning.trials.len()).max().unwrap_or(0);
     for count in MILESTONES.into_iter().filter(|count| *count <= most) {
         let _ = write!(text, "\n| {count} |");
-        for (_, trials) in tunings {
-            let trials = &trials[..count.min(trials.len())];
-            let minutes = trials.iter().map(|trial| trial.seconds).sum::<f64>() / 60.0;
-            let best = least(trials).map_or(f64::NAN, |trial| trial.objective);
-            let _ = write!(text, " {best:.3} | {minutes:.1} |");
+        for strategy in STRATEGIES {
+            let own = || tunings.iter().filter(|tuning| tuning.strategy == strategy);
+            let best =
+                own().map(|tuning| least(tuning.first(count)).map_or(f64::NAN, |trial| trial.objective));
+            let minutes =
+                own().map(|tuning| tuning.first(count).iter().map(|trial| trial.seconds).sum::<f64>() / 60.0);
+            let _ = write!(text, " {} | {} |", spread(best.collect(), 3), spread(minutes.collect(), 1));
         }
     }
     text += "\n\n";
-    for (strategy, trials) in tunings {
-        let better = trials.iter().filter(|trial| trial.objective < defaults).count();
-        let best = least(trials).map_or(String::new(), |trial| trial.values.join(", "));
+    for tuning in tunings {
+        let better = tuning.trials.iter().filter(|trial| trial.objective < defaults).count();
+        let best = least(&tuning.trials)
+            .map_or(String::new(), |trial| format!("{:.4}: {}", trial.objective, trial.values.join(", ")));
         let _ = writeln!(
             text,
-            "{strategy}: {better} of {} are better than the defaults; the best is {best}",
-            trials.len()
+            "{}: {better} of {} are better than the defaults; the best is {best}",
+            tuning.name,
+            tuning.trials.len()
         );
     }
     text
+}
+
+/// The median (of an even number, the lower one), with the least and the greatest where they differ.
+fn spread(mut values: Vec<f64>, digits: usize) -> String {
+    values.sort_by(f64::total_cmp);
+    let (Some(least), Some(greatest)) = (values.first(), values.last()) else { return "-".to_owned() };
+    let median = values[(values.len() - 1) / 2];
+    match values.len() {
+        1 => format!("{median:.digits$}"),
+        _ => format!("{median:.digits$} ({least:.digits$}, {greatest:.digits$})"),
+    }
 }
 
 /// The trainings as the recorded task of `bench tuner` reads them.
