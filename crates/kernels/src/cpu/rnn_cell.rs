@@ -1,14 +1,13 @@
 //! The element-wise part of recurrent cells: everything after the products.
 //!
-//! A gate that is all but shut, as after a step of the optimizer that was too long, leaves states and gradients as small as 1e-38.
-//! Products with them would be subnormal, and many processors compute those a hundred times slower. So gates, states and gradients
-//! that are smaller than 2^-63 become zero: a product of two numbers that are not is normal, and no sum of usual size is
-//! changed by one that is.
+//! After an optimizer step that is far too long, some gates are all but shut, and states and gradients are as small as 1e-38.
+//! Products with them are subnormal, and many processors compute those a hundred times slower. So gates, states and gradients below
+//! 2^-63 become zero. The product of two larger numbers is normal, and what is dropped is too small to change a sum of usual size.
 
 use super::threads::{SharedMut, Team};
 use super::{LANES, math};
 
-/// Smaller magnitudes of states and gradients count as zero, 2^-63: the square is the smallest normal number.
+/// Smaller magnitudes of gates, states and gradients count as zero, 2^-63: its square is the smallest normal number.
 const SMALLEST: f32 = 1.0 / (1u64 << 63) as f32;
 /// Rows are shared between threads only from this many elements on.
 const GRAIN: usize = 4096;
@@ -55,13 +54,13 @@ fn store<const N: usize>(x: &mut [f32], at: usize, values: [f32; N]) {
     x[at..at + N].copy_from_slice(&values);
 }
 
-/// `x`, or zero where it counts as zero.
+/// `x`, or zero where it is smaller than [`SMALLEST`].
 #[inline(always)]
 fn or_zero(x: f32) -> f32 {
     math::flush(x, SMALLEST)
 }
 
-/// Stores what products are made with.
+/// Stores values that become factors of products; see [`SMALLEST`].
 #[inline(always)]
 fn store_factors<const N: usize>(x: &mut [f32], at: usize, mut values: [f32; N]) {
     for n in 0..N {

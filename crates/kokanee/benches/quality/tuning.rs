@@ -194,7 +194,7 @@ fn table(tunings: &[Tuning], defaults: f64) -> String {
     text
 }
 
-/// The median (of an even number, the lower one), with the least and the greatest where they differ.
+/// The median (of an even number, the lower one), with the least and the greatest where there are several.
 fn spread(mut values: Vec<f64>, digits: usize) -> String {
     values.sort_by(f64::total_cmp);
     let (Some(least), Some(greatest)) = (values.first(), values.last()) else { return "-".to_owned() };
