@@ -8,6 +8,7 @@ mod distance;
 mod kmeans;
 mod load;
 mod profile;
+mod quantile;
 mod side_by_side;
 mod table;
 mod tuner;

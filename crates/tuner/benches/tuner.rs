@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use kokanee_testkit::quantile;
 use kokanee_tuner::{
     Dimension, Goal, Options, Outcome, Scale, Space, Strategy, Suggestion, Trial, Value, suggest,
 };
@@ -38,13 +39,9 @@ fn main() {
                 let waited = start.elapsed().as_secs_f64() * 1e3;
                 processor_ms().zip(busy).map_or(waited, |(after, before)| after - before)
             };
-            let mut times: Vec<f64> = (0..runs).map(time).collect();
-            times.sort_by(f64::total_cmp);
-            println!(
-                "| {n} | {dimensions} | {:.1} | {:.1} |",
-                times[times.len() / 2],
-                times[times.len() - 1]
-            );
+            let times: Vec<f64> = (0..runs).map(time).collect();
+            let [median, most] = [0.5, 1.0].map(|share| quantile(times.iter().copied(), share));
+            println!("| {n} | {dimensions} | {median:.1} | {most:.1} |");
         }
     }
 }

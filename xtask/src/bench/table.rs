@@ -1,5 +1,6 @@
 //! The table of a work: every system's speed, and what it is to Kokanee's.
 
+use super::quantile::{median, quantile};
 use crate::peers::speed::{Report, Window};
 
 /// A run, the cores that other processes took meanwhile, and the nanoseconds between two cores before and after.
@@ -25,12 +26,10 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
-    /// Of every window, ascending.
+    /// Of every window.
     fn speeds(&self, counted: fn(&Window) -> u64) -> Vec<f64> {
         let windows = self.rows.iter().flat_map(|row| &row.report.windows);
-        let mut speeds: Vec<f64> = windows.map(|window| counted(window) as f64 / window.seconds).collect();
-        speeds.sort_by(f64::total_cmp);
-        speeds
+        windows.map(|window| counted(window) as f64 / window.seconds).collect()
     }
 
     /// The system without its version.
@@ -74,20 +73,14 @@ pub(super) fn table(work: &str, rows: &[&Row]) -> String {
             group.system,
             group.precision,
             median(&sentences),
-            sentences[0],
-            sentences[sentences.len() - 1],
+            quantile(&sentences, 0.0),
+            quantile(&sentences, 1.0),
             loudest(|row| row.load_before),
             loudest(|row| row.load_during),
             apart.join(", "),
         );
     }
     text
-}
-
-/// Of values in ascending order, of which there is one at least.
-fn median(sorted: &[f64]) -> f64 {
-    let middle = sorted.len() / 2;
-    if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
 }
 
 #[cfg(test)]
@@ -148,10 +141,5 @@ mod tests {
         ];
         let text = table("CNN1", &rows.iter().collect::<Vec<_>>());
         assert!(text.contains("| X | f32 | 10.0 | 10.0 to 10.0 | 100 | 1.50x | 3.00x |"), "{text}");
-    }
-
-    #[test]
-    fn medians() {
-        assert_eq!((median(&[3.0]), median(&[1.0, 4.0]), median(&[1.0, 2.0, 9.0])), (3.0, 2.5, 2.0));
     }
 }

@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
+use super::quantile::{median, quantile};
 use crate::peers::tuner as peers;
 use crate::workspace::{Workspace, cargo, command_line, run as run_command};
 
@@ -225,7 +226,7 @@ fn table(rows: &[&Row], parallel: u32, budget: u32) -> String {
             .map(|found| {
                 let values: Vec<f64> =
                     found.iter().filter(|(seed, _)| shared(seed)).map(|(_, regret)| *regret).collect();
-                quantile(&values, 0.5)
+                median(&values)
             })
             .collect();
         if medians.iter().all(|median| !median.is_nan()) {
@@ -243,16 +244,6 @@ fn table(rows: &[&Row], parallel: u32, budget: u32) -> String {
         text.push_str(&format!("| mean rank, {ranked} tasks | {} |\n", cells.join(" | ")));
     }
     text
-}
-
-/// The quantile with linear interpolation; NaN of nothing.
-fn quantile(values: &[f64], share: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
-    let at = share * last as f64;
-    let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
-    if low == high { low } else { low + (high - low) * at.fract() }
 }
 
 /// Three digits.

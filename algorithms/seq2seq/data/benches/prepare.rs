@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use flate2::read::GzDecoder;
 use kokanee_seq2seq_data::{PrepareOptions, Silent, prepare};
-use kokanee_testkit::corpora;
+use kokanee_testkit::{corpora, median};
 
 /// Names the interpreter that can `import google.protobuf`; `cargo xtask bench prepare --peers` sets it.
 const PYTHON: &str = "KOKANEE_PYTHON";
@@ -163,13 +163,6 @@ fn write_texts(multi30k: &Path, pairs: usize, folder: &Path) -> [PathBuf; 2] {
         text.flush().expect("room for the text");
         path
     })
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
 }
 
 impl Options {

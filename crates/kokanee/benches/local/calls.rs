@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use kokanee_testkit::quantile;
+
 use crate::client::Connection;
 use crate::servers::Server;
-use crate::{Options, folder, in_threads, percentile, rate, row};
+use crate::{Options, folder, in_threads, rate, row};
 
 /// Calls of one connection whose times are taken.
 const CALLS: usize = 2000;
@@ -109,7 +111,7 @@ fn times(
             break;
         }
     }
-    row(&format!("{name}: {operation}, 99th percentile"), percentile(&mut times, 0.99), "ms", "under 5");
+    row(&format!("{name}: {operation}, 99th percentile"), quantile(times, 0.99), "ms", "under 5");
     Ok(())
 }
 

@@ -6,9 +6,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use kokanee_testkit::median;
+
 use crate::client::Connection;
 use crate::servers::Server;
-use crate::{Options, folder, median, rate, row};
+use crate::{Options, folder, rate, row};
 
 const CALLS: usize = 1000;
 const CLIENTS: usize = 4;
@@ -81,7 +83,7 @@ fn measure(ask: &Ask, direct: SocketAddr, server: SocketAddr) -> Result<(), Stri
             rates[index] = f64::max(rates[index], carried(*address, path, ask)?);
         }
     }
-    let medians = times.map(|mut times| median(&mut times));
+    let medians = times.map(median);
     for (index, (name, ..)) in ways.iter().enumerate() {
         row(&format!("{what}, {name}: median"), medians[index] * 1e3, "ms", "");
         row(&format!("{what}, {name}: {CLIENTS} clients"), rates[index], "a second", "");

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use kokanee_testkit::median;
+
 use crate::servers::Server;
-use crate::{Options, folder, median, row};
+use crate::{Options, folder, row};
 
 const REPETITIONS: usize = 5;
 const FIRST_UPDATE: &str = "first update: ";
@@ -47,8 +49,8 @@ pub(crate) fn run(_: &Options) -> Result<(), String> {
         })?);
     }
     fs::metadata(&data).map_err(io)?;
-    row("seq2seq, CreateTrainingJob to its first update", median(&mut updates), "s", "under 1");
-    row("seq2seq, CreateTrainingJob to Completed (4 updates)", median(&mut ends), "s", "");
+    row("seq2seq, CreateTrainingJob to its first update", median(updates), "s", "under 1");
+    row("seq2seq, CreateTrainingJob to Completed (4 updates)", median(ends), "s", "");
     Ok(())
 }
 

@@ -19,6 +19,8 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use kokanee_testkit::median;
+
 use crate::servers::Server;
 
 /// What is asked for.
@@ -98,7 +100,7 @@ fn start(_: &Options) -> Result<(), String> {
     let (_, before) = server.usage();
     std::thread::sleep(idle);
     let (resident, after) = server.usage();
-    row("to its first answer", median(&mut starts), "ms", "under 200");
+    row("to its first answer", median(starts), "ms", "under 200");
     row("memory while idle", resident, "MiB", "under 40");
     row("processor while idle", (after - before) / idle.as_secs_f64() * 100.0, "% of a core", "0");
     Ok(())
@@ -136,14 +138,4 @@ pub(crate) fn folder() -> Result<tempfile::TempDir, String> {
 
 pub(crate) fn row(what: &str, value: f64, unit: &str, aim: &str) {
     println!("  {what:<58} {value:>10.2} {unit:<14} {aim}");
-}
-
-pub(crate) fn median(values: &mut [f64]) -> f64 {
-    percentile(values, 0.5)
-}
-
-pub(crate) fn percentile(values: &mut [f64], part: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let last = values.len().saturating_sub(1);
-    values.get((last as f64 * part).round() as usize).copied().unwrap_or(f64::NAN)
 }

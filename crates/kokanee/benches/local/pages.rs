@@ -3,9 +3,11 @@
 use std::io::Write as _;
 use std::time::Instant;
 
+use kokanee_testkit::{median, quantile};
+
 use crate::client::Connection;
 use crate::servers::Server;
-use crate::{Options, calls, folder, median, percentile, row};
+use crate::{Options, calls, folder, row};
 
 /// Times each page is asked for.
 const VISITS: usize = 100;
@@ -42,9 +44,9 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         ("endpoints", "/console/endpoints".to_owned()),
         ("buckets", "/console/buckets".to_owned()),
     ] {
-        let mut times = visit(&mut connection, &path)?;
-        row(&format!("{what}, median"), median(&mut times), "ms", "");
-        row(&format!("{what}, greatest of {VISITS}"), percentile(&mut times, 1.0), "ms", "under 100");
+        let times = visit(&mut connection, &path)?;
+        row(&format!("{what}, median"), median(times.iter().copied()), "ms", "");
+        row(&format!("{what}, greatest of {VISITS}"), quantile(times, 1.0), "ms", "under 100");
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use kokanee_testkit::quantile;
 use serde_json::Value;
 
 use super::{CMUDICT, folder_of, kokanee, prepare, read_json};
@@ -172,11 +173,13 @@ fn table(tunings: &[Tuning], defaults: f64) -> String {
         let _ = write!(text, "\n| {count} |");
         for strategy in STRATEGIES {
             let own = || tunings.iter().filter(|tuning| tuning.strategy == strategy);
-            let best =
-                own().map(|tuning| least(tuning.first(count)).map_or(f64::NAN, |trial| trial.objective));
-            let minutes =
-                own().map(|tuning| tuning.first(count).iter().map(|trial| trial.seconds).sum::<f64>() / 60.0);
-            let _ = write!(text, " {} | {} |", spread(best.collect(), 3), spread(minutes.collect(), 1));
+            let best: Vec<f64> = own()
+                .map(|tuning| least(tuning.first(count)).map_or(f64::NAN, |trial| trial.objective))
+                .collect();
+            let minutes: Vec<f64> = own()
+                .map(|tuning| tuning.first(count).iter().map(|trial| trial.seconds).sum::<f64>() / 60.0)
+                .collect();
+            let _ = write!(text, " {} | {} |", spread(&best, 3), spread(&minutes, 1));
         }
     }
     text += "\n\n";
@@ -194,12 +197,11 @@ fn table(tunings: &[Tuning], defaults: f64) -> String {
     text
 }
 
-/// The median (of an even number, the lower one), with the least and the greatest where there are several.
-fn spread(mut values: Vec<f64>, digits: usize) -> String {
-    values.sort_by(f64::total_cmp);
-    let (Some(least), Some(greatest)) = (values.first(), values.last()) else { return "-".to_owned() };
-    let median = values[(values.len() - 1) / 2];
+/// The median, with the least and the greatest where there are several.
+fn spread(values: &[f64], digits: usize) -> String {
+    let [least, median, greatest] = [0.0, 0.5, 1.0].map(|share| quantile(values.iter().copied(), share));
     match values.len() {
+        0 => "-".to_owned(),
         1 => format!("{median:.digits$}"),
         _ => format!("{median:.digits$} ({least:.digits$}, {greatest:.digits$})"),
     }

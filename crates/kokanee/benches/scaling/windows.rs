@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use kokanee_testkit::quantile;
+
 /// A median with its spread, in seconds for one unit of work.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Windows {
@@ -15,7 +17,7 @@ impl Windows {
     /// not count.
     pub(crate) fn measure(count: usize, seconds: f64, work: &mut dyn FnMut() -> usize) -> Windows {
         work();
-        let mut times: Vec<f64> = (0..count)
+        let times: Vec<f64> = (0..count)
             .map(|_| {
                 let started = Instant::now();
                 let mut units = 0;
@@ -28,10 +30,7 @@ impl Windows {
                 }
             })
             .collect();
-        times.sort_by(f64::total_cmp);
-        let middle = times.len() / 2;
-        let median =
-            if times.len() % 2 == 1 { times[middle] } else { (times[middle - 1] + times[middle]) / 2.0 };
-        Windows { median, low: times[0], high: times[times.len() - 1] }
+        let [low, median, high] = [0.0, 0.5, 1.0].map(|share| quantile(times.iter().copied(), share));
+        Windows { median, low, high }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use kokanee_formats::write_atomically;
+use kokanee_testkit::median;
 use serde::Serialize;
 
 use crate::options::Options;
@@ -117,16 +118,5 @@ impl fmt::Display for Report {
         writeln!(f, "effective:       {}", self.effective)?;
         let memory = self.peak_memory_mib.map_or("unknown on this system".into(), |mib| format!("{mib} MiB"));
         writeln!(f, "peak memory:     {memory}")
-    }
-}
-
-/// The middle value, or the mean of the two in the middle; NaN of nothing.
-pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.into_iter().collect();
-    sorted.sort_by(f64::total_cmp);
-    match (sorted.len() / 2, sorted.len() % 2) {
-        (_, _) if sorted.is_empty() => f64::NAN,
-        (middle, 1) => sorted[middle],
-        (middle, _) => (sorted[middle - 1] + sorted[middle]) / 2.0,
     }
 }
