@@ -48,7 +48,7 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         [name] => (name, None),
-        [name, count] => (name, Some(count.parse().with_context(|| format!("{count:?} is no number"))?)),
+        [name, count] => (name, Some(count.parse().with_context(|| format!("{count:?} is not a number"))?)),
         _ => bail!("too many arguments\n\n{}", usage()),
     };
     let Some(soak) = SOAKS.iter().find(|soak| soak.name == *name) else {
@@ -90,7 +90,7 @@ mod tests {
     fn what_is_not_understood_is_refused() {
         for (args, part) in [
             (&["kill"][..], "no soak is called \"kill\""),
-            (&["kills", "many"], "\"many\" is no number"),
+            (&["kills", "many"], "\"many\" is not a number"),
             (&["kills", "0"], "above 0"),
             (&["kills", "1", "2"], "usage: cargo xtask soak"),
         ] {

@@ -86,7 +86,7 @@ impl Artifact {
         }
         if let Some(at) = centers.iter().position(|value| !value.is_finite()) {
             return Err(not_centers(format!(
-                "value {} of centre {} is no finite number",
+                "value {} of centre {} is not a finite number",
                 at % width,
                 at / width
             )));

@@ -35,7 +35,7 @@ pub enum DescribeError {
         source: io::Error,
     },
     /// The file is something else.
-    #[error("{} is no history of a training: {source}", path.display())]
+    #[error("{} is not a history of a training: {source}", path.display())]
     NoHistory {
         /// The file.
         path: PathBuf,

@@ -15,7 +15,7 @@ pub struct S3Uri {
     pub key: String,
 }
 
-/// A text that is no address in S3.
+/// A text that is not an address in S3.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("The S3 URI \"{0}\" is not valid: give s3://bucket/prefix")]
 pub struct S3UriError(pub String);

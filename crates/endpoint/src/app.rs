@@ -43,7 +43,7 @@ impl App {
         match self.phase() {
             Phase::Ready(backend) => Ok(backend),
             Phase::Loading => {
-                let message = "the model is still being loaded; try again in a moment";
+                let message = "the model is still loading; try again in a moment";
                 Err(ServeError::new(Code::Unavailable, message).retry_after(2))
             }
             Phase::Draining => Err(ended()),
@@ -78,7 +78,7 @@ impl Site for App {
 
 /// The answer to a request that the server can no longer work on.
 pub fn ended() -> ServeError {
-    ServeError::new(Code::Unavailable, "the server is about to end; ask another one, or this one later")
+    ServeError::new(Code::Unavailable, "the server is shutting down; retry later or on another server")
         .retry_after(5)
 }
 

@@ -53,8 +53,8 @@ async fn visit(
 ) -> Response {
     let note = |text: &str| format!("<p class=\"note\">{text}</p>");
     let (state, shown) = match app.phase() {
-        Phase::Loading => (note("The model is still being loaded."), refused(form)),
-        Phase::Draining => (note("The server is about to end."), refused(form)),
+        Phase::Loading => (note("The model is still loading."), refused(form)),
+        Phase::Draining => (note("The server is shutting down."), refused(form)),
         Phase::Ready(backend) => {
             let home = match app.settings.url_prefix.as_str() {
                 "" => "/".to_owned(),
@@ -64,7 +64,7 @@ async fn visit(
             let shown = match backend.page(Visit { home, form, deadline, counters }) {
                 Some(shown) => shown.await,
                 None => Shown {
-                    html: note("This model is asked by POST /invocations."),
+                    html: note("Send requests to POST /invocations."),
                     style: "",
                     error: None,
                     share: None,

@@ -187,7 +187,7 @@ fn open(archive: &Path) -> Result<(Box<dyn Read>, u64), ArchiveError> {
             && !compression::is_tar(&inside)
             && inside.iter().any(|byte| *byte != 0)
         {
-            let reason = "it is compressed with gzip, but what is in it is no tar archive; a model is a folder, or its .tar.gz";
+            let reason = "it is compressed with gzip, but what is in it is not a tar archive; a model is a folder, or its .tar.gz";
             return Err(ArchiveError::damaged(archive, reason));
         }
         return Ok((Box::new(MultiGzDecoder::new(BufReader::new(file))), size));

@@ -96,7 +96,7 @@ pub enum LibsvmFault {
         /// The index.
         index: u32,
     },
-    /// A group that is no number, or missing where other lines have one.
+    /// A group that is not a number, or missing where other lines have one.
     #[error("the group {text:?} is none; expected qid: and a whole number in every line, or in none")]
     Group {
         /// What stands there.
@@ -242,7 +242,7 @@ fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
     words.map(move |word| (word.as_ptr() as usize - line.as_ptr() as usize, word))
 }
 
-/// A text that is no finite number.
+/// A text that is not a finite number.
 struct Refused;
 
 fn number(text: &str) -> Result<f32, Refused> {

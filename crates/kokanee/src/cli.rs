@@ -17,8 +17,8 @@ use crate::{process, terminal};
     name = "kokanee",
     version,
     propagate_version = true,
-    after_help = "Start with `kokanee demo`. Exit codes: 0 done, 1 something in the input or its surroundings is wrong, \
-                  2 a wrong command line, 70 a fault of Kokanee."
+    after_help = "Start with `kokanee demo`. Exit codes: 0 success, 1 an error in the input or its environment, \
+                  2 an invalid command line, 70 a bug in Kokanee."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -28,36 +28,36 @@ struct Cli {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Learn to pronounce English words, on data that is built in, in about three minutes.
+    /// Train a small model that pronounces English words, on built-in data, in about three minutes.
     Demo(demo::DemoArgs),
     /// Turn parallel text into vocabularies and RecordIO files, as AWS's create_vocab_proto.py does.
     Prepare(prepare::PrepareArgs),
-    /// Train a model, as a SageMaker training container or from the command line.
+    /// Train a model, from the command line or as a SageMaker training container.
     Train(train::TrainArgs),
-    /// Find good hyperparameters by many trainings.
+    /// Tune hyperparameters by training many models.
     Tune(tune::TuneArgs),
     /// List the algorithms, with their channels, formats and metrics.
     Algorithms(algorithms::AlgorithmsArgs),
     /// Translate text, line by line.
     Translate(translate::TranslateArgs),
-    /// Answer files of records, as SageMaker's batch transform does.
+    /// Run a model over files of records, as SageMaker batch transform does.
     Transform(transform::TransformArgs),
-    /// Answer over HTTP, as a SageMaker inference container or from the command line.
+    /// Serve a model over HTTP, from the command line or as a SageMaker inference container.
     Serve(serve::ServeArgs),
-    /// Be a SageMaker for boto3, SageMaker's SDKs and the AWS CLI on this machine.
+    /// Run a local SageMaker for boto3, the SageMaker SDKs and the AWS CLI.
     Local(local::LocalArgs),
     /// Keep a task of the local SageMaker; it starts this itself
     #[command(hide = true)]
     Shim(shim::ShimArgs),
-    /// Say how probable given translations are.
+    /// Score given translations by their log-probability.
     Score(score::ScoreArgs),
-    /// Measure a model: perplexity, accuracy, BLEU, error rates.
+    /// Evaluate a model: perplexity, accuracy, BLEU, error rates.
     Evaluate(evaluate::EvaluateArgs),
-    /// Take over a model of Sockeye 1.x or of SageMaker.
+    /// Import a model of Sockeye 1.x or SageMaker.
     Import(import::ImportArgs),
-    /// Write a model for others: as a folder of Sockeye 1.18, or as plain files.
+    /// Export a model to a folder for Sockeye 1.18, or to plain files.
     Export(export::ExportArgs),
-    /// Learn which target words translate a source word, for shortlists in decoding.
+    /// Learn likely translations of each source word, for vocabulary selection in decoding.
     Lexicon(lexicon::LexiconArgs),
     /// Show what a .rec file, vocabulary, model or checkpoint contains.
     Inspect(inspect::InspectArgs),

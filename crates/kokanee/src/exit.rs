@@ -5,7 +5,7 @@
 //! | 0 | done; also when the reader of our output went away (`| head`) |
 //! | 1 | something outside is wrong: input, hyperparameters, files, the disk; the message says what |
 //! | 2 | the command line itself is wrong (clap's code) |
-//! | 70 | a fault of Kokanee itself, to be reported (`EX_SOFTWARE` of sysexits) |
+//! | 70 | a bug in Kokanee; please report it (`EX_SOFTWARE` of sysexits) |
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -28,7 +28,7 @@ impl fmt::Display for InternalFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "internal fault of Kokanee: {}; please report it with the command and, if you can, its input",
+            "a bug in Kokanee: {}; please report it with the command and, if you can, its input",
             self.0
         )
     }

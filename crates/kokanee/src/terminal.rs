@@ -22,7 +22,7 @@ pub(crate) fn color_mode() -> ColorMode {
     if std::io::stdout().is_terminal() && !refused { ColorMode::Ansi256 } else { ColorMode::Plain }
 }
 
-/// A bar on stderr that is hidden where stderr is no terminal.
+/// A bar on stderr that is hidden where stderr is not a terminal.
 pub(crate) fn progress_bar(length: u64, template: &str) -> ProgressBar {
     let target = if std::io::stderr().is_terminal() {
         ProgressDrawTarget::stderr_with_hz(5)

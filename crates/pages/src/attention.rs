@@ -86,7 +86,7 @@ impl<'a> Attention<'a> {
         self.weights[row][column]
     }
 
-    /// Where the weight lies on the scale, 0 to 1; `None` if it is no finite number.
+    /// Where the weight lies on the scale, 0 to 1; `None` if it is not a finite number.
     pub fn level(&self, row: usize, column: usize) -> Option<f32> {
         let weight = self.weight(row, column);
         weight.is_finite().then(|| (weight / self.top).clamp(0.0, 1.0))

@@ -90,7 +90,7 @@ impl Search {
                 level: Some(rank as f32 / last),
             })
             .collect();
-        parallel::draw("Settings and results, the best brightest", &axes, &lines)
+        parallel::draw("Parallel coordinates (brighter is better)", &axes, &lines)
     }
 
     /// How much each setting matters, where that is known.
@@ -100,7 +100,7 @@ impl Search {
         (!amounts.is_empty()).then(|| {
             bars::draw(&Bars {
                 title: format!("Importance for {}", self.objective),
-                x_label: "share of the variance that each setting explains".to_owned(),
+                x_label: "share of variance explained".to_owned(),
                 bars: amounts,
                 area: self.area,
             })

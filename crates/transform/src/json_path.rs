@@ -30,7 +30,7 @@ pub struct JsonPath {
 /// What is wrong with the text of a path.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "{path:?} is no path: expected {expected} at byte {at}; paths look like $, $.name, $['a','b'], $[0], $[1:3] or $[*]"
+    "{path:?} is not a path: expected {expected} at byte {at}; paths look like $, $.name, $['a','b'], $[0], $[1:3] or $[*]"
 )]
 pub struct PathFault {
     path: String,

@@ -110,7 +110,7 @@ impl Space {
     ///
     /// # Errors
     ///
-    /// The first dimension whose string is missing, is no number, or lies outside the range.
+    /// The first dimension whose string is missing, is not a number, or lies outside the range.
     pub fn parse<'a>(&self, text: impl Fn(&str) -> Option<&'a str>) -> Result<Vec<Value>, ValueError> {
         let one = |dimension: &Dimension| {
             let name = dimension.name();

@@ -130,7 +130,7 @@ impl Report {
             !report.windows.is_empty() && report.windows.iter().all(|window| window.seconds > 0.0),
             "has no window, or one that took no time"
         );
-        ensure!(report.loss.is_finite(), "has a loss that is no number: what it timed was no training");
+        ensure!(report.loss.is_finite(), "has a loss that is not a number: what it timed was no training");
         Ok(report)
     }
 }

@@ -71,7 +71,7 @@ fn what_is_not_centres_is_told() {
     };
     check(&[array(&[2], &[1.0, 2.0])], "its array has 1 dimensions");
     check(&[array(&[1, 1], &[1.0]), array(&[1, 1], &[1.0])], "it holds 2 arrays");
-    check(&[array(&[1, 2], &[1.0, f64::NAN])], "value 1 of centre 0 is no finite number");
+    check(&[array(&[1, 2], &[1.0, f64::NAN])], "value 1 of centre 0 is not a finite number");
     check(&[array(&[1, 1], &[1e300])], "32-bit floats cannot hold");
     let empty = tempfile::tempdir().unwrap();
     assert!(Artifact::read(empty.path()).err().unwrap().to_string().contains("there is no model_algo-1"));

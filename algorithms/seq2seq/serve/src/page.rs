@@ -68,8 +68,8 @@ impl Form {
     /// The form, with what was answered below it.
     fn with(&self, home: &str, result: &str) -> String {
         format!(
-            "<form method=\"post\" action=\"{home}\"><label for=\"text\">Sentence, tokens with blanks between \
-             them</label><textarea id=\"text\" name=\"text\" rows=\"3\" autofocus>{text}</textarea><p><label>Answers <input \
+            "<form method=\"post\" action=\"{home}\"><label for=\"text\">Sentence, with spaces between its \
+             tokens</label><textarea id=\"text\" name=\"text\" rows=\"3\" autofocus>{text}</textarea><p><label>Hypotheses <input \
              type=\"number\" name=\"nbest\" min=\"1\" max=\"{MAX_BEAM_SIZE}\" value=\"{nbest}\"></label> <button>Translate</button></p>\
              </form>{result}",
             home = Escaped(home),
@@ -139,23 +139,23 @@ impl Asked<'_> {
 
 fn result(source: &[String], answered: &Answered) -> String {
     let mut html = String::from(
-        "<h2>Answers</h2><table class=\"scores\"><thead><tr><th>score</th><th>target</th></tr></thead><tbody>",
+        "<h2>Translations</h2><table class=\"scores\"><thead><tr><th>score</th><th>target</th></tr></thead><tbody>",
     );
     for hypothesis in &answered.hypotheses {
         let text = hypothesis.text();
-        let shown = if text.is_empty() { "(nothing)" } else { &text };
+        let shown = if text.is_empty() { "(empty)" } else { &text };
         let _ = write!(html, "<tr><td>{:.4}</td><td>{}</td></tr>", hypothesis.score, Escaped(shown));
     }
     html.push_str("</tbody></table><p class=\"note\">Score: mean negative log-probability of a word (with the default length penalty); lower is better.</p>");
     let Some(best) = answered.hypotheses.first().filter(|best| !best.tokens.is_empty()) else { return html };
     html.push_str("<h2>Attention</h2>");
     if source.len() > MAX_DRAWN_TOKENS || source.len() * best.tokens.len() > MAX_CELLS {
-        html.push_str("<p class=\"note\">The sentence is too long to be drawn here; ask POST /invocations for its attention_matrix.</p>");
+        html.push_str("<p class=\"note\">The sentence is too long to draw here; request attention_matrix from POST /invocations.</p>");
         return html;
     }
     let weights = best.matrix.dense();
     let Ok(attention) = Attention::new(&best.tokens, source, &weights, Scale::One) else { return html };
-    let picture = heat_map::draw(&attention, "What each word of the best answer looked at").inline();
+    let picture = heat_map::draw(&attention, "Attention of the best hypothesis").inline();
     let _ = write!(html, "<div class=\"wide\">{}</div><p class=\"note\">Rows sum to 1.</p>", picture.0);
     html
 }

@@ -10,7 +10,7 @@ use crate::gradients::values;
 /// How many parameters are named in a message.
 const MOST_NAMED: usize = 4;
 
-/// A loss or a gradient that is no number, with what is known about it.
+/// A loss or a gradient that is not a number, with what is known about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Divergence {
     /// The update that failed, from 1; of what was seen in validation, the last that was made.
@@ -107,7 +107,7 @@ impl fmt::Display for Divergence {
         match place {
             Place::Update { pairs, target_tokens, gradients } => {
                 let what = if loss.is_finite() {
-                    format!("a gradient is no number while the loss is {loss:.6}")
+                    format!("a gradient is not a number while the loss is {loss:.6}")
                 } else {
                     format!("the loss became {loss}")
                 };
@@ -118,7 +118,7 @@ impl fmt::Display for Divergence {
                 gradients.write(f, "gradient")?;
             }
             Place::Validation { parameters } => {
-                write!(f, ": after it the loss on the validation data is no number, with learning rate ")?;
+                write!(f, ": after it the loss on the validation data is not a number, with learning rate ")?;
                 write!(f, "{learning_rate:?}; ")?;
                 parameters.write(f, "parameter")?;
             }

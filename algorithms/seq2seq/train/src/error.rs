@@ -35,7 +35,7 @@ pub enum TrainError {
     /// A channel without a pair that can be trained or measured on.
     #[error("{0}")]
     NoPairs(String),
-    /// A loss or a gradient is no number any more.
+    /// A loss or a gradient is not a number any more.
     #[error("{0}")]
     Diverged(Box<Divergence>),
     /// Weights of both languages are tied, but their words are not the same.

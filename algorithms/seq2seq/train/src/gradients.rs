@@ -30,7 +30,7 @@ pub(crate) fn norm_limit(h: &Hyperparameters) -> Option<f64> {
 }
 
 /// Shrinks gradients to `limit` where they are longer (Sockeye 1.18, section "Optimizers, clipping, weight decay" of its
-/// semantics). Those of which an element is no number stay as they are.
+/// semantics). Those of which an element is not a number stay as they are.
 pub(crate) fn clip_to_norm(team: &Team, gradients: &mut [Option<Gradient>], limit: f64) {
     let norm = norm(team, gradients);
     if norm > limit && norm.is_finite() {

@@ -158,7 +158,7 @@ impl Trainer {
     /// `keep`; so can one that reached a limit, with a higher limit.
     ///
     /// # Errors
-    /// When the loss is no number any more, or files cannot be written. The best model so far is kept in either case.
+    /// When the loss is not a number any more, or files cannot be written. The best model so far is kept in either case.
     pub fn run(
         &mut self,
         validation: &Validation,
@@ -186,7 +186,7 @@ impl Trainer {
     /// One update.
     ///
     /// # Errors
-    /// When the loss or a gradient is no number: then there is no going on from here.
+    /// When the loss or a gradient is not a number: then there is no going on from here.
     pub fn update(&mut self) -> Result<Progress, TrainError> {
         let started = Instant::now();
         let update = self.state.updates + 1;

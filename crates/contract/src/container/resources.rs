@@ -37,7 +37,7 @@ pub enum ResourceError {
         /// The first few.
         hosts: String,
     },
-    /// The machine's own name is not among the machines, or is no usable name.
+    /// The machine's own name is not among the machines, or is not a usable name.
     #[error(
         "{file}: \"current_host\" is \"{current}\", which is not among \"hosts\" ({hosts}); expected a name without blanks or \
          commas that stands in both"

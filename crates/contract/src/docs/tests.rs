@@ -90,7 +90,7 @@ fn faults_of_tests(
     }
     for [name, file, test] in rows {
         if !contract.hyperparameters.iter().any(|spec| spec.name == name) {
-            faults.push(format!("{name} is no hyperparameter"));
+            faults.push(format!("{name} is not a hyperparameter"));
             continue;
         }
         let Some(text) = text_of(file) else {
@@ -136,7 +136,7 @@ fn every_hyperparameter_has_a_test() {
         assert!(faults.iter().any(|fault| fault.contains(part)), "{faults:?} lacks {part:?}");
     };
     broken(|rows| drop(rows.remove(0)), "batch_size has no row");
-    broken(|rows| rows[0][0].push('s'), "batch_sizes is no hyperparameter");
+    broken(|rows| rows[0][0].push('s'), "batch_sizes is not a hyperparameter");
     broken(|rows| rows[0][1] = "crates/gone.rs".to_owned(), "there is no file crates/gone.rs");
     broken(|rows| rows[0][2].truncate(5), "has no test batch");
     let elsewhere = |rows: &mut Vec<[String; 3]>| {

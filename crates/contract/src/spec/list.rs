@@ -45,7 +45,7 @@ fn scalar(index: usize, item: &Json) -> Result<String, String> {
         Json::Number(number) => Ok(number.to_string()),
         Json::Bool(truth) => Ok(truth.to_string()),
         Json::Null | Json::Array(_) | Json::Object(_) => {
-            Err(format!("item {} of the list is no text and no number", index + 1))
+            Err(format!("item {} of the list is neither text nor a number", index + 1))
         }
     }
 }
@@ -115,7 +115,7 @@ mod tests {
         check("['msd", Err("only one of the two"));
         check("'msd", Err("unpaired quotation mark"));
         check("['msd'x]", Err("item 1 of the list has an unpaired"));
-        check("[[1]]", Err("item 1 of the list is no text"));
-        check("[null]", Err("item 1 of the list is no text"));
+        check("[[1]]", Err("item 1 of the list is neither text"));
+        check("[null]", Err("item 1 of the list is neither text"));
     }
 }

@@ -28,7 +28,7 @@ pub trait Rows: Sized + Clone + 'static {
 
 /// Declares the struct of an algorithm's hyperparameters and its [`Rows`] from one list.
 ///
-/// A row is `name: Type = Spec::…;` under its documentation. The name of a hyperparameter that is no good name of a field is
+/// A row is `name: Type = Spec::…;` under its documentation. The name of a hyperparameter that is not a good name of a field is
 /// given as `field as "name"`.
 ///
 /// ```text

@@ -39,8 +39,8 @@ pub(super) fn show(exchange: &Exchange, answer: &Answer) -> Markup {
         _ => None,
     };
     let as_it_came = match beginning {
-        Some(text) => code("Answer", text),
-        None => code("Bytes of the answer", &bytes(&answer.body)),
+        Some(text) => code("Response", text),
+        None => code("Response bytes", &bytes(&answer.body)),
     };
     let shown = match &rows {
         Some(rows) if rows.iter().any(|row| row.contains_key("target")) => Some(targets(exchange, rows)),
@@ -49,13 +49,13 @@ pub(super) fn show(exchange: &Exchange, answer: &Answer) -> Markup {
     };
     html! {
         @match shown {
-            Some(shown) => { (shown) details { summary { "As it came" } (as_it_came) } },
+            Some(shown) => { (shown) details { summary { "Raw response" } (as_it_came) } },
             None => (as_it_came),
         }
         @if answer.is_cut {
-            (note(&format!("The answer was longer than {}; only its beginning was read.", human::bytes(answer.body.len() as u64))))
+            (note(&format!("The response is longer than {}; only the beginning was read.", human::bytes(answer.body.len() as u64))))
         } @else if beginning.is_none() || !is_whole {
-            @if beginning.is_some() { (note("Only its beginning is shown.")) }
+            @if beginning.is_some() { (note("Only the beginning is shown.")) }
             (download(media, answer))
         }
     }
@@ -80,8 +80,8 @@ fn download(media: Option<MediaType>, answer: &Answer) -> Markup {
     let content = BASE64.encode(&answer.body);
     html! {
         p {
-            a.button download={ "answer." (ending) } href={ "data:application/octet-stream;base64," (content) } {
-                "Download the answer (" (human::bytes(answer.body.len() as u64)) ")"
+            a.button download={ "response." (ending) } href={ "data:application/octet-stream;base64," (content) } {
+                "Download the response (" (human::bytes(answer.body.len() as u64)) ")"
             }
         }
     }
@@ -129,7 +129,7 @@ fn picture(row: &Map<String, Value>, source: Option<&[String]>) -> Option<Markup
     let weights: Vec<Vec<f32>> = serde_json::from_value(row.get("matrix")?.clone()).ok()?;
     let columns = weights.first()?.len();
     if weights.len() * columns > MOST_CELLS {
-        return Some(note("The attention is too large to be drawn here."));
+        return Some(note("The attention matrix is too large to draw here."));
     }
     let target: Vec<String> = row.get("target")?.as_str()?.split_whitespace().map(str::to_owned).collect();
     let numbered: Vec<String> = (1..=columns).map(|column| column.to_string()).collect();
@@ -214,12 +214,12 @@ mod tests {
     #[test]
     fn what_is_no_text_is_shown_as_bytes_and_can_be_kept() {
         let html = shown("application/x-parquet", "", b"PAR1\xff\0");
-        assert!(html.contains("50 41 52 31 ff 00") && html.contains("download=\"answer.bin\""), "{html}");
+        assert!(html.contains("50 41 52 31 ff 00") && html.contains("download=\"response.bin\""), "{html}");
         assert!(html.contains("href=\"data:application/octet-stream;base64,UEFSMf8A\""), "{html}");
         // Of a long text the beginning is shown, which may end within a character.
         let long = "x".repeat(MOST_TEXT_BYTES - 1) + "äö";
         let html = shown("text/csv", "", &long);
-        assert!(html.contains("Only its beginning") && html.contains("download=\"answer.csv\""));
+        assert!(html.contains("Only the beginning") && html.contains("download=\"response.csv\""));
         assert!(!html.contains('ä') && html.contains(&BASE64.encode(&long)));
         assert!(!shown("text/csv", "", "1,2").contains("download"));
     }

@@ -44,10 +44,10 @@ pub(super) fn form(visit: &Visit, endpoint: &str, image: &str, exchange: Option<
     let typed = exchange.map_or(sample(media, reads_rows), |exchange| &exchange.typed);
     html! {
         section.card #ask {
-            h2 { "Ask it" }
+            h2 { "Invoke" }
             @if let Some(contract) = contract {
                 p.note {
-                    "Begin with:"
+                    "Examples:"
                     @for media in contract.accepts {
                         " " a href=(action.clone() + "?content_type=" + &super::visit::encode(media.name()) + "#ask") { (media.name()) }
                     }
@@ -61,12 +61,12 @@ pub(super) fn form(visit: &Visit, endpoint: &str, image: &str, exchange: Option<
                 div.field {
                     label for="body" {
                         "Body"
-                        @if media == MediaType::RecordIo { " (a line of numbers per record; the console makes records of them)" }
+                        @if media == MediaType::RecordIo { " (one line of numbers per record; the console encodes them)" }
                     }
                     textarea #body name="body" rows="6" spellcheck="false" { (typed) }
                 }
                 div.field {
-                    label for="file" { "File, sent as it is instead of the body" }
+                    label for="file" { "File (sent unchanged, instead of the body)" }
                     input #file type="file" name="file";
                 }
                 button.main { "Invoke" }
@@ -87,7 +87,7 @@ fn types(label: &str, name: &str, media: Option<&[MediaType]>, chosen: &str, may
         label { (label)
             @match media {
                 Some(media) => select name=(name) {
-                    @if may_be_empty { option value="" { "as the body" } }
+                    @if may_be_empty { option value="" { "default" } }
                     @for media in media { option selected[MediaType::of_name(chosen) == Some(*media)] { (media.name()) } }
                 },
                 None => input name=(name) value=(chosen) placeholder="text/csv";,
@@ -100,21 +100,21 @@ fn shown(visit: &Visit, endpoint: &str, exchange: &Exchange) -> Markup {
     let Some(answer) = &exchange.answer else { return html! {} };
     html! {
         h3 #answer {
-            "Answer: " (answer.status) ", " (format!("{:.1}", answer.took_ms)) " ms"
+            "Response: " (answer.status) ", " (format!("{:.1}", answer.took_ms)) " ms"
             @if !answer.variant.is_empty() { ", variant " (answer.variant) }
         }
         @if let Some(file) = &exchange.file {
-            (note(&format!("The file {file} ({}) was sent. To send it again, choose it again.", human::bytes(exchange.body.len() as u64))))
+            (note(&format!("Sent the file {file} ({}). To send it again, choose it again.", human::bytes(exchange.body.len() as u64))))
         }
         @if answer.status >= 400 {
-            (problem(answer::beginning(answer).unwrap_or("The error that came is not text.")))
+            (problem(answer::beginning(answer).unwrap_or("The error response is not text.")))
         } @else {
             (answer::show(exchange, answer))
         }
         details {
             summary { "The same with curl and boto3" }
-            (card("curl", &code("Command of curl", &curl(visit, endpoint, exchange))))
-            (card("boto3", &code("Call of boto3", &boto3(endpoint, exchange))))
+            (card("curl", &code("curl command", &curl(visit, endpoint, exchange))))
+            (card("boto3", &code("boto3 call", &boto3(endpoint, exchange))))
         }
     }
 }
@@ -173,8 +173,8 @@ fn boto3(endpoint: &str, exchange: &Exchange) -> String {
         accept => format!("    Accept={},\n", python::text(accept)),
     };
     format!(
-        "{import}import boto3\n\nanswer = boto3.client(\"sagemaker-runtime\").invoke_endpoint(\n    EndpointName={},\n    \
-         ContentType={},\n{accept}    Body={body},\n)\nprint(answer[\"Body\"].read())",
+        "{import}import boto3\n\nresponse = boto3.client(\"sagemaker-runtime\").invoke_endpoint(\n    EndpointName={},\n    \
+         ContentType={},\n{accept}    Body={body},\n)\nprint(response[\"Body\"].read())",
         python::text(endpoint),
         python::text(&exchange.content_type)
     )

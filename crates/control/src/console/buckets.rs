@@ -29,7 +29,7 @@ pub(super) fn all(visit: &Visit) -> Shown {
         h1 { "Buckets" }
         (card("", &html! {
             @if rows.is_empty() {
-                (note("There is no bucket yet: aws s3 mb s3://my-bucket makes one."))
+                (note("No buckets yet. Create one with aws s3 mb s3://my-bucket."))
             } @else {
                 (table("Buckets", &columns, &rows))
             }
@@ -74,8 +74,12 @@ pub(super) fn folder(visit: &Visit) -> Shown {
             html! { a href=(download) aria-label={ "Download " (key) } { "Download" } },
         ]);
     }
-    let columns =
-        [Column::words("Name"), Column::numbers("Size"), Column::words("Changed (UTC)"), Column::words("")];
+    let columns = [
+        Column::words("Name"),
+        Column::numbers("Size"),
+        Column::words("Last modified (UTC)"),
+        Column::words(""),
+    ];
     let first = (!after.is_empty()).then(|| link(prefix, ""));
     let next = page.next.as_deref().map(|last| link(prefix, last));
     let upload = visit.link(&["buckets", bucket, "upload"], &[]);
@@ -83,14 +87,14 @@ pub(super) fn folder(visit: &Visit) -> Shown {
         h1 { (bucket) }
         (path(visit, bucket, prefix))
         (card("", &html! {
-            @if rows.is_empty() { (note("Nothing is here.")) } @else { (table("Objects", &columns, &rows)) }
+            @if rows.is_empty() { (note("This folder is empty.")) } @else { (table("Objects", &columns, &rows)) }
             (pager(first.as_deref(), next.as_deref()))
         }))
         (card("Upload", &html! {
             form.tools method="post" enctype="multipart/form-data" action=(upload) {
                 input type="hidden" name="key" value={ (prefix) "${filename}" };
                 input type="hidden" name="success_action_redirect" value=(link(prefix, ""));
-                label { "File, to be put into this folder" input type="file" name="file" required; }
+                label { "File to upload into this folder" input type="file" name="file" required; }
                 button { "Upload" }
             }
         }))
@@ -117,16 +121,16 @@ fn path(visit: &Visit, bucket: &str, prefix: &str) -> Markup {
 pub(super) fn object(visit: &Visit) -> Shown {
     let bucket = visit.name(0);
     let Some(key) = visit.query.get("key").filter(|key| !key.is_empty()) else {
-        return Err(Problem::bad("Which object is meant? The address has no key."));
+        return Err(Problem::bad("The address names no key of an object."));
     };
     let object = visit.objects()?.get(bucket, key)?;
     let record = &object.record;
     let content_type = record.description.headers.get("content-type").map_or("-", String::as_str);
     let rows = [
-        ("Address", html! { span.mono { "s3://" (bucket) "/" (key) } }),
+        ("S3 URI", html! { span.mono { "s3://" (bucket) "/" (key) } }),
         ("Size", html! { (human::bytes(record.size)) }),
-        ("Changed (UTC)", time(ms(record.modified_ns))),
-        ("Type", html! { (content_type) }),
+        ("Last modified (UTC)", time(ms(record.modified_ns))),
+        ("Content type", html! { (content_type) }),
         ("ETag", html! { span.mono { (record.etag) } }),
         ("File", html! { span.mono { (object.path.display()) } }),
     ];

@@ -35,15 +35,15 @@ pub(super) fn show(visit: &Visit) -> Shown {
         }
     }
     if jobs.is_empty() {
-        return Err(Problem::bad("No job was chosen: tick some in the table of jobs, and compare them."));
+        return Err(Problem::bad("No jobs selected: select some in the table of jobs, then compare them."));
     }
     let view = View::of(visit);
     let kept: Vec<(&str, &str)> = names.iter().map(|name| ("job", *name)).collect();
     let body = html! {
         h1 { "Compare " (jobs.len()) " jobs" }
-        @if all > MOST_JOBS { (note(&format!("The first {MOST_JOBS} of {all} are shown."))) }
-        @for name in gone { (note(&format!("There is no job {name} any more."))) }
-        div #settings data-live="" { (card("What differs", &differences(visit, &jobs))) }
+        @if all > MOST_JOBS { (note(&format!("Showing the first {MOST_JOBS} of {all}."))) }
+        @for name in gone { (note(&format!("Job {name} does not exist."))) }
+        div #settings data-live="" { (card("Differences", &differences(visit, &jobs))) }
         section.card {
             h2 { "Metrics" }
             (view.form(&visit.link(&["jobs", "compare"], &[]), &kept))
@@ -83,7 +83,7 @@ fn metrics(visit: &Visit, jobs: &[TrainingJob], view: View) -> Result<Markup, Pr
         }
     }
     if by_metric.is_empty() {
-        return Ok(note("No metric was logged yet."));
+        return Ok(note("No metrics logged yet."));
     }
     let nothing = Curve::new();
     Ok(html! {
@@ -141,7 +141,7 @@ fn differences(visit: &Visit, jobs: &[TrainingJob]) -> Markup {
         })
         .collect();
     html! {
-        @if names.is_empty() { (note("All hyperparameters that were given are the same.")) }
+        @if names.is_empty() { (note("The jobs have the same hyperparameters.")) }
         (table("Jobs, the hyperparameters that differ, and last metrics", &columns, &rows))
     }
 }

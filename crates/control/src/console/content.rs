@@ -103,7 +103,7 @@ pub(super) fn columns(rows: &[Map<String, Value>]) -> Markup {
     });
     html! {
         (table("Rows", &heads, &cells.collect::<Vec<_>>()))
-        @if rows.len() > MOST_ROWS { (note(&format!("The first {MOST_ROWS} of {} rows are shown.", rows.len()))) }
+        @if rows.len() > MOST_ROWS { (note(&format!("Showing the first {MOST_ROWS} of {} rows.", rows.len()))) }
     }
 }
 

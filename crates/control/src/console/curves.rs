@@ -43,7 +43,7 @@ impl View {
                 @for (name, value) in kept { input type="hidden" name=(name) value=(value); }
                 label { "Horizontal axis"
                     select #x name="x" {
-                        option value="step" selected[!self.by_time] { "values" }
+                        option value="step" selected[!self.by_time] { "step" }
                         option value="time" selected[self.by_time] { "time" }
                     }
                 }
@@ -89,7 +89,7 @@ pub(super) fn of_job(visit: &Visit, job: &TrainingJob) -> Result<Vec<(String, Cu
 
 /// A chart of curves of the same metric, named.
 pub(super) fn chart(title: &str, curves: &[(&str, &Curve)], view: View) -> Chart {
-    let (unit, x_label) = if view.by_time { unit(curves) } else { (1.0, "values logged") };
+    let (unit, x_label) = if view.by_time { unit(curves) } else { (1.0, "step") };
     let place = |&(number, ms, _): &(u64, i64, f64)| {
         if view.by_time { ms as f64 / 1000.0 / unit } else { number as f64 }
     };

@@ -24,7 +24,7 @@ const MINUTE_MS: f64 = 60_000.0;
 pub(super) fn show(visit: &Visit, exchange: Option<&Exchange>) -> Shown {
     let name = visit.name(0);
     let Some(endpoint) = visit.control().endpoints.named(&visit.region, name)? else {
-        return Err(Problem::not_found(format!("There is no endpoint {name}; it may have been deleted.")));
+        return Err(Problem::not_found(format!("Endpoint {name} does not exist; it may have been deleted.")));
     };
     let state = &endpoint.state;
     let shown = state.serving.as_ref().or(state.pending.as_ref());
@@ -61,7 +61,7 @@ fn head(visit: &Visit, endpoint: &Endpoint, shown: Option<&Deployment>) -> Marku
         (card("", &facts(&rows)))
         @if let Some(shown) = shown { (card("Variants", &variants(visit, endpoint, shown))) }
         @if let (Some(_), Some(pending)) = (&state.serving, &state.pending) {
-            (card("Being started", &variants(visit, endpoint, pending)))
+            (card("Pending deployment", &variants(visit, endpoint, pending)))
         }
     }
 }
@@ -92,7 +92,7 @@ fn variants(visit: &Visit, endpoint: &Endpoint, shown: &Deployment) -> Markup {
         Column::words("Variant"),
         Column::numbers("Traffic"),
         Column::numbers("Instances"),
-        Column::numbers("At work"),
+        Column::numbers("In flight"),
         Column::words("Image"),
         Column::words("Model"),
     ];
@@ -126,13 +126,11 @@ fn traffic(visit: &Visit, endpoint: &Endpoint, shown: Option<&Deployment>) -> Re
         read("Invocation4XXErrors", |sample| sample.sum, "4xx")?,
         read("Invocation5XXErrors", |sample| sample.sum, "5xx")?,
     ];
-    let took = [
-        read("ModelLatency", mean, "mean")?,
-        read("ModelLatency", |sample| sample.max / 1000.0, "greatest")?,
-    ];
+    let took =
+        [read("ModelLatency", mean, "mean")?, read("ModelLatency", |sample| sample.max / 1000.0, "max")?];
     let latencies = visit.state.counts.latencies(&endpoint.region, &endpoint.name);
     if requests.iter().all(|series| series.points.is_empty()) && latencies.is_empty() {
-        return Ok(note("Nobody has asked this endpoint in the last three hours."));
+        return Ok(note("No requests in the last three hours."));
     }
     let chart = |title: &str, series: Vec<Series>| {
         if series.iter().all(|series| series.points.is_empty()) {
@@ -140,7 +138,7 @@ fn traffic(visit: &Visit, endpoint: &Endpoint, shown: Option<&Deployment>) -> Re
         }
         let chart = Chart {
             title: title.to_owned(),
-            x_label: "minutes from now".to_owned(),
+            x_label: "minutes (0 is now)".to_owned(),
             y_from_zero: true,
             series,
             area: AREA,
@@ -158,8 +156,8 @@ fn traffic(visit: &Visit, endpoint: &Endpoint, shown: Option<&Deployment>) -> Re
         (name, *count as f64)
     });
     let histogram = Bars {
-        title: "Latency since the server's start".to_owned(),
-        x_label: "time of the model".to_owned(),
+        title: "Latency since the server started".to_owned(),
+        x_label: "model latency".to_owned(),
         bars: bars.collect(),
         area: AREA,
     };
@@ -167,10 +165,10 @@ fn traffic(visit: &Visit, endpoint: &Endpoint, shown: Option<&Deployment>) -> Re
         div.charts {
             (chart("Requests per minute", requests))
             (chart("Errors per minute: 4xx, 5xx", errors.concat()))
-            (chart("Latency in ms: mean, greatest", took.concat()))
+            (chart("Latency in ms: mean, max", took.concat()))
             @if !latencies.is_empty() { div { (bars::draw(&histogram).inline()) } }
         }
-        p.note { "Minutes are shown when they are over." }
+        p.note { "A minute appears once it is over." }
     })
 }
 

@@ -29,7 +29,7 @@ pub(super) fn show(visit: &Visit) -> Shown {
         token,
     })?;
     let Some(page) = page else {
-        return Err(Problem::bad("This page of the list is not known; go back to its first page."));
+        return Err(Problem::bad("Unknown page of the list: go back to the first page."));
     };
     let mut rows: Vec<Vec<Markup>> = Vec::new();
     for listed in &page.rows {
@@ -69,7 +69,7 @@ pub(super) fn show(visit: &Visit) -> Shown {
         div #list data-live="" {
             (card("", &html! {
                 @if rows.is_empty() {
-                    (note(if words.is_empty() { "There is no endpoint yet: create_endpoint starts one." } else { "No endpoint fits." }))
+                    (note(if words.is_empty() { "No endpoints yet. Create one with create_endpoint." } else { "No endpoints match." }))
                 } @else {
                     (table("Endpoints", &columns, &rows))
                 }

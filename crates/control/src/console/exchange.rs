@@ -47,7 +47,7 @@ impl Exchange {
         let is_header =
             |text: &str| text.len() <= 1024 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if !is_header(&content_type) || !is_header(&accept) {
-            return Err(Problem::bad("A content type has only visible ASCII characters."));
+            return Err(Problem::bad("A content type may hold only visible ASCII characters."));
         }
         let (file, body) = match file {
             Some(SentFile { name, bytes }) => (Some(name), bytes),
@@ -65,8 +65,9 @@ fn records(text: &str) -> Result<Vec<u8>, String> {
     let mut out = Vec::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let words: Vec<&str> = line.split([',', ' ', '\t']).filter(|word| !word.is_empty()).collect();
-        let wrong =
-            |word: &str| format!("Line {}: {word:?} is no number; a record is a line of numbers.", index + 1);
+        let wrong = |word: &str| {
+            format!("Line {}: {word:?} is not a number; each line is a record of numbers.", index + 1)
+        };
         if words.len() > MOST_RECORD_VALUES {
             return Err(format!("Line {}: a record has at most {MOST_RECORD_VALUES} numbers.", index + 1));
         }
@@ -109,6 +110,9 @@ mod tests {
             panic!("no row")
         };
         assert_eq!(row.values, [0.5, 1.0]);
-        assert_eq!(records("1,x").unwrap_err(), "Line 1: \"x\" is no number; a record is a line of numbers.");
+        assert_eq!(
+            records("1,x").unwrap_err(),
+            "Line 1: \"x\" is not a number; each line is a record of numbers."
+        );
     }
 }

@@ -47,7 +47,7 @@ impl IncomingForm {
     /// A form of this content type, with a file of at most so many bytes, and texts of as many.
     ///
     /// # Errors
-    /// If that is no form with a file.
+    /// If that is not a form with a file.
     pub(super) fn new(content_type: &str, most_bytes: usize) -> Result<Self, Problem> {
         Ok(Self {
             parts: FormData::new(content_type)?.with_fields_up_to(most_bytes + HEADS_BYTES),
@@ -61,7 +61,7 @@ impl IncomingForm {
     /// The next bytes of the body.
     ///
     /// # Errors
-    /// If it is no form, or too large.
+    /// If it is not a form, or too large.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         self.parts.push(bytes);
         while let Some(piece) = self.parts.next_piece()? {
@@ -74,7 +74,7 @@ impl IncomingForm {
                 Piece::Data(data) => {
                     if self.file.bytes.len() + data.len() > self.most_bytes {
                         return Err(Problem::too_large(format!(
-                            "The file {} has more than {} bytes, the most that InvokeEndpoint takes.",
+                            "The file {} has more than {} bytes, the limit of InvokeEndpoint.",
                             self.file.name, self.most_bytes
                         )));
                     }
@@ -92,7 +92,7 @@ impl IncomingForm {
     /// If the form broke off, or if the file is empty.
     pub(super) fn finish(self) -> Result<(Form, Option<SentFile>), Problem> {
         if !self.is_whole {
-            return Err(Problem::bad("The form broke off before its end; send it again."));
+            return Err(Problem::bad("The form ended too early; send it again."));
         }
         // Browsers send a file without a name where none was chosen.
         let file = Some(self.file).filter(|file| !file.name.is_empty() || !file.bytes.is_empty());
@@ -150,6 +150,6 @@ mod tests {
         refused(urlencoded.unwrap_err(), 400, "multipart/form-data");
         let mut cut = IncomingForm::new("multipart/form-data; boundary=b", 64).unwrap();
         cut.push(b"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n1,2").unwrap();
-        refused(cut.finish().unwrap_err(), 400, "broke off");
+        refused(cut.finish().unwrap_err(), 400, "ended too early");
     }
 }

@@ -279,7 +279,7 @@ pub(super) fn show(visit: &Visit) -> Shown {
     let query = asked.query(&visit.region);
     let after = visit.parameter("after").unwrap_or_default();
     let Some((rows, next)) = merged(visit, &query, asked.kind, after)? else {
-        return Err(Problem::bad("This page of the list is not known; go back to its first page."));
+        return Err(Problem::bad("Unknown page of the list: go back to the first page."));
     };
     let head = |name: &str, sort: &str, sort_by: SortBy| {
         let order = (query.sort_by == sort_by).then_some(if query.descending {
@@ -314,12 +314,12 @@ pub(super) fn show(visit: &Visit) -> Shown {
         form #list data-live="" method="get" action=(visit.link(&["jobs", "compare"], &[])) {
             (card("", &html! {
                 @if rows.is_empty() {
-                    (note(if asked.words.is_empty() && asked.status.is_empty() { "There is no job yet." } else { "No job fits." }))
+                    (note(if asked.words.is_empty() && asked.status.is_empty() { "No jobs yet." } else { "No jobs match." }))
                 } @else {
                     (table("Jobs", &columns, &cells))
                 }
                 div.pager {
-                    @if rows.iter().any(|row| row.kind.is_compared) { button { "Compare chosen jobs" } }
+                    @if rows.iter().any(|row| row.kind.is_compared) { button { "Compare selected jobs" } }
                     (pager(first.as_deref(), next.as_deref()))
                 }
             }))
@@ -362,7 +362,7 @@ fn cells(visit: &Visit, row: &Row) -> Result<Vec<Markup>, Problem> {
     Ok(vec![
         html! {
             @if row.kind.is_compared {
-                input type="checkbox" name="job" value=(row.name) aria-label={ "Choose " (row.name) };
+                input type="checkbox" name="job" value=(row.name) aria-label={ "Select " (row.name) };
             }
         },
         html! { a.name href=(visit.link(&["jobs", row.kind.word, &row.name], &[])) { (row.name) } },

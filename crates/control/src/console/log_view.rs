@@ -63,12 +63,12 @@ pub(super) fn show(visit: &Visit, log: &Log<'_>) -> Result<Markup, Problem> {
     };
     let form = form(visit, log, &wish, &streams);
     if streams.is_empty() {
-        return Ok(html! { (form) (note("There is no log yet.")) });
+        return Ok(html! { (form) (note("No log yet.")) });
     }
     let Lines { events, earlier, later, refused } = match read(visit, log, &wish) {
         Ok(lines) => lines,
         Err(LogError::NoGroup | LogError::NoStream | LogError::Token) => {
-            return Ok(html! { (form) (problem("These lines are not there any more.")) });
+            return Ok(html! { (form) (problem("These lines no longer exist.")) });
         }
         Err(error) => return Err(error.into()),
     };
@@ -77,7 +77,7 @@ pub(super) fn show(visit: &Visit, log: &Log<'_>) -> Result<Markup, Problem> {
         (form)
         @if let Some(message) = &refused { (problem(message)) }
         @if events.is_empty() {
-            (note(if wish.find.is_empty() { "The log is empty." } else { "No line fits." }))
+            (note(if wish.find.is_empty() { "The log is empty." } else { "No lines match." }))
         } @else {
             pre.log tabindex="0" role="log" aria-label="Log lines" data-tail="" {
                 @for Found { stream, line, .. } in &events {
@@ -112,8 +112,8 @@ fn form(visit: &Visit, log: &Log<'_>, wish: &Wish<'_>, streams: &[String]) -> Ma
                     }
                 }
             }
-            label { "Find in the log" input type="search" name="find" value=(wish.find) placeholder="error -debug \"a phrase\""; }
-            button { "Find" }
+            label { "Search the log" input type="search" name="find" value=(wish.find) placeholder="error -debug \"a phrase\""; }
+            button { "Search" }
             @if !is_latest {
                 a.button href=(log.address(visit, &Wish { find: "", ..*wish }, ("", ""))) { "Latest lines" }
             }

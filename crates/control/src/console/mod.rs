@@ -209,11 +209,11 @@ impl Console {
         };
         let mut known = ROUTES.iter().filter(|(_, pattern, _)| fits(pattern)).peekable();
         if known.peek().is_none() {
-            return Err(Problem::not_found("There is no such page."));
+            return Err(Problem::not_found("No such page."));
         }
         let method = if head.method == Method::HEAD { &Method::GET } else { &head.method };
         let Some((_, pattern, handler)) = known.find(|(known, ..)| known == method) else {
-            return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This page is not asked in this way."));
+            return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "This page does not take this method."));
         };
         let names =
             parts.iter().zip(*pattern).filter(|(_, known)| **known == "*").map(|(part, _)| part.clone());
@@ -254,7 +254,7 @@ impl Console {
     async fn sign_in(&self, keys: &Keys, body: Body) -> Response {
         match self.form(body).await {
             Ok(form) if keys.is_console_token(form.text("token").trim()) => self.signed_in(keys, PATH),
-            Ok(_) => self.sign_in_page("This is not the token of this server."),
+            Ok(_) => self.sign_in_page("Wrong token."),
             Err(problem) => self.refusal(&problem),
         }
     }
@@ -270,7 +270,7 @@ impl Console {
             // The token does not stay in the address.
             return Some(self.signed_in(keys, head.uri.path()));
         }
-        Some(self.sign_in_page(if query.has("token") { "This is not the token of this server." } else { "" }))
+        Some(self.sign_in_page(if query.has("token") { "Wrong token." } else { "" }))
     }
 
     fn signed_in(&self, keys: &Keys, place: &str) -> Response {

@@ -32,9 +32,9 @@ pub(super) fn show(visit: &Visit) -> Shown {
     let body = html! {
         h1 { "Local SageMaker" }
         div.tiles #tiles data-live="" {
-            (tile(&jobs_of("InProgress"), running, "jobs at work"))
-            (tile(&jobs_of("Completed"), of("Completed"), "completed"))
-            (tile(&jobs_of("Failed"), of("Failed"), "failed"))
+            (tile(&jobs_of("InProgress"), running, "running jobs"))
+            (tile(&jobs_of("Completed"), of("Completed"), "completed jobs"))
+            (tile(&jobs_of("Failed"), of("Failed"), "failed jobs"))
             (tile(&visit.link(&["endpoints"], &[]), in_service, "endpoints in service"))
             @if let Some(buckets) = buckets {
                 (tile(&visit.link(&["buckets"], &[]), i64::try_from(buckets).unwrap_or(i64::MAX), "buckets"))
@@ -43,7 +43,7 @@ pub(super) fn show(visit: &Visit) -> Shown {
         div #recent data-live="" { (card("Latest jobs", &latest(visit)?)) }
         div.columns {
             (card("Connect", &html! {
-                p.note { "In the terminal of your clients; then boto3, SageMaker's SDKs and the AWS CLI talk to this server:" }
+                p.note { "Run this in a client's terminal, and boto3, the SageMaker SDKs and the AWS CLI there talk to this server:" }
                 (code("Command that sets the environment", &environment_command(visit)))
                 p.note { "In Python:" }
                 (code("First call", HELLO))
@@ -73,7 +73,7 @@ fn endpoints(visit: &Visit) -> Result<Vec<(String, i64)>, Problem> {
 fn latest(visit: &Visit) -> Result<Markup, Problem> {
     let rows = jobs::latest(visit, SHOWN_JOBS)?;
     if rows.is_empty() {
-        return Ok(note("There is no job yet. What you start with boto3 or an SDK appears here."));
+        return Ok(note("No jobs yet. Jobs that you start with boto3 or an SDK appear here."));
     }
     let columns = [
         Column::words("Name"),
@@ -129,7 +129,7 @@ fn machine(visit: &Visit) -> Markup {
         @let others = jobs::other_regions(visit);
         @if !others.is_empty() {
             p.note {
-                "There are jobs in other regions, too:"
+                "Other regions with jobs:"
                 @for (name, address) in &others { " " a href=(address) { (name) } }
             }
         }

@@ -85,7 +85,7 @@ impl Console {
         let key = visit.query.get("key").unwrap_or_default();
         let path = format!("/{}/{}", encode(visit.name(0)), s3::encode_key(key));
         let request = Request::get(path).body(Body::empty());
-        let request = request.map_err(|_| Problem::bad("No object can have this key."))?;
+        let request = request.map_err(|_| Problem::bad("This is not a valid key of an object."))?;
         let Ok(mut response) = self.s3()?.call(request).await;
         if !response.status().is_success() {
             return Err(of_s3(response).await);
@@ -111,7 +111,7 @@ impl Console {
                 request = request.header(name, value);
             }
         }
-        let request = request.body(body).map_err(|_| Problem::bad("No bucket can have this name."))?;
+        let request = request.body(body).map_err(|_| Problem::bad("This is not a valid bucket name."))?;
         let Ok(response) = self.s3()?.call(request).await;
         if response.status().is_client_error() || response.status().is_server_error() {
             return Err(of_s3(response).await);

@@ -40,13 +40,13 @@ pub(super) fn show(visit: &Visit, bucket: &str, key: &str, mut file: File) -> Re
         // What is damaged, or ends too early since only the beginning was read, gives what it has.
         let _ = MultiGzDecoder::new(head.as_slice()).take(HEAD_BYTES).read_to_end(&mut plain);
         is_cut |= plain.len() as u64 == HEAD_BYTES;
-        (head, packing) = (plain, "gzip, unpacked here");
+        (head, packing) = (plain, "Decompressed from gzip.");
     }
     let shown = content(visit, bucket, key, &head, is_cut)?;
     Ok(html! {
         @if !packing.is_empty() { (note(packing)) }
         (shown)
-        @if is_cut { (note("Only the beginning of the object was read.")) }
+        @if is_cut { (note("Only the beginning of the object is shown.")) }
     })
 }
 
@@ -89,7 +89,7 @@ fn rows(text: &str) -> Option<Markup> {
     });
     Some(html! {
         (table("Rows", &heads, &cells.collect::<Vec<_>>()))
-        @if width > MOST_COLUMNS { (note(&format!("The first {MOST_COLUMNS} of {width} columns are shown."))) }
+        @if width > MOST_COLUMNS { (note(&format!("Showing the first {MOST_COLUMNS} of {width} columns."))) }
     })
 }
 
@@ -116,7 +116,7 @@ fn archive(head: &[u8]) -> Markup {
         at = at.saturating_add(blocks.saturating_add(1).saturating_mul(512));
     }
     html! {
-        (note("An archive; the files whose heads lie in what was read:"))
+        (note("An archive. Files found in the part that was read:"))
         (table("Files", &[Column::words("Name"), Column::numbers("Size")], &rows))
     }
 }
@@ -131,7 +131,7 @@ fn records(visit: &Visit, bucket: &str, key: &str, head: &[u8]) -> Result<Markup
             Ok(Some(raw)) => match Record::decode(raw.payload.as_slice()) {
                 Ok(record) => shown.push(values(record)),
                 Err(error) => {
-                    fault = Some(format!("Record {} is no protobuf: {error}", raw.number));
+                    fault = Some(format!("Record {} is not valid protobuf: {error}", raw.number));
                     break;
                 }
             },
@@ -176,7 +176,7 @@ fn words(visit: &Visit, bucket: &str, key: &str, rows: &mut [Map<String, Value>]
         form.tools method="get" action=(visit.link(&["buckets", bucket, "object"], &[])) {
             input type="hidden" name="key" value=(key);
             @for (side, vocabulary) in &chosen {
-                label { "Vocabulary of the " (side) input name=(side) value=(vocabulary) list="vocabularies" placeholder="key of a JSON object"; }
+                label { (if *side == "source" { "Source vocabulary" } else { "Target vocabulary" }) input name=(side) value=(vocabulary) list="vocabularies" placeholder="key of a JSON file"; }
             }
             datalist #vocabularies { @for key in &near { option value=(key) {} } }
             button { "Read" }
@@ -211,7 +211,7 @@ fn vocabulary_of(visit: &Visit, bucket: &str, key: &str) -> Result<HashMap<i64, 
         return Err("it is too large for a vocabulary".to_owned());
     }
     let words: HashMap<String, i64> = serde_json::from_reader(std::io::BufReader::new(object.file))
-        .map_err(|error| format!("it is no vocabulary, which has an id for each word: {error}"))?;
+        .map_err(|error| format!("it is not a vocabulary, a JSON object from words to ids: {error}"))?;
     Ok(words.into_iter().map(|(word, id)| (id, word)).collect())
 }
 

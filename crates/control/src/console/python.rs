@@ -29,10 +29,10 @@ pub(super) fn creation(
 /// The part of a job's page with the call that creates it again.
 pub(super) fn repeat(call: &str) -> Markup {
     card(
-        "Repeat it",
+        "Repeat this job",
         &html! {
             p.note { "Creates the same job again, under a new name:" }
-            (code("Call of boto3", call))
+            (code("boto3 call", call))
         },
     )
 }

@@ -25,7 +25,7 @@ impl Console {
     pub(super) async fn form(&self, body: Body) -> Result<Form, Problem> {
         let read = Incoming::new(body, self.patience).whole(MOST_FORM_BYTES, self.memory.share()).await;
         let body = read.map_err(of_shell)?;
-        Form::read(&body.bytes.into_vec()).ok_or_else(|| Problem::bad("The form cannot be read."))
+        Form::read(&body.bytes.into_vec()).ok_or_else(|| Problem::bad("The form is not valid."))
     }
 
     /// A form with what is sent to an endpoint: as much of it as InvokeEndpoint takes.

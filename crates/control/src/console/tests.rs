@@ -119,7 +119,7 @@ impl Place {
 fn pages_show_what_there_is_and_lead_back_where_there_is_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place::new(folder.path(), None);
-    place.see("/console", &["There is no job yet", "kokanee local env --data"]);
+    place.see("/console", &["No jobs yet", "kokanee local env --data"]);
     place.job("first", "us-east-1", json!({"a": "1", "same": "x"}));
     place.job("second", "us-east-1", json!({"a": "<2>", "same": "x"}));
     place.job("elsewhere", "eu-west-1", json!({}));
@@ -127,19 +127,21 @@ fn pages_show_what_there_is_and_lead_back_where_there_is_nothing() {
     place.see("/console/@eu-west-1/jobs", &["href=\"/console/@eu-west-1/jobs/training/elsewhere\""]);
     place.see(
         "/console/jobs/training/second",
-        &["&lt;2&gt;", "create_training_job(", "data-refresh=\"2\"", "There is no log yet"],
+        &["&lt;2&gt;", "create_training_job(", "data-refresh=\"2\"", "No log yet"],
     );
-    let compared = place
-        .see("/console/jobs/compare?job=first&job=second&job=gone", &["&lt;2&gt;", "There is no job gone"]);
+    let compared = place.see(
+        "/console/jobs/compare?job=first&job=second&job=gone",
+        &["&lt;2&gt;", "Job gone does not exist"],
+    );
     assert!(!compared.contains("<td class=\"number\">x</td>"), "only what differs: {compared}");
-    place.see("/console/endpoints", &["There is no endpoint yet"]);
-    place.see("/console/buckets", &["There is no bucket yet"]);
-    place.refused("/console/jobs/training/gone", 404, "no such job");
-    place.refused("/console/jobs/compare", 400, "No job was chosen");
-    place.refused("/console/nothing", 404, "no such page");
-    place.refused("/console/endpoints/gone", 404, "no endpoint gone");
+    place.see("/console/endpoints", &["No endpoints yet"]);
+    place.see("/console/buckets", &["No buckets yet"]);
+    place.refused("/console/jobs/training/gone", 404, "No such job");
+    place.refused("/console/jobs/compare", 400, "No jobs selected");
+    place.refused("/console/nothing", 404, "No such page");
+    place.refused("/console/endpoints/gone", 404, "Endpoint gone does not exist");
     place.refused("/console/buckets/gone", 404, "bucket does not exist");
-    place.refused("/console/jobs?after=xyz", 400, "not known");
+    place.refused("/console/jobs?after=xyz", 400, "Unknown page");
     place.refused("/console/%ff", 400, "UTF-8");
     assert_eq!(place.ask(Method::DELETE, "/console/jobs", &[], "").0, 405);
 }
@@ -166,7 +168,7 @@ fn the_table_of_jobs_is_searched_sorted_and_paged() {
     let want: Vec<String> = (0..120).map(|number| format!("Job-{number:03}")).collect();
     assert_eq!(all, want, "each job once, in order");
     assert_eq!(names(&place.see("/console/jobs?q=JOB-11+inprogress", &[])).len(), 10);
-    assert_eq!(names(&place.see("/console/jobs?q=failed", &["No job fits"])).len(), 0);
+    assert_eq!(names(&place.see("/console/jobs?q=failed", &["No jobs match"])).len(), 0);
     let latest = names(&place.see("/console/jobs", &["loss", "0.25"]));
     assert_eq!((latest.len(), latest[0].as_str()), (50, "Job-119"));
 }
@@ -225,7 +227,7 @@ fn objects_are_listed_previewed_downloaded_and_uploaded() {
     assert_eq!(response.headers()["content-disposition"], "attachment; filename*=UTF-8''x%26y.json");
     place.refused("/console/buckets/data/download?key=gone", 404, "does not exist");
     place.refused("/console/buckets/data/object?key=gone", 404, "does not exist");
-    place.refused("/console/buckets/data/object", 400, "no key");
+    place.refused("/console/buckets/data/object", 400, "names no key");
 }
 
 #[test]

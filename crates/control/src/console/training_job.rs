@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::curves::{self, View};
 use super::log_view::{self, Log};
-use super::visit::{Problem, Shown, Visit, duration, span, status_badge, time};
+use super::visit::{Problem, Shown, Visit, duration, status_badge, time};
 use super::{form::Form, jobs, python};
 use crate::metrics::{Metric, TRAINING_JOBS};
 use crate::s3_uri::S3Uri;
@@ -18,7 +18,7 @@ use crate::training::{LOG_GROUP, TrainingJob};
 const REFRESH_SECONDS: u32 = 2;
 /// Metrics of the machine, and how the page calls them.
 const MACHINE: [(&str, &str); 3] = [
-    ("CPUUtilization", "Processor, % of a core"),
+    ("CPUUtilization", "CPU, % of a core"),
     ("MemoryUtilization", "Memory, %"),
     ("DiskUtilization", "Disk, %"),
 ];
@@ -43,7 +43,7 @@ pub(super) fn show(visit: &Visit) -> Shown {
                 div #output data-live="" { (card("Output", &output(visit, &job))) }
             }
         }
-        div #machine data-live="" { (card("Machine", &machine(visit, &job)?)) }
+        div #machine data-live="" { (card("Utilization", &machine(visit, &job)?)) }
         div #transitions data-live="" { (card("Transitions", &transitions(&job))) }
         div #log data-live="" { (card("Log", &log_view::show(visit, &log)?)) }
         (python::repeat(&repeat(visit, &job)?))
@@ -67,8 +67,8 @@ fn head(visit: &Visit, job: &TrainingJob) -> Markup {
         ("Created (UTC)", time(state.created_ms)),
         ("Duration", html! { (duration(state.created_ms, state.ended_ms)) }),
     ];
-    if let Some(seconds) = state.training_seconds() {
-        rows.push(("Training time", html! { (span(seconds * 1000)) }));
+    if let Some(started_ms) = state.started_ms {
+        rows.push(("Training time", html! { (duration(started_ms, state.ended_ms)) }));
     }
     rows.push((
         "Instance",
@@ -81,7 +81,7 @@ fn head(visit: &Visit, job: &TrainingJob) -> Markup {
             h1 { (job.name) }
             (status_badge(state.status.as_str()))
             @if !state.status.is_final() {
-                form method="post" action=(stop) data-confirm="Stop this job? It keeps the model that it has." {
+                form method="post" action=(stop) data-confirm="Stop this job? The model trained so far is kept." {
                     button.danger { "Stop" }
                 }
             }
@@ -95,7 +95,7 @@ fn metrics(visit: &Visit, job: &TrainingJob, view: View) -> Result<Markup, Probl
     let curves = curves::of_job(visit, job)?;
     if curves.is_empty() {
         let is_over = job.state.status.is_final();
-        return Ok(note(if is_over { "No metric was logged." } else { "No metric was logged yet." }));
+        return Ok(note(if is_over { "No metrics logged." } else { "No metrics logged yet." }));
     }
     Ok(html! {
         div.charts {
@@ -116,7 +116,7 @@ fn hyperparameters(job: &TrainingJob) -> Markup {
         })
         .collect();
     if rows.is_empty() {
-        return note("None were given; the algorithm uses its defaults.");
+        return note("None given: the algorithm uses its defaults.");
     }
     table("Hyperparameters", &[Column::words("Name"), Column::words("Value")], &rows)
 }
@@ -145,9 +145,9 @@ fn channels(visit: &Visit, job: &TrainingJob) -> Markup {
         })
         .collect();
     if rows.is_empty() {
-        return note("The job has no channel.");
+        return note("The job has no input channels.");
     }
-    let columns = ["Channel", "Place", "Type", "Mode"].map(Column::words);
+    let columns = ["Channel", "S3 URI", "Content type", "Input mode"].map(Column::words);
     table("Channels", &columns, &rows)
 }
 
@@ -155,7 +155,7 @@ fn output(visit: &Visit, job: &TrainingJob) -> Markup {
     let artefacts = job.state.artefacts.as_deref().filter(|uri| !uri.is_empty());
     let Some(uri) = artefacts else {
         let wanted = job.request.get("OutputDataConfig").and_then(|output| output["S3OutputPath"].as_str());
-        return html! { (note("No model yet. It will be put below")) (place(visit, wanted.unwrap_or("-"))) };
+        return html! { (note("No model yet. It will be written to")) (place(visit, wanted.unwrap_or("-"))) };
     };
     let size = S3Uri::parse(uri).ok().and_then(|S3Uri { bucket, key }| {
         Some((visit.state.objects.as_ref()?.stat(&bucket, &key).ok()?.size, bucket, key))
@@ -166,7 +166,7 @@ fn output(visit: &Visit, job: &TrainingJob) -> Markup {
             Some((size, bucket, key)) => a.button href=(visit.link(&["buckets", &bucket, "download"], &[("key", &key)])) {
                 "Download the model (" (human::bytes(size)) ")"
             },
-            None => (note("It is not in this server's buckets.")),
+            None => (note("The model is not in this server's buckets.")),
         }
     }
 }
@@ -188,8 +188,8 @@ fn transitions(job: &TrainingJob) -> Markup {
     let columns = [
         Column::words("Status"),
         Column::words("Message"),
-        Column::numbers("Time"),
-        Column::words("Since (UTC)"),
+        Column::numbers("Duration"),
+        Column::words("Started (UTC)"),
     ];
     table("Transitions", &columns, &rows)
 }
@@ -213,7 +213,7 @@ fn machine(visit: &Visit, job: &TrainingJob) -> Result<Markup, Problem> {
         charts.push(lines::draw(&chart).inline());
     }
     if charts.is_empty() {
-        return Ok(note("It is measured every 10 seconds; there is no measurement."));
+        return Ok(note("No measurements: utilization is sampled every 10 seconds."));
     }
     Ok(html! { div.charts { @for chart in charts { div { (chart) } } } })
 }

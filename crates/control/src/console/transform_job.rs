@@ -73,13 +73,13 @@ fn data(visit: &Visit, job: &TransformJob) -> Markup {
     };
     facts(&[
         ("Input", place(visit, &text(&input["DataSource"]["S3DataSource"]["S3Uri"]))),
-        ("Input type", html! { (text(&input["ContentType"])) }),
-        ("Split", html! { (text(&input["SplitType"])) }),
+        ("Content type", html! { (text(&input["ContentType"])) }),
+        ("Split type", html! { (text(&input["SplitType"])) }),
         // Objects are named after those of the input, below this.
         ("Output", place(visit, &(text(&output["S3OutputPath"]).trim_end_matches('/').to_owned() + "/"))),
-        ("Output type", html! { (text(&output["Accept"])) }),
+        ("Accept", html! { (text(&output["Accept"])) }),
         ("Strategy", html! { (or_none("BatchStrategy")) }),
-        ("Requests at a time", html! { (or_none("MaxConcurrentTransforms")) }),
+        ("Concurrent requests", html! { (or_none("MaxConcurrentTransforms")) }),
     ])
 }
 

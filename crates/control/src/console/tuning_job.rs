@@ -28,7 +28,7 @@ pub(super) fn show(visit: &Visit) -> Shown {
             h2 { "Search" }
             div #pictures data-live="" { (pictures(&job, &children)) }
         }
-        div #trainings data-live="" { (card("Trainings", &trainings(visit, &job, &children))) }
+        div #trainings data-live="" { (card("Training jobs", &trainings(visit, &job, &children))) }
         (card("Ranges", &ranges(&job)))
         (python::repeat(&repeat(visit, &job)?))
     };
@@ -50,10 +50,10 @@ fn head(visit: &Visit, job: &TuningJob, children: &[Child]) -> Markup {
         ("Strategy", html! { (state.strategy.as_str()) }),
         ("Objective", html! { (objective) }),
         (
-            "Trainings",
+            "Training jobs",
             html! {
-                (counters.completed) " completed, " (counters.in_progress) " at work, " (counters.stopped) " stopped, "
-                (counters.retryable_error + counters.non_retryable_error) " failed, of at most " (state.limits.most_trainings)
+                (counters.completed) " completed, " (counters.in_progress) " in progress, " (counters.stopped) " stopped, "
+                (counters.retryable_error + counters.non_retryable_error) " failed (limit " (state.limits.most_trainings) ")"
             },
         ),
         ("Created (UTC)", time(state.created_ms)),
@@ -63,7 +63,7 @@ fn head(visit: &Visit, job: &TuningJob, children: &[Child]) -> Markup {
         rows.insert(
             0,
             (
-                "Best training",
+                "Best training job",
                 html! {
                     a href=(visit.link(&["jobs", "training", &best.name], &[])) { (best.name) }
                     ": " (best.result().map_or_else(String::new, number))
@@ -87,7 +87,7 @@ fn head(visit: &Visit, job: &TuningJob, children: &[Child]) -> Markup {
             h1 { (job.name) }
             (status_badge(state.status.as_str()))
             @if !state.status.is_final() {
-                form method="post" action=(stop) data-confirm="Stop this job and its trainings?" {
+                form method="post" action=(stop) data-confirm="Stop this job and its training jobs?" {
                     button.danger { "Stop" }
                 }
             }
@@ -102,7 +102,7 @@ fn pictures(job: &TuningJob, children: &[Child]) -> Markup {
     let Some(search) =
         search(job, children).filter(|search| search.runs.iter().any(|run| run.result.is_some()))
     else {
-        return note("No training has come to a result yet.");
+        return note("No training job has a result yet.");
     };
     html! {
         div.charts {
@@ -134,7 +134,7 @@ fn search(job: &TuningJob, children: &[Child]) -> Option<Search> {
     });
     Some(Search {
         objective: definition.metric.clone(),
-        noun: "training",
+        noun: "training job",
         area: AREA,
         maximizes: definition.maximizes,
         axes: axes(&space),
@@ -155,7 +155,7 @@ fn axes(space: &Space) -> Vec<ParallelAxis> {
 /// The trainings, the best first; those without a result follow, the latest first.
 fn trainings(visit: &Visit, job: &TuningJob, children: &[Child]) -> Markup {
     if children.is_empty() {
-        return note("No training was created yet.");
+        return note("No training jobs yet.");
     }
     let mut names: Vec<&String> = children.iter().flat_map(|child| child.values.keys()).collect();
     names.sort_unstable();
@@ -191,11 +191,11 @@ fn trainings(visit: &Visit, job: &TuningJob, children: &[Child]) -> Markup {
     let best: Vec<&str> = sorted.iter().take(8).map(|child| child.name.as_str()).collect();
     let compared: Vec<(&str, &str)> = best.iter().map(|name| ("job", *name)).collect();
     html! {
-        (table("Trainings", &columns, &rows))
+        (table("Training jobs", &columns, &rows))
         @if children.len() > MOST_ROWS {
-            (note(&format!("The best {MOST_ROWS} of {} are shown.", children.len())))
+            (note(&format!("Showing the best {MOST_ROWS} of {}.", children.len())))
         }
-        p { a href=(visit.link(&["jobs", "compare"], &compared)) { "Compare the first " (best.len()) } }
+        p { a href=(visit.link(&["jobs", "compare"], &compared)) { "Compare the top " (best.len()) } }
     }
 }
 
@@ -206,7 +206,7 @@ fn ranges(job: &TuningJob) -> Markup {
         for dimension in space.dimensions() {
             let range = match dimension.range() {
                 Range::Continuous { min, max, .. } => format!("{min} to {max}"),
-                Range::Integer { min, max, .. } => format!("{min} to {max}, whole numbers"),
+                Range::Integer { min, max, .. } => format!("{min} to {max} (integers)"),
                 Range::Categorical { values } => values.join(", "),
             };
             let scale = match dimension.scale() {

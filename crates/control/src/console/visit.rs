@@ -149,7 +149,7 @@ impl Problem {
 
     pub(super) fn buckets_elsewhere() -> Self {
         Self::not_found(
-            "Buckets are in another S3 (--s3), which the console does not look into: use its own pages, or a client.",
+            "Buckets are in another S3 (--s3), which the console cannot browse: use that service's own console or a client.",
         )
     }
 
@@ -162,7 +162,7 @@ impl Problem {
 impl From<JobError> for Problem {
     fn from(error: JobError) -> Self {
         match error {
-            JobError::NotFound => Self::not_found("There is no such job; it may have been removed."),
+            JobError::NotFound => Self::not_found("No such job; it may have been deleted."),
             JobError::Store(error) => Self::internal(error.to_string()),
             JobError::Exists { .. } | JobError::Refused(_) => Self::bad(error.to_string()),
         }

@@ -147,7 +147,7 @@ impl ModelData {
     /// Where a container's model lies, as `ModelDataUrl` or `ModelDataSource` says it.
     ///
     /// # Errors
-    /// If that is no address in S3.
+    /// If that is not an address in S3.
     pub fn of(container: &Value) -> Result<Option<Self>, S3UriError> {
         let source = &container["ModelDataSource"]["S3DataSource"];
         let (uri, form) = if let Some(uri) = source["S3Uri"].as_str() {

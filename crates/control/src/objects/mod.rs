@@ -108,7 +108,7 @@ pub trait ObjectStore: Objects {
     /// folders and are passed over.
     ///
     /// # Errors
-    /// `NoSuchBucket`; `InvalidArgument` for a key that is no path below the folder, or that is a folder for others.
+    /// `NoSuchBucket`; `InvalidArgument` for a key that is not a path below the folder, or that is a folder for others.
     fn download_prefix(&self, bucket: &str, prefix: &str, folder: &Path) -> Result<Moved> {
         let mut moved = Moved::default();
         let mut request =
@@ -118,7 +118,7 @@ pub trait ObjectStore: Objects {
             for (key, _) in page.objects.iter().filter(|(key, _)| !key.ends_with('/')) {
                 let path = folder.join(plain_path(path_below(prefix, key)).ok_or_else(|| {
                     let message =
-                        "The key is no path of a file, so that it cannot be given to a job; rename the object";
+                        "The key is not a path of a file, so that it cannot be given to a job; rename the object";
                     S3Error::argument("key", key, message)
                 })?);
                 match self.download(bucket, key, &path) {

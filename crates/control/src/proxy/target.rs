@@ -56,7 +56,7 @@ impl Target {
             )),
             (false, _) if passes_on => Choice::Elsewhere,
             (false, _) => Choice::Refused(format!(
-                "{self} is no address of AWS; a local SageMaker that other machines reach passes nothing on. Name the host in NO_PROXY"
+                "{self} is not an address of AWS; a local SageMaker that other machines reach passes nothing on. Name the host in NO_PROXY"
             )),
         }
     }

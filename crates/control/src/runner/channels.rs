@@ -69,7 +69,7 @@ pub(super) fn each_object(
     let mut place = 0;
     let mut deal = |bucket: &str, key: &str, relative: &str, is_named| {
         let path = s3::plain_path(relative).ok_or_else(|| {
-            refuse(channel, format!("the key {key} is no path of a file, so that it cannot be given to a job; rename the object"))
+            refuse(channel, format!("the key {key} is not a path of a file, so that it cannot be given to a job; rename the object"))
         })?;
         let is_ours = host.takes(channel.distribution, place);
         place += 1;
@@ -178,7 +178,7 @@ mod tests {
         };
         assert_eq!(listed("list").unwrap(), ["in/c/d c/d", "in/a a"]);
         for (key, part) in [
-            ("up", "the key in/../x is no path"),
+            ("up", "the key in/../x is not a path"),
             ("bad", "expected [{"),
             ("two", "a second prefix"),
             ("gone", "key"),

@@ -56,7 +56,7 @@ impl FormData {
     /// A form of this content type.
     ///
     /// # Errors
-    /// `MalformedPOSTRequest` where it is no form.
+    /// `MalformedPOSTRequest` where it is not a form.
     pub fn new(content_type: &str) -> Result<Self> {
         let is_form = content_type.to_ascii_lowercase().starts_with("multipart/form-data");
         let boundary = content_type.split(';').find_map(|parameter| {

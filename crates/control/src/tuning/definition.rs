@@ -34,7 +34,7 @@ pub struct Definition {
 /// Ranges that cannot be searched.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum DefinitionError {
-    /// A bound is no number.
+    /// A bound is not a number.
     #[error("The value \"{text}\" of {member} of the hyperparameter {name} is not {expected}")]
     Number {
         /// The hyperparameter.
@@ -87,7 +87,7 @@ const LISTS: [(&str, &str); 3] = [
 /// The dimensions of `ParameterRanges`.
 ///
 /// # Errors
-/// If a bound is no number.
+/// If a bound is not a number.
 pub fn ranges(ranges: &Map<String, Value>) -> Result<Vec<Dimension>, DefinitionError> {
     let mut dimensions = Vec::new();
     for range in rows(ranges, LISTS[0].0) {

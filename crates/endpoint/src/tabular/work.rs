@@ -197,7 +197,7 @@ impl<P: Predictor> Work<P> {
                 }
                 writer.write(&columns, &block.echoes, count, &mut bytes).map_err(|(index, key, value)| {
                     place(&block, index).refused(format!(
-                        "its {key} is {value}, which is no finite number; scale the features"
+                        "its {key} is {value}, which is not a finite number; scale the features"
                     ))
                 })?;
                 self.answer.push(&bytes);

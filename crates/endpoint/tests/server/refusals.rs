@@ -32,7 +32,7 @@ fn a_fault_is_told_in_the_real_words_with_its_place() {
     check(
         CSV,
         b"3e38,3e38,3e38",
-        &["instances[0]: its sum is inf, which is no finite number; scale the features"],
+        &["instances[0]: its sum is inf, which is not a finite number; scale the features"],
     );
     let ok = dense(&[1.0, 2.0, 3.0]);
     let body = frames(&[ok.clone(), dense(&[1.0, 2.0])]);
@@ -169,5 +169,5 @@ fn the_routes_of_the_contract() {
     ] {
         assert!(text.contains(line), "{text}");
     }
-    assert!(server.get("/").ok().text().contains("This model is asked by POST /invocations."));
+    assert!(server.get("/").ok().text().contains("Send requests to POST /invocations."));
 }

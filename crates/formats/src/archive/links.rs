@@ -46,7 +46,7 @@ impl Links {
                     path: archive.to_owned(),
                     entry: path.display().to_string(),
                     reason: format!(
-                        "is a link to {}, which is no file of the archive; pack the model with `tar --dereference`",
+                        "is a link to {}, which is not a file of the archive; pack the model with `tar --dereference`",
                         link.leads_to.display()
                     ),
                 });

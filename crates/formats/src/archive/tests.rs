@@ -207,7 +207,7 @@ fn archives_of_other_kinds_are_named_with_what_to_do() {
     let twice = unpack_bytes(&gzip(&gzip(&tar))).unwrap_err();
     assert!(twice.contains("it is compressed with gzip twice: decompress it once (gunzip)"), "{twice}");
     let text = unpack_bytes(&gzip(&b"a b c\n".repeat(200))).unwrap_err();
-    assert!(text.contains("it is compressed with gzip, but what is in it is no tar archive"), "{text}");
+    assert!(text.contains("it is compressed with gzip, but what is in it is not a tar archive"), "{text}");
     for (start, name, command) in [
         (&b"BZh91AY&SY"[..], "bzip2", "tar xjf"),
         (b"\xfd7zXZ\0\0", "xz", "tar xJf"),

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::MAX_LINE_BYTES;
 
-/// A file that is no numeric CSV.
+/// A file that is not numeric CSV.
 #[derive(Debug, Error)]
 pub enum CsvError {
     /// The system refuses to read.
@@ -35,7 +35,7 @@ pub enum CsvError {
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CsvFault {
-    /// A field that is no number.
+    /// A field that is not a number.
     #[error("column {column} is {text:?}; expected a number{hint}")]
     NotANumber {
         /// From 1.

@@ -10,7 +10,7 @@ const POWERS: [f64; 23] = [
 /// Digits that always fit 64 bits.
 const MOST_DIGITS: usize = 19;
 
-/// The number that `bytes` begin with, and how many of them it takes; none where that is no plain number, or one that takes more
+/// The number that `bytes` begin with, and how many of them it takes; none where that is not a plain number, or one that takes more
 /// care. Plain numbers are digits with an optional minus, point and exponent.
 ///
 /// The digits as a whole number, rounded to double precision and scaled by a power of ten that is exact, are off by at most 2
@@ -108,7 +108,7 @@ fn scaled(digits: u64, scale: i32) -> Option<f32> {
     (is_safe && NORMAL.contains(&value)).then_some(value as f32)
 }
 
-/// Why a field is no number.
+/// Why a field is not a number.
 pub(super) enum NumberFault {
     NotANumber,
     NotFinite,
@@ -159,7 +159,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str) {
         if let Some((value, taken)) = prefix(text.as_bytes()) {
-            let expected: f32 = text[..taken].parse().unwrap_or_else(|_| panic!("{text:?} is no number"));
+            let expected: f32 = text[..taken].parse().unwrap_or_else(|_| panic!("{text:?} is not a number"));
             assert_eq!(value.to_bits(), expected.to_bits(), "{text:?}: {value:e} for {expected:e}");
         }
     }

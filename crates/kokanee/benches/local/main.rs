@@ -61,7 +61,7 @@ fn options() -> Result<Options, String> {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
-        let number = |text: String| text.parse::<usize>().map_err(|_| format!("{text} is no number"));
+        let number = |text: String| text.parse::<usize>().map_err(|_| format!("{text} is not a number"));
         match argument.as_str() {
             "--moto" => options.moto = Some(value()?),
             "--jobs" => options.jobs = number(value()?)?,

@@ -27,26 +27,27 @@ Examples:
   kokanee demo kokanee salmon lake
   kokanee demo --minutes 10 --retrain
 
-The second run finds the model of the first and pronounces at once; --retrain trains anew. Everything lies in the folder
-kokanee-demo: texts, .rec files, vocabularies, the model, pictures. The commands to go on with are printed at the end.";
+The second run finds the model of the first and pronounces at once; --retrain trains again. Everything is written to \
+the folder kokanee-demo: texts, .rec files, vocabularies, the model, pictures. The commands to try next are printed at \
+the end.";
 
 /// Options of `kokanee demo`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DemoArgs {
-    /// Words to pronounce, in letters a to z
+    /// Words to pronounce, in the letters a to z
     #[arg(value_name = "WORD", value_parser = word)]
     words: Vec<String>,
-    /// Folder for everything that is written
+    /// Output folder
     #[arg(long, value_name = "FOLDER", default_value = "kokanee-demo")]
     output: PathBuf,
-    /// How long to train
+    /// Training time in minutes
     #[arg(long, value_name = "MINUTES", default_value_t = 3.0, value_parser = minutes)]
     minutes: f64,
-    /// Train anew, though there is a trained model
+    /// Train again even if there is a trained model
     #[arg(long)]
     retrain: bool,
-    /// Threads to compute with; 0 for as many as the machine has cores
+    /// Number of threads, 0 for one per core
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
     threads: u16,
 }

@@ -27,37 +27,38 @@ Examples:
       --target words.phonemes --group-duplicate-sources --strip-stress
   kokanee evaluate --model model --pronunciations test.dict --strip-stress
 
-Perplexity and accuracy: how well the model expects the references, word by word, as in the validation of training. BLEU: how
-many n-grams its own answers share with the references, as sacrebleu with tokenize=none. PER: edits (insertions, deletions,
-substitutions) between answer and nearest reference, over the tokens of that reference; with phonemes as tokens, the phoneme
-error rate. WER: the share of answers that equal no reference; with a word a line, the word error rate of pronunciation.";
+Perplexity and accuracy: how well the model predicts the references, word by word, as in the validation of training. \
+BLEU: n-gram overlap of its own answers with the references, as sacrebleu with tokenize=none. PER: edits (insertions, \
+deletions, substitutions) between an answer and the nearest reference, over the tokens of that reference; with \
+phonemes as tokens, the phoneme error rate. WER: the share of answers that equal no reference; with one word per line, \
+the word error rate of pronunciation.";
 
 /// Options of `kokanee evaluate`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EvaluateArgs {
-    /// A model's folder or its model.tar.gz
+    /// Model folder or model.tar.gz
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
-    /// Source text, one sentence a line, plain or .gz
+    /// Source text, one sentence per line, plain or .gz
     #[arg(long, value_name = "FILE", required_unless_present = "pronunciations")]
     source: Option<PathBuf>,
-    /// References with as many lines; give it again for further references of the same sources
+    /// References with the same number of lines; repeat for more references of the same sources
     #[arg(long, value_name = "FILE", required_unless_present = "pronunciations")]
     target: Vec<PathBuf>,
-    /// A dictionary instead of texts, as `kokanee prepare` takes it: every pronunciation of a word is a reference
+    /// Pronunciation dictionary instead of texts, as for `kokanee prepare`: every pronunciation of a word is a reference
     #[arg(long, value_name = "FILE", conflicts_with_all = ["source", "target"])]
     pronunciations: Option<PathBuf>,
-    /// Take equal source lines as one source with several references
+    /// Treat equal source lines as one source with several references
     #[arg(long)]
     group_duplicate_sources: bool,
-    /// Leave the stress digits of ARPAbet vowels out of BLEU, PER and WER: AA1 counts as AA
+    /// Ignore the stress digits of ARPAbet vowels in BLEU, PER and WER: AA1 counts as AA
     #[arg(long)]
     strip_stress: bool,
     /// Show the N sentences with the most errors per token
     #[arg(long, value_name = "N", default_value_t = 0)]
     worst: usize,
-    /// Write the figures as JSON too
+    /// Also write the figures as JSON
     #[arg(long, value_name = "FILE")]
     output_json: Option<PathBuf>,
     #[command(flatten)]

@@ -26,13 +26,13 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ExportArgs {
-    /// A model's folder or its model.tar.gz
+    /// Model folder or model.tar.gz
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
-    /// What to write
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Sockeye)]
     format: Format,
-    /// Folder to write to
+    /// Output folder
     #[arg(long, value_name = "FOLDER")]
     output: PathBuf,
 }

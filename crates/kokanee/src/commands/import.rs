@@ -23,27 +23,28 @@ Examples:
   kokanee import sockeye-model --output model --params params.00042
   kokanee translate --model model --input test.en
 
-Read are a configuration (config or config.yaml: as data, nothing in it is executed), MXNet parameters (params.best, or the
-params.NNNNN of the highest number) and vocabularies (vocab.src.json or vocab.src.0.json, and the same for trg), of Sockeye 1.0
-to 1.18. What such a model needs and Kokanee does not build is refused, with every such setting named.";
+Import reads a configuration (config or config.yaml, as data: nothing in it is executed), MXNet parameters \
+(params.best, or the params.NNNNN with the highest number) and vocabularies (vocab.src.json or vocab.src.0.json, and \
+the same for trg) of Sockeye 1.0 to 1.18. A model that needs a setting which Kokanee lacks is refused; the error names \
+every such setting.";
 
 /// Options of `kokanee import`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ImportArgs {
-    /// The model's folder or its .tar.gz
+    /// Model folder or .tar.gz
     #[arg(value_name = "PATH")]
     model: PathBuf,
-    /// Folder for the model of Kokanee
+    /// Folder for the imported model
     #[arg(long, value_name = "FOLDER")]
     output: PathBuf,
-    /// The parameter file, by its name in the folder or by its path [default: params.best, else the latest]
+    /// Parameter file, by its name in the folder or by its path [default: params.best, else the latest]
     #[arg(long, value_name = "FILE")]
     params: Option<PathBuf>,
-    /// When scores are divided by the length penalty [default: as the Sockeye that wrote the model, which its file version says]
+    /// When to divide scores by the length penalty [default: as in the Sockeye version that wrote the model]
     #[arg(long, value_name = "RULE", value_parser = PossibleValuesParser::new(BeamSearchRule::NAMES))]
     beam_search_rule: Option<String>,
-    /// Folder of the vocabularies, where they do not lie beside the model
+    /// Folder of the vocabularies, if they are not in the model folder
     #[arg(long, value_name = "FOLDER")]
     vocab: Option<PathBuf>,
 }

@@ -46,13 +46,13 @@ pub(crate) struct InspectArgs {
     /// Vocabulary to decode target ids with [default: vocab.trg.json beside the records]
     #[arg(long, value_name = "FILE")]
     vocab_target: Option<PathBuf>,
-    /// How many records, words or checkpoints to show
+    /// Number of records, words or checkpoints to show
     #[arg(long, value_name = "N", default_value_t = 5)]
     head: usize,
-    /// Write what a model holds as CSV, for other programs: the centres of k-means, one per line
+    /// Write the model as CSV for other programs: the centres of k-means, one per line
     #[arg(long, value_name = "FILE.csv")]
     export: Option<PathBuf>,
-    /// Draw the learning curve of a model's training
+    /// Plot the learning curve of a model's training
     #[arg(long, value_name = "FILE.svg")]
     curve: Option<PathBuf>,
 }

@@ -18,7 +18,7 @@ const TEST: &str = "test";
 /// What is trained.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct JobOptions {
-    /// Algorithm, by the name of its image [default: KOKANEE_ALGORITHM, else seq2seq]
+    /// Name of the algorithm, as of its image [default: KOKANEE_ALGORITHM, else seq2seq]
     #[arg(long, value_name = "NAME")]
     pub(super) algorithm: Option<String>,
     /// Training data: a file, or a folder of files
@@ -27,22 +27,22 @@ pub(super) struct JobOptions {
     /// Validation data
     #[arg(long, value_name = "PATH", requires = "train")]
     pub(super) validation: Option<PathBuf>,
-    /// Test data, measured at the end
+    /// Test data, evaluated at the end
     #[arg(long, value_name = "PATH", requires = "train")]
     pub(super) test: Option<PathBuf>,
     /// Folder with vocab.src.json and vocab.trg.json
     #[arg(long, value_name = "FOLDER", requires = "train")]
     pub(super) vocab: Option<PathBuf>,
-    /// Content type of the data, or of one channel of it: 'test=text/csv;label_size=0' [default: RecordIO-protobuf]
+    /// Content type of the data, or of one channel: 'test=text/csv;label_size=0' [default: RecordIO-protobuf]
     #[arg(long, value_name = "[CHANNEL=]TYPE", requires = "train")]
     pub(super) content_type: Vec<String>,
-    /// Set a hyperparameter; goes before --hyperparameters
+    /// Set a hyperparameter; overrides --hyperparameters
     #[arg(long, value_name = "NAME=VALUE", requires = "train", value_parser = name_and_value)]
     pub(super) set: Vec<(String, String)>,
-    /// Read hyperparameters from a JSON file as SageMaker writes it: {"batch_size": "64", …}
+    /// Read hyperparameters from a JSON file in SageMaker's format: {"batch_size": "64", …}
     #[arg(long, value_name = "FILE", requires = "train")]
     pub(super) hyperparameters: Option<PathBuf>,
-    /// Start from an earlier model instead of from nothing: its folder or its model.tar.gz; words are matched by spelling
+    /// Start from an earlier model (its folder or model.tar.gz) instead of from scratch; words are matched by spelling
     #[arg(long, value_name = "PATH", requires = "train")]
     pub(super) init_from: Option<PathBuf>,
 }

@@ -25,8 +25,8 @@ Examples:
       --vocab-source-json data/vocab.src.json \\
       --vocab-target-json data/vocab.trg.json
 
-With a lexicon a decoder looks only at the words that can come. How many of the right words are left is told where validation
-data is given.";
+With a lexicon, a decoder considers only likely target words. With validation data, the report says how many of the \
+reference words remain.";
 
 /// Options of `kokanee lexicon`.
 #[derive(Debug, Args)]
@@ -47,7 +47,7 @@ pub(crate) struct LexiconArgs {
     /// Training records: a RecordIO file, or a folder of them
     #[arg(long, value_name = "PATH")]
     train: Option<PathBuf>,
-    /// Folder with the vocabularies, such as a model's
+    /// Folder with the vocabularies, such as a model folder
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["vocab_source_json", "vocab_target_json"])]
     model: Option<PathBuf>,
     /// Source vocabulary
@@ -56,16 +56,16 @@ pub(crate) struct LexiconArgs {
     /// Target vocabulary
     #[arg(long, value_name = "FILE", required_unless_present = "model", requires = "vocab_source_json")]
     vocab_target_json: Option<PathBuf>,
-    /// Where to write
+    /// Output file
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
-    /// Most translations kept of each source word
+    /// Maximum number of translations kept per source word
     #[arg(long, value_name = "N", default_value_t = LexiconOptions::default().words_per_source, value_parser = at_least_one)]
     words_per_source: usize,
-    /// Rounds of learning
+    /// Number of training iterations
     #[arg(long, value_name = "N", default_value_t = LexiconOptions::default().iterations, value_parser = at_least_one)]
     iterations: usize,
-    /// Validation text, source side, to say how many of the right words are left
+    /// Validation text, source side, to measure how many reference words the lexicon covers
     #[arg(long, value_name = "FILE", requires = "val_target", conflicts_with = "validation")]
     val_source: Option<PathBuf>,
     /// Validation text, target side
@@ -74,10 +74,10 @@ pub(crate) struct LexiconArgs {
     /// Validation records
     #[arg(long, value_name = "PATH")]
     validation: Option<PathBuf>,
-    /// Most frequent target words that validation adds to each sentence's list; may be given several times
+    /// Number of most frequent target words that validation adds to each sentence's list; may be repeated
     #[arg(long, value_name = "N", default_values_t = [0, 100, 1000])]
     frequent: Vec<usize>,
-    /// Say nothing but errors
+    /// Print nothing but errors
     #[arg(long, short)]
     quiet: bool,
 }

@@ -6,12 +6,13 @@ mod keys;
 mod other_s3;
 mod private_file;
 mod resources;
+mod server_args;
 mod workers;
 
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -32,9 +33,11 @@ use self::client::Client;
 use self::keys::KeyArgs;
 use self::other_s3::OtherS3Args;
 use self::private_file::PrivateFile;
+use self::server_args::ServerArgs;
 use self::workers::Workers;
 use super::serve::ready_file::ReadyFile;
 use super::serve::{LogForm, signals, start_log};
+use crate::exit::CommandLineError;
 use crate::output_file::print;
 
 /// The account that everything belongs to; no real one has this number.
@@ -54,128 +57,113 @@ const EXAMPLES: &str = "\
 Examples:
   kokanee local
   eval \"$(kokanee local env)\"
-      in another terminal: boto3, SageMaker's SDKs and the AWS CLI talk to it now
+      in another terminal: boto3, the SageMaker SDKs and the AWS CLI there talk to it
   kokanee local env --shell fish | source
   kokanee local run -- python notebook.py
-      a server and its environment for one command
+      start a server for one command
   kokanee local console
-      where the pages of the server are: jobs, endpoints, buckets
+      print the URL of the console: jobs, endpoints, buckets
   kokanee local run --mode proxy-only -- python old.py
-      for clients that do not know AWS_ENDPOINT_URL: they find it by HTTPS_PROXY
+      for clients that do not support AWS_ENDPOINT_URL: they use HTTPS_PROXY
   kokanee local ps
   kokanee local logs NAME --follow
   kokanee local stop NAME
-      without boto3 at hand
+      list, follow and stop jobs without boto3
   kokanee local image add my-algo:1 --train \"python train.py\"
-      a program of your own for the image my-algo:1, of whatever registry
+      run your own program for the image my-algo:1 of any registry
   kokanee local --data sagemaker --port 0
-      with its own data folder, on any free port
-
+      use a data folder of its own and any free port
   kokanee local --s3 http://minio.lan:9000
-      with the buckets of another S3, and its keys in AWS_ACCESS_KEY_ID and
+      use the buckets of another S3, with its keys in AWS_ACCESS_KEY_ID and
       AWS_SECRET_ACCESS_KEY
   kokanee local --host 0.0.0.0
-      for other machines, too: requests must be signed with the keys that the
-      variables KOKANEE_ACCESS_KEY and KOKANEE_SECRET_KEY hold
+      serve other machines, too: requests must be signed with the keys in
+      KOKANEE_ACCESS_KEY and KOKANEE_SECRET_KEY
 
-Without keys it listens on this machine only, and signatures are not checked: any credentials will do. Ctrl-C ends it.";
+Without keys, the server listens on this machine only and accepts any credentials. Ctrl-C ends it.";
 
 /// Options of `kokanee local`.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = false)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct LocalArgs {
     #[command(subcommand)]
     command: Option<LocalCommand>,
-    /// Folder of everything that is kept [default: kokanee in the folder of your data, such as ~/.local/share]
+    /// Data folder [default: kokanee in your user data folder, such as ~/.local/share/kokanee]
     #[arg(long, value_name = "FOLDER", global = true)]
     data: Option<PathBuf>,
-    /// Port to listen on; 0 for any free one [default: 7243; any free one with `run`]
-    #[arg(long, value_name = "N", global = true)]
-    port: Option<u16>,
-    /// Address to listen on; one that other machines reach, such as 0.0.0.0, needs keys
-    #[arg(long, value_name = "ADDRESS", global = true, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    host: IpAddr,
-    #[command(flatten)]
-    keys: KeyArgs,
-    #[command(flatten)]
-    other_s3: OtherS3Args,
     /// Region of clients that name none [default: AWS_REGION, AWS_DEFAULT_REGION, else us-east-1]
     #[arg(long, value_name = "NAME", global = true, value_parser = region)]
     region: Option<String>,
-    /// A name of this machine, beside localhost, that requests may be for; may be given several times
-    #[arg(long, value_name = "NAME", global = true)]
-    allow_host: Vec<String>,
-    /// Jobs that run at a time; others wait in the order of their creation [default: as many as there are cores]
-    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    jobs: Option<u16>,
-    /// Leave jobs running when the server ends; the next one on the same folder takes them up [default: they are stopped]
-    #[arg(long, global = true)]
-    keep_jobs: bool,
-    /// Form of the log, on stderr
-    #[arg(long, value_enum, global = true, default_value_t = LogForm::Text)]
-    log: LogForm,
+    #[command(flatten)]
+    keys: KeyArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+    /// Log format, on stderr [default: text]
+    #[arg(long, value_enum)]
+    log: Option<LogForm>,
 }
 
-/// What can be done beside serving.
+/// What can be done besides serving.
 #[derive(Debug, Subcommand)]
 enum LocalCommand {
-    /// Print the environment in which clients find the server that runs
+    /// Print the environment variables with which clients find the running server
     Env {
-        /// How variables are set
+        /// Shell to print for
         #[arg(long, value_enum, default_value_t = ShellName::Bash)]
         shell: ShellName,
         /// How clients find the server
         #[arg(long, value_enum, default_value_t = ModeName::DataPath)]
         mode: ModeName,
     },
-    /// Run one command in that environment, with a server of its own unless one runs
+    /// Run a command against the running server, or against a server started for it
     Run {
         /// How clients find the server
         #[arg(long, value_enum, default_value_t = ModeName::DataPath)]
         mode: ModeName,
-        /// The command and its arguments
+        #[command(flatten)]
+        server: ServerArgs,
+        /// Command to run, with its arguments
         #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
         command: Vec<OsString>,
     },
-
-    /// Print the address of the console of the server that runs, with the token that it wants of browsers
+    /// Print the URL of the running server's console, with its token if the server has keys
     Console,
-    /// List the jobs and endpoints at work
+    /// List running jobs and endpoints
     Ps {
-        /// Also list what has ended, endpoint configurations, and models
+        /// Also list jobs that have ended, endpoint configurations, and models
         #[arg(long, short)]
         all: bool,
     },
-    /// Print the log of a job or an endpoint
+    /// Print the log of a job or endpoint
     Logs {
-        /// Its name
+        /// Name of the job or endpoint
         name: String,
-        /// Go on as lines come, until the job ends
+        /// Keep printing new lines until the job ends
         #[arg(long, short)]
         follow: bool,
     },
-    /// Stop jobs as StopTrainingJob does: each keeps the model that it has
+    /// Stop jobs as StopTrainingJob does: each keeps the model trained so far
     Stop {
-        /// Their names
+        /// Names of the jobs
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
-    /// Remove jobs that have ended with their logs, endpoints and their configurations, and models; objects stay in their buckets
+    /// Remove ended jobs with their logs, endpoints with their configurations, and models; objects stay in their buckets
     Rm {
-        /// Their names
+        /// Names of jobs, endpoints or models
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
     /// Remove training jobs that ended long ago, with their logs; objects stay in their buckets
     Gc {
-        /// How long ago: 30d, 12h, 45m
+        /// Minimum time since a job's end: 30d, 12h, 45m
         #[arg(long, value_name = "TIME", default_value = "30d", value_parser = time)]
         older_than: Duration,
-        /// Only say what would be removed
+        /// Print what would be removed, and remove nothing
         #[arg(long)]
         dry_run: bool,
     },
-    /// Register programs of your own under names of images, for jobs and endpoints
+    /// Register your own programs under image names, for jobs and endpoints
     Image {
         #[command(subcommand)]
         what: images::ImageCommand,
@@ -185,13 +173,13 @@ enum LocalCommand {
 /// A shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ShellName {
-    /// bash, zsh and their like
+    /// bash, zsh and other POSIX shells
     Bash,
     /// fish
     Fish,
     /// PowerShell
     Powershell,
-    /// Lines NAME="value" for a file .env
+    /// Lines NAME="value" for a .env file
     Dotenv,
 }
 
@@ -200,9 +188,9 @@ enum ShellName {
 enum ModeName {
     /// AWS_ENDPOINT_URL, and a rule for STS in AWS_DATA_PATH
     DataPath,
-    /// AWS_ENDPOINT_URL, and HTTPS_PROXY for what has an address of its own, such as STS in SageMaker's SDKs
+    /// AWS_ENDPOINT_URL, and HTTPS_PROXY for calls that ignore it, such as STS in the SageMaker SDKs
     Proxy,
-    /// HTTPS_PROXY alone, for clients that know no AWS_ENDPOINT_URL
+    /// HTTPS_PROXY alone, for clients that do not support AWS_ENDPOINT_URL
     ProxyOnly,
 }
 
@@ -221,6 +209,7 @@ impl From<ModeName> for Mode {
 /// # Errors
 /// When the port or the data folder cannot be had, or no server runs that `env` could speak of.
 pub(crate) fn run(args: &LocalArgs) -> Result<()> {
+    args.check()?;
     let data = args.data()?;
     match &args.command {
         None => args.serve(&data),
@@ -240,7 +229,9 @@ pub(crate) fn run(args: &LocalArgs) -> Result<()> {
             let token = args.keys.of_server(&data)?.map(|keys| format!("?token={}", keys.console_token()));
             print(&format!("{}{}\n", console_url(address), token.unwrap_or_default()))
         }
-        Some(LocalCommand::Run { mode, command }) => args.run_command(&data, (*mode).into(), command),
+        Some(LocalCommand::Run { mode, server, command }) => {
+            args.run_command(&data, (*mode).into(), &server.or(&args.server), command)
+        }
         Some(LocalCommand::Ps { all }) => resources::ps(&args.client(&data)?, *all),
         Some(LocalCommand::Logs { name, follow }) => resources::logs(&args.client(&data)?, name, *follow),
         Some(LocalCommand::Stop { names }) => resources::stop(&args.client(&data)?, names),
@@ -262,10 +253,25 @@ struct Access {
 }
 
 impl LocalArgs {
+    /// Refuses options of a server before a command that starts none.
+    fn check(&self) -> Result<()> {
+        let starts_none = !matches!(self.command, None | Some(LocalCommand::Run { .. }));
+        let of_server = self.server.given().filter(|_| starts_none);
+        let of_log = self.log.and(Some("--log")).filter(|_| self.command.is_some());
+        let message = match (of_server, of_log) {
+            (Some(option), _) => format!(
+                "{option} is an option of `kokanee local` and `kokanee local run`, which start a server"
+            ),
+            (None, Some(option)) => format!("{option} is an option of `kokanee local` without a command"),
+            (None, None) => return Ok(()),
+        };
+        Err(CommandLineError(message).into())
+    }
+
     /// For a server that is to be started.
-    fn access(&self) -> Result<Access> {
+    fn access(&self, args: &ServerArgs) -> Result<Access> {
         let keys = self.keys.given()?;
-        let other_s3 = self.other_s3.given(self.region(), keys.as_ref())?;
+        let other_s3 = args.other_s3.given(self.region(), keys.as_ref())?;
         Ok(Access { keys, other_s3 })
     }
 
@@ -276,15 +282,15 @@ impl LocalArgs {
     }
 
     fn serve(&self, data: &Path) -> Result<()> {
-        start_log(self.log)?;
+        start_log(self.log.unwrap_or(LogForm::Text))?;
         let runtime = runtime()?;
         let ended = runtime.block_on(async {
             let stop = signals()?;
-            let access = self.access()?;
-            let server = self.bind(data, self.port.unwrap_or(DEFAULT_PORT), &access).await?;
+            let access = self.access(&self.server)?;
+            let server = self.bind(data, &self.server, DEFAULT_PORT, &access).await?;
             let ready = self.announce(&server, data, &access)?;
             print(&self.greeting(&server, data, &access))?;
-            let workers = self.workers(&server, data, &access)?;
+            let workers = self.workers(&server, data, &self.server, &access)?;
             let told = stop.clone();
             let work = async move {
                 workers.run(told).await;
@@ -304,7 +310,7 @@ impl LocalArgs {
         Ok(())
     }
 
-    fn run_command(&self, data: &Path, mode: Mode, command: &[OsString]) -> Result<()> {
+    fn run_command(&self, data: &Path, mode: Mode, args: &ServerArgs, command: &[OsString]) -> Result<()> {
         let runtime = runtime()?;
         let status = match running(data) {
             Some(address) => {
@@ -312,11 +318,11 @@ impl LocalArgs {
                 runtime.block_on(child(command, &environment))?
             }
             None => runtime.block_on(async {
-                let access = self.access()?;
-                let server = self.bind(data, self.port.unwrap_or(0), &access).await?;
+                let access = self.access(args)?;
+                let server = self.bind(data, args, 0, &access).await?;
                 let environment = self.environment(server.address(), data, &access, mode)?;
                 let ready = self.announce(&server, data, &access)?;
-                let workers = self.workers(&server, data, &access)?;
+                let workers = self.workers(&server, data, args, &access)?;
                 let (end, ending) = watch::channel(0);
                 let running = tokio::spawn(workers.run(ending));
                 let mut status = None;
@@ -341,20 +347,26 @@ impl LocalArgs {
         std::process::exit(exit_code(status))
     }
 
-    async fn bind(&self, data: &Path, port: u16, access: &Access) -> Result<LocalServer> {
+    async fn bind(
+        &self,
+        data: &Path,
+        args: &ServerArgs,
+        default_port: u16,
+        access: &Access,
+    ) -> Result<LocalServer> {
+        let host = args.host();
         ensure!(
-            self.host.is_loopback() || access.keys.is_some(),
-            "--host {}: other machines may reach this address, so requests must be signed: set KOKANEE_ACCESS_KEY and KOKANEE_SECRET_KEY, or \
-             listen on 127.0.0.1",
-            self.host
+            host.is_loopback() || access.keys.is_some(),
+            "--host {host}: other machines may reach this address, so requests must be signed: set KOKANEE_ACCESS_KEY and \
+             KOKANEE_SECRET_KEY, or listen on 127.0.0.1"
         );
         let settings = Settings {
-            host: self.host,
-            port,
+            host,
+            port: args.port.unwrap_or(default_port),
             data: data.to_owned(),
             account: ACCOUNT.to_owned(),
             region: self.region(),
-            allowed_hosts: self.allow_host.clone(),
+            allowed_hosts: args.allow_host.clone(),
             keys: access.keys.clone().map(Arc::new),
             other_s3: access.other_s3.clone(),
             network_proxy: ["https_proxy", "HTTPS_PROXY"].into_iter().find_map(variable).map(|name| {
@@ -364,16 +376,22 @@ impl LocalArgs {
         Ok(LocalServer::bind(settings).await?)
     }
 
-    fn workers(&self, server: &LocalServer, data: &Path, access: &Access) -> Result<Workers> {
+    fn workers(
+        &self,
+        server: &LocalServer,
+        data: &Path,
+        args: &ServerArgs,
+        access: &Access,
+    ) -> Result<Workers> {
         // Programs find this server, and not AWS.
         let environment = self.environment(server.address(), data, access, Mode::DataPath)?;
-        Workers::new(server, data, &environment, self.jobs.map(usize::from), self.keep_jobs)
+        Workers::new(server, data, &environment, args.jobs.map(usize::from), args.keep_jobs)
     }
 
     /// What is said when it listens. A secret that is printed ends up in logs.
     fn greeting(&self, server: &LocalServer, data: &Path, access: &Access) -> String {
         let mut text = format!(
-            "Local SageMaker on {}, data in {}\nConsole: {}\n\nIn the terminal of your clients:\n  eval \"$({})\"\n",
+            "Local SageMaker on {}, data in {}\nConsole: {}\n\nIn your client's terminal:\n  eval \"$({})\"\n",
             url(server.address()),
             data.display(),
             console_url(server.address()),
@@ -384,14 +402,14 @@ impl LocalArgs {
         }
         if let Some(keys) = &access.keys {
             text += &format!(
-                "\nRequests must be signed: AWS_ACCESS_KEY_ID={} and the secret key that you gave.\n",
+                "\nRequests must be signed: AWS_ACCESS_KEY_ID={} and your secret key.\n",
                 keys.access()
             );
-            text += "The console wants a token: `kokanee local console` prints its address with it.\n";
+            text += "The console requires a token: `kokanee local console` prints its URL with the token.\n";
         }
         if !server.address().ip().is_loopback() {
             text += &format!(
-                "On other machines: AWS_ENDPOINT_URL=http://<address of this one>:{}\n",
+                "On other machines: AWS_ENDPOINT_URL=http://<address of this machine>:{}\n",
                 server.address().port()
             );
         }

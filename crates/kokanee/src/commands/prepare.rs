@@ -34,9 +34,9 @@ Examples:
   kokanee prepare --train-pronunciations train.dict \\
       --val-pronunciations val.dict --output-dir g2p
 
-Text is UTF-8, one sentence a line, tokens separated by whitespace, plain or gzip-compressed. Line N of the target must be
-the translation of line N of the source; pairs with a blank side are left out. The spellings of AWS's script are understood:
--ts -tt -vs -vt -to -vo -single-vocab.";
+Text is UTF-8, one sentence per line, tokens separated by whitespace, plain or gzip-compressed. Line N of the target \
+is the translation of line N of the source; pairs with a blank side are left out. The option names of AWS's script \
+work too: -ts -tt -vs -vt -to -vo -single-vocab.";
 
 /// The spellings of AWS's create_vocab_proto.py that clap cannot parse, and what they stand for.
 const SHORT_SPELLINGS: [(&str, &str); 7] = [
@@ -65,8 +65,8 @@ pub(crate) struct PrepareArgs {
     /// Validation text, target side (-vt)
     #[arg(long, value_name = "FILE")]
     val_target: Option<PathBuf>,
-    /// A dictionary to train on instead of texts: a word, white space and its sounds on each line, as in CMUdict. Letters
-    /// become the source, sounds the target; word(2) is another pronunciation of word
+    /// Train on a pronunciation dictionary instead of texts: each line has a word, white space and its phonemes, as in
+    /// CMUdict. Letters become the source, phonemes the target; word(2) is another pronunciation of word
     #[arg(long, value_name = "FILE", conflicts_with_all = ["train_source", "train_target"])]
     train_pronunciations: Option<PathBuf>,
     /// The same for validation
@@ -78,10 +78,10 @@ pub(crate) struct PrepareArgs {
     /// Validation records to write (-vo)
     #[arg(long, value_name = "FILE", default_value = "val.rec")]
     val_output: PathBuf,
-    /// Folder for everything that is written, made where it is missing [default: the current one]
+    /// Output folder, created if missing [default: the current one]
     #[arg(long, value_name = "FOLDER")]
     output_dir: Option<PathBuf>,
-    /// One vocabulary of both sides, limited by --num-words-source and --word-min-count-source (-single-vocab)
+    /// Build one vocabulary for both sides, limited by --num-words-source and --word-min-count-source (-single-vocab)
     #[arg(long)]
     single_vocab: bool,
     /// Use this source vocabulary instead of building one
@@ -90,28 +90,28 @@ pub(crate) struct PrepareArgs {
     /// Use this target vocabulary instead of building one
     #[arg(long, value_name = "FILE")]
     vocab_target_json: Option<PathBuf>,
-    /// Most words of the source vocabulary, without the four special symbols
+    /// Maximum size of the source vocabulary, without the four special symbols
     #[arg(long, value_name = "N", default_value_t = VocabularyLimits::default().num_words)]
     num_words_source: usize,
-    /// Most words of the target vocabulary, without the four special symbols
+    /// Maximum size of the target vocabulary, without the four special symbols
     #[arg(long, value_name = "N", default_value_t = VocabularyLimits::default().num_words)]
     num_words_target: usize,
-    /// How often a word must occur to enter the source vocabulary
+    /// Minimum count for a word to enter the source vocabulary
     #[arg(long, value_name = "N", default_value_t = VocabularyLimits::default().min_count)]
     word_min_count_source: u64,
-    /// How often a word must occur to enter the target vocabulary
+    /// Minimum count for a word to enter the target vocabulary
     #[arg(long, value_name = "N", default_value_t = VocabularyLimits::default().min_count)]
     word_min_count_target: u64,
-    /// The source length, in tokens, above which the report counts a pair as too long; nothing is cut here
+    /// Source length, in tokens, above which the report counts a pair as too long; nothing is cut
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_SEQ_LEN)]
     max_seq_len_source: usize,
     /// The same for the target; the begin symbol counts
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_SEQ_LEN)]
     max_seq_len_target: usize,
-    /// Write the closing report as JSON too
+    /// Also write the closing report as JSON
     #[arg(long, value_name = "FILE")]
     report_json: Option<PathBuf>,
-    /// Say nothing but errors
+    /// Print nothing but errors
     #[arg(long, short)]
     quiet: bool,
 }

@@ -20,31 +20,31 @@ const EXAMPLES: &str = "\
 Example:
   kokanee score --model model --source test.de --target test.en > scores.txt
 
-A line of the output is the natural logarithm of the probability that the model gives to the whole target, end of sentence
-included, given the source: 0 is certain, lower is less probable. Words that the vocabularies lack count as <unk>. A source
-without tokens gives 0 with an empty target and -inf with any other: the model answers an empty line with an empty line. A pair
-with more tokens than a convolutional model has positions gives -inf: it cannot say it.";
+Each output line is the natural logarithm of the probability of the whole target, including the end of the sentence, \
+given the source: 0 is certain, lower is less probable. Words outside the vocabularies count as <unk>. A source \
+without tokens gives 0 with an empty target and -inf with any other: the model answers an empty line with an empty \
+line. A pair with more tokens than a convolutional model has positions gives -inf.";
 
 /// Options of `kokanee score`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ScoreArgs {
-    /// A model's folder or its model.tar.gz
+    /// Model folder or model.tar.gz
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
-    /// Source text, one sentence a line, plain or .gz
+    /// Source text, one sentence per line, plain or .gz
     #[arg(long, value_name = "FILE")]
     source: PathBuf,
-    /// Target text with as many lines
+    /// Target text with the same number of lines
     #[arg(long, value_name = "FILE")]
     target: PathBuf,
-    /// Where to write [default: stdout]
+    /// Output file [default: stdout]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Threads to compute with; 0 for as many as the machine has cores
+    /// Number of threads, 0 for one per core
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
     threads: u16,
-    /// Say nothing but errors
+    /// Print nothing but errors
     #[arg(long, short)]
     quiet: bool,
 }

@@ -16,11 +16,11 @@ use crate::exit::say;
 /// Settings of decoding; what is not given is as in the model's hyperparameters.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct SearchOptions {
-    /// Hypotheses that stay alive at each step [default: the model's beam_size, 5 unless it was trained with another]
+    /// Number of hypotheses kept at each step [default: the model's beam_size, 5 unless it was trained with another]
     #[arg(long, value_name = "N", help_heading = "Search")]
     beam_size: Option<usize>,
-    /// When scores are divided by the length penalty: at every step (sockeye_1_12, as SageMaker most likely does), or when
-    /// a hypothesis ends (sockeye_1_18) [default: the model's, sockeye_1_12]
+    /// When to divide scores by the length penalty: at every step (sockeye_1_12, as SageMaker most likely does), or when a
+    /// hypothesis ends (sockeye_1_18) [default: the model's, sockeye_1_12]
     #[arg(
         long,
         value_name = "RULE",
@@ -34,10 +34,10 @@ pub(crate) struct SearchOptions {
     /// Beta of the length penalty [default: the model's, 0]
     #[arg(long, value_name = "B", allow_negative_numbers = true, help_heading = "Search")]
     length_penalty_beta: Option<f64>,
-    /// Threads to compute with; 0 for as many as the machine has cores
+    /// Number of threads, 0 for one per core
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Search", value_parser = clap::value_parser!(u16).range(0..=1024))]
     threads: u16,
-    /// Number format of weights: bf16 takes half the memory and int8 a quarter, both are faster, for a little less quality
+    /// Number format of weights: bf16 takes half the memory and int8 a quarter; both are faster at slightly lower quality
     /// [default: the model's inference_precision, f32 unless it was trained with another]
     #[arg(
         long,
@@ -46,10 +46,10 @@ pub(crate) struct SearchOptions {
         value_parser = PossibleValuesParser::new(InferencePrecision::NAMES)
     )]
     precision: Option<String>,
-    /// Choose among likely words only, by a lexicon that `kokanee lexicon` has made
+    /// Restrict each answer to likely words, by a lexicon made by `kokanee lexicon`
     #[arg(long, value_name = "FILE", help_heading = "Search")]
     lexicon: Option<PathBuf>,
-    /// Most frequent target words that every answer may have beside those of the lexicon
+    /// Number of most frequent target words allowed in every answer besides those of the lexicon
     #[arg(long, value_name = "N", default_value_t = FREQUENT_WORDS, requires = "lexicon", help_heading = "Search")]
     lexicon_frequent_words: usize,
 }

@@ -38,15 +38,15 @@ Examples:
   curl -s localhost:8080/invocations -H 'Content-Type: application/json' \\
       -d '{\"instances\": [{\"data\": \"ein hund läuft\"}]}'
 
-It listens at once; GET /ping answers 200 as soon as the model is loaded. Ctrl-C or SIGTERM finishes what was begun, for at most
-30 seconds; a second one leaves at once. SAGEMAKER_MAX_PAYLOAD_IN_MB, SAGEMAKER_BATCH, SAGEMAKER_BATCH_STRATEGY and
-SAGEMAKER_MAX_CONCURRENT_TRANSFORMS are honoured; options go before them.";
+The server listens at once; GET /ping answers 200 when the model is loaded. Ctrl-C or SIGTERM finishes pending \
+requests, for at most 30 seconds; a second signal exits at once. SAGEMAKER_MAX_PAYLOAD_IN_MB, SAGEMAKER_BATCH, \
+SAGEMAKER_BATCH_STRATEGY and SAGEMAKER_MAX_CONCURRENT_TRANSFORMS are honoured; options override them.";
 
 /// Options of `kokanee serve`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ServeArgs {
-    /// A model's folder or its model.tar.gz [default: /opt/ml/model, as in a SageMaker container]
+    /// Model folder or model.tar.gz [default: /opt/ml/model, as in a SageMaker container]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// Serve as a SageMaker container, with this folder in place of /opt/ml
@@ -55,25 +55,25 @@ pub(crate) struct ServeArgs {
     /// Address to listen on, or a name of this machine such as localhost [default: 127.0.0.1 with --model, 0.0.0.0 as a container]
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
-    /// Port to listen on; 0 for any free one, which the log and --ready-file name
+    /// Port to listen on, 0 for any free one; the log and --ready-file name it
     #[arg(long, value_name = "N", default_value_t = 8080)]
     port: u16,
-    /// Write address, port and process id to this file, as JSON, once requests are answered; it is removed at the end
+    /// Write address, port and process id to this file, as JSON, once the server answers requests; the file is removed at the end
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
-    /// What stands before the paths: with /mt, requests go to /mt/invocations
+    /// Prefix of the paths: with /mt, requests go to /mt/invocations
     #[arg(long, value_name = "/PATH", value_parser = url_prefix, default_value = "", hide_default_value = true)]
     url_prefix: String,
-    /// Largest body in units of 1,048,576 bytes; 0 for any length [default: SAGEMAKER_MAX_PAYLOAD_IN_MB, else 6]
+    /// Maximum size of a request body in units of 1,048,576 bytes; 0 for no limit [default: SAGEMAKER_MAX_PAYLOAD_IN_MB, else 6, or 64 for rows of numbers]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=100))]
     max_payload_mb: Option<u64>,
-    /// Sentences that may wait; more are refused with 429 (seq2seq)
+    /// Maximum number of waiting sentences; more are refused with 429 (seq2seq)
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     queue: u32,
-    /// Form of the log, on stderr
+    /// Log format, on stderr
     #[arg(long, value_enum, default_value_t = LogForm::Text)]
     log: LogForm,
-    /// Write sources and targets to the log, too
+    /// Also log sources and targets
     #[arg(long)]
     log_text: bool,
     #[command(flatten)]
@@ -83,9 +83,9 @@ pub(crate) struct ServeArgs {
 /// Form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogForm {
-    /// For people
+    /// Human-readable lines
     Text,
-    /// An object a line
+    /// One JSON object per line
     Json,
 }
 
@@ -224,7 +224,7 @@ pub(super) fn start_log(form: LogForm) -> Result<()> {
     started.map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))?;
     let earlier = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        tracing::error!(reason = info.to_string().replace('\n', " "), "a fault of Kokanee");
+        tracing::error!(reason = info.to_string().replace('\n', " "), "a bug in Kokanee");
         earlier(info);
     }));
     Ok(())

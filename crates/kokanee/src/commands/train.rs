@@ -30,7 +30,7 @@ Examples:
       --vocab data --output model --set rnn_num_hidden=512
   kokanee train --train data/train.rec --validation data/val.rec \\
       --vocab data --output model --set rnn_num_hidden=512 --resume
-      goes on where the first one was interrupted
+      resumes where the first one was interrupted
   kokanee train --train new/train.rec --validation new/val.rec \\
       --vocab new --output better --set rnn_num_hidden=512 --init-from model
       starts from the parameters of an earlier model
@@ -38,15 +38,15 @@ Examples:
       --content-type 'text/csv;label_size=0' --output clusters --set k=10
   kokanee train --algorithm kmeans --train rows.csv --test rows.csv \\
       --content-type 'text/csv;label_size=0' --output sweep --sweep k=2:6
-      trains once per k, and draws the curve whose elbow is a good k
+      trains once per k and plots the curve whose elbow is a good k
   kokanee train --prefix job
       as a SageMaker container, with job/ in place of /opt/ml
   kokanee train
       as a SageMaker container
 
-Ctrl-C or SIGTERM finishes the step at work and keeps the best model, and a state to resume from where the algorithm has one; a
-second one leaves at once. `kokanee train --algorithm NAME --help` lists the hyperparameters of an algorithm, and `kokanee
-algorithms` the algorithms.";
+Ctrl-C or SIGTERM finishes the current step and keeps the best model, plus a state to resume from if the algorithm has \
+one; a second signal exits at once. `kokanee train --algorithm NAME --help` lists the hyperparameters of an algorithm, \
+`kokanee algorithms` the algorithms.";
 
 /// Options of `kokanee train`.
 #[derive(Debug, Args)]
@@ -63,10 +63,10 @@ pub(crate) struct TrainArgs {
     /// Folder for the state to resume from [default: OUTPUT/checkpoints]
     #[arg(long, value_name = "FOLDER", requires = "train")]
     checkpoints: Option<PathBuf>,
-    /// Train once per value of a hyperparameter, and draw what came of it: k=2:20, k=10:100:10 or a list with commas
+    /// Train once per value of a hyperparameter and plot the results: k=2:20, k=10:100:10 or a comma-separated list
     #[arg(long, value_name = "NAME=VALUES", requires = "train", conflicts_with = "resume")]
     sweep: Option<Sweep>,
-    /// Go on from the state that an earlier run left in the checkpoints folder
+    /// Resume from the state in the checkpoints folder
     #[arg(long, requires = "train")]
     resume: bool,
     /// Write no log lines to stdout (warnings go to stderr)

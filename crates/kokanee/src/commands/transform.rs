@@ -43,61 +43,62 @@ Examples:
       --join-source Input --input-filter '$[\"id\",\"source\"]' \\
       --output-filter '$[\"id\",\"SageMakerOutput\"]'
 
-NAME becomes NAME.out in the output folder, with the folders it lies in; answers stand in the order of the records. Names that
-begin with a dot or an underscore are passed over, as in channels. A file appears when all of it is answered, so after an
-interruption the same command goes on with the files that are missing. The options are those of SageMaker's CreateTransformJob.";
+NAME becomes NAME.out in the output folder, with its subfolders; answers are in the order of the records. Names that \
+begin with a dot or an underscore are skipped, as in channels. A file appears when all of it is answered, so after an \
+interruption the same command continues with the missing files. The options are those of SageMaker's \
+CreateTransformJob.";
 
 /// Options of `kokanee transform`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TransformArgs {
-    /// A model's folder or its model.tar.gz
+    /// Model folder or model.tar.gz
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
-    /// A file, or a folder whose files are all transformed
+    /// Input file, or folder of files
     #[arg(long, value_name = "PATH")]
     input: PathBuf,
-    /// Folder for the answers, made where it is missing
+    /// Output folder, created if missing
     #[arg(long, value_name = "FOLDER")]
     output: PathBuf,
-    /// What the records are: application/jsonlines, application/json, application/x-recordio-protobuf, text/plain (seq2seq) or
+    /// Content type of the records: application/jsonlines, application/json, application/x-recordio-protobuf, text/plain (seq2seq) or
     /// text/csv (kmeans)
     #[arg(long, value_name = "TYPE", default_value = engine::JSON_LINES)]
     content_type: String,
-    /// What the answers shall be [default: as the content type]
+    /// Content type of the answers [default: that of the records]
     #[arg(long, value_name = "TYPE")]
     accept: Option<String>,
-    /// Where files are divided into records [default: what SageMaker's guide recommends for the content type]
+    /// How to split files into records [default: what SageMaker's guide recommends for the content type]
     #[arg(long, value_name = "TYPE", value_parser = named(SplitType::NAMES, SplitType::from_name))]
     split_type: Option<SplitType>,
-    /// Whether each answer ends with a line break [default: what SageMaker's guide recommends for the type of the answers]
+    /// Whether to end each answer with a line break [default: what SageMaker's guide recommends for their content type]
     #[arg(long, value_name = "HOW", value_parser = named(AssembleWith::NAMES, AssembleWith::from_name))]
     assemble_with: Option<AssembleWith>,
-    /// How many records a request has: as many as fit, or one
+    /// Records per request: as many as fit, or one
     #[arg(long, value_name = "STRATEGY", default_value = "MultiRecord", value_parser = named(BatchStrategy::NAMES, BatchStrategy::from_name))]
     batch_strategy: BatchStrategy,
-    /// The largest request, and so the largest record; 0 for no limit
+    /// Maximum size of a request, and so of a record; 0 for no limit
     #[arg(long, value_name = "MB", default_value_t = DEFAULT_MAX_PAYLOAD_MB, value_parser = clap::value_parser!(u64).range(0..=1 << 20))]
     max_payload_mb: u64,
-    /// Requests answered at the same time; 0 for as many as there are cores
+    /// Number of concurrent requests; 0 for one per core
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=i64::from(MOST_CONCURRENT)))]
     max_concurrent: u16,
     /// Whether the input files are gzip-compressed; outputs never are
     #[arg(long, value_name = "TYPE", default_value = "None", value_parser = named(CompressionType::NAMES, CompressionType::from_name))]
     compression_type: CompressionType,
-    /// Put each answer into the record it answers: as "SageMakerOutput" into JSON lines, as further columns into CSV
+    /// Join each answer to its record: as "SageMakerOutput" in JSON lines, as additional columns in CSV
     #[arg(long, value_name = "SOURCE", num_args = 0..=1, default_value = "None", default_missing_value = "Input", value_parser = named(JoinSource::NAMES, JoinSource::from_name))]
     join_source: JoinSource,
-    /// What of a record is sent (JSON lines and CSV)
+    /// Part of each record to send (JSON lines and CSV)
     #[arg(long, value_name = "JSONPATH", default_value = "$", value_parser = JsonPath::parse)]
     input_filter: JsonPath,
-    /// What of the answer, or of the joined record, is written (JSON lines and CSV)
+    /// Part of each answer, or joined record, to write (JSON lines and CSV)
     #[arg(long, value_name = "JSONPATH", default_value = "$", value_parser = JsonPath::parse)]
     output_filter: JsonPath,
-    /// Replace files in the output folder that this command has not made, or has made of something else
+    /// Replace files in the output folder that this command did not write, or wrote from other input
     #[arg(long)]
     overwrite: bool,
-    /// Say nothing but errors
+    /// Print nothing but errors
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]

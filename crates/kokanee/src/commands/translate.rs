@@ -32,38 +32,38 @@ Examples:
   kokanee translate --model model --input test.de --output test.en \\
       --plot attention.svg --plot-line 7
 
-The output has a line for each line of the input, in the same order; an empty line gives an empty line. With --nbest in text
-format there are several: number of the input line, rank, score, target, separated by tabs.";
+The output has one line per input line, in the same order; an empty line gives an empty line. In text format with \
+--nbest there are several: input line number, rank, score and target, separated by tabs.";
 
 /// Options of `kokanee translate`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TranslateArgs {
-    /// A model's folder or its model.tar.gz
+    /// Model folder or model.tar.gz
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
-    /// Text to translate, one sentence a line, plain or .gz [default: stdin]
+    /// Text to translate, one sentence per line, plain or .gz [default: stdin]
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// Where to write [default: stdout]
+    /// Output file [default: stdout]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Form of the output
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Give this many hypotheses for each line, at most as many as the beam holds
+    /// Number of hypotheses per line, at most the beam size
     #[arg(long, value_name = "N")]
     nbest: Option<usize>,
-    /// Give the attention matrix (JSON only): a row for each target token, a column for each source token
+    /// Output the attention matrix (JSON only): one row per target token, one column per source token
     #[arg(long)]
     attention: bool,
-    /// Draw the attention of one sentence
+    /// Plot the attention of one sentence
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
-    /// Which line to draw, from 1
+    /// Line to plot, from 1
     #[arg(long, value_name = "N", default_value_t = 1, requires = "plot")]
     plot_line: u64,
-    /// Say nothing but errors
+    /// Print nothing but errors
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
@@ -73,9 +73,9 @@ pub(crate) struct TranslateArgs {
 /// Form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// The target's tokens, separated by blanks
+    /// Target tokens, separated by spaces
     Text,
-    /// One object a line: source, target, score, and nbest and matrix where asked for
+    /// One object per line: source, target, score, and if requested nbest and matrix
     Json,
 }
 

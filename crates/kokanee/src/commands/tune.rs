@@ -47,12 +47,11 @@ Examples:
       --vocab data --output better --objective validation:bleu --jobs 10 \\
       --range learning_rate=1e-4:1e-2:log --range rnn_num_hidden=128,256
   kokanee tune --report tuned
-      writes tables and pictures of what is there anew
+      rewrites the tables and pictures of a tuning
 
-The same command goes on where it was interrupted, by Ctrl-C or by kill -9;
-with more --jobs it goes on after its end. The hyperparameters of an algorithm
-are listed by `kokanee train --algorithm NAME --help`, its metrics by
-`kokanee algorithms NAME`.";
+The same command resumes where it was interrupted, by Ctrl-C or by kill -9; with a larger --jobs it continues after \
+its end. `kokanee train --algorithm NAME --help` lists the hyperparameters of an algorithm, `kokanee algorithms NAME` \
+its metrics.";
 
 /// Exit code after Ctrl-C or SIGTERM, as shells give it.
 const INTERRUPTED_EXIT: i32 = 130;
@@ -68,50 +67,50 @@ pub(crate) struct TuneArgs {
     /// Folder for trials, history, best model and report
     #[arg(long, value_name = "FOLDER", requires = "train")]
     output: Option<PathBuf>,
-    /// Metric to make good, such as validation:bleu [default: the algorithm's first of validation or test data]
+    /// Metric to optimize, such as validation:bleu [default: the algorithm's first metric on validation or test data]
     #[arg(long, value_name = "METRIC", requires = "train")]
     objective: Option<String>,
-    /// What is searched: NAME=FROM:TO, with :linear, :log or :reverse-log behind, or NAME=VALUE,VALUE [default: what SageMaker's guide
-    /// recommends]
+    /// Range to search: NAME=MIN:MAX, optionally followed by :linear, :log or :reverse-log, or NAME=VALUE,VALUE [default: the ranges that
+    /// SageMaker's guide recommends]
     #[arg(long, value_name = "NAME=RANGE", requires = "train")]
     range: Vec<String>,
-    /// Trials
+    /// Number of trials
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=750))]
     jobs: u32,
-    /// Trials at once, which share the cores
+    /// Number of trials to run in parallel; they share the cores
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     parallel: u32,
-    /// How configurations are chosen
+    /// Search strategy
     #[arg(long, value_name = "STRATEGY", default_value = "bayesian")]
     strategy: StrategyKind,
-    /// Stop trials that are worse than the median of others after as many reports of the objective
+    /// Stop a trial that is worse than the median of the others at the same number of reports of the objective
     #[arg(long)]
     early_stopping: bool,
-    /// Reports of the objective after which Hyperband first stops trials [default: 1]
+    /// Reports of the objective before Hyperband may stop a trial [default: 1]
     #[arg(long, value_name = "N")]
     min_resource: Option<u64>,
-    /// Reports of the objective that Hyperband lets a trial make at most [default: 27]
+    /// Maximum reports of the objective per trial of Hyperband [default: 27]
     #[arg(long, value_name = "N")]
     max_resource: Option<u64>,
-    /// End when the objective is as good as this
+    /// Stop when the objective reaches this value
     #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
     target: Option<f64>,
-    /// End when so many trials in a row are no better than the best before them
+    /// Stop after this many trials in a row without improvement
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     patience: Option<u32>,
-    /// End after this time, all runs together: 90s, 30m, 2h, 1d
+    /// Stop after this total time over all runs of the command: 90s, 30m, 2h, 1d
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     max_time: Option<f64>,
-    /// What chance is drawn from: with the same seed and --parallel 1 the same trials are made
+    /// Random seed; the same seed with --parallel 1 repeats the same trials
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Learn from an earlier tuning, too: its folder
+    /// Also learn from an earlier tuning: its output folder
     #[arg(long, value_name = "FOLDER", requires = "train")]
     warm_start: Vec<PathBuf>,
-    /// Write tables and pictures of this folder anew, and train nothing
+    /// Rewrite the tables and pictures of this folder without training
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["train", "output"])]
     report: Option<PathBuf>,
-    /// Say nothing of single trials
+    /// Do not log each trial
     #[arg(long, short)]
     quiet: bool,
 }
@@ -203,7 +202,7 @@ fn tune(args: &TuneArgs, output: &Path) -> Result<Ending> {
     match ending {
         Ending::Interrupted => {
             say(&format!(
-                "interrupted; the same command goes on with {}",
+                "interrupted; the same command resumes with {}",
                 output.join(HISTORY_FILE).display()
             ));
         }

@@ -100,7 +100,7 @@ fn header(out: &mut String, tokens: &[String], indent: usize, cell: usize, level
     }
 }
 
-/// Blocks of `size` columns, neighbours of one colour under one escape. A weight that is no number
+/// Blocks of `size` columns, neighbours of one colour under one escape. A weight that is not a number
 /// shows as question marks.
 fn cells(out: &mut String, levels: &[Option<f32>], size: usize, color: ColorMode) {
     let mut current = None;

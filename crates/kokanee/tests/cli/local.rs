@@ -161,6 +161,12 @@ fn a_command_ends_as_it_ends() {
     work.run("local --data data --host 0.0.0.0")
         .refused(&["other machines may reach this address", "KOKANEE_SECRET_KEY"]);
     work.run("local --region Mars").misused(&["us-east-1"]);
+    // Options of a server belong to the commands that start one, before or after the word `run`.
+    work.run("local ps --port 1").misused(&["--port"]);
+    work.run("local --jobs 1 ps")
+        .misused(&["--jobs is an option of `kokanee local` and `kokanee local run`"]);
+    work.run("local --log json run --data data -- true").misused(&["--log is an option of `kokanee local`"]);
+    work.run("local --port 0 run --jobs 1 --data data -- true").well();
 }
 
 #[test]
@@ -168,7 +174,7 @@ fn jobs_are_listed_stopped_and_removed() {
     let work = Workplace::new();
     work.run("local ps --data data").refused(&["no local SageMaker runs on"]);
     let server = Local::start(&work);
-    assert!(work.run("local ps --data data").well().stdout.starts_with("Nothing is at work."));
+    assert!(work.run("local ps --data data").well().stdout.starts_with("Nothing is running."));
     let body = r#"{"TrainingJobName":"Mine","AlgorithmSpecification":{"TrainingImage":"mine:1","TrainingInputMode":"File"},
         "RoleArn":"arn:aws:iam::000000000000:role/R","OutputDataConfig":{"S3OutputPath":"s3://b/o"},
         "ResourceConfig":{"InstanceType":"ml.m5.large","InstanceCount":1,"VolumeSizeInGB":1}}"#;
@@ -190,8 +196,8 @@ fn jobs_are_listed_stopped_and_removed() {
     let said = work.run("local gc --older-than 0s --dry-run --data data").well();
     assert_eq!(said.stdout, "Mine: training job would be removed\n");
     let said = work.run("local gc --data data").well();
-    assert_eq!(said.stdout, "No job ended so long ago.\n");
+    assert_eq!(said.stdout, "No job ended that long ago.\n");
     assert_eq!(work.run("local rm mine --data data").well().stdout, "Mine: training job removed\n");
-    assert_eq!(work.run("local ps -a --data data").well().stdout, "There is nothing yet.\n");
+    assert_eq!(work.run("local ps -a --data data").well().stdout, "No jobs, endpoints or models yet.\n");
     assert_eq!(server.interrupt(), Some(0));
 }

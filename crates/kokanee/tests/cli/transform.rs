@@ -188,7 +188,7 @@ fn wrong_options_are_refused() {
     transform(&work, "--split-type line").misused(&["invalid value 'line'", "None, Line, RecordIO"]);
     transform(&work, "--batch-strategy MULTI_RECORD").misused(&["MultiRecord, SingleRecord"]);
     transform(&work, "--input-filter source")
-        .misused(&["\"source\" is no path: expected $, the root, at byte 0"]);
+        .misused(&["\"source\" is not a path: expected $, the root, at byte 0"]);
     transform(&work, "--content-type text/csv")
         .refused(&["--content-type: ", "supported are application/json, application/jsonlines"]);
     transform(&work, "--content-type text/plain --join-source")

@@ -48,7 +48,7 @@ fn a_tuning_leaves_the_best_model_tables_and_pictures() {
     let first = work.run(&format!("{line} --jobs 5")).well();
     assert!(first.stderr.contains("note: k is not among the tunable"), "{first:?}");
     for part in
-        ["trial 1/5: ", "test:msd", "; best ", "all trials were made", "kokanee train --algorithm kmeans"]
+        ["trial 1/5: ", "test:msd", "; best ", "all trials have run", "kokanee train --algorithm kmeans"]
     {
         assert!(first.stdout.contains(part), "lacks {part:?}: {}", first.stdout);
     }
@@ -132,7 +132,7 @@ fn what_is_wrong_is_said_before_anything_runs() {
     check("--range epochs=0:3", &["epochs", "\"0\" is not valid"]);
     check("--range init_method=random,kmean++", &["did you mean `kmeans++`?"]);
     check("--range k=2:3", &["--range k and --set k: give one of them"]);
-    check("--range epochs", &["expected NAME=FROM:TO"]);
+    check("--range epochs", &["expected NAME=MIN:MAX"]);
     check("--range epochs=1:3 --objective test:mse", &["did you mean test:msd?"]);
     check("--range epochs=1:3 --max-time soon", &["90s, 30m, 2h or 1d"]);
     check("--range epochs=1:3 --min-resource 2", &["--strategy hyperband"]);
@@ -204,7 +204,7 @@ fn hyperband_stops_trials_at_a_rung_and_at_the_greatest_resource() {
         50 * MOST_REPORTS
     );
     let said = work.run(&line).well();
-    assert!(said.stdout.contains("all trials were made"), "{said:?}");
+    assert!(said.stdout.contains("all trials have run"), "{said:?}");
     let found = trials(&work, "tuned");
     assert_eq!(found.len(), 9);
     let first = |trial: &Value| trial["curve"][0].as_f64().expect("a number");
@@ -239,11 +239,11 @@ fn time_that_is_over_stops_the_trial_at_work_and_counts_all_runs() {
     );
     let seconds = |history: &Value| history["seconds"].as_f64().expect("a number");
     let said = work.run(&format!("{line} --max-time 4s")).well();
-    assert!(said.stdout.contains("the time of --max-time is over"), "{said:?}");
+    assert!(said.stdout.contains("the time limit of --max-time has passed"), "{said:?}");
     let found = trials(&work, "tuned");
     assert_eq!(found.len(), 1);
     assert_eq!(found[0]["status"], "Stopped", "{found:#?}");
-    assert_eq!(found[0]["reason"], "the time of --max-time is over");
+    assert_eq!(found[0]["reason"], "the time limit of --max-time has passed");
     assert!(found[0]["objective"].is_f64() && reports(&found[0]) > 0, "{found:#?}");
     let before = seconds(&history(&work, "tuned"));
     assert!((4.0..100.0).contains(&before), "{before}");

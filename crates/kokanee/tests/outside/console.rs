@@ -232,7 +232,7 @@ pub(crate) fn people_watch_stop_compare_invoke_and_browse(program: &str) {
     browser.look(WIDE);
 
     browser.open(&server.console(""));
-    assert!(browser.text().contains("There is no job yet"));
+    assert!(browser.text().contains("No jobs yet"));
     scene.train_seq2seq("translate-slow", "0.003", "32");
     scene.train_seq2seq("translate-fast", "0.01", "32");
     scene.train_kmeans("clusters");
@@ -302,7 +302,7 @@ pub(crate) fn people_watch_stop_compare_invoke_and_browse(program: &str) {
     buckets(&scene, &mut browser);
 
     browser.open(&server.console("/jobs/training/nobody"));
-    assert!(browser.text().contains("no such job") && browser.text().contains("Back to the overview"));
+    assert!(browser.text().contains("No such job") && browser.text().contains("Back to the overview"));
     browser.problems();
     without_scripts(&scene, &mut browser);
 }
@@ -316,7 +316,7 @@ fn tuning(scene: &Scene<'_>, browser: &mut Browser) {
     browser.wait_until("document.body.innerText.includes('Completed')");
     browser.wait_until("document.querySelectorAll('#trainings tbody tr').length === 12");
     let text = browser.text();
-    assert!(text.contains("Best training") && text.contains("12 completed"), "{text}");
+    assert!(text.contains("Best training job") && text.contains("12 completed"), "{text}");
     // Best so far, importance, parallel coordinates, and a slice for each hyperparameter.
     assert_eq!(browser.evaluate("document.querySelectorAll('#pictures svg').length"), json!(6));
     // The slice over a category names its values below the axis, and nothing lies over another or beyond its picture.

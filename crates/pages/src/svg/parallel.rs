@@ -11,8 +11,10 @@ const SIZE: f64 = 11.0;
 /// Height of the axes in pixels, unless names of categories need more: so much each.
 const HEIGHT: f64 = 260.0;
 const LINE: f64 = 14.0;
-/// Between two axes, in pixels.
-const STEP: f64 = 150.0;
+/// Width from the first axis to the last, in pixels, unless that brings two axes too close or too far apart.
+const WIDTH: f64 = 960.0;
+/// Least and greatest distance between two axes, in pixels.
+const STEPS: (f64, f64) = (150.0, 300.0);
 /// Longest name of an axis and of a category, in text columns.
 const LONGEST_NAME: usize = 20;
 
@@ -55,6 +57,8 @@ pub fn draw(title: &str, axes: &[ParallelAxis], lines: &[ParallelLine]) -> Drawi
     let most = ticks.iter().map(Vec::len).max().unwrap_or_default();
     let height = HEIGHT.max(LINE * most.saturating_sub(1) as f64);
     let bottom = top + height;
+    let gaps = axes.len().saturating_sub(1) as f64;
+    let step = (WIDTH / gaps.max(1.0)).clamp(STEPS.0, STEPS.1);
     let places: Vec<(f64, Axis)> = axes
         .iter()
         .enumerate()
@@ -62,7 +66,7 @@ pub fn draw(title: &str, axes: &[ParallelAxis], lines: &[ParallelLine]) -> Drawi
             let values = lines.iter().filter_map(|line| line.values.get(index).copied().flatten());
             let values = values.filter(|value| axis::drawable(*value, axis.log));
             let of_categories = (0..axis.categories.len()).map(|category| category as f64);
-            (left + STEP * index as f64, Axis::around(values.chain(of_categories), axis.log, 5))
+            (left + step * index as f64, Axis::around(values.chain(of_categories), axis.log, 5))
         })
         .collect();
     let y = |axis: &Axis, value: f64| bottom - axis.share(value) * height;
@@ -111,7 +115,7 @@ pub fn draw(title: &str, axes: &[ParallelAxis], lines: &[ParallelLine]) -> Drawi
     }
     let names: Vec<&str> = axes.iter().map(|axis| axis.name.as_str()).collect();
     Drawing {
-        width: left + STEP * axes.len().saturating_sub(1) as f64 + 60.0 + MARGIN,
+        width: left + step * gaps + 60.0 + MARGIN,
         height: bottom + 10.0 + MARGIN,
         title: title.to_owned(),
         description: format!("{} runs over {}.", lines.len(), names.join(", ")),

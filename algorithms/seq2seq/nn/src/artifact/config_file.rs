@@ -115,7 +115,9 @@ pub(super) fn parse(path: &Path, text: &[u8]) -> Result<ConfigFile, ArtifactErro
     }
     metadata.lengths.check().map_err(damaged)?;
     if let Some(name) = files.keys().find(|name| !folder_update::is_plain_name(name)) {
-        return Err(damaged(format!("its \"files\" name {name:?}, which is no file of the model's folder")));
+        return Err(damaged(format!(
+            "its \"files\" name {name:?}, which is not a file of the model's folder"
+        )));
     }
     Ok(ConfigFile { model, metadata, files })
 }

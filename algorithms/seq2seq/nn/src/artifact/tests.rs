@@ -276,7 +276,7 @@ fn what_a_later_version_adds_is_passed_over_unless_it_shapes_the_model() {
     };
     let message = load_changed(outside).err().unwrap();
     assert!(
-        message.contains("its \"files\" name \"../secret\", which is no file of the model's folder"),
+        message.contains("its \"files\" name \"../secret\", which is not a file of the model's folder"),
         "{message}"
     );
     let message = load_changed(|config| config["algorithm"] = "deepar".into()).err().unwrap();

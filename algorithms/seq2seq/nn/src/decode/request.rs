@@ -67,7 +67,7 @@ pub enum RequestError {
         /// Most words of an answer: by `max_length`, or by the positions of a convolutional decoder.
         most: usize,
     },
-    /// A shortlist id that is no target word.
+    /// A shortlist id that is not a target word.
     #[error(
         "the shortlist holds the id {id}, but ids are less than {vocabulary}, the size of the target vocabulary"
     )]

@@ -214,7 +214,7 @@ fn a_configuration_that_is_null_is_none() {
         format!("{{\"source\":\"a\",\"configuration\":{some}}}\n{{\"source\":\"a\",\"configuration\":null}}");
     check(Form::JsonLines, lines.as_bytes());
     check(Form::RecordIo, &[record(&[4], Some(some)), record(&[4], Some(" null "))].concat());
-    // A name that is none stays one, and null is no text.
+    // A name that is none stays one, and null is not text.
     let wrong = br#"{"instances":[{"data":"a","configuration":{"scors":null}}]}"#;
     assert!(Reader::read_all(Form::Json, wrong).unwrap_err().message.contains("is scores meant?"));
     Reader::read_all(Form::Json, br#"{"instances":[{"data":null}]}"#).unwrap_err();

@@ -27,11 +27,11 @@ fn it_listens_at_once_and_is_ready_when_loaded() {
         Duration::from_millis(500),
         model(),
     );
-    let ping = server.get("/ping").refused(503, &["still being loaded"]);
+    let ping = server.get("/ping").refused(503, &["still loading"]);
     assert!(ping.header("retry-after").is_some());
-    server.post("text/plain", "", "a1").refused(503, &["still being loaded"]);
+    server.post("text/plain", "", "a1").refused(503, &["still loading"]);
     server.get("/execution-parameters").ok();
-    assert!(server.get("/").ok().text().contains("still being loaded"));
+    assert!(server.get("/").ok().text().contains("still loading"));
     server.wait_until_ready();
     assert!(server.get("/ping").ok().body.is_empty());
     assert!(server.metric("kokanee_model_load_seconds") > 0.0);

@@ -476,7 +476,7 @@ fn an_infinite_gradient_is_told_even_if_the_loss_is_not() {
     let place = Place::Update { pairs: 4, target_tokens: 9, gradients };
     let text = job.trainer().diverged(7, 2.5, place).to_string();
     for part in [
-        "diverged at update 7: a gradient is no number while the loss is 2.5",
+        "diverged at update 7: a gradient is not a number while the loss is 2.5",
         "on 4 pairs with 9 target tokens",
         &format!("the largest finite gradient is -3e0 in {}", names[0]),
         &format!("infinite or undefined ones are in {} (2 of 3)", names[2]),

@@ -14,11 +14,11 @@ use crate::render::table::Table;
 pub(super) enum ImageCommand {
     /// Register a program under the name of an image; one of the same name is replaced
     Add(AddArgs),
-    /// Print the programs that are registered
+    /// List registered programs
     List,
-    /// Forget a program
+    /// Remove the registration of a program
     Rm {
-        /// The name of the image
+        /// Name of the image
         name: String,
     },
 }
@@ -26,15 +26,15 @@ pub(super) enum ImageCommand {
 /// Options of `kokanee local image add`.
 #[derive(Debug, Args)]
 pub(super) struct AddArgs {
-    /// The name of the image, such as my-algo:1; a registry of ECR before it plays no part
+    /// Name of the image, such as my-algo:1; an ECR registry in front of it is ignored
     name: String,
-    /// The command that trains, as a shell reads it but without variables and pipes
+    /// Training command, with shell quoting but without variables or pipes
     #[arg(long, value_name = "COMMAND", required_unless_present = "serve")]
     train: Option<String>,
-    /// The command that serves
+    /// Serving command
     #[arg(long, value_name = "COMMAND")]
     serve: Option<String>,
-    /// The folder that both start in [default: this one]
+    /// Working directory of both commands [default: the current one]
     #[arg(long, value_name = "FOLDER")]
     directory: Option<PathBuf>,
 }
@@ -62,10 +62,10 @@ pub(super) fn run(data: &Path, what: &ImageCommand) -> Result<()> {
         }
         ImageCommand::Rm { name } => {
             if images.remove(name)? {
-                return print(&format!("{} is forgotten\n", ImageName::parse(name)));
+                return print(&format!("{} is no longer registered\n", ImageName::parse(name)));
             }
             bail!(
-                "no program is registered under {}; `kokanee local image list` names those that are",
+                "no program is registered under {}; `kokanee local image list` lists registered ones",
                 ImageName::parse(name)
             )
         }
@@ -81,7 +81,7 @@ impl AddArgs {
         };
         let directory =
             directory.canonicalize().with_context(|| format!("--directory {}", directory.display()))?;
-        ensure!(directory.is_dir(), "--directory {} is no folder", directory.display());
+        ensure!(directory.is_dir(), "--directory {} is not a folder", directory.display());
         let search: Vec<PathBuf> = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
         let find = |option: &str, text: &Option<String>| -> Result<Vec<String>> {
             let Some(text) = text else { return Ok(Vec::new()) };

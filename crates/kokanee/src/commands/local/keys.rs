@@ -20,11 +20,10 @@ const SECRET_VARIABLE: &str = "KOKANEE_SECRET_KEY";
 /// Options that name the keys.
 #[derive(Args)]
 pub(super) struct KeyArgs {
-    /// Access key that requests must be signed with; --secret-key goes with it [default: KOKANEE_ACCESS_KEY, else signatures are not
-    /// checked]
+    /// Access key that requests must be signed with, along with --secret-key [default: KOKANEE_ACCESS_KEY, else signatures are not checked]
     #[arg(long, value_name = "KEY", global = true)]
     access_key: Option<String>,
-    /// Its secret. Others see the arguments of a program: KOKANEE_SECRET_KEY is the better place [default: KOKANEE_SECRET_KEY]
+    /// Secret key. Prefer KOKANEE_SECRET_KEY: other users can see the arguments of a program [default: KOKANEE_SECRET_KEY]
     #[arg(long, value_name = "SECRET", global = true)]
     secret_key: Option<String>,
 }

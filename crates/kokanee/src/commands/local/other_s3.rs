@@ -18,15 +18,24 @@ use super::variable;
 const FILE: &str = "s3.json";
 
 /// The option that names it.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct OtherS3Args {
-    /// Use the buckets of another S3, such as MinIO, with the keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY [default: buckets are in
+    /// Use the buckets of another S3, such as MinIO, with the keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY [default: keep buckets in
     /// the data folder]
-    #[arg(long, value_name = "URL", global = true)]
+    #[arg(long, value_name = "URL")]
     s3: Option<String>,
 }
 
 impl OtherS3Args {
+    pub(super) fn is_given(&self) -> bool {
+        self.s3.is_some()
+    }
+
+    /// This one, else the other.
+    pub(super) fn or(&self, other: &Self) -> Self {
+        Self { s3: self.s3.clone().or_else(|| other.s3.clone()) }
+    }
+
     /// The other S3, with the keys of the environment.
     ///
     /// # Errors

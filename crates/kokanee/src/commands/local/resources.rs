@@ -107,8 +107,8 @@ pub(super) fn ps(client: &Client, all: bool) -> Result<()> {
         }
     }
     match (rows, all) {
-        (0, false) => print("Nothing is at work. `kokanee local ps --all` lists what has ended, too.\n"),
-        (0, true) => print("There is nothing yet.\n"),
+        (0, false) => print("Nothing is running. `kokanee local ps --all` also lists what has ended.\n"),
+        (0, true) => print("No jobs, endpoints or models yet.\n"),
         _ => print(&table.to_string()),
     }
 }
@@ -166,7 +166,7 @@ pub(super) fn collect(client: &Client, older_than: Duration, dry_run: bool) -> R
         }
     }
     match removed {
-        0 => print("No job ended so long ago.\n"),
+        0 => print("No job ended that long ago.\n"),
         _ => Ok(()),
     }
 }

@@ -207,6 +207,6 @@ mod tests {
         check(Code::BadRequest, &format!("{refused}no"), &format!("{refused}no"), false);
         check(Code::Internal, "it failed", "it failed (panicked at decoding.rs:1:2: a bad thing)", true);
         let failed = "the decoder failed too often to go on: a bug in Kokanee; please report it (panicked at decoding.rs:1:2: a bad thing)";
-        check(Code::Unavailable, "the server is about to end", failed, true);
+        check(Code::Unavailable, "the server is shutting down", failed, true);
     }
 }

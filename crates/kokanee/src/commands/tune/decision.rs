@@ -21,7 +21,7 @@ impl Limits {
     pub(super) fn describe(&self, why: Closing) -> String {
         let Criteria { target, patience, .. } = self.criteria;
         match why {
-            Closing::Trials => "all trials were made".to_owned(),
+            Closing::Trials => "all trials have run".to_owned(),
             Closing::Target => {
                 format!(
                     "the target {} was reached",
@@ -32,7 +32,7 @@ impl Limits {
                 format!("{} trials in a row did not improve", patience.unwrap_or_default())
             }
             Closing::Converged => "the results have converged".to_owned(),
-            Closing::Runtime => "the time of --max-time is over".to_owned(),
+            Closing::Runtime => "the time limit of --max-time has passed".to_owned(),
             Closing::NoSuccess => format!("{MOST_FAILURES} trials failed and none had a result"),
             Closing::Exhausted => "every configuration was tried".to_owned(),
         }

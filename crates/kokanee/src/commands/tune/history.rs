@@ -55,7 +55,7 @@ impl History {
         struct Version {
             format_version: u32,
         }
-        let damaged = || format!("{} is damaged: it is no history of a tuning", path.display());
+        let damaged = || format!("{} is damaged: it is not a history of a tuning", path.display());
         let version: Version = serde_json::from_str(&text).with_context(damaged)?;
         if version.format_version != FORMAT_VERSION {
             bail!(

@@ -10,7 +10,7 @@ use crate::exit::CommandLineError;
 
 /// What a range looks like, for messages.
 const EXPECTED: &str =
-    "expected NAME=FROM:TO, NAME=FROM:TO:SCALE with SCALE linear, log or reverse-log, or NAME=VALUE,VALUE";
+    "expected NAME=MIN:MAX, NAME=MIN:MAX:SCALE with SCALE linear, log or reverse-log, or NAME=VALUE,VALUE";
 
 /// The spellings of scales.
 const SCALES: [(&str, Scale); 5] = [
@@ -55,7 +55,7 @@ fn dimension(contract: &AlgorithmContract, range: &str) -> Result<Dimension, Com
         [from, to] => (*from, *to, Scale::Auto),
         [from, to, scale] => match SCALES.iter().find(|(text, _)| text == scale) {
             Some((_, scale)) => (*from, *to, *scale),
-            None => return Err(wrong(format!("the scale {scale:?} is not known; {EXPECTED}"))),
+            None => return Err(wrong(format!("unknown scale {scale:?}; {EXPECTED}"))),
         },
         _ => return Err(wrong(EXPECTED.to_owned())),
     };
@@ -65,7 +65,7 @@ fn dimension(contract: &AlgorithmContract, range: &str) -> Result<Dimension, Com
                 let number = text.parse::<f64>().ok().filter(|number| number.fract() == 0.0);
                 number.map(|number| number as i64).ok_or_else(|| {
                     wrong(format!(
-                        "{text:?} is no whole number, and {} is {}",
+                        "{text:?} is not a whole number, and {} is {}",
                         spec.name,
                         spec.kind.describe()
                     ))
@@ -76,7 +76,7 @@ fn dimension(contract: &AlgorithmContract, range: &str) -> Result<Dimension, Com
         Some(_) => {
             let bound = |text: &str| {
                 let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
-                number.ok_or_else(|| wrong(format!("{text:?} is no number; {EXPECTED}")))
+                number.ok_or_else(|| wrong(format!("{text:?} is not a number; {EXPECTED}")))
             };
             Ok(Dimension::continuous(spec.name, bound(from)?, bound(to)?, scale))
         }
@@ -241,10 +241,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_refused_with_what_was_expected() {
-        refused("learning_rate", "expected NAME=FROM:TO");
+        refused("learning_rate", "expected NAME=MIN:MAX");
         refused("lerning_rate=1:2", "did you mean learning_rate?");
-        refused("learning_rate=1:2:cubic", "the scale \"cubic\" is not known");
-        refused("learning_rate=a:2", "\"a\" is no number");
+        refused("learning_rate=1:2:cubic", "unknown scale \"cubic\"");
+        refused("learning_rate=a:2", "\"a\" is not a number");
         refused("learning_rate=2:1", "above its greatest");
         refused("learning_rate=0:1:log", "logarithmic scale");
         refused("num_layers_encoder=1.5:2", "no whole number");

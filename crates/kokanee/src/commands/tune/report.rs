@@ -73,19 +73,19 @@ fn page(
     let best = history.best(goal);
     let said = [
         ("Trials", html! { (history.trials.len()) }),
-        ("Time of all trials", html! { (human::duration(Duration::from_secs_f64(seconds))) }),
+        ("Total time of trials", html! { (human::duration(Duration::from_secs_f64(seconds))) }),
         ("Best", html! { (best.and_then(Trial::result).map_or(String::new(), number)) }),
-        ("Of trial", html! { (best.map_or(String::new(), |trial| trial.number.to_string())) }),
+        ("Best trial", html! { (best.map_or(String::new(), |trial| trial.number.to_string())) }),
         ("Ranges", html! { (request.ranges.join(" ")) }),
     ];
     let content = html! {
         (card("", &facts(&said)))
         @for (_, picture) in pictures { (card("", &picture.inline())) }
         @if !pictures.iter().any(|(name, _)| name == "importance") {
-            (note("Importance is told from four trials with different results."))
+            (note("Importance needs at least four trials with different results."))
         }
-        (card("Trials, the best first", &trials(history, space, goal)))
-        (card("To train the best longer", &code("Command", command)))
+        (card("Trials, best first", &trials(history, space, goal)))
+        (card("Train the best longer", &code("Command", command)))
     };
     standalone(&title, &content)
 }
@@ -93,7 +93,7 @@ fn page(
 fn trials(history: &History, space: &Space, goal: Goal) -> Markup {
     let mut columns = vec![Column::numbers("Trial"), Column::numbers(&history.request.objective)];
     columns.extend(space.dimensions().iter().map(|dimension| Column::numbers(dimension.name())));
-    columns.extend([Column::numbers("Time"), Column::words("Status"), Column::words("Why")]);
+    columns.extend([Column::numbers("Time"), Column::words("Status"), Column::words("Reason")]);
     let ranked = history.ranked(goal);
     let rest = history.trials.iter().filter(|trial| trial.result().is_none());
     let row = |trial: &Trial| {

@@ -52,13 +52,13 @@ pub(super) struct Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum StrategyKind {
-    /// By a Gaussian process of what was measured
+    /// Fit a Gaussian process to the results
     Bayesian,
-    /// Each configuration alone
+    /// Draw each configuration independently
     Random,
-    /// All combinations, in their order
+    /// Try all combinations in order
     Grid,
-    /// Random ones, of which the worse are stopped after ever more reports of the objective
+    /// Draw random configurations and stop the worse ones early
     Hyperband,
 }
 

@@ -73,7 +73,7 @@ impl Trial {
     }
 }
 
-/// Numbers as JSON has them: it knows no infinity, and nothing that is no number.
+/// Numbers as JSON has them: it knows no infinity, and nothing that is not a number.
 mod curve {
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
 

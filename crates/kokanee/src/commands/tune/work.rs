@@ -171,7 +171,8 @@ impl Work<'_> {
         };
         trial.seconds += running.begun.elapsed().as_secs_f64();
         trial.objective = trial.curve.iter().rev().copied().find(|value| value.is_finite());
-        let said = || last_words(&log).unwrap_or_else(|| format!("it said nothing; see {}", log.display()));
+        let said =
+            || last_words(&log).unwrap_or_else(|| format!("it printed nothing; see {}", log.display()));
         match (end, running.stopped.clone()) {
             (_, Some(reason)) => (trial.status, trial.reason) = (Status::Stopped, Some(reason)),
             (End::Done, None) => {
@@ -183,7 +184,7 @@ impl Work<'_> {
             (End::Broken, None) if trial.retries < MOST_RETRIES => {
                 trial.retries += 1;
                 self.progress.note(&format!(
-                    "trial {} was killed or broke down, and is run again: {}",
+                    "trial {} was killed or failed, and runs again: {}",
                     trial.number,
                     said().lines().next().unwrap_or_default()
                 ));
@@ -205,7 +206,7 @@ impl Work<'_> {
         for trial in &mut running {
             trial.stop("interrupted");
         }
-        self.progress.note("stopping the trials at work; a second Ctrl-C leaves at once");
+        self.progress.note("stopping the running trials; press Ctrl-C again to exit at once");
         for mut trial in running {
             while trial.poll()?.is_none() {
                 sleep(LOOK);

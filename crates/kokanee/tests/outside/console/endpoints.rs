@@ -21,7 +21,7 @@ pub(super) fn endpoints(scene: &Scene<'_>, browser: &mut Browser) {
     browser.follow("#ask button");
     let text = browser.text();
     assert!(
-        text.contains("A B C D") && text.contains("Hypotheses") && text.contains("Answer: 200"),
+        text.contains("A B C D") && text.contains("Hypotheses") && text.contains("Response: 200"),
         "{text}"
     );
     assert_eq!(
@@ -43,15 +43,15 @@ pub(super) fn endpoints(scene: &Scene<'_>, browser: &mut Browser) {
         browser.fill("#body", body);
         browser.follow("#ask button");
         let text = browser.text();
-        assert!(text.contains("Answer: 200") && text.contains(want), "{name} {type_name}: {text}");
+        assert!(text.contains("Response: 200") && text.contains(want), "{name} {type_name}: {text}");
     }
     scene.see(browser, "endpoint-rows");
     browser.open(&server.console("/endpoints/rows?content_type=text%2Fcsv"));
     browser.fill("#body", "1,2");
     browser.follow("#ask button");
     let text = browser.text();
-    assert!(text.contains("Answer: 4") && text.contains("3"), "a row that is too short is refused: {text}");
-    assert!(text.contains("Latency since the server's start") || text.contains("Traffic"), "{text}");
+    assert!(text.contains("Response: 4") && text.contains("3"), "a row that is too short is refused: {text}");
+    assert!(text.contains("Latency since the server started") || text.contains("Traffic"), "{text}");
     files(scene, browser);
     endpoint_logs(scene, browser);
 }
@@ -67,7 +67,7 @@ fn files(scene: &Scene<'_>, browser: &mut Browser) {
     browser.follow("#ask button");
     let text = browser.text();
     for part in
-        ["Answer: 200", "closest_cluster", "The file my rows.rec (72 B) was sent.", "Download the answer"]
+        ["Response: 200", "closest_cluster", "Sent the file my rows.rec (72 B).", "Download the response"]
     {
         assert!(text.contains(part), "no {part} in {text}");
     }
@@ -88,7 +88,7 @@ fn files(scene: &Scene<'_>, browser: &mut Browser) {
     browser.choose("#file", "rows.csv", b"1,2,3\n");
     browser.follow("#ask button");
     let text = browser.text();
-    assert!(text.contains("Answer: 4") && text.contains("RecordIO"), "{text}");
+    assert!(text.contains("Response: 4") && text.contains("RecordIO"), "{text}");
     // The browser notes answers that are errors.
     browser.problems();
     for (name, bytes, part) in [
@@ -110,7 +110,7 @@ fn files(scene: &Scene<'_>, browser: &mut Browser) {
         format!("{}{}{file}\r\n--b--\r\n", part("content_type", "text/csv"), part("body", "not a row"));
     let form_type = ("Content-Type", "multipart/form-data; boundary=b");
     let answer = server.ask("POST", "/console/endpoints/rows", &[form_type], &form).ok().text();
-    assert!(answer.contains("Answer: 200") && answer.contains("@rows.csv"), "{answer}");
+    assert!(answer.contains("Response: 200") && answer.contains("@rows.csv"), "{answer}");
     let foreign = [form_type, ("Origin", "http://evil.example")];
     assert_eq!(server.ask("POST", "/console/endpoints/rows", &foreign, &form).status, 403);
     let urlencoded = [("Content-Type", "application/x-www-form-urlencoded")];
@@ -148,7 +148,7 @@ fn endpoint_logs(scene: &Scene<'_>, browser: &mut Browser) {
     assert!(found.lines().count() >= 4 && found.lines().all(|line| line.contains("invocations")), "{found}");
     scene.see(browser, "endpoint-log");
     browser.open(&server.console("/endpoints/rows?find=nothing-says-this"));
-    assert!(browser.text().contains("No line fits."), "{}", browser.text());
+    assert!(browser.text().contains("No lines match."), "{}", browser.text());
 }
 
 /// A batch transform's page has the log of its instance and, beside it, what is said about records.

@@ -97,7 +97,7 @@ client.create_training_job(
 name_member = "TrainingJobName"
 for job in ["built-in", "own-" + "x" * 59]:
     client.get_waiter("training_job_completed_or_stopped").wait(TrainingJobName=job, WaiterConfig=quick)
-    code = shown(page(f"/jobs/training/{job}"), "Call of boto3")
+    code = shown(page(f"/jobs/training/{job}"), "boto3 call")
     lines = code.splitlines()
     call = lines.index('boto3.client("sagemaker").create_training_job(')
     lines[call] = "answer = " + lines[call]
@@ -126,7 +126,7 @@ client.create_transform_job(
 )
 client.get_waiter("transform_job_completed_or_stopped").wait(TransformJobName="rows", WaiterConfig=quick)
 name_member = "TransformJobName"
-code = shown(page("/jobs/transform/rows"), "Call of boto3")
+code = shown(page("/jobs/transform/rows"), "boto3 call")
 scope = {}
 exec(code.replace('boto3.client("sagemaker").create', 'answer = boto3.client("sagemaker").create'), scope)
 same(client.describe_transform_job, "TransformJobArn", "rows", scope["answer"])
@@ -157,12 +157,12 @@ for kind, body, file in [
 ]:
     form = {"content_type": kind, "accept": "application/json", "body": body}
     text = page("/endpoints/m", form, (file, Path(file).read_bytes()) if file else ("", b""))
-    assert "closest_cluster" in text and "Answer: 200" in text, text
+    assert "closest_cluster" in text and "Response: 200" in text, text
     if file:
-        assert f'open("{file}", "rb")' in html.unescape(text) and "not sent" not in shown(text, "Command of curl"), text
+        assert f'open("{file}", "rb")' in html.unescape(text) and "not sent" not in shown(text, "curl command"), text
     scope = {}
-    exec(shown(text, "Call of boto3").replace('print(answer["Body"].read())', 'read = answer["Body"].read()'), scope)
-    told = subprocess.run(["sh", "-c", shown(text, "Command of curl")], capture_output=True, check=True).stdout
+    exec(shown(text, "boto3 call").replace('print(response["Body"].read())', 'read = response["Body"].read()'), scope)
+    told = subprocess.run(["sh", "-c", shown(text, "curl command")], capture_output=True, check=True).stdout
     assert told == scope["read"] and b"closest_cluster" in told, (told, scope["read"])
 
 print("all as expected")

@@ -74,7 +74,7 @@ pub fn import(path: &Path, options: &ImportOptions<'_>) -> Result<Imported, Arti
     // A temporary folder tells a user nothing.
     read_folder(opened.path(), options).map_err(|error| {
         match error.relocated(opened.path(), opened.shown_folder()) {
-            // To be given as it was: a sub-folder of an archive is no path.
+            // To be given as it was: a sub-folder of an archive is not a path.
             ArtifactError::NothingToImport { .. } => ArtifactError::NothingToImport { path: path.to_owned() },
             error => error,
         }

@@ -114,7 +114,7 @@ mod tests {
 
     fn values(width: usize) -> Vec<f32> {
         let mut values = numbers(ROWS * width, 7);
-        // A row of zeros, and one of which an element is no number.
+        // A row of zeros, and one of which an element is not a number.
         values[..width].fill(0.0);
         values[width] = f32::NAN;
         values
@@ -141,7 +141,7 @@ mod tests {
         }
         let mut undefined = vec![0.0; width];
         table.look_up(&Team::new(1), &mut undefined, &[1]);
-        assert!(undefined.iter().any(|x| x.is_nan()), "{format:?} hides what is no number");
+        assert!(undefined.iter().any(|x| x.is_nan()), "{format:?} hides what is not a number");
         let words = ROWS * width.div_ceil(4 / format.bytes());
         assert_eq!(table.bytes(), 4 * words + if format == Format::Int8 { 4 * ROWS } else { 0 });
     }

@@ -149,7 +149,7 @@ fn every_configuration_comes_back_from_its_text() {
         assert_eq!(description.lengths, lengths, "{text}");
         let table: BTreeSet<&str> = Hyperparameters::SPECS.iter().map(|s| s.name).collect();
         for (name, _) in description.hyperparameters {
-            assert!(table.contains(name.as_str()), "{name} is no hyperparameter");
+            assert!(table.contains(name.as_str()), "{name} is not a hyperparameter");
         }
     }
 }
