@@ -1,7 +1,6 @@
-//! Takes the pronouncing dictionary out of the source of `cmudict-fast`, so that the demo needs no
-//! file and no network. The crate carries the dictionary as a file beside its code, but its
-//! interface only reads a path and cannot list the words; so this script asks cargo where the
-//! crate's source lies.
+//! Extracts the pronouncing dictionary from the source of `cmudict-fast`, so that the demo needs no file and no network. The crate
+//! carries the dictionary as a file beside its code, but its interface only reads a path and cannot list the words; so this script
+//! asks cargo for the path of the crate's source.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,8 +9,7 @@ use std::{env, fs};
 
 /// Crate that carries the dictionary.
 const CRATE: &str = "cmudict-fast";
-/// Names a folder with `resources/cmudict.dict` and `LICENSE-CMUDICT` for builds where cargo
-/// cannot be asked.
+/// Names a folder with `resources/cmudict.dict` and `LICENSE-CMUDICT`, for builds in which cargo cannot be asked.
 const OVERRIDE: &str = "KOKANEE_CMUDICT_DIR";
 
 fn main() {
@@ -30,8 +28,8 @@ fn generate() -> Result<(), String> {
     write(&out.join("cmudict-license.txt"), &read(&source.join("LICENSE-CMUDICT"))?)
 }
 
-/// The first pronunciation of each word of plain letters a to z, one a line, sorted. In the source
-/// further ones are marked as in `word(2)`, and comments begin with `#` or `;;;`.
+/// The first pronunciation of each word of plain letters a to z, one per line, sorted. In the source further ones are marked as in
+/// `word(2)`, and comments begin with `#` or `;;;`.
 fn first_pronunciations(dictionary: &str) -> String {
     let mut words = BTreeMap::new();
     for line in dictionary.lines() {
@@ -45,10 +43,10 @@ fn first_pronunciations(dictionary: &str) -> String {
     words.into_iter().map(|(word, phonemes)| format!("{word} {phonemes}\n")).collect()
 }
 
-/// The folder cargo keeps the crate's source in.
+/// The folder in which cargo keeps the crate's source.
 fn locate() -> Result<PathBuf, String> {
-    // What the build needs is there already, but packages for tests or other crates of the
-    // workspace may not be: only then cargo may look further.
+    // The packages for the build exist already, but those for tests or other crates of the workspace may be missing: only then
+    // cargo may use the network.
     let metadata = metadata(&["--offline"]).or_else(|_| metadata(&[]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata).map_err(|error| error.to_string())?;
     metadata["packages"]

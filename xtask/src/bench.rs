@@ -1,7 +1,7 @@
 //! `cargo xtask bench <name> [args]`: one table from the names of benchmarks to their bench targets.
 //!
-//! `bench train --peers …` and `bench decode --peers …` measure the peers too, see [`side_by_side`] and [`decode`]; `bench train
-//! --where …` tells where the time goes, see [`profile`].
+//! `bench train --peers …` and `bench decode --peers …` also measure the peers, see [`side_by_side`] and [`decode`]; `bench train --where
+//! …` shows where the time goes, see [`profile`].
 
 mod decode;
 mod distance;
@@ -23,15 +23,15 @@ use crate::ci::python;
 use crate::peers;
 use crate::workspace::{Package, Workspace, cargo, command_line, run as run_command};
 
-/// A benchmark that can be asked for by name.
+/// A benchmark with a name.
 struct Bench {
     name: &'static str,
     package: &'static str,
     target: &'static str,
     what: &'static str,
-    /// What it can be told; nothing where it says so itself.
+    /// Its options; `None` where the benchmark prints them itself.
     options: Option<&'static str>,
-    /// How else it can be asked for, each in a text of its own.
+    /// Other ways to call it, one text each.
     others: &'static [&'static str],
 }
 
@@ -152,8 +152,8 @@ const BENCHES: &[Bench] = &[
     },
 ];
 
-/// Runs the benchmark `args[0]` in the release profile with the rest of `args`, after a line that says
-/// what machine, compiler and commit the figures belong to.
+/// Runs the benchmark `args[0]` in the release profile with the rest of `args`, after a line with the machine, compiler and commit that the
+/// figures belong to.
 pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let asked_for = args.split_first().filter(|(name, _)| !["help", "--help", "-h"].contains(name));
@@ -184,7 +184,7 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
         ("kmeans", true) => return kmeans::run(&rest, &workspace, &command),
         ("tuner", true) => return tuner::run(&rest, &workspace),
         ("prepare", true) => {
-            // Without one the comparison cannot be made, so it is as much a fault as in CI.
+            // The comparison needs an interpreter, so a missing one is an error, as in CI.
             if let Some(interpreter) = python::PYTHON.for_tests(&workspace.target_dir, true)? {
                 command.env(python::PYTHON.variable, interpreter);
             }
@@ -203,7 +203,7 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a benchmark measures, and all ways to ask for it.
+/// The measured quantity of a benchmark, and all ways to call it.
 fn usage(bench: &Bench, options: &str) -> String {
     let own = format!("usage: cargo xtask bench {} {options}", bench.name);
     let parts = [bench.what, &own].into_iter().chain(bench.others.iter().copied());
@@ -240,7 +240,7 @@ fn listing(packages: &[Package]) -> String {
     text
 }
 
-/// What a figure means nothing without: processor, cores and how far they are apart at the moment, date, compiler, commit.
+/// The context of all figures: processor, cores and their current distance, date, compiler, commit.
 fn machine_line() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpu_model(&cpuinfo).unwrap_or_else(|| env::consts::ARCH.to_owned());
@@ -256,7 +256,7 @@ fn machine_line() -> String {
     format!("machine: {cpu}, {cores} cores{apart}; {}; {rustc}; {commit}", date(seconds / 86_400))
 }
 
-/// Its name, and its family where that is said: machines that are lent out often leave the rest of the name away.
+/// The model name, and the family if it is given: rented machines often omit the rest of the name.
 fn cpu_model(cpuinfo: &str) -> Option<String> {
     let field = |name: &str| {
         let (before, value) = cpuinfo.lines().find(|line| line.starts_with(name))?.split_once(':')?;

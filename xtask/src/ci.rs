@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: the gate, the same at home and in CI, cheapest step first.
+//! `cargo xtask ci`: the gate, the same locally and in CI, cheapest step first.
 
 mod javascript;
 pub(crate) mod python;
@@ -16,14 +16,14 @@ use crate::workspace::{Workspace, cargo, command_line, run as run_command};
 use crate::{tidy, wheel};
 use totals::Totals;
 
-/// What to do with the steps that come after one that failed.
+/// The treatment of the steps after a failed one.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum OnFailure {
     Stop,
     KeepGoing,
 }
 
-/// Where the test of the wheel looks for its file.
+/// The variable in which the test of the wheel finds its file.
 const WHEEL: &str = "KOKANEE_WHEEL";
 
 /// The steps, cheapest first.
@@ -40,7 +40,7 @@ struct Step {
     run: fn(&Workspace, &mut Totals) -> Result<()>,
 }
 
-/// Runs the steps, then prints the time of each, the tests that were skipped, and as the very last line the totals of the tests.
+/// Runs the steps, then prints the time of each, the skipped tests, and as the very last line the test totals.
 pub(crate) fn run(on_failure: OnFailure) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let mut totals = Totals::default();
@@ -113,7 +113,7 @@ fn docs(workspace: &Workspace, _: &mut Totals) -> Result<()> {
     ]))
 }
 
-/// Runs every test and doc test to the end, counting as they pass by.
+/// Runs every test and doc test to the end, and counts their results in the output.
 fn tests(workspace: &Workspace, totals: &mut Totals) -> Result<()> {
     let mut command = cargo(&workspace.root);
     command.args(["test", "--locked", "--workspace", "--no-fail-fast"]);
@@ -150,7 +150,7 @@ fn tests(workspace: &Workspace, totals: &mut Totals) -> Result<()> {
     Ok(())
 }
 
-/// The wheel of the program as tests use it; `Ok(None)`, with a warning, when it cannot be built; in CI that is an error.
+/// The program's wheel for tests; `Ok(None)`, with a warning, when it cannot be built; in CI that is an error.
 fn wheel_for_tests(workspace: &Workspace, is_ci: bool) -> Result<Option<PathBuf>> {
     match wheel::build_for_tests(workspace) {
         Ok(wheel) => Ok(Some(wheel)),
@@ -162,7 +162,7 @@ fn wheel_for_tests(workspace: &Workspace, is_ci: bool) -> Result<Option<PathBuf>
     }
 }
 
-/// Passes every line on as it comes, so that a slow test is seen to be slow.
+/// Passes every line on as it arrives, so that a slow test is visible.
 fn copy_and_count(mut from: impl BufRead, to: &mut impl Write, totals: &mut Totals) -> Result<()> {
     let mut line = Vec::new();
     while from.read_until(b'\n', &mut line)? > 0 {

@@ -1,7 +1,7 @@
-//! `cargo xtask peers`: the programs whose results ours must equal, and those whose speed it is compared with.
+//! `cargo xtask peers`: the programs that Kokanee's results or speed are compared with.
 //!
-//! Sockeye 1.18.106 is both; a program with PyTorch is for speed alone. Nothing here belongs to the gate: what the tests need
-//! of Sockeye is recorded in files.
+//! Sockeye 1.18.106 serves both comparisons; a program with PyTorch only that of speed. Nothing here belongs to the gate: Sockeye's results
+//! that the tests need are recorded in files.
 
 mod environment;
 pub(crate) mod numeric;
@@ -32,7 +32,7 @@ usage: cargo xtask peers <command>
   sockeye-load FOLDER [--source FILE]    let Sockeye load an exported model and translate FILE, a sentence a line
                                          (without it: the test sentences of the golden cases)";
 
-/// What Sockeye loads from a model's folder.
+/// The files of a model's folder that Sockeye loads.
 const MODEL_FILES: [&str; 4] = ["config", "params.best", "vocab.src.0.json", "vocab.trg.0.json"];
 
 pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
@@ -87,7 +87,7 @@ fn set_up(peers: &[Peer]) -> Result<()> {
     Ok(())
 }
 
-/// Lets the program compare its own gradients with PyTorch's, compiled and not; it needs a compiler for that.
+/// Runs the program's comparison of its own gradients with PyTorch's, compiled and not; it needs a compiler.
 fn check_pytorch(workspace: &Workspace, python: &Path) -> Result<()> {
     let program = workspace.root.join("xtask/peers/pytorch_check.py");
     run_command(Command::new(python).args(["-W", "ignore"]).arg(program).stdin(Stdio::null()))
@@ -95,14 +95,14 @@ fn check_pytorch(workspace: &Workspace, python: &Path) -> Result<()> {
                   Debian and Ubuntu: apt-get install g++ python3-dev)")
 }
 
-/// Trains one work with one peer alone.
+/// Trains one workload with one peer alone.
 fn train(peer: Peer, work: &str, options: &[&str]) -> Result<()> {
     ensure!(
         speed::WORKS.contains(&work),
         "no work is called {work:?}: there are {}",
         speed::WORKS.join(", ")
     );
-    // Where the options name a precision, the last one counts.
+    // If the options name a precision too, the last one counts.
     run_command(peer.training(&Workspace::load()?, work, "f32")?.args(options))
 }
 
@@ -143,7 +143,7 @@ fn sockeye_load(workspace: &Workspace, model: &Path, source: &Path) -> Result<()
     Ok(())
 }
 
-/// Sockeye's log without the many lines that tell of nothing wrong.
+/// Sockeye's log without the many informational lines.
 fn without_information(log: &str) -> String {
     log.lines().filter(|line| !line.starts_with("[INFO:")).collect::<Vec<_>>().join("\n")
 }
@@ -159,7 +159,7 @@ fn check_model_folder(model: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Python on one thread, so that sums are made in the same order each time, and quiet about what it always says.
+/// Python on one thread, so that sums are computed in the same order each time, and without its usual warnings.
 fn sockeye(python: &Path) -> Command {
     let mut command = Command::new(python);
     command
@@ -170,7 +170,7 @@ fn sockeye(python: &Path) -> Command {
     command
 }
 
-/// The folder of the golden cases and of the corpus that they were trained on.
+/// The folder of the golden cases and of their training corpus.
 fn golden(workspace: &Workspace) -> PathBuf {
     workspace.root.join("crates/testkit/golden")
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask screenshots`: the pictures of docs/console.md, from a server with real jobs.
 //!
-//! They are what the console's test in the browser sees (`crates/kokanee/tests/outside/console.rs`), so that no picture shows what is not
+//! They are taken by the console's test in the browser (`crates/kokanee/tests/outside/console.rs`), so that every picture shows something
 //! tested.
 
 use std::fs;
@@ -12,10 +12,10 @@ use crate::workspace::{Workspace, cargo, command_line, run as run_command};
 
 /// The folder of the pictures.
 const FOLDER: &str = "docs/images";
-/// The pictures of the documentation; the test sees more.
+/// The pictures in the documentation; the test takes more.
 const KEPT: [&str; 9] =
     ["overview", "jobs", "job", "compare", "tuning", "endpoint", "endpoint-rows", "bucket", "records"];
-/// The largest picture: they lie in the repository.
+/// The maximum size of a picture, since they are stored in the repository.
 const MOST_BYTES: u64 = 150 << 10;
 
 pub(crate) fn run() -> Result<ExitCode> {

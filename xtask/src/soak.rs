@@ -1,4 +1,4 @@
-//! `cargo xtask soak <name> [count]`: tests of the gate that ask for more than it has time for.
+//! `cargo xtask soak <name> [count]`: runs tests of the gate longer than the gate has time for.
 
 use std::process::ExitCode;
 
@@ -6,12 +6,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::workspace::{Workspace, cargo, command_line, run as run_command};
 
-/// A test of `crates/kokanee/tests/cli/` that reads from a variable how much it is to do.
+/// A test of `crates/kokanee/tests/cli/` that reads its count from a variable.
 struct Soak {
     name: &'static str,
     test: &'static str,
     variable: &'static str,
-    /// What is counted, unless the command line says how many.
+    /// The default count.
     default: u64,
     what: &'static str,
 }
@@ -40,7 +40,7 @@ const SOAKS: &[Soak] = &[
     },
 ];
 
-/// Runs the test `args[0]` with `args[1]` as what it counts.
+/// Runs the test `args[0]` with `args[1]` as its count.
 pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     let (name, count) = match args {
         [] | ["help" | "--help" | "-h"] => {

@@ -1,4 +1,4 @@
-//! `cargo xtask tidy`: the rules of the house that no compiler checks.
+//! `cargo xtask tidy`: the project's rules that no compiler checks.
 //!
 //! Each rule is a function from the files (or the packages) to findings and has its good and bad
 //! examples beside it. A finding says where, what, and what to do.
@@ -24,11 +24,11 @@ use crate::workspace::Workspace;
 use rust_source::RustSource;
 use tree::Tree;
 
-/// One thing that is wrong, or, for a warning, worth a look.
+/// A fault, or, as a warning, something to review.
 #[derive(Debug, PartialEq)]
 struct Finding {
     path: String,
-    /// From 1; 0 where the file as a whole is meant.
+    /// From 1; 0 where the finding concerns the whole file.
     line: usize,
     message: String,
     is_warning: bool,

@@ -1,4 +1,4 @@
-//! Virtual environments of Python in the target folder: for what only Python has, and that the build never needs.
+//! Virtual environments of Python in the target folder, for packages that only Python has and the build never needs.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,8 +12,8 @@ pub(crate) fn interpreter(dir: &Path) -> PathBuf {
     dir.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python3" })
 }
 
-/// Makes the environment in `dir` anew with the interpreter `base` and installs exactly `packages`, as wheels and without
-/// what they say they depend on.
+/// Creates the environment in `dir` again with the interpreter `base` and installs exactly `packages`, as wheels and without their declared
+/// dependencies.
 pub(crate) fn make(base: &Path, dir: &Path, packages: &[&str]) -> Result<()> {
     println!("making a Python environment in {} with {}", dir.display(), packages.join(", "));
     run(Command::new(base).args(["-m", "venv", "--clear"]).arg(dir).stdin(Stdio::null())).with_context(

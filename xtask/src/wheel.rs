@@ -1,4 +1,4 @@
-//! `cargo xtask wheel`: a wheel that carries the program, made by maturin from `pyproject.toml`.
+//! `cargo xtask wheel`: a wheel with the program, built by maturin from `pyproject.toml`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &[&str]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds the wheel that tests use, from what `cargo test --workspace` has compiled.
+/// Builds the wheel for tests from the binaries that `cargo test --workspace` has compiled.
 pub(crate) fn build_for_tests(workspace: &Workspace) -> Result<PathBuf> {
     build(workspace, "dev", &["--features", "features-of-tests"])
 }
@@ -61,7 +61,7 @@ fn build(workspace: &Workspace, profile: &str, options: &[&str]) -> Result<PathB
     Ok(wheel.clone())
 }
 
-/// The program maturin, in an environment of its own that is made when it is not there yet.
+/// The program maturin, in its own environment, which is created if missing.
 fn maturin(target_dir: &Path) -> Result<PathBuf> {
     let folder = target_dir.join("maturin");
     let program =

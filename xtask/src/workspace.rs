@@ -1,4 +1,4 @@
-//! What cargo says about the workspace, and how cargo is called.
+//! Information about the workspace from cargo, and commands that call cargo.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -7,14 +7,14 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-/// The packages of the workspace and where cargo puts what it builds.
+/// The packages of the workspace and cargo's target folder.
 pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     pub(crate) target_dir: PathBuf,
     pub(crate) packages: Vec<Package>,
 }
 
-/// One package: what the crate arrows and the benchmarks need to know of it.
+/// A package, with the data that the crate arrows and the benchmarks need.
 #[derive(Debug, Default)]
 pub(crate) struct Package {
     pub(crate) name: String,
@@ -54,14 +54,14 @@ impl Workspace {
     }
 }
 
-/// A `cargo` command in `dir` that asks nothing of the terminal.
+/// A `cargo` command in `dir` that never reads from the terminal.
 pub(crate) fn cargo(dir: &Path) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(dir).stdin(Stdio::null());
     command
 }
 
-/// Runs `command` to its end and fails, naming it, when it does.
+/// Runs `command` to its end; the error names it.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let line = command_line(command);
     let status = command.status().with_context(|| format!("cannot start `{line}`"))?;

@@ -56,6 +56,6 @@ impl Algorithm for KMeans {
 }
 
 fn open(model: &Path) -> Result<OpenedModel, AlgorithmError> {
-    // What is wrong with the folder is told when the model is read.
+    // Errors of the folder are reported when the model is read.
     OpenedModel::open(model, |folder| Artifact::read(folder).is_ok()).map_err(AlgorithmError::user)
 }

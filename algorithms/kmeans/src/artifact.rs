@@ -1,5 +1,5 @@
-//! The model as files: `model_algo-1`, an MXNet list of one array (k x feature_dim, without a name), as the real container writes it,
-//! and `kokanee.json` beside it.
+//! The files of a model: `model_algo-1`, an MXNet list of one array (k x feature_dim, without a name), as the real container writes
+//! it, and `kokanee.json` beside it.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -13,40 +13,40 @@ use thiserror::Error;
 
 use crate::model::Model;
 
-/// What the real container calls the centres.
+/// The real container's name for the file of centres.
 pub(crate) const MODEL_FILE: &str = "model_algo-1";
-/// Real models hold the state of their training too, which nothing reads.
+/// Real models also hold the state of their training, which nothing reads.
 const STATE_PREFIX: &str = "state_";
 
-/// A model with what is known of its training.
+/// A model with the record of its training.
 pub(crate) struct Artifact {
     pub(crate) model: Model,
-    /// None of a model that Kokanee has not written.
+    /// None for a model that Kokanee did not write.
     pub(crate) manifest: Option<Manifest>,
     /// The file that holds the centres.
     pub(crate) file: String,
 }
 
-/// What `kokanee.json` says of k-means alone.
+/// The part of `kokanee.json` that only k-means has.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Details {
-    /// Rows that each cluster stands for.
+    /// The number of rows that each cluster represents.
     pub(crate) counts: Vec<f64>,
 }
 
-/// A folder without a model of k-means.
+/// An error in reading or writing a model of k-means.
 #[derive(Debug, Error)]
 pub(crate) enum ArtifactError {
     /// The folder cannot be read.
     #[error(transparent)]
     Folder(#[from] ModelError),
-    /// The file is no list of arrays.
+    /// The file is not a list of arrays.
     #[error(transparent)]
     Mxnet(#[from] MxnetError),
     /// The file cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// There is no such file.
+    /// The file does not exist.
     #[error("{}: there is no {MODEL_FILE}, and not just one other MXNet file in its place", .0.display())]
     Missing(PathBuf),
     /// The arrays are not centres.
@@ -54,13 +54,13 @@ pub(crate) enum ArtifactError {
     NotCenters {
         /// The file.
         path: PathBuf,
-        /// What is there instead.
+        /// The actual content.
         reason: String,
     },
 }
 
 impl Artifact {
-    /// Reads a model: ours, a real container's, or one that a user has made of other centres.
+    /// Reads a model: one of ours, of a real container, or one that a user has made from other centres.
     pub(crate) fn read(folder: &Path) -> Result<Self, ArtifactError> {
         let manifest = Manifest::read(folder)?;
         let file = if folder.join(MODEL_FILE).is_file() {
@@ -99,7 +99,7 @@ impl Artifact {
         Ok(Self { model, manifest, file })
     }
 
-    /// Writes a model, whole or not at all.
+    /// Writes a model, completely or not at all.
     pub(crate) fn save(model: &Model, mut manifest: Manifest, folder: &Path) -> Result<(), ArtifactError> {
         let array =
             ArrayView { shape: &[model.k(), model.width()], values: ValuesView::F32(model.centers()) };
@@ -111,7 +111,7 @@ impl Artifact {
     }
 }
 
-/// Users give the file other names; the only one of its kind is meant.
+/// Users give the file other names; the only file of its kind is taken.
 fn only_mxnet_file(folder: &Path) -> Option<String> {
     let entries = std::fs::read_dir(folder).ok()?.flatten();
     let mut names = entries.filter_map(|entry| {

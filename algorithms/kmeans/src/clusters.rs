@@ -9,10 +9,10 @@ use kokanee_kernels::Team;
 use crate::fault::Fault;
 use crate::model::{Model, Predictor};
 
-/// What an answer holds, in the real container's order.
+/// The keys of an answer, in the real container's order.
 const KEYS: [Key; 2] = [Key::number("closest_cluster"), Key::number("distance_to_cluster")];
 
-/// A model that answers.
+/// A model that answers requests.
 pub(crate) struct Clusters {
     predictor: Predictor,
     width: usize,
@@ -42,7 +42,7 @@ impl Answers for Clusters {
             },
             other => PredictError::Internal(other.to_string()),
         })?;
-        // Clusters are fewer than 2^24, so that their numbers are exact.
+        // There are fewer than 2^24 clusters, so their numbers are exact.
         let (clusters, distances) =
             answers.iter().map(|answer| (answer.closest_cluster as f32, answer.distance_to_cluster)).unzip();
         Ok(Columns(vec![clusters, distances]))

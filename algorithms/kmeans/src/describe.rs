@@ -1,4 +1,4 @@
-//! What a person wants to know of a model.
+//! The description of a model for a person.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use kokanee_algorithm::report::{Report, Table};
 use crate::artifact::{Artifact, MODEL_FILE};
 use crate::model::Model;
 
-/// Features of a centre that are shown; the export has all.
+/// The number of features of a centre that are shown; the export has all.
 const SHOWN_FEATURES: usize = 6;
 
-/// Describes clusters: how many rows each stands for, how far the next one is, and where its centre lies.
+/// Describes clusters: how many rows each represents, how far the next one is, and where its centre lies.
 pub(crate) fn describe(shown: &Path, artifact: &Artifact, head: usize) -> Report {
     let model = &artifact.model;
     let (k, width) = (model.k(), model.width());
@@ -85,7 +85,7 @@ pub(crate) fn describe(shown: &Path, artifact: &Artifact, head: usize) -> Report
     report
 }
 
-/// The nearest other centre, and its distance.
+/// Finds the nearest other centre, and its distance.
 fn next_to(model: &Model, cluster: usize) -> Option<(usize, f64)> {
     let distance = |other: usize| -> f64 {
         let pairs = model.center(cluster).iter().zip(model.center(other));

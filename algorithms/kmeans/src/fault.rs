@@ -7,12 +7,12 @@ use crate::nearest::Overflow;
 /// Data that cannot be clustered.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Fault {
-    /// The channel has fewer records than clusters are asked for.
+    /// The channel has fewer records than the requested number of clusters.
     #[error("k={k} clusters need at least {k} records, channel train holds {records}")]
     TooFewRecords {
-        /// Clusters asked for.
+        /// Requested number of clusters.
         k: usize,
-        /// Records that there are.
+        /// Number of records in the channel.
         records: usize,
     },
     /// The first batch has fewer records than starting centres.
@@ -21,14 +21,14 @@ pub enum Fault {
          lower extra_center_factor or give more data", .k * .factor
     )]
     TooFewForCenters {
-        /// Clusters asked for.
+        /// Requested number of clusters.
         k: usize,
         /// The factor.
         factor: usize,
-        /// Records of the first batch.
+        /// Number of records in the first batch.
         records: usize,
     },
-    /// Values whose squares are beyond 32-bit floats.
+    /// The squares of values exceed the range of 32-bit floats.
     #[error("record {row} of the batch: squares overflow 32-bit floats; scale column {}", .column + 1)]
     Overflow {
         /// The record within its batch, from 1.

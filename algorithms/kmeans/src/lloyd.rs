@@ -1,4 +1,4 @@
-//! Lloyd's algorithm on weighted points: how the centres of the stream become those of the model.
+//! Lloyd's algorithm on weighted points: reduces the centres of the stream to those of the model.
 
 use kokanee_formats::random::SplitMix64;
 use kokanee_formats::rows::Rows;
@@ -7,43 +7,43 @@ use kokanee_kernels::Team;
 use crate::nearest::{Centers, Overflow};
 use crate::seeding::{self, Start};
 
-/// How the final clustering is done; the hyperparameters `local_lloyd_*`.
+/// The options of the final clustering: the hyperparameters `local_lloyd_*`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LocalLloyd {
-    /// Where each trial starts.
+    /// The choice of each trial's starting centres.
     pub start: Start,
-    /// Most iterations of a trial.
+    /// The largest number of iterations of a trial.
     pub max_iterations: u64,
-    /// Trials, of which the best is kept.
+    /// Number of trials, of which the best is kept.
     pub trials: u64,
-    /// A trial ends when its loss falls by no more than this fraction.
+    /// A trial ends when its loss falls by at most this fraction.
     pub tolerance: f64,
 }
 
 impl LocalLloyd {
-    /// Trials that `local_lloyd_num_trials=auto` makes, as the real container does.
+    /// The number of trials for `local_lloyd_num_trials=auto`, as in the real container.
     pub const AUTO_TRIALS: u64 = 10;
 }
 
-/// What a trial came to.
+/// The result of a trial.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trial {
     /// The centres, row-major.
     pub(crate) centers: Vec<f64>,
-    /// Weight that each has gathered.
+    /// The total weight of each centre's points.
     pub(crate) weights: Vec<f64>,
     /// Weighted mean of the points' squared distances to their centres.
     pub loss: f64,
-    /// Iterations made.
+    /// Number of iterations.
     pub iterations: u64,
 }
 
-/// Points and their weights, which are above 0.
+/// Points and their weights, which are positive.
 pub(crate) struct Weighted<'a> {
     /// In double precision, row-major.
     pub(crate) points: &'a [f64],
     pub(crate) weights: &'a [f64],
-    /// The same rounded, to find what is nearest.
+    /// The same points rounded, for the search of nearest centres.
     pub(crate) rows: Rows,
     pub(crate) shift: &'a [f32],
 }
@@ -55,7 +55,7 @@ impl Weighted<'_> {
     }
 }
 
-/// One trial.
+/// Runs one trial.
 pub(crate) fn run(
     team: &Team,
     points: &Weighted<'_>,
@@ -86,7 +86,7 @@ pub(crate) fn run(
     Ok(Trial { centers, weights, loss: assigned.loss, iterations })
 }
 
-/// Which centre each point belongs to.
+/// The assignment of points to centres.
 struct Assigned {
     nearest: Vec<u32>,
     /// Squared distance of each point to its centre.
@@ -108,7 +108,8 @@ impl Assigned {
         Ok(Self { nearest, distances, loss: loss / total })
     }
 
-    /// The weighted means of the points of each centre. One without points moves to the point that is worst off.
+    /// The weighted means of the points of each centre. A centre without points moves to the point with the largest weighted
+    /// squared distance.
     fn means(&self, points: &Weighted<'_>, centers: &[f64]) -> Vec<f64> {
         let width = points.shift.len();
         let mut sums = vec![0.0; centers.len()];

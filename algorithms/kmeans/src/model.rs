@@ -1,4 +1,4 @@
-//! What training leaves: the centres.
+//! The result of training: the centres.
 
 use kokanee_formats::rows::Rows;
 use kokanee_kernels::Team;
@@ -12,29 +12,29 @@ pub struct Model {
     width: usize,
     /// k x width, row-major.
     centers: Vec<f32>,
-    /// Rows that each cluster stands for; all 0 where it is not known.
+    /// The number of rows that each cluster represents; all 0 if it is not known.
     counts: Vec<f64>,
 }
 
 /// The cluster of a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Answer {
-    /// Index of the nearest centre; the lower one where two are as near.
+    /// Index of the nearest centre; in a tie, the lower one.
     pub closest_cluster: u32,
     /// Its Euclidean distance.
     pub distance_to_cluster: f32,
 }
 
 impl Model {
-    /// Centres (k x width) with the rows that each stands for.
+    /// A model of centres (k x width) with the number of rows that each represents.
     pub(crate) fn new(width: usize, centers: &[f64], counts: Vec<f64>) -> Self {
         Self { width, centers: centers.iter().map(|&value| value as f32).collect(), counts }
     }
 
-    /// Centres from elsewhere, k x width and row-major, with the rows that each stands for where that is known.
+    /// A model of centres from elsewhere, k x width and row-major, with the number of rows that each represents, if that is known.
     ///
     /// # Panics
-    /// When they are not whole rows, or counts are not one per centre.
+    /// When they are not whole rows, or there is not one count per centre.
     pub fn from_centers(width: usize, centers: Vec<f32>, counts: Option<Vec<f64>>) -> Self {
         assert!(width > 0 && !centers.is_empty() && centers.len().is_multiple_of(width), "whole rows");
         let k = centers.len() / width;
@@ -43,7 +43,7 @@ impl Model {
         Self { width, centers, counts }
     }
 
-    /// Columns of a row.
+    /// The number of columns of a row.
     pub fn width(&self) -> usize {
         self.width
     }
@@ -66,12 +66,13 @@ impl Model {
         &self.centers[cluster * self.width..][..self.width]
     }
 
-    /// Rows that each cluster stands for, older ones for less where there is a half-life; all 0 where it is not known.
+    /// The number of rows that each cluster represents, in which older rows count less if there is a half-life; all 0 if it is not
+    /// known.
     pub fn counts(&self) -> &[f64] {
         &self.counts
     }
 
-    /// The model laid out to answer.
+    /// The model laid out for predictions.
     pub fn predictor(&self, team: &Team) -> Predictor {
         let values = self.centers.iter().map(|&value| f64::from(value)).collect();
         let mut shift = vec![0.0f64; self.width];
@@ -83,7 +84,7 @@ impl Model {
     }
 }
 
-/// A model laid out to answer. An answer depends on its own row alone.
+/// A model laid out for predictions. An answer depends on its own row alone.
 pub struct Predictor {
     centers: Centers,
 }

@@ -1,11 +1,11 @@
-//! The centre nearest to each row.
+//! The search for the centre nearest to each row.
 //!
 //! Squared distances are compared as |c|^2 - 2 x.c, one matrix product for all rows and centres, of which only a tile exists at a
-//! time. Data and centres are moved by a common shift first, since the difference of large squares has few right digits. What
-//! rounding could decide is computed again directly, in double precision; ties go to the lower index.
+//! time. Data and centres are moved by a common shift first, since the difference of large squares has few correct digits. Where
+//! rounding could change the result, distances are computed again directly, in double precision; ties go to the lower index.
 //!
-//! A sparse row is not moved: with s the shift and c' a moved centre, (x - s).c' = x.c' - s.c', of which the first product has as many
-//! terms as the row has values and the second is the same for all rows.
+//! A sparse row is not moved: with s the shift and c' a moved centre, (x - s).c' = x.c' - s.c'. The first product has as many terms
+//! as the row has values, and the second is the same for all rows.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -16,37 +16,37 @@ use kokanee_kernels::{Mat, Team, reduce};
 
 use crate::parts::in_parts;
 
-/// Floats of a tile of distances, which should stay in a core's cache.
+/// Number of floats in a tile of distances, which should stay in a core's cache.
 const TILE_FLOATS: usize = 1 << 17;
-/// Rows of a tile at most and at least: enough to make a product of them.
+/// The least and the largest number of rows of a tile: enough to make a product of them.
 const TILE_ROWS: Range<usize> = 8..256;
 
-/// Centres as rows are compared with them.
+/// Centres in the form in which rows are compared with them.
 pub(crate) struct Centers {
     /// Centres x width, row-major.
     values: Vec<f64>,
     width: usize,
     shift: Vec<f32>,
-    /// The centres less the shift.
+    /// The centres minus the shift.
     packed: PackedMatrix,
-    /// |c|^2 of the same.
+    /// |c|^2 of the moved centres.
     squares: Vec<f32>,
     largest_square: f32,
-    /// What sparse rows are compared with, made when the first one comes.
+    /// The data that sparse rows are compared with, computed when the first one comes.
     sparse: OnceLock<ForSparse>,
 }
 
-/// Centres as sparse rows are compared with them.
+/// Centres in the form in which sparse rows are compared with them.
 struct ForSparse {
     /// The moved centres, width x centres.
     columns: Vec<f32>,
-    /// s.c' of each.
+    /// s.c' of each centre.
     products: Vec<f32>,
-    /// |s|^2.
+    /// |s|^2, the square of the shift.
     square: f64,
 }
 
-/// A row whose squares are beyond 32-bit floats.
+/// A row whose square exceeds the range of 32-bit floats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Overflow {
     pub(crate) row: usize,
@@ -95,7 +95,7 @@ impl Centers {
     /// The index of the centre nearest to each row.
     ///
     /// # Errors
-    /// When the square of a row is beyond 32-bit floats.
+    /// When the square of a row exceeds the range of 32-bit floats.
     pub(crate) fn nearest(&self, team: &Team, rows: &Rows) -> Result<Vec<u32>, Overflow> {
         let tile = (TILE_FLOATS / self.count().max(self.width)).clamp(TILE_ROWS.start, TILE_ROWS.end);
         let parts = in_parts(team, rows.len(), tile, |range| self.nearest_of(team, rows, range, tile));
@@ -129,7 +129,7 @@ impl Centers {
             } else {
                 let shifted = &mut shifted[..length * self.width];
                 self.shift_rows(rows, begin, shifted, &mut squares[..length]);
-                // From inside a part the team works on this thread alone.
+                // When called from inside a part, the team works on this thread only.
                 self.packed.multiply(team, shifted, products, 0.0);
             }
             for (offset, products) in products.chunks_exact_mut(count).enumerate() {
@@ -143,7 +143,7 @@ impl Centers {
         Ok(nearest)
     }
 
-    /// The products of a sparse row, moved, with the centres; returns its square.
+    /// Computes the products of a sparse row, moved, with the centres; returns its square.
     fn multiply_sparse(&self, row: Row<'_>, products: &mut [f32]) -> f32 {
         let ForSparse { columns, products: of_shift, square } = self.for_sparse();
         for (product, &of_shift) in products.iter_mut().zip(of_shift) {
@@ -161,7 +161,7 @@ impl Centers {
         square.max(0.0) as f32
     }
 
-    /// Moves rows, and takes the squares of what they are then.
+    /// Moves rows, and computes the squares of the moved rows.
     fn shift_rows(&self, rows: &Rows, begin: usize, shifted: &mut [f32], squares: &mut [f32]) {
         if let Some(values) = rows.as_dense() {
             let values = &values[begin * self.width..][..shifted.len()];
@@ -182,7 +182,7 @@ impl Centers {
             }
             Row::Sparse(columns, values) => {
                 for (to, &shift) in shifted.iter_mut().zip(&self.shift) {
-                    // As a dense row would have it: 0 less the shift.
+                    // The value as for a dense row: 0 minus the shift.
                     *to = 0.0 - shift;
                 }
                 for (&column, &value) in columns.iter().zip(values) {
@@ -192,11 +192,11 @@ impl Centers {
         }
     }
 
-    /// The nearest centre of a row by its products with the centres, which become distances less the row's own square.
+    /// Finds the nearest centre of a row by its products with the centres, which become distances minus the row's own square.
     fn nearest_by(&self, row: Row<'_>, square: f32, products: &mut [f32]) -> u32 {
         let least = reduce::distances(products, &self.squares);
-        // The rounding of a dot product of this many terms, with much to spare, and of the sums; the products of sparse rows are
-        // differences of products no larger than those of the row, the shift and the centre.
+        // The rounding error of a dot product of this many terms, with much to spare, and of the sums; the products of sparse rows
+        // are differences of products no larger than those of the row, the shift and the centre.
         let size = square + self.largest_square + self.shift_square(row);
         let error = f32::EPSILON * (8.0 + 2.0 * (self.width as f32).sqrt()) * size;
         let limit = least + 2.0 * error;
@@ -216,7 +216,7 @@ impl Centers {
         best.1 as u32
     }
 
-    /// What moving a sparse row adds to its rounding: the square of the shift, twice.
+    /// The additional rounding of a moved sparse row: the square of the shift, twice.
     fn shift_square(&self, row: Row<'_>) -> f32 {
         match row {
             Row::Dense(_) => 0.0,

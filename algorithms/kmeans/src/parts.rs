@@ -1,12 +1,12 @@
-//! Work on ranges of rows or columns by a team, with results in their order.
+//! Work of a team on ranges of rows or columns, with ordered results.
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use kokanee_kernels::Team;
 
-/// Calls `work` for ranges that together are `0..len`, each at least `grain` long but for the last, and returns where each range begins
-/// with what came of it, in order. How many ranges there are depends on the team.
+/// Calls `work` for ranges that together are `0..len`, each at least `grain` long except the last, and returns where each range
+/// begins with its result, in order. The number of ranges depends on the team.
 pub(crate) fn in_parts<T: Send>(
     team: &Team,
     len: usize,

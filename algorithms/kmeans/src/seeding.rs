@@ -1,4 +1,4 @@
-//! Where centres start.
+//! The choice of starting centres.
 
 use kokanee_formats::random::SplitMix64;
 use kokanee_formats::rows::{Row, Rows};
@@ -7,7 +7,7 @@ use kokanee_kernels::Team;
 use crate::nearest::squared_distance;
 use crate::parts::in_parts;
 
-/// How starting centres are drawn.
+/// The method of drawing starting centres.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// Distinct rows, all equally likely.
@@ -17,11 +17,11 @@ pub enum Start {
     KMeansPlusPlus,
 }
 
-/// Rows measured at a time when a centre was added.
+/// The least number of rows that a thread measures after a centre was added.
 const GRAIN: usize = 256;
 
-/// The indices of `count` distinct rows, in the order in which they were drawn. `weights` are none or one a row; a row of weight 0
-/// is drawn only where no other is left.
+/// Returns the indices of `count` distinct rows, in the order in which they were drawn. `weights` are none or one per row; a row of
+/// weight 0 is drawn only if no other is left.
 pub(crate) fn draw(
     team: &Team,
     rows: &Rows,
@@ -47,7 +47,7 @@ pub(crate) fn draw(
     }
 }
 
-/// The first steps of Fisher and Yates.
+/// Runs the first steps of Fisher and Yates.
 fn draw_uniformly(from: usize, count: usize, random: &mut SplitMix64) -> Vec<usize> {
     let mut indices: Vec<usize> = (0..from).collect();
     for at in 0..count {
@@ -75,7 +75,7 @@ fn draw_by_distance(
             (false, false) => weights[row] * nearest[row],
         };
         let next = by_mass(rows.len(), mass, random).unwrap_or_else(|| {
-            // All that are left lie on chosen ones: a duplicate is legal.
+            // All remaining rows lie on chosen ones: a duplicate is legal.
             let left: Vec<usize> = (0..rows.len()).filter(|&row| !is_chosen[row]).collect();
             left[random.place(left.len())]
         });
@@ -88,7 +88,7 @@ fn draw_by_distance(
     chosen
 }
 
-/// An index with a probability proportional to its mass; none where all masses are 0.
+/// Draws an index with a probability proportional to its mass; none if all masses are 0.
 fn by_mass(count: usize, mass: impl Fn(usize) -> f64, random: &mut SplitMix64) -> Option<usize> {
     let total: f64 = (0..count).map(&mass).sum();
     if !(total > 0.0 && total.is_finite()) {
@@ -109,7 +109,7 @@ fn by_mass(count: usize, mass: impl Fn(usize) -> f64, random: &mut SplitMix64) -
     last
 }
 
-/// Lowers each row's distance to the nearest chosen row to that of `chosen`.
+/// Lowers each row's distance to its nearest chosen row, given the new row `chosen`.
 fn come_nearer(team: &Team, rows: &Rows, chosen: usize, nearest: &mut [f64]) {
     let center = center_of(rows.row(chosen), rows.width());
     let parts = in_parts(team, rows.len(), GRAIN, |range| -> Vec<f64> {

@@ -1,4 +1,4 @@
-//! Mini-batches through more centres than asked for.
+//! The stream of mini-batches through more centres than asked for.
 
 use kokanee_formats::random::SplitMix64;
 use kokanee_formats::rows::Rows;
@@ -15,13 +15,13 @@ use crate::seeding::{self, Start};
 const STARTING_CENTERS: u64 = 1;
 const TRIALS: u64 = 2;
 
-/// The largest factor that `auto` chooses, as the real container does for k=8 of 3218 records.
+/// The largest factor that `auto` chooses, as in the real container for k=8 of 3218 records.
 const LARGEST_AUTO_FACTOR: usize = 10;
 
-/// Columns that a thread sums at least.
+/// The least number of columns that a thread sums.
 const COLUMN_GRAIN: usize = 16;
 
-/// `extra_center_factor`.
+/// The value of `extra_center_factor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExtraCenters {
     /// As many as the first batch allows, at most ten times k.
@@ -30,16 +30,16 @@ pub enum ExtraCenters {
     Times(usize),
 }
 
-/// What decides the model besides the data.
+/// The settings that, together with the data, determine the model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// Centres of the model, at least 1.
+    /// Number of centres of the model, at least 1.
     pub k: usize,
-    /// Centres while streaming.
+    /// Number of centres while streaming.
     pub extra_centers: ExtraCenters,
-    /// Where centres start.
+    /// The choice of starting centres.
     pub start: Start,
-    /// Rows after which the weight of a row in its centre has halved; 0 is never.
+    /// Number of rows after which the weight of a row in its centre has halved; 0 for never.
     pub half_life: u64,
     /// The final clustering.
     pub local_lloyd: LocalLloyd,
@@ -47,34 +47,35 @@ pub struct Settings {
     pub seed: u64,
 }
 
-/// Centres that move with the data.
+/// The centres that move with the data.
 pub struct Stream {
     settings: Settings,
     factor: usize,
     /// Centres x width, row-major.
     centers: Vec<f64>,
-    /// Rows that each centre stands for.
+    /// The number of rows that each centre represents.
     counts: Vec<f64>,
     /// The mean of the first batch.
     shift: Vec<f32>,
     rows_seen: u64,
 }
 
-/// What the final clustering made.
+/// The result of the final clustering.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shrunk {
     /// The model.
     pub model: Model,
-    /// The loss of each trial; empty where nothing had to be shrunk.
+    /// The loss of each trial; empty if nothing had to be shrunk.
     pub losses: Vec<f64>,
     /// The least loss: `train msd`. None without trials.
     pub loss: Option<f64>,
-    /// Centres of the model that no record is near to, because the data has fewer distinct records.
+    /// Number of centres of the model that no record is near to, because the data has fewer distinct records.
     pub filled: usize,
 }
 
 impl Stream {
-    /// Draws the starting centres from the first batch, which is not learned from yet. `is_all` says that there are no other records.
+    /// Draws the starting centres from the first batch, without learning from it yet. `is_all` says that there are no other
+    /// records.
     ///
     /// # Errors
     /// When the batch has fewer records than starting centres.
@@ -104,18 +105,18 @@ impl Stream {
         })
     }
 
-    /// Centres while streaming, as a multiple of k.
+    /// Number of centres while streaming, as a multiple of k.
     pub fn factor(&self) -> usize {
         self.factor
     }
 
-    /// Rows learned from.
+    /// Number of rows learned from.
     pub fn rows_seen(&self) -> u64 {
         self.rows_seen
     }
 
-    /// Learns from a batch, the first one included: each centre moves towards the mean of the rows nearest to it, by their share in all
-    /// rows that it stands for.
+    /// Learns from a batch, the first one included: each centre moves towards the mean of the rows nearest to it, by their share in
+    /// all of its rows.
     ///
     /// # Errors
     /// When squares of values overflow.
@@ -143,7 +144,7 @@ impl Stream {
         Ok(())
     }
 
-    /// The model: k centres of what was learned. `told` hears of each trial when it is done.
+    /// Computes the model: k centres of what was learned. `told` is called with each trial when it is done.
     ///
     /// # Errors
     /// When squares of values overflow.
@@ -186,7 +187,7 @@ impl Stream {
         })
     }
 
-    /// The centres as they are: those that hold rows, then others until there are k.
+    /// The centres without trials: those that hold rows, then others until there are k.
     fn without_trials(&self, held: &[usize]) -> Shrunk {
         let (k, width) = (self.settings.k, self.shift.len());
         let mut chosen: Vec<usize> = if self.factor == 1 { (0..k).collect() } else { held.to_vec() };
@@ -203,7 +204,7 @@ impl Stream {
     }
 }
 
-/// The mean of rows, in double precision until it is rounded.
+/// Computes the mean of rows, in double precision until it is rounded.
 fn mean(rows: &Rows) -> Vec<f32> {
     let mut sums = vec![0.0; rows.width()];
     for row in 0..rows.len() {
@@ -212,8 +213,8 @@ fn mean(rows: &Rows) -> Vec<f32> {
     sums.into_iter().map(|sum| (sum / rows.len().max(1) as f64) as f32).collect()
 }
 
-/// For each of `count` centres the sum of its rows, in the order of the rows. Threads share the columns, so that no sum depends on their
-/// number.
+/// Computes for each of `count` centres the sum of its rows, in the order of the rows. Threads share the columns, so that no sum
+/// depends on their number.
 fn column_sums(team: &Team, rows: &Rows, nearest: &[u32], count: usize) -> Vec<f64> {
     let width = rows.width();
     let parts = in_parts(team, width, COLUMN_GRAIN, |range| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kokanee_algorithm::AlgorithmError;
 use kokanee_kernels::Team;
 
-/// Starts threads to compute with; 0 for as many as the machine has cores.
+/// Starts threads to compute with; 0 stands for the number of the machine's cores.
 ///
 /// # Errors
 /// When the system refuses one.

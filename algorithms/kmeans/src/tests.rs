@@ -1,4 +1,4 @@
-//! Worked cases, and the naive way beside the fast one.
+//! Worked cases, and comparisons of the fast way with the naive one.
 
 use kokanee_formats::rows::Rows;
 use kokanee_kernels::Team;
@@ -105,7 +105,7 @@ fn extra_centres_find_clusters_that_a_bad_start_misses() {
         let team = Team::new(1);
         assert_eq!(shrunk.model.predictor(&team).sum_of_squares(&team, &data).unwrap(), 0.0);
     }
-    // Without them two zeros may be drawn, and stay.
+    // Without extra centres two zeros may be drawn, and stay.
     let bad = |seed| {
         let one = Settings { seed, extra_centers: ExtraCenters::Times(1), ..settings(2) };
         let shrunk = train(one, std::slice::from_ref(&data)).unwrap();

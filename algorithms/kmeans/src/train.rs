@@ -21,13 +21,14 @@ use crate::seeding::Start;
 use crate::stream::{ExtraCenters, Settings, Shrunk, Stream};
 use crate::team::start_team;
 
-/// As the real container calls itself in its `#metrics` lines.
+/// The real container's name for itself in its `#metrics` lines.
 const NAME_IN_LOG: &str = "AWS/KMeansWebscale";
-/// Batches in memory: one being read, one waiting, one being worked on, each with the rows moved to the middle of the data.
+/// Number of batches in memory: one being read, one waiting, one being worked on, each with the rows moved to the middle of the
+/// data.
 const BATCHES_IN_MEMORY: u64 = 4;
-/// Multiply-adds per second that any machine does, for the estimate of slow final clusterings.
+/// Multiply-adds per second that any machine reaches, for the estimate of slow final clusterings.
 const SLOW_MACHINE: f64 = 5e9;
-/// Estimates below are not worth a line.
+/// Estimates below this are not worth a line.
 const WORTH_TELLING_SECONDS: f64 = 30.0;
 
 /// Runs a job.
@@ -72,12 +73,12 @@ struct Training<'a> {
     log: NumericLog<'a>,
     console: &'a dyn Console,
     team: &'a Team,
-    /// Records of an epoch.
+    /// Number of records of an epoch.
     records: u64,
 }
 
 impl Training<'_> {
-    /// Streams all epochs through the centres; none where the job was stopped before it began. Gives the width of the rows too.
+    /// Streams all epochs through the centres; none if the job was stopped before it began. Returns the width of the rows too.
     fn stream(&mut self) -> Result<Option<(Stream, usize)>, AlgorithmError> {
         let mut channel = self.channel(TRAIN, self.h.feature_dim)?;
         let mut stream: Option<Stream> = None;
@@ -207,7 +208,7 @@ impl Training<'_> {
         Ok(shrunk)
     }
 
-    /// Measures the model on the test channel, where there is one.
+    /// Measures the model on the test channel, if there is one.
     fn test(&mut self, model: &Model, manifest: &mut Manifest) -> Result<(), AlgorithmError> {
         if self.job.channels.get(TEST).is_none() {
             self.log.info("Test data is not provided.");
@@ -288,7 +289,7 @@ fn next(pass: &mut Pass) -> Result<Option<Batch>, AlgorithmError> {
     pass.next_batch().map_err(AlgorithmError::user)
 }
 
-/// A fault of a batch as one of the channel: its first record is number `first` (from 0).
+/// Turns a fault of a batch into one of the channel: its first record is number `first` (from 0).
 fn located(fault: Fault, channel: &str, first: u64) -> AlgorithmError {
     AlgorithmError::user(match fault {
         Fault::Overflow { row, column } => {

@@ -1,4 +1,4 @@
-//! What each hyperparameter does, seen from outside: the model that a job leaves, and its log.
+//! Tests of the effect of each hyperparameter, seen from outside: in the model that a job leaves, and its log.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,26 +11,26 @@ use kokanee_contract::{ContentType, InputChannel, InputChannels};
 use kokanee_kmeans::KMeans;
 use kokanee_testkit::Rng;
 
-/// What a job came to.
+/// The result of a job.
 struct Outcome {
     model: Vec<u8>,
     log: Vec<String>,
 }
 
 impl Outcome {
-    /// Lines of the log with this part.
+    /// The number of lines of the log that contain `part`.
     fn count(&self, part: &str) -> usize {
         self.log.iter().filter(|line| line.contains(part)).count()
     }
 
-    /// Centres and features, as they stand in the file.
+    /// Numbers of centres and features, as they are in the file.
     fn shape(&self) -> [u64; 2] {
         let number = |at: usize| u64::from_le_bytes(self.model[at..at + 8].try_into().expect("eight bytes"));
         [number(36), number(44)]
     }
 }
 
-/// Rows in five groups, 400 of them; with `shift` they are others.
+/// Returns rows in five groups, 400 of them; another `shift` gives others.
 fn rows(shift: u64) -> String {
     let mut rng = Rng::new(9 + shift);
     let mut text = String::new();
@@ -46,7 +46,7 @@ fn rows(shift: u64) -> String {
     text
 }
 
-/// Trains with k=5, small batches, and what is set besides.
+/// Trains with k=5, small batches, and the settings `set`.
 fn train(set: &[(&str, &str)]) -> Result<Outcome, String> {
     let folder = tempfile::tempdir().expect("a folder");
     let channel = |name: &str, text: String| {
@@ -93,7 +93,7 @@ fn good(set: &[(&str, &str)]) -> Outcome {
     train(set).unwrap_or_else(|error| panic!("{set:?}: {error}"))
 }
 
-/// Both settings give other models, and each gives its own again.
+/// Checks that the two settings give different models, and that each gives the same model again.
 #[track_caller]
 fn check_changes(name: &str, values: [&str; 2], besides: &[(&str, &str)]) {
     let with = |value| good(&[&[(name, value)], besides].concat()).model;

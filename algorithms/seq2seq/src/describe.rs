@@ -1,4 +1,4 @@
-//! What a person wants to know of a model, its parameters and its training.
+//! The description for a person of a model, its parameters and its training.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ use kokanee_seq2seq_train::Report as History;
 use kokanee_seq2seq_train::model_folder::METRICS_FILE;
 use thiserror::Error;
 
-/// A model or history that cannot be described.
+/// An error in describing a model or a history.
 #[derive(Debug, Error)]
 pub enum DescribeError {
     /// The model cannot be read.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
-    /// Its sizes make no sense.
+    /// Its sizes are invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Its configuration cannot be shown.
@@ -31,15 +31,15 @@ pub enum DescribeError {
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file is something else.
+    /// The file is not a history.
     #[error("{} is not a history of a training: {source}", path.display())]
     NoHistory {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: serde_json::Error,
     },
 }
@@ -113,14 +113,14 @@ pub fn model(path: &Path, head: usize) -> Result<Report, DescribeError> {
 /// Reads `metrics.json`.
 ///
 /// # Errors
-/// When it cannot be read, or is something else.
+/// When it cannot be read, or is not a history.
 pub fn read_history(path: &Path) -> Result<History, DescribeError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| DescribeError::Read { path: path.to_owned(), source })?;
     serde_json::from_str(&text).map_err(|source| DescribeError::NoHistory { path: path.to_owned(), source })
 }
 
-/// Adds the last checkpoints of a training, and which one is best.
+/// Adds the last checkpoints of a training, and the best one.
 pub fn history(history: &History, head: usize, report: &mut Report) {
     let mut table = Table::new()
         .numbers("checkpoint")

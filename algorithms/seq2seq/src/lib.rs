@@ -1,4 +1,4 @@
-//! Sequence to sequence as one of Kokanee's algorithms: its parts put together.
+//! Sequence to sequence as one of Kokanee's algorithms, assembled from its parts.
 //!
 //! The parts are crates beside this one: `data` (text and records), `nn` (the model), `train` (the training) and `serve` (requests).
 

@@ -1,4 +1,4 @@
-//! How to decode, where a command asks otherwise than the model.
+//! The options of decoding, if a command overrides those of the model.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,16 +15,16 @@ use kokanee_seq2seq_serve::translator::format_of;
 use kokanee_seq2seq_serve::{Translator, TranslatorError};
 use thiserror::Error;
 
-/// Most frequent target words that every answer may have beside those of the lexicon. With 100 translations a word these leave all
-/// but 1% of what a model says without a lexicon: see docs/batch-transform.md.
+/// Number of the most frequent target words that every answer may have besides those of the lexicon. With 100 translations per word
+/// these leave all but 1% of the model's words without a lexicon: see docs/batch-transform.md.
 pub const FREQUENT_WORDS: usize = 1000;
 
-/// Settings of decoding by their names on the command line; what is not given is as in the model's hyperparameters.
+/// Settings of decoding by their names on the command line; those that are not given default to the model's hyperparameters.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SearchSettings {
-    /// `beam-size`: hypotheses that stay alive at each step.
+    /// `beam-size`: number of hypotheses that stay alive at each step.
     pub beam_size: Option<usize>,
-    /// `beam-search-rule`: when scores are divided by the length penalty.
+    /// `beam-search-rule`: determines when scores are divided by the length penalty.
     pub beam_search_rule: Option<BeamSearchRule>,
     /// `length-penalty-alpha`.
     pub length_penalty_alpha: Option<f64>,
@@ -38,15 +38,15 @@ pub struct SearchSettings {
     pub lexicon_frequent_words: Option<usize>,
 }
 
-/// A model that cannot decode as asked.
+/// An error in opening a model for decoding with given settings.
 #[derive(Debug, Error)]
 pub enum SearchError {
-    /// An option that models of this algorithm do not have, or a value that it cannot have.
+    /// An option that models of this algorithm do not have, or an invalid value.
     #[error("--{name}{problem}")]
     Option {
         /// The option, without dashes.
         name: String,
-        /// What is wrong, from the blank on.
+        /// The problem, beginning with the blank.
         problem: String,
     },
     /// The model cannot be opened.
@@ -55,12 +55,12 @@ pub enum SearchError {
     /// The system has no threads.
     #[error(transparent)]
     Team(#[from] TeamError),
-    /// The model has no room for its number format.
+    /// The model has sums with too many terms for the number format.
     #[error("{}: {source}", model.display())]
     Format {
         /// The model.
         model: PathBuf,
-        /// Which layer, and why.
+        /// The layer, and the reason.
         source: FormatError,
     },
     /// The lexicon cannot be read.
@@ -69,7 +69,7 @@ pub enum SearchError {
     /// The lexicon cannot be read again.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The lexicon is another model's.
+    /// The lexicon belongs to another model.
     #[error(
         "{}: this lexicon was made with other vocabularies than those of {}; make one with `kokanee lexicon --model {} …`",
         lexicon.display(), model.display(), model.display()
@@ -91,9 +91,9 @@ pub enum SearchError {
         "--nbest {nbest}: expected a number from 1 to the beam size, {beam_size}; give --beam-size {nbest} for more"
     )]
     Nbest {
-        /// Answers asked for.
+        /// Requested number of answers.
         nbest: usize,
-        /// Hypotheses.
+        /// Number of hypotheses.
         beam_size: usize,
     },
 }
@@ -102,7 +102,7 @@ impl SearchSettings {
     /// Reads settings from their names, without dashes, and values.
     ///
     /// # Errors
-    /// When a name is not known, or a value is none that it can have.
+    /// When a name is not known, or a value is invalid.
     pub fn parse(given: &BTreeMap<&'static str, String>) -> Result<Self, SearchError> {
         let mut settings = Self::default();
         for (&name, text) in given {
@@ -129,12 +129,12 @@ impl SearchSettings {
         Ok(settings)
     }
 
-    /// Opens a model that decodes so, on `threads` threads (0 for as many as the machine has cores). `tell` gets what of the model
-    /// this version does not know.
+    /// Opens a model that decodes with these settings, on `threads` threads (0 for as many as the machine has cores). `tell` is
+    /// called with each part of the model that this version does not know.
     ///
     /// # Errors
-    /// When it cannot be opened, when the lexicon cannot or is another model's, and when a value is not valid by the table of
-    /// hyperparameters.
+    /// When the model cannot be opened, when the lexicon cannot be read or belongs to another model, and when a value is not valid
+    /// by the table of hyperparameters.
     pub fn open(
         &self,
         model: &Path,
@@ -168,7 +168,7 @@ impl SearchSettings {
         Ok(translator)
     }
 
-    /// What besides the model's files decides the answers of a translator that these settings opened.
+    /// The settings besides the model's files that determine the answers of a translator that these settings opened.
     ///
     /// # Errors
     /// When the lexicon cannot be read.
@@ -202,7 +202,7 @@ impl SearchSettings {
         h.beam_search_rule = self.beam_search_rule.unwrap_or(h.beam_search_rule);
         h.length_penalty_alpha = self.length_penalty_alpha.unwrap_or(h.length_penalty_alpha);
         h.length_penalty_beta = self.length_penalty_beta.unwrap_or(h.length_penalty_beta);
-        // The table says what is valid, with words for what is not.
+        // The table decides what is valid, and has the messages for what is not.
         let h = resolve::<Hyperparameters>(&h.to_strings()).map_err(SearchError::Search)?.hyperparameters;
         if !(1..=h.beam_size).contains(&nbest) {
             return Err(SearchError::Nbest { nbest, beam_size: h.beam_size });

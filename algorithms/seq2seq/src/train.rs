@@ -1,4 +1,4 @@
-//! A job of any algorithm as a training of this one, and its events as lines and progress.
+//! Runs a job as a training of this algorithm, with its events as lines and progress.
 
 use kokanee_algorithm::console::Lines;
 use kokanee_algorithm::{AlgorithmError, Console, Progress as Shown, TrainingJob};
@@ -17,7 +17,7 @@ pub(crate) fn run(job: &TrainingJob, console: &dyn Console) -> Result<(), Algori
     let outcome = outcome.map_err(|error| {
         if error.is_user_error() { AlgorithmError::user(error) } else { AlgorithmError::ours(error) }
     })?;
-    // A job of a container was given no command; whoever runs it knows how to go on.
+    // A job of a container was given no command; whoever runs it knows how to resume it.
     let is_by_hand = job.files.archive.is_some();
     if outcome.reason == StopReason::Requested && outcome.resumable && is_by_hand {
         let folder = job.files.checkpoints.display();
@@ -49,7 +49,7 @@ fn train(
     training.run(&mut observers, &job.stop)
 }
 
-/// Only warnings.
+/// An observer that reports only warnings.
 struct Warnings<'a>(&'a dyn Console);
 
 impl Observer for Warnings<'_> {
@@ -64,14 +64,14 @@ impl Observer for Warnings<'_> {
     }
 }
 
-/// How far it is from checkpoint to checkpoint.
+/// The progress from checkpoint to checkpoint.
 pub struct ShownProgress<'a> {
     console: &'a dyn Console,
     checkpoint_every: u64,
 }
 
 impl<'a> ShownProgress<'a> {
-    /// For checkpoints every so many updates.
+    /// For a checkpoint every `checkpoint_every` updates.
     pub fn new(console: &'a dyn Console, checkpoint_every: u64) -> Self {
         Self { console, checkpoint_every }
     }

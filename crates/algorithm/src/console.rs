@@ -1,56 +1,56 @@
-//! Whoever watches a training: lines of its log, and how far it is.
+//! The console of a training job, which receives its log lines and its progress.
 
 use std::io::{self, Write};
 
-/// A terminal, a log file, a test.
+/// The receiver of a job's log and progress: a terminal, a log file, a test.
 pub trait Console: Sync {
-    /// Whether lines of the log go nowhere. Warnings are then told by [`Console::warning`] instead.
+    /// Whether log lines are discarded. Warnings then go to [`Console::warning`] instead.
     fn is_quiet(&self) -> bool;
 
-    /// Writes a line of the log. A log that cannot be written to does not end training.
+    /// Writes a line of the log. Training continues even if the log cannot be written.
     fn line(&self, line: &str);
 
-    /// Says something that should be known though the log is quiet.
+    /// Shows a warning even when the log is quiet.
     fn warning(&self, text: &str);
 
-    /// Says what a person at a terminal should know, whether the log is quiet or not.
+    /// Shows a note to a person at a terminal, whether the log is quiet or not.
     fn note(&self, text: &str);
 
-    /// Shows that something is done whose end is not known; nothing where it is empty.
+    /// Shows work of unknown length; clears the message where `what` is empty.
     fn busy(&self, what: &str);
 
-    /// Shows how far the job is.
+    /// Shows the progress of the job.
     fn progress(&self, progress: &Progress<'_>);
 
-    /// Takes what [`Console::progress`] shows away.
+    /// Removes what [`Console::progress`] shows.
     fn clear(&self);
 }
 
-/// How far a job is.
+/// The progress of a job.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {
-    /// What is being done: `epoch 1 update 20`.
+    /// The current stage: `epoch 1 update 20`.
     pub stage: &'a str,
     /// Steps done.
     pub done: u64,
-    /// Steps in all, where it is known.
+    /// Total number of steps, where it is known.
     pub total: Option<u64>,
     /// What the steps lead to: `to checkpoint`.
     pub goal: &'a str,
-    /// Work per second, and what of.
+    /// Work per second, and its unit.
     pub rate: Option<(f64, &'a str)>,
-    /// Figures of now, in words: `loss 3.125`.
+    /// Current figures, in words: `loss 3.125`.
     pub figures: &'a str,
 }
 
-/// A console as something to write lines to.
+/// A [`Write`] implementation that sends lines to a console.
 pub struct Lines<'a> {
     console: &'a dyn Console,
     begun: Vec<u8>,
 }
 
 impl<'a> Lines<'a> {
-    /// Writes to `console`.
+    /// A writer to `console`.
     pub fn new(console: &'a dyn Console) -> Self {
         Self { console, begun: Vec::new() }
     }

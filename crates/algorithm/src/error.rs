@@ -1,9 +1,9 @@
-//! An error of an algorithm, with who must act.
+//! Errors of an algorithm, and who must act on them.
 
 use std::error::Error;
 use std::fmt;
 
-/// Who must act.
+/// The party that must act on an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
     /// The user: the input, the hyperparameters, files, the disk.
@@ -12,7 +12,7 @@ pub enum Blame {
     Kokanee,
 }
 
-/// Why a training failed, or a model cannot be used.
+/// The reason why training failed or a model cannot be used.
 #[derive(Debug)]
 pub struct AlgorithmError {
     /// Who must act.
@@ -21,12 +21,12 @@ pub struct AlgorithmError {
 }
 
 impl AlgorithmError {
-    /// What a user can mend.
+    /// An error that the user can fix.
     pub fn user(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { blame: Blame::User, source: error.into() }
     }
 
-    /// What only we can mend.
+    /// An error that only the maintainers can fix.
     pub fn ours(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { blame: Blame::Kokanee, source: error.into() }
     }
@@ -40,7 +40,7 @@ impl fmt::Display for AlgorithmError {
 
 impl Error for AlgorithmError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        // This error says what the inner one says.
+        // This error's message already is the inner error's message.
         self.source.source()
     }
 }

@@ -1,4 +1,4 @@
-//! What a training job is asked to do, and how it is asked to stop.
+//! A training job as requested, and the flag that stops it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,91 +7,90 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use kokanee_contract::InputChannels;
 
-/// A training job of any algorithm, wherever it was asked for.
+/// A training job of any algorithm, however it was requested.
 #[derive(Clone, Debug)]
 pub struct TrainingJob {
     /// Names and values as they were given.
     pub hyperparameters: BTreeMap<String, String>,
-    /// Where the input lies, checked against the algorithm's channels.
+    /// The input channels, checked against the algorithm's.
     pub channels: InputChannels,
     /// Where the results go.
     pub files: JobFiles,
-    /// What to do about a state that an earlier run left.
+    /// How to treat a state that an earlier run left.
     pub resume: Resume,
     /// This machine's name in SageMaker's log lines, `algo-1` where there is one machine.
     pub host: String,
-    /// Machines that the job was given; this one does the work of all.
+    /// Number of machines given to the job; this one does the work of all.
     pub hosts: usize,
-    /// Raised when the job is to end early.
+    /// Set when the job is to stop early.
     pub stop: StopFlag,
-    /// What the log should say first.
+    /// Notes to write at the beginning of the log.
     pub notes: Vec<String>,
 }
 
-/// Where a job leaves what it makes.
+/// The places of a job's output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobFiles {
     /// Folder of the model.
     pub model: PathBuf,
     /// Folder of the state to resume from.
     pub checkpoints: PathBuf,
-    /// Where the model is packed to at the end, as a `.tar.gz`; nowhere where the container's caller does it.
+    /// Path of the `.tar.gz` that the model is packed into at the end; none where the container's caller packs it.
     pub archive: Option<PathBuf>,
 }
 
-/// What to do about a state that an earlier run left.
+/// How to treat a state that an earlier run left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
-    /// Begin anew; the first checkpoint replaces the state.
+    /// Starts from scratch; the first checkpoint replaces the state.
     Never,
-    /// Go on from it where there is one.
+    /// Resumes from the state if there is one.
     IfPresent,
-    /// Go on from it where there is one, and begin with reporting its checkpoints again, so that what this run logs tells of the
-    /// whole training.
+    /// Resumes from the state if there is one, and first reports its checkpoints again, so that this run's log covers the whole training.
     Retell,
-    /// Go on from it; an error where there is none.
+    /// Resumes from the state; it is an error if there is none.
     Required,
 }
 
-/// A request to stop, shared with a signal handler or another thread. The step at work is finished first.
+/// A request to stop, shared with a signal handler or another thread. The current step is finished first.
 #[derive(Clone, Debug, Default)]
 pub struct StopFlag(Arc<AtomicBool>);
 
 impl StopFlag {
-    /// Asks for the stop.
+    /// Requests the stop.
     pub fn request(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    /// Whether it was asked for.
+    /// Whether the stop was requested.
     pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// The flag itself, for signal handlers: true asks for the stop.
+    /// The flag itself, for signal handlers: true requests the stop.
     pub fn shared(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.0)
     }
 }
 
-/// How a model is to be loaded.
+/// The options for loading a model.
 pub struct LoadOptions<'a> {
     /// Threads to compute with; 0 for as many as the machine has cores.
     pub threads: usize,
-    /// The most instances that wait, where there is a queue.
+    /// The maximum number of waiting instances, where there is a queue.
     pub queue: usize,
-    /// Whether texts of requests and answers are written to the log.
+    /// Whether texts of requests and responses are written to the log.
     pub log_text: bool,
-    /// Memory in bytes for all requests, by the size of the largest body that the model takes by default.
+    /// Gives the memory in bytes for all requests, from the size of the largest body that the model accepts by default.
     pub memory_bytes: &'a dyn Fn(usize) -> usize,
     /// Options of the algorithm by their names on the command line, without dashes: `beam-size`.
     pub settings: BTreeMap<&'static str, String>,
-    /// Told what of the model this version does not know.
+    /// Receives a note about each part of the model that this version does not know.
     pub tell: &'a dyn Fn(&str),
 }
 
 impl LoadOptions<'_> {
-    /// Refuses every option of an algorithm, for those that have none.
+    /// Refuses every algorithm option, for algorithms that have none.
     ///
     /// # Errors
     /// Names the first option.

@@ -1,8 +1,8 @@
-//! What every algorithm does: train a job, load a model that answers, describe a model to a person.
+//! The interface of every algorithm: train a job, load a model that answers requests, describe a model to a person.
 //!
-//! [`Algorithm`] is implemented once in the crate of each algorithm, and one table in the program lists the implementations. What
-//! several of them need stands beside it: the job and whoever watches it ([`job`], [`console`]), channels of numeric rows in File
-//! and Pipe mode ([`row_channel`]), the log of the numeric containers ([`numeric_log`]), and a model's folder ([`model_folder`]).
+//! [`Algorithm`] is implemented once in the crate of each algorithm, and one table in the program lists the implementations. Shared parts
+//! stand beside it: the job and its console ([`job`], [`console`]), channels of numeric rows in File and Pipe mode ([`row_channel`]), the
+//! log of the numeric containers ([`numeric_log`]), and a model's folder ([`model_folder`]).
 
 pub mod console;
 pub mod error;
@@ -27,37 +27,37 @@ pub use report::{Block, Report, Table};
 
 /// A built-in algorithm.
 pub trait Algorithm: Sync {
-    /// What SageMaker promises about it.
+    /// Its SageMaker contract.
     fn contract(&self) -> &'static AlgorithmContract;
 
-    /// Trains until the model is in its folder, or until the job is asked to stop.
+    /// Trains until the model is in its folder or the job is asked to stop.
     ///
     /// # Errors
-    /// Whatever is wrong with hyperparameters, channels or data, or happens to the training.
+    /// When hyperparameters, channels or data are wrong, or the training fails.
     fn train(&self, job: &TrainingJob, console: &dyn Console) -> Result<(), AlgorithmError>;
 
-    /// Whether it keeps a state that a later run can go on from.
+    /// Whether it keeps a state from which a later run can resume.
     fn resumes(&self) -> bool {
         false
     }
 
-    /// The file that its archives begin with, where that alone tells them from those of others: large archives need not be unpacked
-    /// then to see whose they are.
+    /// The first file of its archives, if that alone distinguishes them from those of other algorithms. Large archives then need not be
+    /// unpacked to find their algorithm.
     fn first_file(&self) -> Option<&'static str> {
         None
     }
 
-    /// Whether a folder holds a model of this algorithm that does not say whose it is, such as one that a real container or another
+    /// Whether a folder holds a model of this algorithm that does not name its algorithm, such as one that a real container or another
     /// library wrote.
     fn recognises(&self, folder: &Path) -> bool;
 
-    /// Loads a model, a folder or an archive, that answers requests.
+    /// Loads a model from a folder or an archive, ready to answer requests.
     ///
     /// # Errors
     /// When the model is missing or damaged, or the options do not fit it.
     fn load(&self, model: &Path, options: &LoadOptions<'_>) -> Result<Arc<dyn Backend>, AlgorithmError>;
 
-    /// The files of a model that its answers depend on, as they lie on the disk.
+    /// The model files on disk that its answers depend on.
     ///
     /// # Errors
     /// When the model is missing.

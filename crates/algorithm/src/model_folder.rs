@@ -1,8 +1,8 @@
-//! A model's folder: `kokanee.json` beside the files that the real container writes, replaced as one, and found again wherever it
-//! lies.
+//! A model's folder: `kokanee.json` beside the files that the real container writes. All are replaced together, and found again wherever
+//! the folder lies.
 //!
-//! Real containers ignore files that they do not know, so a model with `kokanee.json` works there too. A folder without it is
-//! somebody else's model, and everything that is known of it comes from its files.
+//! Real containers ignore files that they do not know, so a model with `kokanee.json` works there too. A folder without it comes from
+//! another program, and its files are the only source of information.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,12 +15,12 @@ use thiserror::Error;
 
 use crate::Algorithm;
 
-/// What tells of a model, in its folder.
+/// The manifest in a model's folder.
 pub const MANIFEST_FILE: &str = "kokanee.json";
-/// Version of its layout; raised when an older program could not read it.
+/// Version of the manifest's layout; raised when an older program could not read it.
 const FORMAT_VERSION: u32 = 1;
 
-/// What `kokanee.json` says.
+/// The content of `kokanee.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of the layout.
@@ -35,9 +35,9 @@ pub struct Manifest {
     pub feature_dim: usize,
     /// Records that were read from each channel, in one epoch.
     pub records: BTreeMap<String, u64>,
-    /// What was measured, by the names of SageMaker's metrics.
+    /// Measured values, by the names of SageMaker's metrics.
     pub metrics: BTreeMap<String, f64>,
-    /// What the algorithm adds.
+    /// Details that the algorithm adds.
     #[serde(default)]
     pub details: serde_json::Value,
     /// The other files of the model.
@@ -45,29 +45,29 @@ pub struct Manifest {
     pub files: BTreeMap<String, FileDigest>,
 }
 
-/// A model's folder that cannot be read or written.
+/// An error in reading or writing a model's folder.
 #[derive(Debug, Error)]
 pub enum ModelError {
-    /// There is nothing.
+    /// The path does not exist.
     #[error("{}: there is no such file or folder{hint}", path.display())]
     NotFound {
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// What may be the matter.
+        /// The probable cause.
         hint: String,
     },
-    /// The folder holds no model that is known.
+    /// The folder holds no known model.
     #[error("{}: no model was found; a folder was expected that `kokanee train` or SageMaker has written, or its model.tar.gz", path.display())]
     NoModel {
-        /// Where.
+        /// The folder.
         path: PathBuf,
     },
-    /// Several folders hold one.
+    /// Several sub-folders hold a model.
     #[error("{}: several folders hold a model: {}; name one of them", path.display(), folders.join(", "))]
     SeveralModels {
-        /// Where.
+        /// The folder.
         path: PathBuf,
-        /// Which.
+        /// The sub-folders.
         folders: Vec<String>,
     },
     /// A file is not what it should be.
@@ -78,7 +78,7 @@ pub enum ModelError {
         /// What is wrong.
         reason: String,
     },
-    /// A file of somebody else has the name of one that would be written.
+    /// A file that Kokanee did not write has the name of one to be written.
     #[error("{}: this file is no part of an earlier model of Kokanee, and is not replaced; choose another folder, or move it away", path.display())]
     NotOurs {
         /// The file.
@@ -87,17 +87,17 @@ pub enum ModelError {
     /// The archive cannot be unpacked or written.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// The system refuses.
+    /// The system refused an operation.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation.
         action: &'static str,
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
-    /// Files cannot be replaced.
+    /// The files cannot be replaced.
     #[error(transparent)]
     Files(#[from] kokanee_formats::FileError),
 }
@@ -118,10 +118,10 @@ impl Manifest {
         }
     }
 
-    /// Reads the manifest of a folder; none where there is none.
+    /// Reads the manifest of a folder; `None` if it has none.
     ///
     /// # Errors
-    /// When it is damaged, or of a later program.
+    /// When it is damaged or written by a later program.
     pub fn read(folder: &Path) -> Result<Option<Self>, ModelError> {
         let path = folder.join(MANIFEST_FILE);
         let text = match folder_update::read(folder, MANIFEST_FILE) {
@@ -141,10 +141,10 @@ impl Manifest {
         Ok(Some(manifest))
     }
 
-    /// Writes files and the manifest that tells of them, all or none.
+    /// Writes the files and a manifest that lists them, all or none.
     ///
     /// # Errors
-    /// When a file of somebody else is in the way, or the system refuses.
+    /// When another program's file is in the way, or the system refuses.
     pub fn save(mut self, folder: &Path, files: &[(&str, &[u8])]) -> Result<(), ModelError> {
         let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
         check_replaceable(folder, &names)?;
@@ -160,10 +160,10 @@ impl Manifest {
         Ok(update.commit()?)
     }
 
-    /// Compares a file of the model with what the manifest says of it.
+    /// Compares a file of the model with its entry in the manifest.
     ///
     /// # Errors
-    /// When it is missing or another model's.
+    /// When it is missing or belongs to another model.
     pub fn check_file(&self, folder: &Path, name: &str) -> Result<(), ModelError> {
         let path = folder.join(name);
         let bytes = folder_update::read(folder, name).map_err(|source| ModelError::Io {
@@ -183,11 +183,11 @@ impl Manifest {
     }
 }
 
-/// Whether a model with these files may be written into a folder: files that lie there under their names must be an earlier
-/// model's of Kokanee.
+/// Checks that a model with these files may be written into a folder: existing files of these names must belong to an earlier model of
+/// Kokanee.
 ///
 /// # Errors
-/// Names the first file that is somebody else's.
+/// Names the first file that Kokanee did not write.
 pub fn check_replaceable(folder: &Path, names: &[&str]) -> Result<(), ModelError> {
     if Manifest::read(folder).is_ok_and(|manifest| manifest.is_some()) {
         return Ok(());
@@ -197,10 +197,10 @@ pub fn check_replaceable(folder: &Path, names: &[&str]) -> Result<(), ModelError
     foreign.map_or(Ok(()), |path| Err(ModelError::NotOurs { path }))
 }
 
-/// Whose model lies at a path, a folder or an archive.
+/// The algorithm of the model at a path, a folder or an archive.
 ///
 /// # Errors
-/// When there is none that is known, or there is nothing.
+/// When the path does not exist, or no known model is there.
 pub fn algorithm_of<'a>(
     path: &Path,
     algorithms: &[&'a dyn Algorithm],
@@ -217,13 +217,12 @@ pub fn algorithm_of<'a>(
         _ => algorithms.iter().find(|one| one.recognises(folder)),
     };
     let opened = OpenedModel::open(path, |folder| whose(folder).is_some())?;
-    // What a manifest that cannot be read is about, it says itself.
+    // A damaged manifest gives a more exact error than `NoModel`.
     Manifest::read(opened.folder())?;
     whose(opened.folder()).copied().ok_or_else(|| ModelError::NoModel { path: path.to_owned() })
 }
 
-/// A model's folder that may have been a `model.tar.gz`: then it is unpacked into a temporary folder that lives as long as this
-/// value.
+/// A model's folder. A `model.tar.gz` is unpacked into a temporary folder that lives as long as this value.
 #[derive(Debug)]
 pub struct OpenedModel {
     folder: PathBuf,
@@ -232,11 +231,11 @@ pub struct OpenedModel {
 }
 
 impl OpenedModel {
-    /// Opens a folder or an archive. Where `holds_model` is true of its one sub-folder, that one is opened. An update of the folder
-    /// that was interrupted is finished.
+    /// Opens a folder or an archive. Where `holds_model` is true of its one sub-folder, that sub-folder is opened. An interrupted update of
+    /// the folder is finished first.
     ///
     /// # Errors
-    /// When there is nothing, several sub-folders hold a model, or the archive is unsafe or damaged.
+    /// When the path does not exist, several sub-folders hold a model, or the archive is unsafe or damaged.
     pub fn open(path: &Path, holds_model: impl Fn(&Path) -> bool) -> Result<Self, ModelError> {
         if path.is_dir() {
             let (folder, shown) = locate(path, path, holds_model)?;
@@ -262,7 +261,7 @@ impl OpenedModel {
         &self.folder
     }
 
-    /// The folder as a user knows it: in the archive, if it was one.
+    /// The folder as the user knows it; for an archive, the path inside it.
     pub fn shown(&self) -> &Path {
         &self.shown
     }

@@ -1,6 +1,6 @@
 //! The log of the numeric containers: lines that users' tools parse, in the forms that the real containers print.
 //!
-//! The forms themselves are in `kokanee_contract::metrics`; this is what fills them.
+//! The forms are in `kokanee_contract::metrics`; this module fills them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -25,11 +25,11 @@ pub struct NumericLog<'a> {
     begun: Instant,
     /// Timings since the last `#metrics` line, in milliseconds.
     timings: RefCell<BTreeMap<&'static str, Statistic>>,
-    /// What was read so far, by what the lines call the reader.
+    /// Totals of all readings so far, by the name of the reader in the lines.
     totals: RefCell<BTreeMap<String, Totals>>,
 }
 
-/// Readings of one channel taken together.
+/// Totals of several readings of one channel.
 #[derive(Clone, Copy, Default)]
 struct Totals {
     records: u64,
@@ -54,7 +54,7 @@ impl Reading {
         self.batches += 1;
     }
 
-    /// Records so far.
+    /// The number of records so far.
     pub fn records(&self) -> u64 {
         self.records
     }
@@ -73,12 +73,12 @@ impl<'a> NumericLog<'a> {
         }
     }
 
-    /// A line for the record.
+    /// Writes an informational line.
     pub fn info(&self, text: &str) {
         self.line(INFO, text);
     }
 
-    /// Something that was probably not meant.
+    /// Warns about something that was probably not intended.
     pub fn warning(&self, text: &str) {
         self.line(WARNING, text);
         if self.console.is_quiet() {
@@ -86,14 +86,14 @@ impl<'a> NumericLog<'a> {
         }
     }
 
-    /// The hyperparameters as they were given and as they are in force.
+    /// Writes the hyperparameters as given and as in force.
     pub fn configuration(&self, given: &BTreeMap<String, String>, in_force: &BTreeMap<String, String>) {
         let json = |values: &BTreeMap<String, String>| serde_json::json!(values).to_string();
         self.info(&format!("Merging with provided configuration: {}", json(given)));
         self.info(&format!("Final configuration: {}", json(in_force)));
     }
 
-    /// What a channel is read as.
+    /// Writes the content type as which a channel is read.
     pub fn iterator(&self, content_type: &ContentType) {
         let name = content_type.media.name();
         self.info(&format!("Loaded iterator creator {name} for content type ('{name}', '1.0')"));
@@ -104,7 +104,7 @@ impl<'a> NumericLog<'a> {
         Reading { begun: SystemTime::now(), epoch, records: 0, batches: 0 }
     }
 
-    /// What was read, as a `#metrics` line; `meta` is what it calls the reader, such as `training_data_iter`.
+    /// Writes the counts of a reading as a `#metrics` line; `meta` is the line's name of the reader, such as `training_data_iter`.
     pub fn read(&self, reading: &Reading, meta: &str) {
         let mut totals = self.totals.borrow_mut();
         let total = totals.entry(meta.to_owned()).or_default();
@@ -126,22 +126,22 @@ impl<'a> NumericLog<'a> {
         self.metrics(reading.begun, Some(reading.epoch as u64), Some(meta), &metrics);
     }
 
-    /// How much of the epochs is done.
+    /// Writes the share of epochs that are done.
     pub fn progress(&self, done: usize, epochs: usize) {
         self.info(&progress_line(self.host, 100.0 * done as f64 / epochs as f64));
     }
 
-    /// How fast an epoch was.
+    /// Writes the speed of an epoch.
     pub fn throughput(&self, records: u64, seconds: f64) {
         self.info(&throughput_line(self.host, records as f64 / seconds.max(1e-9)));
     }
 
-    /// A measure of the model; `name` is the split and the metric, as in `test msd`.
+    /// Writes a measure of the model; `name` is the split and the metric, as in `test msd`.
     pub fn quality(&self, name: &str, measure: Measure, value: f64) {
         self.info(&quality_line(self.host, name, measure, value));
     }
 
-    /// Notes a time for the last `#metrics` line.
+    /// Records a time for the last `#metrics` line.
     pub fn timed(&self, name: &'static str, time: Duration) {
         let milliseconds = time.as_secs_f64() * 1e3;
         let mut timings = self.timings.borrow_mut();
@@ -150,7 +150,7 @@ impl<'a> NumericLog<'a> {
         timings.insert(name, timing);
     }
 
-    /// The last line: the times of the whole job.
+    /// Writes the last line: the times of the whole job.
     pub fn end(&self) {
         let total = self.begun.elapsed();
         self.timed("totaltime", total);

@@ -1,18 +1,18 @@
-//! The description of a model, as data: the program lays it out.
+//! The description of a model as data; the program does the layout.
 
-/// What there is to say of a model.
+/// The description of a model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// Lines and tables from top to bottom; the first line is a summary.
     pub blocks: Vec<Block>,
-    /// What can be written to a file for other programs: a name, such as `centers`, and numbers as CSV.
+    /// Exports for other programs: a name, such as `centers`, and numbers as CSV.
     pub exports: Vec<(&'static str, String)>,
 }
 
 /// A part of a report.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Block {
-    /// A line of text; an empty one sets parts apart.
+    /// A line of text; an empty one separates parts.
     Line(String),
     /// A table.
     Table(Table),
@@ -21,7 +21,7 @@ pub enum Block {
 /// A table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
-    /// Heads of the columns, and whether they hold numbers.
+    /// Column heads, and whether each column holds numbers.
     pub columns: Vec<(String, bool)>,
     /// Rows of as many cells.
     pub rows: Vec<Vec<String>>,
@@ -38,13 +38,13 @@ impl Report {
         self.blocks.push(Block::Table(table));
     }
 
-    /// Adds a table, set apart by an empty line.
+    /// Adds a table, separated by an empty line.
     pub fn table(&mut self, table: Table) {
         self.line("");
         self.add(table);
     }
 
-    /// The same with a line above it.
+    /// Adds a table with a title line above it.
     pub fn titled(&mut self, title: impl Into<String>, table: Table) {
         self.line("");
         self.line(title);
@@ -58,14 +58,14 @@ impl Table {
         Self::default()
     }
 
-    /// With one more column of numbers.
+    /// Adds a column of numbers.
     #[must_use]
     pub fn numbers(mut self, head: impl Into<String>) -> Self {
         self.columns.push((head.into(), true));
         self
     }
 
-    /// With one more column of words.
+    /// Adds a column of words.
     #[must_use]
     pub fn words(mut self, head: impl Into<String>) -> Self {
         self.columns.push((head.into(), false));
@@ -75,7 +75,7 @@ impl Table {
     /// Adds a row.
     ///
     /// # Panics
-    /// When it has not a cell for each column.
+    /// When the number of cells differs from the number of columns.
     pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
         let cells: Vec<String> = cells.into_iter().map(Into::into).collect();
         assert_eq!(cells.len(), self.columns.len(), "a cell for each column");

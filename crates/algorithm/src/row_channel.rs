@@ -1,9 +1,9 @@
 //! A channel of numeric rows, in File or Pipe mode, read batch by batch.
 //!
-//! A thread reads ahead while the batch before is worked on; three batches exist at a time, whatever the channel holds. Rows come in
-//! the order of the files, never shuffled. In File mode the files of the channel's folder follow one another in the order of their
-//! paths; in Pipe mode each pass reads the FIFO of its epoch, `<channel>_<epoch>`, once (SageMaker Developer Guide, "Common Data
-//! Formats for Training", "Using Pipe Mode").
+//! A thread reads ahead while the previous batch is processed; three batches exist at a time, whatever the channel holds. Rows come in the
+//! order of the files, never shuffled. In File mode the files of the channel's folder follow one another in the order of their paths; in
+//! Pipe mode each pass reads the FIFO of its epoch, `<channel>_<epoch>`, once (SageMaker Developer Guide, "Common Data Formats for
+//! Training", "Using Pipe Mode").
 
 use std::fs::File;
 use std::io;
@@ -19,11 +19,11 @@ use thiserror::Error;
 
 use crate::job::StopFlag;
 
-/// Rows that are read between two looks at the size of a batch.
+/// Rows that are read between two checks of a batch's size.
 const ROWS_AT_A_TIME: usize = 256;
-/// Between two looks at the stop flag, while a writer keeps us waiting.
+/// Time between two checks of the stop flag while the reader has no batch yet.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// Label columns of training data unless the content type says otherwise.
+/// Number of label columns in training data unless the content type gives it.
 const DEFAULT_LABEL_SIZE: usize = 1;
 
 /// A channel whose records are rows of numbers.
@@ -42,16 +42,16 @@ enum Source {
     Pipe(InputChannel),
 }
 
-/// How large batches are.
+/// The limits of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchSize {
     /// Rows of each batch but the last.
     pub rows: usize,
-    /// Bytes of a batch at most.
+    /// Maximum bytes of a batch.
     pub most_bytes: usize,
 }
 
-/// A channel that cannot be read.
+/// An error in reading a channel.
 #[derive(Debug, Error)]
 pub enum RowChannelError {
     /// The content type's parameters make no sense.
@@ -59,7 +59,7 @@ pub enum RowChannelError {
     ContentType {
         /// The channel.
         channel: String,
-        /// As it was given.
+        /// The content type as given.
         content_type: ContentType,
         /// What is wrong.
         fault: String,
@@ -69,10 +69,10 @@ pub enum RowChannelError {
     Files {
         /// The channel.
         channel: String,
-        /// Why.
+        /// The cause.
         source: DataFilesError,
     },
-    /// The folder holds nothing.
+    /// The folder holds no files.
     #[error("channel {channel} holds no record: {} has no file whose name begins with neither '.' nor '_'", path.display())]
     NoFiles {
         /// The channel.
@@ -87,12 +87,12 @@ pub enum RowChannelError {
         channel: String,
         /// The file.
         path: PathBuf,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
-        /// What it may be.
+        /// The probable cause.
         hint: &'static str,
     },
-    /// A record is not what it should be.
+    /// A record is damaged or has a wrong form.
     #[error("{source} (channel {channel})")]
     Record {
         /// The channel.
@@ -100,7 +100,7 @@ pub enum RowChannelError {
         /// What is wrong, with file and place.
         source: Box<NumericError>,
     },
-    /// A batch is larger than the memory for it.
+    /// A batch needs more memory than its limit.
     #[error(
         "channel {channel}: a batch of {rows} records takes more than {most_bytes} bytes, the memory there is for it; lower \
          mini_batch_size"
@@ -108,18 +108,18 @@ pub enum RowChannelError {
     TooLarge {
         /// The channel.
         channel: String,
-        /// Records of a batch.
+        /// Records per batch.
         rows: usize,
         /// The limit.
         most_bytes: usize,
     },
-    /// There is nothing to read.
+    /// The channel holds no records.
     #[error("channel {channel} holds no record")]
     Empty {
         /// The channel.
         channel: String,
     },
-    /// The system has no thread to read with.
+    /// The system cannot start the reading thread.
     #[error("the system refused to start a thread: {0}")]
     Thread(#[source] io::Error),
 }
@@ -128,7 +128,7 @@ impl RowChannel {
     /// Finds the files of a channel. `width` is the number of features where it is known.
     ///
     /// # Errors
-    /// When there are none, or the content type cannot be read.
+    /// When there are none, or the content type is not supported.
     pub fn open(channel: &InputChannel, width: Option<usize>) -> Result<Self, RowChannelError> {
         let name = channel.name.clone();
         let format = format_of(&name, &channel.content_type)?;
@@ -144,7 +144,7 @@ impl RowChannel {
         &self.name
     }
 
-    /// Where no file said it, the number of features that records must have from now on.
+    /// Sets the number of features that records must have from now on, for channels whose files do not tell it.
     pub fn set_width(&mut self, width: usize) {
         self.width = Some(width);
     }
@@ -152,7 +152,7 @@ impl RowChannel {
     /// Reads the channel once more, in epoch `epoch` (from 0).
     ///
     /// # Errors
-    /// When the system has no thread for it.
+    /// When the system cannot start a thread for it.
     pub fn pass(&self, epoch: usize, size: BatchSize, stop: &StopFlag) -> Result<Pass, RowChannelError> {
         let (full_sender, full) = sync_channel(1);
         let (empty, empty_receiver) = channel();
@@ -169,7 +169,7 @@ impl RowChannel {
     }
 }
 
-/// The files of a folder, or the file that a user names.
+/// The files of a folder, or the single file that a user names.
 fn files_of(channel: &str, path: &Path) -> Result<Vec<PathBuf>, RowChannelError> {
     if path.is_file() {
         return Ok(vec![path.to_owned()]);
@@ -212,10 +212,10 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// The next batch; none at the end, and where the job is to stop.
+    /// The next batch; `None` at the end, and when the job is to stop.
     ///
     /// # Errors
-    /// When the channel cannot be read on.
+    /// When the channel cannot be read further.
     pub fn next_batch(&mut self) -> Result<Option<Batch>, RowChannelError> {
         loop {
             if self.stop.is_requested() {
@@ -229,9 +229,9 @@ impl Pass {
         }
     }
 
-    /// Gives a batch back, whose memory the next one takes.
+    /// Returns a batch, so that its memory is reused for a later one.
     pub fn give_back(&self, batch: Batch) {
-        // The reader may be done.
+        // The reader may have finished.
         let _ = self.empty.send(batch);
     }
 }
@@ -248,7 +248,7 @@ struct Reader {
 impl Reader {
     fn run(mut self) {
         if let Err(error) = self.read() {
-            // Nobody listens where the job has ended.
+            // Nobody receives the error if the job has ended.
             let _ = self.full.send(Err(error));
         }
     }
@@ -287,7 +287,7 @@ impl Reader {
                     break;
                 }
             }
-            // All files have rows of one width.
+            // The rows of all files have the same width.
             self.channel.width = reader.width().or(self.channel.width);
         }
         if !batch.rows.is_empty() {
@@ -298,7 +298,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Sends a batch on; false where nobody takes it.
+    /// Passes a batch on; false if nobody takes it.
     fn hand_over(&self, batch: &mut Batch) -> bool {
         let full = std::mem::replace(batch, self.empty_batch());
         self.full.send(Ok(full)).is_ok()

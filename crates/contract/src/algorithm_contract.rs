@@ -1,4 +1,4 @@
-//! What SageMaker promises about one algorithm, as a value.
+//! The SageMaker contract of one algorithm, as a value.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use crate::media::MediaType;
 use crate::metrics::MetricSpec;
 use crate::spec::{Conventions, Faults, Group, Spec, find};
 
-/// What SageMaker promises about one algorithm.
+/// The SageMaker contract of one algorithm.
 #[derive(Clone, Copy, Debug)]
 pub struct AlgorithmContract {
     /// The name of its image: `kmeans`.
     pub name: &'static str,
-    /// What people call it: `K-means`.
+    /// Its usual name: `K-means`.
     pub title: &'static str,
     /// What it does, in one sentence.
     pub summary: &'static str,
-    /// What of its hyperparameters, channels and metrics needs words, in Markdown; part of its page.
+    /// Remarks in Markdown about its hyperparameters, channels and metrics; part of its page.
     pub remarks: &'static str,
     /// Every hyperparameter.
     pub hyperparameters: &'static [Spec],
@@ -28,19 +28,19 @@ pub struct AlgorithmContract {
     pub check: Check,
     /// The input channels of training.
     pub channels: &'static [ChannelSpec],
-    /// Looks for what the channels of a job must hold, as far as that can be told without reading it.
+    /// Checks the content of a job's channels, as far as possible without reading the data.
     pub look_into: fn(&InputChannels) -> Result<(), ChannelFaults>,
-    /// What a training measures, in the form of SageMaker's `MetricDefinitions`.
+    /// The metrics of a training job, in the form of SageMaker's `MetricDefinitions`.
     pub metrics: &'static [MetricSpec],
-    /// The hyperparameter that says how many epochs a training has at most.
+    /// The hyperparameter that sets the maximum number of epochs.
     pub epochs: &'static str,
-    /// How many machines train.
+    /// The number of machines that can train.
     pub hosts: Hosts,
     /// Media types of requests, the default first.
     pub accepts: &'static [MediaType],
-    /// Media types of answers, the default first.
+    /// Media types of responses, the default first.
     pub answers: &'static [MediaType],
-    /// How it refuses.
+    /// The style of its refusals.
     pub conventions: Conventions,
 }
 
@@ -64,7 +64,7 @@ impl AlgorithmContract {
 /// Checks strings as [`resolve`](crate::resolve()) does, without naming the algorithm's type.
 pub type Check = fn(&BTreeMap<String, String>) -> Result<Vec<String>, Faults>;
 
-/// How many machines a training job may have.
+/// The number of machines that a training job may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hosts {
     /// One; a second is refused.

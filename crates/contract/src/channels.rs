@@ -1,4 +1,4 @@
-//! The input channels of training: those that an algorithm reads, those that a job has, and what can be wrong with them.
+//! The input channels of training: those that an algorithm reads, those of a job, and their faults.
 //!
 //! Source: the guide's "Common Data Formats for Training" (content types).
 
@@ -10,23 +10,23 @@ use crate::media::{ContentType, MediaType};
 use crate::spec::{choice, shown};
 
 choice! {
-    /// How data comes into the container, spelled as `TrainingInputMode`.
+    /// How data enters the container, spelled as `TrainingInputMode`.
     InputMode {
-        /// As files that are there before training begins.
+        /// As files that exist before training begins.
         File = "File",
-        /// As files that are fetched when they are read; to a reader the same as [`Self::File`].
+        /// As files that are fetched when they are read; a reader sees no difference from [`Self::File`].
         FastFile = "FastFile",
-        /// As a stream for each epoch.
+        /// As one stream per epoch.
         Pipe = "Pipe",
     }
 }
 
 choice! {
-    /// Which machine gets which data, spelled as `S3DistributionType`.
+    /// How data is distributed to machines, spelled as `S3DistributionType`.
     Distribution {
-        /// Each gets all.
+        /// Each machine gets all data.
         FullyReplicated = "FullyReplicated",
-        /// Each gets its share.
+        /// Each machine gets its shard.
         ShardedByS3Key = "ShardedByS3Key",
     }
 }
@@ -40,26 +40,26 @@ pub struct ChannelSpec {
     pub required: bool,
     /// The content types of its data.
     pub content_types: &'static [MediaType],
-    /// The content type where none is said.
+    /// The default content type.
     pub default_content_type: MediaType,
-    /// The input modes that it may come in.
+    /// The supported input modes.
     pub modes: &'static [InputMode],
-    /// How it may be spread over machines.
+    /// The supported distributions over machines.
     pub distributions: &'static [Distribution],
-    /// What it holds, in a sentence.
+    /// Its content, in a sentence.
     pub doc: &'static str,
-    /// What to do instead of another content type; may be empty.
+    /// Advice on unsupported content types; may be empty.
     pub content_type_advice: &'static str,
-    /// Why an input mode is missing from `modes`, and what to use; may be empty.
+    /// Why an input mode is missing from `modes`, and what to use instead; may be empty.
     pub mode_reason: &'static str,
-    /// SageMaker's own words for its absence; may be empty.
+    /// SageMaker's own error text for its absence; may be empty.
     pub absence: &'static str,
 }
 
-/// The channels of one training job, each found usable.
+/// The channels of one training job, all checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputChannels {
-    /// By name; those that are required are there.
+    /// Channels by name, including all required ones.
     pub channels: BTreeMap<String, InputChannel>,
     /// Notes for the log, a sentence each.
     pub notes: Vec<String>,
@@ -72,24 +72,24 @@ pub struct InputChannel {
     pub name: String,
     /// The content type of its data, with parameters such as `label_size`.
     pub content_type: ContentType,
-    /// How the data comes.
+    /// The input mode.
     pub mode: InputMode,
-    /// How the data is spread over machines.
+    /// The distribution over machines.
     pub distribution: Distribution,
-    /// The folder of its files; in Pipe mode what the names of its streams begin with, see [`InputChannel::fifo`].
+    /// The folder of its files; in Pipe mode the prefix of its streams' names, see [`InputChannel::fifo`].
     pub path: PathBuf,
 }
 
 impl InputChannels {
-    /// The channel of this name, where the job has it.
+    /// The channel with this name, if the job has it.
     pub fn get(&self, name: &str) -> Option<&InputChannel> {
         self.channels.get(name)
     }
 }
 
 impl InputChannel {
-    /// How many columns of CSV data come before the features, where the content type says it. SageMaker's default is 1 in training
-    /// and 0 in requests.
+    /// The number of columns before the features in CSV data, if the content type states it. SageMaker's default is 1 in training and 0 in
+    /// requests.
     pub fn label_size(&self) -> Option<usize> {
         self.content_type.parameter(LABEL_SIZE)?.parse().ok()
     }
@@ -102,21 +102,21 @@ impl InputChannel {
     }
 }
 
-/// The parameter of `text/csv` that tells labels from features.
+/// The parameter of `text/csv` with the number of label columns.
 pub(crate) const LABEL_SIZE: &str = "label_size";
 
-/// Everything that is wrong with the channels of a job, never only the first thing.
+/// All faults of a job's channels, not only the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelFaults(pub Vec<ChannelFault>);
 
-/// What is wrong with one channel.
+/// A fault of one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelFault {
     /// The channel.
     pub channel: String,
-    /// The words of the real containers for it; empty where they are not known.
+    /// The real containers' text for it; empty where unknown.
     pub words: String,
-    /// What is wrong, what was expected, what to do.
+    /// What is wrong, what was expected, and what to do.
     pub message: String,
 }
 
@@ -138,7 +138,7 @@ impl fmt::Display for ChannelFaults {
 
 impl std::error::Error for ChannelFaults {}
 
-/// The value, or every fault.
+/// The value if there are no faults, otherwise all faults.
 pub(crate) fn finish<T>(faults: Vec<ChannelFault>, value: T) -> Result<T, ChannelFaults> {
     if faults.is_empty() { Ok(value) } else { Err(ChannelFaults(faults)) }
 }

@@ -1,4 +1,4 @@
-//! Documentation written from the tables: the pages in `docs/algorithms/` and the help text of `kokanee train`.
+//! Documentation generated from the tables: the pages in `docs/algorithms/` and the help text of `kokanee train`.
 
 use std::fmt::Write as _;
 
@@ -138,7 +138,7 @@ pub fn help_text(contract: &AlgorithmContract, width: usize) -> String {
     text
 }
 
-/// SageMaker's rows of a group first, then ours.
+/// The rows of a group: SageMaker's first, then Kokanee's.
 fn rows(contract: &AlgorithmContract, group: Group) -> impl Iterator<Item = &'static Spec> {
     let specs = contract.hyperparameters;
     let of = move |origin| specs.iter().filter(move |spec| spec.group == group && spec.origin == origin);
@@ -174,7 +174,7 @@ fn tuning(spec: &Spec) -> Option<String> {
     (!spec.tuning.is_empty()).then(|| spec.tuning.iter().map(describe).collect::<Vec<_>>().join("; "))
 }
 
-/// Text that cannot end a table cell.
+/// Escapes text so that it cannot end a table cell.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }

@@ -1,19 +1,19 @@
-//! What SageMaker promises about containers and built-in algorithms, as data.
+//! SageMaker's contract for containers and built-in algorithms, as data.
 //!
-//! Everything here is knowledge, not machinery:
+//! Everything here is data about SageMaker and checks of that data:
 //!
 //! | module | promise |
 //! |---|---|
-//! | [`spec`] | what a hyperparameter may be, and what can be wrong with it |
-//! | [`media`] | media types, and how headers choose among them |
-//! | [`metrics`] | metrics, and the log lines that carry them |
-//! | [`channels`] | input channels: those that an algorithm reads, and those that a job has |
+//! | [`spec`] | the valid values of a hyperparameter, and its faults |
+//! | [`media`] | media types, and the choice among them by headers |
+//! | [`metrics`] | metrics, and their log lines |
+//! | [`channels`] | input channels: those that an algorithm reads, and those of a job |
 //! | [`algorithm_contract`] | all of that about one algorithm, as a value |
-//! | [`resolve()`] | how strings become one checked, typed struct, with every fault at once |
-//! | [`stored`] | how hyperparameters that another version wrote are read |
+//! | [`resolve()`] | the way from strings to one checked, typed struct, with all faults at once |
+//! | [`stored`] | reading hyperparameters that another version wrote |
 //! | [`container`] | folders, configuration files, variables, failures, exit codes |
 //! | [`algorithms`] | the tables of each algorithm: hyperparameters, rules, channels, metrics |
-//! | [`registry`] | every algorithm, for programs that link no engine |
+//! | [`registry`] | every algorithm, for programs without an engine |
 //! | [`docs`] | help text and pages from the tables |
 //!
 //! A module uses only those above it; the crate uses no other crate of the workspace.

@@ -1,4 +1,4 @@
-//! The media types of SageMaker's built-in algorithms: one table of names and spellings, and how headers choose among them.
+//! The media types of SageMaker's built-in algorithms: one table of names and spellings, and the choice among them by headers.
 //!
 //! Source: SageMaker Developer Guide, "Common Data Formats for Training" and "Common Data Formats for Inference"; RFC 9110,
 //! sections 8.3 and 12.5.1.
@@ -7,7 +7,7 @@ use std::fmt;
 
 use mime::Mime;
 
-/// A media type that some algorithm reads or writes.
+/// A media type that at least one algorithm reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MediaType {
     /// One object with all instances: the form of SageMaker's endpoints.
@@ -16,18 +16,18 @@ pub enum MediaType {
     JsonLines,
     /// RecordIO frames with protobuf records.
     RecordIo,
-    /// Numbers between commas, one row per line.
+    /// Comma-separated numbers, one row per line.
     Csv,
     /// A label and `index:value` pairs per line.
     Libsvm,
     /// One text per line.
     Text,
-    /// The model of an earlier training.
+    /// The model of an earlier training job.
     Model,
 }
 
-/// The table: type, its name, and other spellings of it. The guide itself writes `applications/x-recordio-protobuf`; the pca
-/// container registers the next two for the same bytes.
+/// The table: type, its name, and alternative spellings. The guide itself writes `applications/x-recordio-protobuf`; the pca container
+/// registers the next two for the same bytes.
 const TABLE: [(MediaType, &str, &[&str]); 7] = [
     (MediaType::Json, "application/json", &[]),
     (
@@ -46,7 +46,7 @@ const TABLE: [(MediaType, &str, &[&str]); 7] = [
     (MediaType::Model, "application/x-sagemaker-model", &[]),
 ];
 
-/// A media type with its parameters, as `Content-Type` and the `ContentType` of a channel have it.
+/// A media type with its parameters, as in `Content-Type` and in the `ContentType` of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentType {
     /// The type.
@@ -62,7 +62,7 @@ impl MediaType {
         TABLE.iter().find(|row| row.0 == self).map_or("application/json", |row| row.1)
     }
 
-    /// The value of `Content-Type` in an answer.
+    /// The value of `Content-Type` in a response.
     pub fn header(self) -> &'static str {
         match self {
             MediaType::Text => "text/plain; charset=utf-8",
@@ -71,14 +71,13 @@ impl MediaType {
         }
     }
 
-    /// The type that this is a spelling of, whatever its parameters and capitals.
+    /// The type with this name or spelling; parameters and letter case are ignored.
     pub fn of_name(text: &str) -> Option<Self> {
         Self::named(parse(text)?.essence_str())
     }
 
-    /// The type of the answer to a body of type `own`: of those offered, the one that `Accept` prefers; between equals `own`,
-    /// then the first offered. With `*/*` the answer has the type `own`, where it is offered. None where nothing offered is
-    /// accepted.
+    /// The type of the response to a body of type `own`: among the offered types, the one that `Accept` prefers; between equals `own`, then
+    /// the first offered. With `*/*` the response has the type `own`, if it is offered. `None` if no offered type is accepted.
     pub fn preferred(accept: &str, offered: &[Self], own: Self) -> Option<Self> {
         let ranges: Vec<Range> = accept.split(',').filter_map(Range::parse).collect();
         let own_first = offered.iter().filter(|&&media| media == own).chain(offered);
@@ -105,7 +104,7 @@ impl fmt::Display for MediaType {
 }
 
 impl ContentType {
-    /// Reads a content type; none where the text is no media type, or none of the table.
+    /// Parses a content type; `None` if the text is not a media type, or not one of the table.
     pub fn parse(text: &str) -> Option<Self> {
         let mime = parse(text)?;
         let parameters = mime.params().map(|(name, value)| {
@@ -119,7 +118,7 @@ impl ContentType {
         self.parameters.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether its characters are UTF-8 as far as it says.
+    /// Whether it is UTF-8 according to its parameters.
     pub fn is_utf8(&self) -> bool {
         let is_utf8 = |value: &str| {
             ["utf-8", "utf8", "us-ascii", "ascii"].iter().any(|name| value.eq_ignore_ascii_case(name))
@@ -148,7 +147,7 @@ struct Range {
 }
 
 impl Range {
-    /// Items that are no media ranges are passed over, as servers commonly do.
+    /// Items that are not media ranges are ignored, as servers commonly do.
     fn parse(item: &str) -> Option<Self> {
         let item = item.trim();
         // Old Java clients write a single star.
@@ -165,7 +164,7 @@ impl Range {
         Some(Self { mime, quality })
     }
 
-    /// How exactly it names a type: 3 by name, 2 by `application/*`, 1 by `*/*`, 0 not at all.
+    /// The precision with which it names a type: 3 by name, 2 by `application/*`, 1 by `*/*`, 0 not at all.
     fn precision(&self, media: MediaType) -> u8 {
         match (self.mime.type_(), self.mime.subtype()) {
             (mime::STAR, mime::STAR) => 1,
@@ -179,12 +178,12 @@ impl Range {
     }
 }
 
-/// Whether a text has the form of a media type, in the table or not.
+/// Whether a text has the form of a media type, known or not.
 pub fn is_media_type(text: &str) -> bool {
     parse(text).is_some()
 }
 
-/// Parses a media type or range. White space may stand around semicolons (RFC 9110, 5.6.6), which the parser does not know.
+/// Parses a media type or range. White space is allowed around semicolons (RFC 9110, 5.6.6), which the parser does not support.
 fn parse(text: &str) -> Option<Mime> {
     text.split(';').map(str::trim).collect::<Vec<_>>().join(";").parse().ok()
 }

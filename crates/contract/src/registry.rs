@@ -1,4 +1,4 @@
-//! The algorithms that Kokanee has, as values. A program that links no engine knows them from here.
+//! Kokanee's algorithms as values, also for programs without an engine.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use crate::algorithm_contract::AlgorithmContract;
 use crate::algorithms::{kmeans, seq2seq};
 use crate::spec::nearest;
 
-/// Every algorithm, the one that is meant where none is named first.
+/// Every algorithm; the first is the default where none is named.
 pub static ALGORITHMS: &[&AlgorithmContract] = &[&seq2seq::CONTRACT, &kmeans::CONTRACT];
 
 /// The algorithm with this image name.
@@ -17,12 +17,12 @@ pub fn algorithm(name: &str) -> Option<&'static AlgorithmContract> {
 /// As [`algorithm`].
 ///
 /// # Errors
-/// If there is none of this name; the error lists those that there are.
+/// If no algorithm has this name; the error lists the existing ones.
 pub fn expect_algorithm(name: &str) -> Result<&'static AlgorithmContract, UnknownAlgorithm> {
     algorithm(name).ok_or_else(|| UnknownAlgorithm { name: name.to_owned() })
 }
 
-/// A name that no algorithm has.
+/// The error of an unknown algorithm name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownAlgorithm {
     /// The name.

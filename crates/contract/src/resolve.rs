@@ -1,7 +1,7 @@
-//! From the strings of a request to typed hyperparameters, in two steps, with every fault reported at once.
+//! Resolving the strings of a request into typed hyperparameters, in two steps, with all faults reported at once.
 //!
-//! Step one turns each string into a typed value by its row of the table; step two puts them together and applies the rules
-//! between hyperparameters.
+//! Step one converts each string into a typed value by its row of the table; step two combines the values and applies the rules between
+//! hyperparameters.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,26 +11,26 @@ use crate::spec::{
     Conventions, DefaultValue, Fault, FaultKind, Faults, Rows, Spec, Values, find, nearest, python_list,
 };
 
-/// The name under which SageMaker's tuner tells every job the metric that it optimizes.
+/// The name under which SageMaker's tuner passes the optimized metric to every job.
 pub const TUNING_OBJECTIVE: &str = "_tuning_objective_metric";
 
-/// The hyperparameters of one algorithm: its rows, with what they mean together. Values come from [`resolve`].
+/// The hyperparameters of one algorithm: its rows, and the rules between them. Values come from [`resolve`].
 pub trait Table: Rows {
-    /// What single valid values cannot break alone.
+    /// The rules that involve several values.
     const RULES: &'static [Rule<Self>];
 
     /// The algorithm.
     fn contract() -> &'static AlgorithmContract;
 
-    /// The one form among those that mean the same, such as a number without its sign.
+    /// The normal form among equivalent values, such as a number without its sign.
     fn in_normal_form(self) -> Self {
         self
     }
 }
 
-/// One rule over typed values: what a single valid value cannot break alone, or its range cannot express.
+/// One rule over typed values, which involves several values or which a range cannot express.
 pub struct Rule<H> {
-    /// What the rule looks at; the first is the one to blame. The rule is skipped where one of them is faulty already.
+    /// The hyperparameters that the rule reads; the first is blamed. The rule is skipped if one of them is already faulty.
     pub names: &'static [&'static str],
     /// The contradiction, if there is one, and how to resolve it.
     pub broken: fn(&H) -> Option<String>,
@@ -45,11 +45,11 @@ pub struct Resolved<H> {
     pub notes: Vec<String>,
 }
 
-/// Checks and types the hyperparameters of a request; those left out get their defaults.
+/// Checks and converts the hyperparameters of a request; missing ones get their defaults.
 ///
-/// Values are strings, as in `hyperparameters.json`. Whitespace around them is ignored, one layer of JSON quoting is taken off
-/// (`"\"64\""`), booleans may be written `True`, `False`, `1` and `0`, whole numbers `64.0` or `1e3`, lists as JSON, as Python
-/// prints them, or with commas only. Optional ones may be unset with `none` or `null`. The algorithm's
+/// Values are strings, as in `hyperparameters.json`. Whitespace around them is ignored, one layer of JSON quoting is removed (`"\"64\""`),
+/// booleans may be written `True`, `False`, `1` and `0`, whole numbers `64.0` or `1e3`, lists as JSON, as Python prints them, or with
+/// commas only. Optional ones may be unset with `none` or `null`. The algorithm's
 /// [`service_hyperparameters`](AlgorithmContract::service_hyperparameters) have no effect.
 ///
 /// # Errors
@@ -75,7 +75,7 @@ pub fn resolve<H: Table>(given: &BTreeMap<String, String>) -> Result<Resolved<H>
     Ok(Resolved { hyperparameters: hyperparameters.in_normal_form(), notes })
 }
 
-/// As [`resolve`], without the typed result; gives the notes.
+/// As [`resolve`], but returns only the notes.
 ///
 /// # Errors
 /// As [`resolve`].
@@ -85,24 +85,24 @@ pub(crate) fn check<H: Table>(given: &BTreeMap<String, String>) -> Result<Vec<St
 
 struct Request<'a> {
     contract: &'static AlgorithmContract,
-    /// By name of the table, the name and value that were given.
+    /// The given name and value, by the name in the table.
     given: BTreeMap<&'static str, (&'a str, &'a str)>,
 }
 
 /// The result of step one.
 struct Typed<'a> {
-    /// A value for every hyperparameter that has one: the given, else the default. One that is missing has any value.
+    /// A value for every hyperparameter that has one: the given one, otherwise the default. A missing required one has an arbitrary value.
     values: Values,
     request: Request<'a>,
     faults: Vec<Fault>,
     notes: Vec<String>,
 }
 
-/// The treatment of a name without a row in the table.
+/// The treatment of a name that is not in the table.
 enum Stranger {
-    /// It has no effect, as its author expects.
+    /// Ignored, as its author expects.
     Silent,
-    /// It has no effect, which the log should say.
+    /// Ignored, with a note in the log.
     Noted(String),
     Refused(Fault),
 }
@@ -127,7 +127,7 @@ impl<'a> Request<'a> {
                 continue;
             };
             if self.given.insert(spec.name, (name, text)).is_some() {
-                // The proper spelling sorts before or after its alias: whichever came second, name the pair.
+                // The proper spelling sorts before or after its alias; the message names both, whichever came second.
                 let other = if name == spec.name { spec.aliases[0] } else { spec.name };
                 faults.push(self.fault(spec, FaultKind::GivenTwice { other }));
                 continue;
@@ -171,7 +171,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// A fault of a row, quoting what was given for it or else its default.
+    /// A fault of a row, quoting the given value or else its default.
     fn fault(&self, spec: &'static Spec, kind: FaultKind) -> Fault {
         let default = match spec.default {
             DefaultValue::Text(text) => text,

@@ -1,8 +1,8 @@
-//! Hyperparameters that another version of the program wrote down, in a model's `config.json` or in a state.
+//! Hyperparameters that another version of the program wrote, in a model's `config.json` or in a state.
 //!
-//! What is absent there means what the table says it means: the default, unless a row says otherwise
-//! ([`Spec::absent_means`]). What is not known is passed over with a note, since nothing but the
-//! sizes in `config.json` shapes a model; a state is compared strictly, since a run must go on as it began.
+//! The table defines the meaning of an absent value: the default, unless a row says otherwise ([`Spec::absent_means`]). An unknown name is
+//! skipped with a note, since only the sizes in `config.json` shape a model. A state is compared strictly, since a run must continue as it
+//! began.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,17 +14,17 @@ use crate::spec::{Conventions, DefaultValue, Fault, Faults, Spec, shown};
 /// Hyperparameters as this version understands them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored<H> {
-    /// Those that are known; the others have their defaults.
+    /// The known hyperparameters; the others have their defaults.
     pub hyperparameters: H,
-    /// What was passed over, a sentence each.
+    /// Notes on skipped names, a sentence each.
     pub notes: Vec<String>,
 }
 
-/// Reads what a model was trained with, for answering. Unknown names, and values of training that are not valid here, are notes:
-/// they shaped nothing that answers are computed from.
+/// Reads the hyperparameters that a model was trained with, for inference. Unknown names, and values of training that are not valid here,
+/// become notes, since answers do not depend on them.
 ///
 /// # Errors
-/// Every value that answers need and that is not valid, and every name without a default that is absent.
+/// Every invalid value that answers depend on, and every absent name without a default.
 pub fn resolve_stored<H: Table>(raw: &BTreeMap<String, String>) -> Result<Stored<H>, Faults> {
     let contract = H::contract();
     let purpose = match contract.conventions {
@@ -61,33 +61,33 @@ pub fn resolve_stored<H: Table>(raw: &BTreeMap<String, String>) -> Result<Stored
     if !faults.is_empty() {
         return Err(Faults { faults, conventions: contract.conventions });
     }
-    // Contradictions are those of a training that is over.
+    // Contradictions between other values concern only the finished training.
     let needed = known.iter().filter(|(name, _)| H::spec(name).is_some_and(is_needed));
     let needed = needed.map(|(name, text)| (name.clone(), text.clone())).collect();
     let resolved = resolve::<H>(&known).or_else(|_| resolve::<H>(&needed))?;
     Ok(Stored { hyperparameters: resolved.hyperparameters, notes })
 }
 
-/// Whether there is no answering without it.
+/// Whether inference needs it.
 fn is_needed(spec: &Spec) -> bool {
     spec.decides_answers || spec.default == DefaultValue::Required
 }
 
-/// A hyperparameter that a state has otherwise than the run that wants to go on from it.
+/// A hyperparameter whose value in a state differs from that of the run that wants to resume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// Its name.
     pub name: String,
-    /// What it was; none where it was not set.
+    /// The value in the state; `None` where it was not set.
     pub was: Option<String>,
-    /// What it is; none where it is not set.
+    /// The current value; `None` where it is not set.
     pub is: Option<String>,
     /// Whether this version knows it.
     pub is_known: bool,
 }
 
-/// Every difference between the hyperparameters of a state and those of now. Spellings of the same value are the same; what the
-/// state does not have means what its absence means. A name that this version does not know could matter, and differs.
+/// All differences between the hyperparameters of a state and the current ones. Different spellings of the same value are equal; values
+/// that the state lacks have the meaning of their absence. A name that this version does not know could matter, and counts as a difference.
 pub fn differences<H: Table>(
     state: &BTreeMap<String, String>,
     now: &BTreeMap<String, String>,
@@ -117,7 +117,7 @@ fn value(spec: &Spec, text: &str) -> Option<Value> {
     parse(spec, text).ok().flatten()
 }
 
-/// What the table calls it.
+/// The name in the table.
 fn own_name<H: Table>(name: &str) -> &str {
     H::spec(name).map_or(name, |spec| spec.name)
 }
@@ -126,7 +126,7 @@ fn get<'a, H: Table>(map: &BTreeMap<&'a str, &'a str>, name: &str) -> Option<&'a
     map.iter().find(|(given, _)| own_name::<H>(given) == name).map(|(_, text)| *text)
 }
 
-/// All that is written down, and for each row of the table without a value what its absence means.
+/// All stored values, and for each row of the table without a value the meaning of its absence.
 fn with_absent<H: Table>(raw: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
     let given: BTreeSet<&str> = raw.keys().map(|name| own_name::<H>(name)).collect();
     let absent = H::SPECS.iter().filter(move |spec| !given.contains(spec.name));
@@ -134,7 +134,7 @@ fn with_absent<H: Table>(raw: &BTreeMap<String, String>) -> impl Iterator<Item =
     raw.iter().map(|(name, text)| (name.as_str(), text.as_str())).chain(meaning)
 }
 
-/// What a row means that has no value; none where it is not set.
+/// The meaning of a row without a value; `None` where it is not set.
 fn absence(spec: &Spec) -> Option<&'static str> {
     match (spec.absent_means, spec.default) {
         (Some(text), _) | (None, DefaultValue::Text(text)) => Some(text),
@@ -210,7 +210,7 @@ mod tests {
         }
         let beam_size = *Hyperparameters::spec("beam_size").unwrap();
         assert_eq!(absence(&beam_size), Some("5"));
-        // A row whose default changes says what files without it mean.
+        // A row whose default changes defines what files without it mean.
         assert_eq!(absence(&beam_size.meaning_when_absent("3")), Some("3"));
         assert_eq!(absence(Hyperparameters::spec("rnn_attention_num_hidden").unwrap()), None);
         let mut other = now.clone();

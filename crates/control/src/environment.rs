@@ -1,9 +1,8 @@
-//! What clients need in their environment to find the server, and the files that go with it.
+//! The environment variables by which clients find the server, and the files that they refer to.
 //!
-//! `AWS_ENDPOINT_URL` alone is not enough: SageMaker's SDKs give STS an address of their own, which only botocore's rules for
-//! endpoints can redirect; botocore reads them from the folders of `AWS_DATA_PATH`, and there
-//! also how often its waiters look. A proxy gets such requests, too, and serves clients
-//! that know neither.
+//! `AWS_ENDPOINT_URL` alone is not enough: SageMaker's SDKs set their own address for STS, which only botocore's rules for endpoints can
+//! redirect. botocore reads these rules from the folders of `AWS_DATA_PATH`, and also how often its waiters look. A proxy receives such
+//! requests, too, and serves clients that know neither.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -17,12 +16,12 @@ use crate::objects::RemoteSettings;
 use crate::proxy::{AuthorityError, Bundle, write_bundle};
 use crate::signature::Keys;
 
-/// Folder in the data folder.
+/// The name of the folder in the data folder.
 const FOLDER: &str = "clients";
 const STS_RULES: &str = "sts/2011-06-15/endpoint-rule-set-1.json";
 const WAITERS: &str = "sagemaker/2017-07-24/waiters-2.sdk-extras.json";
-/// botocore's waiters of SageMaker and the seconds that each waits at most. Between two looks they sleep for half a minute to two
-/// minutes, which is longer than most of what they wait for takes here; they look every second instead.
+/// botocore's waiters of SageMaker and the most seconds that each waits. Between two looks they sleep for half a minute to two minutes,
+/// which is longer than most of these operations take here; they look every second instead.
 const WAITING_SECONDS: [(&str, u32); 4] = [
     ("EndpointInService", 3600),
     ("EndpointDeleted", 1800),
@@ -30,10 +29,10 @@ const WAITING_SECONDS: [(&str, u32); 4] = [
     ("TransformJobCompletedOrStopped", 3600),
 ];
 const SDK_SETTINGS: &str = "sagemaker.yaml";
-/// A session token: no local SageMaker looks at tokens, and this one keeps a real one from being sent.
+/// A session token. No local SageMaker checks tokens, and this one prevents clients from sending a real one.
 pub const ANY_TOKEN: &str = "kokanee";
 
-/// A shell, and how it sets variables.
+/// A shell and its syntax for setting variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shell {
     /// bash, zsh, dash: `export NAME='value'`.
@@ -46,30 +45,30 @@ pub enum Shell {
     Dotenv,
 }
 
-/// How clients find the server.
+/// The way by which clients find the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// By `AWS_ENDPOINT_URL`, and a rule for STS.
+    /// Through `AWS_ENDPOINT_URL`, and a rule for STS.
     #[default]
     DataPath,
-    /// By `AWS_ENDPOINT_URL`, and by the proxy what has another address: STS and telemetry of SageMaker's SDKs.
+    /// Through `AWS_ENDPOINT_URL`, and through the proxy for other addresses: STS and telemetry of SageMaker's SDKs.
     Proxy,
-    /// By the proxy alone.
+    /// Through the proxy alone.
     ProxyOnly,
 }
 
-/// A server, as its clients see it.
+/// The properties of a server that clients need.
 #[derive(Clone, Copy, Debug)]
 pub struct Server<'a> {
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
     /// Its data folder.
     pub data: &'a Path,
     /// The region of clients.
     pub region: &'a str,
-    /// The keys that it wants.
+    /// The keys that it requires.
     pub keys: Option<&'a Keys>,
-    /// Where its buckets are, if that is another S3.
+    /// The S3 that holds its buckets, if it is another one.
     pub other_s3: Option<&'a RemoteSettings>,
 }
 
@@ -78,7 +77,7 @@ pub struct Server<'a> {
 pub struct Environment {
     /// Names and values, in the order in which they are printed.
     pub variables: Vec<(&'static str, String)>,
-    /// Variables that are set and must not be.
+    /// Variables that are set and must be unset.
     pub unwanted: Vec<&'static str>,
     /// Certificates for clients of the proxy.
     pub certificates: Option<Bundle>,
@@ -87,20 +86,20 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// That of clients that find the server by [`Mode::DataPath`]. `now` looks up what is set already: lists are added to.
+    /// The environment of clients that find the server through [`Mode::DataPath`]. `now` returns the present values: lists are extended.
     pub fn new(server: Server<'_>, now: impl Fn(&str) -> Option<String>) -> Self {
         let mut environment = Self::begin(server, Mode::DataPath, &now);
         let folder = path(&environment.folder);
         environment.variables.extend([
-            // Python's libraries; the AWS CLI is one of them.
+            // For Python's libraries; the AWS CLI is one of them.
             ("AWS_DATA_PATH", joined(now("AWS_DATA_PATH"), &[&folder], ':')),
-            // No telemetry of the SDK, whose address no variable changes.
+            // Turns off the SDK's telemetry, whose address no variable changes.
             ("SAGEMAKER_USER_CONFIG_OVERRIDE", path(&environment.folder.join(SDK_SETTINGS))),
         ]);
         environment
     }
 
-    /// That of clients that find the server by a proxy, alone or not. Files of certificates are written.
+    /// The environment of clients that find the server through a proxy, alone or not. This writes the files of certificates.
     ///
     /// # Errors
     /// When the proxy has no certificate authority, or the system refuses.
@@ -114,10 +113,10 @@ impl Environment {
         let bundle = write_bundle(server.data, &environment.folder, &now)?;
         let all = path(&bundle.all);
         let url = &environment.url;
-        // Names in two spellings: curl and Go look for one, Python's requests for either.
+        // Both spellings of the name are needed: curl and Go look for one each, Python's requests for either.
         let proxies = ["HTTPS_PROXY", "https_proxy"].map(|name| (name, url.clone()));
         environment.variables.extend(proxies);
-        // boto3 and the AWS CLI; requests, and pip with it; what OpenSSL and Go do by themselves, such as Python's urllib; curl.
+        // boto3 and the AWS CLI; requests, and pip with it; what OpenSSL and Go use by default, such as Python's urllib; curl.
         let names = ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"];
         environment.variables.extend(names.map(|name| (name, all.clone())));
         environment.variables.push(("NODE_EXTRA_CA_CERTS", path(&bundle.authority)));
@@ -127,13 +126,13 @@ impl Environment {
 
     fn begin(server: Server<'_>, mode: Mode, now: &impl Fn(&str) -> Option<String>) -> Self {
         let Server { address, data, region, keys, other_s3 } = server;
-        // Clients have one pair for all services.
+        // Clients have one key pair for all services.
         let keys = keys.or(other_s3.map(|other| &other.keys)).cloned().unwrap_or_else(Keys::anybody);
         let url = url(address);
         let host = url.trim_start_matches("http://");
         let host = host.rsplit_once(':').map_or(host, |(host, _)| host).to_owned();
         let no_proxy = now("NO_PROXY").or_else(|| now("no_proxy"));
-        // A list that keeps AWS away from proxies is right for another one.
+        // A list that keeps AWS away from proxies was meant for another proxy.
         let no_proxy = no_proxy.map(|list| if mode == Mode::DataPath { list } else { without_aws(&list) });
         let no_proxy = joined(no_proxy, &[&host, "localhost"], ',');
         let token = other_s3.and_then(|other| other.session_token.clone());
@@ -144,9 +143,9 @@ impl Environment {
             ("AWS_SESSION_TOKEN", token.unwrap_or_else(|| ANY_TOKEN.to_owned())),
             ("AWS_REGION", region.to_owned()),
             ("AWS_DEFAULT_REGION", region.to_owned()),
-            // Nobody asks the cloud's machine for its role.
+            // Clients must not ask the cloud's machine for its role.
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-            // SDK v3 asks IAM about the role before each job.
+            // Without this, SDK v3 asks IAM about the role before each job.
             ("SAGEMAKER_VALIDATE_ROLE", "false".to_owned()),
             ("NO_PROXY", no_proxy.clone()),
             ("no_proxy", no_proxy),
@@ -154,7 +153,7 @@ impl Environment {
         let mut unwanted = Vec::new();
         match other_s3 {
             Some(other) => variables.push(("AWS_ENDPOINT_URL_S3", other.url.clone())),
-            // Clients would go there in spite of all else.
+            // Clients would prefer that address to all others.
             None => unwanted.extend(now("AWS_ENDPOINT_URL_S3").map(|_| "AWS_ENDPOINT_URL_S3")),
         }
         if mode == Mode::ProxyOnly {
@@ -164,7 +163,7 @@ impl Environment {
         Self { variables, unwanted, certificates: None, folder: data.join(FOLDER), url }
     }
 
-    /// Writes the files that variables name.
+    /// Writes the files that the variables refer to.
     ///
     /// # Errors
     /// When the system refuses.
@@ -189,7 +188,7 @@ impl Environment {
             .iter()
             .map(|(name, seconds)| ((*name).to_owned(), json!({"delay": 1, "maxAttempts": seconds})))
             .collect();
-        // botocore merges it over a file of its own.
+        // botocore merges it over its own file.
         let waiters = json!({"version": 1.0, "merge": {"waiters": waiters}});
         let settings =
             "SchemaVersion: '1.0'\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n";
@@ -203,7 +202,7 @@ impl Environment {
             if let Some(folder) = path.parent() {
                 fs::create_dir_all(folder).map_err(FileError::io(folder, "make the folder"))?;
             }
-            // A client that starts meanwhile reads it whole.
+            // A client that starts meanwhile must not read an incomplete file.
             if fs::read_to_string(&path).is_ok_and(|there| there == text) {
                 continue;
             }
@@ -212,7 +211,7 @@ impl Environment {
         Ok(())
     }
 
-    /// The lines that set all variables in a shell, and unset those that must not be.
+    /// The lines that set all variables in a shell, and unset the unwanted ones.
     pub fn lines(&self, shell: Shell) -> String {
         let unset = self.unwanted.iter().filter_map(|name| shell.unset(name));
         let set = self.variables.iter().map(|(name, value)| shell.line(name, value));
@@ -221,7 +220,7 @@ impl Environment {
 }
 
 impl Shell {
-    /// A file of variables cannot take one away.
+    /// The line that unsets a variable. A file of variables cannot unset one.
     fn unset(self, name: &str) -> Option<String> {
         match self {
             Self::Posix => Some(format!("unset {name}")),
@@ -248,7 +247,7 @@ fn path(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// A list of `NO_PROXY` without what is AWS's, and without `*`.
+/// Removes AWS's names and `*` from a list in `NO_PROXY`.
 fn without_aws(list: &str) -> String {
     let names = list.split(',').map(str::trim);
     let is_kept = |name: &&str| {
@@ -258,14 +257,14 @@ fn without_aws(list: &str) -> String {
     names.filter(is_kept).collect::<Vec<_>>().join(",")
 }
 
-/// The address for clients. Where all addresses are listened on, loopback is one; and an IP keeps clients of S3 from asking for
-/// names that do not resolve.
+/// The address for clients. If the server listens on all addresses, it is that of loopback. An IP keeps clients of S3 from looking up names
+/// that do not resolve.
 pub fn url(address: SocketAddr) -> String {
     let ip = if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() };
     format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
-/// A list with what it lacks of `more`.
+/// Extends a list with those of `more` that it lacks.
 fn joined(list: Option<String>, more: &[&str], divider: char) -> String {
     let list = list.unwrap_or_default();
     let mut parts: Vec<&str> = list.split(divider).filter(|part| !part.is_empty()).collect();

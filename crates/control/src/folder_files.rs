@@ -1,4 +1,4 @@
-//! The files that a program left in a folder, and folders of ours that go.
+//! The files that a program left in a folder, and the removal of our own files and folders.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -15,8 +15,8 @@ pub(crate) struct FolderFile {
     pub(crate) metadata: Metadata,
 }
 
-/// All files below a folder, in the order of their names; none where there is no folder. Links are followed unless they lead back;
-/// temporary files of Kokanee's, pipes and sockets are passed over.
+/// All files below a folder, sorted by name; none if the folder does not exist. Links are followed unless they lead back. Kokanee's
+/// temporary files, pipes and sockets are skipped.
 pub(crate) fn files_below(folder: &Path) -> io::Result<Vec<FolderFile>> {
     let mut files = Vec::new();
     add(folder, "", &mut files)?;
@@ -42,7 +42,7 @@ fn add(folder: &Path, prefix: &str, files: &mut Vec<FolderFile>) -> io::Result<(
         let name = format!("{prefix}{name}");
         let metadata = match fs::metadata(&path) {
             Ok(metadata) => metadata,
-            // It went meanwhile, or is a link that leads nowhere.
+            // It was removed meanwhile, or is a link that leads nowhere.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
@@ -55,12 +55,12 @@ fn add(folder: &Path, prefix: &str, files: &mut Vec<FolderFile>) -> io::Result<(
     Ok(())
 }
 
-/// Removes a folder of ours, where it is there.
+/// Removes a folder of ours, if it exists.
 pub(crate) fn remove_folder(folder: &Path) -> io::Result<()> {
     or_absent(fs::remove_dir_all(folder))
 }
 
-/// Removes a file of ours, where it is there.
+/// Removes a file of ours, if it exists.
 pub(crate) fn remove_file(file: &Path) -> io::Result<()> {
     or_absent(fs::remove_file(file))
 }
@@ -72,7 +72,7 @@ fn or_absent(removed: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Whether an entry is a link to a folder that holds it.
+/// Whether an entry is a link to a folder that contains it.
 fn leads_back(entry: &fs::DirEntry, folder: &Path) -> io::Result<bool> {
     if !entry.file_type()?.is_symlink() {
         return Ok(false);

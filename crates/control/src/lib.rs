@@ -1,35 +1,35 @@
-//! A local SageMaker: what boto3, SageMaker's SDKs and the AWS CLI talk to instead of AWS.
+//! A local SageMaker, which boto3, SageMaker's SDKs and the AWS CLI use instead of AWS.
 //!
-//! | module | what stands in it |
+//! | module | content |
 //! |---|---|
 //! | [`server`] | all services on one port |
 //! | [`wire`] | the protocols: from a request to a call, and back |
 //! | [`console`] | pages for people |
-//! | [`api`] | the operations that are answered, one file for each resource |
+//! | [`api`] | the operations that are answered, one file per resource |
 //! | [`operations`] | the table of operations: services, names, shapes of requests and answers, errors |
-//! | [`jobs`] | what all kinds of jobs have in common |
-//! | [`training`] | training jobs: their lives, and what a runner does with them |
+//! | [`jobs`] | what all kinds of jobs share |
+//! | [`training`] | training jobs: their lives, and what a runner needs to run them |
 //! | [`transform`] | batch transform jobs: their lives |
 //! | [`tuning`] | hyperparameter tuning jobs: their lives |
-//! | [`tuner`] | hyperparameter tuning jobs at work |
-//! | [`hosting`] | models and endpoints: their lives, and the way of a request to an instance |
-//! | [`runner`] | training jobs at work |
-//! | [`transformer`] | batch transform jobs at work |
-//! | [`fleet`] | the instances of endpoints at work |
+//! | [`tuner`] | runs hyperparameter tuning jobs |
+//! | [`hosting`] | models and endpoints: their lives, and the routing of a request to an instance |
+//! | [`runner`] | runs training jobs |
+//! | [`transformer`] | runs batch transform jobs |
+//! | [`fleet`] | runs the instances of endpoints |
 //! | [`scaling`] | Application Auto Scaling: endpoints get the instances that they need |
 //! | [`runtime`] | requests to endpoints |
-//! | [`engine`] | what runs programs: processes of this machine |
+//! | [`engine`] | runs programs as processes of this machine |
 //! | [`paging`] | lists of resources, page by page |
-//! | [`logs`] | log groups, their streams, and what is in them |
+//! | [`logs`] | log groups, their streams, and the lines in them |
 //! | [`metrics`] | points of metrics, and statistics over them |
-//! | [`images`] | images that users bring, as programs and in containers |
-//! | [`store`] | what is known, in SQLite |
+//! | [`images`] | users' own images, as programs and in containers |
+//! | [`store`] | the state of all resources, in SQLite |
 //! | [`s3`] | buckets and objects, as plain files |
-//! | [`objects`] | what jobs are given and leave, in these buckets or in another S3 |
-//! | [`signature`] | who signed a request |
+//! | [`objects`] | the input and output of jobs, in these buckets or in another S3 |
+//! | [`signature`] | signatures of requests |
 //! | [`S3Uri`] | addresses in S3, as requests give them |
-//! | [`environment`] | what clients need in their environment |
-//! | [`proxy`] | the server as the HTTPS proxy of its clients, with certificates of its own |
+//! | [`environment`] | the environment variables that clients need |
+//! | [`proxy`] | the server as the HTTPS proxy of its clients, with its own certificates |
 //!
 //! No engine is linked here: algorithms run as child processes.
 

@@ -1,26 +1,26 @@
-//! What this machine has, and how much of it is used.
+//! The resources of this machine, and how much of them is used.
 
 use std::path::Path;
 
-/// Memory of the machine.
+/// The memory of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Memory {
-    /// All of it; never 0.
+    /// The total; never 0.
     pub(crate) total_bytes: u64,
-    /// What programs can still have.
+    /// The bytes that programs can still allocate.
     pub(crate) available_bytes: u64,
 }
 
 /// A volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Disk {
-    /// What is used.
+    /// The bytes in use.
     pub(crate) used_bytes: u64,
-    /// What can still be written.
+    /// The bytes that can still be written.
     pub(crate) free_bytes: u64,
 }
 
-/// Memory of this machine; none where the system does not tell.
+/// Returns this machine's memory; none if the system does not report it.
 pub(crate) fn memory() -> Option<Memory> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let bytes = |name: &str| {
@@ -32,17 +32,17 @@ pub(crate) fn memory() -> Option<Memory> {
     Some(Memory { total_bytes, available_bytes: bytes("MemAvailable:")? })
 }
 
-/// How full the volume of a folder is.
+/// Returns the usage of the volume of a folder.
 pub(crate) fn disk(folder: &Path) -> Option<Disk> {
     let volume = rustix::fs::statvfs(folder).ok()?;
-    // What only the system's keeper may use counts neither as used nor as free, as in `df`.
+    // Space that is reserved for the system's administrator counts neither as used nor as free, as in `df`.
     let used_bytes = volume.f_blocks.saturating_sub(volume.f_bfree).saturating_mul(volume.f_frsize);
     let free_bytes = volume.f_bavail.saturating_mul(volume.f_frsize);
     (used_bytes + free_bytes > 0).then_some(Disk { used_bytes, free_bytes })
 }
 
 impl Disk {
-    /// How much of what can be used is used.
+    /// The used percentage of the usable space.
     pub(crate) fn used_percent(self) -> f64 {
         self.used_bytes as f64 / (self.used_bytes + self.free_bytes) as f64 * 100.0
     }

@@ -6,7 +6,7 @@ use rusqlite::{Row, ToSql, params_from_iter};
 use crate::store::{Store, StoreError};
 use crate::tokens;
 
-/// What a list is sorted by.
+/// The key by which a list is sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SortBy {
     /// The name.
@@ -17,14 +17,14 @@ pub enum SortBy {
     Status,
 }
 
-/// Which rows a list holds, and in which order. Times are milliseconds since 1970.
+/// The rows and the order of a list. Times are milliseconds since 1970.
 #[derive(Clone, Debug)]
 pub struct ListQuery {
     /// The region.
     pub region: String,
     /// Part of the name.
     pub name_contains: Option<String>,
-    /// Words that people look for, in any case: each is part of what the table is searched by.
+    /// Words of a search, which ignores case: each must be part of the text that the table is searched by.
     pub words: Vec<String>,
     /// The status.
     pub status: Option<String>,
@@ -38,11 +38,11 @@ pub struct ListQuery {
     pub modified_before_ms: Option<i64>,
     /// The order.
     pub sort_by: SortBy,
-    /// Whether the order is turned round.
+    /// Whether the order is reversed.
     pub descending: bool,
-    /// Rows on a page.
+    /// The number of rows per page.
     pub limit: usize,
-    /// Where the page begins: the token of the page before.
+    /// The token from the page before, which says where the page begins.
     pub token: Option<String>,
 }
 
@@ -55,18 +55,18 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-/// A table with the columns `region`, `name` and `created_ms`; where queries ask for them, also `status` and `modified_ms`.
+/// A table with the columns `region`, `name` and `created_ms`; if queries ask for them, also `status` and `modified_ms`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ListedTable<'a> {
     /// Its name.
     pub(crate) name: &'static str,
     /// The columns that a list shows.
     pub(crate) columns: &'a str,
-    /// An expression with the text that words are looked for in.
+    /// The expression for the text in which words are searched.
     pub(crate) searched: &'static str,
 }
 
-/// A page of a list; none where the token is not one of ours. `read` finds the columns by their names.
+/// Reads a page of a list; none if the token is not one of ours. `read` finds the columns by their names.
 pub(crate) fn page<T>(
     store: &Store,
     table: ListedTable<'_>,
@@ -127,7 +127,7 @@ pub(crate) fn page<T>(
 }
 
 impl ListQuery {
-    /// The token of the page that begins after a row of this name and this value of what the list is sorted by.
+    /// The token of the page that begins after a row with this name and these sort values.
     pub(crate) fn token_after(&self, name: &str, status: &str, created_ms: i64) -> String {
         let key = match self.sort_by {
             SortBy::Name => name.to_owned().into(),
@@ -147,7 +147,7 @@ impl SortBy {
         }
     }
 
-    /// The place after a row: rows that come and go meanwhile do not move it.
+    /// The token of the position after a row. Rows that are added or removed meanwhile do not move it.
     fn token(self, key: &SqlValue, name: &str) -> String {
         let key = match key {
             SqlValue::Integer(number) => number.to_string(),
@@ -168,7 +168,7 @@ impl SortBy {
     }
 }
 
-/// A parameter that is lent to a statement.
+/// A parameter that a statement borrows.
 struct Borrowed<'a>(&'a SqlValue);
 
 impl ToSql for Borrowed<'_> {

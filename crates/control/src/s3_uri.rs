@@ -1,4 +1,4 @@
-//! Addresses in S3 as requests give them: `s3://bucket/key`, and the same as an https URL.
+//! Addresses in S3 as requests give them: `s3://bucket/key`, and the equivalent https URLs.
 
 use std::fmt;
 
@@ -6,16 +6,16 @@ use thiserror::Error;
 
 use crate::s3::Address;
 
-/// A bucket, and a key or the beginning of keys in it.
+/// A bucket, and a key or a prefix of keys in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct S3Uri {
     /// The bucket.
     pub bucket: String,
-    /// The key, or what keys begin with; may be empty.
+    /// The key, or the prefix of keys; may be empty.
     pub key: String,
 }
 
-/// A text that is not an address in S3.
+/// An error in an address in S3.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("The S3 URI \"{0}\" is not valid: give s3://bucket/prefix")]
 pub struct S3UriError(pub String);
@@ -44,12 +44,12 @@ impl S3Uri {
         Ok(Self { bucket: bucket.ok_or_else(invalid)?, key })
     }
 
-    /// This bucket and key.
+    /// The address of this bucket and key.
     pub fn new(bucket: impl Into<String>, key: impl Into<String>) -> Self {
         Self { bucket: bucket.into(), key: key.into() }
     }
 
-    /// What lies below this address as if it were a folder, whether it ends with a slash or not.
+    /// The address below this one, taken as a folder with or without a slash at its end.
     #[must_use]
     pub fn below(&self, path: &str) -> Self {
         let slash = if self.key.is_empty() || self.key.ends_with('/') { "" } else { "/" };
@@ -57,7 +57,7 @@ impl S3Uri {
     }
 }
 
-/// `s3.amazonaws.com` and its regional and bucket-specific forms.
+/// Whether a host is `s3.amazonaws.com`, or one of its regional and bucket-specific forms.
 fn is_of_s3(host: &str) -> bool {
     let Some(host) = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))
     else {

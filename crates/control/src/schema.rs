@@ -1,11 +1,11 @@
-//! The schema of the database, as the steps that lead to it. A step that was released is never changed.
+//! The schema of the database as a sequence of steps. A released step is never changed.
 
 use std::path::Path;
 
 use crate::store::{Store, StoreError};
 use crate::{hosting, logs, metrics, scaling, training, transform, tuning};
 
-/// The steps; the schema's version is how many were done.
+/// The steps. The schema's version is the number of steps that have been applied.
 const STEPS: &[&str] = &[
     // 1. Tags.
     "CREATE TABLE tags (
@@ -32,7 +32,7 @@ const STEPS: &[&str] = &[
 ];
 
 impl Store {
-    /// Opens the database of a data folder; both are made where they are missing, and brought up to date.
+    /// Opens the database of a data folder. Both are created if they are missing, and the database is brought up to date.
     ///
     /// # Errors
     /// If another server uses the folder, if it cannot be written, or if a later release wrote it.

@@ -29,47 +29,47 @@ use crate::signature::Keys;
 use crate::store::{Store, StoreError};
 use crate::wire::Guard;
 
-/// Port where none is asked for. It is SAGE on the keys of a telephone; no registered service, no mock of AWS (4566, 5000) and no
-/// port that systems give to outgoing connections (32768 and above) is there.
+/// The default port. It is SAGE on the keys of a telephone. It collides with no registered service, no mock of AWS (4566, 5000) and no port
+/// that systems give to outgoing connections (32768 and above).
 pub const DEFAULT_PORT: u16 = 7243;
-/// Memory for all bodies together: 64 uploads of a buffer each find room beside calls.
+/// The memory for all bodies together: 64 uploads with a buffer each fit beside calls.
 const MEMORY_BYTES: usize = 128 << 20;
-/// Between two looks for minutes whose metrics can be published.
+/// The time between two looks for minutes whose metrics can be published.
 const PUBLISH: Duration = Duration::from_secs(5);
-/// Folder of S3 in the data folder.
+/// The folder of S3 in the data folder.
 const S3_FOLDER: &str = "s3";
 
-/// What a local SageMaker is started with.
+/// The settings of a local SageMaker.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Address to listen on.
+    /// The address to listen on.
     pub host: IpAddr,
-    /// Port; 0 for any free one.
+    /// The port; 0 for any free one.
     pub port: u16,
-    /// Folder of everything that is kept.
+    /// The folder for all data that are kept.
     pub data: PathBuf,
-    /// The account that all is of: 12 digits.
+    /// The account of all resources: 12 digits.
     pub account: String,
-    /// The region of requests that name none.
+    /// The region of requests that name no region.
     pub region: String,
-    /// Names of this machine, beside localhost, that requests may be for.
+    /// Names of this machine, in addition to localhost, that requests may use.
     pub allowed_hosts: Vec<String>,
-    /// The keys that requests must be signed with; without them anybody is served who reaches the address.
+    /// The keys that requests must be signed with. Without keys, anybody who reaches the address is served.
     pub keys: Option<Arc<Keys>>,
-    /// The proxy that this machine needs for the network, as `HTTPS_PROXY` names it, and the hosts without, as `NO_PROXY` does. What is
-    /// passed on for clients goes this way.
+    /// The proxy that this machine needs for the network, as in `HTTPS_PROXY`, and the hosts that do not need it, as in `NO_PROXY`.
+    /// Requests that are passed on for clients use it.
     pub network_proxy: Option<(String, String)>,
-    /// Another S3, whose objects jobs are given and leave, instead of that in the data folder.
+    /// Another S3 for the input and output of jobs, instead of that in the data folder.
     pub other_s3: Option<RemoteSettings>,
 }
 
-/// Why a server does not start.
+/// An error that prevents a server from starting.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The address is taken.
+    /// The address is not available.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The data folder cannot be made.
+    /// The data folder cannot be created.
     #[error(transparent)]
     Folder(#[from] FileError),
     /// The database cannot be used.
@@ -81,15 +81,15 @@ pub enum StartError {
     /// The other S3 has no address.
     #[error("--s3 {url}: {reason}")]
     OtherS3 {
-        /// What was given.
+        /// The address that was given.
         url: String,
-        /// What is wrong with it.
+        /// The problem with it.
         reason: String,
     },
 }
 
-/// Makes the data folder, if there is none, so that only its owner looks into it: it holds objects, logs, and the environment of programs.
-/// One that is there stays as its owner made it.
+/// Creates the data folder, if there is none, for its owner only: it contains objects, logs, and the environment of programs. An existing
+/// folder keeps its permissions.
 fn make_private(folder: &Path, has_keys: bool) -> Result<(), FileError> {
     use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
@@ -100,7 +100,7 @@ fn make_private(folder: &Path, has_keys: bool) -> Result<(), FileError> {
     Ok(())
 }
 
-/// A server that listens, and does not serve yet.
+/// A server that listens but does not serve yet.
 pub struct LocalServer {
     server: Server,
     settings: Settings,
@@ -109,7 +109,7 @@ pub struct LocalServer {
     routes: Arc<Routes>,
 }
 
-/// Where buckets are.
+/// The location of buckets.
 enum Buckets {
     Here(Arc<s3::Store>),
     Elsewhere(Arc<Remote>),
@@ -136,7 +136,7 @@ impl LocalServer {
     /// Listens, and opens the data folder.
     ///
     /// # Errors
-    /// If the address is taken, or the folder in use.
+    /// If the address is not available, or the folder is in use.
     pub async fn bind(settings: Settings) -> Result<Self, StartError> {
         let server = Server::bind(settings.host, settings.port).await?;
         make_private(&settings.data, settings.keys.is_some())?;
@@ -147,30 +147,30 @@ impl LocalServer {
         Ok(Self { server, settings, control, buckets, routes: Arc::default() })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// What a runner works with.
+    /// The resources, for a runner for instance.
     pub fn control(&self) -> &Arc<Control> {
         &self.control
     }
 
-    /// Where requests to endpoints go; a fleet keeps them up to date.
+    /// The routes of requests to endpoints; a fleet keeps them up to date.
     pub fn routes(&self) -> &Arc<Routes> {
         &self.routes
     }
 
-    /// The objects that jobs are given and leave.
+    /// The store for the input and output of jobs.
     pub fn objects(&self) -> Arc<dyn ObjectStore> {
         self.buckets.objects()
     }
 
-    /// Serves until `work` ends, then finishes what it has begun. Where `stop` counts 2, that is ended at once.
+    /// Serves until `work` ends, then finishes the requests in progress. If `stop` counts 2, it aborts them.
     ///
     /// # Errors
-    /// Those of `work`.
+    /// The errors of `work`.
     pub async fn run<E>(
         self,
         work: impl Future<Output = Result<(), E>>,
@@ -213,7 +213,7 @@ impl LocalServer {
             Buckets::Elsewhere(remote) => (elsewhere(remote.url().to_owned(), patience), None),
         };
         let runtime_for_clients = runtime(settings.keys.clone());
-        // The console knows by its own means who asks.
+        // The console checks access in its own way.
         let console = Console::new(console::Settings {
             control: Arc::clone(&control),
             buckets,
@@ -256,13 +256,13 @@ impl LocalServer {
         };
         let ended = server.run(shell, work, stop).await;
         publishing.abort();
-        // A panic was told by its hook.
+        // The panic hook has already reported a panic.
         let _ = tokio::task::spawn_blocking(move || unpublished.publish(&known.metrics, true)).await;
         ended
     }
 }
 
-/// The proxy of the network, where there is one that is not this server.
+/// The proxy of the network, if there is one that is not this server.
 fn upstream(name: &str, without: &str, own: SocketAddr) -> Option<Upstream> {
     Upstream::parse(name, without, own).unwrap_or_else(|reason| {
         tracing::warn!(reason, "HTTPS_PROXY is not used");
@@ -270,7 +270,7 @@ fn upstream(name: &str, without: &str, own: SocketAddr) -> Option<Upstream> {
     })
 }
 
-/// Publishes what requests to endpoints count, minute by minute.
+/// Publishes the counts of requests to endpoints, minute by minute.
 async fn publish(counts: Arc<Counts>, control: Arc<Control>) {
     loop {
         tokio::time::sleep(PUBLISH).await;
@@ -279,7 +279,7 @@ async fn publish(counts: Arc<Counts>, control: Arc<Control>) {
     }
 }
 
-/// The server as its log sees it.
+/// The properties of the server that its log uses.
 struct LocalSite;
 
 impl Site for LocalSite {
@@ -299,7 +299,7 @@ impl Site for LocalSite {
         }
     }
 
-    /// Which protocol the client speaks is not known here; all of them look at the status.
+    /// The client's protocol is not known here, but clients of every protocol check the status.
     fn envelope(&self, error: &ServeError) -> (&'static str, String) {
         let name = if error.code.status() == 503 { "ServiceUnavailable" } else { "InternalFailure" };
         ("application/json", json!({"__type": name, "message": error.message}).to_string())

@@ -4,10 +4,10 @@ use rusqlite::Connection;
 
 use crate::store::StoreError;
 
-/// A resource has no more.
+/// The most tags of a resource.
 pub(crate) const MOST_TAGS: usize = 50;
 
-/// Adds tags; a key that is there gets the new value.
+/// Adds tags. An existing key gets the new value.
 pub(crate) fn put(connection: &Connection, arn: &str, tags: &[(String, String)]) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO tags (arn, key, value) VALUES (?1, ?2, ?3)
@@ -19,7 +19,7 @@ pub(crate) fn put(connection: &Connection, arn: &str, tags: &[(String, String)])
     Ok(())
 }
 
-/// Keys and values, in the order in which the keys came.
+/// The keys and values of a resource's tags, in the order in which the keys were added.
 pub(crate) fn of(connection: &Connection, arn: &str) -> Result<Vec<(String, String)>, StoreError> {
     let mut statement =
         connection.prepare_cached("SELECT key, value FROM tags WHERE arn = ?1 ORDER BY id")?;
@@ -27,7 +27,7 @@ pub(crate) fn of(connection: &Connection, arn: &str) -> Result<Vec<(String, Stri
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Removes tags; a key that is not there is no error.
+/// Removes tags. A key that does not exist is no error.
 pub(crate) fn remove<'a>(
     connection: &Connection,
     arn: &str,
@@ -40,7 +40,7 @@ pub(crate) fn remove<'a>(
     Ok(())
 }
 
-/// Removes all tags of a resource that goes.
+/// Removes all tags of a resource that is being deleted.
 pub(crate) fn remove_all(connection: &Connection, arn: &str) -> Result<(), StoreError> {
     connection.execute("DELETE FROM tags WHERE arn = ?1", [arn])?;
     Ok(())

@@ -1,11 +1,11 @@
-//! Points in time, in the forms of HTTP and of S3.
+//! Points in time in the forms that HTTP and S3 use.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kokanee_formats::utc;
 
-/// Nanoseconds since 1970, later than every time this function gave before: it tells two writes of a key apart.
+/// Nanoseconds since 1970, later than every time that this function has returned before. It distinguishes two writes of a key.
 pub(crate) fn now_ns() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as u64);
@@ -18,7 +18,7 @@ pub(crate) fn now_seconds() -> u64 {
     ns_of(SystemTime::now()) / 1_000_000_000
 }
 
-/// As time of the system.
+/// Converts to the system's time.
 pub(crate) fn system_time(ns: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_nanos(ns)
 }
@@ -28,18 +28,18 @@ pub(crate) fn ns_of(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// As in XML: `2018-06-08T20:15:33.123Z`. `aws s3 sync` compares the milliseconds.
+/// Writes a time for XML: `2018-06-08T20:15:33.123Z`. `aws s3 sync` compares the milliseconds.
 pub(crate) fn iso(ns: u64) -> String {
     let ms = ns / 1_000_000;
     format!("{}.{:03}Z", utc(ms / 1000).replace(' ', "T"), ms % 1000)
 }
 
-/// As in headers: `Fri, 08 Jun 2018 20:15:33 GMT`.
+/// Writes a time for headers: `Fri, 08 Jun 2018 20:15:33 GMT`.
 pub(crate) fn http_date(ns: u64) -> String {
     httpdate::fmt_http_date(system_time(ns))
 }
 
-/// Reads a date of a header, in seconds since 1970.
+/// Reads a date from a header, in seconds since 1970.
 pub(crate) fn parse_http_date(text: &str) -> Option<u64> {
     httpdate::parse_http_date(text).ok().map(|time| ns_of(time) / 1_000_000_000)
 }

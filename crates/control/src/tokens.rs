@@ -1,14 +1,14 @@
-//! Page tokens: opaque texts that name the row after which the next page begins.
+//! Page tokens: opaque texts that identify the row after which the next page begins.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// A token of these parts; only the last may contain line breaks.
+/// Writes a token with these parts; only the last may contain line breaks.
 pub(crate) fn write(parts: &[&str]) -> String {
     URL_SAFE_NO_PAD.encode(parts.join("\n"))
 }
 
-/// The parts of a token; none where it is not one of `N` parts that [`write`] made.
+/// The parts of a token; none if [`write()`] did not make it from `N` parts.
 pub(crate) fn read<const N: usize>(token: &str) -> Option<[String; N]> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
     let parts: Vec<String> = text.splitn(N, '\n').map(str::to_owned).collect();

@@ -1,4 +1,4 @@
-//! What all requests share: settings, metrics, and what the server is at.
+//! State shared by all requests: settings, metrics, and the server's phase.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -7,21 +7,21 @@ use kokanee_http::{Code, Columns, Metrics, Route, ServeError, Site};
 use crate::backend::Backend;
 use crate::config::ServerSettings;
 
-/// What all requests share.
+/// State shared by all requests.
 pub(crate) struct App {
     phase: RwLock<Phase>,
     pub(crate) settings: ServerSettings,
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// What the server is at.
+/// The phase of the server.
 #[derive(Clone)]
 pub(crate) enum Phase {
     /// The model is being loaded.
     Loading,
     /// Requests are answered.
     Ready(Arc<dyn Backend>),
-    /// What was begun is finished, nothing new is begun.
+    /// Running requests are finished, and new ones are refused.
     Draining,
 }
 
@@ -38,7 +38,7 @@ impl App {
         self.phase.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The backend, where there is one.
+    /// The backend; an error while the server is loading or draining.
     pub(crate) fn backend(&self) -> Result<Arc<dyn Backend>, ServeError> {
         match self.phase() {
             Phase::Ready(backend) => Ok(backend),
@@ -55,7 +55,7 @@ impl Site for App {
     fn route(&self, path: &str) -> Route {
         match path.strip_prefix(self.settings.url_prefix.as_str()) {
             Some("/invocations") => Route { has_type: true, is_timed: true, ..Route::plain("/invocations") },
-            // A load balancer asks every few seconds.
+            // A load balancer asks every few seconds, which would fill the log.
             Some("/ping") => Route { is_quiet: true, ..Route::plain("/ping") },
             Some("/execution-parameters") => Route::plain("/execution-parameters"),
             Some("/metrics") => Route::plain("/metrics"),
@@ -76,7 +76,7 @@ impl Site for App {
     }
 }
 
-/// The answer to a request that the server can no longer work on.
+/// The error for a request that the ending server can no longer answer.
 pub fn ended() -> ServeError {
     ServeError::new(Code::Unavailable, "the server is shutting down; retry later or on another server")
         .retry_after(5)

@@ -1,4 +1,4 @@
-//! What a model is to the server: the few methods between an algorithm and SageMaker's inference contract.
+//! The interface between an algorithm's model and SageMaker's inference contract.
 
 use std::collections::BTreeMap;
 use std::future::{Future, pending, ready};
@@ -12,23 +12,23 @@ use prometheus_client::registry::Registry;
 
 use crate::config::{DEFAULT_BODY_BYTES, DEFAULT_CONCURRENT_TRANSFORMS};
 
-/// A future without a name.
+/// A boxed future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A loaded model that answers requests, many at a time.
+/// A loaded model that answers requests, many in parallel.
 ///
-/// An answer depends on its request alone: not on what else is being answered, and not on load.
+/// A response depends on its request alone: not on other requests, and not on load.
 pub trait Backend: Send + Sync + 'static {
-    /// Types of bodies that it reads, in the order in which errors name them.
+    /// Media types of bodies that it reads, in the order in which errors name them.
     fn accepts(&self) -> &[MediaType];
 
-    /// Types of answers that it writes. Where `Accept` holds several equally good, the earlier is taken.
+    /// Media types of responses that it writes. Where `Accept` rates several equally, the earlier one is used.
     fn answers(&self) -> &[MediaType];
 
-    /// The memory of all its requests: bodies, what becomes of them, and answers until they are sent.
+    /// The memory budget of all its requests: bodies, decoded data, and responses until they are sent.
     fn budget(&self) -> &Arc<MemoryBudget>;
 
-    /// Answers a request. The future may be dropped at any time, when the client has left or the server ends.
+    /// Answers a request. The future may be dropped at any time, when the client has disconnected or the server ends.
     fn invoke(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<Reply, ServeError>>;
 
     /// The type of a body that came without `Content-Type`; `head` holds its first bytes.
@@ -36,37 +36,37 @@ pub trait Backend: Send + Sync + 'static {
         MediaType::Json
     }
 
-    /// The type of the answer to a body of this type, where `Accept` leaves it open.
+    /// The default type of the response to a body of this type, where `Accept` leaves it open.
     fn own_answer(&self, body: MediaType) -> MediaType {
         body
     }
 
-    /// The largest body in bytes, where nobody has set `MaxPayloadInMB`.
+    /// The largest body in bytes, where `MaxPayloadInMB` is not set.
     fn default_body_bytes(&self) -> usize {
         DEFAULT_BODY_BYTES
     }
 
-    /// How many requests batch transform should have open, 1 to 100, where nobody has set `MaxConcurrentTransforms`.
+    /// How many requests batch transform should have open, 1 to 100, where `MaxConcurrentTransforms` is not set.
     fn default_concurrent_transforms(&self) -> u32 {
         DEFAULT_CONCURRENT_TRANSFORMS
     }
 
-    /// Whether bodies of this type may be answered as they arrive, where they may have any length; others are held as a whole.
+    /// Whether bodies of this type can be answered as they arrive when bodies may have any length. Other bodies are buffered as a whole.
     fn streams(&self, _body: MediaType) -> bool {
         false
     }
 
-    /// What requests count, for the log; [`Call::counters`] are of this kind.
+    /// The columns that requests count in, for the log; [`Call::counters`] has the same columns.
     fn columns(&self) -> &'static Columns {
         Columns::NONE
     }
 
-    /// Whether it does its work: what `/ping` tells, within two seconds.
+    /// Whether the backend works; `/ping` reports it within two seconds.
     fn health(&self) -> BoxFuture<'_, Result<(), ServeError>> {
         Box::pin(ready(Ok(())))
     }
 
-    /// Ends when it has failed for good, with the reason; the server ends then, so that whoever started it can start another.
+    /// Resolves with a reason when the backend has failed for good. The server then ends, so that its starter can start another.
     fn failure(&self) -> BoxFuture<'static, String> {
         Box::pin(pending())
     }
@@ -74,12 +74,13 @@ pub trait Backend: Send + Sync + 'static {
     /// Registers its own metrics beside those of the server.
     fn register(&self, _registry: &mut Registry) {}
 
-    /// What the page at `/` shows; none where there is nothing to try by hand.
+    /// The content of the page at `/`; `None` if the model cannot be tried by hand.
     fn page(self: Arc<Self>, _visit: Visit) -> Option<BoxFuture<'static, Shown>> {
         None
     }
 
-    /// What besides the model's files decides its answers, by name: batch transform does not take up files that were made otherwise.
+    /// Whatever besides the model's files decides its answers, by name. Batch transform does not resume from output that was made with
+    /// other values.
     fn identity(&self) -> BTreeMap<String, String> {
         BTreeMap::new()
     }
@@ -89,11 +90,11 @@ pub trait Backend: Send + Sync + 'static {
 pub struct Call {
     /// The body's type, one of [`Backend::accepts`], with its parameters.
     pub from: ContentType,
-    /// The answer's type, one of [`Backend::answers`], with the parameters that `Accept` gives it, such as `verbose`.
+    /// The response's type, one of [`Backend::answers`], with its parameters from `Accept`, such as `verbose`.
     pub to: ContentType,
     /// The body.
     pub body: Body,
-    /// How long the answer may take. None for callers that wait on a thread of their own, as batch transform does.
+    /// The time limit for the response. `None` for callers that wait on their own thread, as batch transform does.
     pub deadline: Option<Duration>,
     /// Counters for the log.
     pub counters: Arc<Counters>,
@@ -101,22 +102,22 @@ pub struct Call {
 
 /// The body of a request.
 pub enum Body {
-    /// It was read to its end.
+    /// A body that was read to its end.
     Whole(Counted<Rope>),
-    /// It arrives while it is answered, where [`Backend::streams`] says that it may.
+    /// A body that is answered while it arrives, where [`Backend::streams`] allows it.
     Streamed {
         /// The bytes.
         incoming: Incoming,
-        /// Memory for what has arrived; nothing yet.
+        /// Memory for the bytes that have arrived; none yet.
         share: Share,
     },
 }
 
-/// The body of an answer.
+/// The body of a response.
 pub enum Reply {
-    /// All of it.
+    /// The whole body.
     Whole(Counted<Rope>),
-    /// It leaves as it is made.
+    /// Pieces that are sent as they are produced.
     Pieces(Pieces),
 }
 
@@ -124,22 +125,22 @@ pub enum Reply {
 pub struct Visit {
     /// The page's own path, for the action of a form.
     pub home: String,
-    /// The form that was sent, URL-encoded, or why it could not be read; none for a first visit.
+    /// The submitted form, URL-encoded, or why it could not be read; `None` for a first visit.
     pub form: Option<Result<Counted<Rope>, ServeError>>,
-    /// How long an answer may take.
+    /// The time limit for a response.
     pub deadline: Duration,
     /// Counters for the log.
     pub counters: Arc<Counters>,
 }
 
-/// What a page shows.
+/// The content of a page.
 pub struct Shown {
     /// HTML below the heading. Text from outside is [`Escaped`](crate::Escaped) in it.
     pub html: String,
-    /// CSS beyond the page's own.
+    /// Additional CSS.
     pub style: &'static str,
-    /// Why there is no answer, for status and log; `html` tells it, too.
+    /// The error, if there is one, for status and log; `html` shows it too.
     pub error: Option<ServeError>,
-    /// Memory of twice the HTML's length; none where it is small.
+    /// Memory of twice the HTML's length; `None` where it is small.
     pub share: Option<Share>,
 }

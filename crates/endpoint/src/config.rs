@@ -1,48 +1,48 @@
-//! How a server is set up, and what SageMaker says about it in the environment.
+//! The settings of a server, and SageMaker's environment variables for them.
 
 use std::time::Duration;
 
 use kokanee_http::Bounds;
 use thiserror::Error;
 
-/// Bytes of the MB that payloads are limited in.
+/// Bytes in the MB that payload limits are given in.
 pub const MEGABYTE: usize = 1 << 20;
-/// SageMaker waits so long for an answer.
+/// How long SageMaker waits for a response.
 pub const DEADLINE: Duration = Duration::from_secs(60);
-/// SageMaker waits so long for the answer to a ping.
+/// How long SageMaker waits for the response to a ping.
 pub const PING_LIMIT: Duration = Duration::from_secs(2);
-/// Memory for all requests together, unless a single one may be larger.
+/// Memory for all requests together; more where a single request may need more.
 pub const REQUEST_MEMORY_BYTES: usize = 128 << 20;
 /// SageMaker's own default.
 pub const DEFAULT_MAX_PAYLOAD_MB: u64 = 6;
-/// The largest body of a backend that says nothing else.
+/// The largest body for a backend that states no other limit.
 pub const DEFAULT_BODY_BYTES: usize = DEFAULT_MAX_PAYLOAD_MB as usize * MEGABYTE;
-/// SageMaker's own bound for `MaxPayloadInMB`; also the most that is held in memory of a body where there is no limit.
+/// SageMaker's own bound for `MaxPayloadInMB`; also the most of a body that is held in memory where the length is unlimited.
 pub const MAX_PAYLOAD_MB: u64 = 100;
 /// A second request is read and checked while the first is decoded; more than a few only take memory.
 pub const DEFAULT_CONCURRENT_TRANSFORMS: u32 = 4;
 /// SageMaker's own bound.
 pub(crate) const MAX_CONCURRENT_TRANSFORMS: u32 = 100;
-/// How long batch transform waits for an answer, unless it is told otherwise (`InvocationsTimeoutInSeconds`).
+/// How long batch transform waits for a response, unless `InvocationsTimeoutInSeconds` sets another limit.
 const BATCH_DEADLINE: Duration = Duration::from_secs(600);
 
 /// How a server behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// The largest body, in units of 1,048,576 bytes; 0 for any length. Where it is not set, batch transform is told SageMaker's 6,
-    /// and a backend takes what it takes by default.
+    /// The largest body, in units of 1,048,576 bytes; 0 for any length. Where it is not set, batch transform is told SageMaker's 6, and a
+    /// backend uses its default.
     pub max_payload_mb: Option<u64>,
     /// What batch transform should send.
     pub batch_strategy: BatchStrategy,
-    /// How many requests batch transform should have open, 1 to 100. Where it is not set, a backend says what suits it.
+    /// How many requests batch transform should have open, 1 to 100. Where it is not set, the backend's default applies.
     pub max_concurrent_transforms: Option<u32>,
-    /// How long an answer may take.
+    /// The time limit for a response.
     pub deadline: Duration,
-    /// What stands before the paths, such as `/translate`; empty for nothing.
+    /// The prefix of all paths, such as `/translate`; may be empty.
     pub url_prefix: String,
     /// Whether messages that may quote a request are written to the log.
     pub log_text: bool,
-    /// Bounds of its connections.
+    /// The bounds of the server's connections.
     pub bounds: Bounds,
 }
 
@@ -65,7 +65,7 @@ impl BatchStrategy {
     }
 }
 
-/// Settings that cannot be used, each with its reason.
+/// The faults of settings, each with its reason.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{}", .0.join("; "))]
 pub struct SettingsError(pub Vec<String>);
@@ -85,15 +85,15 @@ impl Default for ServerSettings {
 }
 
 impl ServerSettings {
-    /// What the environment says; the defaults where it says nothing. A batch transform job (`SAGEMAKER_BATCH=true`) waits 600
-    /// seconds for an answer, since a request may be as large as the payload allows.
+    /// Reads the settings from the environment, with defaults for what is not set. A batch transform job (`SAGEMAKER_BATCH=true`) waits 600
+    /// seconds for a response, since a request may be as large as the payload limit allows.
     ///
     /// # Errors
-    /// Every variable with a value that makes no sense.
+    /// Names every variable with an invalid value.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let (mut settings, mut faults) = (Self::default(), Vec::new());
         let mut take = |name: &str, expected: &str, mut parse: Box<dyn FnMut(&str) -> bool + '_>| {
-            // An empty value is how shells and job definitions leave something out.
+            // Shells and job definitions write an empty value to leave a variable out.
             if let Some(value) = variable(name).filter(|value| !value.trim().is_empty())
                 && !parse(value.trim())
             {
@@ -148,7 +148,7 @@ impl ServerSettings {
         if faults.is_empty() { Ok(settings) } else { Err(SettingsError(faults)) }
     }
 
-    /// The payload limit that batch transform is told.
+    /// The payload limit reported to batch transform.
     pub(crate) fn payload_mb(&self) -> u64 {
         self.max_payload_mb.unwrap_or(DEFAULT_MAX_PAYLOAD_MB)
     }
@@ -158,7 +158,7 @@ impl ServerSettings {
         self.max_payload_mb == Some(0)
     }
 
-    /// The largest body in bytes that is held in memory as a whole; `default` where nothing is set.
+    /// The largest body in bytes that is buffered as a whole; `default` where no limit is set.
     pub fn max_held_bytes(&self, default: usize) -> usize {
         match self.max_payload_mb {
             None => default,
@@ -167,8 +167,8 @@ impl ServerSettings {
         }
     }
 
-    /// Memory for all requests together, where bodies have at most `default` bytes unless it is set. One request may take half of
-    /// it; the largest body with what becomes of it needs more than twice its size.
+    /// Memory for all requests together; `default` is the largest body in bytes where no limit is set. One request may use half of it, and
+    /// the largest body with its decoded data needs more than twice its size.
     pub fn memory_bytes(&self, default: usize) -> usize {
         REQUEST_MEMORY_BYTES.max(5 * self.max_held_bytes(default))
     }

@@ -1,4 +1,4 @@
-//! Bodies that are not what their type says: compressed, or text that is not UTF-8.
+//! Detection of bodies that differ from their declared type: compressed bodies, and text that is not UTF-8.
 
 use kokanee_formats::compression;
 use kokanee_http::{Code, ServeError};
@@ -14,22 +14,22 @@ pub struct Head {
 }
 
 impl Head {
-    /// Takes more of the body; all but its first bytes are passed over.
+    /// Takes more of the body; everything after its first bytes is ignored.
     pub fn push(&mut self, bytes: &[u8]) {
         let more = bytes.len().min(HEAD_BYTES - self.length);
         self.bytes[self.length..self.length + more].copy_from_slice(&bytes[..more]);
         self.length += more;
     }
 
-    /// Whether nothing was pushed.
+    /// Whether no bytes were pushed yet.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// Refuses a body whose first bytes cannot begin a body of its type, and names what it is.
+    /// Refuses a body whose first bytes cannot begin a body of its type, and names the actual format.
     ///
     /// # Errors
-    /// 400 for what is compressed, and for text that is not UTF-8 where the type `is_text`.
+    /// 400 for compressed bodies, and for text that is not UTF-8 where the type `is_text`.
     pub fn check(&self, is_text: bool) -> Result<(), ServeError> {
         let head = &self.bytes[..self.length];
         if let Some(compression) = compression::of(head) {
@@ -53,7 +53,7 @@ fn encoding(head: &[u8], is_text: bool) -> Option<&'static str> {
     match head {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32"),
         [0xff, 0xfe, _, _, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
-        // Without a byte-order mark it shows by zeros between letters, which no text in UTF-8 has.
+        // UTF-16 without a byte-order mark has zeros between letters, which UTF-8 text never has.
         [a, 0, b, 0, ..] | [0, a, 0, b, ..] if is_text && is_letter(a) && is_letter(b) => Some("UTF-16"),
         _ => None,
     }

@@ -1,8 +1,8 @@
-//! How a model answers SageMaker: the serving shell of every algorithm.
+//! The server side of SageMaker's inference contract, shared by all algorithms.
 //!
-//! A [`Backend`] is a loaded model: the types that it reads and writes, and one function from a request to its answer. [`Endpoint`]
-//! puts SageMaker's inference contract before it: the phases of a container, `/ping`, `/invocations`, `/execution-parameters`,
-//! `/metrics` and a page to try it by hand. [`invoke_blocking`] is the same without HTTP, for batch transform.
+//! A [`Backend`] is a loaded model: the types that it reads and writes, and one function from a request to its response. [`Endpoint`] adds
+//! SageMaker's inference contract: the phases of a container, `/ping`, `/invocations`, `/execution-parameters`, `/metrics` and a page to
+//! try it by hand. [`invoke_blocking`] does the same without HTTP, for batch transform.
 
 mod app;
 mod backend;

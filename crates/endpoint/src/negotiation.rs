@@ -1,4 +1,4 @@
-//! How `Content-Type` and `Accept` choose among the types of a backend.
+//! Choice among a backend's types by `Content-Type` and `Accept`.
 
 use kokanee_contract::media::is_media_type;
 use kokanee_contract::{ContentType, MediaType};
@@ -6,10 +6,10 @@ use kokanee_http::{Code, ServeError};
 
 use crate::backend::Backend;
 
-/// The type of a body; none where the request does not say it.
+/// The type of a body; `None` where the request does not name it.
 ///
 /// # Errors
-/// 415, naming what is supported.
+/// 415, naming the supported types.
 pub fn body_type(header: Option<&str>, accepts: &[MediaType]) -> Result<Option<ContentType>, ServeError> {
     let Some(header) = header.map(str::trim).filter(|header| !header.is_empty()) else { return Ok(None) };
     let refuse = |problem: &str| {
@@ -28,11 +28,11 @@ pub fn body_type(header: Option<&str>, accepts: &[MediaType]) -> Result<Option<C
     if content.is_utf8() { Ok(Some(content)) } else { Err(refuse("only UTF-8 is read here")) }
 }
 
-/// The type of the answer to a body of type `body`: the one that `Accept` prefers, with its parameters; between equals the backend's
-/// own choice for such bodies, then the first that it offers. Without `Accept`, or with `*/*`, the own choice.
+/// The type of the response to a body of type `body`: the one that `Accept` prefers, with its parameters. Between equals, the backend's
+/// default for such bodies is chosen first, then the first that it offers. Without `Accept`, or with `*/*`, the default is chosen.
 ///
 /// # Errors
-/// 406, naming what is supported, when nothing of it is accepted.
+/// 406, naming the supported types, when none of them is accepted.
 pub fn answer_type(
     accept: Option<&str>,
     backend: &dyn Backend,
@@ -61,7 +61,7 @@ fn names(types: &[MediaType]) -> Vec<&'static str> {
     types.iter().map(|media| media.name()).collect()
 }
 
-/// A header from outside, cut short for a message.
+/// A header from outside, truncated for a message.
 fn quoted(header: &str) -> String {
     const SHOWN: usize = 100;
     let mut shown: String = header.chars().take(SHOWN).collect();
@@ -161,7 +161,7 @@ mod tests {
         check("applications/x-recordio-protobuf", Json, Some(RecordIo));
         check("text/plain;q=0.5, application/jsonlines;q=0.8", Json, Some(JsonLines));
         check("text/plain;q=0.5, */*;q=0.1", Json, Some(Text));
-        // What is named outright counts before what a star covers.
+        // A type that is named takes precedence over one that a star covers.
         check("*/*, application/json;q=0", Json, Some(JsonLines));
         check("application/json;q=0", Json, None);
         check("application/json;charset=utf-8", Text, Some(Json));

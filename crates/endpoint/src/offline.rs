@@ -1,4 +1,4 @@
-//! A backend without HTTP: what batch transform asks.
+//! Requests to a backend without HTTP, for batch transform.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use kokanee_http::{Code, Counted, Counters, Rope, ServeError};
 use crate::backend::{Backend, Body, Call, Reply};
 use crate::negotiation::{answer_type, body_type};
 
-/// Answers a body for callers outside of an asynchronous runtime, all or nothing; several may call at a time.
+/// Answers a body for callers outside an asynchronous runtime, all or nothing. Several may call in parallel.
 ///
 /// # Errors
-/// What is wrong with the request, or why it was not answered; 500 where the system gives no means to wait.
+/// When the request is wrong or was not answered; 500 when the system cannot create a runtime to wait in.
 pub fn invoke_blocking(
     backend: &Arc<dyn Backend>,
     content_type: Option<&str>,

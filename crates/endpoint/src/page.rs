@@ -1,5 +1,4 @@
-//! `GET /`: a page to try the model with, without scripts and without anything from elsewhere. What it holds is for the backend to
-//! say.
+//! `GET /`: a page to try the model with, without scripts and without external resources. The backend provides its content.
 
 use std::sync::Arc;
 
@@ -18,13 +17,13 @@ use crate::backend::{Shown, Visit};
 
 /// The largest form.
 const MAX_FORM_BYTES: usize = 1 << 16;
-/// The page runs nothing and loads nothing, whatever a model or a user may put into it.
+/// The page runs and loads nothing, whatever a model or a user may put into it.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What the style sheet of all pages does not say.
+/// Rules that the style sheet of all pages lacks.
 const OWN_STYLE: &str = "main{max-width:60rem}main textarea{font:inherit}";
 
-/// The page as it is first seen.
+/// The page on a first visit.
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
     Extension(journal): Extension<Arc<Journal>>,
@@ -32,7 +31,7 @@ pub(crate) async fn show(
     visit(&app, &journal, None).await
 }
 
-/// The page with an answer.
+/// The page with an answer to the submitted form.
 pub(crate) async fn answer(
     State(app): State<Arc<App>>,
     Extension(journal): Extension<Arc<Journal>>,
@@ -108,14 +107,14 @@ async fn visit(
     (status, headers, body).into_response()
 }
 
-/// What is shown where no backend is there.
+/// The content of the page while there is no backend.
 fn refused(form: Option<Result<Counted<Rope>, ServeError>>) -> Shown {
     let error = form.and_then(Result::err);
     let html = error.as_ref().map(error_note).unwrap_or_default();
     Shown { html, style: "", error, share: None }
 }
 
-/// An error in a page.
+/// An error as HTML for a page.
 pub fn error_note(error: &ServeError) -> String {
     format!("<p class=\"problem\">{}</p>", Escaped(&error.message))
 }

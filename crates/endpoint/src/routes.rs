@@ -19,10 +19,10 @@ use crate::config::DEFAULT_CONCURRENT_TRANSFORMS;
 use crate::negotiation::{answer_type, body_type};
 use crate::page;
 
-/// Bytes by which a body without `Content-Type` may be known.
+/// Bytes needed to recognise a body without `Content-Type`.
 const HEAD_BYTES: usize = 64;
 
-/// All routes, below the prefix that the settings name.
+/// All routes, below the prefix from the settings.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let prefix = app.settings.url_prefix.clone();
     let home = if prefix.is_empty() { "/".to_owned() } else { prefix.clone() };
@@ -82,7 +82,7 @@ async fn show_metrics(State(app): State<Arc<App>>) -> Response {
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], app.metrics.render()).into_response()
 }
 
-/// `POST /invocations`: a body of instances, answered by a body of answers.
+/// `POST /invocations`: a body of instances, answered by a body of predictions.
 async fn invocations(
     State(app): State<Arc<App>>,
     Extension(journal): Extension<Arc<Journal>>,
@@ -122,7 +122,7 @@ async fn answer(
         (named, chosen) => {
             let limit = settings.max_held_bytes(backend.default_body_bytes());
             if content_length(headers).is_some_and(|length| length > limit as u64) {
-                // Who asks before sending is told without having sent.
+                // A client that sends `Expect` learns of the refusal before it sends the body.
                 if !headers.contains_key(EXPECT) {
                     incoming.discard().await;
                 }
@@ -152,7 +152,7 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// All values of a header together; none where they are empty.
+/// All values of a header joined; `None` where they are empty.
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     let values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
     Some(values.collect::<Vec<_>>().join(",")).filter(|joined| !joined.is_empty())

@@ -1,4 +1,4 @@
-//! The life of a server: it listens at once, loads, serves, drains.
+//! The life of a server: it listens at once, loads the model, serves, and drains.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -15,19 +15,19 @@ use crate::backend::Backend;
 use crate::config::ServerSettings;
 use crate::routes::router;
 
-/// Why there is no backend, or why nobody can be told that there is one: in the words of whoever knows.
+/// The error of a failed `load` or `ready` callback, in the callback's words.
 pub type LoadError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A server that could not go on.
+/// The reason why a server ended with an error.
 #[derive(Debug, Error)]
 pub enum ServerError {
-    /// There is no model to be served.
+    /// The model cannot be loaded.
     #[error(transparent)]
     Load(LoadError),
-    /// The system has no thread to load it with.
+    /// The system cannot start the loading thread.
     #[error("the system refused to start a thread: {0}")]
     Thread(#[source] std::io::Error),
-    /// The backend failed for good; the reason in its words.
+    /// The backend failed for good; its reason.
     #[error("{0}; the log says why")]
     Broken(String),
     /// Loading the model ended without a result.
@@ -37,13 +37,13 @@ pub enum ServerError {
 
 /// A server of one model.
 pub struct Endpoint<L, R> {
-    /// How it behaves.
+    /// The settings of the server.
     pub settings: ServerSettings,
-    /// Where requests are counted.
+    /// The metrics that requests are counted in.
     pub metrics: Arc<Metrics>,
-    /// Loads the model, on a thread of its own, while the server answers that it does.
+    /// Loads the model on a separate thread, while the server answers that it is loading.
     pub load: L,
-    /// Called when requests are answered.
+    /// Called when the server begins to answer requests.
     pub ready: R,
 }
 
@@ -57,11 +57,11 @@ where
     L: FnOnce() -> Result<Arc<dyn Backend>, LoadError> + Send + 'static,
     R: FnOnce() -> Result<(), LoadError>,
 {
-    /// Loads while it answers that it does, then serves until `stop` counts 1, and finishes what it has begun. A count of 2 ends it
-    /// at once.
+    /// Loads the model while answering that it is loading, then serves until `stop` counts 1, and finishes the running requests. A count of
+    /// 2 ends it at once.
     ///
     /// # Errors
-    /// When loading fails, or the backend does for good.
+    /// When loading fails, or the backend fails for good.
     pub async fn run(self, server: Server, stop: watch::Receiver<u32>) -> Result<Ended, ServerError> {
         let Self { settings, metrics, load, ready } = self;
         let load_seconds = Gauge::<f64, AtomicU64>::default();
@@ -77,7 +77,7 @@ where
         std::thread::Builder::new()
             .name("kokanee-load".to_owned())
             .spawn(move || {
-                // Nobody waits any longer where the server was told to stop.
+                // Nobody receives the result if the server was told to stop.
                 let _ = loaded.send(load());
             })
             .map_err(ServerError::Thread)?;
@@ -103,7 +103,7 @@ where
                     reason = failure => Err(ServerError::Broken(reason)),
                     _ = stop.wait_for(|&count| count > 0) => Ok(()),
                 };
-                // Those who hold the backend go on with it.
+                // Requests that hold the backend continue to use it.
                 app.enter(Phase::Draining);
                 ended
             }

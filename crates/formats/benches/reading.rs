@@ -2,11 +2,11 @@
 //!
 //! `cargo xtask bench reading [--mb N] [--columns N] [--runs N] [--keep FOLDER]`
 //!
-//! Rows of random numbers are written into memory in each format and read in batches of 5000, as an algorithm reads them. The
-//! fastest of the runs counts: what else the machine does can only slow one down. `--keep` writes the files into a folder too, so
-//! that other programs can be timed on them.
+//! Rows of random numbers are written to memory in each format and read in batches of 5000, as an algorithm reads them. The fastest run
+//! counts, since other load on the machine can only slow a run down. `--keep` also writes the files into a folder, so that other programs
+//! can be timed with them.
 
-// A benchmark speaks to a terminal.
+// A benchmark prints to a terminal.
 #![allow(clippy::print_stdout)]
 
 use std::fmt::Write as _;
@@ -27,7 +27,7 @@ struct Options {
     keep: Option<PathBuf>,
 }
 
-/// One way to write rows.
+/// A way to write rows.
 struct Work {
     name: &'static str,
     file: &'static str,
@@ -157,7 +157,7 @@ impl Work {
         bytes
     }
 
-    /// How many rows there are.
+    /// Reads all rows; returns their number.
     fn read(&self, bytes: &[u8], columns: usize) -> usize {
         let mut reader = NumericReader::new(bytes, Path::new(self.file), self.format, Some(columns));
         let mut batch = Batch::default();
@@ -186,7 +186,7 @@ impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Self {
         let mut options = Self { megabytes: 200, columns: 50, runs: 3, keep: None };
         while let Some(name) = args.next() {
-            // `cargo bench` adds it.
+            // `cargo bench` adds this argument.
             if name == "--bench" {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! `model.tar.gz`, as SageMaker keeps models: packing files of a folder, and unpacking what anybody packed.
+//! `model.tar.gz`, SageMaker's form of models: packs files of a folder, and unpacks archives of any origin.
 
 mod error;
 mod links;
@@ -19,26 +19,25 @@ use links::Links;
 use crate::AtomicFile;
 use crate::compression::{self, GZIP};
 
-/// An archive that unpacks to more than this many times its size is refused: parameters hardly shrink, and a bomb must not fill
-/// the disk.
+/// The maximum ratio of unpacked to packed size; a larger one is refused. Parameters hardly shrink, and an archive bomb must not fill the
+/// disk.
 const MOST_SHRUNK: u64 = 100;
-/// Where that is less, so much may come out of any archive.
+/// An unpacked size that is allowed for any archive, whatever its ratio.
 const ALWAYS_UNPACKED_BYTES: u64 = 256 << 20;
-/// A model has a dozen files.
+/// The maximum number of entries; a model has a dozen files.
 const MOST_ENTRIES: usize = 10_000;
-/// The owner may run the file: the only one of its permissions that is kept.
+/// The owner's permission to execute, the only permission that is kept.
 const EXECUTABLE: u32 = 0o100;
-/// How much of a file tells what it is.
+/// Bytes at the beginning of a file that are needed to recognise its format.
 const LOOKED_AT: u64 = 512;
 
-/// Packs files of `folder` into `archive`, whole or not at all. The same files give the same bytes: times and owners are left
-/// out.
+/// Packs files of `folder` into `archive`, completely or not at all. The same files give the same bytes: times and owners are omitted.
 ///
 /// # Errors
 /// When a file is missing or the system refuses.
 pub fn pack(folder: &Path, files: &[&str], archive: &Path) -> Result<(), ArchiveError> {
     let refused = |e| ArchiveError::io("write", archive, e);
-    // Parameters hardly shrink; the fastest level saves most of what can be saved.
+    // Parameters hardly shrink; the fastest level saves most of what is possible.
     let mut tar = tar::Builder::new(GzEncoder::new(AtomicFile::create(archive)?, Compression::fast()));
     for name in files {
         let path = folder.join(name);
@@ -76,8 +75,8 @@ fn make_executable(_: &File) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The path of an archive's first entry; none where there is none, or the archive cannot be read. [`pack`] keeps the order of its
-/// files, so that a program knows its own archives by the first.
+/// The path of an archive's first entry; `None` if there is none, or the archive cannot be read. [`pack`] keeps the order of its files, so
+/// that a program can recognise its own archives by the first entry.
 pub fn first_entry(archive: &Path) -> Option<PathBuf> {
     let file = File::open(archive).ok()?;
     let mut tar = tar::Archive::new(MultiGzDecoder::new(BufReader::new(file)));
@@ -85,12 +84,11 @@ pub fn first_entry(archive: &Path) -> Option<PathBuf> {
     Some(first.path().ok()?.into_owned())
 }
 
-/// Unpacks an archive, a `.tar.gz` or a `.tar`, into `folder`. Plain files and folders inside it are accepted, and links to files
-/// of the archive.
+/// Unpacks an archive, a `.tar.gz` or a `.tar`, into `folder`. Plain files, folders, and links to files of the archive are accepted.
 ///
 /// # Errors
-/// When an entry is anything else, has an absolute path or `..`, or when the archive is damaged, compressed otherwise, or unpacks
-/// to an absurd size.
+/// When an entry is anything else, or has an absolute path or `..`; when the archive is damaged, has another compression, or is too large
+/// when unpacked.
 pub fn unpack(archive: &Path, folder: &Path) -> Result<(), ArchiveError> {
     let damaged = |e: std::io::Error| {
         ArchiveError::damaged(archive, format!("not a whole gzip-compressed tar archive: {e}"))
@@ -104,7 +102,7 @@ pub fn unpack(archive: &Path, folder: &Path) -> Result<(), ArchiveError> {
         let mut entry = entry.map_err(damaged)?;
         let kind = entry.header().entry_type();
         if kind.is_pax_global_extensions() {
-            // Comments that `git archive` and others put before all entries.
+            // Skips comments that `git archive` and others put before all entries.
             continue;
         }
         let name = entry.path().map_err(damaged)?.into_owned();
@@ -164,7 +162,7 @@ pub fn unpack(archive: &Path, folder: &Path) -> Result<(), ArchiveError> {
     links.make(archive, folder, &files)
 }
 
-/// The entries' bytes, and the archive's size.
+/// A reader of the archive's entries, and the size of the archive.
 fn open(archive: &Path) -> Result<(Box<dyn Read>, u64), ArchiveError> {
     let io = |e| ArchiveError::io("open", archive, e);
     let mut file = File::open(archive).map_err(io)?;
@@ -173,7 +171,7 @@ fn open(archive: &Path) -> Result<(Box<dyn Read>, u64), ArchiveError> {
     file.rewind().map_err(io)?;
     let found = compression::of(&start);
     if found == Some(GZIP) {
-        // What is damaged will be said when it is read.
+        // Damage is reported when the entries are read.
         let inside = start_of(MultiGzDecoder::new(&file)).unwrap_or_default();
         file.rewind().map_err(io)?;
         if compression::of(&inside) == Some(GZIP) {
@@ -225,7 +223,7 @@ enum CopyError {
     Write(std::io::Error),
 }
 
-/// Copies, telling a damaged source from a full disk.
+/// Copies, and distinguishes a damaged source from a full disk.
 fn copy(from: &mut impl Read, to: &mut impl Write) -> Result<(), CopyError> {
     let mut buffer = vec![0; 1 << 16];
     loop {

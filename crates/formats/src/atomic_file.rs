@@ -1,4 +1,4 @@
-//! One file that appears whole or not at all.
+//! A single file that is written completely or not at all.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -8,8 +8,8 @@ use tempfile::NamedTempFile;
 
 use crate::{FileError, OWN_PREFIX};
 
-/// A file that appears under its name only when it is complete: a temporary file in the same folder, synced to
-/// the disk and then renamed. Dropped before [`commit`](Self::commit), it leaves nothing behind.
+/// A file that appears under its name only when it is complete: a temporary file in the same folder, synced to disk and then renamed. If it
+/// is dropped before [`commit`](Self::commit), nothing is left behind.
 #[derive(Debug)]
 pub struct AtomicFile {
     output: BufWriter<NamedTempFile>,
@@ -26,14 +26,14 @@ impl AtomicFile {
         Self::create_after(path, |_| Ok(()))
     }
 
-    /// As [`create`](Self::create); `note` is told the temporary file's path before it exists.
+    /// As [`create`](Self::create); `note` receives the temporary file's path before the file is created.
     pub(crate) fn create_after(
         path: &Path,
         mut note: impl FnMut(&Path) -> io::Result<()>,
     ) -> Result<Self, FileError> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(OWN_PREFIX).suffix(".part");
-        // As any new file, and not private as temporary files are: umask decides who may read it.
+        // The umask decides who may read the file, as for any new file; temporary files would be private.
         let make = |path: &Path| note(path).and_then(|()| File::create_new(path));
         let file = builder.make_in(folder_of(path), make).map_err(FileError::io(path, "create the file"))?;
         Ok(Self { output: BufWriter::with_capacity(1 << 18, file), path: path.to_owned(), bytes: 0 })
@@ -49,7 +49,7 @@ impl AtomicFile {
         &self.path
     }
 
-    /// Brings what was written to the disk, so that [`commit`](Self::commit) can hardly fail.
+    /// Syncs the written bytes to disk, so that [`commit`](Self::commit) can hardly fail.
     ///
     /// # Errors
     /// When the system refuses.
@@ -60,10 +60,10 @@ impl AtomicFile {
             .map_err(FileError::io(&self.path, "write the file"))
     }
 
-    /// Gives the file its name; whatever had that name is replaced. Returns its size in bytes.
+    /// Gives the file its name, replacing any earlier file. Returns its size in bytes.
     ///
     /// # Errors
-    /// When the system refuses; then the earlier file is as it was.
+    /// When the system refuses; the earlier file is then unchanged.
     pub fn commit(mut self) -> Result<u64, FileError> {
         self.sync()?;
         let Self { output, path, bytes } = self;
@@ -88,10 +88,10 @@ impl Write for AtomicFile {
     }
 }
 
-/// Writes `bytes` to `path`, whole or not at all. Returns the size in bytes.
+/// Writes `bytes` to `path`, completely or not at all. Returns the size in bytes.
 ///
 /// # Errors
-/// When the system refuses; then the earlier file is as it was.
+/// When the system refuses; the earlier file is then unchanged.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<u64, FileError> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes).map_err(FileError::io(path, "write the file"))?;
@@ -106,7 +106,7 @@ pub fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Makes renames in a folder durable. Files are whole either way, so a system that cannot do it is no error.
+/// Makes renames in a folder durable. Files are complete either way, so it is no error if the system does not support this.
 pub fn sync_folder(folder: &Path) {
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();

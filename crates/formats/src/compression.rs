@@ -1,17 +1,17 @@
-//! How a file is compressed or packed, by its first bytes.
+//! Detection of compression and archives by their first bytes.
 
 use std::fmt;
 
 /// A way to compress a file or to pack several into one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compression {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
     /// Whether it packs several files into one.
     pub is_archive: bool,
-    /// The command that undoes it.
+    /// The command that decompresses or unpacks it.
     pub undo: &'static str,
-    /// The command that unpacks a tar archive that is compressed so, or an archive of this kind.
+    /// The command that unpacks a tar archive with this compression, or an archive of this kind.
     pub unpack: &'static str,
 }
 
@@ -25,14 +25,14 @@ const fn archive(name: &'static str, unpack: &'static str) -> Compression {
 
 /// The first bytes of gzip.
 pub const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-/// gzip, the one compression that is read.
+/// gzip, the only compression that is read.
 pub const GZIP: Compression = compressed("gzip", "gunzip", "tar xzf");
-/// tar, the one archive that is read.
+/// tar, the only archive that is read.
 pub const TAR: Compression = archive("tar", "tar xf");
 const BZIP2: Compression = compressed("bzip2", "bunzip2", "tar xjf");
 const ZIP: Compression = archive("zip", "unzip");
 
-/// First bytes; seven tell each.
+/// The first bytes of each kind; seven bytes distinguish all.
 const KINDS: &[(&[u8], Compression)] = &[
     (&GZIP_MAGIC, GZIP),
     (&[0xfd, b'7', b'z', b'X', b'Z', 0], compressed("xz", "unxz", "tar xJf")),
@@ -41,7 +41,7 @@ const KINDS: &[(&[u8], Compression)] = &[
     (b"LZIP\x01", compressed("lzip", "lzip -d", "tar --lzip -xf")),
     (&[0x04, 0x22, 0x4d, 0x18], compressed("lz4", "unlz4", "tar -I lz4 -xf")),
     (&[0x1f, 0x9d], compressed("compress", "uncompress", "tar xZf")),
-    // A file, an empty archive, a spanned one.
+    // A file, an empty archive, and a spanned archive.
     (b"PK\x03\x04", ZIP),
     (b"PK\x05\x06", ZIP),
     (b"PK\x07\x08", ZIP),
@@ -49,9 +49,9 @@ const KINDS: &[(&[u8], Compression)] = &[
     (b"Rar!\x1a\x07", archive("rar", "unrar x")),
 ];
 
-/// What a file that begins so is compressed or packed with; `None` where that is nothing known, or tar.
+/// The compression or archive of a file that begins with these bytes; `None` if it is unknown, or tar.
 pub fn of(start: &[u8]) -> Option<Compression> {
-    // The digit is the block size; what follows is half of pi, or of its square root in an empty file.
+    // The digit is the block size; the bytes after it are half of pi, or its square root in an empty file.
     if let [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, ..]
     | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, ..] = start
     {
@@ -60,7 +60,7 @@ pub fn of(start: &[u8]) -> Option<Compression> {
     KINDS.iter().find(|(magic, _)| start.starts_with(magic)).map(|(_, compression)| *compression)
 }
 
-/// The same, tar included, which takes 512 bytes to tell.
+/// As [`of`], including tar, which takes 512 bytes to recognise.
 pub fn of_or_tar(start: &[u8]) -> Option<Compression> {
     of(start).or_else(|| is_tar(start).then_some(TAR))
 }
@@ -76,9 +76,9 @@ impl fmt::Display for Compression {
     }
 }
 
-/// Whether a file that begins so is a tar archive. Its first header holds a checksum, also where it has no magic number.
+/// Whether a file that begins with these bytes is a tar archive. Its first header holds a checksum, even if it has no magic number.
 pub fn is_tar(start: &[u8]) -> bool {
-    /// Where a header holds its checksum, in octal digits; as blanks these bytes are part of the sum.
+    /// The position of the checksum in a header, in octal digits; these bytes count as blanks in the sum.
     const CHECKSUM: std::ops::Range<usize> = 148..156;
     let Some(header) = start.get(..512) else { return false };
     let digits =

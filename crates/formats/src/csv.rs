@@ -1,6 +1,6 @@
-//! Numeric CSV as SageMaker's algorithms read it: no header, commas, one row a line, labels first.
+//! Numeric CSV as SageMaker's algorithms read it: no header, comma-separated, one row per line, labels first.
 //!
-//! Source: SageMaker Developer Guide, "Training Data Formats", and what the real containers say of bad files.
+//! Source: SageMaker Developer Guide, "Training Data Formats", and the real containers' messages about bad files.
 
 mod error;
 mod number;
@@ -17,52 +17,52 @@ use crate::text_lines::BYTE_ORDER_MARK;
 /// The longest line, in bytes: a million numbers of 16 characters.
 pub const MAX_LINE_BYTES: usize = 16 << 20;
 
-/// How rows lie in a file.
+/// The columns of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CsvFormat {
-    /// Columns in front that are labels.
+    /// The number of label columns, which come first.
     pub label_size: usize,
-    /// Further columns, where it is known how many there must be.
+    /// The number of other columns, where it is known.
     pub width: Option<usize>,
 }
 
-/// Reads rows one batch after another.
+/// Reads rows, batch by batch.
 #[derive(Debug)]
 pub struct CsvReader<R> {
     input: R,
     path: PathBuf,
     lines: Lines,
-    /// The begin of a line that does not lie whole in the input's buffer.
+    /// The beginning of a line that is not completely in the input's buffer.
     partial: Vec<u8>,
 }
 
-/// What is known of the lines while they are parsed.
+/// The state of parsing.
 #[derive(Debug)]
 struct Lines {
     format: CsvFormat,
-    /// The line that was read last, from 1.
+    /// The number of the last line read, from 1.
     number: u64,
     /// The numbers of a line.
     values: Vec<f32>,
 }
 
 impl<R: BufRead> CsvReader<R> {
-    /// A reader; `path` stands in errors.
+    /// A reader; `path` is used in errors.
     pub fn new(input: R, path: &Path, format: CsvFormat) -> Self {
         let lines = Lines { format, number: 0, values: Vec::new() };
         Self { input, path: path.to_owned(), lines, partial: Vec::new() }
     }
 
-    /// Columns without labels, once a row was read or where it was said before.
+    /// The number of columns without labels, known once a row was read or if given before.
     pub fn width(&self) -> Option<usize> {
         self.lines.format.width
     }
 
-    /// Adds up to `most` rows to `rows` and their labels to `labels`, `label_size` each. The first row decides the width where
-    /// neither the format nor rows that are there already do. Returns how many were added: fewer than `most` only at the end.
+    /// Adds up to `most` rows to `rows` and their labels to `labels`, `label_size` each. The first row sets the width if neither the format
+    /// nor existing rows do. Returns the number of added rows: fewer than `most` only at the end.
     ///
     /// # Errors
-    /// When a line is not a row of finite numbers, or has another width; the line and the column are named.
+    /// When a line is not a row of finite numbers, or has another width; the error names the line and the column.
     pub fn read(&mut self, rows: &mut Rows, labels: &mut Vec<f32>, most: usize) -> Result<usize, CsvError> {
         if !rows.is_empty() {
             self.lines.format.width.get_or_insert(rows.width());
@@ -78,7 +78,7 @@ impl<R: BufRead> CsvReader<R> {
         Ok(added)
     }
 
-    /// Takes a line: true for a row, false for a blank line, none at the end.
+    /// Reads a line: true for a row, false for a blank line, `None` at the end.
     fn next_row(&mut self, rows: &mut Rows, labels: &mut Vec<f32>) -> Result<Option<bool>, Fault> {
         self.partial.clear();
         loop {
@@ -92,7 +92,7 @@ impl<R: BufRead> CsvReader<R> {
                 if available.is_empty() {
                     return Ok(None);
                 }
-                // As nearly always, the line lies whole in the buffer, and is parsed there.
+                // Nearly always the line is completely in the buffer, and is parsed there.
                 if let Some(end) = end {
                     let row = self.lines.row(available, end, rows, labels);
                     self.input.consume(end + 1);
@@ -118,15 +118,15 @@ impl<R: BufRead> CsvReader<R> {
     }
 }
 
-/// Why there is no next row.
+/// The reason why there is no next row.
 enum Fault {
     Io(io::Error),
     Line(CsvFault),
 }
 
 impl Lines {
-    /// Adds the row of the line that ends at `end`. False for a blank line. What lies behind it is looked at, and not read: eight
-    /// bytes are known to be digits as quickly as one.
+    /// Adds the row of the line that ends at `end`; false for a blank line. Bytes after the line may be inspected, because checking eight
+    /// bytes for digits is as fast as checking one.
     fn row(
         &mut self,
         bytes: &[u8],
@@ -158,7 +158,7 @@ impl Lines {
         Ok(true)
     }
 
-    /// The numbers of the line that ends at `end`.
+    /// Parses the numbers of the line that ends at `end`.
     fn parse(&mut self, bytes: &[u8], end: usize) -> Result<(), CsvFault> {
         self.values.clear();
         let mut at = 0;
@@ -179,7 +179,7 @@ impl Lines {
         }
     }
 
-    /// The number of the field that begins at `at`, and where the field ends.
+    /// The number of the field that begins at `at`, and the field's end.
     fn careful_number(&self, line: &[u8], at: usize) -> Result<(f32, usize), CsvFault> {
         let text =
             std::str::from_utf8(line).map_err(|error| CsvFault::NotUtf8 { byte: error.valid_up_to() + 1 })?;

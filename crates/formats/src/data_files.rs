@@ -1,4 +1,4 @@
-//! The files below a folder of data, as the folder of a channel is.
+//! The files below a data folder, such as the folder of a channel.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,43 +9,43 @@ use thiserror::Error;
 use crate::FileError;
 use crate::folder_update::finish_before_listing;
 
-/// Folders may be nested this deep. SageMaker keeps the folders of the S3 keys; nobody nests them deeper.
+/// The maximum depth of nested folders. SageMaker keeps the folders of the S3 keys; nobody nests them deeper.
 pub const DEPTH_LIMIT: usize = 32;
 
-/// What lies below a folder.
+/// The files below a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DataFiles {
-    /// The files, in subfolders too, whose names are not [passed over](is_passed_over); in byte order of their paths, as S3 lists
-    /// keys.
+    /// The files, including those in subfolders, whose names are not [passed over](is_passed_over); in byte order of their paths, as S3
+    /// lists keys.
     pub files: Vec<PathBuf>,
-    /// How many files and folders were passed over because of their names.
+    /// The number of files and folders that were skipped because of their names.
     pub passed_over: usize,
 }
 
-/// A folder that cannot be listed.
+/// An error in listing a folder.
 #[derive(Debug, Error)]
 pub enum DataFilesError {
     /// The system refused.
     #[error(transparent)]
     Io(#[from] FileError),
-    /// Folders too deep, most likely a link that leads back.
+    /// Folders are nested too deep, most likely by a link that leads back.
     #[error(
         "{}: folders are nested more than {DEPTH_LIMIT} deep; does a link lead back to a folder above it?", path.display()
     )]
     TooDeep {
-        /// The deepest folder that was looked at.
+        /// The deepest folder that was visited.
         path: PathBuf,
     },
 }
 
-/// Whether files and folders of this name are passed over where a folder of data is read: names that begin with `.` or `_`, such
-/// as `.DS_Store`, `.amazon.manifest` and `_SUCCESS`.
+/// Whether files and folders of this name are skipped in a data folder: names that begin with `.` or `_`, such as `.DS_Store`,
+/// `.amazon.manifest` and `_SUCCESS`.
 pub fn is_passed_over(name: &OsStr) -> bool {
     matches!(name.as_encoded_bytes(), [b'.' | b'_', ..])
 }
 
-/// Lists the files below a folder. Updates of its folders that were interrupted are finished before. Links are followed: data is
-/// often mounted that way.
+/// Lists the files below a folder. Interrupted updates of its folders are finished first. Links are followed: data is often mounted that
+/// way.
 ///
 /// # Errors
 /// When the system refuses, or folders are nested too deep.

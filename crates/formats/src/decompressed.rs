@@ -1,4 +1,4 @@
-//! Inputs that may be compressed with gzip: the first bytes decide, not the name.
+//! Inputs that may be compressed with gzip; the first bytes decide, not the name.
 
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 
@@ -7,17 +7,17 @@ use thiserror::Error;
 
 use crate::compression::{self, Compression};
 
-/// How much is read, and decompressed, at a time.
+/// Buffer size for reading and decompressing.
 pub const BUFFER_BYTES: usize = 1 << 18;
-/// How much of an input tells what it is: a tar archive is known by its first header.
+/// Bytes needed to recognise an input: a tar archive is recognised by its first header.
 const LOOKED_AT: usize = 512;
 
-/// The bytes of an input, or what gzip makes of them.
+/// The bytes of an input, decompressed if it is gzip.
 pub struct Decompressed<R> {
     input: Input<R>,
 }
 
-/// The bytes that were looked at, and then the others.
+/// The inspected bytes, followed by the others.
 type Whole<R> = BufReader<Chain<Cursor<Vec<u8>>, R>>;
 
 enum Input<R> {
@@ -25,18 +25,18 @@ enum Input<R> {
     Gzip(BufReader<MultiGzDecoder<Whole<R>>>),
 }
 
-/// An input that cannot be read at all.
+/// The reason why an input cannot be read.
 #[derive(Debug, Error)]
 pub enum PackingFault {
     /// The system refused to read.
     #[error("cannot read: {0}")]
     Unreadable(#[from] io::Error),
-    /// Another compression, or an archive.
+    /// The input has another compression, or is an archive.
     #[error(
         "the file is {0}; files are read plain or compressed with gzip: unpack it first ({undo})", undo = .0.undo
     )]
     Packed(Compression),
-    /// What gzip makes of it is compressed again, or an archive.
+    /// The decompressed data is itself compressed, or an archive.
     #[error(
         "the file is compressed with gzip, and what comes out of it is {0}; files are read plain or compressed with gzip once: \
          unpack it first (gunzip, then {undo})", undo = .0.undo
@@ -45,10 +45,10 @@ pub enum PackingFault {
 }
 
 impl<R: Read> Decompressed<R> {
-    /// Looks at the first bytes of `input`. Waits for one byte of a pipe, and for a second only where the first is gzip's.
+    /// Inspects the first bytes of `input`. On a pipe it waits for one byte, and for a second only if the first is gzip's.
     ///
     /// # Errors
-    /// When they cannot be read, or are those of another compression or of an archive.
+    /// When they cannot be read, or indicate another compression or an archive.
     pub fn new(mut input: R) -> Result<Self, PackingFault> {
         let mut begin = vec![0; LOOKED_AT];
         let mut got = 0;
@@ -67,7 +67,7 @@ impl<R: Read> Decompressed<R> {
             None => Ok(Self { input: Input::Plain(whole) }),
             Some(compression::GZIP) => {
                 let mut inner = BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(whole));
-                // A fault in compressed data shows again, with its place, when it is read.
+                // A fault in compressed data occurs again, with its position, when the data is read.
                 match inner.fill_buf().ok().and_then(compression::of_or_tar) {
                     None => Ok(Self { input: Input::Gzip(inner) }),
                     Some(packing) => Err(PackingFault::PackedTwice(packing)),
@@ -77,8 +77,8 @@ impl<R: Read> Decompressed<R> {
         }
     }
 
-    /// Whether an error in reading means that the compressed data is damaged: the decompressor's errors have no number of the
-    /// system's.
+    /// Whether a read error means that the compressed data is damaged: unlike the system's errors, the decompressor's errors have no
+    /// number.
     pub fn is_damage(&self, error: &io::Error) -> bool {
         matches!(self.input, Input::Gzip(_)) && error.raw_os_error().is_none()
     }
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives one byte at a time, as a slow pipe does.
+    /// Returns one byte at a time, as a slow pipe does.
     struct Trickle(Cursor<Vec<u8>>);
 
     impl Read for Trickle {

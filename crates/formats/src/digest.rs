@@ -1,4 +1,4 @@
-//! What tells a file from another.
+//! Checksums that distinguish files.
 
 use std::io::{self, Read, Write};
 
@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 pub struct FileDigest {
     /// Its size.
     pub bytes: u64,
-    /// CRC-32 of its content (IEEE, as gzip has it), 8 hexadecimal digits.
+    /// CRC-32 of its content (IEEE, as in gzip), 8 hexadecimal digits.
     pub crc32: String,
 }
 
 impl FileDigest {
-    /// That of a file with this content.
+    /// The digest of this content.
     pub fn of(content: &[u8]) -> Self {
         let mut digesting = Digesting::new(io::sink());
         digesting.count(content);
@@ -22,20 +22,19 @@ impl FileDigest {
     }
 }
 
-/// CRC-32 (IEEE, as gzip has it).
+/// CRC-32 (IEEE, as in gzip).
 pub fn crc32(content: &[u8]) -> u32 {
     crc32fast::hash(content)
 }
 
-/// A hash of numbers, or of bytes as numbers: FNV-1a with 64 bits (Fowler, Noll, Vo). It never changes, and guards against accidents
-/// only.
+/// A hash of numbers, or of bytes as numbers: FNV-1a with 64 bits (Fowler, Noll, Vo). It never changes, and guards only against accidents.
 pub fn fnv1a(items: impl IntoIterator<Item = u64>) -> u64 {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     items.into_iter().fold(BASIS, |hash, item| (hash ^ item).wrapping_mul(PRIME))
 }
 
-/// A reader or writer that computes the digest of what passes.
+/// A reader or writer that computes the digest of the bytes that pass through it.
 #[derive(Debug)]
 pub struct Digesting<T> {
     inner: T,
@@ -44,12 +43,12 @@ pub struct Digesting<T> {
 }
 
 impl<T> Digesting<T> {
-    /// Begins with nothing.
+    /// A digest of `inner`, still empty.
     pub fn new(inner: T) -> Self {
         Self { inner, bytes: 0, crc: crc32fast::Hasher::new() }
     }
 
-    /// The digest of what has passed so far.
+    /// The digest of the bytes so far.
     pub fn digest(&self) -> FileDigest {
         FileDigest { bytes: self.bytes, crc32: format!("{:08x}", self.crc.clone().finalize()) }
     }

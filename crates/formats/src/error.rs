@@ -1,4 +1,4 @@
-//! What the system can refuse.
+//! Errors of the operating system on files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use thiserror::Error;
 pub struct FileError {
     /// The file or folder.
     pub path: PathBuf,
-    /// What was tried, as a verb phrase: "open the file".
+    /// The attempted action, as a verb phrase: "open the file".
     pub action: &'static str,
-    /// The system's answer.
+    /// The system's error.
     pub source: io::Error,
 }
 
 impl FileError {
-    /// Wraps the system's answer.
+    /// Wraps the system's error.
     pub fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self { path, action, source }

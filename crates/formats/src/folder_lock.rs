@@ -1,4 +1,4 @@
-//! One command at a time writes into a folder.
+//! A lock that lets only one command at a time write into a folder.
 
 mod holder;
 
@@ -16,66 +16,66 @@ use crate::atomic_file::folder_of;
 use crate::folder_update::is_same_file;
 use crate::{AtomicFile, FileError, OWN_PREFIX};
 
-/// The file that is locked; it says who holds the lock, and goes with it.
+/// The file that is locked; it names the holder, and is removed with the lock.
 pub const LOCK_FILE: &str = ".kokanee-lock";
-/// A lock's file is no larger; a larger one is somebody else's.
+/// The maximum size of a lock's file; a larger file is not one.
 const LARGEST_LOCK_BYTES: u64 = 1 << 16;
-/// How often a lock is tried whose file another process removes at the same time.
+/// How often locking is retried while another process removes the file.
 const MOST_TRIES: usize = 100;
-/// How long a process that was killed may hold a lock.
+/// How long a killed process may still hold a lock.
 const LONGEST_END: Duration = Duration::from_secs(10);
-/// How long holders may remove a folder again and again that they had made.
+/// How long holders may keep removing a folder that they had created.
 const LONGEST_REMOVAL: Duration = Duration::from_secs(2);
-/// Between two looks at such a process.
+/// Time between two checks of such a process.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// A folder that this process writes into, and no other command of Kokanee.
+/// A folder that only this command of Kokanee writes into.
 ///
-/// The system releases the lock when the process ends, however that happens; the file that a killed process leaves behind stops
-/// nobody. Dropped, it removes its file, and the folders that it had to make if they are empty.
+/// The system releases the lock when the process ends for any reason; a file left by a killed process blocks nobody. When dropped, the lock
+/// removes its file, and the folders that it created if they are empty.
 #[derive(Debug)]
 pub struct FolderLock {
     file: File,
     path: PathBuf,
-    /// Folders that were made for it, outermost first.
+    /// Folders created for the lock, outermost first.
     made: Vec<PathBuf>,
     warning: Option<String>,
 }
 
-/// A further line of a lock's file: a temporary file, by its path below the folder.
+/// A further line of a lock's file: the path of a temporary file below the folder.
 #[derive(Debug, Serialize, Deserialize)]
 struct Temporary {
     temporary: String,
 }
 
-/// Another process writes into the folder.
+/// The error if another process writes into the folder.
 #[derive(Debug, Error)]
 #[error("{}: {holder} is writing into this folder; wait for it to end, or choose another folder", folder.display())]
 pub struct Busy {
     /// The folder.
     pub folder: PathBuf,
-    /// Process, command and since when.
+    /// The process, its command and its start time.
     pub holder: String,
-    /// Whether that process is gone or was killed, and the lock is about to be released.
+    /// Whether that process has ended or was killed, so that the lock will soon be released.
     pub holder_has_ended: bool,
 }
 
-/// A folder that cannot be locked.
+/// An error in locking a folder.
 #[derive(Debug, Error)]
 pub enum LockError {
     /// Another process writes into it.
     #[error(transparent)]
     Busy(#[from] Busy),
-    /// The system refuses.
+    /// The system refused.
     #[error(transparent)]
     File(#[from] FileError),
 }
 
 impl FolderLock {
-    /// Locks a folder, which is made where it is missing. A holder that was killed is given a moment to end.
+    /// Locks a folder, creating it if missing. A killed holder is given a moment to end.
     ///
     /// # Errors
-    /// When another process holds it, at once while that lives, or when this one may not write there.
+    /// When another process holds the lock (at once if it is alive), or when this process may not write there.
     pub fn acquire(folder: &Path) -> Result<Self, LockError> {
         let begun = Instant::now();
         loop {
@@ -83,7 +83,7 @@ impl FolderLock {
                 Err(LockError::Busy(busy)) if busy.holder_has_ended && begun.elapsed() < LONGEST_END => {
                     thread::sleep(LOOK);
                 }
-                // Whoever held it has removed a folder that it had made and left empty.
+                // The previous holder removed the folder that it had created and left empty.
                 Err(LockError::File(FileError { source, .. }))
                     if source.kind() == ErrorKind::NotFound && begun.elapsed() < LONGEST_REMOVAL =>
                 {
@@ -133,7 +133,7 @@ impl FolderLock {
                     ));
                 }
             }
-            // Whoever held the lock before removed its file at the end: a lock on a removed file protects nothing.
+            // The previous holder removed its file at the end: a lock on a removed file protects nothing.
             if !is_same_file(&file, &path) {
                 continue;
             }
@@ -145,7 +145,7 @@ impl FolderLock {
             }
             let holder =
                 serde_json::to_string(&Holder::this_process()).expect("a holder is plain data") + "\n";
-            // From here on the file goes with this value, also where the disk is full.
+            // From here on the file is removed with this value, even if the disk is full.
             let mut lock = Self { file, path: path.clone(), made: Vec::new(), warning };
             lock.file
                 .set_len(0)
@@ -159,8 +159,8 @@ impl FolderLock {
         Err(io("lock")(busy).into())
     }
 
-    /// Begins a file below the folder. Its temporary name is written down before, so that the next who locks the folder removes
-    /// what a killed process leaves of it.
+    /// Begins a file below the folder. Its temporary name is recorded first, so that the next process that locks the folder removes what a
+    /// killed process left.
     ///
     /// # Errors
     /// When the system refuses.
@@ -178,7 +178,7 @@ impl FolderLock {
         })
     }
 
-    /// What a user should know: the file system has no locks.
+    /// A warning for the user: the file system has no locks.
     pub fn warning(&self) -> Option<&str> {
         self.warning.as_deref()
     }
@@ -191,7 +191,7 @@ impl FolderLock {
 
 impl Drop for FolderLock {
     fn drop(&mut self) {
-        // Still locked: whoever opened the file meanwhile finds, once it has the lock, that the path leads elsewhere.
+        // The lock is still held: a process that opened the file meanwhile notices, once it has the lock, that the path leads elsewhere.
         if is_same_file(&self.file, &self.path) {
             let _ = fs::remove_file(&self.path);
         }
@@ -204,7 +204,7 @@ fn foreign(path: &Path) -> FileError {
     FileError::io(path, "lock the folder")(io::Error::new(ErrorKind::AlreadyExists, problem))
 }
 
-/// Removes the temporary files that a killed process has written down, by the names that only such files have.
+/// Removes the temporary files that a killed process recorded, if they have names of temporary files.
 fn remove_temporaries(folder: &Path, file: &mut File) {
     let mut text = String::new();
     if file.rewind().is_err() || file.take(LARGEST_LOCK_BYTES).read_to_string(&mut text).is_err() {
@@ -222,7 +222,7 @@ fn remove_temporaries(folder: &Path, file: &mut File) {
     }
 }
 
-/// Makes a folder with those above it; returns those that were missing, outermost first.
+/// Creates a folder and its parents; returns the created ones, outermost first.
 fn make(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
     let missing = folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
     let mut made: Vec<PathBuf> = missing.map(Path::to_owned).collect();

@@ -1,17 +1,17 @@
-//! A set of files that replaces its predecessors in a folder as one, or not at all.
+//! Replacing a set of files in a folder as a whole, or not at all.
 //!
-//! The folder may be a mount point, so it cannot be swapped as a whole, and it may hold files of others, which are never
-//! touched. An update goes through these steps, and may be killed between any two of them:
+//! The folder may be a mount point, so it cannot be swapped as a whole, and it may hold files of others, which are never touched. An update
+//! has these steps, and may be killed between any two of them:
 //!
-//! 1. All files are written into `.kokanee-staging-XXXXXX/`, a folder in the folder, and brought to the disk. `update.jsonl`
-//!    there lists each name before the file is made.
-//! 2. That folder is renamed to `.kokanee-commit`. This is the commit: before it the old set holds, after it the new one.
-//! 3. Each file is renamed into its place; files of the old set that the new one lacks are removed; `.kokanee-commit` goes.
+//! 1. All files are written into `.kokanee-staging-XXXXXX/`, a folder in the folder, and synced to disk. Its `update.jsonl`
+//!    lists each name before the file is created.
+//! 2. That folder is renamed to `.kokanee-commit`. This is the commit: before it the old set is valid, after it the new one.
+//! 3. Each file is renamed into its place; files of the old set that the new one lacks are removed; `.kokanee-commit` is removed.
 //!
-//! Whoever opens the folder next finishes step 3 ([`finish`], [`FolderUpdate::begin`]). Whoever may not write there, or comes
-//! while another process is in the middle of it, reads files through [`path_of`], which looks into `.kokanee-commit` first.
+//! The next process that opens the folder finishes step 3 ([`finish`], [`FolderUpdate::begin`]). A process without write permission, or one
+//! that comes while another is in step 3, reads files through [`path_of`], which looks into `.kokanee-commit` first.
 //!
-//! A process that works on an update holds a lock on its `update.jsonl`: what is locked is alive, what is not was interrupted.
+//! A process that works on an update holds a lock on its `update.jsonl`: a locked update is live, an unlocked one was interrupted.
 
 mod manifest;
 mod reading;
@@ -32,42 +32,42 @@ pub(crate) use recovery::is_same_file;
 pub use recovery::{finish, finish_before_listing};
 use recovery::{finish_before_writing, put_in_place, remove_abandoned, remove_staging};
 
-/// The folder of an update that is complete, and not all of whose files are in their places.
+/// The folder of a committed update whose files are not all in their places yet.
 const COMMIT_FOLDER: &str = ".kokanee-commit";
-/// How the folder of an update that is being written begins.
+/// The prefix of the folder of an update that is being written.
 const STAGING_PREFIX: &str = ".kokanee-staging-";
 /// The list of an update's files, in its folder.
 pub const MANIFEST_FILE: &str = "update.jsonl";
-/// How long a writer waits for another process that moves finished files into their places: renames take milliseconds.
+/// How long a writer waits for another process that moves committed files into their places; renames take milliseconds.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// A set of files on its way into a folder. Dropped before [`commit`](Self::commit), it leaves nothing behind.
+/// An update of a folder's files. If it is dropped before [`commit`](Self::commit), nothing is left behind.
 #[derive(Debug)]
 pub struct FolderUpdate {
     folder: PathBuf,
     staging: PathBuf,
-    /// Locked as long as this process works on the update.
+    /// Locked while this process works on the update.
     manifest: File,
     files: Vec<String>,
     removed: Vec<String>,
-    /// Whether what was staged is no longer ours to remove.
+    /// Whether the staged files are no longer ours to remove.
     ended: bool,
 }
 
-/// A file of an update while it is written.
+/// A file of an update while it is being written.
 #[derive(Debug)]
 pub struct StagedFile {
-    /// Its name once the update is committed.
+    /// Its path once the update is committed.
     path: PathBuf,
     output: Digesting<BufWriter<File>>,
 }
 
 impl FolderUpdate {
-    /// Begins an update of `folder`, which is made where it is missing. An update that was interrupted is finished first, and
-    /// what another left unfinished is removed.
+    /// Begins an update of `folder`, creating it if missing. An interrupted update is finished first if it was committed, and removed
+    /// otherwise.
     ///
     /// # Errors
-    /// When the system refuses, or something that is no update of Kokanee is in the way.
+    /// When the system refuses, or a file or folder that is not an update of Kokanee has its name.
     pub fn begin(folder: &Path) -> Result<Self, FileError> {
         fs::create_dir_all(folder).map_err(FileError::io(folder, "create the folder"))?;
         finish_before_writing(folder)?;
@@ -77,7 +77,7 @@ impl FolderUpdate {
         builder.prefix(STAGING_PREFIX);
         #[cfg(unix)]
         {
-            // As any new folder: readers that may not write here may have to read through it.
+            // Permissions as for any new folder: readers without write permission may have to read from it.
             use std::os::unix::fs::PermissionsExt as _;
             builder.permissions(fs::Permissions::from_mode(0o777));
         }
@@ -87,7 +87,7 @@ impl FolderUpdate {
             let _ = fs::remove_dir(&staging);
             io("write into the folder")(error)
         })?;
-        // Without locks an interrupted update cannot be told from a live one; then it is left to the next writer.
+        // Without locks an interrupted update cannot be distinguished from a live one, and is left to the next writer.
         let _ = manifest.try_lock();
         let mut update = Self {
             folder: folder.to_owned(),
@@ -101,10 +101,10 @@ impl FolderUpdate {
         Ok(update)
     }
 
-    /// Writes a file of the set and brings it to the disk. Files get their places in the order of these calls.
+    /// Writes a file of the set and syncs it to disk. Files are moved into place in the order of these calls.
     ///
     /// # Errors
-    /// Those of `write`, and when the system refuses.
+    /// The errors of `write`, and when the system refuses.
     ///
     /// # Panics
     /// When `name` is not a plain file name, or was written before.
@@ -127,7 +127,7 @@ impl FolderUpdate {
         Ok((value, digest))
     }
 
-    /// [`write`](Self::write) of bytes that are at hand.
+    /// Writes bytes as a file, as [`write`](Self::write) does.
     ///
     /// # Errors
     /// When the system refuses.
@@ -138,10 +138,10 @@ impl FolderUpdate {
         self.write(name, write).map(|((), digest)| digest)
     }
 
-    /// Has a file of the set made at a path, by a link for example; it must be on the disk when `make` returns.
+    /// Lets `make` create a file of the set at a path, for example as a link; it must be on disk when `make` returns.
     ///
     /// # Errors
-    /// Those of `make`, and when the system refuses.
+    /// The errors of `make`, and when the system refuses.
     ///
     /// # Panics
     /// As [`write`](Self::write).
@@ -154,12 +154,12 @@ impl FolderUpdate {
         make(&self.staging.join(name))
     }
 
-    /// Where a file of the set lies until the commit.
+    /// The path of a file of the set until the commit.
     pub fn staged(&self, name: &str) -> PathBuf {
         self.staging.join(name)
     }
 
-    /// Removes a file of an earlier set, which Kokanee wrote and the new set lacks, in the same step.
+    /// Removes, in the same step, a file of an earlier set that Kokanee wrote and the new set lacks.
     ///
     /// # Errors
     /// When the system refuses.
@@ -169,7 +169,7 @@ impl FolderUpdate {
         Ok(())
     }
 
-    /// Whether [`commit`](Self::commit) can put every file into its place, as far as can be known before.
+    /// Checks, as far as possible in advance, that [`commit`](Self::commit) can put every file into its place.
     ///
     /// # Errors
     /// When a folder has the name of a file.
@@ -190,12 +190,12 @@ impl FolderUpdate {
     /// Replaces the old set.
     ///
     /// # Errors
-    /// When the system refuses; then the old set is as it was, unless the error says that the update is complete.
+    /// When the system refuses; the old set is then unchanged, unless the error says that the update is complete.
     pub fn commit(self) -> Result<(), FileError> {
         self.commit_while(&mut || true).map(|_| ())
     }
 
-    /// As [`commit`](Self::commit), as if killed where `lives` says no. Tests say where.
+    /// As [`commit`](Self::commit), but stops as if killed when `lives` returns false; for tests.
     fn commit_while(mut self, lives: &mut dyn FnMut() -> bool) -> Result<bool, FileError> {
         self.check()?;
         self.complete()?;
@@ -219,17 +219,17 @@ impl FolderUpdate {
         put_in_place(&self.folder, &manifest, lives)
     }
 
-    /// Makes the set a folder of its own in the folder, under a name that is free, instead of putting its files into the folder.
+    /// Turns the set into a separate folder in the folder, under a free name, instead of putting its files into the folder.
     ///
     /// # Errors
-    /// When the system refuses; then there is no such folder.
+    /// When the system refuses; the folder then does not exist.
     pub fn commit_as(mut self, name: &str) -> Result<(), FileError> {
         self.complete()?;
         let place = self.folder.join(name);
         fs::rename(&self.staging, &place).map_err(FileError::io(&place, "rename the finished folder"))?;
         self.ended = true;
         sync_folder(&self.folder);
-        // The folder is whole with its list too: a kill before this line does no harm.
+        // The folder is also complete with its list: a kill before this line does no harm.
         let _ = fs::remove_file(place.join(MANIFEST_FILE));
         Ok(())
     }
@@ -244,7 +244,7 @@ impl FolderUpdate {
         Ok(())
     }
 
-    /// Brings the list of files to the disk.
+    /// Syncs the list of files to disk.
     fn complete(&mut self) -> Result<(), FileError> {
         self.note(&Line::Commit)?;
         self.manifest.sync_all().map_err(FileError::io(&self.folder, "write into the folder"))?;
@@ -267,7 +267,7 @@ impl Drop for FolderUpdate {
 }
 
 impl StagedFile {
-    /// The name the file will have.
+    /// The path the file will have.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -283,7 +283,7 @@ impl Write for StagedFile {
     }
 }
 
-/// Whether a name stands for a file in a folder itself, and not for one elsewhere.
+/// Whether a name refers to a file in the folder itself, and not elsewhere.
 pub fn is_plain_name(name: &str) -> bool {
     manifest::is_plain(name)
 }

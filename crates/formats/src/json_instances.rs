@@ -1,6 +1,6 @@
-//! Rows in JSON: the bodies of `application/json` and `application/jsonlines`, as SageMaker's numeric algorithms take them.
+//! Rows in JSON: bodies of `application/json` and `application/jsonlines`, as SageMaker's numeric algorithms accept them.
 //!
-//! A body is `{"instances": […], "configuration": {…}}`, or an instance per line. An instance is one of
+//! A body is `{"instances": […], "configuration": {…}}`, or one instance per line. An instance is one of
 //!
 //! | instance | row |
 //! |---|---|
@@ -10,7 +10,7 @@
 //! | `{"data": {"features": …}}`, with either | the same |
 //! | `[1.5, 16.0]` | dense; no documented form, but a common one |
 //!
-//! Other members are passed over. The text is read once, straight into rows: no tree of it is built.
+//! Other members are ignored. The text is parsed in one pass, directly into rows, without a tree.
 //!
 //! Source: SageMaker Developer Guide, "Common Data Formats for Inference".
 
@@ -23,36 +23,36 @@ use reading::Reader;
 use crate::rows::{Limits, Rows};
 use crate::text_lines::BYTE_ORDER_MARK;
 
-/// The most bytes of all configurations of a request. Settings are short, and a tree of JSON takes up to a hundred times the memory of
-/// its text. Empty objects are not counted, nor kept.
+/// The maximum bytes of all configurations of a request. Settings are short, and a tree of JSON takes up to a hundred times the memory of
+/// its text. Empty objects are neither counted nor kept.
 pub const MAX_CONFIGURATION_BYTES: usize = 64 << 10;
 
 /// The rows of a request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Instances {
-    /// A row for each instance.
+    /// One row per instance.
     pub rows: Rows,
     /// The member `configuration` of the body.
     pub configuration: Option<serde_json::Value>,
-    /// The members `configuration` of instances, each with the instance's number from 0, ascending.
+    /// The `configuration` members of instances, each with the instance's number from 0, ascending.
     pub configurations: Vec<(usize, serde_json::Value)>,
 }
 
-/// The instances of a body of `application/json`, each of `width` features. Without an instance there is no row.
+/// Reads the instances of a body of `application/json`, each of `width` features. A body without instances gives no rows.
 ///
 /// # Errors
-/// When the body is not such JSON, an instance is not `width` finite numbers, or there are more than `limits` allow. The instance
-/// and the element are named.
+/// When the body is not such JSON, an instance is not `width` finite numbers, or there are more than `limits` allow. The error names the
+/// instance and the element.
 pub fn read_json(body: &[u8], width: usize, limits: Limits) -> Result<Instances, JsonError> {
     let mut reader = Reader::new(width, limits);
     reader.read_body(without_mark(body))?;
     Ok(reader.instances)
 }
 
-/// The instances of a body of `application/jsonlines`. Blank lines are passed over.
+/// Reads the instances of a body of `application/jsonlines`. Blank lines are skipped.
 ///
 /// # Errors
-/// As [`read_json`]; the line is named.
+/// As [`read_json`]; the error names the line.
 pub fn read_json_lines(body: &[u8], width: usize, limits: Limits) -> Result<Instances, JsonError> {
     let mut reader = Reader::new(width, limits);
     for (line, number) in without_mark(body).split(|&byte| byte == b'\n').zip(1..) {
@@ -63,7 +63,7 @@ pub fn read_json_lines(body: &[u8], width: usize, limits: Limits) -> Result<Inst
     Ok(reader.instances)
 }
 
-/// The instance of a line of `application/jsonlines`.
+/// Reads the instance in a line of `application/jsonlines`.
 ///
 /// # Errors
 /// As [`read_json`].

@@ -1,18 +1,18 @@
-//! Files and folders that belong to the user, and the forms in which data lies in them.
+//! Files and folders of the user, and the formats of the data in them.
 //!
 //! | module | promise |
 //! |---|---|
-//! | [`atomic_file`] | one file appears whole or not at all |
-//! | [`folder_update`] | a set of files replaces its predecessors in a folder as one, or not at all |
-//! | [`folder_lock`] | one command at a time writes into a folder; the second learns who is there |
-//! | [`compression`] | what a file is compressed with is known by its first bytes |
+//! | [`atomic_file`] | a file is written completely or not at all |
+//! | [`folder_update`] | a set of files in a folder is replaced as a whole, or not at all |
+//! | [`folder_lock`] | one command at a time writes into a folder; a second one learns who holds it |
+//! | [`compression`] | compression is recognised by the first bytes |
 //! | [`data_files`] | the files of a channel are always the same, in the same order |
-//! | [`decompressed`] | what is compressed with gzip is read as if it were not |
-//! | [`FileDigest`], [`crc32`], [`fnv1a`] | a file that was exchanged for another is noticed |
-//! | [`random`] | what is drawn by chance never changes between releases |
-//! | [`link`] | a link that leads nowhere is told from a file that is absent |
+//! | [`decompressed`] | data compressed with gzip is read like plain data |
+//! | [`FileDigest`], [`crc32`], [`fnv1a`] | a file that was replaced by another is noticed |
+//! | [`random`] | random draws never change between releases |
+//! | [`link`] | a link that leads nowhere is distinguished from a missing file |
 //!
-//! None of them deletes what Kokanee did not write.
+//! None of them deletes files that Kokanee did not write.
 //!
 //! | module | form |
 //! |---|---|
@@ -57,5 +57,5 @@ pub use folder_lock::{Busy, FolderLock, LockError};
 pub use folder_update::{FolderUpdate, StagedFile};
 pub use utc::utc;
 
-/// Names that begin like this are Kokanee's own in every folder it writes to: temporary files, locks, unfinished updates.
+/// The prefix of Kokanee's own names in every folder it writes to: temporary files, locks, unfinished updates.
 pub const OWN_PREFIX: &str = ".kokanee-";

@@ -1,8 +1,8 @@
-//! Sparse rows as lines of `label index:value …`, in the manner of LIBSVM, as XGBoost and others read them.
+//! Sparse rows as lines of `label index:value …`, in the format of LIBSVM, as XGBoost and others read them.
 //!
-//! A line is a label, perhaps `qid:` and the number of a group, and pairs of an index and a value, apart by blanks or tabs; `#`
-//! begins a comment. Indices are taken as they are: the first column is 0, and where a writer counts from 1, column 0 is empty.
-//! A label may have a weight behind a colon. Sources: the README of LIBSVM, and XGBoost's documentation of its text formats.
+//! A line is a label, optionally `qid:` and the number of a group, and pairs of an index and a value, separated by blanks or tabs; `#`
+//! begins a comment. Indices are used unchanged: the first column is 0, and if a writer counts from 1, column 0 is empty. A label may have
+//! a weight after a colon. Sources: the README of LIBSVM, and XGBoost's documentation of its text formats.
 
 use std::io::{self, BufRead, Read as _};
 use std::path::{Path, PathBuf};
@@ -15,20 +15,20 @@ use crate::text_lines::BYTE_ORDER_MARK;
 /// The longest line, in bytes: a million pairs.
 pub const MAX_LINE_BYTES: usize = 16 << 20;
 
-/// Rows of a text, all of them sparse.
+/// The rows of a text, all of them sparse.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LibsvmRows {
-    /// The rows. They are as wide as was asked for, or else as the greatest index needs.
+    /// The rows. Their width is the given one, or else follows from the greatest index.
     pub rows: Rows,
     /// The label of each row.
     pub labels: Vec<f32>,
-    /// The weight of each row; empty where no line has one, and 1 for lines without it where others do.
+    /// The weight of each row; empty if no line has one, otherwise 1 for lines without a weight.
     pub weights: Vec<f32>,
-    /// The group of each row; empty where no line has one.
+    /// The group of each row; empty if no line has one.
     pub groups: Vec<u64>,
 }
 
-/// A text that is not in this form.
+/// An error in reading a LIBSVM text.
 #[derive(Debug, Error)]
 pub enum LibsvmError {
     /// The system refused to read.
@@ -36,61 +36,61 @@ pub enum LibsvmError {
     Io {
         /// The file.
         path: PathBuf,
-        /// Lines read before.
+        /// Number of lines read before.
         line: u64,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
-    /// A line that is no row.
+    /// A line is not a row.
     #[error("{}:{line}:{column}: {fault}", path.display())]
     Line {
         /// The file.
         path: PathBuf,
-        /// Its line, from 1.
+        /// The line, from 1.
         line: u64,
-        /// Byte in the line, from 1.
+        /// The byte within the line, from 1.
         column: usize,
-        /// What is wrong.
+        /// The fault.
         fault: LibsvmFault,
     },
 }
 
-/// What is wrong with a line.
+/// A fault of a line.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LibsvmFault {
     /// A line that does not begin with a label.
     #[error("the label is {text:?}; expected a finite number")]
     Label {
-        /// What stands there, cut short.
+        /// The text found, truncated.
         text: String,
     },
-    /// Something that is no pair.
+    /// A word that is not a pair.
     #[error("{text:?} is no pair; expected index:value, as in 3:0.5")]
     NoPair {
-        /// What stands there, cut short.
+        /// The text found, truncated.
         text: String,
     },
-    /// An index that is no column.
+    /// An index that is not a column number.
     #[error("the index {text:?} is no column; expected a whole number from 0 to {}", Rows::MOST_COLUMNS - 1)]
     Index {
-        /// What stands there, cut short.
+        /// The text found, truncated.
         text: String,
     },
     /// A value that no algorithm can use.
     #[error("the value {text:?} is not usable; expected a finite number that fits 32-bit floats")]
     Value {
-        /// What stands there, cut short.
+        /// The text found, truncated.
         text: String,
     },
-    /// An index beyond the columns of the others.
+    /// An index beyond the known number of columns.
     #[error("the index {index} is beyond the {width} columns that are expected")]
     Beyond {
         /// The index.
         index: u32,
-        /// Columns expected.
+        /// The number of columns.
         width: usize,
     },
-    /// An index that comes twice in a line.
+    /// An index that occurs twice in a line.
     #[error("the index {index} comes twice in the line")]
     Twice {
         /// The index.
@@ -99,18 +99,18 @@ pub enum LibsvmFault {
     /// A group that is not a number, or missing where other lines have one.
     #[error("the group {text:?} is none; expected qid: and a whole number in every line, or in none")]
     Group {
-        /// What stands there.
+        /// The text found.
         text: String,
     },
-    /// Bytes that are no text.
+    /// Bytes that are not UTF-8.
     #[error("the byte is not UTF-8; save the file as UTF-8")]
     NotUtf8,
-    /// A line without end.
+    /// A line longer than the limit.
     #[error("the line is longer than {MAX_LINE_BYTES} bytes")]
     TooLong,
 }
 
-/// A row as it is read. Columns of all rows lie one after the other until the width is known.
+/// The rows read so far. Their columns are stored one after another until the width is known.
 #[derive(Default)]
 struct Gathered {
     ends: Vec<usize>,
@@ -118,10 +118,10 @@ struct Gathered {
     values: Vec<f32>,
 }
 
-/// Reads all rows of `input`; `path` stands in errors, and `width` is the number of columns where it is known.
+/// Reads all rows of `input`; `path` is used in errors, and `width` is the number of columns where it is known.
 ///
 /// # Errors
-/// When a line is no row, or has a column beyond `width`; the line and the byte in it are named.
+/// When a line is not a row, or has a column beyond `width`; the error names the line and the byte in it.
 pub fn read(mut input: impl BufRead, path: &Path, width: Option<usize>) -> Result<LibsvmRows, LibsvmError> {
     let mut read = LibsvmRows::default();
     let mut gathered = Gathered::default();
@@ -154,11 +154,11 @@ pub fn read(mut input: impl BufRead, path: &Path, width: Option<usize>) -> Resul
     Ok(read)
 }
 
-/// A fault, and how many bytes of the line stand before it.
+/// A fault, and the number of bytes before it in the line.
 type Placed = (usize, LibsvmFault);
 
 impl LibsvmRows {
-    /// Adds the row of a line, if it has one.
+    /// Adds the row of a line, if the line has one.
     fn add(&mut self, line: &str, width: Option<usize>, gathered: &mut Gathered) -> Result<(), Placed> {
         let line = line.split('#').next().unwrap_or_default();
         let mut words = words(line);
@@ -196,7 +196,7 @@ impl LibsvmRows {
         self.add_about_row(label, weight, group).map_err(|fault| (at, fault))
     }
 
-    /// What is said of a row besides its values.
+    /// Adds the label, weight and group of a row.
     fn add_about_row(
         &mut self,
         label: f32,
@@ -220,7 +220,7 @@ impl LibsvmRows {
 }
 
 impl Gathered {
-    /// Sorts the columns of the last row. Fails with one that comes twice.
+    /// Sorts the columns of the last row. Fails with a column that occurs twice.
     fn sort_from(&mut self, begin: usize) -> Result<(), u32> {
         let columns = self.columns[begin..].iter().copied();
         let mut pairs: Vec<(u32, f32)> = columns.zip(self.values[begin..].iter().copied()).collect();
@@ -236,20 +236,20 @@ impl Gathered {
     }
 }
 
-/// What lies between blanks, each with its place in the line.
+/// The words of a line, each with its position.
 fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
     let words = line.split_ascii_whitespace();
     words.map(move |word| (word.as_ptr() as usize - line.as_ptr() as usize, word))
 }
 
-/// A text that is not a finite number.
+/// The error for a text that is not a finite number.
 struct Refused;
 
 fn number(text: &str) -> Result<f32, Refused> {
     text.parse().ok().filter(|number: &f32| number.is_finite()).ok_or(Refused)
 }
 
-/// A text for a message.
+/// A text in the form that messages show.
 fn shown(text: &str) -> String {
     const CHARACTERS: usize = 40;
     text.chars().take(CHARACTERS).collect()

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where a link leads whose target does not exist; `None` for anything else, also where there is nothing at all.
+/// The target of a link whose target does not exist; `None` for anything else, including a missing path.
 pub fn dangling(path: &Path) -> Option<PathBuf> {
     let is_link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_symlink());
     if !is_link || path.exists() {

@@ -4,7 +4,7 @@
 //! storage type, the shape (u32 or i32 number of dimensions, i64 each), an i32 device type and number, an i32 element type, and
 //! the elements; then u64 number of names (0 for a list, else as many as arrays), each a u64 length and its bytes. Files from
 //! before MXNet 0.12 have version 1, without the storage type, or no magic at all: first the number of dimensions, then u32 each.
-//! Names are given as they are in the file; prefixes such as `arg:` mean something to some writers only.
+//! Names are returned as they are in the file; prefixes such as `arg:` have a meaning only for some writers.
 
 mod error;
 mod values;
@@ -25,7 +25,7 @@ const ARRAY_V3: u32 = 0xF993_FACA;
 const DENSE: i32 = 0;
 /// Device type and number of the CPU.
 const CPU: [i32; 2] = [1, 0];
-/// No parameter has more dimensions.
+/// The maximum number of dimensions; no parameter has more.
 const MOST_DIMENSIONS: u32 = 8;
 
 /// The content of a file.
@@ -33,7 +33,7 @@ const MOST_DIMENSIONS: u32 = 8;
 pub struct Arrays {
     /// The arrays in the order of the file.
     pub arrays: Vec<Array>,
-    /// A name for each; none at all in a list.
+    /// The name of each array; empty for a list.
     pub names: Vec<String>,
 }
 
@@ -57,7 +57,7 @@ pub struct ArrayView<'a> {
     pub values: ValuesView<'a>,
 }
 
-/// Writes a file, whole or not at all; see [`write()`].
+/// Writes a file, completely or not at all; see [`write()`].
 ///
 /// # Errors
 /// When the system refuses.
@@ -70,13 +70,13 @@ pub fn save(path: &Path, arrays: &[ArrayView<'_>], names: &[&str]) -> Result<(),
     Ok(file.commit().map(drop)?)
 }
 
-/// Writes the content of a file in version 2, which MXNet reads from 0.12 on: a list where there are no names, else a dictionary.
+/// Writes the content of a file in version 2, which MXNet reads since 0.12: a list if there are no names, otherwise a dictionary.
 ///
 /// # Errors
-/// Those of `out`.
+/// The errors of `out`.
 ///
 /// # Panics
-/// When there is neither a name for each array nor none at all, or an array's elements do not fill its shape.
+/// When the names are neither one per array nor none at all, or an array's elements do not fill its shape.
 pub fn write(out: &mut impl Write, arrays: &[ArrayView<'_>], names: &[&str]) -> io::Result<()> {
     assert!(names.is_empty() || names.len() == arrays.len(), "a name for each array, or none");
     for number in [LIST_MAGIC, 0, arrays.len() as u64] {
@@ -106,7 +106,7 @@ pub fn write(out: &mut impl Write, arrays: &[ArrayView<'_>], names: &[&str]) -> 
 /// Reads a file.
 ///
 /// # Errors
-/// When the file cannot be read, is damaged, or holds something else than dense arrays; the byte is named.
+/// When the file cannot be read, is damaged, or holds other data than dense arrays; the error names the byte.
 pub fn read(path: &Path) -> Result<Arrays, MxnetError> {
     let bytes = std::fs::read(path).map_err(FileError::io(path, "read the file"))?;
     parse(&bytes).map_err(|(at, fault)| MxnetError::Damaged { path: path.to_owned(), at, fault })
@@ -115,7 +115,7 @@ pub fn read(path: &Path) -> Result<Arrays, MxnetError> {
 /// Reads the content of a file.
 ///
 /// # Errors
-/// What is wrong with it, and at which byte.
+/// The fault, and the byte at which it is.
 pub fn parse(bytes: &[u8]) -> Result<Arrays, (usize, MxnetFault)> {
     let mut reader = Reader { bytes, at: 0 };
     let arrays = arrays(&mut reader);
@@ -177,8 +177,8 @@ fn array(reader: &mut Reader<'_>) -> Result<Array, MxnetFault> {
     Ok(Array { shape, values, at })
 }
 
-/// The elements of an array of this shape. None where its bytes cannot be counted: also where one extent is 0, the product of
-/// the others must be a number.
+/// The number of elements of an array of this shape. `None` if its bytes cannot be counted: even if one extent is 0, the product of the
+/// others must be a valid number.
 fn countable(shape: &[usize]) -> Option<usize> {
     let bytes = |size: usize, extent: &usize| size.checked_mul((*extent).max(1));
     shape.iter().try_fold(values::WIDEST, bytes)?;
@@ -191,7 +191,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The next bytes; nothing is allocated for a length that the file does not have.
+    /// Takes the next bytes; a length beyond the end of the file allocates nothing.
     fn take(&mut self, length: usize) -> Result<&'a [u8], MxnetFault> {
         let left = self.bytes.len() - self.at;
         if length > left {

@@ -1,6 +1,6 @@
-//! Rows of numbers for algorithms, with their labels: from numeric CSV and from RecordIO-protobuf, in File and in Pipe mode.
+//! Rows of numbers for algorithms, with their labels, from numeric CSV and RecordIO-protobuf, in File and Pipe mode.
 //!
-//! What a record may look like:
+//! The supported forms of a record:
 //!
 //! | record | row |
 //! |---|---|
@@ -32,16 +32,15 @@ use crate::record::Record;
 use crate::recordio::{RecordReader, RecordView};
 use crate::rows::Rows;
 
-/// How rows lie in a file.
+/// The format of the rows in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NumericFormat {
-    /// `text/csv`: lines of numbers, of which the first are labels.
+    /// `text/csv`: lines of numbers, the first of which are labels.
     Csv {
         /// Labels of each row.
         label_size: usize,
     },
-    /// `application/x-recordio-protobuf`: frames with the message `aialgs.data.Record`. The first record says how many labels each
-    /// of them has.
+    /// `application/x-recordio-protobuf`: frames with the message `aialgs.data.Record`. The first record sets the number of labels of each.
     RecordIo,
 }
 
@@ -50,11 +49,11 @@ pub enum NumericFormat {
 pub struct Batch {
     /// The rows.
     pub rows: Rows,
-    /// The labels of each row, one row after the other; every row of a file has the same number of them, which may be 0.
+    /// The labels of all rows, one row after the other; every row of a file has the same number of labels, which may be 0.
     pub labels: Vec<f32>,
 }
 
-/// Reads rows from a file or a FIFO, one batch after another. One line or record is in memory at a time.
+/// Reads rows from a file or a FIFO, batch by batch. It holds one line or record in memory at a time.
 pub struct NumericReader<R: Read> {
     source: Source<R>,
     path: PathBuf,
@@ -62,26 +61,26 @@ pub struct NumericReader<R: Read> {
     known: Known,
 }
 
-/// What is known of the rows before one is read.
+/// Properties of the rows that are known before a row is read.
 #[derive(Clone, Copy, Debug, Default)]
 struct Known {
-    /// Columns.
+    /// Number of columns.
     width: Option<usize>,
-    /// Labels.
+    /// Number of labels.
     label_size: Option<usize>,
 }
 
 enum Source<R: Read> {
-    /// Not looked at: a FIFO may have no writer yet.
+    /// Not inspected yet: a FIFO may have no writer.
     Unopened(R),
     Csv(CsvReader<Decompressed<R>>),
     Records(RecordReader<Decompressed<R>>),
-    /// Nothing can be read any more.
+    /// Nothing can be read after an error.
     Failed,
 }
 
 impl Batch {
-    /// Removes all rows and labels; their memory is kept.
+    /// Removes all rows and labels, but keeps their memory.
     pub fn clear(&mut self) {
         self.rows.clear();
         self.labels.clear();
@@ -89,7 +88,7 @@ impl Batch {
 }
 
 impl<R: Read> NumericReader<R> {
-    /// A reader; `path` stands in errors, and `width` is the number of features of a row where it is known. Nothing is read yet.
+    /// A reader; `path` is used in errors, and `width` is the number of features of a row where it is known. Nothing is read yet.
     pub fn new(input: R, path: &Path, format: NumericFormat, width: Option<usize>) -> Self {
         let label_size = match format {
             NumericFormat::Csv { label_size } => Some(label_size),
@@ -99,23 +98,22 @@ impl<R: Read> NumericReader<R> {
         Self { source: Source::Unopened(input), path: path.to_owned(), format, known }
     }
 
-    /// Features of each row, once a row was read or where it was said before.
+    /// Number of features of each row, known once a row was read or if given before.
     pub fn width(&self) -> Option<usize> {
         self.known.width
     }
 
-    /// Labels of each row, once a row was read or where the format says it.
+    /// Number of labels of each row, known once a row was read or if the format gives it.
     pub fn label_size(&self) -> Option<usize> {
         self.known.label_size
     }
 
-    /// Adds up to `most` rows to `batch`, and their labels. The first row decides the width, where neither [`new`](Self::new)
-    /// nor the rows of the batch do, and the batch then has that width. Returns how many rows were added: fewer than `most` only at
-    /// the end, and 0 after it.
+    /// Adds up to `most` rows to `batch`, and their labels. The first row sets the width if neither [`new`](Self::new) nor the rows of the
+    /// batch do, and the batch then has that width. Returns the number of added rows: fewer than `most` only at the end, and 0 after it.
     ///
     /// # Errors
-    /// When the input cannot be read or is damaged, or holds what is no row of finite numbers, or rows of several widths. The file
-    /// is named, with the line and column or with the record, its byte and its field. Nothing can be read after an error.
+    /// When the input cannot be read or is damaged, has data that are not rows of finite numbers, or has rows of several widths. The error
+    /// names the file, with the line and column or with the record, its byte and its field. Nothing can be read after an error.
     pub fn read(&mut self, batch: &mut Batch, most: usize) -> Result<usize, NumericError> {
         if !batch.rows.is_empty() {
             self.known.width.get_or_insert(batch.rows.width());
@@ -127,7 +125,7 @@ impl<R: Read> NumericReader<R> {
         read
     }
 
-    /// Looks at the input's first bytes, if that was not done yet.
+    /// Inspects the input's first bytes, if that was not done yet.
     fn open(&mut self) -> Result<(), NumericError> {
         if !matches!(self.source, Source::Unopened(_)) {
             return Ok(());
@@ -202,8 +200,8 @@ impl Known {
         Ok(())
     }
 
-    /// The same for a record that is as programs usually write dense ones, and of the size of those before it, straight from its
-    /// bytes. None, and nothing done, for any other: it may be at fault, or only unusual.
+    /// Does the same directly from the bytes of a record in the usual form for dense rows and of the size of earlier ones. Returns `None`
+    /// and does nothing for any other record: it may be faulty, or only unusual.
     fn add_dense(self, payload: &[u8], batch: &mut Batch) -> Option<()> {
         let Self { width: Some(width), label_size: Some(label_size) } = self else { return None };
         let dense = wire::dense(payload)?;
@@ -221,10 +219,10 @@ impl Known {
 }
 
 impl NumericRecord {
-    /// The row in the data of one RecordIO frame. `width` is that of a sparse row without a shape.
+    /// Decodes the row in the data of one RecordIO frame. `width` is that of a sparse row without a shape.
     ///
     /// # Errors
-    /// When the data is no record, or the record holds no row of finite numbers.
+    /// When the data is not a record, or the record has no row of finite numbers.
     pub fn decode(payload: &[u8], width: Option<usize>) -> Result<Self, NumericFault> {
         let record = Record::decode(payload).map_err(|error| NumericFault::NotProtobuf {
             bytes: payload.len(),

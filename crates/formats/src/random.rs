@@ -1,5 +1,5 @@
-//! Random numbers that never change: which records are drawn, and in which order, is part of a training's identity, and a resumed
-//! run must see the same ones whatever was upgraded in between.
+//! Random numbers that never change: which records are drawn, and in which order, is part of a training job's identity. A resumed run must
+//! see the same draws even after an upgrade.
 
 /// SplitMix64 (Steele, Lea, Flood 2014): a counter put through a mixing function.
 #[derive(Debug, Clone)]
@@ -10,12 +10,12 @@ pub struct SplitMix64 {
 const GOLDEN_GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl SplitMix64 {
-    /// The generator whose counter stands at `state`.
+    /// A generator whose counter is at `state`.
     pub fn from_state(state: u64) -> Self {
         Self { state }
     }
 
-    /// A stream of its own for every `(seed, path)`, as in `(seed, [purpose, epoch, bucket])`.
+    /// An independent stream for every `(seed, path)`, as in `(seed, [purpose, epoch, bucket])`.
     pub fn stream(seed: u64, path: &[u64]) -> Self {
         Self { state: path.iter().fold(mix(seed ^ GOLDEN_GAMMA), |state, &step| mix(combine(state, step))) }
     }
@@ -42,12 +42,12 @@ impl SplitMix64 {
         }
     }
 
-    /// A place in a list of `len` items, which is not empty.
+    /// A random index of a list of `len` items, which is not empty.
     pub fn place(&mut self, len: usize) -> usize {
         self.below(len as u64) as usize
     }
 
-    /// Puts the items in random order (Fisher-Yates).
+    /// Shuffles the items (Fisher-Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.place(last + 1));

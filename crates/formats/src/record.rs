@@ -1,4 +1,4 @@
-//! The protobuf message `aialgs.data.Record`, in which all SageMaker algorithms exchange observations.
+//! The protobuf message `aialgs.data.Record`, which all SageMaker algorithms use for observations.
 //!
 //! Schema: SageMaker Developer Guide, "Training Data Formats", protobuf recordIO.
 
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 
-/// One observation: named values, as all SageMaker algorithms exchange them.
+/// One observation: named values.
 #[derive(Clone, PartialEq, Message)]
 pub struct Record {
     /// Named inputs. Sorted by name, so that the same record always has the same bytes.
@@ -29,7 +29,7 @@ pub struct Record {
 /// A value of one of four kinds.
 #[derive(Clone, PartialEq, Message)]
 pub struct Value {
-    /// The value; `None` where the writer set nothing.
+    /// The value; `None` if the writer set none.
     #[prost(oneof = "value::Value", tags = "2, 3, 7, 9")]
     pub value: Option<value::Value>,
 }
@@ -45,7 +45,7 @@ pub mod value {
         /// 64-bit floats.
         #[prost(message, tag = "3")]
         Float64Tensor(super::Float64Tensor),
-        /// 32-bit signed integers: what seq2seq uses.
+        /// 32-bit signed integers, used by seq2seq.
         #[prost(message, tag = "7")]
         Int32Tensor(super::Int32Tensor),
         /// Anything else.
@@ -60,10 +60,10 @@ pub struct Float32Tensor {
     /// Values in row-major order.
     #[prost(float, repeated, packed = "true", tag = "1")]
     pub values: Vec<f32>,
-    /// Places of the values in a sparse tensor; empty for a dense one.
+    /// Positions of the values in a sparse tensor; empty for a dense one.
     #[prost(uint64, repeated, packed = "true", tag = "2")]
     pub keys: Vec<u64>,
-    /// Sizes of the axes; may be left out for a vector.
+    /// Sizes of the axes; optional for a vector.
     #[prost(uint64, repeated, packed = "true", tag = "3")]
     pub shape: Vec<u64>,
 }
@@ -74,24 +74,24 @@ pub struct Float64Tensor {
     /// Values in row-major order.
     #[prost(double, repeated, packed = "true", tag = "1")]
     pub values: Vec<f64>,
-    /// Places of the values in a sparse tensor; empty for a dense one.
+    /// Positions of the values in a sparse tensor; empty for a dense one.
     #[prost(uint64, repeated, packed = "true", tag = "2")]
     pub keys: Vec<u64>,
-    /// Sizes of the axes; may be left out for a vector.
+    /// Sizes of the axes; optional for a vector.
     #[prost(uint64, repeated, packed = "true", tag = "3")]
     pub shape: Vec<u64>,
 }
 
-/// A dense or sparse tensor of 32-bit signed integers. Written packed, read packed or not.
+/// A dense or sparse tensor of 32-bit signed integers. Written packed; read in either form.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Int32Tensor {
     /// Values in row-major order.
     #[prost(int32, repeated, packed = "true", tag = "1")]
     pub values: Vec<i32>,
-    /// Places of the values in a sparse tensor; empty for a dense one.
+    /// Positions of the values in a sparse tensor; empty for a dense one.
     #[prost(uint64, repeated, packed = "true", tag = "2")]
     pub keys: Vec<u64>,
-    /// Sizes of the axes; may be left out for a vector.
+    /// Sizes of the axes; optional for a vector.
     #[prost(uint64, repeated, packed = "true", tag = "3")]
     pub shape: Vec<u64>,
 }
@@ -102,7 +102,7 @@ pub struct Bytes {
     /// The data.
     #[prost(bytes = "vec", repeated, tag = "1")]
     pub value: Vec<Vec<u8>>,
-    /// What kind of data it is.
+    /// The type of the data.
     #[prost(string, optional, tag = "2")]
     pub content_type: Option<String>,
 }

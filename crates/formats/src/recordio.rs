@@ -1,9 +1,9 @@
-//! RecordIO framing: how records lie one after another in a file.
+//! RecordIO framing of records in a file.
 //!
 //! A frame is the magic number (u32, little endian), a length word (u32, little endian: low 29 bits the number
 //! of data bytes, top 3 bits the continuation flag), the data, and zeros up to a multiple of 4 bytes.
-//! Flag 0 is a whole record; 1, 2 and 3 are the first, a middle and the last part of a record that was divided
-//! where its data held the magic number: the number itself is left out between two parts (as dmlc writes it).
+//! Flag 0 is a whole record; 1, 2 and 3 are the first, a middle and the last part of a record that was divided where its data held the
+//! magic number. The number itself is left out between two parts (as dmlc writes it).
 
 mod error;
 
@@ -19,37 +19,37 @@ use crate::{FileError, compression};
 /// First word of every frame.
 pub const MAGIC: u32 = 0xCED7_230A;
 
-/// The most data bytes one record may have. A sentence takes a few hundred bytes, a row of 10,000 doubles 80,000, so a
-/// greater length is a damaged file, and nothing of that size is allocated before its bytes are seen.
+/// The maximum data bytes of a record. A sentence takes a few hundred bytes, a row of 10,000 doubles 80,000, so a greater length means a
+/// damaged file. Memory is allocated only as bytes arrive.
 pub const MAX_RECORD_BYTES: usize = 64 << 20;
 
 const HEADER_BYTES: usize = 8;
 const LENGTH_BITS: u32 = 29;
 const LENGTH_MASK: u32 = (1 << LENGTH_BITS) - 1;
 
-/// One record as it lies in the file.
+/// One record, with its own copy of the data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawRecord {
     /// Number in the file, from 1.
     pub number: u64,
-    /// Where its first frame begins, in bytes from the start of the file.
+    /// The position of its first frame, in bytes from the start of the file.
     pub offset: u64,
     /// The data, parts joined, padding removed.
     pub payload: Vec<u8>,
-    /// How many parts it was divided into: 1 for a whole record.
+    /// The number of parts it was divided into: 1 for a whole record.
     pub parts: u64,
 }
 
-/// One record, where it lies in memory.
+/// One record, with borrowed data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordView<'a> {
     /// Number in the file, from 1.
     pub number: u64,
-    /// Where its first frame begins, in bytes from the start of the file.
+    /// The position of its first frame, in bytes from the start of the file.
     pub offset: u64,
     /// The data, parts joined, padding removed.
     pub payload: &'a [u8],
-    /// How many parts it was divided into: 1 for a whole record.
+    /// The number of parts it was divided into: 1 for a whole record.
     pub parts: u64,
 }
 
@@ -71,7 +71,7 @@ impl RecordReader<BufReader<File>> {
     pub fn open(path: &Path) -> Result<Self, RecordIoError> {
         let file = File::open(current(path)?).map_err(FileError::io(path, "open the file"))?;
         let mut input = BufReader::with_capacity(1 << 18, file);
-        // More than a frame's header is needed to know some of them. What cannot be read shows when records are.
+        // Some of them need more bytes than a frame's header. A read error is reported when records are read.
         let packing = input.fill_buf().ok().and_then(compression::of_or_tar);
         let reader = Self::new(input, path);
         match packing {
@@ -82,7 +82,7 @@ impl RecordReader<BufReader<File>> {
 }
 
 impl<R: Read> RecordReader<R> {
-    /// Reads from `input`, best a buffered one. `name` stands in errors where a file name would.
+    /// Reads from `input`, which should be buffered. `name` replaces the file name in errors.
     pub fn new(input: R, name: impl Into<PathBuf>) -> Self {
         Self { input, path: name.into(), number: 0, position: 0, finished: false }
     }
@@ -95,7 +95,7 @@ impl<R: Read> RecordReader<R> {
     /// The next record, or `None` at the end of the input.
     ///
     /// # Errors
-    /// When the input cannot be read or its next frame is damaged; record and byte are named.
+    /// When the input cannot be read or its next frame is damaged; the error names the record and the byte.
     pub fn read_record(&mut self) -> Result<Option<RawRecord>, RecordIoError> {
         let offset = self.position;
         let number = self.number + 1;
@@ -168,7 +168,7 @@ impl<R: Read> RecordReader<R> {
             let (length, limit) = (total as u64, MAX_RECORD_BYTES as u64);
             return Err(self.fault(number, offset, FrameFault::TooLong { length, limit }));
         }
-        // The claimed length is believed only up to one page; the rest is allocated as bytes arrive.
+        // At most one page is allocated for the claimed length; the rest is allocated as bytes arrive.
         payload.reserve(length.min(1 << 12));
         let got = (&mut self.input)
             .take(length as u64)
@@ -189,7 +189,7 @@ impl<R: Read> RecordReader<R> {
         Ok(())
     }
 
-    /// Reads until `buffer` is full or the input ends; returns the bytes read.
+    /// Reads until `buffer` is full or the input ends; returns the number of bytes read.
     fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, RecordIoError> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -210,8 +210,8 @@ impl<R: Read> RecordReader<R> {
 }
 
 impl<R: BufRead> RecordReader<R> {
-    /// Shows the next record to `see`, which is not called at the end of the input. Nothing is copied of a record that lies whole in
-    /// the input's buffer.
+    /// Passes the next record to `see`, which is not called at the end of the input. A record that is completely in the input's buffer is
+    /// not copied.
     ///
     /// # Errors
     /// As [`read_record`](Self::read_record).
@@ -220,7 +220,7 @@ impl<R: BufRead> RecordReader<R> {
         see: impl FnOnce(RecordView<'_>) -> T,
     ) -> Result<Option<T>, RecordIoError> {
         let (number, offset) = (self.number + 1, self.position);
-        // What cannot be read is told by the attempt to read it.
+        // A read error is reported by the following attempt to read.
         let buffered = self.input.fill_buf().unwrap_or_default();
         if let Some(payload) = whole_record(buffered) {
             let seen = see(RecordView { number, offset, payload, parts: 1 });
@@ -237,12 +237,12 @@ impl<R: BufRead> RecordReader<R> {
     }
 }
 
-/// The data of a frame at the beginning of `bytes` that is a whole record; none where it is not, or not all there.
+/// The data of a frame at the beginning of `bytes` that is a whole record; `None` if it is not, or is incomplete.
 fn whole_record(bytes: &[u8]) -> Option<&[u8]> {
     let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
     let [m0, m1, m2, m3, l0, l1, l2, l3] = *header;
     let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
-    // A length beyond the limit is also that of a divided record, whose flag is in its top bits.
+    // A divided record also has a length above the limit here, since its flag is in the top bits.
     let is_whole = [m0, m1, m2, m3] == MAGIC.to_le_bytes() && length <= MAX_RECORD_BYTES;
     (is_whole && rest.len() >= length + padding_of(length)).then(|| &rest[..length])
 }
@@ -262,8 +262,8 @@ impl<R: Read> Iterator for RecordReader<R> {
 
 /// Writes records one after another.
 ///
-/// Every record becomes one whole frame, as AWS's own Python writers do it: readers that go by the length, all
-/// of SageMaker's Python ones among them, know no divided records.
+/// Every record becomes one whole frame, as in AWS's own Python writers: readers that rely on the length, including all of SageMaker's
+/// Python ones, do not support divided records.
 #[derive(Debug)]
 pub struct RecordWriter<W> {
     output: W,
@@ -273,12 +273,12 @@ pub struct RecordWriter<W> {
 }
 
 impl<W: Write> RecordWriter<W> {
-    /// Writes to `output`, best a buffered one. `name` stands in errors where a file name would.
+    /// Writes to `output`, which should be buffered. `name` replaces the file name in errors.
     pub fn new(output: W, name: impl Into<PathBuf>) -> Self {
         Self { output, path: name.into(), records: 0, position: 0 }
     }
 
-    /// Appends one record of at most [`MAX_RECORD_BYTES`] bytes.
+    /// Appends a record of at most [`MAX_RECORD_BYTES`] bytes.
     ///
     /// # Errors
     /// When the record is longer, or the system refuses.
@@ -306,12 +306,12 @@ impl<W: Write> RecordWriter<W> {
         Ok(())
     }
 
-    /// Records written so far.
+    /// Number of records written so far.
     pub fn records(&self) -> u64 {
         self.records
     }
 
-    /// Flushes and gives the output back.
+    /// Flushes and returns the output.
     ///
     /// # Errors
     /// When the system refuses.
@@ -321,8 +321,8 @@ impl<W: Write> RecordWriter<W> {
     }
 }
 
-/// Appends a frame to `out` whose data `encode` appends; the length is filled in afterwards, so nothing is
-/// copied. The data must stay below [`MAX_RECORD_BYTES`].
+/// Appends a frame to `out` whose data `encode` appends; the length is filled in afterwards, which avoids a copy. The data must stay below
+/// [`MAX_RECORD_BYTES`].
 pub fn append_frame(out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(&MAGIC.to_le_bytes());
     let length_at = out.len();

@@ -8,7 +8,7 @@ use std::ops::Range;
 pub struct Rows {
     width: usize,
     rows: Vec<Place>,
-    /// Values of all rows, those of a sparse row being its nonzeros.
+    /// Values of all rows; for a sparse row, its nonzeros.
     values: Vec<f32>,
     /// Columns of the values of sparse rows, ascending within a row.
     columns: Vec<u32>,
@@ -17,7 +17,7 @@ pub struct Rows {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Place {
     values: usize,
-    /// Where the columns of a sparse row begin, and how many values it has.
+    /// Start of the columns of a sparse row, and its number of values.
     sparse: Option<(usize, usize)>,
 }
 
@@ -30,12 +30,12 @@ pub enum Row<'a> {
     Sparse(&'a [u32], &'a [f32]),
 }
 
-/// How many rows a request may have, and how many values in all of them.
+/// The maximum numbers of rows and values of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Values, those of a sparse row being the ones that it names.
+    /// Number of values; for a sparse row, those that it names.
     pub values: usize,
 }
 
@@ -54,18 +54,18 @@ impl fmt::Display for Limits {
 }
 
 impl Rows {
-    /// Columns that a row may have. A sparse row can claim any number, and algorithms take memory for each column.
+    /// The maximum number of columns of a row. A sparse row can claim any number, and algorithms allocate memory for each column.
     pub const MOST_COLUMNS: usize = 1 << 28;
 
-    /// No rows, which will have this many columns.
+    /// An empty batch with this many columns.
     pub fn new(width: usize) -> Self {
         Self { width, ..Self::default() }
     }
 
-    /// Dense rows one after the other.
+    /// A batch of dense rows, given one after the other.
     ///
     /// # Panics
-    /// When the values are not whole rows.
+    /// When the values do not fill whole rows.
     pub fn dense(width: usize, values: &[f32]) -> Self {
         let mut rows = Self::new(width);
         assert!(width > 0 && values.len().is_multiple_of(width), "whole rows");
@@ -83,8 +83,8 @@ impl Rows {
         self.values.extend_from_slice(row);
     }
 
-    /// Adds the dense row that `fill` appends to the values. Returns false, and adds nothing, where it does not append a whole row
-    /// or says no.
+    /// Adds the dense row that `fill` appends to the values. Returns false, and adds nothing, if `fill` does not append exactly one row or
+    /// returns false.
     pub(crate) fn push_filled(&mut self, fill: impl FnOnce(&mut Vec<f32>) -> bool) -> bool {
         let before = self.values.len();
         let is_row = fill(&mut self.values) && self.values.len() == before + self.width;
@@ -96,10 +96,10 @@ impl Rows {
         is_row
     }
 
-    /// Adds a sparse row: columns ascending, and their values.
+    /// Adds a sparse row: ascending columns, and their values.
     ///
     /// # Panics
-    /// When a column is beyond the width, or they do not ascend.
+    /// When a column is beyond the width, or the columns do not ascend.
     pub fn push_sparse(&mut self, columns: &[u32], values: &[f32]) {
         assert_eq!(columns.len(), values.len(), "a value for each column");
         assert!(columns.is_sorted_by(|a, b| a < b), "columns ascend");
@@ -110,36 +110,36 @@ impl Rows {
         self.columns.extend_from_slice(columns);
     }
 
-    /// Removes all rows; their memory is kept.
+    /// Removes all rows, but keeps their memory.
     pub fn clear(&mut self) {
         self.rows.clear();
         self.values.clear();
         self.columns.clear();
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Bytes that the rows take, without room that is kept for others.
+    /// Bytes of the rows, without spare capacity.
     pub fn bytes(&self) -> usize {
         size_of_val(&*self.rows) + size_of_val(&*self.values) + size_of_val(&*self.columns)
     }
 
-    /// Columns of each row.
+    /// Number of columns of each row.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// The values of all rows, one row after the other, where all are dense.
+    /// The values of all rows, one row after the other; `None` if a row is sparse.
     pub fn as_dense(&self) -> Option<&[f32]> {
-        // A sparse row without values counts among the rows and not among the values.
+        // A sparse row without values counts as a row, but adds no values.
         let is_dense = self.columns.is_empty() && self.values.len() == self.rows.len() * self.width;
         is_dense.then_some(&self.values)
     }
@@ -160,7 +160,7 @@ impl Rows {
 }
 
 impl Row<'_> {
-    /// The same for these columns only.
+    /// As [`for_each`](Self::for_each), for these columns only.
     pub fn of_columns(self, range: Range<usize>, mut each: impl FnMut(usize, f32)) {
         match self {
             Row::Dense(values) => {
@@ -177,7 +177,7 @@ impl Row<'_> {
         }
     }
 
-    /// Calls `each` with the column and value of everything that is not left out.
+    /// Calls `each` with the column and value of every stored value.
     pub fn for_each(self, mut each: impl FnMut(usize, f32)) {
         match self {
             Row::Dense(values) => values.iter().enumerate().for_each(|(column, &value)| each(column, value)),

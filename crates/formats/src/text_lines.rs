@@ -1,7 +1,7 @@
 //! Lines of text files, plain or gzip-compressed.
 //!
-//! A line ends at `\n`; a `\r` is left where it stands, since readers take it for white space. A byte order mark at the
-//! start of a file is passed over. Whether a file is gzip-compressed is seen from its first bytes, not its name.
+//! A line ends at `\n`; a `\r` is kept, since readers treat it as white space. A byte order mark at the start of a file is skipped. The
+//! first bytes decide whether a file is gzip-compressed, not its name.
 
 mod error;
 
@@ -16,25 +16,25 @@ pub use error::{TextError, TextFault};
 use crate::FileError;
 use crate::decompressed::Decompressed;
 
-/// The lines of a chunk's text, of which each ends in `\n`.
+/// The lines of a chunk's text, each of which ends in `\n`.
 pub fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut begin = 0;
     memchr::memchr_iter(b'\n', text.as_bytes())
         .map(move |end| &text[std::mem::replace(&mut begin, end + 1)..end])
 }
 
-/// The most bytes a line may have. Far beyond any sentence; it keeps a file without line breaks out of memory.
+/// The maximum bytes of a line. It is far beyond any sentence, and protects memory from files without line breaks.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
 
-/// What programs put in front of UTF-8; it is no part of the text.
+/// The mark that some programs put before UTF-8; it is not part of the text.
 pub const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 
-/// How much text is taken at a time.
+/// The amount of text to read at a time.
 #[derive(Debug, Clone, Copy)]
 pub struct ChunkSize {
-    /// Lines at the most.
+    /// Maximum number of lines.
     pub lines: usize,
-    /// Bytes that are enough; the line that reaches them is taken whole.
+    /// Number of bytes after which to stop; the line that reaches it is included.
     pub bytes: usize,
 }
 
@@ -46,10 +46,10 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// The lines as text; `path` stands in errors.
+    /// The lines as text; `path` is used in errors.
     ///
     /// # Errors
-    /// When they are not UTF-8; the line and the byte are named.
+    /// When they are not UTF-8; the error names the line and the byte.
     pub fn text<'a>(&'a self, path: &Path) -> Result<&'a str, TextError> {
         std::str::from_utf8(&self.bytes).map_err(|error| {
             let valid = &self.bytes[..error.valid_up_to()];
@@ -63,7 +63,7 @@ impl Chunk {
         })
     }
 
-    /// Bytes of the lines, ends included.
+    /// Bytes of the lines, including line ends.
     pub fn len_bytes(&self) -> usize {
         self.bytes.len()
     }
@@ -79,10 +79,10 @@ pub struct TextFile {
 }
 
 impl TextFile {
-    /// Opens a file and looks at how it is compressed.
+    /// Opens a file and detects its compression.
     ///
     /// # Errors
-    /// When it cannot be opened, is a folder, or is packed in a way that is not read.
+    /// When it cannot be opened, is a folder, or has an unsupported compression or archive form.
     pub fn open(path: &Path) -> Result<Self, TextError> {
         let unreadable = || FileError::io(path, "open the text file");
         let file = File::open(path).map_err(unreadable())?;
@@ -108,24 +108,24 @@ impl TextFile {
         &self.path
     }
 
-    /// Lines read so far.
+    /// Number of lines read so far.
     pub fn lines(&self) -> u64 {
         self.lines
     }
 
-    /// Bytes of the file (as it lies on disk) read since the last call.
+    /// Bytes of the file (as on disk) read since the last call.
     pub fn newly_consumed(&mut self) -> u64 {
         let consumed = self.consumed.load(Ordering::Relaxed);
         consumed - std::mem::replace(&mut self.reported, consumed)
     }
 
-    /// A chunk to which [`append_lines`](Self::append_lines) adds the coming lines.
+    /// An empty chunk for [`append_lines`](Self::append_lines).
     pub fn begin_chunk(&self) -> Chunk {
         Chunk { first_line: self.lines + 1, bytes: Vec::new() }
     }
 
-    /// Adds the coming lines to `chunk`: so many, or until it holds so many bytes, or all there are. Returns how
-    /// many were added, 0 only at the end of the file.
+    /// Adds the next lines to `chunk`, until the limit of lines or bytes is reached or the file ends. Returns the number of lines added, 0
+    /// only at the end of the file.
     ///
     /// # Errors
     /// When the file cannot be read or decompressed, or a line is longer than [`MAX_LINE_BYTES`].
@@ -153,7 +153,7 @@ impl TextFile {
                 }
                 break;
             }
-            // Whole lines are copied together; what a line's end is missing from comes alone.
+            // Whole lines are copied together; a line without its end is copied alone.
             let room = size.bytes.saturating_sub(chunk.bytes.len()).max(1);
             let mut taken = 0;
             for end in memchr::memchr_iter(b'\n', available) {
@@ -195,7 +195,7 @@ impl TextFile {
     }
 }
 
-/// Counts what is read through it, for the progress bar.
+/// Counts the bytes read through it, for the progress bar.
 struct Counting<R> {
     input: R,
     count: Arc<AtomicU64>,

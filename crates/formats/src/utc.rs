@@ -1,4 +1,4 @@
-//! Points in time as people read them.
+//! Human-readable points in time.
 
 /// Seconds since 1970 as `2018-06-08 20:15:33`.
 pub fn utc(seconds: u64) -> String {

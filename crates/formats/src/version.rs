@@ -1,6 +1,6 @@
-//! Versions of the program, which its files name.
+//! Versions of the program, which are recorded in its files.
 
-/// The numbers that a version begins with: `1.18.106` as 1, 18, 106. What follows them (`-rc.1`, `+build`) counts for nothing.
+/// The numbers that a version begins with: `1.18.106` as 1, 18, 106. The rest (`-rc.1`, `+build`) is ignored.
 pub fn numbers(version: &str) -> Option<[u64; 3]> {
     let mut numbers = [0; 3];
     let mut parts = version.trim().splitn(3, '.');
@@ -12,7 +12,7 @@ pub fn numbers(version: &str) -> Option<[u64; 3]> {
     Some(numbers)
 }
 
-/// Whether a file's version is later than `own`; false where it is no version.
+/// Whether a file's version is later than `own`; false if it is not a version.
 pub fn is_later(version: &str, own: &str) -> bool {
     matches!((numbers(version), numbers(own)), (Some(version), Some(own)) if version > own)
 }

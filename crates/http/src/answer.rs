@@ -1,4 +1,4 @@
-//! From a request's head to the end of its answer: the journal, panics, errors as answers, and answers that leave as they are made.
+//! The layer around every request: the journal, panics, errors as responses, and streamed responses.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,14 +25,14 @@ use crate::site::Site;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Pieces of an answer, each with its share of the memory until it is sent.
+/// Pieces of a response, each with its share of the memory until it is sent.
 pub type Pieces = Pin<Box<dyn Stream<Item = Result<Counted<Vec<u8>>, ServeError>> + Send>>;
 
-/// Whether the journal is ended by the body of the answer, not by its head.
+/// Marks responses whose body ends the journal, instead of their head.
 #[derive(Clone, Copy)]
 struct EndsLater;
 
-/// Puts a journal around every request; handlers find it as the extension `Arc<Journal>`.
+/// Adds a journal to every request; handlers find it as the extension `Arc<Journal>`.
 pub(crate) fn journaled(router: Router, site: Arc<dyn Site>, metrics: Arc<Metrics>) -> Router {
     router
         .layer(axum::extract::DefaultBodyLimit::disable())
@@ -60,7 +60,7 @@ async fn keep_journal(
     response
 }
 
-/// None where it panicked; the panic hook has told why.
+/// The result of `work`; `None` if it panicked. The panic hook has reported the cause.
 async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
@@ -70,7 +70,7 @@ async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-/// An error as an answer.
+/// Turns an error into a response.
 pub fn refuse(journal: &Journal, error: ServeError) -> Response {
     let error = named(journal, error);
     journal.failed(&error);
@@ -82,7 +82,7 @@ pub fn refuse(journal: &Journal, error: ServeError) -> Response {
     response
 }
 
-/// Faults of ours carry the id that stands in the log.
+/// Adds the request id from the log to internal errors.
 fn named(journal: &Journal, mut error: ServeError) -> ServeError {
     if error.code == Code::Internal {
         error.message.push_str("; the log says more under the id in details");
@@ -96,17 +96,17 @@ pub fn status(code: Code) -> StatusCode {
     StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// An answer that leaves as it is made. What is wrong before the first piece is still told by a status; after that, an error can
-/// only break the answer off, without its proper end, which every HTTP client reports.
+/// Streams a response as it is produced. An error before the first piece still sets the status; a later error can only abort the response
+/// without its proper end, which every HTTP client reports.
 ///
 /// # Errors
-/// Where the first piece is an error.
+/// If the first piece is an error.
 pub async fn stream(
     pieces: Pieces,
     content_type: &'static str,
     journal: &Arc<Journal>,
 ) -> Result<Response, ServeError> {
-    // Without a first piece the end is asked for twice.
+    // If there is no first piece, the stream is polled again after its end.
     let mut pieces = pieces.fuse();
     let first = pieces.next().await.transpose()?;
     let begun = Some((pieces, first, Arc::clone(journal)));
@@ -139,7 +139,7 @@ pub async fn stream(
     Ok(response)
 }
 
-/// An answer that was begun and cannot be ended.
+/// The error of a response that was begun and cannot be completed.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer is broken off; the log says why")]
 struct BrokenOff;
@@ -171,7 +171,7 @@ mod tests {
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["error"]["details"]["id"], journal.id);
-        // What the client did wrong needs no id.
+        // A client error needs no id.
         let response = refuse(&journal, ServeError::bad("x"));
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert!(!String::from_utf8(body.to_vec()).unwrap().contains("details"));
@@ -181,7 +181,7 @@ mod tests {
     async fn an_answer_without_pieces_is_an_empty_one() {
         let metrics = Arc::new(Metrics::new("a request"));
         let journal = Journal::begin("POST", "/invocations", Arc::new(Nowhere), metrics);
-        // Streams of this kind panic where they are asked after their end.
+        // Streams of this kind panic when polled after their end.
         let pieces: Pieces = Box::pin(unfold((), |()| async { None }));
         let response = stream(pieces, "text/csv", &Arc::new(journal)).await.unwrap();
         assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());

@@ -1,4 +1,4 @@
-//! One connection: plain, with TLS, or one that a client asked to be passed on (`CONNECT`).
+//! A single connection: plain, with TLS, or forwarded on a client's request (`CONNECT`).
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
@@ -28,13 +28,13 @@ use crate::tunnel::tunnel;
 const MAX_HEAD_BYTES: usize = 32 << 10;
 /// Buffer limit of a connection in each direction, in bytes: there may be hundreds of connections.
 const MAX_BUFFER_BYTES: usize = 64 << 10;
-/// The first byte of every TLS connection, a record that holds a handshake (RFC 8446, 5.1); no method of HTTP begins with it.
+/// The first byte of every TLS connection, a handshake record (RFC 8446, 5.1); no HTTP method begins with it.
 const TLS_HANDSHAKE: u8 = 22;
-/// How long a tunnel may carry nothing. Downloads and event streams pause; peers that are gone must not hold their places for ever.
+/// How long a tunnel may be idle. Downloads and event streams pause; connections to lost peers must not stay open for ever.
 const TUNNEL_IDLE: Duration = Duration::from_secs(30 * 60);
 
-/// Extension of the answer to a `CONNECT` that is granted: where the bytes of the connection go once the answer is sent. It is heeded
-/// where the server has TLS ([`Shell`](crate::Shell)), and not within a connection that was itself passed on.
+/// Extension of the response to an accepted `CONNECT`: where the connection's bytes go after the response. It is used only if the server
+/// has TLS ([`Shell`](crate::Shell)), and not within a connection that was itself forwarded.
 #[derive(Clone)]
 pub struct Passage(Arc<Mutex<Option<To>>>);
 
@@ -44,12 +44,12 @@ enum To {
 }
 
 impl Passage {
-    /// To this server: it ends TLS, and answers what it reads as on any connection.
+    /// Forwards to this server, which ends TLS and answers requests as on any connection.
     pub fn here() -> Self {
         Self(Arc::new(Mutex::new(Some(To::Here))))
     }
 
-    /// To the other end of `stream`, as they are.
+    /// Forwards the bytes unchanged to the other end of `stream`.
     pub fn elsewhere(stream: TcpStream) -> Self {
         Self(Arc::new(Mutex::new(Some(To::Elsewhere(stream)))))
     }
@@ -59,11 +59,11 @@ impl Passage {
     }
 }
 
-/// Extension of requests within a connection that was passed on to this server; a `CONNECT` among them leads nowhere.
+/// Extension of requests within a connection that was forwarded to this server; a `CONNECT` among them is refused.
 #[derive(Clone, Copy, Debug)]
 pub struct PassedOn;
 
-/// The place that a connection takes among all until it ends, whatever becomes of it.
+/// The permit of a connection among all connections, released however it ends.
 pub(crate) struct Place {
     _permit: OwnedSemaphorePermit,
     metrics: Arc<Metrics>,
@@ -82,7 +82,7 @@ impl Drop for Place {
     }
 }
 
-/// How a connection is served.
+/// The settings and state of a connection.
 #[derive(Clone)]
 pub(crate) struct Connection {
     pub(crate) router: Router,
@@ -107,7 +107,7 @@ impl Connection {
         }
     }
 
-    /// None where nothing comes.
+    /// Whether the connection begins with TLS; `None` if no byte arrives in time or the server drains.
     async fn begins_with_tls(&self, stream: &TcpStream) -> Option<bool> {
         let mut first = [0];
         let mut draining = self.draining.clone();
@@ -120,7 +120,7 @@ impl Connection {
         }
     }
 
-    /// Ends TLS, and answers what is within.
+    /// Ends TLS, and answers the requests inside.
     async fn secured<S>(self, stream: S, is_passed_on: bool)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -133,7 +133,7 @@ impl Connection {
         };
         match accepted {
             Ok(Ok(stream)) => self.answer(stream, is_passed_on).await,
-            // The usual reason is worth a line: a client that does not know our certificates.
+            // The usual cause is worth a log line: a client that does not trust our certificates.
             Ok(Err(error)) => tracing::info!(%error, "a client gave up TLS"),
             Err(_) => tracing::debug!("a client did not finish the handshake of TLS in time"),
         }
@@ -157,7 +157,7 @@ impl Connection {
             async move {
                 let mut response = answered.await?;
                 if expects && !response.status().is_success() {
-                    // The client may still send its body or not, and Python's botocore takes the next answer for this one.
+                    // The client may or may not send its body, and Python's botocore takes the next response for this one.
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
                 if let Some(passage) = response.extensions_mut().remove::<Passage>() {
@@ -185,12 +185,12 @@ impl Connection {
             }
         };
         if let Err(error) = result {
-            // The other side's doing: malformed or endless heads, connections cut.
+            // The client's fault: malformed or endless heads, aborted connections.
             tracing::debug!(%error, "a connection ended early");
         }
     }
 
-    /// What becomes of a connection after a `CONNECT`. Boxed, since what it leads to may contain it.
+    /// Forwards a connection after a `CONNECT`. The future is boxed, since it may contain itself.
     fn pass_on(self, upgrade: OnUpgrade, to: To) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
             let Ok(Ok(stream)) = tokio::time::timeout(self.patience.head, upgrade).await else { return };
@@ -202,7 +202,7 @@ impl Connection {
                     let other = TimedStream::new(other, self.patience.write);
                     tokio::select! {
                         () = tunnel(stream, other, TUNNEL_IDLE) => {}
-                        // Nothing of ours is left half done.
+                        // No request of ours is left unfinished.
                         () = told(&mut draining) => {}
                     }
                 }
@@ -211,7 +211,7 @@ impl Connection {
     }
 }
 
-/// A passage cannot be had in a connection that was passed on, nor without TLS.
+/// Refuses a `CONNECT` in a forwarded connection, or without TLS.
 fn no_passage() -> Response<Body> {
     let mut response = Response::new(Body::from("CONNECT leads nowhere here\n"));
     *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;

@@ -1,14 +1,14 @@
-//! Counters of one request, for its line in the log. What is counted is for whoever answers to say.
+//! Counters of one request, for its log line. The handler decides what is counted.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::Level;
 
-/// The most counters of a request.
+/// The maximum number of counters of a request.
 const MOST: usize = 8;
 
-/// Names of counters, and how a line of the log is written with them; made by [`columns!`](crate::columns).
+/// The names of counters, and the function that writes a log line with them; made by [`columns!`](crate::columns).
 pub struct Columns {
     write: fn(&Line<'_>, &[u64]),
 }
@@ -17,7 +17,7 @@ impl Columns {
     /// No counters.
     pub const NONE: &'static Columns = &crate::columns![];
 
-    /// For [`columns!`](crate::columns).
+    /// Used by [`columns!`](crate::columns).
     #[doc(hidden)]
     pub const fn of(count: usize, write: fn(&Line<'_>, &[u64])) -> Self {
         assert!(count <= MOST, "a request has at most 8 counters");
@@ -25,11 +25,11 @@ impl Columns {
     }
 }
 
-/// Everything else that stands in a request's line.
+/// The other fields of a request's log line.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Line<'a> {
-    /// How much it matters.
+    /// The log level.
     pub level: Level,
     /// The request's id.
     pub id: &'a str,
@@ -37,13 +37,13 @@ pub struct Line<'a> {
     pub method: &'a str,
     /// Route.
     pub route: &'a str,
-    /// Status of the answer.
+    /// Status of the response.
     pub status: u16,
     /// Content type of the body.
     pub media: &'a str,
-    /// Content type of the answer.
+    /// Content type of the response.
     pub accept: Option<&'a str>,
-    /// Time from the head to the end of the answer, in milliseconds.
+    /// Time from the request's head to the end of the response, in milliseconds.
     pub ms: f64,
     /// Code of the error.
     pub code: Option<&'a str>,
@@ -51,7 +51,7 @@ pub struct Line<'a> {
     pub reason: Option<&'a str>,
 }
 
-/// Names the counters of a request: `columns![instances, tokens]` gives [`Columns`], whose counters have the indices 0 and 1.
+/// Declares the counters of a request: `columns![instances, tokens]` gives [`Columns`], whose counters have the indices 0 and 1.
 #[macro_export]
 macro_rules! columns {
     ($($name:ident),* $(,)?) => {
@@ -71,7 +71,7 @@ macro_rules! columns {
     };
 }
 
-/// A line of one level: what [`columns!`](crate::columns) is made of.
+/// A log line of one level; [`columns!`](crate::columns) is built from it.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! request_line {
@@ -101,7 +101,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Says what they count, once.
+    /// Sets the names of the counters, once.
     pub fn name(&self, columns: &'static Columns) {
         let _ = self.columns.set(columns);
     }

@@ -1,33 +1,33 @@
-//! What can be wrong with a request, and how it is told: one table from code to status.
+//! Errors in requests and their responses: one table from code to status.
 
 use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-/// A request that is not answered as it wished.
+/// An error that is sent as the response to a request.
 ///
-/// On the wire: `{"error": {"code": "...", "message": "...", "details": {...}}}`, with the status of its code and, where the
-/// client may try again, `Retry-After`.
+/// On the wire: `{"error": {"code": "...", "message": "...", "details": {...}}}`, with the status of its code and, where the client may
+/// retry, `Retry-After`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServeError {
-    /// Which row of the table.
+    /// The row of the table.
     pub code: Code,
-    /// What was wrong, where, what was expected, what to do.
+    /// What was wrong, where, what was expected, and what to do.
     pub message: String,
-    /// The same for programs: place (`instance`, `line`, `record`, `byte`), `field`, limits.
+    /// The same for programs: position (`instance`, `line`, `record`, `byte`), `field`, limits.
     pub details: Map<String, Value>,
-    /// Seconds after which trying again makes sense.
+    /// Seconds after which a retry makes sense.
     pub retry_after: Option<u32>,
 }
 
 /// Kinds of errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
-    /// The body or a value in it cannot be used.
+    /// The body or a value in it is invalid.
     BadRequest,
     /// No such path.
     NotFound,
-    /// The path knows other methods only.
+    /// The path does not support this method.
     MethodNotAllowed,
     /// None of the types in `Accept` can be written.
     NotAcceptable,
@@ -35,20 +35,20 @@ pub enum Code {
     RequestTimeout,
     /// The body is larger than allowed.
     PayloadTooLarge,
-    /// The type or encoding of the body cannot be read.
+    /// The type or encoding of the body is not supported.
     UnsupportedMediaType,
     /// The queue is full.
     TooManyRequests,
-    /// A fault of Kokanee.
+    /// A bug in Kokanee.
     Internal,
-    /// Loading, or about to end.
+    /// The server is loading, or about to end.
     Unavailable,
-    /// The answer was not ready in time.
+    /// The response was not ready in time.
     DeadlineExceeded,
 }
 
 impl Code {
-    /// Every code, in the order of statuses.
+    /// Every code, in the order of their statuses.
     pub const ALL: [Code; 11] = [
         Code::BadRequest,
         Code::NotFound,
@@ -63,7 +63,7 @@ impl Code {
         Code::DeadlineExceeded,
     ];
 
-    /// The table: HTTP status, and the name in answers.
+    /// The table: HTTP status, and the name in responses.
     const fn row(self) -> (u16, &'static str) {
         match self {
             Code::BadRequest => (400, "bad_request"),
@@ -85,7 +85,7 @@ impl Code {
         self.row().0
     }
 
-    /// Name in answers.
+    /// Name in responses.
     pub const fn name(self) -> &'static str {
         self.row().1
     }
@@ -97,26 +97,26 @@ impl ServeError {
         Self { code, message: message.into(), details: Map::new(), retry_after: None }
     }
 
-    /// A body or value that cannot be used.
+    /// An error for an invalid body or value.
     pub fn bad(message: impl Into<String>) -> Self {
         Self::new(Code::BadRequest, message)
     }
 
-    /// The same with a detail more.
+    /// Adds a detail.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.details.insert(name.to_owned(), value.into());
         self
     }
 
-    /// The same with a time to try again, in seconds.
+    /// Adds a time to retry, in seconds.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
     }
 
-    /// The body of the answer.
+    /// The body of the response.
     pub fn to_json(&self) -> String {
         let mut error = json!({"code": self.code.name(), "message": self.message});
         if !self.details.is_empty() {

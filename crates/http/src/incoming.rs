@@ -1,4 +1,4 @@
-//! Bodies as they arrive: never more of them in memory than is allowed, and not from clients that stop sending.
+//! Request bodies as they arrive, with limits on memory and on the waiting time for clients.
 
 use std::time::Duration;
 
@@ -11,26 +11,26 @@ use crate::memory::{Arrival, Counted, LEAST_BYTES_PER_SECOND, Share};
 use crate::rope::Rope;
 use crate::settings::Patience;
 
-/// A body that is too large is still taken in for a moment, so that the client gets to read why it is refused.
+/// How long a body that is too large is still read, so that the client can receive the refusal.
 const DISCARD_LIMIT: Duration = Duration::from_secs(2);
 const DISCARD_BYTES: usize = 64 << 20;
 
-/// A body.
+/// The body of a request.
 pub struct Incoming {
     body: Body,
     patience: Patience,
 }
 
 impl Incoming {
-    /// A body whose client is waited for as `patience` says.
+    /// A body whose client is given the time of `patience`.
     pub fn new(body: Body, patience: Patience) -> Self {
         Self { body, patience }
     }
 
-    /// The next bytes; none at the end.
+    /// The next bytes; `None` at the end.
     ///
     /// # Errors
-    /// 408 where no byte arrives for a while, 400 where the body breaks off.
+    /// 408 if no byte arrives for a while, 400 if the body is aborted.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ServeError> {
         loop {
             let frame =
@@ -44,7 +44,7 @@ impl Incoming {
             match frame {
                 None => return Ok(None),
                 Some(Ok(frame)) => {
-                    // Trailers say nothing that matters here.
+                    // Trailers are ignored.
                     if let Ok(bytes) = frame.into_data() {
                         return Ok(Some(bytes));
                     }
@@ -56,10 +56,10 @@ impl Incoming {
         }
     }
 
-    /// The same, unless the body is given up because it arrives too slowly. Nothing is lost where this is dropped while it waits.
+    /// As [`next`](Self::next), unless the body is given up because it arrives too slowly. Dropping the future loses no bytes.
     ///
     /// # Errors
-    /// As [`next`](Self::next); 408 where other requests need the memory of a body that arrives slowly.
+    /// As [`next`](Self::next); 408 if other requests need the memory of a body that arrives slowly.
     pub async fn next_of(&mut self, arrival: &Arrival) -> Result<Option<Bytes>, ServeError> {
         let _turn = arrival.wait();
         tokio::select! {
@@ -72,7 +72,7 @@ impl Incoming {
     /// The whole body, of at most `limit` bytes. `share` grows with it.
     ///
     /// # Errors
-    /// As [`next_of`](Self::next_of) and [`Share::grow`]; 413 where the body is longer, 408 where it is not whole in time.
+    /// As [`next_of`](Self::next_of) and [`Share::grow`]; 413 if the body is longer, 408 if it is not complete in time.
     pub async fn whole(mut self, limit: usize, share: Share) -> Result<Counted<Rope>, ServeError> {
         let patience = self.patience.body;
         let arrival = share.arrival();
@@ -96,7 +96,7 @@ impl Incoming {
         read
     }
 
-    /// Takes in the rest of a body that is refused, as far as that is bearable.
+    /// Reads and discards the rest of a refused body, within limits.
     pub async fn discard(mut self) {
         let rest = async {
             let mut left = DISCARD_BYTES;
@@ -119,7 +119,7 @@ fn too_slow() -> ServeError {
     ServeError::new(Code::RequestTimeout, message)
 }
 
-/// The answer to a body of more than `limit` bytes.
+/// The error for a body of more than `limit` bytes.
 pub fn too_large(limit: usize) -> ServeError {
     let message = format!(
         "the body has more than {limit} bytes, the most that is taken (MaxPayloadInMB); send it in parts, or start the server \

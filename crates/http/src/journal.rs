@@ -1,4 +1,4 @@
-//! One line in the log for each request, and its place in the metrics, whichever way it ends.
+//! One log line per request, and its entry in the metrics, however the request ends.
 
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -11,31 +11,31 @@ use crate::error::{Code, ServeError};
 use crate::metrics::Metrics;
 use crate::site::{Route, Site};
 
-/// As other servers log a client that left before the answer.
+/// The status with which other servers log a client that left before the response.
 const CLIENT_LEFT: u16 = 499;
 
-/// What is known of a request; the line is written when it is dropped.
+/// The record of a request; its log line is written when it is dropped.
 pub struct Journal {
-    /// The request's id, which its answer carries as `x-request-id`.
+    /// The request's id, which the response carries as `x-request-id`.
     pub id: String,
-    /// What it counts.
+    /// The counters of the request.
     pub counters: Arc<Counters>,
     /// Name of the body's content type, once it is known.
     pub from: OnceLock<&'static str>,
-    /// Name of the answer's.
+    /// Name of the response's content type.
     pub to: OnceLock<&'static str>,
     pub(crate) site: Arc<dyn Site>,
     method: String,
     route: Route,
     started: Instant,
-    /// 0 until the answer is complete.
+    /// 0 until the response is complete.
     status: AtomicU16,
     error: OnceLock<ServeError>,
     metrics: Arc<Metrics>,
 }
 
 impl Journal {
-    /// A request of this method and path has begun.
+    /// Begins the record of a request with this method and path.
     pub fn begin(method: &str, path: &str, site: Arc<dyn Site>, metrics: Arc<Metrics>) -> Self {
         metrics.in_flight.inc();
         let counters = Counters::default();
@@ -55,12 +55,12 @@ impl Journal {
         }
     }
 
-    /// The answer is complete.
+    /// Marks the response as complete.
     pub fn end(&self, status: u16) {
         self.status.store(status, Ordering::Relaxed);
     }
 
-    /// Notes why the answer is an error.
+    /// Records why the response is an error.
     pub fn failed(&self, error: &ServeError) {
         let _ = self.error.set(error.clone());
     }
@@ -87,7 +87,7 @@ impl Drop for Journal {
             self.metrics.timed(time);
         }
         let error = self.error.get();
-        // A message may quote the request, which is nobody's business unless asked for; those about ourselves do not.
+        // A message may quote the request, which is private unless the site logs texts; messages about internal errors do not.
         let speaks = |error: &&ServeError| self.site.logs_text() || error.code == Code::Internal;
         self.counters.write(&Line {
             level: match status {
@@ -109,7 +109,7 @@ impl Drop for Journal {
     }
 }
 
-/// Ids that do not repeat, not even after a restart.
+/// A new id that is never repeated, not even after a restart.
 fn next_id() -> String {
     static START: OnceLock<u64> = OnceLock::new();
     static COUNT: AtomicU64 = AtomicU64::new(0);

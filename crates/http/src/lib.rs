@@ -1,16 +1,15 @@
-//! How a server behaves on a bad day: with clients that are slow, gone, wrong or hostile, with too little memory, with bugs of its
-//! own, and when it is told to stop.
+//! The server shell, which handles slow, disconnected, faulty and hostile clients, lack of memory, its own bugs, and the request to stop.
 //!
 //! | module | promise |
 //! |---|---|
-//! | [`Server`] | connections are bounded in number, time and bytes; what was begun is finished before the end |
-//! | [`memory`] | bodies, what they become, and answers are counted in one [`MemoryBudget`] |
-//! | [`Incoming`] | a body is never held beyond its limit, and a client that stops sending is given up |
-//! | [`Journal`] | each request has one line in the log and its place in the metrics, whichever way it ends |
-//! | [`ServeError`] | one table from what is wrong to a status |
-//! | [`Metrics`] | what every server counts; others add theirs to the same registry |
+//! | [`Server`] | connections are bounded in number, time and bytes; running requests are finished before the end |
+//! | [`memory`] | bodies, their decoded data, and responses are counted in one [`MemoryBudget`] |
+//! | [`Incoming`] | a body never takes more than its limit, and a client that stops sending is dropped |
+//! | [`Journal`] | each request has one log line and its entry in the metrics, however it ends |
+//! | [`ServeError`] | one table maps errors to statuses |
+//! | [`Metrics`] | the metrics of every server; others are added to the same registry |
 //!
-//! It knows no model and no route: a server is an [`axum::Router`] and a [`Site`], which names routes and gives errors their form.
+//! It knows no models or routes: a server is an [`axum::Router`] and a [`Site`], which names routes and formats errors.
 
 mod answer;
 mod connection;

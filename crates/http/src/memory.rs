@@ -1,5 +1,5 @@
-//! One budget for the memory of all requests: bodies, the instances parsed from them, sentences that wait or are being decoded,
-//! and answers until they are sent.
+//! One budget for the memory of all requests: bodies, the instances parsed from them, sentences that wait or are being decoded, and
+//! responses until they are sent.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -18,20 +18,20 @@ use crate::rope::Rope;
 
 /// Unit of the budget.
 const UNIT_BYTES: usize = 1 << 10;
-/// A small share: a few sentences. With the default limits, every connection can hold one within the part that large shares leave,
-/// so small requests always find room.
+/// A small share: a few sentences. With the default limits, every connection can hold one within the part that large shares leave free, so
+/// small requests always find room.
 const SMALL_BYTES: usize = 64 << 10;
-/// The part of the budget that large shares leave to small ones.
+/// The divisor of the budget that gives the part reserved for small shares.
 const RESERVE: usize = 4;
 /// How long a growing share waits for others to shrink.
 const WAIT: Duration = Duration::from_secs(4);
 const POLL: Duration = Duration::from_millis(10);
-/// A body that arrives more slowly is given up when other requests need its memory.
+/// The minimum rate of a body; a slower one is given up when other requests need its memory.
 pub(crate) const LEAST_BYTES_PER_SECOND: usize = 16 << 10;
-/// The time for which a body may be behind that rate.
+/// How long a body may fall behind that rate.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Bounds the memory that all requests take together.
+/// Bounds the memory of all requests together.
 pub struct MemoryBudget {
     free: Arc<Semaphore>,
     units: usize,
@@ -45,22 +45,22 @@ impl MemoryBudget {
         Arc::new(Self { free: Arc::new(Semaphore::new(units)), units, arriving: Mutex::default() })
     }
 
-    /// A share of nothing yet.
+    /// A new, empty share.
     pub fn share(self: &Arc<Self>) -> Share {
         Share { budget: Arc::clone(self), permit: None, bytes: 0 }
     }
 
-    /// Bytes that one share may have: half of all, so that no request keeps out all others.
+    /// The maximum bytes of one share: half of all, so that no request blocks all others.
     pub fn most(&self) -> usize {
         self.units / 2 * UNIT_BYTES
     }
 
-    /// Bytes that are taken.
+    /// Bytes in use.
     pub fn taken(&self) -> usize {
         (self.units - self.free.available_permits()) * UNIT_BYTES
     }
 
-    /// A body that is about to arrive.
+    /// A record of a body that is about to arrive.
     pub fn arrival(&self) -> Arc<Arrival> {
         let arrival = Arc::new(Arrival {
             pace: Mutex::new(Pace { credit: GRACE, waiting_since: None }),
@@ -81,7 +81,7 @@ impl MemoryBudget {
         Arc::clone(&self.free).try_acquire_many_owned(u32::try_from(units).unwrap_or(u32::MAX)).ok()
     }
 
-    /// Gives up the slow body that holds most.
+    /// Gives up the slow body that holds the most memory.
     fn shed(&self) {
         let now = Instant::now();
         let slow: Vec<Arc<Arrival>> =
@@ -96,7 +96,7 @@ impl MemoryBudget {
     }
 }
 
-/// A request's part of the budget, returned when this is dropped.
+/// A request's part of the budget, returned when this value is dropped.
 pub struct Share {
     budget: Arc<MemoryBudget>,
     permit: Option<OwnedSemaphorePermit>,
@@ -104,25 +104,25 @@ pub struct Share {
 }
 
 impl Share {
-    /// Another share of the same budget.
+    /// Another, empty share of the same budget.
     pub fn another(&self) -> Self {
         self.budget.share()
     }
 
-    /// A body that is about to arrive and to be held by this share.
+    /// A record of a body that is about to arrive and to be held by this share.
     pub fn arrival(&self) -> Arc<Arrival> {
         self.budget.arrival()
     }
 
-    /// Bytes that it stands for.
+    /// The bytes of this share.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Takes `more` bytes, waiting a while for others to give some back. Where this is dropped or fails, nothing is taken.
+    /// Reserves `more` bytes, waiting a while for others to return some. If this fails or is dropped, nothing is reserved.
     ///
     /// # Errors
-    /// 413 where one share may never have so many bytes, 429 where they are not free in time.
+    /// 413 if one share can never have so many bytes, 429 if they do not become free in time.
     pub async fn grow(&mut self, more: usize) -> Result<(), ServeError> {
         let most = self.budget.most();
         let bytes = self.bytes.saturating_add(more);
@@ -145,7 +145,7 @@ impl Share {
         Ok(())
     }
 
-    /// Takes `more` bytes, if they are free now.
+    /// Reserves `more` bytes, if they are free now.
     pub fn try_grow(&mut self, more: usize) -> bool {
         let bytes = self.bytes.saturating_add(more);
         let is_small = bytes <= SMALL_BYTES;
@@ -165,12 +165,12 @@ impl Share {
         true
     }
 
-    /// Gives `less` bytes back.
+    /// Returns `less` bytes.
     pub fn shrink(&mut self, less: usize) {
         drop(self.split(less));
     }
 
-    /// A share of its own for `bytes` of these.
+    /// Splits off a separate share of `bytes` bytes.
     pub fn split(&mut self, bytes: usize) -> Self {
         let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         self.bytes = self.bytes.saturating_sub(bytes);
@@ -194,7 +194,7 @@ impl Share {
     }
 }
 
-/// Bytes with their share, which is returned together with them.
+/// Bytes with their share, which are released together.
 pub struct Counted<T> {
     /// The bytes.
     pub bytes: T,
@@ -209,7 +209,7 @@ impl AsRef<[u8]> for Counted<Vec<u8>> {
 }
 
 impl Counted<Rope> {
-    /// Appends bytes once there is room for them.
+    /// Appends bytes as soon as there is memory for them.
     ///
     /// # Errors
     /// As [`Share::grow`].
@@ -220,7 +220,7 @@ impl Counted<Rope> {
     }
 }
 
-/// An answer that is sent piece by piece.
+/// A response that is sent piece by piece.
 impl Body for Counted<Rope> {
     type Data = Bytes;
     type Error = Infallible;
@@ -243,7 +243,7 @@ impl Body for Counted<Rope> {
     }
 }
 
-/// How a body arrives.
+/// The arrival of a body.
 pub struct Arrival {
     pace: Mutex<Pace>,
     held: AtomicUsize,
@@ -251,20 +251,20 @@ pub struct Arrival {
 }
 
 struct Pace {
-    /// How long the client may send nothing.
+    /// How long the client may still be silent.
     credit: Duration,
-    /// None while the server is not waiting for the client.
+    /// `None` while the server is not waiting for the client.
     waiting_since: Option<Instant>,
 }
 
 impl Arrival {
-    /// Marks that the server waits for the client, until the result is dropped.
+    /// Marks that the server waits for the client, until the returned guard is dropped.
     pub fn wait(&self) -> impl Drop {
         self.pace().waiting_since = Some(Instant::now());
         Turn(self)
     }
 
-    /// Some of it has arrived; `held` bytes of it are in memory now.
+    /// Records that bytes have arrived; `held` bytes of the body are in memory now.
     pub fn received(&self, bytes: usize, held: usize) {
         let mut pace = self.pace();
         let earned = Duration::from_secs_f64(bytes as f64 / LEAST_BYTES_PER_SECOND as f64);
@@ -272,7 +272,7 @@ impl Arrival {
         self.held.store(held, Ordering::Relaxed);
     }
 
-    /// Ends when the body is given up.
+    /// Resolves when the body is given up.
     pub async fn given_up(&self) {
         self.gives_way.notified().await;
     }
@@ -334,7 +334,7 @@ mod tests {
         }
         budget.share().grow(1).await.unwrap_err();
         drop((small, others));
-        // What can never be had is no matter of coming back.
+        // A retry does not help for an amount that is never available.
         drop(large);
         let refused = budget.share().grow(8 * MIB + 1).await.unwrap_err();
         assert_eq!((refused.code, refused.retry_after), (Code::PayloadTooLarge, None));
@@ -351,7 +351,7 @@ mod tests {
         let (stopped, smaller, steady, paused) = (body(6 * MIB), body(MIB), body(9 * MIB), body(9 * MIB));
         let is_slow = |arrival: &Arrival| arrival.is_slow(Instant::now());
         let _never = stopped.wait();
-        // A burst does not buy more than the grace; what drips below the rate uses it up, what keeps the rate does not.
+        // A burst earns no more than the grace time; a body slower than the rate uses it up, one at the rate does not.
         let mut turns = [smaller.wait(), steady.wait()];
         for _ in 0..5 {
             tokio::time::advance(Duration::from_secs(1)).await;
@@ -362,7 +362,7 @@ mod tests {
         }
         tokio::time::advance(Duration::from_millis(1)).await;
         assert!(is_slow(&stopped) && is_slow(&smaller) && !is_slow(&steady));
-        // Who is not waited for is not slow.
+        // A client that nobody waits for is not slow.
         assert!(!is_slow(&paused));
         budget.shed();
         let gave_way = |arrival: Arc<Arrival>| async move {

@@ -1,4 +1,4 @@
-//! What every server counts, and how Prometheus reads it (OpenMetrics text).
+//! The metrics of every server, and their text for Prometheus (OpenMetrics).
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,10 +11,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-/// Content type of what [`Metrics::render`] gives.
+/// Content type of the text that [`Metrics::render`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Counters, gauges and histograms of a server. What stands behind it registers its own in the same registry.
+/// Counters, gauges and histograms of a server. The service behind it registers its own in the same registry.
 pub struct Metrics {
     registry: Mutex<Registry>,
     requests: Family<RequestLabels, Counter>,
@@ -51,11 +51,11 @@ impl Metrics {
 
     /// The registry, for further metrics.
     pub fn registry(&self) -> MutexGuard<'_, Registry> {
-        // Whoever panicked while registering left whole entries.
+        // A thread that panicked while registering left only complete entries.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything as text.
+    /// All metrics as text.
     pub fn render(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.

@@ -1,5 +1,5 @@
-//! Large byte strings in pieces of one size. A single growing vector would be copied again and again, and leave holes of all sizes
-//! that the allocator cannot reuse.
+//! Large byte strings in pieces of equal size. A single growing vector would be copied repeatedly, and leave gaps of all sizes that the
+//! allocator cannot reuse.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
@@ -31,7 +31,7 @@ impl Rope {
         }
     }
 
-    /// Bytes in all pieces.
+    /// The number of bytes in all pieces.
     pub fn len(&self) -> usize {
         self.length
     }
@@ -46,14 +46,14 @@ impl Rope {
         self.pieces.iter().map(Vec::as_slice)
     }
 
-    /// Takes the first piece away.
+    /// Removes and returns the first piece.
     pub fn pop(&mut self) -> Option<Vec<u8>> {
         let piece = self.pieces.pop_front()?;
         self.length -= piece.len();
         Some(piece)
     }
 
-    /// All bytes together. No piece is kept longer than it is needed.
+    /// All bytes in one vector. Each piece is freed as soon as it is copied.
     pub fn into_vec(mut self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.length);
         while let Some(piece) = self.pop() {
@@ -63,11 +63,11 @@ impl Rope {
     }
 }
 
-/// Reads a rope from its beginning; what was read is given back piece by piece.
+/// Reads a rope from its beginning, and frees the pieces that were read.
 pub struct RopeReader {
     rope: Rope,
     piece: Vec<u8>,
-    /// Bytes of the piece that were read.
+    /// Number of bytes read of the current piece.
     at: usize,
     left: Arc<AtomicUsize>,
 }
@@ -81,7 +81,7 @@ impl Rope {
 }
 
 impl RopeReader {
-    /// The bytes that were not read yet, as they become fewer.
+    /// A counter of the bytes not read yet.
     pub fn left(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.left)
     }

@@ -1,4 +1,4 @@
-//! Connections: they are taken, bounded, served, and finished at the end.
+//! Accepting, limiting, serving and finally draining connections.
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -19,22 +19,22 @@ use crate::metrics::Metrics;
 use crate::settings::Bounds;
 use crate::site::Site;
 
-/// After an error of accepting (no file descriptors left), so that the loop does not spin.
+/// The pause after an accept error (no file descriptors left), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A server that listens, and does not serve yet.
+/// A server that listens, but does not serve yet.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
 }
 
-/// An address that cannot be listened on.
+/// The error for an address that cannot be listened on.
 #[derive(Debug, Error)]
 #[error("cannot listen on {address}: {source}{}", hint(.source))]
 pub struct BindError {
     /// Host and port.
     pub address: SocketAddr,
-    /// What the system said.
+    /// The system's error.
     pub source: std::io::Error,
 }
 
@@ -48,22 +48,22 @@ fn hint(error: &std::io::Error) -> &'static str {
     }
 }
 
-/// How a server that was told to stop did so.
+/// The way in which a stopped server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Everything that was begun was finished.
+    /// All running requests were finished.
     Drained,
-    /// When patience ended, so many connections were still at work.
+    /// The time limit was reached with so many connections still active.
     Abandoned(usize),
-    /// It was told a second time, with so many connections at work.
+    /// A second request to stop came with so many connections still active.
     Forced(usize),
 }
 
 impl Server {
-    /// Listens. Port 0 takes any free one.
+    /// Listens on an address. Port 0 selects any free port.
     ///
     /// # Errors
-    /// When the address is taken or not ours.
+    /// When the address is in use or belongs to another machine.
     pub async fn bind(host: IpAddr, port: u16) -> Result<Self, BindError> {
         let address = SocketAddr::new(host, port);
         let bind = async {
@@ -74,15 +74,15 @@ impl Server {
         bind.await.map_err(|source| BindError { address, source })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers requests until `work` ends, then finishes what it has begun. Where `stop` counts 2, that is ended at once.
+    /// Answers requests until `work` ends, then finishes running requests. When `stop` counts 2, it ends at once.
     ///
     /// # Errors
-    /// Those of `work`; nothing is finished then.
+    /// The errors of `work`; running requests are then not finished.
     pub async fn run<E>(
         self,
         shell: Shell,
@@ -120,18 +120,18 @@ impl Server {
     }
 }
 
-/// What a server answers with, and within which bounds.
+/// The parts that a server answers with, and its bounds.
 pub struct Shell {
     /// The routes. Handlers find the request's [`Journal`](crate::Journal) as the extension `Arc<Journal>`.
     pub router: Router,
-    /// What the server says about itself.
+    /// The description of the server.
     pub site: Arc<dyn Site>,
-    /// Where requests are counted.
+    /// The metrics that requests are counted in.
     pub metrics: Arc<Metrics>,
     /// Bounds of its connections.
     pub bounds: Bounds,
-    /// How it ends TLS, on connections that begin with it and on those that are passed on to it ([`Passage`](crate::Passage)); without,
-    /// it does neither.
+    /// The TLS configuration, for connections that begin with TLS and for those forwarded to this server ([`Passage`](crate::Passage));
+    /// without it, neither is supported.
     pub tls: Option<Arc<ServerConfig>>,
 }
 
@@ -149,11 +149,11 @@ struct Connections {
 impl Connections {
     fn take(&self, stream: TcpStream) {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            // Best effort: a new connection has room for so few bytes.
+            // Best effort: a new connection has buffer space for so few bytes.
             let _ = stream.try_write(no_connection_left(&*self.site).as_bytes());
             return;
         };
-        // Answers are written whole, so waiting for more to send would only delay them.
+        // Responses are written as a whole, so waiting for more data would only delay them.
         let _ = stream.set_nodelay(true);
         let connection = Connection {
             router: self.router.clone(),
@@ -179,7 +179,7 @@ impl Connections {
     }
 }
 
-/// The answer to a connection too many, which is not read.
+/// The response to a connection beyond the limit, whose request is not read.
 fn no_connection_left(site: &dyn Site) -> String {
     let error = ServeError::new(Code::Unavailable, "all connections are in use; try again in 1 s");
     let (content_type, body) = site.envelope(&error);

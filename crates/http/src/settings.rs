@@ -1,16 +1,16 @@
-//! How long clients are waited for, and how many there may be.
+//! Limits on the waiting time for clients and on their number.
 
 use std::time::Duration;
 
-/// Half of the files that a process may commonly have open.
+/// Half of the usual limit of open files per process.
 const DEFAULT_MAX_CONNECTIONS: usize = 512;
 
 /// Bounds of a server's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// How long clients are waited for.
+    /// The time limits for clients.
     pub patience: Patience,
-    /// Connections at a time. Each may hold a head and its share of the memory for bodies.
+    /// Maximum number of simultaneous connections. Each may hold a head and its share of the memory for bodies.
     pub max_connections: usize,
 }
 
@@ -20,19 +20,18 @@ impl Default for Bounds {
     }
 }
 
-/// How long clients are waited for. A client that does not do its part in time is given up, so that it cannot keep what others
-/// could use.
+/// Time limits for clients. A client that misses a limit is dropped, so that it does not occupy resources that others could use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// For the whole head of a request, and for the next request on a connection.
+    /// For the complete head of a request, and for the next request on a connection.
     pub head: Duration,
     /// For further bytes of a body.
     pub body_idle: Duration,
-    /// For a whole body, however steadily it drips, unless bodies may have any length.
+    /// For a complete body, however steadily it arrives, unless bodies may have any length.
     pub body: Duration,
-    /// For taking some of an answer.
+    /// For the client to accept some bytes of a response.
     pub write: Duration,
-    /// For all that was begun, when the server is told to stop.
+    /// For all running requests, when the server is told to stop.
     pub drain: Duration,
 }
 

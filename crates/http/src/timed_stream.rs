@@ -1,4 +1,4 @@
-//! A connection on which nobody may let us wait forever for taking our bytes.
+//! A connection with a time limit for a peer that does not accept our bytes.
 
 use std::future::Future as _;
 use std::io;
@@ -10,16 +10,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Bytes per second that a peer must take on average: answers stay in memory until they are taken.
+/// Bytes per second that a peer must accept on average, since responses stay in memory until they are sent.
 const LEAST_BYTES_PER_SECOND: f64 = 4096.0;
 
-/// A stream whose writes fail when the peer takes nothing for a while, or next to nothing for long.
-/// How long we wait for the peer to send is bounded where it is
-/// known what is being waited for.
+/// A stream whose writes fail when the peer accepts nothing for a while, or next to nothing for a long time. The time to wait for the peer
+/// to send is limited by the code that knows what is expected.
 pub(crate) struct TimedStream {
     stream: TcpStream,
     limit: Duration,
-    /// How long the peer may take nothing now.
+    /// How long the peer may still accept nothing.
     credit: Duration,
     /// Set while a write waits.
     timer: Pin<Box<Sleep>>,
@@ -32,7 +31,7 @@ impl TimedStream {
         Self { stream, limit, credit: limit, timer, waiting_since: None }
     }
 
-    /// Passes on what a write said, unless it waits for too long.
+    /// Passes on the result of a write, unless it has waited too long.
     fn timed(
         &mut self,
         context: &mut Context<'_>,
@@ -133,7 +132,7 @@ mod tests {
             let _ = timed.timed(&mut Context::from_waker(waker), Poll::Ready(Ok(taken)));
             timed.credit.as_secs_f64().round()
         };
-        // Eight seconds' worth is put by at most as ten; little things add up to nothing.
+        // Eight seconds' worth raises the credit to at most ten; small amounts add nothing.
         assert_eq!([take(2, 4), take(2, 4), take(2, 1 << 20)], [8.0, 6.0, 10.0]);
         assert_eq!([take(5, 4096), take(5, 2 * 4096), take(5, 0)], [6.0, 3.0, 0.0]);
         drop(lazy);

@@ -1,4 +1,4 @@
-//! Bytes between two streams, as they are, until both have ended or neither moves.
+//! Copying bytes between two streams until both have ended or are idle.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
 
-/// Bytes that are read before they are written on, in each direction.
+/// Size of the buffer between reading and writing, in each direction.
 const BUFFER_BYTES: usize = 16 << 10;
 
-/// Carries bytes both ways. It ends when both ends have said all, when one fails, or after `idle` without a byte (at most twice that).
+/// Copies bytes in both directions. It ends when both streams have ended, when one fails, or after `idle` without a byte (at most twice
+/// that).
 pub(crate) async fn tunnel<A, B>(one: A, other: B, idle: Duration)
 where
     A: AsyncRead + AsyncWrite,
@@ -45,7 +46,7 @@ async fn carry(from: impl AsyncRead, to: impl AsyncWrite, moved: &AtomicU64) -> 
             return to.shutdown().await;
         }
         to.write_all(&buffer[..count]).await?;
-        // What TLS or a buffer holds back would be waited for.
+        // The peer would wait for bytes that TLS or a buffer holds back.
         to.flush().await?;
         moved.fetch_add(count as u64, Ordering::Relaxed);
     }

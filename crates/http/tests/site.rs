@@ -1,4 +1,4 @@
-//! A server with routes and errors of its own: what the shell says, it says in the site's form.
+//! A server with its own routes and errors: the shell's errors have the site's form too.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, mpsc};
@@ -14,7 +14,7 @@ use kokanee_http::{
 use kokanee_testkit::http::{Answer, connect, read, send};
 use tokio::sync::watch;
 
-/// Errors in XML, as object stores tell them.
+/// Errors in XML, as in object stores.
 struct Store;
 
 static COLUMNS: Columns = columns![objects];

@@ -1,6 +1,6 @@
 //! Matrix products on the shapes of real models, as training makes them, in GFLOP/s and as a share of what the machine's
-//! multipliers can do; beside them the same by the crate `gemm`. Then products with packed weights, as decoding makes them, with
-//! the rate at which weights go by.
+//! multipliers can do, compared with those of the crate `gemm`. Then products with packed weights, as decoding makes them, with the
+//! rate at which weights are read.
 //!
 //! `cargo xtask bench gemm [--threads N] [--only PART-OF-A-NAME]`
 
@@ -10,7 +10,7 @@ use gemm as gemm_crate;
 use kokanee_kernels::packed::{Format, PackedMatrix};
 use kokanee_kernels::{Mat, MatMut, Precision, Team, gemm, peak};
 
-/// How the operands of `C = A B` lie in memory.
+/// The memory layout of the operands of `C = A B`.
 #[derive(Clone, Copy)]
 enum Layout {
     /// Both row-major.
@@ -21,7 +21,7 @@ enum Layout {
     TransposedA,
 }
 
-/// A product of the work M30K-RNN512: (what, m, n, k, layout).
+/// The products of the workload M30K-RNN512: (what, m, n, k, layout).
 const SHAPES: &[(&str, usize, usize, usize, Layout)] = &[
     ("square", 4096, 4096, 4096, Layout::Plain),
     ("output layer", 860, 18_726, 512, Layout::TransposedB),
@@ -59,7 +59,7 @@ fn main() {
     eprint!("{report}");
 }
 
-/// GFLOP/s of a product: ours in f32 and in bf16, and that of the crate `gemm`.
+/// Measures the GFLOP/s of a product: ours in f32 and in bf16, and that of the crate `gemm`.
 fn measure(team: &Team, m: usize, n: usize, k: usize, layout: Layout) -> [f64; 3] {
     let value = |i: usize| (i % 97) as f32 / 97.0 - 0.5;
     let a: Vec<f32> = (0..m * k).map(value).collect();
@@ -78,7 +78,7 @@ fn measure(team: &Team, m: usize, n: usize, k: usize, layout: Layout) -> [f64; 3
     [ours[0], ours[1], theirs].map(|time| 2.0 * (m * n * k) as f64 / time / 1e9)
 }
 
-/// The product by the crate `gemm`, its longer side split over the team.
+/// Computes the product with the crate `gemm`, with its longer side split over the team.
 fn crate_gemm(team: &Team, c: &mut [f32], [m, n, k]: [usize; 3], a: &[f32], b: &[f32], layout: Layout) {
     let (a_strides, b_strides) = match layout {
         Layout::Plain => ((k, 1), (n, 1)),
@@ -87,8 +87,7 @@ fn crate_gemm(team: &Team, c: &mut [f32], [m, n, k]: [usize; 3], a: &[f32], b: &
     };
     let address = c.as_mut_ptr() as usize;
     let part = |rows: std::ops::Range<usize>, cols: std::ops::Range<usize>| {
-        // SAFETY: all addresses lie inside the slices, whose sizes are m x n, m x k and k x n; threads have parts of C of
-        // their own.
+        // SAFETY: all addresses lie inside the slices, whose sizes are m x n, m x k and k x n; threads have separate parts of C.
         unsafe {
             gemm_crate::gemm(
                 rows.len(),
@@ -120,8 +119,8 @@ fn crate_gemm(team: &Team, c: &mut [f32], [m, n, k]: [usize; 3], a: &[f32], b: &
     }
 }
 
-/// Seconds a call of `run` takes in the best of some windows of at least so many seconds: what the machine does when nothing
-/// else disturbs it.
+/// Returns the seconds per call of `run` in the best of `windows` windows of at least `seconds` seconds each: the speed of the
+/// machine when nothing disturbs it.
 fn best_time(windows: usize, seconds: f64, run: &mut dyn FnMut()) -> f64 {
     run();
     let window = |_| {
@@ -145,15 +144,15 @@ const WEIGHTS: &[(&str, usize, usize)] = &[
     ("attention query", 512, 512),
 ];
 
-/// Rows: one beam of one and of five, 8 to 64 beams of five, and the tokens of a batch in the encoder.
+/// Numbers of rows: one beam of one and of five, 8 to 64 beams of five, and the tokens of a batch in the encoder.
 const ROWS: &[usize] = &[1, 5, 40, 80, 160, 320, 900];
 
-/// The formats, with their multiply-adds an instruction as a multiple of those of `f32`.
+/// The formats, with their multiply-adds per instruction as a multiple of those of `f32`.
 const FORMATS: &[(&str, Format, f64)] =
     &[("f32", Format::F32, 1.0), ("bf16", Format::Bf16, 2.0), ("int8", Format::Int8, 4.0)];
 
-/// A table for each weight: rows, and for each format GFLOP/s, share of the format's peak (a multiple of `peak`, the best `f32`
-/// product), and GB/s of weights, each as if they went by once.
+/// Returns a table for each weight: rows, and for each format GFLOP/s, share of the format's peak (a multiple of `peak`, the best
+/// `f32` product), and GB/s of weights, counted as if each were read once.
 fn packed_products(team: &Team, peak: f64) -> String {
     let mut report = String::from("\npacked weights: GFLOP/s, % of the format's peak, GB/s of weights\n");
     for &(what, outputs, inputs) in WEIGHTS {
@@ -184,7 +183,7 @@ fn packed_products(team: &Team, peak: f64) -> String {
     report
 }
 
-/// GB/s at which the team reads so many bytes again and again.
+/// Returns the GB/s at which the team reads `bytes` bytes again and again.
 fn read_rate(team: &Team, bytes: usize) -> f64 {
     let data = vec![1u64; bytes / 8];
     let time = best_time(3, 0.08, &mut || {

@@ -1,11 +1,11 @@
-//! How fast this machine does one thing; the only crate with unsafe code.
+//! Numerical kernels for the hardware of this machine; the only crate with unsafe code.
 //!
-//! Every kernel works on plain row-major `f32` slices, asserts its preconditions and returns no errors: whatever comes
-//! from outside is checked before it gets here. Kernels that can share work take a [`Team`] of threads. A result depends
-//! on the machine's instruction set and on the number of threads, and on nothing else: no kernel lets timing decide the
-//! order of a sum. What decoding uses promises more: a row of the result depends on its own rows of the operands alone, not on
-//! how many others there are or how many threads work. Those are the products of [`packed`] (not [`gemm()`]), and the forward
-//! kernels of attention, cells, activations and softmax.
+//! Every kernel works on plain row-major `f32` slices, asserts its preconditions and returns no errors: input from outside is
+//! checked before it gets here. Kernels that can share work take a [`Team`] of threads. A result depends on the machine's
+//! instruction set and on the number of threads, and on nothing else: no kernel lets timing decide the order of a sum. The kernels
+//! of decoding promise more: a row of the result depends on its own rows of the operands alone, not on how many others there are or
+//! how many threads work. Those kernels are the products of [`packed`] (not [`gemm()`]), and the forward kernels of attention,
+//! cells, activations and softmax.
 
 pub mod cpu;
 mod memory_limit;

@@ -1,24 +1,24 @@
-//! How much memory this process may have: what the machine has, or less where somebody has set a limit.
+//! The memory that this process may use: all of the machine's, or less if a limit is set.
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The least of all limits.
+/// The lowest limit of memory, and its origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryLimit {
     /// Bytes.
     pub bytes: u64,
-    /// Whose limit it is.
+    /// The origin of the limit.
     pub origin: MemoryOrigin,
 }
 
-/// Where a limit of memory comes from.
+/// The origin of a limit of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryOrigin {
-    /// The machine has no more.
+    /// The memory of the machine.
     Machine,
-    /// The control group that the process runs in, which is what containers are limited by.
+    /// The control group that the process runs in, which limits containers.
     ControlGroup,
     /// The limit of the process's address space or data, as `ulimit -v` sets it.
     Process,
@@ -35,12 +35,12 @@ impl fmt::Display for MemoryOrigin {
 }
 
 impl MemoryLimit {
-    /// The limit of this process; none where the system does not tell (elsewhere than on Linux).
+    /// The limit of this process; none if the system does not tell it (on systems other than Linux).
     pub fn of_process() -> Option<MemoryLimit> {
         Self::under(Path::new("/"))
     }
 
-    /// The limit that the files of the system under `root` tell.
+    /// The limit according to the files of the system under `root`.
     fn under(root: &Path) -> Option<MemoryLimit> {
         let limit = |bytes: Option<u64>, origin| bytes.map(|bytes| MemoryLimit { bytes, origin });
         let machine = limit(machine(root), MemoryOrigin::Machine);
@@ -61,7 +61,7 @@ fn machine(root: &Path) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// The least limit of the process's groups and of those that they are in, by either version of control groups.
+/// The lowest limit of the process's groups and their parents, in either version of control groups.
 fn control_group(root: &Path) -> Option<u64> {
     let groups = read(&root.join("proc/self/cgroup"));
     let groups = groups.lines().filter_map(|line| {
@@ -77,7 +77,7 @@ fn control_group(root: &Path) -> Option<u64> {
         };
         Some((root.join(mount), path.trim_start_matches('/').to_owned(), file))
     });
-    // A process that sees its own group as the root of all has its path elsewhere; then the root is what counts.
+    // A process that sees its own group as the root has its path elsewhere; then the root counts.
     let limits = groups.flat_map(|(mount, path, file)| {
         let group = mount.join(path);
         let within: Vec<PathBuf> =
@@ -106,7 +106,7 @@ mod tests {
                              Max data size             unlimited            unlimited            bytes\n\
                              Max address space         unlimited            unlimited            bytes\n";
 
-    /// A system of these files.
+    /// Checks the limit on a system with these files.
     fn check(name: &str, files: &[(&str, &str)], want: Option<(u64, MemoryOrigin)>) {
         let root = std::env::temp_dir().join(format!("kokanee-limit-{name}-{}", std::process::id()));
         for (path, text) in files {

@@ -1,12 +1,12 @@
-//! How long a user waits for the first sign: of `kokanee --help`, of a training on Multi30k, and of a trained model.
+//! Measures how long a user waits for the first sign of `kokanee --help`, of a training on Multi30k, and of a trained model.
 //!
 //! `cargo xtask bench start [--repetitions N] [--threads T]`
 //!
-//! Everything runs through the program as a user runs it, from starting the process to the line that is waited for, or to its
-//! end. The records and the model that are read are made once, under `target/start`, and are in the system's cache when they are
-//! measured: each command runs once before it counts.
+//! Everything runs through the program as a user runs it, from starting the process to the expected line, or to its end. The
+//! records and the model are created once, under `target/start`, and are in the system's cache during the measurement: each command
+//! runs once before it counts.
 
-// What a benchmark prints is its result.
+// The output of a benchmark is its result.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::fs;
@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 
 use kokanee_testkit::quantile;
 
-/// What the log says after the first update.
+/// The beginning of the log's line after the first update.
 const FIRST_UPDATE: &str = "first update: ";
 /// M30K-RNN512: one bidirectional LSTM layer, one LSTM layer with mlp attention, 512 units, all words.
 const SETTINGS: &[&str] = &["rnn_num_hidden=512", "max_seq_len_source=60", "max_seq_len_target=60"];
 
-/// Something that is waited for.
+/// An event to wait for.
 struct Wait {
     what: &'static str,
     aim: Duration,
@@ -36,7 +36,7 @@ const WAITS: &[Wait] = &[
     Wait { what: "translate one word", aim: Duration::from_millis(300), measure: translate },
 ];
 
-/// What the commands read.
+/// The input files of the commands.
 struct Files {
     /// Records and vocabularies of Multi30k.
     records: PathBuf,
@@ -84,7 +84,7 @@ fn run() -> Result<(), String> {
 }
 
 impl Files {
-    /// The files, made where they are missing.
+    /// The files, created if they are missing.
     fn made(text: &Path, threads: usize) -> Result<Files, String> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/start");
         fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
@@ -108,7 +108,7 @@ impl Files {
         Ok(files)
     }
 
-    /// `kokanee train` on Multi30k, leaving its model in `output`.
+    /// `kokanee train` on Multi30k, with its model in `output`.
     fn train(&self, output: &Path) -> Command {
         let mut train = kokanee("train");
         train.arg("--train").arg(self.records.join("train.rec"));
@@ -126,7 +126,7 @@ fn help(_: &Files) -> Result<Duration, String> {
     finish(&mut kokanee("--help"))
 }
 
-/// Until the line after the first update; then the training is killed.
+/// Measures the time until the line after the first update; then the training is killed.
 fn first_update(files: &Files) -> Result<Duration, String> {
     let output = tempfile::tempdir().map_err(|e| format!("a folder for a model: {e}"))?;
     let mut train = files.train(output.path());
@@ -137,7 +137,7 @@ fn first_update(files: &Files) -> Result<Duration, String> {
     let mut lines = BufReader::new(log).lines().map_while(Result::ok);
     let found = lines.any(|line| line.contains(FIRST_UPDATE));
     let time = started.elapsed();
-    // It may have ended by itself; either way it is gone after this.
+    // It may have ended already; either way it has ended after this.
     let _ = child.kill();
     let status = child.wait().map_err(|e| format!("{train:?}: {e}"))?;
     if found {
@@ -176,7 +176,7 @@ fn kokanee(argument: &str) -> Command {
     process
 }
 
-/// Runs a command that must succeed, and says how long it took.
+/// Runs a command that must succeed, and returns its time.
 fn finish(command: &mut Command) -> Result<Duration, String> {
     let started = Instant::now();
     let output = command.output().map_err(|e| format!("cannot start {command:?}: {e}"))?;

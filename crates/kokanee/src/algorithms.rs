@@ -7,13 +7,13 @@ use kokanee_contract::registry::UnknownAlgorithm;
 use kokanee_kmeans::KMeans;
 use kokanee_seq2seq::Seq2Seq;
 
-/// Every algorithm, the one that is meant where none is named first.
+/// Every algorithm; the first is the default.
 pub(crate) static ALGORITHMS: &[&dyn Algorithm] = &[&Seq2Seq, &KMeans];
 
-/// The algorithm of this image name; where none is given, that of `KOKANEE_ALGORITHM`, else the first of the table.
+/// The algorithm with this image name; if none is given, that of `KOKANEE_ALGORITHM`, otherwise the first of the table.
 ///
 /// # Errors
-/// When there is none of that name.
+/// When there is no algorithm of that name.
 pub(crate) fn named(name: Option<&str>) -> Result<&'static dyn Algorithm> {
     let variable = |name: &str| std::env::var(name).ok();
     let (name, whence) = match (name, Environment::read(variable).algorithm) {

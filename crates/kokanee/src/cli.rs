@@ -67,9 +67,9 @@ impl Command {
     /// Runs the command.
     ///
     /// # Errors
-    /// Whatever the command finds wrong.
+    /// Those of the command.
     pub(crate) fn run(self) -> Result<()> {
-        // A training says so where its caller looks for it.
+        // A training reports it where its caller looks.
         if !matches!(self, Self::Train(_)) {
             process::check_environment()?;
         }
@@ -94,11 +94,11 @@ impl Command {
     }
 }
 
-/// Parses the arguments, the program's name first. Where they are wrong, or help is asked for, it says so and ends the
+/// Parses the arguments, the program's name first. If they are wrong, or help is requested, it prints the message and ends the
 /// program.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Command {
     let mut command = Cli::command();
-    // The table of hyperparameters is long: it is laid out only where it is shown.
+    // The table of hyperparameters is long: it is formatted only when it is shown.
     let args = prepare::accept_short_spellings(args.into_iter().collect());
     if args.get(1).is_some_and(|name| name == "train" || name == "help") {
         command = command

@@ -1,42 +1,41 @@
-//! The demo's data: how more than 100 thousand English words are pronounced.
+//! The demo's data: the pronunciations of more than 100 thousand English words.
 //!
-//! It is the CMU Pronouncing Dictionary as the crate `cmudict-fast` carries it, reduced by the
-//! build script to the first pronunciation of each word of plain letters. The words are split once
-//! and for all by a hash, so that a model of the demo can be tested on words it never saw.
+//! It is the CMU Pronouncing Dictionary as contained in the crate `cmudict-fast`, reduced by the build script to the first
+//! pronunciation of each word of plain letters. A hash assigns the words to fixed parts, so that a model of the demo can be tested
+//! on words it never saw.
 
 use std::sync::OnceLock;
 
 use kokanee_formats::fnv1a;
 
-/// One word a line, sorted: the word, a blank, its phonemes with blanks between.
+/// One word per line, sorted: the word, a blank, its phonemes separated by blanks.
 const DICTIONARY: &str = include_str!(concat!(env!("OUT_DIR"), "/cmudict.txt"));
 
-/// The dictionary's licence, to be left beside files made from it.
+/// The dictionary's licence, which must accompany files made from it.
 pub(crate) const LICENSE: &str = include_str!(concat!(env!("OUT_DIR"), "/cmudict-license.txt"));
 
-/// Words of AWS's word-pronunciation sample. They are what the demo shows, so no model of the demo
-/// may have been trained on them.
+/// Words of AWS's word-pronunciation sample. The demo shows them, so no model of the demo may have been trained on them.
 pub(crate) const DEMO_WORDS: [&str; 6] =
     ["car", "cat", "tapeworm", "tapdance", "supercalifragilistic", "expialidocious"];
 
-/// A word and how it is said.
+/// A word and its pronunciation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// One or more letters a to z.
     pub(crate) word: &'static str,
-    /// Target tokens: ARPAbet phonemes with the stress of vowels (0 none, 1 primary, 2 secondary),
-    /// joined by a blank, as in `K AA1 R`.
+    /// Target tokens: ARPAbet phonemes with the stress of vowels (0 none, 1 primary, 2 secondary), separated by a blank, as in
+    /// `K AA1 R`.
     pub(crate) phonemes: &'static str,
 }
 
-/// The part of the data a word belongs to.
+/// The part of the data that a word belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Part {
     /// For training: about 90 in 100 words.
     Train,
-    /// For watching the training: about 5 in 100.
+    /// For monitoring the training: about 5 in 100.
     Validation,
-    /// For the figures at the end: about 5 in 100, and [`DEMO_WORDS`].
+    /// For the final figures: about 5 in 100, and [`DEMO_WORDS`].
     Test,
 }
 
@@ -50,7 +49,7 @@ pub(crate) fn entries() -> &'static [Entry] {
     })
 }
 
-/// Source tokens of a word: its letters joined by a blank, as in `c a r`.
+/// Source tokens of a word: its letters separated by a blank, as in `c a r`.
 pub(crate) fn letters(word: &str) -> String {
     let mut tokens = String::with_capacity(2 * word.len());
     for letter in word.chars() {
@@ -144,7 +143,7 @@ mod tests {
                 assert!(known, "{phoneme:?} in {entry:?}");
             }
         }
-        // Strictly rising: sorted, and no word in two parts or twice in one.
+        // Strictly ascending: sorted, and no word in two parts or twice in one.
         assert!(entries().windows(2).all(|pair| pair[0].word < pair[1].word));
         assert_eq!(DICTIONARY.lines().count(), entries().len());
     }

@@ -1,4 +1,4 @@
-//! The terminal as whoever watches a training: log lines on stdout, a line with the progress at the bottom.
+//! The terminal as the observer of a training: log lines on stdout, a line with the progress at the bottom.
 
 use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
@@ -10,10 +10,10 @@ use kokanee_algorithm::{Console, Progress};
 use crate::exit::say;
 use crate::{process, terminal};
 
-/// Times that progress is shown between two looks at the memory.
+/// How many times the progress is shown between two checks of the memory.
 const MEMORY_TURNS: u64 = 20;
 
-/// Stdout and stderr; the progress line is only where stderr is a terminal.
+/// Stdout and stderr; the progress line is only shown if stderr is a terminal.
 pub(crate) struct Terminal {
     is_quiet: bool,
     bar: ProgressBar,
@@ -55,7 +55,7 @@ impl Console for Terminal {
         if !self.is_quiet {
             self.bar.suspend(|| {
                 let mut out = io::stdout();
-                // A reader that is gone does not end the training.
+                // A closed reader does not end the training.
                 let _ = writeln!(out, "{line}").and_then(|()| out.flush());
             });
         }
@@ -107,7 +107,7 @@ impl Console for Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // After an error the terminal must not keep half a bar.
+        // After an error no half bar must remain on the terminal.
         self.bar.finish_and_clear();
     }
 }

@@ -1,4 +1,4 @@
-//! How good a model is, on text with references.
+//! The quality of a model, on text with references.
 
 use std::collections::HashMap;
 
@@ -10,37 +10,37 @@ use kokanee_seq2seq_train::metrics::{
 
 use kokanee_seq2seq_serve::{Answer, Translator};
 
-/// Sentences handed to the model at a time; between two hand-overs the progress is told.
+/// Number of sentences passed to the model at a time; the progress is reported after each chunk.
 const CHUNK: usize = 256;
 
-/// A source and everything that would be right to say.
+/// A source with all correct answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Item {
     pub(crate) source: String,
-    /// One at least.
+    /// At least one.
     pub(crate) references: Vec<String>,
 }
 
-/// How the model takes the references, word by word.
+/// The model's likelihood of the references, word by word.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Likelihood {
-    /// exp of the mean negative log-probability per target token; as in training, a probability counts as 1e-10 at least.
+    /// exp of the mean negative log-probability per target token; as in training, a probability counts as at least 1e-10.
     pub(crate) perplexity: Perplexity,
     pub(crate) accuracy: Accuracy,
     /// Pairs that were not computed, because their source has no token.
     pub(crate) skipped: u64,
 }
 
-/// What the model's own answers are worth.
+/// The quality of the model's own answers.
 #[derive(Clone, Debug)]
 pub(crate) struct Quality {
     pub(crate) bleu: BleuScore,
     pub(crate) errors: ErrorRates,
-    /// For each item in order.
+    /// The judged answers, one for each item in order.
     pub(crate) judged: Vec<Judged>,
 }
 
-/// One answer and the reference it is nearest to.
+/// One answer and the nearest reference.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Judged {
     pub(crate) hypothesis: Vec<String>,
@@ -49,18 +49,18 @@ pub(crate) struct Judged {
 }
 
 impl Judged {
-    /// Edits per token of the reference; where that is empty, the edits.
+    /// Edits per token of the reference; if that is empty, the number of edits.
     pub(crate) fn rate(&self) -> f64 {
         self.errors.edits.total() as f64 / self.errors.reference_tokens.max(1) as f64
     }
 }
 
-/// What of a token counts.
+/// The treatment of stress in tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stress {
-    /// All of it.
+    /// Whole tokens are compared.
     Counts,
-    /// ARPAbet vowels without the digit of their stress: `AA1` is `AA`.
+    /// ARPAbet vowels are compared without the digit of their stress: `AA1` is `AA`.
     Stripped,
 }
 
@@ -72,7 +72,7 @@ impl Stress {
     }
 }
 
-/// Puts equal sources together, at the place of the first; equal references count once.
+/// Groups equal sources, at the position of the first; equal references count once.
 pub(crate) fn group_by_source(items: Vec<Item>) -> Vec<Item> {
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut grouped: Vec<Item> = Vec::new();
@@ -95,7 +95,7 @@ pub(crate) fn group_by_source(items: Vec<Item>) -> Vec<Item> {
     grouped
 }
 
-/// Asks the model how probable each reference is. `advance` is told of every so many items.
+/// Computes the model's probability of each reference. `advance` is called with the number of items done since the last call.
 pub(crate) fn likelihood(translator: &Translator, items: &[Item], advance: impl Fn(u64)) -> Likelihood {
     let mut likelihood = Likelihood::default();
     for items in items.chunks(CHUNK) {
@@ -116,7 +116,7 @@ pub(crate) fn likelihood(translator: &Translator, items: &[Item], advance: impl 
     likelihood
 }
 
-/// Lets the model answer every source. `advance` is told of every so many items.
+/// Computes the model's answer to every source. `advance` is called with the number of items done since the last call.
 pub(crate) fn answers(translator: &Translator, items: &[Item], advance: impl Fn(u64)) -> Vec<Answer> {
     let mut answers = Vec::with_capacity(items.len());
     for items in items.chunks(CHUNK) {
@@ -152,7 +152,7 @@ pub(crate) fn quality(items: &[Item], answers: &[Answer], stress: Stress) -> Res
             errors: nearest,
         });
     }
-    // sacrebleu's default; it matters only where an order of n-grams has no match at all.
+    // sacrebleu's default; it matters only if an order of n-grams has no match at all.
     Ok(Quality { bleu: bleu.score(Smoothing::Exp), errors, judged })
 }
 

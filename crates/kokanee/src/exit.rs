@@ -1,4 +1,4 @@
-//! How the program ends: exit codes, and what is said on stderr.
+//! The end of the program: exit codes, and messages on stderr.
 //!
 //! | code | meaning |
 //! |---|---|
@@ -20,7 +20,7 @@ use kokanee_endpoint::ServerError;
 use kokanee_seq2seq_train::TrainError;
 use kokanee_transform::InvokeError;
 
-/// A panic that reached the top: whatever the input was, this must not happen.
+/// A panic that reached the top: this must not happen for any input.
 #[derive(Debug)]
 pub(crate) struct InternalFault(String);
 
@@ -36,7 +36,7 @@ impl fmt::Display for InternalFault {
 
 impl std::error::Error for InternalFault {}
 
-/// Options that do not go together, or not with the algorithm, which the parser of the command line cannot know.
+/// Options that contradict each other or the algorithm, which the parser of the command line cannot detect.
 #[derive(Debug)]
 pub(crate) struct CommandLineError(pub(crate) String);
 
@@ -73,7 +73,7 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-/// Says what went wrong, if anything, and gives the exit code.
+/// Reports the error, if there is one, and returns the exit code.
 pub(crate) fn report(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -97,12 +97,12 @@ pub(crate) fn describe(error: &anyhow::Error) -> String {
     text
 }
 
-/// A line on stderr; if nobody listens there, nothing can be done about it.
+/// Prints a line on stderr; errors are ignored.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Whether nobody but us can put it right.
+/// Whether only we can fix the error.
 pub(crate) fn is_our_fault(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<InternalFault>()

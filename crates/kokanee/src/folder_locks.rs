@@ -1,4 +1,4 @@
-//! The folders that a command writes into, each locked against other commands.
+//! The output folders of a command, each locked against other commands.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use crate::exit::say;
 pub(crate) struct FolderLocks(Vec<FolderLock>);
 
 impl FolderLocks {
-    /// Locks folders, which are made where they are missing; one that is named twice is locked once.
+    /// Locks folders, which are created if they are missing; a folder that is named twice is locked once.
     ///
     /// # Errors
-    /// At once when another process writes into one of them, or when this one may not.
+    /// At once when another process writes into one of them, or this one may not.
     pub(crate) fn acquire<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Result<Self> {
         let mut locks = Self(Vec::new());
         for folder in folders {
@@ -35,7 +35,7 @@ impl FolderLocks {
 
 impl Drop for FolderLocks {
     fn drop(&mut self) {
-        // Backwards: a folder that was made for one lock is empty only when those below it are gone.
+        // In reverse order: a folder that was created for one lock is empty only when those below it are gone.
         while self.0.pop().is_some() {}
     }
 }

@@ -8,7 +8,7 @@ use kokanee_seq2seq_train::{CheckpointReport, Report};
 use crate::output_file::write_file;
 use kokanee_pages::svg::lines::{self, Chart, Series};
 
-/// What a picture says about its axes.
+/// The labels of a picture's axes.
 pub(crate) struct Labels {
     pub(crate) title: String,
     pub(crate) samples: &'static str,

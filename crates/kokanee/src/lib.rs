@@ -1,4 +1,4 @@
-//! What the program `kokanee` shows to people, for its own benchmarks to draw with.
+//! The output of the program `kokanee` for people, also used by its own benchmarks.
 //!
 //! Everything else of the program is in the library crates, or in the binary beside this file.
 

@@ -1,7 +1,7 @@
 //! Kokanee: SageMaker's built-in algorithms on your own machine.
 //!
-//! One file a command in `commands`; what several of them need stands beside it. This file only dispatches; what a fault
-//! becomes on its way out is said in `exit`.
+//! `commands` has one file per command; code that several of them need is beside it. This file only dispatches; `exit` documents
+//! how errors end the program.
 
 mod algorithms;
 mod cli;

@@ -1,4 +1,4 @@
-//! Where results go: stdout, or a file that appears whole.
+//! The destination of results: stdout, or a file that appears complete.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Stdout, Write as _};
@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use kokanee_formats::AtomicFile;
 
-/// The output of a command. A file gets its name only at [`ResultOutput::finish`], so an interrupted run leaves the old
-/// one as it was.
+/// The output of a command. A file gets its name only at [`ResultOutput::finish`], so an interrupted run leaves the old one
+/// unchanged.
 pub(crate) enum ResultOutput {
     /// Flushed after every chunk.
     Stdout(BufWriter<Stdout>),
-    /// Written whole or not at all.
+    /// Written completely or not at all.
     Whole(AtomicFile),
     /// A device or a named pipe, which must not be replaced by a file.
     Special(File, PathBuf),
@@ -22,7 +22,7 @@ impl ResultOutput {
     /// Opens a file; `None` and `-` mean stdout.
     ///
     /// # Errors
-    /// When the file cannot be made.
+    /// When the file cannot be created.
     pub(crate) fn open(path: Option<&Path>) -> Result<Self> {
         match path.filter(|path| *path != Path::new("-")) {
             None => Ok(Self::Stdout(BufWriter::new(io::stdout()))),
@@ -38,7 +38,7 @@ impl ResultOutput {
     /// Writes and flushes.
     ///
     /// # Errors
-    /// When the system refuses; a reader of stdout that went away is an error of kind `BrokenPipe`.
+    /// When the system returns an error; if the reader of stdout has closed it, an error of kind `BrokenPipe`.
     pub(crate) fn write(&mut self, text: &str) -> Result<()> {
         match self {
             Self::Stdout(out) => {
@@ -56,7 +56,7 @@ impl ResultOutput {
     /// Gives a file its name.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system returns an error.
     pub(crate) fn finish(self) -> Result<()> {
         match self {
             Self::Stdout(mut out) => out.flush().context("cannot write to stdout"),
@@ -69,17 +69,17 @@ impl ResultOutput {
 /// Writes a text to stdout.
 ///
 /// # Errors
-/// When the system refuses.
+/// When the system returns an error.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = ResultOutput::open(None)?;
     out.write(text)?;
     out.finish()
 }
 
-/// Writes a text to a file, or where [`ResultOutput::open`] would.
+/// Writes a text to a file, or to stdout or a special file as [`ResultOutput::open`] would.
 ///
 /// # Errors
-/// When the system refuses.
+/// When the system returns an error.
 pub(crate) fn write_file(path: &Path, text: &str) -> Result<()> {
     let mut out = ResultOutput::open(Some(path))?;
     out.write(text)?;
@@ -89,7 +89,7 @@ pub(crate) fn write_file(path: &Path, text: &str) -> Result<()> {
 /// Writes pretty JSON with a line break at its end, as [`write_file`] does.
 ///
 /// # Errors
-/// When the system refuses.
+/// When the system returns an error.
 pub(crate) fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value).context("a report could not be put into JSON")?;
     text.push('\n');

@@ -1,18 +1,18 @@
-//! What this process takes of the machine.
+//! The resources of this process.
 
 use std::sync::Arc;
 
 use kokanee_kernels::{Isa, IsaError, Team, TeamError};
 
-/// Whether the environment asks for something that there is.
+/// Checks that the environment asks for an instruction set that the machine has.
 ///
 /// # Errors
-/// When `KOKANEE_ISA` does not.
+/// When `KOKANEE_ISA` asks for another.
 pub(crate) fn check_environment() -> Result<(), IsaError> {
     Isa::asked_for().map(drop)
 }
 
-/// The threads to compute with; 0 for as many as the machine has cores.
+/// Starts threads to compute with; 0 stands for the number of the machine's cores.
 ///
 /// # Errors
 /// When the system refuses one.
@@ -20,12 +20,12 @@ pub(crate) fn team(threads: usize) -> Result<Arc<Team>, TeamError> {
     Ok(Arc::new(if threads == 0 { Team::of_machine()? } else { Team::start(threads)? }))
 }
 
-/// Memory in use now, in bytes; `None` where the system does not tell (elsewhere than on Linux).
+/// Memory in use now, in bytes; `None` if the system does not tell it (on systems other than Linux).
 pub(crate) fn memory_bytes() -> Option<u64> {
     status_bytes("VmRSS:")
 }
 
-/// Most memory in use so far, in bytes.
+/// Peak memory so far, in bytes.
 pub(crate) fn peak_memory_bytes() -> Option<u64> {
     status_bytes("VmHWM:")
 }

@@ -1,4 +1,4 @@
-//! What the terminal can show.
+//! The properties of the terminal.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::render::heatmap::ColorMode;
 
-/// Columns to draw in where the width is not known.
+/// Number of columns to draw in if the width is not known.
 const DEFAULT_COLUMNS: usize = 100;
 
-/// Columns of the terminal behind stdout.
+/// Number of columns of the terminal behind stdout.
 pub(crate) fn columns() -> usize {
     terminal_size::terminal_size().map_or(DEFAULT_COLUMNS, |(width, _)| usize::from(width.0).max(20))
 }
@@ -22,7 +22,7 @@ pub(crate) fn color_mode() -> ColorMode {
     if std::io::stdout().is_terminal() && !refused { ColorMode::Ansi256 } else { ColorMode::Plain }
 }
 
-/// A bar on stderr that is hidden where stderr is not a terminal.
+/// A bar on stderr, hidden if stderr is not a terminal.
 pub(crate) fn progress_bar(length: u64, template: &str) -> ProgressBar {
     let target = if std::io::stderr().is_terminal() {
         ProgressDrawTarget::stderr_with_hz(5)
@@ -30,7 +30,7 @@ pub(crate) fn progress_bar(length: u64, template: &str) -> ProgressBar {
         ProgressDrawTarget::hidden()
     };
     let bar = ProgressBar::with_draw_target(Some(length), target);
-    // A template is a constant of ours; a fault in it shows as a plain bar, not as a crash.
+    // A template is a constant of ours; a fault in it gives a plain bar instead of a crash.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style.progress_chars("━╸─"));
     if !bar.is_hidden() {

@@ -10,7 +10,7 @@ use kokanee_formats::text_lines::{MAX_LINE_BYTES, TextError, TextFault};
 
 const BUFFER_BYTES: usize = 1 << 17;
 
-/// Reads lines one after another. A byte order mark at the start and `\r` at a line's end are left out.
+/// Reads lines one after the other. A byte order mark at the start and `\r` at a line's end are removed.
 pub(crate) struct TextInput {
     name: PathBuf,
     input: BufReader<Decompressed<Box<dyn Read + Send>>>,
@@ -41,12 +41,12 @@ impl TextInput {
         }
     }
 
-    /// What the input is called in messages.
+    /// The name of the input for messages.
     pub(crate) fn name(&self) -> &Path {
         &self.name
     }
 
-    /// Lines read so far.
+    /// Number of lines read so far.
     pub(crate) fn lines(&self) -> u64 {
         self.lines
     }
@@ -54,11 +54,11 @@ impl TextInput {
     /// The next line without its end; `None` after the last.
     ///
     /// # Errors
-    /// When it is not UTF-8, absurdly long, or cannot be read; the line and byte are named.
+    /// When it is not UTF-8, extremely long, or cannot be read; the error names the line and byte.
     pub(crate) fn next_line(&mut self) -> Result<Option<String>> {
         let mut bytes = Vec::new();
         let limit = MAX_LINE_BYTES as u64;
-        // The line's end comes on top.
+        // The line's end is added to the limit.
         let result = (&mut self.input).take(limit + 1).read_until(b'\n', &mut bytes);
         if let Err(error) = result {
             let fault = TextFault::of_reading(self.input.get_ref(), &error);
@@ -87,12 +87,12 @@ impl TextInput {
         Ok(Some(text))
     }
 
-    /// The next lines, at most `most`; empty at the end. Never waits for more than one line: what has arrived is given,
-    /// so that somebody who types, or a program that talks through a pipe, gets an answer to each line.
+    /// Returns the next lines, at most `most`; empty at the end. Never waits for more than one line: lines that have arrived are
+    /// returned, so that a person who types, or a program at the other end of a pipe, gets an answer to each line.
     ///
     /// # Errors
-    /// As [`TextInput::next_line`]. A fault comes after the lines before it: a call that has lines gives them, and the
-    /// next call fails.
+    /// As [`TextInput::next_line`]. A fault comes after the lines before it: a call that has lines returns them, and the next call
+    /// fails.
     pub(crate) fn next_chunk(&mut self, most: usize) -> Result<Vec<String>> {
         let mut chunk = Vec::new();
         while chunk.len() < most && (chunk.is_empty() || self.input.buffer().contains(&b'\n')) {
@@ -109,7 +109,7 @@ impl TextInput {
     }
 }
 
-/// All lines of a file.
+/// Reads all lines of a file.
 ///
 /// # Errors
 /// As [`TextInput::next_line`].
@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives its parts one at a time, as a pipe does.
+    /// Yields its parts one at a time, as a pipe does.
     struct Pipe(Vec<&'static [u8]>);
 
     impl Read for Pipe {

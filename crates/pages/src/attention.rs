@@ -1,40 +1,40 @@
-//! The matrix that heat maps draw.
+//! The matrix that heat maps show.
 
 use thiserror::Error;
 
 use super::label;
 
-/// Which weight gets the last colour of the scale.
+/// The weight that gets the last colour of the scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scale {
-    /// 1, so that pictures of several sentences compare. A row of attention weights sums to 1.
+    /// 1, so that pictures of several sentences are comparable. A row of attention weights sums to 1.
     #[default]
     One,
     /// The largest weight of the matrix, so that thinly spread attention can be seen.
     Largest,
 }
 
-/// A matrix that does not fit its tokens.
+/// The error for a matrix that does not fit its tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ShapeError {
-    /// The rows are not one per target token.
+    /// The number of rows differs from the number of target tokens.
     #[error("an attention matrix needs one row per target token: there are {rows} rows for {tokens} tokens")]
     Rows {
-        /// How many there are.
+        /// Number of rows.
         rows: usize,
-        /// How many there must be.
+        /// Number of target tokens.
         tokens: usize,
     },
-    /// The columns of a row are not one per source token.
+    /// The number of columns of a row differs from the number of source tokens.
     #[error(
         "an attention matrix needs one column per source token: row {row} (counted from 1) has {columns} columns for {tokens} tokens"
     )]
     Columns {
-        /// Which row, counted from 1.
+        /// The row, counted from 1.
         row: usize,
-        /// How many there are.
+        /// Number of columns.
         columns: usize,
-        /// How many there must be.
+        /// Number of source tokens.
         tokens: usize,
     },
 }
@@ -52,7 +52,7 @@ pub struct Attention<'a> {
 }
 
 impl<'a> Attention<'a> {
-    /// Joins tokens with their weights, T rows of S numbers.
+    /// Combines tokens with their weights, T rows of S numbers.
     ///
     /// # Errors
     /// If the weights are not one row per target token and one number per source token.
@@ -86,7 +86,7 @@ impl<'a> Attention<'a> {
         self.weights[row][column]
     }
 
-    /// Where the weight lies on the scale, 0 to 1; `None` if it is not a finite number.
+    /// The position of the weight on the scale, 0 to 1; `None` if it is not a finite number.
     pub fn level(&self, row: usize, column: usize) -> Option<f32> {
         let weight = self.weight(row, column);
         weight.is_finite().then(|| (weight / self.top).clamp(0.0, 1.0))

@@ -1,4 +1,4 @@
-//! Text in HTML that is put together by hand; markup of `maud` needs none of it.
+//! Escaping of text in HTML that is assembled by hand; markup of `maud` does not need it.
 
 use std::fmt::{self, Write as _};
 

@@ -1,4 +1,4 @@
-//! Numbers written for eyes.
+//! Human-readable numbers.
 
 use std::time::Duration;
 

@@ -1,15 +1,15 @@
-//! Tokens as labels: any token may be shown, whatever it is made of.
+//! Labels made of arbitrary tokens.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Columns a label takes in a terminal.
+/// Number of columns that a label takes in a terminal.
 pub fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
-/// The token with everything that would act instead of show made visible: control characters (a
-/// terminal would obey them, XML forbids them), characters that turn the writing direction of what
-/// follows, line separators, and code points that XML does not allow. An empty token becomes `ε`.
+/// The token with every character visible that would have an effect instead of being shown: control characters (which terminals obey and
+/// XML forbids), characters that change the writing direction of the text after them, line separators, and code points that XML does not
+/// allow. An empty token becomes `ε`.
 pub fn visible(token: &str) -> String {
     if token.is_empty() {
         return "ε".to_owned();
@@ -30,7 +30,7 @@ pub fn visible(token: &str) -> String {
         .collect()
 }
 
-/// The label cut to at most `columns` (at least 1) columns; a cut shows as `…`.
+/// The label truncated to at most `columns` (at least 1) columns, with `…` at the end if it was longer.
 pub fn fit(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
@@ -57,7 +57,7 @@ pub fn pad_left(text: &str, columns: usize) -> String {
     format!("{}{text}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
-/// The label letter by letter, for writing from top to bottom; marks stay with their letter.
+/// The label letter by letter, for vertical writing; marks stay with their letter.
 pub fn letters(text: &str) -> Vec<String> {
     let mut letters: Vec<String> = Vec::new();
     for c in text.chars() {

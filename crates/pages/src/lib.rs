@@ -1,19 +1,19 @@
-//! What people look at: pages, tables, and charts as SVG. Data goes in, markup comes out; no job, no model and no HTTP is known here.
+//! Pages, tables, and charts as SVG. The crate turns data into markup, and knows nothing of jobs, models or HTTP.
 //!
-//! | module | what stands in it |
+//! | module | content |
 //! |---|---|
 //! | [`page`] | the layout of a page, with its style sheet and script |
 //! | [`parts`] | tables, links between pages of a list, badges, definition lists |
 //! | [`svg`] | charts: lines, bars, parallel coordinates, scatter plots, heat maps |
-//! | [`search`] | the pictures of a search over settings |
-//! | [`attention`] | the matrix that heat maps draw |
-//! | [`thinning`] | long series, cut to what a screen shows |
+//! | [`search`] | the charts of a search over settings |
+//! | [`attention`] | the matrix that heat maps show |
+//! | [`thinning`] | long series, reduced to what a screen can show |
 //! | [`smoothing`] | the trend of a noisy series |
-//! | [`human`] | numbers written for eyes |
-//! | [`label`] | any text as a label |
+//! | [`human`] | human-readable numbers |
+//! | [`label`] | labels made of arbitrary text |
 //! | [`palette`] | colours |
 //!
-//! Nothing here prints: whoever asks decides where the markup goes.
+//! Nothing here prints: the caller decides where the markup goes.
 
 pub mod attention;
 mod escaped;

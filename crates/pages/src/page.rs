@@ -4,15 +4,15 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// The style sheet.
 pub const STYLE: &str = include_str!("../assets/style.css");
-/// The script: it fetches pages anew, shows values under the pointer, and sends forms whose fields change. Pages work without it.
+/// The script: it reloads pages, shows values under the pointer, and submits forms whose fields change. Pages work without it.
 pub const SCRIPT: &str = include_str!("../assets/script.js");
 
-/// Where a page finds its style sheet and script, and what stands above every page.
+/// The addresses of the style sheet and script, and the head of every page.
 #[derive(Clone, Debug, Default)]
 pub struct Site<'a> {
     /// The name in the head.
     pub name: &'a str,
-    /// Where the name leads.
+    /// The address that the name links to.
     pub home: &'a str,
     /// Address of the style sheet.
     pub style: &'a str,
@@ -25,15 +25,15 @@ pub struct Site<'a> {
 /// A page.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// What the window is called.
+    /// The title of the window.
     pub title: String,
     /// The address of the section that it belongs to.
     pub section: String,
     /// Addresses and names of the pages above it.
     pub above: Vec<(String, String)>,
-    /// Seconds after which the script fetches it anew; none for a page that does not change.
+    /// Seconds after which the script reloads the page; `None` for a page that does not change.
     pub refresh_seconds: Option<u32>,
-    /// Everything below the head. Parts with the attributes `id` and `data-live` are replaced when the page is fetched anew.
+    /// Everything below the head. Parts with the attributes `id` and `data-live` are replaced when the page is reloaded.
     pub body: Markup,
 }
 
@@ -70,13 +70,13 @@ impl Site<'_> {
     }
 }
 
-/// A page that stands alone in a file: its style sheet is part of it, and it has no script. The title is its first heading.
+/// A self-contained page for a file: it includes its style sheet, and has no script. The title is its first heading.
 pub fn standalone(title: &str, content: &Markup) -> Markup {
     let body = html! { body { main #main { h1 { (title) } (content) } } };
     document(title, &html! { style { (PreEscaped(STYLE)) } }, &body)
 }
 
-/// A whole document; `body` is the element, and `head` what stands in the other one beside the title.
+/// A whole document; `body` is the body element, and `head` the content of the head element besides the title.
 fn document(title: &str, head: &Markup, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
@@ -93,7 +93,7 @@ fn document(title: &str, head: &Markup, body: &Markup) -> Markup {
     }
 }
 
-/// The sign beside the name: a fish.
+/// The logo beside the name: a fish.
 const MARK: PreEscaped<&str> = PreEscaped(
     r#"<svg class="mark" viewBox="0 0 32 20" width="29" height="18" aria-hidden="true"><path d="M1 10C6 2.5 15 1 23 8L31 3v14l-8-5C15 19 6 17.5 1 10z"/><circle cx="8" cy="8.6" r="1.5"/></svg>"#,
 );

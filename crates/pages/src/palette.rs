@@ -8,7 +8,7 @@ const SCALE: [[u8; 3]; 5] = [[44, 16, 84], [53, 79, 141], [31, 138, 140], [98, 1
 /// scale whose lightness rises most evenly.
 const TERMINAL_SCALE: [u8; 8] = [17, 54, 24, 30, 36, 77, 185, 227];
 
-/// Hues of lines in a chart: told apart by lightness too, and visible on white and on black.
+/// Hues of lines in a chart; they also differ in lightness, and are visible on white and on black.
 const HUES: [&str; 8] =
     ["#2f7ed8", "#d9731a", "#2a9d6e", "#c0489a", "#a8861c", "#3aa9c4", "#d14545", "#7d8896"];
 
@@ -73,7 +73,7 @@ mod tests {
         let levels: Vec<f64> = (0..=64).map(|step| lightness(rgb(step as f32 / 64.0))).collect();
         check_rising("picture", &levels);
         check_rising("terminal", &TERMINAL_SCALE.map(|code| lightness(cube(code))));
-        // Evenly: no fixed point may lie far from a straight line.
+        // No fixed point may be far from a straight line.
         let points = SCALE.map(lightness);
         for (index, point) in points.iter().enumerate() {
             let straight = points[0] + (points[4] - points[0]) * index as f64 / 4.0;

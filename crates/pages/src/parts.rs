@@ -7,15 +7,15 @@ use maud::{Markup, html};
 pub struct Column {
     /// Its head.
     pub name: String,
-    /// Where its head leads: the list sorted by it; none where it cannot be.
+    /// The link of its head, which sorts the list by it; `None` if the list cannot be sorted by it.
     pub sort: Option<String>,
-    /// How the list is sorted by it now.
+    /// The current sort order by this column.
     pub order: Option<Order>,
-    /// Whether it holds numbers, which stand at the right.
+    /// Whether it holds numbers, which are aligned to the right.
     pub is_number: bool,
 }
 
-/// A direction.
+/// A sort order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// The least first.
@@ -35,7 +35,7 @@ impl Column {
         Self { is_number: true, ..Self::words(name) }
     }
 
-    /// The same, sorted by where this leads.
+    /// Adds the sort link and order.
     #[must_use]
     pub fn sorted(mut self, sort: String, order: Option<Order>) -> Self {
         (self.sort, self.order) = (Some(sort), order);
@@ -43,7 +43,7 @@ impl Column {
     }
 }
 
-/// A table with a caption for those who listen. Rows have one cell per column.
+/// A table with a caption for screen readers. Rows have one cell per column.
 pub fn table(caption: &str, columns: &[Column], rows: &[Vec<Markup>]) -> Markup {
     html! {
         div.wide tabindex="0" role="region" aria-label=(caption) {
@@ -91,7 +91,7 @@ impl Order {
     }
 }
 
-/// Names and what they are.
+/// A list of names and values.
 pub fn facts<N: AsRef<str>>(facts: &[(N, Markup)]) -> Markup {
     html! {
         dl.facts {
@@ -112,20 +112,20 @@ pub fn pager(first: Option<&str>, next: Option<&str>) -> Markup {
     }
 }
 
-/// How something stands.
+/// The state that a badge's colour shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// It works.
+    /// In progress.
     Busy,
-    /// It is well.
+    /// Success.
     Good,
-    /// It went wrong.
+    /// Failure.
     Bad,
-    /// Nothing happens.
+    /// Inactive.
     Quiet,
 }
 
-/// A word with a colour.
+/// A coloured word.
 pub fn badge(tone: Tone, word: &str) -> Markup {
     let class = match tone {
         Tone::Busy => "busy",
@@ -136,7 +136,7 @@ pub fn badge(tone: Tone, word: &str) -> Markup {
     html! { span.badge.(class) { (word) } }
 }
 
-/// A frame with a heading; none where that is empty.
+/// A frame with a heading, which may be empty.
 pub fn card(heading: &str, content: &Markup) -> Markup {
     html! { section.card { @if !heading.is_empty() { h2 { (heading) } } (content) } }
 }
@@ -146,12 +146,12 @@ pub fn code(name: &str, text: &str) -> Markup {
     html! { pre.code tabindex="0" aria-label=(name) { code { (text) } } }
 }
 
-/// Something that is missing or wrong, said to the reader.
+/// A note to the reader about something missing or wrong.
 pub fn note(text: &str) -> Markup {
     html! { p.note { (text) } }
 }
 
-/// What went wrong.
+/// An error message.
 pub fn problem(text: &str) -> Markup {
     html! { p.problem role="alert" { (text) } }
 }

@@ -1,29 +1,29 @@
-//! The pictures of a search over settings: best so far, parallel coordinates, importance, slices.
+//! The charts of a search over settings: best so far, parallel coordinates, importance, slices.
 
 use crate::svg::lines::{Chart, Series};
 use crate::svg::parallel::{ParallelAxis, ParallelLine};
 use crate::svg::scatter::Scatter;
 use crate::svg::{Drawing, bars, bars::Bars, lines, parallel, scatter};
 
-/// Results are drawn on a logarithmic scale where the greatest is so many times the least.
+/// Results are drawn on a logarithmic scale if the greatest is more than this many times the least.
 const DECADES: f64 = 20.0;
 
 /// A search.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Search {
-    /// What is sought.
+    /// The name of the objective.
     pub objective: String,
-    /// What a run is called.
+    /// The noun for a run.
     pub noun: &'static str,
-    /// Width and height of the plotting area of most pictures, in pixels.
+    /// Width and height of the plotting area of most charts, in pixels.
     pub area: (f64, f64),
-    /// Whether great values of it are good.
+    /// Whether higher values of the objective are better.
     pub maximizes: bool,
     /// The settings.
     pub axes: Vec<ParallelAxis>,
     /// The runs, in their order.
     pub runs: Vec<Run>,
-    /// What share of the differences each setting explains, by its name; may be empty.
+    /// The share of the differences that each setting explains, by its name; may be empty.
     pub importance: Vec<(String, f64)>,
 }
 
@@ -32,11 +32,11 @@ pub struct Search {
 pub struct Run {
     /// Counted from 1.
     pub number: u32,
-    /// What tooltips call it.
+    /// Its name in tooltips.
     pub name: String,
-    /// A value for each setting, for categories their place; none where it has none.
+    /// A value for each setting, for categories their index; `None` where it has none.
     pub values: Vec<Option<f64>>,
-    /// What it came to.
+    /// The result.
     pub result: Option<f64>,
 }
 
@@ -76,7 +76,7 @@ impl Search {
         let axes: Vec<ParallelAxis> = self.axes.iter().cloned().chain([axis]).collect();
         let mut runs: Vec<(&Run, f64)> =
             self.runs.iter().filter_map(|run| Some((run, run.result?))).collect();
-        // The worst first.
+        // The worst run comes first.
         runs.sort_by(
             |(_, one), (_, other)| if self.maximizes { one.total_cmp(other) } else { other.total_cmp(one) },
         );
@@ -93,7 +93,7 @@ impl Search {
         parallel::draw("Parallel coordinates (brighter is better)", &axes, &lines)
     }
 
-    /// How much each setting matters, where that is known.
+    /// The importance of each setting, where it is known.
     pub fn importance(&self) -> Option<Drawing> {
         let mut amounts = self.importance.clone();
         amounts.sort_by(|(_, one), (_, other)| other.total_cmp(one));
@@ -124,7 +124,7 @@ impl Search {
         self.axes.iter().enumerate().map(slice).collect()
     }
 
-    /// Whether results lie so far apart that on a linear scale all good ones would look the same.
+    /// Whether results differ so much that on a linear scale all good ones would look the same.
     fn has_decades(&self) -> bool {
         let results = || self.runs.iter().filter_map(|run| run.result).filter(|result| result.is_finite());
         let least = results().fold(f64::INFINITY, f64::min);

@@ -1,7 +1,7 @@
 //! The trend of a noisy series.
 
-/// The exponential moving average, without the pull towards 0 at its beginning: as TensorBoard smooths. `weight` is the part of the past,
-/// from 0 (nothing changes) to below 1; values that are not finite stay as they are and have no part in it.
+/// The exponential moving average without the bias towards 0 at its beginning, as in TensorBoard. `weight` is the weight of the past, from
+/// 0 (no smoothing) to below 1; values that are not finite stay unchanged and are left out of the average.
 pub fn smoothed(values: impl IntoIterator<Item = f64>, weight: f64) -> Vec<f64> {
     let weight = if weight.is_finite() { weight.clamp(0.0, 0.999) } else { 0.0 };
     let (mut mean, mut share) = (0.0, 0.0);

@@ -1,24 +1,24 @@
-//! Long series, cut to what a screen shows.
+//! Long series, reduced to what a screen can show.
 
-/// Keeps at most `2 * most` of any number of points, evenly spread over their order, with the first and the last: points come one by one,
-/// and memory stays bounded.
+/// Keeps at most `2 * most` of any number of points, evenly spread over their order, including the first and the last. Points come one by
+/// one, and memory stays bounded.
 #[derive(Clone, Debug)]
 pub struct Thinned<T> {
     kept: Vec<(u64, T)>,
     last: Option<(u64, T)>,
     seen: u64,
-    /// Every so many points one is kept.
+    /// One of so many points is kept.
     stride: u64,
     most: usize,
 }
 
 impl<T: Clone> Thinned<T> {
-    /// Nothing yet. `most` is at least 1.
+    /// An empty series. `most` is at least 1.
     pub fn new(most: usize) -> Self {
         Self { kept: Vec::new(), last: None, seen: 0, stride: 1, most: most.max(1) }
     }
 
-    /// The next point.
+    /// Adds the next point.
     pub fn push(&mut self, point: T) {
         let index = self.seen;
         self.seen += 1;
@@ -37,12 +37,12 @@ impl<T: Clone> Thinned<T> {
         }
     }
 
-    /// How many points came.
+    /// The number of points added.
     pub fn seen(&self) -> u64 {
         self.seen
     }
 
-    /// The points with their places among all, counted from 0.
+    /// The points with their positions among all, counted from 0.
     pub fn points(mut self) -> Vec<(u64, T)> {
         self.kept.extend(self.last);
         self.kept

@@ -1,36 +1,38 @@
-//! Memory that is used again.
+//! Reuse of memory.
 //!
-//! A training step makes and drops some hundreds of tensors, most of them of a few megabytes. Asking the system for them
-//! each time costs page faults on every byte; so dropped buffers wait in a pool of their thread for the next of about their size.
+//! A training step creates and drops some hundreds of tensors, most of them of a few megabytes. Asking the system for them each
+//! time costs page faults on every byte; so dropped buffers wait in a pool of their thread for the next request of about their
+//! size.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use kokanee_kernels::pages::Block;
 
-/// Bytes that one thread's pool keeps at most.
+/// The most bytes that one thread's pool keeps.
 const POOL_LIMIT_BYTES: usize = 1 << 30;
 
-/// A free buffer serves for what is smaller by up to a third: where no batch has the size of another, there would else be memory for
-/// each of their sizes.
+/// A free buffer serves a request that is smaller by up to a third: otherwise, where no two batches have the same size, there would
+/// be memory for each of their sizes.
 const EXCESS_DIVISOR: usize = 2;
 
-/// Elements of given values that are more likely those of a parameter than of something made and dropped at every step.
+/// From this number of elements on, given values are more likely those of a parameter than of something created and dropped at
+/// every step.
 const LARGE: usize = 1 << 16;
 
-/// A buffer that was not used while its thread asked for this many goes back to the system: after one long sentence, a server's memory
-/// comes down again. It is some ten updates of a training and a thousand steps of a decoder, so that making the buffer anew
-/// costs next to nothing beside what was computed meanwhile.
+/// A buffer that was not used while its thread asked for this many goes back to the system: after one long sentence, a server's
+/// memory comes down again. It is some ten updates of a training and a thousand steps of a decoder, so that allocating the buffer
+/// again costs next to nothing compared with what was computed meanwhile.
 const PATIENCE: u64 = 1 << 17;
-/// How many buffers are asked for between two looks at which have waited too long.
+/// The number of requests between two checks for buffers that have waited too long.
 const LOOK_EVERY: u64 = 1 << 12;
 
 #[derive(Default)]
 struct Pool {
-    /// By length; each with the number of the request after which it came, those that came first in front.
+    /// Free buffers by length; each with the number of the request after which it came, the oldest first.
     free: BTreeMap<usize, Vec<(Block<f32>, u64)>>,
     bytes: usize,
-    /// Buffers asked for so far.
+    /// Number of buffers requested so far.
     requests: u64,
 }
 
@@ -54,7 +56,7 @@ impl Pool {
         }
     }
 
-    /// Gives what has waited too long back to the system.
+    /// Gives buffers that have waited too long back to the system.
     fn give_back(&mut self) {
         let oldest = self.requests.saturating_sub(PATIENCE);
         for blocks in self.free.values_mut() {
@@ -68,7 +70,7 @@ thread_local! {
     static POOL: RefCell<Pool> = RefCell::default();
 }
 
-/// Capacity for `len` elements: four classes an octave, so that batches of similar size share buffers.
+/// Capacity for `len` elements: four classes per octave, so that batches of similar size share buffers.
 fn class(len: usize) -> usize {
     let step = (len.max(1024).next_power_of_two() / 8).max(1);
     len.max(1).div_ceil(step) * step
@@ -79,26 +81,26 @@ pub(crate) struct Buffer {
     /// Always initialised.
     memory: Block<f32>,
     len: usize,
-    /// Whether it waits in the pool for its next use when it is dropped; its memory is as long as its class then. What lives long, like
-    /// a parameter, goes back to the system: nothing of its size may ever be asked for again.
+    /// Whether the buffer goes to the pool for its next use when it is dropped; its memory then has the length of its class.
+    /// Long-lived values, such as parameters, go back to the system: nothing of their size may ever be asked for again.
     pooled: bool,
 }
 
 impl Buffer {
-    /// Elements of any value.
+    /// A buffer of arbitrary content.
     pub(crate) fn scratch(len: usize) -> Buffer {
         let capacity = class(len);
         let reused = POOL.with_borrow_mut(|pool| pool.take(capacity));
         let memory = reused.unwrap_or_else(|| Block::zeros(capacity));
         let mut buffer = Buffer { memory, len, pooled: true };
         if cfg!(debug_assertions) {
-            // Whoever reads before writing shall notice.
+            // Code that reads before writing shall notice.
             buffer.fill(f32::NAN);
         }
         buffer
     }
 
-    /// Zeros that do not come from the pool and do not go there.
+    /// A buffer of zeros that does not come from the pool and does not go there.
     pub(crate) fn lasting(len: usize) -> Buffer {
         Buffer { memory: Block::zeros(len), len, pooled: false }
     }
@@ -184,7 +186,7 @@ mod tests {
         let address = first.as_ptr();
         drop(first);
         assert_eq!(Buffer::scratch(4990).as_ptr(), address);
-        // For something smaller too, but not for what would waste most of it.
+        // The buffer is used for something smaller too, but not if that would waste most of it.
         assert_eq!(Buffer::scratch(3600).as_ptr(), address);
         assert_ne!(Buffer::scratch(3000).as_ptr(), address);
     }

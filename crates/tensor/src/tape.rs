@@ -1,4 +1,4 @@
-//! The tape: remembers what was done, and replays it backwards. It does not know the list of operations.
+//! The tape: records operations, and replays them backwards. It does not know the list of operations.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use crate::{Shape, Tensor};
 
 type Backward = Box<dyn FnOnce(&mut Gradients)>;
 
-/// Where operations are done and, when training, recorded.
+/// A tape, on which operations are computed and, when training, recorded.
 pub struct Tape {
     team: Arc<Team>,
     precision: Precision,
     recording: bool,
-    /// Seed of the masks of dropout; none leaves nothing out.
+    /// Seed of the dropout masks; without one nothing is dropped.
     dropout: Option<u64>,
     state: RefCell<State>,
 }
@@ -34,7 +34,7 @@ pub struct Var {
 }
 
 impl Tape {
-    /// A tape that records, and leaves nothing out.
+    /// A tape that records, without dropout.
     pub fn recording(team: Arc<Team>) -> Tape {
         Tape { team, precision: Precision::F32, recording: true, dropout: None, state: RefCell::default() }
     }
@@ -50,22 +50,22 @@ impl Tape {
         }
     }
 
-    /// A tape that forgets: the same operations, nothing kept for gradients.
+    /// A tape that does not record: the same operations, with nothing kept for gradients.
     pub fn forgetting(team: Arc<Team>) -> Tape {
         Tape { team, precision: Precision::F32, recording: false, dropout: None, state: RefCell::default() }
     }
 
-    /// The same tape with matrix products, those of the way back too, in `precision`; everything else stays `f32`.
+    /// The same tape with matrix products in `precision`, in the backward pass too; everything else stays `f32`.
     pub fn in_precision(self, precision: Precision) -> Tape {
         Tape { precision, ..self }
     }
 
-    /// The threads that do the work.
+    /// The threads that compute operations.
     pub fn team(&self) -> &Team {
         &self.team
     }
 
-    /// How products are rounded.
+    /// The rounding of products.
     pub fn precision(&self) -> Precision {
         self.precision
     }
@@ -75,23 +75,23 @@ impl Tape {
         self.recording
     }
 
-    /// A value that gradients are wanted for.
+    /// A value whose gradient is wanted.
     pub fn parameter(&self, value: Arc<Tensor>) -> Var {
         Var { value, slot: self.recording.then(|| self.next_slot()) }
     }
 
-    /// A value that no gradient is wanted for.
+    /// A value whose gradient is not wanted.
     pub fn constant(&self, value: Tensor) -> Var {
         Var::constant(value)
     }
 
-    /// The result of an operation on `inputs`: it gets a slot when one of them has one.
+    /// The result of an operation on `inputs`. It gets a slot if one of them has one.
     pub fn result(&self, value: Tensor, inputs: impl IntoIterator<Item = Slot>) -> Var {
         let wanted = self.recording && inputs.into_iter().any(|slot| slot.0.is_some());
         Var { value: Arc::new(value), slot: wanted.then(|| self.next_slot()) }
     }
 
-    /// Remembers how gradients flow through an operation. Steps are replayed last first.
+    /// Records how gradients flow through an operation. Steps are replayed last first.
     pub fn record(&self, backward: impl FnOnce(&mut Gradients) + 'static) {
         if self.recording {
             self.state.borrow_mut().steps.push(Box::new(backward));
@@ -118,7 +118,7 @@ impl Tape {
         gradients
     }
 
-    /// The key of the next dropout's mask: a function of the seed and of how many there were before.
+    /// The key of the next dropout's mask: a function of the seed and of the number of dropouts before.
     pub(crate) fn next_dropout_key(&self) -> Option<u64> {
         let seed = self.dropout?;
         let mut state = self.state.borrow_mut();
@@ -134,12 +134,12 @@ impl Tape {
 }
 
 impl Var {
-    /// A value that no gradient is wanted for, on any tape.
+    /// A value whose gradient is not wanted, on any tape.
     pub fn constant(value: Tensor) -> Var {
         Var::shares(Arc::new(value))
     }
 
-    /// As [`Var::constant`], of a value that others hold too.
+    /// As [`Var::constant`], for a value that others hold too.
     pub fn shares(value: Arc<Tensor>) -> Var {
         Var { value, slot: None }
     }
@@ -164,13 +164,13 @@ impl Var {
         Slot(self.slot)
     }
 
-    /// The value, to be changed in place: copied first where somebody else holds it.
+    /// The value, mutable in place: it is copied first if somebody else holds it.
     pub fn value_mut(&mut self) -> &mut Tensor {
         assert!(self.slot.is_none(), "what gradients flow to is not changed");
         Arc::make_mut(&mut self.value)
     }
 
-    /// The value for changing in place: without a copy when nobody else holds it.
+    /// The value, owned: without a copy if nobody else holds it.
     pub fn into_value(self) -> Tensor {
         Arc::try_unwrap(self.value).unwrap_or_else(|shared| (*shared).clone())
     }
@@ -198,18 +198,18 @@ impl From<&Var> for Slot {
 pub enum Gradient {
     /// One value for each element.
     Dense(Tensor),
-    /// Zero but for some rows (embeddings).
+    /// Zero outside some rows (embeddings).
     Rows(RowGradient),
 }
 
-/// A gradient that is zero outside the rows named.
+/// A gradient that is zero outside the given rows.
 #[derive(Debug)]
 pub struct RowGradient {
-    /// Ascending, each once.
+    /// Ascending, each row once.
     pub rows: Vec<u32>,
     /// rows.len() x width.
     pub values: Tensor,
-    /// Shape of the whole.
+    /// Shape of the whole gradient.
     pub shape: Shape,
 }
 
@@ -223,7 +223,7 @@ impl RowGradient {
     }
 }
 
-/// Gradients on their way back.
+/// The gradients of a backward pass.
 pub struct Gradients {
     team: Arc<Team>,
     precision: Precision,
@@ -231,12 +231,12 @@ pub struct Gradients {
 }
 
 impl Gradients {
-    /// The threads that do the work.
+    /// The threads that compute gradients.
     pub fn team(&self) -> Arc<Team> {
         Arc::clone(&self.team)
     }
 
-    /// How products are rounded.
+    /// The rounding of products.
     pub fn precision(&self) -> Precision {
         self.precision
     }
@@ -249,7 +249,7 @@ impl Gradients {
         }
     }
 
-    /// Takes the gradient of a parameter as it is kept.
+    /// Takes the gradient of a parameter in the form in which it is kept.
     pub fn take_parameter(&mut self, of: impl Into<Slot>) -> Option<Gradient> {
         self.slots[of.into().0?].take()
     }
@@ -271,8 +271,8 @@ impl Gradients {
         }
     }
 
-    /// Adds to a gradient in place: `write(team, sum, beta)` must compute `sum = beta sum + ...` for all elements, where
-    /// beta is 0 for a fresh sum of any content and 1 afterwards.
+    /// Adds to a gradient in place: `write(team, sum, beta)` must compute `sum = beta sum + ...` for all elements, where beta is 0
+    /// for a new sum of arbitrary content and 1 afterwards.
     pub fn accumulate(
         &mut self,
         to: impl Into<Slot>,
@@ -285,8 +285,8 @@ impl Gradients {
         self.add(to, sum);
     }
 
-    /// Takes the sum so far, or a fresh one of any content, and beta: for operations that compute `sum = beta sum + ...` of several
-    /// gradients at once, and then give each back by [`Gradients::add`]. None where no gradient is wanted.
+    /// Takes the sum so far, or a new one of arbitrary content, and beta: for operations that compute `sum = beta sum + ...` of
+    /// several gradients at once, and then return each with [`Gradients::add`]. None if no gradient is wanted.
     pub fn take_sum(&mut self, of: impl Into<Slot>, shape: &Shape) -> Option<(Tensor, f32)> {
         let slot = of.into();
         slot.0?;
@@ -308,7 +308,7 @@ impl Gradients {
         });
     }
 
-    /// Adds row `i` of `values` to row `rows[i]` of a gradient; rows may come several times.
+    /// Adds row `i` of `values` to row `rows[i]` of a gradient; rows may occur several times.
     pub fn add_rows(&mut self, to: impl Into<Slot>, shape: &Shape, rows: &[u32], values: &Tensor) {
         let Some(slot) = to.into().0 else { return };
         if let Some(Gradient::Dense(sum)) = &mut self.slots[slot] {

@@ -11,27 +11,27 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// All elements zero.
+    /// A tensor of zeros.
     pub fn zeros(shape: impl Into<Shape>) -> Tensor {
         let mut tensor = Self::scratch(shape);
         tensor.data.fill(0.0);
         tensor
     }
 
-    /// All elements zero, for what lives as long as a model: its memory comes from the system, which may leave it out until it is
-    /// written, and goes back there.
+    /// A tensor of zeros, for values that live as long as a model: its memory comes from the system, which may leave it out until
+    /// it is written, and goes back there.
     pub fn lasting(shape: impl Into<Shape>) -> Tensor {
         let shape = shape.into();
         Tensor { data: Buffer::lasting(shape.size()), shape }
     }
 
-    /// Elements of any value, for results that are written whole.
+    /// A tensor of arbitrary content, for results that are written completely.
     pub fn scratch(shape: impl Into<Shape>) -> Tensor {
         let shape = shape.into();
         Tensor { data: Buffer::scratch(shape.size()), shape }
     }
 
-    /// The values given, in row-major order; their number must fit the shape.
+    /// A tensor of the given values, in row-major order; their number must fit the shape.
     pub fn from_vec(shape: impl Into<Shape>, values: Vec<f32>) -> Tensor {
         let shape = shape.into();
         assert_eq!(shape.size(), values.len(), "values do not fill {shape}");

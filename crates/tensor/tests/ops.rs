@@ -1,6 +1,7 @@
-//! Every operation against its naive definition in `f64`, and its gradients against finite differences of that definition.
+//! Tests of every operation against its naive definition in `f64`, and of its gradients against finite differences of that
+//! definition.
 //!
-//! A case is one row of the table in [`cases`]: shapes, the operation, and the plainest formula that says the same.
+//! A case is one row of the table in [`cases`]: shapes, the operation, and the simplest formula for it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -137,7 +138,7 @@ fn attend_dot(spans: &[Range<u32>], keys: &Matrix, queries: &Matrix, values: &Ma
     spans.iter().zip(queries).map(|(span, query)| weigh(span, query)).collect()
 }
 
-/// A convolution as its definition says: filters C x H x width flattened to one row each.
+/// Computes a convolution according to its definition: filters C x H x width flattened to one row each.
 fn convolve(spans: &[Range<u32>], window: Window, x: &Matrix, filters: &Matrix, bias: &[f64]) -> Matrix {
     let units = x[0].len();
     let output = |span: &Range<u32>, at: u32, filter: &Vec<f64>| {
@@ -406,7 +407,7 @@ fn flat(x: &[Matrix]) -> Vec<f64> {
     x.iter().flatten().flatten().copied().collect()
 }
 
-/// The factors that make one number of the outputs.
+/// The factors that combine the outputs into one number.
 fn factor(i: usize) -> f64 {
     ((i * 37 + 11) % 23) as f64 / 11.5 - 1.0
 }
@@ -430,7 +431,7 @@ fn check(case: &Case, team: &Arc<Team>) -> Result<(), String> {
         flat(&(case.reference)(&matrices(x))).iter().enumerate().map(|(i, y)| factor(i) * y).sum()
     };
 
-    // With factors rounded to 8 bits, sums of some products of numbers up to 1 are off by a hundredth or two.
+    // With factors rounded to 8 bits, sums of some products of numbers up to 1 are off by one or two hundredths.
     let ways = [
         (false, Precision::F32, 1e-5, 2e-5),
         (true, Precision::F32, 1e-5, 2e-5),
@@ -549,7 +550,7 @@ fn sequence_dropout_has_one_mask_a_sequence_through_a_loop() {
     assert_eq!(tape.backward_from(vec![(first, ones)]).take(&x).unwrap().data(), values);
 }
 
-/// With the mask fixed by the seed, the cell is an ordinary function, whose gradient differences can check.
+/// With the mask fixed by the seed, the cell is an ordinary function, whose gradient can be checked by differences.
 #[test]
 fn the_gradient_of_a_cell_with_recurrent_dropout_is_that_of_its_mask() {
     let team = Arc::new(Team::new(1));

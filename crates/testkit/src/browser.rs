@@ -11,10 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
-/// No answer takes so long, on a machine that does other things, too.
+/// The maximum time for an answer, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(100);
-/// Roles of what people use, and must be able to name.
+/// Roles of elements that people interact with, which must have names.
 const NAMED_ROLES: [&str; 10] = [
     "button",
     "link",
@@ -39,7 +39,7 @@ pub struct Browser {
     loads: usize,
 }
 
-/// How a page is looked at.
+/// The appearance of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
     /// Width of the window in pixels.
@@ -49,10 +49,10 @@ pub struct Look {
 }
 
 impl Browser {
-    /// Starts it with an empty profile in this folder.
+    /// Starts the browser with an empty profile in this folder.
     pub fn start(program: &str, profile: &Path) -> Self {
-        // Chromium reads commands from descriptor 3 and writes answers to 4. In containers the user is often root, and its sandbox refuses
-        // that.
+        // Chromium reads commands from descriptor 3 and writes answers to 4. In containers the user is often root, and Chromium's sandbox
+        // refuses to run as root.
         let mut command = Command::new("sh");
         command
             .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1", program])
@@ -102,7 +102,7 @@ impl Browser {
         browser
     }
 
-    /// Opens an address, and waits until everything on the page is there.
+    /// Opens an address, and waits until the page is completely loaded.
     pub fn open(&mut self, address: &str) {
         let loads = self.loads;
         let answer = self.call("Page.navigate", json!({"url": address}));
@@ -110,20 +110,20 @@ impl Browser {
         self.loaded_after(loads);
     }
 
-    /// Clicks on the first element that fits, and waits for the page that it leads to.
+    /// Clicks on the first element that matches, and waits for the page that it leads to.
     pub fn follow(&mut self, selector: &str) {
         let loads = self.loads;
         self.click(selector);
         self.loaded_after(loads);
     }
 
-    /// Clicks on the first element that fits.
+    /// Clicks on the first element that matches.
     pub fn click(&mut self, selector: &str) {
         let script = format!("document.querySelector({}).click()", Value::from(selector));
         self.evaluate(&script);
     }
 
-    /// Types into a field, as far as scripts notice.
+    /// Types into a field, with the events that scripts listen to.
     pub fn fill(&mut self, selector: &str, text: &str) {
         self.evaluate(&format!(
             "{{ const field = document.querySelector({}); field.value = {}; field.dispatchEvent(new Event('input', {{bubbles: true}})); }}",
@@ -143,7 +143,7 @@ impl Browser {
         ));
     }
 
-    /// The value of a script.
+    /// Evaluates a script; returns its value.
     pub fn evaluate(&mut self, script: &str) -> Value {
         let parameters = json!({"expression": script, "returnByValue": true, "awaitPromise": true});
         let answer = self.call("Runtime.evaluate", parameters);
@@ -165,12 +165,12 @@ impl Browser {
         }
     }
 
-    /// Whether pages may run scripts, from the next one on.
+    /// Sets whether pages may run scripts, from the next page on.
     pub fn allow_scripts(&mut self, are_allowed: bool) {
         self.call("Emulation.setScriptExecutionDisabled", json!({"value": !are_allowed}));
     }
 
-    /// Changes the window and the reader's preference.
+    /// Changes the window and the preference for dark pages.
     pub fn look(&mut self, look: Look) {
         let metrics = json!({"width": look.width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
         self.call("Emulation.setDeviceMetricsOverride", metrics);
@@ -182,7 +182,7 @@ impl Browser {
         self.call("Emulation.setEmulatedMedia", json!({"features": features}));
     }
 
-    /// Writes a PNG of the page, down to its end, or to so many pixels.
+    /// Writes a PNG of the whole page, cut at the height `tallest` in pixels.
     pub fn picture(&mut self, path: &Path, tallest: f64) {
         let size = self.call("Page.getLayoutMetrics", json!({}))["cssContentSize"].clone();
         let clip = json!({
@@ -196,7 +196,7 @@ impl Browser {
         fs::write(path, bytes).expect("writes");
     }
 
-    /// What people use on the page and that has no name for those who listen.
+    /// The elements of the page that people interact with and that have no accessible name.
     pub fn nameless(&mut self) -> Vec<String> {
         let tree = self.call("Accessibility.getFullAXTree", json!({}));
         let nodes = tree["nodes"].as_array().cloned().unwrap_or_default();
@@ -209,9 +209,9 @@ impl Browser {
         nodes.iter().filter(is_nameless).map(|node| format!("{}: {node}", node["role"]["value"])).collect()
     }
 
-    /// Errors that scripts, the console and the network have told since the last time.
+    /// Errors that scripts, the console and the network have reported since the last call.
     pub fn problems(&mut self) -> Vec<String> {
-        // What was told before an answer has come before it.
+        // Events reported before an answer arrive before it.
         self.evaluate("1");
         std::mem::take(&mut self.problems)
     }

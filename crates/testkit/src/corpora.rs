@@ -1,14 +1,14 @@
-//! Where benchmarks find the corpora that are too large, or not free enough, to lie in this repository.
+//! The corpora for benchmarks that are too large, or not free enough, for this repository.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// The folder of the corpora: `data` in the folder that `KOKANEE_SHARED` names, else `../shared/data` of the repository.
+/// The folder of the corpora: `data` in the folder that `KOKANEE_SHARED` names, or else `../shared/data` of the repository.
 ///
-/// For benchmarks only. Tests get along with what the repository holds, so that a clone alone can run them.
+/// For benchmarks only. Tests use only files of the repository, so that a clone alone can run them.
 ///
 /// # Errors
-/// When the folder is missing; the message says where it was looked for and how to name another.
+/// When the folder is missing; the message says where it was searched for and how to name another.
 pub fn corpora() -> Result<PathBuf, String> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let shared = env::var_os("KOKANEE_SHARED").map_or(beside, PathBuf::from);

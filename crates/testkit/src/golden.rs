@@ -1,11 +1,11 @@
-//! Golden cases: what Sockeye computed, recorded in files of this repository.
+//! Golden cases: results of Sockeye, recorded in files of this repository.
 
 use std::path::{Path, PathBuf};
 
 /// The folder of one golden case.
 ///
 /// # Panics
-/// When there is no such case; the message names those that there are.
+/// When the case does not exist; the message names the existing ones.
 pub fn golden(case: &str) -> PathBuf {
     let folder = golden_folder().join(case);
     if folder.is_dir() {

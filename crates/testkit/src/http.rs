@@ -1,4 +1,4 @@
-//! A client that shows every byte, and can misbehave.
+//! An HTTP client that shows every byte, and can misbehave.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -6,24 +6,24 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// No answer takes so long.
+/// The maximum time for a response.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     /// Status.
     pub status: u16,
     /// Status line and headers.
     pub head: String,
-    /// The body, put together where it came in chunks.
+    /// The body; chunks are joined.
     pub body: Vec<u8>,
-    /// Whether the body came to its proper end.
+    /// Whether the body reached its proper end.
     pub is_whole: bool,
 }
 
 impl Answer {
-    /// It is a whole answer of status 200.
+    /// Asserts a complete response of status 200.
     #[track_caller]
     pub fn ok(self) -> Self {
         assert_eq!(self.status, 200, "{}", self.text());
@@ -50,7 +50,7 @@ impl Answer {
             .find_map(|(key, value)| if key.eq_ignore_ascii_case(name) { Some(value.trim()) } else { None })
     }
 
-    /// It is an error of this status, and its message and details hold all these parts.
+    /// Asserts an error of this status, whose message and details contain all these parts.
     #[track_caller]
     pub fn refused(self, status: u16, parts: &[&str]) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
@@ -83,17 +83,17 @@ pub fn bytes(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) ->
     [head.as_bytes(), b"\r\n", body].concat()
 }
 
-/// Sends a request and reads the answer.
+/// Sends a request and reads the response.
 pub fn send(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut stream = connect(address);
     stream.write_all(&bytes(method, path, headers, body)).expect("takes the request");
     read(&mut stream).expect("an answer")
 }
 
-/// Reads an answer to the end of the connection; none where the connection ends without one.
+/// Reads a response to the end of the connection; `None` where the connection ends without one.
 pub fn read(stream: &mut TcpStream) -> Option<Answer> {
     let mut all = Vec::new();
-    // A connection that is reset may have brought an answer before.
+    // A connection that is reset may have delivered a response before.
     let _ = stream.read_to_end(&mut all);
     let end = all.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8(all[..end].to_vec()).expect("a head is ASCII");

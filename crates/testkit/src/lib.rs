@@ -1,8 +1,7 @@
-//! Helpers for tests only: golden cases, random data, comparisons, finite differences, quantiles, an HTTP client,
-//! programs from outside.
+//! Helpers for tests only: golden cases, random data, comparisons, finite differences, quantiles, an HTTP client, external programs.
 //!
-//! A dev-dependency of the other crates and of nothing else; it uses none of them, so that it can
-//! serve the lowest. Everything here panics on failure, as a test wants it.
+//! This crate is only a dev-dependency of the other crates. It uses none of them, so that the lowest can use it. Everything here panics on
+//! failure, as tests need it.
 
 pub mod browser;
 mod corpora;

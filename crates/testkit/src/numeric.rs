@@ -2,11 +2,11 @@
 
 /// Asserts `|got - want| <= abs + rel * |want|` for every element.
 ///
-/// The message names `what`, how many elements are off, and the one that exceeds its tolerance by the
-/// largest factor. A NaN equals only a NaN, an infinity only the same infinity.
+/// The message names `what`, the number of elements out of tolerance, and the one that exceeds its tolerance by the largest factor. A NaN
+/// equals only a NaN, an infinity only the same infinity.
 ///
 /// # Panics
-/// When the lengths differ or an element is off.
+/// When the lengths differ or an element is out of tolerance.
 #[track_caller]
 pub fn assert_close(got: &[f32], want: &[f32], rel: f32, abs: f32, what: &str) {
     if let Err(message) = compare(got, want, rel, abs) {
@@ -17,8 +17,8 @@ pub fn assert_close(got: &[f32], want: &[f32], rel: f32, abs: f32, what: &str) {
 /// The gradient of `f` at `x` by central differences, `(f(x + eps e_i) - f(x - eps e_i)) / 2 eps`, one
 /// element of `x` at a time (so `2 * x.len()` evaluations).
 ///
-/// `f` should sum in f64: with `eps` near 1e-2 and values near 1 an f32 forward pass then gives about
-/// three right digits. The step is the one really taken, after rounding `x ± eps` to f32.
+/// `f` should sum in f64: with `eps` near 1e-2 and values near 1 an f32 forward pass then gives about three correct digits. The divisor is
+/// the actual step, after rounding `x ± eps` to f32.
 ///
 /// # Panics
 /// When `eps` is too small to change an element of `x` at all.
@@ -39,7 +39,7 @@ pub fn finite_difference(mut f: impl FnMut(&[f32]) -> f64, x: &[f32], eps: f32) 
     gradient
 }
 
-/// One element that is off, and by how many times its tolerance.
+/// An element out of tolerance, and by how many times its tolerance.
 struct Fault {
     index: usize,
     excess: f32,
@@ -68,7 +68,7 @@ fn compare(got: &[f32], want: &[f32], rel: f32, abs: f32) -> Result<(), String> 
     ))
 }
 
-/// By how many times its tolerance an element is off; `None` when it is close enough.
+/// By how many times its tolerance an element is off; `None` when it is within its tolerance.
 fn excess(got: f32, want: f32, rel: f32, abs: f32) -> Option<f32> {
     if got == want || (got.is_nan() && want.is_nan()) {
         return None;

@@ -1,15 +1,15 @@
-//! A test harness for tests that need a program from outside, such as Python, a shell or a browser.
+//! A test harness for tests that need an external program, such as Python, a shell or a browser.
 //!
-//! Rust's own harness decides at compile time which tests are ignored: a test that finds out later that it cannot run can only
-//! pass or fail. A test binary with `harness = false` and [`run`] as its `main` counts such tests as ignored and shows the
-//! reason. With `CI=true` they fail, because a gate that skips what it cannot do proves nothing.
+//! Rust's own harness decides at compile time which tests are ignored: a test that finds out later that it cannot run can only pass or
+//! fail. A test binary with `harness = false` and [`run`] as its `main` counts such tests as ignored and shows the reason. With `CI=true`
+//! they fail, because a gate that skips tests proves nothing.
 
 use std::env;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// A test by its name, and what it needs: `Err` says what is missing and how to get it.
+/// A test by its name, and the program it needs: `Err` says what is missing and how to get it.
 pub struct OutsideTest {
     name: &'static str,
     run: Box<dyn FnOnce(&str) + Send>,
@@ -17,7 +17,7 @@ pub struct OutsideTest {
 }
 
 impl OutsideTest {
-    /// A test that is given the program it needs.
+    /// A test that receives the program it needs.
     pub fn new(
         name: &'static str,
         program: &Result<String, String>,
@@ -40,10 +40,10 @@ impl OutsideTest {
     }
 }
 
-/// What becomes of a test.
+/// The treatment of a test.
 #[derive(Debug, PartialEq)]
 enum Fate {
-    /// It is given its program.
+    /// It runs with its program.
     Runs(String),
     /// It counts as ignored, with what is missing.
     Ignored(String),
@@ -51,7 +51,7 @@ enum Fate {
     Fails(String),
 }
 
-/// A test without its program is ignored; where nothing may be skipped it fails.
+/// A test without its program is ignored, or fails where skipping is not allowed.
 fn fate(program: Result<String, String>, may_skip: bool) -> Fate {
     match program {
         Ok(program) => Fate::Runs(program),

@@ -1,17 +1,17 @@
-//! Quantiles of what a benchmark has measured.
+//! Quantiles of measurements.
 
-/// The quantile `share` (0 to 1) with linear interpolation between the two values around it; NaN of nothing.
+/// The quantile `share` (0 to 1) with linear interpolation between the two values around it; NaN if there are no values.
 pub fn quantile(values: impl IntoIterator<Item = f64>, share: f64) -> f64 {
     let mut sorted: Vec<f64> = values.into_iter().collect();
     sorted.sort_by(f64::total_cmp);
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let at = share * last as f64;
     let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
-    // Equal infinities have no difference to go part of the way.
+    // The difference of equal infinities is not a number.
     if low == high { low } else { low + (high - low) * at.fract() }
 }
 
-/// The middle value, or the mean of the two in the middle; NaN of nothing.
+/// The middle value, or the mean of the two in the middle; NaN if there are no values.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     quantile(values, 0.5)
 }

@@ -51,8 +51,8 @@ impl Rng {
 
     /// A number of the normal distribution with mean 0 and standard deviation 1.
     pub fn normal(&mut self) -> f32 {
-        // Box-Muller; 1 - unit() lies in (0, 1], so the logarithm is finite. The second value is
-        // thrown away: one call, two draws, nothing remembered.
+        // Box-Muller; 1 - unit() lies in (0, 1], so the logarithm is finite. The second value is discarded: each call takes two draws and
+        // keeps no state.
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
         (radius * (std::f64::consts::TAU * self.unit()).cos()) as f32
     }
@@ -67,7 +67,7 @@ impl Rng {
         (0..len).map(|_| self.normal()).collect()
     }
 
-    /// Puts `items` into a random order, every order equally likely.
+    /// Shuffles `items`, every order equally likely.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.range(0..last + 1));

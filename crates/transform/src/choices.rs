@@ -1,6 +1,6 @@
-//! The choices that a transform job has, under SageMaker's names.
+//! The options of a transform job, under SageMaker's names.
 
-/// An enumeration whose names are SageMaker's, in SageMaker's capitals.
+/// Declares an enumeration with SageMaker's names, in SageMaker's capitals.
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident),+ $(,)? }) => {
         $(#[$doc])*
@@ -13,7 +13,7 @@ macro_rules! named {
             /// The names, as SageMaker's API spells them.
             pub const NAMES: &[&'static str] = &[$(stringify!($variant)),+];
 
-            /// The value of that name; capitals count.
+            /// The value with that name; case matters.
             pub fn from_name(name: &str) -> Option<Self> {
                 match name {
                     $(stringify!($variant) => Some(Self::$variant),)+
@@ -32,9 +32,9 @@ macro_rules! named {
 }
 
 named! {
-    /// Where an input file is divided into records (`TransformInput.SplitType`).
+    /// How an input file is split into records (`TransformInput.SplitType`).
     SplitType {
-        /// Nowhere: a file is one record.
+        /// Not at all: a file is one record.
         None,
         /// After each line.
         Line,
@@ -44,9 +44,9 @@ named! {
 }
 
 named! {
-    /// How answers become one file (`TransformOutput.AssembleWith`).
+    /// How responses are assembled into one file (`TransformOutput.AssembleWith`).
     AssembleWith {
-        /// Their bytes one after the other.
+        /// Their bytes are concatenated.
         None,
         /// Each ends with a line break.
         Line,
@@ -74,11 +74,11 @@ named! {
 }
 
 named! {
-    /// What answers are put together with (`DataProcessing.JoinSource`).
+    /// What responses are joined with (`DataProcessing.JoinSource`).
     JoinSource {
         /// Nothing.
         None,
-        /// The record that was answered.
+        /// The record that the response belongs to.
         Input,
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with a transform job, and where.
+//! Errors of a transform job, with their positions.
 
 use std::fmt;
 use std::io;
@@ -10,19 +10,19 @@ use thiserror::Error;
 
 use crate::choices::SplitType;
 
-/// Why a request was not answered.
+/// The reason why a request was not answered.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{message}")]
 pub struct InvokeError {
-    /// Which record of the request is at fault, from 1, where that is known.
+    /// The record of the request that is at fault, from 1, where that is known.
     pub record: Option<usize>,
-    /// Whether nobody but the service's makers can put it right.
+    /// Whether only the maintainers of the service can fix it.
     pub is_internal: bool,
-    /// What is wrong, without the place.
+    /// What is wrong, without the position.
     pub message: String,
 }
 
-/// Why a transform job stopped.
+/// The reason why a transform job stopped.
 #[derive(Debug, Error)]
 pub enum TransformError {
     /// The operating system refused to read or write.
@@ -30,12 +30,12 @@ pub enum TransformError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was tried, as a verb phrase.
+        /// The attempted action, as a verb phrase.
         action: &'static str,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
-    /// Options that do not go together.
+    /// Options that contradict each other.
     #[error("{option}: {problem}")]
     Options {
         /// The option as on the command line.
@@ -43,10 +43,10 @@ pub enum TransformError {
         /// What is wrong with it and what to do.
         problem: String,
     },
-    /// A place in the input that cannot be sent, or whose answer cannot be used.
+    /// A record of the input cannot be sent, or its response cannot be used.
     #[error("{place}: {problem}")]
     Record {
-        /// Where.
+        /// The record.
         place: Place,
         /// What is wrong and what to do.
         problem: String,
@@ -56,26 +56,26 @@ pub enum TransformError {
     Invoke {
         /// The records that were sent, or the one at fault.
         place: Place,
-        /// The answer.
+        /// The error.
         source: InvokeError,
     },
-    /// A RecordIO file is damaged, or is none.
+    /// A RecordIO file is damaged, or has another format.
     #[error(transparent)]
     RecordIo(#[from] RecordIoError),
-    /// Files that would have to be replaced, though they are not this job's.
+    /// Existing files would have to be replaced, though they do not belong to this job.
     #[error(
         "{path}: the file exists{}, but {reason}; choose another --output, or replace such files with --overwrite",
         more(*.others)
     )]
     InTheWay {
-        /// The first of them.
+        /// The first such file.
         path: PathBuf,
-        /// Why it is not what this job would write.
+        /// Why it is not an output of this job.
         reason: String,
-        /// How many more there are.
+        /// The number of further such files.
         others: usize,
     },
-    /// Somebody else works on the same folder.
+    /// Another process works on the same folder.
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The list of finished files is damaged.
@@ -87,10 +87,10 @@ pub enum TransformError {
         path: PathBuf,
         /// Line, from 1.
         line: usize,
-        /// What is wrong.
+        /// The fault.
         problem: String,
     },
-    /// Somebody asked for a stop.
+    /// The job was asked to stop.
     #[error("stopped; finished files are whole, and the same command goes on with the others")]
     Stopped,
 }
@@ -113,16 +113,16 @@ fn more(count: usize) -> String {
     if count == 0 { String::new() } else { format!(" (and {count} more of the kind)") }
 }
 
-/// One or several records of a file.
+/// A range of records in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file.
     pub file: PathBuf,
-    /// What a record is: a line, a RecordIO record, the whole file.
+    /// The kind of record: a line, a RecordIO record, the whole file.
     pub split_type: SplitType,
-    /// Number of the first record, from 1; a line's number counts empty lines too.
+    /// Number of the first record, from 1; line numbers include empty lines.
     pub first: u64,
-    /// Number of the last one.
+    /// Number of the last record.
     pub last: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The files of a job: which there are, and how they are read.
+//! Listing and reading the input files of a job.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -17,11 +17,11 @@ use crate::error::TransformError;
 use crate::journal::InputState;
 use crate::settings::Settings;
 
-/// What SageMaker adds to the name of an input.
+/// The suffix that SageMaker adds to the name of an input.
 const OUTPUT_SUFFIX: &str = ".out";
 
 const BUFFER_BYTES: usize = 1 << 17;
-/// Nobody nests folders this deep; a link that leads back does.
+/// The maximum depth of folders; deeper nesting means a link that leads back.
 const DEPTH_LIMIT: usize = 32;
 
 /// An input file and its output.
@@ -32,8 +32,8 @@ pub(crate) struct FilePair {
     pub(crate) output: String,
 }
 
-/// The files of `input`, a file or a folder with folders in it, in the order of their paths. Files and folders whose names
-/// begin with a dot or an underscore are passed over, as in channels.
+/// The files of `input`, a file or a folder with sub-folders, in the order of their paths. Files and folders whose names begin with a dot
+/// or an underscore are skipped, as in channels.
 pub(crate) fn list(input: &Path, output: &Path) -> Result<Vec<FilePair>, TransformError> {
     let metadata = look_at(input)?;
     let mut files = Vec::new();
@@ -65,7 +65,7 @@ pub(crate) fn list(input: &Path, output: &Path) -> Result<Vec<FilePair>, Transfo
 /// The metadata of an input. A resumed job must be able to read it again, so pipes are refused.
 pub(crate) fn look_at(input: &Path) -> Result<fs::Metadata, TransformError> {
     let metadata = match fs::metadata(input) {
-        // A dash is stdin elsewhere.
+        // Elsewhere a dash means stdin.
         Err(error) if error.kind() == io::ErrorKind::NotFound && input == Path::new("-") => None,
         found => Some(found.map_err(TransformError::io(input, "look at the input"))?),
     };
@@ -76,8 +76,7 @@ pub(crate) fn look_at(input: &Path) -> Result<fs::Metadata, TransformError> {
     })
 }
 
-/// Refuses outputs that cannot exist together: the file `x` becomes `x.out`, which must be a folder if the inputs have a folder
-/// `x.out`.
+/// Refuses outputs that cannot coexist: the file `x` becomes `x.out`, which must be a folder if the inputs have a folder `x.out`.
 fn refuse_collisions(pairs: &[FilePair]) -> Result<(), TransformError> {
     let files: HashMap<&Path, &FilePair> = pairs.iter().map(|pair| (Path::new(&pair.output), pair)).collect();
     for pair in pairs {
@@ -98,7 +97,7 @@ fn options(option: &'static str, path: &Path, problem: String) -> TransformError
     TransformError::Options { option, problem: format!("{}: {problem}", path.display()) }
 }
 
-/// Outputs among the inputs would be taken for inputs the next time.
+/// Refuses an output folder inside the input, since outputs would be read as inputs the next time.
 fn refuse_nested(input: &Path, output: &Path) -> Result<(), TransformError> {
     let (Ok(input), Ok(real)) = (input.canonicalize(), output.canonicalize()) else { return Ok(()) };
     if !real.starts_with(&input) {
@@ -134,7 +133,7 @@ fn list_folder(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<
     Ok(())
 }
 
-/// What tells whether the input is the same as another time.
+/// The state of an input, which shows whether it has changed.
 pub(crate) fn input_state(path: &Path) -> Result<InputState, TransformError> {
     let io = |action| TransformError::io(path, action);
     let metadata = fs::metadata(path).map_err(io("look at the file"))?;
@@ -147,7 +146,7 @@ pub(crate) fn input_state(path: &Path) -> Result<InputState, TransformError> {
     })
 }
 
-/// Opens an input, decompressed where the job says so. `passed` counts the bytes read from the disk.
+/// Opens an input, decompressed if the job requires it. `passed` counts the bytes read from disk.
 pub(crate) fn open(
     path: &Path,
     settings: &Settings,
@@ -215,7 +214,7 @@ mod tests {
         };
         assert_eq!(names(&path("")), ["b/2.gz.out", "b/c/1.out", "z.txt.out"]);
         assert_eq!(names(&path("b/c/1")), ["1.out"]);
-        // Who names a file means it.
+        // A file that is named explicitly is never skipped.
         assert_eq!(names(&path("_SUCCESS")), ["_SUCCESS.out"]);
 
         let check = |input: &Path, output: &Path, part: &str| {

@@ -1,4 +1,4 @@
-//! A whole transform job: which files there are to do, and doing them.
+//! A transform job: planning its files, and transforming them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,68 +18,67 @@ use crate::records;
 use crate::settings::Settings;
 use crate::split::{MiniBatch, MiniBatches};
 
-/// What to transform, and where to.
+/// The input, output and settings of a transform job.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// A file, or a folder whose files are all transformed, those in subfolders too.
+    /// A file, or a folder whose files are all transformed, including those in subfolders.
     pub input: PathBuf,
-    /// The folder for the outputs, made where it is missing. The input `a/b.jsonl` becomes `a/b.jsonl.out` in it.
+    /// The folder for the outputs, created if missing. The input `a/b.jsonl` becomes `a/b.jsonl.out` in it.
     pub output: PathBuf,
-    /// How.
+    /// The settings.
     pub settings: Settings,
-    /// What else the answers depend on, the model above all: name to value. Where it differs from the last time, finished
-    /// files are not this job's.
+    /// Other values that the responses depend on, above all the model: name to value. If they differ from the last time, finished files do
+    /// not belong to this job.
     pub identity: BTreeMap<String, String>,
-    /// Whether files may be replaced that exist and are not what this job would write. What this job has finished is never
-    /// made again.
+    /// Whether to replace existing files that this job would not write. Files that this job has finished are never written again.
     pub overwrite: bool,
 }
 
-/// What was done.
+/// A summary of the work done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Files transformed.
     pub files: u64,
-    /// Files that were finished before.
+    /// Files that had been finished before.
     pub finished_before: u64,
-    /// Records answered now.
+    /// Records answered in this run.
     pub records: u64,
     /// Requests.
     pub requests: u64,
-    /// Bytes of the input files, as they lie on the disk.
+    /// Bytes of the input files, as on disk.
     pub input_bytes: u64,
     /// Bytes written.
     pub output_bytes: u64,
 }
 
-/// Who wants to know how far the job is. Called on the thread that [`run`] was called on.
+/// The receiver of progress reports. It is called on the thread that called [`run`].
 pub trait Progress {
-    /// It is known what there is to do.
+    /// Reports the amount of work.
     fn begin(&self, _files: u64, _bytes: u64) {}
-    /// So many bytes of input have become output.
+    /// Reports that so many bytes of input have become output.
     fn advance(&self, _bytes: u64) {}
-    /// Something the user should know.
+    /// Reports a message for the user.
     fn message(&self, _text: &str) {}
-    /// Whether to stop; asked after each mini-batch.
+    /// Whether to stop; called after each mini-batch.
     fn wants_stop(&self) -> bool {
         false
     }
 }
 
-/// Nobody.
+/// Ignores all reports.
 #[derive(Clone, Copy, Debug)]
 pub struct Silent;
 
 impl Progress for Silent {}
 
-/// Runs a job, or what is left of it. `invoke` is given content type, accepted type and body of a request, by up to
-/// `max_concurrent` threads at the same time.
+/// Runs a job, or the rest of it. `invoke` receives content type, accepted type and body of a request, from up to `max_concurrent` threads
+/// in parallel.
 ///
-/// At most `2 * max_concurrent` mini-batches are in memory at a time, requests and answers together.
+/// At most `2 * max_concurrent` mini-batches are in memory at a time, requests and responses together.
 ///
 /// # Errors
-/// Whatever is wrong with the options, the files or a record. Files that were finished stay, and nothing half-written
-/// does; the same job goes on where it stopped.
+/// When the options, the files or a record are wrong. Finished files stay, and incomplete ones are removed; the same job resumes where it
+/// stopped.
 pub fn run(
     job: &Job,
     invoke: &(impl Fn(&str, &str, Vec<u8>) -> Result<Vec<u8>, InvokeError> + Sync),
@@ -126,11 +125,11 @@ pub fn run(
 struct FileTask {
     pair: FilePair,
     state: InputState,
-    /// Whether nothing had the output's name when the job began.
+    /// Whether no file had the output's name when the job began.
     is_new: bool,
 }
 
-/// The files that are not finished.
+/// The files that are not finished yet.
 fn plan(
     job: &Job,
     pairs: Vec<FilePair>,
@@ -168,20 +167,20 @@ fn plan(
     }
 }
 
-/// A file that stands where an output needs a folder.
+/// A file that exists where an output needs a folder.
 fn no_folder(base: &Path, output: &str) -> Option<(PathBuf, String)> {
     let folders = Path::new(output).ancestors().skip(1).map(|folder| base.join(folder));
     let other = folders.filter(|path| fs::symlink_metadata(path).is_ok()).find(|path| !path.is_dir())?;
     Some((other, format!("{output} needs a folder of that name, which --overwrite does not make of a file")))
 }
 
-/// What stands under an output's name.
+/// An existing file with an output's name.
 enum Existing {
     None,
     Finished,
-    /// This job's, but made of an earlier state of the input.
+    /// An output of this job, but made from an earlier state of the input.
     Outdated,
-    /// Something else, with the reason why it is not this job's.
+    /// Another file, with the reason why it is not this job's.
     Other(String),
 }
 
@@ -211,22 +210,22 @@ fn existing(
     if entry.input == *state { Existing::Finished } else { Existing::Outdated }
 }
 
-/// A mini-batch and where it comes from.
+/// A mini-batch and its origin.
 struct Task {
     file: usize,
     batch: MiniBatch,
-    /// Bytes read from the disk for it.
+    /// Bytes read from disk for it.
     consumed: u64,
 }
 
-/// What the writer is told, in the order of the input.
+/// An event for the writer, in the order of the input.
 enum Event {
     Begin { file: usize },
     Answer { records: u64, bytes: Vec<u8>, consumed: u64 },
     End { consumed: u64 },
 }
 
-/// Feeds all mini-batches of all files, until nobody wants more.
+/// Feeds all mini-batches of all files, until the feed is closed.
 fn read(settings: &Settings, tasks: &[FileTask], feed: &mut Feed<Task, Result<Event, TransformError>>) {
     for (file, task) in tasks.iter().enumerate() {
         if !feed.pass(Ok(Event::Begin { file })) {
@@ -261,7 +260,7 @@ fn read_file(
     Ok(())
 }
 
-/// Writes what has been answered, and finishes files.
+/// Writes responses, and finishes files.
 struct Writer<'a, P> {
     job: &'a Job,
     identity: BTreeMap<String, String>,
@@ -308,8 +307,8 @@ impl<P: Progress> Writer<'_, P> {
         if self.progress.wants_stop() { Err(TransformError::Stopped) } else { Ok(()) }
     }
 
-    /// The list says that the file is finished before the file has its name; whatever stood under that name is gone by then,
-    /// so that it cannot be taken for the finished one.
+    /// Records the file as finished before it gets its name. Any earlier file of that name is removed first, so that it cannot be taken for
+    /// the finished one.
     fn finish(&mut self, mut output: Output<'_>) -> Result<(), TransformError> {
         output.file.sync()?;
         let bytes = output.file.bytes();

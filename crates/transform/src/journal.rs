@@ -1,7 +1,7 @@
-//! Which files of an output folder are finished, and what they were made of.
+//! The list of an output folder's finished files, and of what they were made from.
 //!
-//! A line of JSON for each finished file, appended and brought to the disk BEFORE the file gets its name: a line without its
-//! file is a file to make again, so whatever kills the program, nothing unfinished counts as finished.
+//! It has a line of JSON for each finished file, appended and synced to disk BEFORE the file gets its name. A line without its file means
+//! that the file must be made again, so an unfinished file never counts as finished, however the program ends.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,7 +17,7 @@ use crate::error::TransformError;
 /// Name of the list in the output folder.
 pub const JOURNAL_FILE: &str = ".kokanee-transform.jsonl";
 
-/// Version of the lines' form.
+/// Version of the lines' format.
 const FORMAT: u32 = 1;
 
 /// A finished file.
@@ -33,13 +33,13 @@ pub(crate) struct Finished {
     pub(crate) job: BTreeMap<String, String>,
 }
 
-/// What tells whether an input file is still the same.
+/// The state of an input file, which shows whether it has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct InputState {
     /// Absolute path.
     pub(crate) path: String,
     pub(crate) bytes: u64,
-    /// Time of the last change since 1970, in nanoseconds; 0 where the system does not tell.
+    /// Time of the last change since 1970, in nanoseconds; 0 if the system does not provide it.
     pub(crate) modified_ns: u64,
 }
 
@@ -59,24 +59,24 @@ impl Finished {
 pub(crate) struct Journal {
     file: File,
     path: PathBuf,
-    /// Held as long as the list is open.
+    /// Held while the list is open.
     lock: FolderLock,
     /// The last line of each output.
     entries: BTreeMap<String, Finished>,
 }
 
 impl Journal {
-    /// Opens the list of a folder, or begins one.
+    /// Opens the list of a folder, or creates it.
     ///
     /// # Errors
-    /// When another process has it open, or it is damaged elsewhere than in a last line that was never finished.
+    /// When another process has it open, or it is damaged other than by an incomplete last line.
     pub(crate) fn open(folder: &Path) -> Result<Self, TransformError> {
         let lock = FolderLock::acquire(folder)?;
         let path = folder.join(JOURNAL_FILE);
         let io = |action| TransformError::io(&path, action);
         let file = File::options().read(true).append(true).create(true).open(&path);
         let mut file = file.map_err(io("open the list of finished files"))?;
-        // Wherever the outputs lie, the list must not be lost before them.
+        // The list must be as durable as the outputs.
         sync_folder(folder);
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(io("read the list of finished files"))?;
@@ -102,24 +102,24 @@ impl Journal {
         Ok(Self { file, path, lock, entries })
     }
 
-    /// What a user should know of the folder.
+    /// A warning for the user about the folder.
     pub(crate) fn warning(&self) -> Option<&str> {
         self.lock.warning()
     }
 
-    /// Begins an output below the folder. What a killed process leaves of it is removed by the next job.
+    /// Begins an output below the folder. If the process is killed, the next job removes the incomplete file.
     pub(crate) fn begin(&mut self, path: &Path) -> Result<AtomicFile, TransformError> {
         let folder = path.parent().unwrap_or(Path::new("."));
         make_folders(folder).map_err(TransformError::io(folder, "make the folder"))?;
         Ok(self.lock.begin_file(path)?)
     }
 
-    /// What is known of an output, whether or not the file is still there.
+    /// The entry of an output, whether or not the file still exists.
     pub(crate) fn get(&self, output: &str) -> Option<&Finished> {
         self.entries.get(output)
     }
 
-    /// Adds a line and brings it to the disk.
+    /// Appends a line and syncs it to disk.
     ///
     /// # Errors
     /// When the system refuses.

@@ -1,7 +1,7 @@
-//! The JSONPath of SageMaker's DataProcessing: which part of a JSON value is meant.
+//! The JSONPath of SageMaker's DataProcessing, which selects part of a JSON value.
 //!
-//! Ours and not a crate's, since it is not RFC 9535: it has `.['name']`, its several matches become one value, and what
-//! is not there is an error. Values are never read into numbers and written anew: their text is cut out as it stands.
+//! It is our own implementation, since it differs from RFC 9535: it has `.['name']`, several matches become one value, and a missing part
+//! is an error. Values are never parsed into numbers and formatted again: their text is copied unchanged.
 
 use std::fmt;
 
@@ -12,22 +12,22 @@ use thiserror::Error;
 
 /// A path such as `$`, `$.features`, `$['id','SageMakerOutput']`, `$[0,5:]` or `$.items[-1].*`.
 ///
-/// | step | what it picks |
+/// | step | selection |
 /// |---|---|
 /// | `.name`, `['name']`, `.['name']` | the member of an object |
 /// | `['a','b']` | an object of these members, in this order |
 /// | `[2]`, `[-1]` | the element of an array, from 0, or from the end |
-/// | `[0,2]`, `[1:3]`, `[1:]`, `[0,5:]` | an array of these elements; a slice's end is exclusive, and a slice takes what is there |
+/// | `[0,2]`, `[1:3]`, `[1:]`, `[0,5:]` | an array of these elements; a slice's end is exclusive, and it may reach beyond the array |
 /// | `.*`, `[*]` | an array of all elements, or of all members' values |
 ///
-/// A step after one that picks several goes into each of them, and the results are one array.
+/// A step after one that selects several is applied to each of them, and the results form one array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonPath {
     text: String,
     steps: Vec<Step>,
 }
 
-/// What is wrong with the text of a path.
+/// A fault in the text of a path.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "{path:?} is not a path: expected {expected} at byte {at}; paths look like $, $.name, $['a','b'], $[0], $[1:3] or $[*]"
@@ -63,7 +63,7 @@ impl JsonPath {
     /// Reads a path.
     ///
     /// # Errors
-    /// When the text is none, or uses what SageMaker does not have (filters, `..`, steps of slices).
+    /// When the text is not a path, or uses features that SageMaker lacks (filters, `..`, steps of slices).
     pub fn parse(text: &str) -> Result<Self, PathFault> {
         let mut parser = Parser { text, at: 0 };
         let steps =
@@ -71,15 +71,15 @@ impl JsonPath {
         Ok(Self { text: text.to_owned(), steps })
     }
 
-    /// The text it was read from.
+    /// The text that was parsed.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// What the path picks of `value`, which must be valid JSON, as JSON.
+    /// Selects a part of `value`, which must be valid JSON; returns JSON.
     ///
     /// # Errors
-    /// A sentence on what is not there.
+    /// A sentence about the missing part.
     pub fn select(&self, value: &str) -> Result<String, String> {
         let mut found = vec![value.trim_ascii().to_owned()];
         let mut is_one = true;
@@ -103,7 +103,7 @@ impl JsonPath {
 }
 
 impl Step {
-    /// Whether this step gives one value for one value.
+    /// Whether this step selects a single value.
     fn picks_one(&self) -> bool {
         match self {
             Self::Members(_) => true,
@@ -117,7 +117,7 @@ impl Step {
             Self::Members(names) => {
                 let members = members(value).ok_or_else(|| wrong_kind("an object", value))?;
                 let find = |name: &String| {
-                    // Of a name that stands there twice, the last counts, as for most readers of JSON.
+                    // If a name occurs twice, the last one counts, as for most readers of JSON.
                     let found = members.iter().rfind(|(key, _)| key == name).map(|(_, value)| *value);
                     found.ok_or_else(|| match members.as_slice() {
                         [] => format!("there is no {name:?}, the object is empty"),
@@ -180,7 +180,7 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// The members of a JSON object in order, names decoded, values as text; `None` where the text is no object.
+/// The members of a JSON object in order, names decoded, values as text; `None` if the text is not an object.
 pub(crate) fn members(text: &str) -> Option<Vec<(String, &str)>> {
     struct InOrder;
 
@@ -203,7 +203,7 @@ pub(crate) fn members(text: &str) -> Option<Vec<(String, &str)>> {
     serde_json::Deserializer::from_str(text).deserialize_map(InOrder).ok()
 }
 
-/// The elements of a JSON array as text; `None` where the text is no array.
+/// The elements of a JSON array as text; `None` if the text is not an array.
 fn elements(text: &str) -> Option<Vec<&str>> {
     let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
     Some(elements.into_iter().map(RawValue::get).collect())

@@ -1,9 +1,9 @@
-//! Batch transform: files of records in, files of answers out, as SageMaker's CreateTransformJob does it.
+//! Batch transform: turns files of records into files of responses, as SageMaker's CreateTransformJob does.
 //!
-//! Each input file is divided into records (`split`), records are put together into mini-batches, and each mini-batch is
-//! filtered, sent, answered and joined (`records`) by one of several threads. Answers are written in the order of the
-//! records (`ordered`), and a file gets its name when all of it is written (`files`, `journal`). A bounded number of
-//! mini-batches is on the way, so memory does not grow with the files.
+//! Each input file is divided into records (`split`), records are grouped into mini-batches, and each mini-batch is filtered, sent,
+//! answered and joined (`records`) by one of several threads. Responses are written in the order of the records (`ordered`), and a file
+//! gets its name when it is complete (`files`, `journal`). The number of mini-batches in progress is bounded, so memory does not grow with
+//! the files.
 
 mod choices;
 mod error;

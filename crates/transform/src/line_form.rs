@@ -1,11 +1,11 @@
-//! Lines that paths can look into: JSON values, and rows of CSV, which are arrays of their cells.
+//! Lines that paths can be applied to: JSON values, and rows of CSV, which are arrays of their cells.
 
 use std::borrow::Cow;
 
 use kokanee_contract::MediaType;
 use serde_json::value::RawValue;
 
-/// What the lines of a file are.
+/// The format of a file's lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LineForm {
     Json,
@@ -13,7 +13,7 @@ pub(crate) enum LineForm {
 }
 
 impl LineForm {
-    /// That of a media type; none where lines are nothing that paths can look into.
+    /// The format for a media type; `None` if paths cannot be applied to its lines.
     pub(crate) fn of(mime: &str) -> Option<Self> {
         match MediaType::of_name(mime)? {
             MediaType::JsonLines => Some(Self::Json),
@@ -22,10 +22,10 @@ impl LineForm {
         }
     }
 
-    /// The JSON value of a line. A cell is a string of its text as it stands, quotes included, so that it is written as it was read.
+    /// The JSON value of a line. A cell becomes a string of its exact text, including quotes, so that it is written as it was read.
     ///
     /// # Errors
-    /// If the line is none of this form.
+    /// If the line does not have this format.
     pub(crate) fn value(self, line: &[u8]) -> Result<Cow<'_, str>, String> {
         let text = std::str::from_utf8(line)
             .map_err(|error| format!("byte {} is not valid UTF-8", error.valid_up_to() + 1))?;
@@ -43,7 +43,7 @@ impl LineForm {
         }
     }
 
-    /// The line of a JSON value.
+    /// Formats a JSON value as a line.
     ///
     /// # Errors
     /// If a row of CSV cannot hold it.
@@ -60,10 +60,10 @@ impl LineForm {
         }
     }
 
-    /// A record joined with its answer, both as values: the row of the one and then of the other.
+    /// Joins a record with its response, both as values: the cells of the record, then those of the response.
     ///
     /// # Errors
-    /// If they are no rows.
+    /// If they are not rows.
     pub(crate) fn joined_rows(input: &str, answer: &str) -> Result<String, String> {
         match (input.strip_suffix(']'), answer.strip_prefix('[')) {
             (Some(input), Some(answer)) => Ok(format!("{input},{answer}")),
@@ -72,7 +72,7 @@ impl LineForm {
     }
 }
 
-/// The cells of a row as they stand; commas within quotes divide nothing.
+/// The cells of a row as exact text; commas within quotes do not separate cells.
 fn cells(row: &str) -> Result<Vec<&str>, String> {
     let (mut cells, mut begin, mut is_quoted) = (Vec::new(), 0, false);
     for (at, byte) in row.bytes().enumerate() {

@@ -1,4 +1,4 @@
-//! Work done by several threads whose results are taken in order, with a bounded number of pieces on the way.
+//! Parallel work by several threads whose results are taken in order, with a bounded number of pieces in progress.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,20 +7,20 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// Pieces on the way for each thread: while the oldest is being waited for, the other threads have something to do.
+/// Pieces in progress per thread, so that the other threads have work while the oldest piece is not finished.
 const PIECES_PER_WORKER: usize = 2;
 
-/// How many pieces are at most on the way between `produce` and `take`.
+/// The maximum number of pieces in progress between `produce` and `take`.
 pub(crate) const fn most_on_the_way(workers: usize) -> usize {
     workers * PIECES_PER_WORKER
 }
 
-/// Runs `work` over what `produce` feeds, on `workers` threads, and gives the results to `take` on the calling thread, in
-/// the order in which they were fed. Never more than [`most_on_the_way`] pieces have been fed and not taken.
+/// Runs `work` on the pieces that `produce` feeds, on `workers` threads, and passes the results to `take` on the calling thread, in the
+/// order in which they were fed. At most [`most_on_the_way`] pieces are fed and not yet taken.
 ///
 /// # Errors
-/// Inside, the first that `take` gives; it ends the whole. Outside, what the system says where it refuses the threads, before anything is
-/// fed.
+/// The inner error is the first that `take` returns; it ends the run. The outer error is the system's if it refuses the threads, before
+/// anything is fed.
 pub(crate) fn run<T: Send, A: Send, E>(
     workers: usize,
     produce: impl FnOnce(&mut Feed<T, A>) + Send,
@@ -37,7 +37,7 @@ pub(crate) fn run<T: Send, A: Send, E>(
     thread::scope(|scope| {
         for _ in 0..workers {
             let results = results.clone();
-            // Those that were started end when the sender of tasks is dropped.
+            // The threads already started end when the sender of tasks is dropped.
             thread::Builder::new().spawn_scoped(scope, move || worker(queue, stop, work, results))?;
         }
         let mut feed = Feed { places, tasks, results, next: 0 };
@@ -47,13 +47,13 @@ pub(crate) fn run<T: Send, A: Send, E>(
         })?;
         let result = take_in_order(done, &taken, &mut take);
         stop.store(true, Ordering::Relaxed);
-        // Whoever waits for a place gets none any more.
+        // A producer that waits for a permit gets an error.
         drop(taken);
         Ok(result)
     })
 }
 
-/// Where pieces are fed into.
+/// The input end for pieces.
 pub(crate) struct Feed<T, A> {
     places: SyncSender<()>,
     tasks: SyncSender<(u64, T)>,
@@ -62,13 +62,13 @@ pub(crate) struct Feed<T, A> {
 }
 
 impl<T, A> Feed<T, A> {
-    /// Feeds a piece of work, once there is a place. False when nothing more is wanted.
+    /// Feeds a piece of work, once there is a permit. False when no more pieces are wanted.
     pub(crate) fn work(&mut self, task: T) -> bool {
         self.next += 1;
         self.places.send(()).is_ok() && self.tasks.send((self.next - 1, task)).is_ok()
     }
 
-    /// Feeds what needs no work. False when nothing more is wanted.
+    /// Feeds a result that needs no work. False when no more pieces are wanted.
     pub(crate) fn pass(&mut self, result: A) -> bool {
         self.next += 1;
         self.places.send(()).is_ok() && self.results.send(Message::Done(self.next - 1, result)).is_ok()
@@ -77,11 +77,11 @@ impl<T, A> Feed<T, A> {
 
 enum Message<A> {
     Done(u64, A),
-    /// A thread panicked: some number will never come.
+    /// A thread panicked: the result of some piece will never come.
     Died,
 }
 
-/// Tells of a panic, so that nobody waits for the results of a thread that is gone.
+/// Reports a panic, so that nobody waits for the results of a dead thread.
 struct Gone<A>(Sender<Message<A>>);
 
 impl<A> Drop for Gone<A> {
@@ -100,7 +100,7 @@ fn worker<T, A>(
 ) {
     let gone = Gone(results);
     loop {
-        // A statement of its own: the lock must not be held while the work is done.
+        // A separate statement: the lock must not be held during the work.
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((number, task)) = next else { return };
         if stop.load(Ordering::Relaxed) {
@@ -155,7 +155,7 @@ mod tests {
                 }
             },
             |piece| {
-                // The first of each group comes last.
+                // The first piece of each group finishes last.
                 if piece % workers == 0 {
                     thread::sleep(Duration::from_micros(200));
                 }
@@ -171,7 +171,7 @@ mod tests {
         let expected = fail_at.map_or(count, |at| at + 1);
         assert_eq!(seen, (0..expected).collect::<Vec<_>>());
         assert_eq!(result, fail_at.map_or(Ok(()), Err));
-        // A piece gives its place back a moment after it is counted as taken.
+        // A piece returns its permit a moment after it is counted as taken.
         assert!(on_the_way.lock().unwrap().1 <= most_on_the_way(workers) as i64);
     }
 

@@ -1,4 +1,4 @@
-//! One mini-batch: filtered, sent, answered, joined, filtered again, and made ready to be written.
+//! The processing of one mini-batch: it is filtered, sent, answered, joined, and filtered again for the output.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -10,15 +10,15 @@ use crate::line_form::LineForm;
 use crate::settings::{DataProcessing, Settings};
 use crate::split::MiniBatch;
 
-/// Key of the answer in a joined record.
+/// Key of the response in a joined record.
 const OUTPUT_KEY: &str = "SageMakerOutput";
-/// Key of an input that is no object in a joined record.
+/// Key of an input that is not an object, in a joined record.
 const INPUT_KEY: &str = "SageMakerInput";
 
-/// What is written for a mini-batch of the file `path`.
+/// The output of a mini-batch of the file `path`.
 ///
 /// # Errors
-/// When a record cannot be filtered, the request is refused, or the answers do not belong to the records.
+/// When a record cannot be filtered, the request is refused, or the responses do not match the records.
 pub(crate) fn transform(
     settings: &Settings,
     path: &Path,
@@ -34,7 +34,7 @@ pub(crate) fn transform(
         move |problem| TransformError::Record { place, problem }
     };
     let processing = &settings.data_processing;
-    // Settings that were checked have a form wherever something is to be done.
+    // Checked settings have a format whenever filters or a join need one.
     let form = LineForm::of(&settings.content_type).unwrap_or(LineForm::Json);
     let answer_form = LineForm::of(&settings.accept).unwrap_or(LineForm::Json);
     let (body, inputs) = if processing.is_nothing() {
@@ -71,7 +71,7 @@ pub(crate) fn transform(
     Ok(out)
 }
 
-/// A record joined with its answer as asked for, and what the output filter leaves of that.
+/// A record joined with its response if required, after the output filter.
 fn processed(
     processing: &DataProcessing,
     form: LineForm,
@@ -114,7 +114,7 @@ fn assembled(mut answer: Vec<u8>, with: AssembleWith) -> Vec<u8> {
     answer
 }
 
-/// Lines, the last with or without its end. An answer of no bytes is one empty line.
+/// The number of lines, whether or not the last has a line end. An empty response counts as one empty line.
 fn line_count(answer: &[u8]) -> usize {
     let ends = answer.iter().filter(|&&byte| byte == b'\n').count();
     ends + usize::from(!answer.ends_with(b"\n"))

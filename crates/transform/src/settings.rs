@@ -1,4 +1,4 @@
-//! What a transform job is asked to do, under SageMaker's names.
+//! The settings of a transform job, under SageMaker's names.
 
 use std::collections::BTreeMap;
 
@@ -9,20 +9,20 @@ use crate::error::TransformError;
 use crate::json_path::JsonPath;
 use crate::line_form::LineForm;
 
-/// Bytes of the MB that payloads are limited in.
+/// Bytes in the MB that payload limits are given in.
 pub const MEGABYTE: u64 = 1 << 20;
 
 /// The payload limit in MB where none is given (SageMaker's default).
 pub const DEFAULT_MAX_PAYLOAD_MB: u64 = 6;
 
-/// What happens to records before they are sent and after they are answered (`DataProcessing`).
+/// The processing of records before they are sent and after they are answered (`DataProcessing`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataProcessing {
-    /// Picks what of a record is sent.
+    /// Selects the part of a record that is sent.
     pub input_filter: JsonPath,
-    /// What an answer is put together with.
+    /// What a response is joined with.
     pub join_source: JoinSource,
-    /// Picks what of the joined record is written.
+    /// Selects the part of the joined record that is written.
     pub output_filter: JsonPath,
 }
 
@@ -37,34 +37,34 @@ impl Default for DataProcessing {
 }
 
 impl DataProcessing {
-    /// Whether records and answers go through as they are.
+    /// Whether records and responses pass through unchanged.
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// How files are divided, sent and put together.
+/// How files are split, sent and assembled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// MIME type of what is sent.
+    /// MIME type of requests.
     pub content_type: String,
-    /// MIME type of the answers wanted.
+    /// MIME type of responses.
     pub accept: String,
-    /// Where files are divided.
+    /// Where files are split.
     pub split_type: SplitType,
-    /// How answers are put together.
+    /// How responses are assembled.
     pub assemble_with: AssembleWith,
-    /// How many records a request has.
+    /// Number of records per request.
     pub batch_strategy: BatchStrategy,
     /// How files are compressed.
     pub compression_type: CompressionType,
-    /// Most bytes of a request, and so of a record; 0 for no limit. Without a limit a mini-batch of several records is
-    /// still closed at [`DEFAULT_MAX_PAYLOAD_MB`], so that memory stays bounded.
+    /// Maximum bytes of a request, and so of a record; 0 for no limit. Without a limit a mini-batch of several records is still closed at
+    /// [`DEFAULT_MAX_PAYLOAD_MB`], so that memory stays bounded.
     pub max_payload_bytes: u64,
-    /// Most records of a request. SageMaker has no such limit; where requests do not travel, a lower number costs nothing
-    /// and progress is seen sooner.
+    /// Maximum records of a request. SageMaker has no such limit; where requests are not sent over a network, a lower number costs nothing
+    /// and shows progress sooner.
     pub max_records: usize,
-    /// Requests that are answered at the same time; at least 1.
+    /// Number of parallel requests; at least 1.
     pub max_concurrent: usize,
     /// Filters and join.
     pub data_processing: DataProcessing,
@@ -87,11 +87,11 @@ impl Settings {
         }
     }
 
-    /// Whether the settings go together.
+    /// Checks that the settings are consistent.
     ///
     /// # Errors
-    /// Where filters or the join are asked for with anything but JSON lines or CSV, split and assembled by lines; a join needs both
-    /// sides in the same form.
+    /// If filters or the join are used with anything but JSON lines or CSV, split and assembled by lines; a join needs both sides in the
+    /// same format.
     pub fn check(&self) -> Result<(), TransformError> {
         let processing = &self.data_processing;
         let option = match () {
@@ -128,8 +128,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Everything that what is written depends on. Limits and concurrency are left out: they decide only how much is sent
-    /// at a time.
+    /// All settings that affect the output. Limits and concurrency are left out: they only decide how much is sent at a time.
     pub(crate) fn identity(&self) -> BTreeMap<String, String> {
         let processing = &self.data_processing;
         let pairs = [
@@ -146,12 +145,12 @@ impl Settings {
         pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
     }
 
-    /// Whether empty lines stand for no record: nothing is no JSON, and no row of numbers.
+    /// Whether empty lines are not records: an empty line is neither JSON nor a row of numbers.
     pub(crate) fn skips_blank_lines(&self) -> bool {
         matches!(MediaType::of_name(&self.content_type), Some(MediaType::JsonLines | MediaType::Csv))
     }
 
-    /// Whether an answer must have a line for each record of its request.
+    /// Whether a response must have one line per record of its request.
     pub(crate) fn answers_line_by_line(&self) -> bool {
         let has_lines = |mime: &str| recommended_split(mime) == SplitType::Line;
         self.split_type == SplitType::Line && has_lines(&self.content_type) && has_lines(&self.accept)

@@ -1,4 +1,4 @@
-//! Files become mini-batches: whole records, as many as a request may have.
+//! Splitting files into mini-batches of whole records, as many as a request may have.
 
 use std::cell::RefCell;
 use std::io::{self, BufRead, Read};
@@ -11,7 +11,7 @@ use crate::choices::{BatchStrategy, CompressionType, SplitType};
 use crate::error::{Place, TransformError};
 use crate::settings::{DEFAULT_MAX_PAYLOAD_MB, MEGABYTE, Settings};
 
-/// The records of one request, as their bytes lie in the file.
+/// The records of one request, as bytes of the file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct MiniBatch {
     pub(crate) body: Vec<u8>,
@@ -19,17 +19,17 @@ pub(crate) struct MiniBatch {
     pub(crate) records: Vec<RecordEnd>,
 }
 
-/// Where a record of a mini-batch ends, and which it is.
+/// The end of a record in a mini-batch, and its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecordEnd {
-    /// Number in the file, from 1. A line's number counts empty lines too.
+    /// Number in the file, from 1. Line numbers include empty lines.
     pub(crate) number: u64,
     /// One past its last byte in the body.
     pub(crate) end: usize,
 }
 
 impl MiniBatch {
-    /// The records' bytes, line breaks and frames included.
+    /// The records' bytes, including line breaks and frames.
     pub(crate) fn texts(&self) -> impl Iterator<Item = (u64, &[u8])> {
         let begins = std::iter::once(0).chain(self.records.iter().map(|record| record.end));
         begins.zip(&self.records).map(|(begin, record)| (record.number, &self.body[begin..record.end]))
@@ -44,23 +44,23 @@ pub(crate) struct MiniBatches<'a> {
     split_type: SplitType,
     skips_blank_lines: bool,
     compression_type: CompressionType,
-    /// A record that did not fit into the last mini-batch.
+    /// A record that did not fit into the previous mini-batch.
     held: Option<(u64, Vec<u8>)>,
-    /// Records passed so far.
+    /// Number of records read so far.
     number: u64,
 }
 
 #[derive(Clone, Copy)]
 struct Limits {
-    /// Of one record, in bytes.
+    /// The limit of one record, in bytes.
     record: u64,
-    /// Of all records together, in bytes.
+    /// The limit of all records together, in bytes.
     batch: u64,
     records: usize,
 }
 
 impl<'a> MiniBatches<'a> {
-    /// Reads from `input`; `path` stands in errors.
+    /// Reads from `input`; `path` is used in errors.
     pub(crate) fn new(input: Box<dyn BufRead + 'a>, path: &Path, settings: &Settings) -> Self {
         let limits = Limits {
             record: if settings.max_payload_bytes == 0 { u64::MAX } else { settings.max_payload_bytes },
@@ -97,7 +97,7 @@ impl<'a> MiniBatches<'a> {
     /// The next mini-batch; `None` at the end of the file.
     ///
     /// # Errors
-    /// When a record is larger than a request may be, or the file cannot be read; the record is named.
+    /// When a record is larger than the limit of a request, or the file cannot be read; the error names the record.
     pub(crate) fn next(&mut self) -> Result<Option<MiniBatch>, TransformError> {
         let mut batch = MiniBatch { body: Vec::new(), records: Vec::new() };
         loop {
@@ -183,21 +183,21 @@ enum Records<'a> {
     Frames { reader: RecordReader<Recording<'a>>, taken: Rc<RefCell<Vec<u8>>> },
 }
 
-/// Everything that is left; of more than `limit` bytes one byte too many. Empty at the end.
+/// The rest of the input; at most one byte more than `limit`. Empty at the end.
 fn read_whole(input: &mut dyn BufRead, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// A line with its end; of more than `limit` bytes one byte too many. Empty at the end.
+/// A line with its end; at most one byte more than `limit`. Empty at the end.
 fn read_line(input: &mut dyn BufRead, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(limit.saturating_add(1)).read_until(b'\n', &mut bytes)?;
     Ok(bytes)
 }
 
-/// Keeps what passes, so that a frame can be sent on as it was.
+/// Records the bytes that pass through it, so that a frame can be sent on unchanged.
 struct Recording<'a> {
     input: Box<dyn BufRead + 'a>,
     taken: Rc<RefCell<Vec<u8>>>,

@@ -1,4 +1,4 @@
-//! How long a suggestion takes, by the number of trials: `cargo xtask bench tuner`.
+//! Time of a suggestion, by the number of trials: `cargo xtask bench tuner`.
 
 use std::time::Instant;
 
@@ -46,7 +46,7 @@ fn main() {
     }
 }
 
-/// What this thread has had of a processor so far, where the system says so: other processes then lengthen nothing.
+/// The processor time of this thread so far, where the system provides it. Other processes do not affect it.
 fn processor_ms() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     let nanoseconds: f64 = text.split(' ').next()?.parse().ok()?;

@@ -1,9 +1,8 @@
-//! Suggestions over standard input and output, for programs in other languages: a request per line, a reply per line, both JSON.
+//! Suggestions over standard input and output, for programs in other languages: one request per line, one reply per line, both JSON.
 //!
-//! A request has `space` (per dimension `name`, `kind` and, for `continuous` and `integer`, `min`, `max` and `scale`, for
-//! `categorical` the strings `values`), `trials` (each with its `values` as strings and `value`, a number; `"running"` or
-//! `"failed"`), `seed`, and optionally `strategy` (`"bayesian"` or `"random"`) and `initial_trials`. Small values are good. The reply
-//! has `values`, or `exhausted`.
+//! A request has `space` (per dimension `name`, `kind` and, for `continuous` and `integer`, `min`, `max` and `scale`, for `categorical` the
+//! strings `values`), `trials` (each with its `values` as strings and `value`, a number; `"running"` or `"failed"`), `seed`, and optionally
+//! `strategy` (`"bayesian"` or `"random"`) and `initial_trials`. Small values are better. The reply has `values`, or `exhausted`.
 
 use std::error::Error;
 use std::io::{BufRead, Write, stdin, stdout};

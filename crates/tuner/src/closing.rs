@@ -1,64 +1,64 @@
-//! When a tuning begins no more trials.
+//! The criteria that end a tuning.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Goal, Outcome};
 
-/// So many trials that fail, and none with a result, end a tuning, as on AWS.
+/// The number of failed trials that ends a tuning without a result, as on AWS.
 pub const MOST_FAILURES: usize = 5;
-/// Results before a tuning can converge.
+/// The minimum number of results before a tuning can converge.
 const LEAST_RESULTS: usize = 20;
-/// So many results in a row must have gained next to nothing, or half of all.
+/// The minimum number of latest results that must have gained next to nothing; with more results, half of all.
 const LEAST_CONVERGED: usize = 10;
-/// Next to nothing: this part of the distance between the quartiles of all results.
+/// A negligible gain, as a share of the distance between the quartiles of all results.
 const NEGLIGIBLE: f64 = 0.01;
 
-/// What ends a tuning, beside the number of its trials. The default ends it after [`MOST_FAILURES`] alone.
+/// The criteria that end a tuning, besides its number of trials. The default ends it only after [`MOST_FAILURES`].
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Criteria {
     /// A value of the objective that is good enough.
     pub target: Option<f64>,
-    /// Trials in a row that do not improve, at least 1.
+    /// The maximum number of consecutive trials without improvement, at least 1.
     pub patience: Option<u32>,
-    /// The part of the best value by which another must be better to count as an improvement: at least 0, which any is.
+    /// The share of the best value by which another must be better to count as an improvement. It is at least 0, with which any better
+    /// value counts.
     pub least_gain: f64,
-    /// Seconds of work.
+    /// The maximum time of work, in seconds.
     pub seconds: Option<f64>,
-    /// Whether a tuning ends whose results have converged.
+    /// Whether a tuning ends when its results have converged.
     pub convergence: bool,
 }
 
-/// Why a tuning begins no more trials.
+/// The reason why a tuning begins no more trials.
 ///
-/// [`Criteria::met`] finds all but the last two, which are for whoever begins trials to see.
+/// [`Criteria::met`] finds all except the last two, which the caller that begins trials must detect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Closing {
     /// The target is reached.
     Target,
     /// Many trials in a row did not improve.
     NotImproving,
-    /// More trials seem to be of no use.
+    /// More trials seem useless.
     Converged,
-    /// The time is over.
+    /// The time limit is reached.
     Runtime,
     /// The first trials all failed.
     NoSuccess,
-    /// There are no other configurations.
+    /// No configurations are left.
     Exhausted,
-    /// As many trials as are wanted have begun.
+    /// The requested number of trials has begun.
     Trials,
 }
 
 impl Closing {
-    /// Whether trials at work are stopped.
+    /// Whether running trials are stopped.
     pub const fn stops_trials(self) -> bool {
         matches!(self, Self::Target | Self::NotImproving | Self::Converged | Self::Runtime)
     }
 }
 
 impl Criteria {
-    /// The first criterion that is met. `ended` has the tuning's trials in the order in which they ended, `seconds` is how long
-    /// it has worked.
+    /// The first criterion that is met. `ended` has the tuning's trials in the order in which they ended, `seconds` is its time of work.
     pub fn met(&self, goal: Goal, ended: &[Outcome], seconds: f64) -> Option<Closing> {
         if self.seconds.is_some_and(|most| seconds >= most) {
             return Some(Closing::Runtime);
@@ -78,8 +78,8 @@ impl Criteria {
     }
 }
 
-/// How many trials have ended, in this order, since the last that was better than the best before it, by this part of that at least. One
-/// that was stopped before its first value shows nothing, and does not count.
+/// The number of trials, in order of their end, since the last one that improved on the best before it by at least `least_gain` of that
+/// best. A trial that was stopped before its first value does not count.
 pub fn not_improving(goal: Goal, ended: &[Outcome], least_gain: f64) -> u32 {
     let (mut best, mut since) = (None, 0);
     for outcome in ended {
@@ -102,7 +102,7 @@ pub fn not_improving(goal: Goal, ended: &[Outcome], least_gain: f64) -> u32 {
     since
 }
 
-/// Whether the latest half of the results, and at least ten, gained next to nothing. AWS does not say how it detects convergence.
+/// Whether the latest half of the results, and at least ten, gained next to nothing. AWS does not document how it detects convergence.
 fn has_converged(goal: Goal, mut results: Vec<f64>) -> bool {
     if results.len() < LEAST_RESULTS {
         return false;
@@ -121,7 +121,7 @@ mod tests {
     const FAILED: Outcome = Outcome::Failed;
     const UNKNOWN: Outcome = Outcome::Stopped(None);
 
-    /// The outcomes where small values are good, and the same where great ones are.
+    /// Checks the outcomes with small values better, and their negatives with large values better.
     #[track_caller]
     fn check(criteria: Criteria, ended: &[Outcome], seconds: f64, want: Option<Closing>) {
         let turned = |outcome: &Outcome| match *outcome {
@@ -163,7 +163,7 @@ mod tests {
             Some(Closing::NotImproving),
         );
         check(criteria, &[&ended[..], &done(&[1.0])].concat(), 0.0, None);
-        // Without a best nothing is waited for.
+        // Without a best value, nothing is counted.
         assert_eq!(not_improving(Goal::Minimize, &[FAILED; 4], 0.0), 0);
         check(criteria, &[FAILED; 4], 0.0, None);
     }
@@ -173,7 +173,7 @@ mod tests {
         let least = |values: &[f64]| not_improving(Goal::Minimize, &done(values), 0.01);
         assert_eq!(least(&[100.0, 99.1]), 1);
         assert_eq!(least(&[100.0, 99.0]), 0);
-        // Each is compared with the best of all before it.
+        // Each value is compared with the best of all before it.
         assert_eq!(least(&[100.0, 99.1, 98.2]), 2);
         assert_eq!(least(&[100.0, 200.0, 99.5]), 2);
         assert_eq!(least(&[-100.0, -100.5, -102.0]), 0);
@@ -211,7 +211,7 @@ mod tests {
         check(Criteria::default(), &falling(24, 10), 0.0, None);
         check(criteria, &falling(24, 20), 0.0, None);
         check(criteria, &falling(19, 5), 0.0, None);
-        // Of 40 the latest 20 count, not ten.
+        // With 40 results the latest 20 count, not ten.
         check(criteria, &falling(40, 25), 0.0, None);
     }
 

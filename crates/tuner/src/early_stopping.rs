@@ -1,29 +1,30 @@
 //! Automatic early stopping: the median rule of SageMaker's `TrainingJobEarlyStoppingType` Auto.
 //!
-//! "Worse than the median of the running averages of previous jobs up to the same epoch" (SageMaker's developer guide, "Stop
-//! Training Jobs Early"). A curve is the objective after each epoch, the first first.
+//! "Worse than the median of the running averages of previous jobs up to the same epoch" (SageMaker's developer guide, "Stop Training Jobs
+//! Early"). A curve is the objective after each epoch, in order.
 
 use crate::Goal;
 
-/// When the rule begins to judge; SageMaker does not say when its own does.
+/// The conditions under which the rule applies; SageMaker does not document its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MedianRule {
-    /// Epochs that every trial may run, at least 1.
+    /// The minimum number of epochs of every trial, at least 1.
     pub least_epochs: usize,
-    /// Curves that must have reached an epoch before another is judged by them, at least 1.
+    /// The minimum number of curves that must have reached an epoch before another is judged by them, at least 1.
     pub least_curves: usize,
 }
 
 impl Default for MedianRule {
-    /// Two epochs, since the first says more about a start than about a training; three curves, since the median of fewer is hardly one.
+    /// Two epochs, since the first says more about the initialisation than about the training; three curves, since a median of fewer means
+    /// little.
     fn default() -> Self {
         Self { least_epochs: 2, least_curves: 3 }
     }
 }
 
 impl MedianRule {
-    /// Whether the trial with this curve is to be stopped after its last epoch. `previous` has the curves of other trials, stopped
-    /// ones included, as far as they are known; those that are shorter than `curve` say nothing.
+    /// Whether the trial with this curve should be stopped after its last epoch. `previous` has the known curves of other trials, including
+    /// stopped ones; those shorter than `curve` are ignored.
     pub fn stops<'a>(
         &self,
         goal: Goal,
@@ -32,7 +33,7 @@ impl MedianRule {
     ) -> bool {
         let epochs = curve.len();
         let Some(last) = curve.last().filter(|_| epochs >= self.least_epochs) else { return false };
-        // A value that is none is the worst there is, and so is an average over one.
+        // A NaN counts as the worst value, and so does an average over one.
         let loss = |value: f64| if value.is_nan() { f64::INFINITY } else { goal.loss(value) };
         let mut averages: Vec<f64> = previous
             .into_iter()
@@ -68,12 +69,12 @@ mod tests {
 
     #[test]
     fn a_value_worse_than_the_median_of_averages_stops() {
-        // Averages over two epochs: 6, 6 and 7.
+        // The averages over two epochs are 6, 6 and 7.
         for goal in [Goal::Minimize, Goal::Maximize] {
             check(goal, &[5.0, 6.1], true);
             check(goal, &[99.0, 6.0], false);
             check(goal, &[5.0, f64::NAN], true);
-            // The first epoch is free, and only one curve reached the third.
+            // The first epoch is not judged, and only one curve reached the third.
             check(goal, &[99.0], false);
             check(goal, &[99.0, 5.0, 99.0], false);
             check(goal, &[], false);

@@ -2,7 +2,7 @@
 
 use crate::space::{Range, Space, Value};
 
-/// All configurations of a space without continuous dimensions, the last dimension fastest; none of any other.
+/// All configurations of a space without continuous dimensions, with the last dimension varying fastest; none for any other space.
 pub(crate) fn configurations(space: &Space) -> impl Iterator<Item = Vec<Value>> + '_ {
     (0..space.size().unwrap_or(0)).map(|index| at(space, index))
 }

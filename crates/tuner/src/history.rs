@@ -1,4 +1,4 @@
-//! What every strategy asks of the trials so far.
+//! Queries of all strategies about the trials so far.
 
 use kokanee_formats::random::SplitMix64;
 
@@ -10,14 +10,14 @@ use crate::trial::{Source, Trial};
 /// Streams of random numbers, one per purpose.
 const RANDOM_STREAM: u64 = 1;
 
-/// Random configurations that are drawn before all of a discrete space are gone through for one that is new.
+/// Maximum random configurations drawn before a discrete space is searched systematically for a new one.
 const DRAWS: usize = 100;
 
-/// The trials that are of the space, and what every strategy asks of them.
+/// The trials that belong to the space.
 pub(crate) struct History<'a> {
     pub(crate) space: &'a Space,
     pub(crate) trials: Vec<&'a Trial>,
-    /// Trials of this tuning: the number of the suggestion.
+    /// Number of this tuning's trials, which is the number of the suggestion.
     pub(crate) own: usize,
     pub(crate) seed: u64,
 }
@@ -29,24 +29,24 @@ impl<'a> History<'a> {
         Self { space, trials, own, seed }
     }
 
-    /// The number of configurations if none is left to try, which only small spaces reach.
+    /// The number of configurations if all were tried, which happens only in small spaces.
     pub(crate) fn exhausted(&self) -> Option<u64> {
         let configurations = self.space.size().filter(|size| *size <= self.trials.len() as u64)?;
         let is_new = grid::configurations(self.space).any(|values| !self.has(&values));
         (!is_new).then_some(configurations)
     }
 
-    /// Whether a configuration was tried or is being tried.
+    /// Whether a configuration was tried or is running.
     pub(crate) fn has(&self, values: &[Value]) -> bool {
         self.trials.iter().any(|trial| trial.values == values)
     }
 
-    /// A generator of this suggestion's own for each purpose.
+    /// A generator for this suggestion and purpose.
     pub(crate) fn stream(&self, purpose: u64) -> SplitMix64 {
         SplitMix64::stream(self.seed, &[purpose, self.own as u64])
     }
 
-    /// A configuration that is new, evenly over the scaled ranges.
+    /// A new configuration, drawn evenly over the scaled ranges.
     pub(crate) fn random(&self) -> Vec<Value> {
         let mut random = self.stream(RANDOM_STREAM);
         self.first_new((0..DRAWS).map(|_| {
@@ -55,13 +55,13 @@ impl<'a> History<'a> {
         }))
     }
 
-    /// A configuration that is new, from the sequence that covers the space most evenly.
+    /// A new configuration, from the sequence that covers the space most evenly.
     pub(crate) fn quasi_random(&self) -> Vec<Value> {
         let sobol = Sobol::new(self.space.dimensions().len(), self.seed);
         self.first_new((self.own..self.own + DRAWS).map(|index| self.space.decode(&sobol.point(index))))
     }
 
-    /// The first of `proposals` that is new, else the first of the grid, else the last proposal.
+    /// The first new configuration of `proposals`, otherwise the first of the grid, otherwise the last proposal.
     pub(crate) fn first_new(&self, proposals: impl Iterator<Item = Vec<Value>>) -> Vec<Value> {
         let mut last = None;
         for values in proposals {

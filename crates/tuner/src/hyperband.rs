@@ -1,27 +1,27 @@
-//! Hyperband with asynchronous stopping: many trials begin, and at each rung only the best third goes on.
+//! Hyperband with asynchronous stopping: many trials begin, and at each rung only the best third continues.
 //!
 //! Li et al. 2018, "Hyperband", for the brackets; Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning" (ASHA), for
-//! decisions without waiting, in the form that stops a running trial instead of resuming a paused one. A resource is an epoch; the
+//! decisions without waiting, in the variant that stops a running trial instead of resuming a paused one. A resource is an epoch; the
 //! objective is known after each.
 
 use kokanee_formats::random::SplitMix64;
 
 use crate::Goal;
 
-/// One of so many trials goes on at a rung, with so many times the resource.
+/// One of so many trials continues at a rung, with so many times the resource.
 const REDUCTION: u64 = 3;
 
-/// A stream of random numbers of its own.
+/// A separate stream of random numbers.
 const BRACKET_STREAM: u64 = 0x6272_6163;
 
-/// What `HyperbandStrategyConfig` sets.
+/// The settings of `HyperbandStrategyConfig`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hyperband {
     min_resource: u64,
     max_resource: u64,
 }
 
-/// Resources that allow no rung.
+/// The error for resources that allow no rung.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "MinResource is {min_resource} and MaxResource {max_resource}: expected 1 <= MinResource < MaxResource"
@@ -31,26 +31,26 @@ pub struct HyperbandError {
     max_resource: u64,
 }
 
-/// A trial's bracket and what it has reported.
+/// A trial's bracket and its reported values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Curve<'a> {
     /// From [`Hyperband::bracket`].
     pub bracket: usize,
-    /// The objective after each unit of resource, the first first.
+    /// The objective after each unit of resource, in order.
     pub values: &'a [f64],
 }
 
-/// What becomes of a running trial.
+/// The decision about a running trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// It goes on.
+    /// The trial continues.
     Continue,
-    /// It is stopped: at this rung others are better.
+    /// The trial is stopped: others are better at this rung.
     Stop {
         /// The resource at which it was judged.
         rung: u64,
     },
-    /// It has used the greatest resource.
+    /// The trial has used the greatest resource.
     Complete,
 }
 
@@ -67,13 +67,13 @@ impl Hyperband {
         Ok(Self { min_resource, max_resource })
     }
 
-    /// The resources at which trials of a bracket are judged, ascending; each below the greatest resource. Bracket 0 stops earliest,
-    /// the last stops nothing.
+    /// The resources at which trials of a bracket are judged, ascending; each is below the greatest resource. Bracket 0 stops earliest, the
+    /// last one never.
     pub fn rungs(&self, bracket: usize) -> Vec<u64> {
         self.all_rungs().skip(bracket).collect()
     }
 
-    /// How many brackets there are.
+    /// The number of brackets.
     pub fn brackets(&self) -> usize {
         self.all_rungs().count() + 1
     }
@@ -84,8 +84,8 @@ impl Hyperband {
             .take_while(move |rung| *rung < max)
     }
 
-    /// The bracket of the tuning's `trial`-th trial, counted from 0. Each bracket gets as many trials as Hyperband gives it, at random: of
-    /// s + 1 brackets, bracket b (s + 1) / (s - b + 1) · 3^(s - b) parts.
+    /// The bracket of the tuning's `trial`-th trial, counted from 0. Trials are distributed at random in Hyperband's proportions: of s + 1
+    /// brackets, bracket b gets (s + 1) / (s - b + 1) · 3^(s - b) parts.
     pub fn bracket(&self, seed: u64, trial: u64) -> usize {
         let brackets = self.brackets();
         let part = |bracket: usize| {
@@ -103,9 +103,9 @@ impl Hyperband {
         brackets - 1
     }
 
-    /// What becomes of a trial after the last value of its curve; ask after each value. At a rung it goes on if it is among the best
-    /// third of the trials of its bracket that have got there, itself included, or if fewer than three have. `others` are the other
-    /// trials as far as they are known. A NaN is worse than every number.
+    /// The decision about a trial after the last value of its curve; call it after each value. At a rung the trial continues if it is among
+    /// the best third of the trials of its bracket that have reached the rung, itself included, or if fewer than three have. `others` are
+    /// the known other trials. A NaN is worse than every number.
     pub fn decide(&self, goal: Goal, trial: Curve<'_>, others: &[Curve<'_>]) -> Decision {
         let resource = trial.values.len() as u64;
         if resource >= self.max_resource {
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn brackets_have_their_shares() {
-        // Of 1 to 27: 27, 12, 6 and 4 of 49 parts.
+        // For 1 to 27: 27, 12, 6 and 4 of 49 parts.
         let hyperband = Hyperband::new(1, 27).unwrap();
         let mut counts = [0.0f64; 4];
         for trial in 0..4900 {
@@ -184,7 +184,7 @@ mod tests {
         check(&[5.0], &[(0, &[6.0]), (0, &[9.0, 1.0])], Decision::Continue);
         // Other brackets and shorter curves do not count.
         check(&[5.0], &[(1, &[1.0]), (1, &[1.0]), (0, &[])], Decision::Continue);
-        // Two of six go on.
+        // Two of six continue.
         let five: [(usize, &[f64]); 5] = [(0, &[1.0]), (0, &[6.0]), (0, &[7.0]), (0, &[8.0]), (0, &[9.0])];
         check(&[5.0], &five, Decision::Continue);
         check(&[6.5], &five, stop);

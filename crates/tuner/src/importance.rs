@@ -1,5 +1,5 @@
-//! How much each hyperparameter matters: functional analysis of variance over a random forest (Hutter, Hoos, Leyton-Brown 2014,
-//! "An Efficient Approach for Assessing Hyperparameter Importance").
+//! The importance of each hyperparameter: functional analysis of variance over a random forest (Hutter, Hoos, Leyton-Brown 2014, "An
+//! Efficient Approach for Assessing Hyperparameter Importance").
 
 mod forest;
 
@@ -10,14 +10,14 @@ use crate::{Goal, Range, Space, Trial, Value};
 /// Shares of the variance of the objective over the whole space; they sum to 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Importance {
-    /// What each dimension explains alone, in the order of the space.
+    /// The share that each dimension explains alone, in the order of the space.
     pub dimensions: Vec<f64>,
-    /// What only combinations of dimensions explain.
+    /// The share that only combinations of dimensions explain.
     pub interactions: f64,
 }
 
 impl Importance {
-    /// The shares by the names of the dimensions of the space, and that of the interactions as `together`.
+    /// The shares by the names of the space's dimensions, and the share of the interactions as `together`.
     pub fn named(&self, space: &Space) -> Vec<(String, f64)> {
         let names = space.dimensions().iter().map(|dimension| dimension.name().to_owned());
         let alone = names.zip(self.dimensions.iter().copied());
@@ -25,14 +25,14 @@ impl Importance {
     }
 }
 
-/// Trees of the forest; shares change little beyond.
+/// Trees of the forest; with more, shares change little.
 const TREES: usize = 64;
 
-/// Trials with values from which shares are more than chance.
+/// The minimum number of trials with values; with fewer, shares are mere chance.
 const LEAST_TRIALS: usize = 4;
 
-/// The importance of each dimension, from all trials with values that are of the space. Very bad values count as bad ones, so that one
-/// diverged training does not explain everything. Nothing where fewer than four trials have values, or all have the same.
+/// The importance of each dimension, from all trials of the space that have values. Extremely bad values are limited, so that one diverged
+/// training does not explain everything. `None` if fewer than four trials have values, or all values are equal.
 pub fn importance(space: &Space, trials: &[Trial], goal: Goal, seed: u64) -> Option<Importance> {
     let (points, losses): (Vec<Vec<f64>>, Vec<f64>) = trials
         .iter()
@@ -69,7 +69,7 @@ pub fn importance(space: &Space, trials: &[Trial], goal: Goal, seed: u64) -> Opt
     Some(Importance { dimensions, interactions })
 }
 
-/// A configuration as trees see it.
+/// A configuration in the form that trees use.
 fn point(space: &Space, values: &[Value]) -> Vec<f64> {
     let one = |(unit, value): (f64, &Value)| match value {
         Value::Category(place) => *place as f64,
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn shares_are_those_of_an_additive_function() {
-        // Variances: 1/12 of a; 1.25 · 0.04 of b; 2/9 · 0.25 of c.
+        // The variances are 1/12 of a; 1.25 · 0.04 of b; 2/9 · 0.25 of c.
         let trials = trials(|a, b, c| a + 0.2 * b as f64 + if c == 1 { 0.5 } else { 0.0 });
         let found = importance(&space(), &trials, Goal::Minimize, 1).unwrap();
         let parts = [1.0 / 12.0, 0.05, 0.25 * 2.0 / 9.0, 0.0];

@@ -1,8 +1,8 @@
-//! Hyperparameter tuning as Amazon SageMaker offers it, as pure functions over numbers.
+//! Hyperparameter tuning compatible with Amazon SageMaker, as pure functions over numbers.
 //!
-//! [`suggest`] takes a [`Space`], the [`Trial`]s so far, [`Options`] and a seed, and names the next configuration. The same
-//! arguments give the same suggestion on every machine of one kind. Nothing here knows jobs, clocks, files or threads: whoever
-//! runs the trials keeps the history, and asks again whenever a slot frees.
+//! [`suggest`] takes a [`Space`], the [`Trial`]s so far, [`Options`] and a seed, and returns the next configuration. The same arguments
+//! give the same suggestion on every machine of one kind. Nothing here knows jobs, clocks, files or threads: the caller runs the trials,
+//! keeps the history, and asks again whenever a slot becomes free.
 //!
 //! ```
 //! use kokanee_tuner::{Dimension, Goal, Options, Outcome, Scale, Space, Suggestion, Trial, suggest};
@@ -21,8 +21,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Beside it stand the rules that stop running trials, [`stopping`], with [`early_stopping`] and [`hyperband`]; those that end a
-//! tuning, [`closing`]; and what a finished tuning says about its hyperparameters, [`importance`].
+//! The crate also has the rules that stop running trials, [`stopping`], with [`early_stopping`] and [`hyperband`]; those that end a tuning,
+//! [`closing`]; and the analysis of a finished tuning's hyperparameters, [`importance`].
 
 mod bayesian;
 pub mod closing;

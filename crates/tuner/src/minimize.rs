@@ -1,21 +1,21 @@
-//! Minimisation of a smooth function in a box: L-BFGS on the variables that no bound holds.
+//! Minimisation of a smooth function in a box: L-BFGS on the variables that are not at a bound.
 
 use std::collections::VecDeque;
 
-/// Steps whose curvature is remembered.
+/// Number of steps whose curvature is kept.
 const MEMORY: usize = 8;
-/// The share of the promised descent that a step must keep (Armijo).
+/// The share of the predicted descent that a step must achieve (Armijo).
 const SUFFICIENT: f64 = 1e-4;
-/// Halvings of a step before the search ends.
+/// Maximum halvings of a step before the search ends.
 const HALVINGS: usize = 25;
 /// Relative descent below which the search ends.
 const TOLERANCE: f64 = 1e-9;
 
-/// The function: its value at a point, with its gradient written to the second argument. A value that is not finite is a point where
-/// it does not exist.
+/// The function: returns its value at a point, and writes its gradient to the second argument. A value that is not finite means that the
+/// function is undefined there.
 pub(crate) type Smooth<'a> = dyn FnMut(&[f64], &mut [f64]) -> f64 + 'a;
 
-/// The best point that at most `evaluations` of `function` find from `start`, and its value. `start` is put into the box first.
+/// The best point that at most `evaluations` of `function` find from `start`, and its value. `start` is first clamped to the box.
 pub(crate) fn minimize(
     start: &[f64],
     low: &[f64],
@@ -48,7 +48,7 @@ pub(crate) fn minimize(
         if slope > -1e-30 {
             break;
         }
-        // Without curvature the length of the gradient means nothing.
+        // Without curvature, the length of the gradient has no meaning.
         let mut step =
             if memory.is_empty() { (0.1 / dot(&direction, &direction).sqrt()).min(1.0) } else { 1.0 };
         let mut found = None;
@@ -93,7 +93,7 @@ pub(crate) fn minimize(
     (x, value)
 }
 
-/// The two-loop recursion (Nocedal and Wright, algorithm 7.4), in the free variables alone.
+/// The two-loop recursion (Nocedal and Wright, algorithm 7.4), in the free variables only.
 fn direction(gradient: &[f64], free: &[bool], memory: &VecDeque<(Vec<f64>, Vec<f64>, f64)>) -> Vec<f64> {
     let masked = |x: &[f64], y: &[f64]| -> f64 {
         x.iter().zip(y).zip(free).map(|((a, b), free)| if *free { a * b } else { 0.0 }).sum()
@@ -144,9 +144,9 @@ mod tests {
     #[test]
     fn finds_the_minimum_inside_and_on_bounds() {
         check([-1.2, 1.0], [-5.0, -5.0], [5.0, 5.0], [1.0, 1.0]);
-        // With x <= 0.5 the best is at the bound, where y = x².
+        // With x <= 0.5 the optimum is at the bound, where y = x².
         check([-1.2, 1.0], [-5.0, -5.0], [0.5, 5.0], [0.5, 0.25]);
-        // With y >= 2 the best x solves 400 x³ + (2 - 800) x - 2 = 0.
+        // With y >= 2 the optimal x solves 400 x³ + (2 - 800) x - 2 = 0.
         check([0.5, 3.0], [-5.0, 2.0], [5.0, 5.0], [1.413_75, 2.0]);
         check([9.0, 9.0], [-5.0, -5.0], [5.0, 5.0], [1.0, 1.0]);
     }

@@ -1,10 +1,10 @@
-//! The normal distribution, and logarithms of what it makes too small for numbers.
+//! The normal distribution, and logarithms of values that are too small for numbers.
 
 use std::f64::consts::{FRAC_1_SQRT_2, TAU};
 
 use kokanee_formats::random::SplitMix64;
 
-/// Below it the difference in [`log_improvement`] loses too many digits, and the asymptotic series has them.
+/// Below this, the difference in [`log_improvement`] loses too many digits, and the asymptotic series is used.
 const FAR: f64 = -25.0;
 
 /// A standard normal number (Box and Muller).
@@ -35,8 +35,8 @@ pub(crate) fn log_cumulative(u: f64) -> (f64, f64) {
 
 /// ln h(u) with h(u) = φ(u) + u Φ(u), the expected improvement in standard deviations, and its derivative Φ(u) / h(u).
 ///
-/// With Mills' ratio R(t) = Φ(-t) / φ(t) and t = -u, h = φ(t) (1 - t R(t)): so the logarithm exists where h does not
-/// (Ament et al. 2023, "Unexpected Improvements to Expected Improvement", section 4).
+/// With Mills' ratio R(t) = Φ(-t) / φ(t) and t = -u, h = φ(t) (1 - t R(t)). So the logarithm can be computed where h underflows (Ament et
+/// al. 2023, "Unexpected Improvements to Expected Improvement", section 4).
 pub(crate) fn log_improvement(u: f64) -> (f64, f64) {
     if u > -1.0 {
         let h = log_density(u).exp() + u * cumulative(u);
@@ -54,7 +54,7 @@ pub(crate) fn log_improvement(u: f64) -> (f64, f64) {
     (log_density(u) + rest.ln(), mills / rest)
 }
 
-/// R(t) for a great t: 1/t - 1/t³ + 3/t⁵ - 15/t⁷ + ...
+/// R(t) for large t: 1/t - 1/t³ + 3/t⁵ - 15/t⁷ + ...
 fn mills_far(t: f64) -> f64 {
     let s = 1.0 / (t * t);
     (1.0 - s * (1.0 - s * (3.0 - s * (15.0 - s * 105.0)))) / t

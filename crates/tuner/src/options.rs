@@ -1,46 +1,45 @@
-//! What a tuning is asked for.
+//! The options of a tuning.
 
 use crate::trial::Goal;
 
 /// How configurations are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
-    /// By a Gaussian process of what was measured.
+    /// By a Gaussian process of the results so far.
     Bayesian,
-    /// Each alone, evenly over the scaled ranges.
+    /// Independently, evenly over the scaled ranges.
     Random,
-    /// All combinations of categories and integers in the order of their lists, the last dimension fastest.
+    /// All combinations of categories and integers in the order of their lists, with the last dimension varying fastest.
     Grid,
-    /// As [`Strategy::Random`]; [`crate::hyperband`] decides which trials go on.
+    /// As [`Strategy::Random`]; [`crate::hyperband`] decides which trials continue.
     Hyperband,
 }
 
-/// What parents' trials mean.
+/// The meaning of parents' trials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WarmStart {
-    /// The same data and algorithm: their values are as good as own ones.
+    /// The same data and algorithm: their values count like this tuning's own.
     IdenticalDataAndAlgorithm,
-    /// Other data or another algorithm: values of each parent are standardised on their own, and how far they tell about this
-    /// tuning is inferred.
+    /// Other data or another algorithm: values of each parent are standardised separately, and their relevance to this tuning is inferred.
     TransferLearning,
 }
 
-/// What a tuning is asked for.
+/// The options of a tuning.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// How configurations are chosen.
     pub strategy: Strategy,
-    /// Which values are good.
+    /// Whether small or large values are better.
     pub goal: Goal,
-    /// What the trials of [`crate::Source::Parent`] mean.
+    /// The meaning of the trials of [`crate::Source::Parent`].
     pub warm_start: WarmStart,
-    /// Quasi-random trials before the first of [`Strategy::Bayesian`] that a model chooses; nothing for one per dimension and
+    /// Number of quasi-random trials before the first of [`Strategy::Bayesian`] that a model chooses. `None` means one per dimension and
     /// two more, at most 10. Parents' trials count.
     pub initial_trials: Option<usize>,
 }
 
 impl Options {
-    /// The defaults: Bayesian, with parents' trials taken as own ones.
+    /// The defaults: Bayesian, with parents' trials counted like the tuning's own.
     pub fn bayesian(goal: Goal) -> Self {
         Self {
             strategy: Strategy::Bayesian,

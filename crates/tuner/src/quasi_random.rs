@@ -6,7 +6,7 @@ pub(crate) struct Sobol {
     seed: u32,
 }
 
-/// What `sobol_burley` offers; indices and dimensions beyond start anew with another scrambling.
+/// The limits of `sobol_burley`; indices and dimensions beyond them start over with another scrambling.
 const DIMENSIONS: usize = sobol_burley::NUM_DIMENSIONS as usize;
 const INDICES: usize = 1 << 16;
 

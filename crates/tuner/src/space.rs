@@ -1,4 +1,4 @@
-//! The space of configurations: named dimensions, their values as numbers in [0, 1] and as SageMaker's strings.
+//! The space of configurations: named dimensions, with values as numbers in [0, 1] and as SageMaker's strings.
 
 mod dimension;
 mod scale;
@@ -8,16 +8,16 @@ use std::collections::HashSet;
 pub use self::dimension::{Dimension, Range, Value};
 pub use self::scale::Scale;
 
-/// The dimensions that are tuned, each with a name of its own and a valid range.
+/// The dimensions to tune, each with a unique name and a valid range.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Space {
     dimensions: Vec<Dimension>,
 }
 
-/// A space that cannot be searched.
+/// A fault of a space.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SpaceError {
-    /// There is nothing to tune.
+    /// The space has no dimensions.
     #[error("there is no hyperparameter to tune: name at least one range")]
     Empty,
     /// Two dimensions share a name.
@@ -36,15 +36,15 @@ pub enum SpaceError {
     },
 }
 
-/// A configuration that is not one of the space.
+/// The error for a configuration that does not belong to the space.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ValueError {
-    /// The number of values is not that of the dimensions.
+    /// The number of values differs from the number of dimensions.
     #[error("a configuration has {found} values, and the space has {expected} dimensions")]
     Count {
-        /// Values that were given.
+        /// Number of given values.
         found: usize,
-        /// Dimensions of the space.
+        /// Number of dimensions of the space.
         expected: usize,
     },
     /// A dimension has no value.
@@ -53,14 +53,14 @@ pub enum ValueError {
         /// The dimension.
         name: String,
     },
-    /// A value is not one of its range.
+    /// A value is outside its range.
     #[error("hyperparameter {name}: {value} is not {expected}")]
     Outside {
         /// The dimension.
         name: String,
-        /// The value as it was given.
+        /// The value as given.
         value: String,
-        /// What the range allows.
+        /// The values that the range allows.
         expected: String,
     },
 }
@@ -70,8 +70,8 @@ impl Space {
     ///
     /// # Errors
     ///
-    /// The first dimension whose name stands twice or whose range is not valid: bounds that are not finite or in the wrong
-    /// order, a logarithmic scale that reaches 0, a reverse-logarithmic one outside [0, 1), no category or one that stands twice.
+    /// The first dimension whose name occurs twice or whose range is not valid: bounds that are not finite or in the wrong order, a
+    /// logarithmic scale that reaches 0, a reverse-logarithmic one outside [0, 1), no category or one that occurs twice.
     pub fn new(dimensions: Vec<Dimension>) -> Result<Self, SpaceError> {
         if dimensions.is_empty() {
             return Err(SpaceError::Empty);
@@ -96,7 +96,7 @@ impl Space {
     ///
     /// # Errors
     ///
-    /// A wrong number of values, or the first that its dimension does not allow.
+    /// A wrong number of values, or the first value that its dimension does not allow.
     pub fn check(&self, values: &[Value]) -> Result<(), ValueError> {
         if values.len() != self.dimensions.len() {
             return Err(ValueError::Count { found: values.len(), expected: self.dimensions.len() });
@@ -106,7 +106,7 @@ impl Space {
         })
     }
 
-    /// The configuration in a job's strings; `text` finds the string of a name.
+    /// Parses the configuration from a job's strings; `text` finds the string of a name.
     ///
     /// # Errors
     ///
@@ -120,13 +120,13 @@ impl Space {
         self.dimensions.iter().map(one).collect()
     }
 
-    /// Names and strings of a configuration, as SageMaker hands them to a job: integers plain, other numbers in the shortest form
-    /// that reads back as the same `f64`.
+    /// Names and strings of a configuration, as SageMaker passes them to a job: integers plain, other numbers in the shortest form that
+    /// reads back as the same `f64`.
     pub fn print(&self, values: &[Value]) -> Vec<(&str, String)> {
         self.dimensions.iter().zip(values).map(|(d, value)| (d.name(), d.print(*value))).collect()
     }
 
-    /// How many configurations there are; nothing where a dimension is continuous, or the number exceeds a `u64`.
+    /// The number of configurations; `None` if a dimension is continuous, or the number exceeds a `u64`.
     pub fn size(&self) -> Option<u64> {
         self.dimensions.iter().try_fold(1u64, |size, dimension| size.checked_mul(dimension.size()?))
     }
@@ -136,7 +136,7 @@ impl Space {
         self.dimensions.iter().zip(point).map(|(dimension, unit)| dimension.decode(*unit)).collect()
     }
 
-    /// The point of a valid configuration: of all that decode to an integer or category, the middle.
+    /// The point of a valid configuration: the middle of all points that decode to an integer or category.
     pub(crate) fn encode(&self, values: &[Value]) -> Vec<f64> {
         self.dimensions.iter().zip(values).map(|(dimension, value)| dimension.encode(*value)).collect()
     }

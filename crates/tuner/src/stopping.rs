@@ -1,4 +1,4 @@
-//! Which trials at work are stopped: the rules applied to curves as they grow.
+//! Stopping running trials: the rules, applied to curves as they grow.
 
 use std::fmt;
 
@@ -6,43 +6,43 @@ use crate::Goal;
 use crate::early_stopping::MedianRule;
 use crate::hyperband::{Curve, Decision, Hyperband};
 
-/// Which rule stops trials.
+/// The rule that stops trials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoppingRule {
     /// The median rule.
     Median(MedianRule),
     /// Hyperband.
     Hyperband {
-        /// Its resources.
+        /// The settings of Hyperband.
         hyperband: Hyperband,
-        /// What brackets are drawn from.
+        /// The seed for drawing brackets.
         seed: u64,
     },
 }
 
-/// A trial's number in its tuning and what it has reported.
+/// A trial's number in its tuning and its reported values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reports<'a> {
     /// The trial.
     pub number: u32,
-    /// The objective each time it was reported, the first first.
+    /// The reported objective values, in order.
     pub values: &'a [f64],
 }
 
-/// Why a trial is stopped, and after how many reports of the objective.
+/// The reason why a trial is stopped, and after how many reports of the objective.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// It is worse than the median of others.
+    /// It is worse than the median of the others.
     Median(usize),
-    /// At this rung of Hyperband others are better.
+    /// Others are better at this rung of Hyperband.
     Rung(usize),
     /// It has used Hyperband's greatest resource.
     Complete(usize),
 }
 
 impl StoppingRule {
-    /// Why a trial is stopped, if it is; the first `judged` values of its curve were judged before. `others` has the other trials of
-    /// the tuning, as far as they are known.
+    /// The reason to stop a trial, if there is one; the first `judged` values of its curve were judged before. `others` has the other known
+    /// trials of the tuning.
     pub fn judge(
         &self,
         goal: Goal,
@@ -96,7 +96,7 @@ mod tests {
         let judge =
             |goal, values: &[f64], judged| rule.judge(goal, Reports { number: 9, values }, judged, &others);
         assert_eq!(judge(Goal::Minimize, &[9.0, 9.0], 0), Some(Stop::Median(2)));
-        // Several values may come at once: the one in the middle is judged, too.
+        // Several values may arrive at once: the middle one is judged too.
         assert_eq!(judge(Goal::Minimize, &[9.0, 9.0, 1.0], 1), Some(Stop::Median(2)));
         assert_eq!(judge(Goal::Minimize, &[9.0, 9.0, 1.0], 2), None);
         assert_eq!(judge(Goal::Minimize, &[9.0, 9.0], 2), None);
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(judge(Goal::Minimize, number, &[0.5, 5.0, 5.0], 0), Some(Stop::Rung(3)));
         assert_eq!(judge(Goal::Minimize, number, &[0.5, 5.0, 5.0], 3), None);
         assert_eq!(judge(Goal::Maximize, number, &[5.0; 9], 8), Some(Stop::Complete(9)));
-        // The last bracket stops nothing before its end.
+        // The last bracket stops no trial before its end.
         let last = of_bracket(hyperband.brackets() - 1).next().unwrap();
         assert_eq!(judge(Goal::Minimize, last, &[5.0; 8], 0), None);
         assert_eq!(judge(Goal::Minimize, last, &[5.0; 9], 0), Some(Stop::Complete(9)));

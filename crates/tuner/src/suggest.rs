@@ -6,30 +6,30 @@ use crate::space::{Space, Value, ValueError};
 use crate::trial::{Source, Trial};
 use crate::{bayesian, grid};
 
-/// What to do next.
+/// The result of [`suggest()`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Suggestion {
-    /// Try this configuration: one value per dimension.
+    /// A configuration to try: one value per dimension.
     Configuration(Vec<Value>),
-    /// Each of the space's configurations was tried or is being tried.
+    /// All configurations of the space were tried or are running.
     Exhausted {
-        /// How many there are.
+        /// Their number.
         configurations: u64,
     },
 }
 
-/// A suggestion that cannot be made.
+/// The reason why no suggestion can be made.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SuggestError {
-    /// An own trial is not of this space.
+    /// A trial of this tuning does not belong to the space.
     #[error("trial {trial} of the history: {error}")]
     Trial {
-        /// Its place in the history.
+        /// Its index in the history.
         trial: usize,
-        /// What is wrong.
+        /// The fault.
         error: ValueError,
     },
-    /// A grid over a continuous range.
+    /// A grid search over a continuous range.
     #[error(
         "hyperparameter {name}: grid search needs values to go through, and it is continuous; make it categorical, or choose \
          another strategy"
@@ -38,20 +38,20 @@ pub enum SuggestError {
         /// The dimension.
         name: String,
     },
-    /// More combinations than can be counted.
+    /// The combinations are too many to count.
     #[error("the grid has more than 2^64 configurations; leave out values, or choose another strategy")]
     HugeGrid,
 }
 
-/// The next configuration to try: a pure function of its arguments. Ask again whenever a slot frees, with all trials in the order
-/// in which they were suggested; running ones count as tried.
+/// The next configuration to try: a pure function of its arguments. Call it whenever a slot becomes free, with all trials in the order in
+/// which they were suggested; running ones count as tried.
 ///
-/// A configuration of the history is not suggested again, except where the space has a continuous dimension and rounding makes two
-/// equal. Parents' trials that are not of this space tell nothing and are left out.
+/// A configuration of the history is not suggested again, except where the space has a continuous dimension and rounding makes two equal.
+/// Parents' trials that do not belong to this space are ignored.
 ///
 /// # Errors
 ///
-/// An own trial whose values are not of the space, or a grid over a continuous range.
+/// A trial of this tuning whose values do not belong to the space, or a grid over a continuous range.
 pub fn suggest(
     space: &Space,
     trials: &[Trial],

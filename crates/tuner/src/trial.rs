@@ -4,67 +4,67 @@ use std::cmp::Ordering;
 
 use crate::Value;
 
-/// Whether small or great values of the objective are good.
+/// Whether small or large values of the objective are better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {
-    /// Small values are good.
+    /// Small values are better.
     Minimize,
-    /// Great values are good.
+    /// Large values are better.
     Maximize,
 }
 
-/// A configuration that was tried or is being tried.
+/// A configuration that was tried or is running.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
     /// One value per dimension of the space.
     pub values: Vec<Value>,
-    /// How it ended, if it has.
+    /// Its outcome so far.
     pub outcome: Outcome,
     /// The tuning that ran it.
     pub source: Source,
 }
 
-/// How a trial ended. A value that is not finite counts as a failure.
+/// The outcome of a trial. A value that is not finite counts as a failure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Outcome {
-    /// It runs, or waits to.
+    /// The trial runs, or waits to run.
     Running,
-    /// It ended by itself with this value of the objective.
+    /// The trial ended by itself with this value of the objective.
     Finished(f64),
-    /// It ended without a value, through its own fault.
+    /// The trial failed without a value.
     Failed,
-    /// It was stopped; with the last value of the objective, if it had reported one.
+    /// The trial was stopped; with the last value of the objective, if it had reported one.
     Stopped(Option<f64>),
 }
 
-/// Whose trial it is.
+/// The tuning that ran a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// This tuning's own.
+    /// This tuning.
     Own,
-    /// A parent's, of a warm start; parents are counted from 0.
+    /// A parent tuning of a warm start; parents are counted from 0.
     Parent(usize),
 }
 
 impl Trial {
-    /// A trial of this tuning's own.
+    /// A trial of this tuning.
     pub fn new(values: Vec<Value>, outcome: Outcome) -> Self {
         Self { values, outcome, source: Source::Own }
     }
 
-    /// The value of the objective, where the trial gave a finite one.
+    /// The value of the objective, if the trial gave a finite one.
     pub fn value(&self) -> Option<f64> {
         self.outcome.value()
     }
 
-    /// Whether the trial showed that its configuration gives no value.
+    /// Whether the trial showed that its configuration fails.
     pub(crate) fn has_failed(&self) -> bool {
         self.outcome.has_failed()
     }
 }
 
 impl Outcome {
-    /// The value of the objective, where there is a finite one.
+    /// The value of the objective, if there is a finite one.
     pub fn value(self) -> Option<f64> {
         match self {
             Self::Finished(value) | Self::Stopped(Some(value)) if value.is_finite() => Some(value),
@@ -72,7 +72,7 @@ impl Outcome {
         }
     }
 
-    /// Whether it shows that a configuration gives no value. A trial that was stopped before its first value shows nothing.
+    /// Whether it shows that a configuration fails. A trial that was stopped before its first value shows nothing.
     pub(crate) fn has_failed(self) -> bool {
         match self {
             Self::Failed => true,
@@ -83,7 +83,7 @@ impl Outcome {
 }
 
 impl Goal {
-    /// `value` as a loss: small is good.
+    /// `value` as a loss: smaller is better.
     pub(crate) fn loss(self, value: f64) -> f64 {
         match self {
             Self::Minimize => value,
@@ -91,7 +91,7 @@ impl Goal {
         }
     }
 
-    /// Orders values, the better first. A NaN is worse than every number.
+    /// Orders values from better to worse. A NaN is worse than every number.
     pub fn compare(self, a: f64, b: f64) -> Ordering {
         let by_value = self.loss(a).partial_cmp(&self.loss(b));
         by_value.unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
@@ -102,7 +102,7 @@ impl Goal {
         self.compare(value, other).is_lt()
     }
 
-    /// The best of some values; none of none.
+    /// The best value; `None` if there are no values.
     pub(crate) fn best(self, values: &[f64]) -> Option<f64> {
         values.iter().copied().min_by(|a, b| self.compare(*a, *b))
     }

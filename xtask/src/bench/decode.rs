@@ -1,4 +1,4 @@
-//! `cargo xtask bench decode --peers sockeye`: Kokanee's benchmark of decoding, then Sockeye with the same model.
+//! `cargo xtask bench decode --peers sockeye`: runs Kokanee's decoding benchmark, then Sockeye with the same model.
 
 use std::fs;
 use std::path::Path;
@@ -18,15 +18,15 @@ usage: cargo xtask bench decode --peers sockeye --model FOLDER --text FILE[.gz] 
 
 The model is Kokanee's; Sockeye gets what `kokanee export` makes of it.";
 
-/// Options that Kokanee's benchmark alone has.
+/// Options that only Kokanee's benchmark has.
 const OURS_ALONE: [&str; 1] = ["--format"];
 
-/// What both are called with.
+/// The arguments for both programs.
 #[derive(Debug, PartialEq)]
 struct Plan<'a> {
     model: &'a str,
     text: &'a str,
-    /// The options of both beside these two.
+    /// Further options of Kokanee's benchmark.
     ours: Vec<&'a str>,
     sockeyes: Vec<&'a str>,
 }
@@ -58,11 +58,11 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Both in turn, one process at a time; `ours` is the command of Kokanee's benchmark without its options.
+/// Runs both in turn, one process at a time; `ours` is the command of Kokanee's benchmark without its options.
 pub(super) fn run(args: &[&str], workspace: &Workspace, ours: &mut Command) -> Result<ExitCode> {
     let plan = Plan::parse(args)?;
     let python = Peer::Sockeye.python(workspace)?;
-    // Cargo starts a benchmark in the folder of its package.
+    // Cargo starts a benchmark in its package's folder.
     let [model, text] = [plan.model, plan.text].map(|path| {
         fs::canonicalize(path).with_context(|| format!("{path} is not there, or cannot be read"))
     });
@@ -80,7 +80,7 @@ pub(super) fn run(args: &[&str], workspace: &Workspace, ours: &mut Command) -> R
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes the model as Sockeye wants it into `exported`, which is made anew.
+/// Writes the model in Sockeye's format into `exported`, which is created again.
 fn export(workspace: &Workspace, model: &Path, exported: &Path) -> Result<()> {
     if exported.exists() {
         fs::remove_dir_all(exported)

@@ -1,17 +1,17 @@
-//! How far apart two cores are: what a machine that others share may change from second to second.
+//! The latency between two cores, which may change from second to second on shared machines.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Instant;
 
-/// Rounds that are timed, after as many that are not.
+/// Number of timed rounds, after as many warm-up rounds.
 const ROUNDS: u32 = 5_000;
-/// Looks at the line before a thread lets others run, should both be on one core.
+/// Number of checks of the cache line before a thread yields, in case both threads are on one core.
 const LOOKS: u32 = 1 << 14;
 
-/// Nanoseconds that a cache line takes from one core to another and back; none on a machine with one core. Around 60 where the cores
-/// share a cache, several hundred where they do not. A virtual machine's cores may be moved from the one state to the other at
-/// any time: then all that threads hand to each other gets slower or faster, and nothing else.
+/// Nanoseconds that a cache line takes from one core to another and back; `None` on a machine with one core. It is around 60 where the
+/// cores share a cache, several hundred where they do not. A virtual machine's cores may be moved from one state to the other at any time:
+/// then everything that threads exchange becomes slower or faster, and nothing else.
 pub(super) fn between_cores() -> Option<f64> {
     if thread::available_parallelism().map_or(1, usize::from) < 2 {
         return None;

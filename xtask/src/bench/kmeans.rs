@@ -1,4 +1,4 @@
-//! `cargo xtask bench kmeans --peers`: Kokanee's benchmark of k-means, then scikit-learn and faiss at the same works, in turns.
+//! `cargo xtask bench kmeans --peers`: runs Kokanee's benchmark of k-means, then scikit-learn and faiss on the same workloads, in turns.
 
 use std::fs;
 use std::path::Path;
@@ -10,14 +10,14 @@ use serde_json::Value;
 use crate::peers::numeric;
 use crate::workspace::{Workspace, command_line, run as run_command};
 
-/// Rounds of all systems, so that a machine that gets slower slows all of them; the best of each counts.
+/// Rounds of all systems, so that a machine that becomes slower affects all of them; the best of each counts.
 const ROUNDS: usize = 2;
 
-/// The parts of Kokanee's benchmark; those of the peers are the first two.
+/// The parts of Kokanee's benchmark; the peers have the first two.
 const PARTS: [&str; 4] = ["speed", "quality", "growth", "pipeline"];
 const OF_PEERS: &[&str] = &["speed", "quality"];
 
-/// All in turns, one process at a time; `ours` is the command of Kokanee's benchmark without its options.
+/// Runs all in turns, one process at a time; `ours` is the command of Kokanee's benchmark without its options.
 pub(super) fn run(args: &[&str], workspace: &Workspace, ours: &Command) -> Result<ExitCode> {
     let asked = |part: &&str| args.contains(part) || !args.iter().any(|arg| PARTS.contains(arg));
     let options: Vec<&str> =
@@ -68,7 +68,7 @@ fn rows<'a>(report: &'a Value, part: &str) -> impl Iterator<Item = &'a Value> {
     report[part].as_array().into_iter().flatten()
 }
 
-/// The mean msd of each system over that of scikit-learn's KMeans.
+/// The mean msd of each system relative to that of scikit-learn's KMeans.
 fn quality(ours: &Value, peers: &Value) -> String {
     let mut text = String::from(
         "| data, k | Kokanee | Kokanee, init_method=kmeans++ | scikit-learn KMeans | MiniBatchKMeans | faiss Kmeans |\n\
@@ -95,7 +95,7 @@ fn quality(ours: &Value, peers: &Value) -> String {
     text
 }
 
-/// The best time of each system for an epoch, and how many times as long it takes as Kokanee.
+/// The best time of each system for an epoch, and its ratio to Kokanee's.
 fn speed(ours: &[Value], peers: &[Value]) -> String {
     let mut text = String::from("| centres | system | ms | times Kokanee |\n|---|---|---|---|\n");
     let best = |reports: &[Value], wanted: &dyn Fn(&Value) -> bool| -> f64 {

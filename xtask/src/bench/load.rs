@@ -1,12 +1,12 @@
-//! How busy the machine is with other things, by the accounts of Linux.
+//! The load that other processes put on the machine, from Linux's accounting.
 
 use std::fs;
 use std::time::Instant;
 
-/// In `/proc`, times are counted in hundredths of a second.
+/// `/proc` counts time in hundredths of a second.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Processor time up to a moment, in seconds: of the whole machine, and of this process and the children that have ended.
+/// Processor time until a moment, in seconds: of the whole machine, and of this process and its ended children.
 #[derive(Debug)]
 pub(super) struct CpuTime {
     at: Instant,
@@ -15,7 +15,7 @@ pub(super) struct CpuTime {
 }
 
 impl CpuTime {
-    /// Zeros where there are no such accounts.
+    /// The times until now; zeros on systems without this accounting.
     pub(super) fn now() -> CpuTime {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         CpuTime {
@@ -25,7 +25,7 @@ impl CpuTime {
         }
     }
 
-    /// How many cores other processes have kept busy since then, on average.
+    /// The average number of cores that other processes have kept busy since then.
     pub(super) fn taken_by_others(&self) -> f64 {
         let now = CpuTime::now();
         let others = (now.all - self.all) - (now.ours - self.ours);
@@ -33,20 +33,20 @@ impl CpuTime {
     }
 }
 
-/// All that the processors did, without idling and waiting for disks; time that the host took away counts as busy.
+/// The busy time of all processors, without idling and waiting for disks; time that the host took away counts as busy.
 fn busy(stat: &str) -> Option<f64> {
     let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
-    // user, nice, system, idle, iowait, irq, softirq, steal; what follows is counted in user already.
+    // user, nice, system, idle, iowait, irq, softirq, steal; the fields after them are already included in user.
     let ticks: Vec<f64> = line.split_whitespace().take(8).filter_map(|field| field.parse().ok()).collect();
     let idle = ticks.get(3)? + ticks.get(4)?;
     Some((ticks.iter().sum::<f64>() - idle) / TICKS_PER_SECOND)
 }
 
-/// A process's own time and that of its children.
+/// The time of a process and its children.
 fn own(stat: &str) -> Option<f64> {
     // The name in brackets may hold spaces and brackets.
     let (_, fields) = stat.rsplit_once(')')?;
-    // The fields 14 to 17 of all: utime, stime, cutime, cstime; the third follows the name.
+    // Fields 14 to 17: utime, stime, cutime, cstime; the third field follows the name.
     let ticks: Vec<f64> =
         fields.split_whitespace().skip(11).take(4).filter_map(|field| field.parse().ok()).collect();
     (ticks.len() == 4).then(|| ticks.iter().sum::<f64>() / TICKS_PER_SECOND)

@@ -1,4 +1,4 @@
-//! `cargo xtask bench train --where …`: where the time of an update goes, from samples that `perf` takes of a training.
+//! `cargo xtask bench train --where …`: the time of an update by operation, from samples of a training taken with `perf`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -16,20 +16,20 @@ usage: cargo xtask bench train --where [--work NAME] [--precision f32|bf16] [--u
   where the time of an update goes, by operation, from samples of the thread that calls all others;
   needs Linux's perf";
 
-/// Samples a second, and bytes of the stack kept with each: enough for the deepest one to be unwound.
+/// Samples per second, and bytes of the stack kept with each: enough to unwind the deepest stack.
 const FREQUENCY: &str = "700";
 const STACK: &str = "dwarf,28000";
-/// The function that training is measured in; samples outside it are of setting up.
+/// The function in which training is measured; samples outside it belong to the setup.
 const MEASURED: &str = "Meter::window";
-/// Operations with a smaller share of the time stand together.
+/// Operations with a smaller share of the time are grouped together.
 const SMALLEST: f64 = 0.003;
 
-/// What a thread was doing in one sample.
+/// The activity of a thread in a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     /// In the innermost loop of a matrix product.
     Product,
-    /// Bringing operands of products into the order that it reads.
+    /// Converting operands of products into the order in which they are read.
     Layout,
     /// Waiting for other threads.
     Waiting,
@@ -38,7 +38,7 @@ enum Kind {
 
 const KINDS: [Kind; 4] = [Kind::Product, Kind::Layout, Kind::Waiting, Kind::Other];
 
-/// Records a training with the options given and prints the table.
+/// Records a training with the given options and prints the table.
 pub(super) fn run(args: &[&str], workspace: &Workspace) -> Result<ExitCode> {
     let program = program(workspace)?;
     let recording = workspace.target_dir.join("bench/train/perf.data");
@@ -77,13 +77,13 @@ fn program(workspace: &Workspace) -> Result<PathBuf> {
     programs.next_back().context("cargo built no program")
 }
 
-/// The functions of each sample of the calling thread while updates were measured, innermost first.
+/// The functions of each sample of the calling thread during measured updates, innermost first.
 fn samples(script: &str) -> Vec<Vec<String>> {
     let mut samples: Vec<(u64, Vec<String>)> = Vec::new();
     for block in script.split("\n\n") {
         let mut lines = block.lines().filter(|line| !line.trim().is_empty());
         let Some(thread) = lines.next().and_then(|line| line.trim().parse().ok()) else { continue };
-        // An address, and the name with a mark where the function was inlined.
+        // An address, and the name with a mark if the function was inlined.
         let name = |line: &str| {
             let (_, name) = line.trim().split_once(' ')?;
             Some(name.trim_end_matches(" (inlined)").to_owned())
@@ -131,7 +131,7 @@ fn report(samples: &[Vec<String>]) -> String {
     text
 }
 
-/// The operation that a sample belongs to, and whether it was on its way back.
+/// The operation that a sample belongs to, and whether it was in the backward pass.
 fn operation(stack: &[String]) -> String {
     let backward = stack.iter().any(|function| function.contains("Tape::backward"));
     for function in stack {
@@ -141,7 +141,7 @@ fn operation(stack: &[String]) -> String {
         if let Some((_, path)) = function.split_once("kokanee_tensor::ops::") {
             let name: String = path.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             let way = match (name.as_str(), backward) {
-                // Its gradients are made in the same pass.
+                // Its gradients are computed in the same pass.
                 ("cross_entropy", _) => "",
                 (_, true) => ", backwards",
                 (_, false) => "",
@@ -170,7 +170,7 @@ fn kind(stack: &[String]) -> Kind {
         "Scratch::convert",
         "PackedMatrix::pack",
     ];
-    // A kernel's loop, for so many rows: perf names it without its path where it was inlined.
+    // A kernel's loop over rows: perf shows it without its path where it was inlined.
     let is_product = |function: &str| {
         let rows = function.strip_prefix("body<").or_else(|| function.strip_prefix("block<"));
         let kernel = ["gemm::bf16::avx", "gemm::f32::avx", "gemm::kernel::portable"];

@@ -1,17 +1,17 @@
-//! Quantiles of the runs of a table. Benchmarks themselves take those of `testkit`, which is for them and tests alone.
+//! Quantiles of the runs in a table. Benchmarks themselves use those of `testkit`, which only benchmarks and tests may use.
 
-/// The quantile `share` (0 to 1) with linear interpolation between the two values around it; NaN of nothing.
+/// The quantile `share` (0 to 1) with linear interpolation between the two values around it; NaN if there are no values.
 pub(super) fn quantile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let at = share * last as f64;
     let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
-    // Equal infinities have no difference to go part of the way.
+    // The difference of equal infinities is not a number.
     if low == high { low } else { low + (high - low) * at.fract() }
 }
 
-/// The middle value, or the mean of the two in the middle; NaN of nothing.
+/// The middle value, or the mean of the two in the middle; NaN if there are no values.
 pub(super) fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench train --peers …`: Kokanee and its peers at the same works in one run, one process at a time.
+//! `cargo xtask bench train --peers …`: runs Kokanee and its peers on the same workloads, one process at a time.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,26 +28,26 @@ usage: cargo xtask bench train --peers sockeye,pytorch [options]
 
 Prints a table for each work and leaves all reports in bench/ of the target folder.";
 
-/// Other processes may take this many cores before figures are doubted.
+/// The number of cores used by other processes from which figures are doubtful.
 const QUIET_CORES: f64 = 0.3;
 
-/// How long other processes are watched before each run.
+/// How long other processes are observed before each run.
 const WATCH: Duration = Duration::from_secs(2);
 
-/// What to measure.
+/// The measurements to make.
 #[derive(Debug, PartialEq)]
 struct Plan {
     peers: Vec<Peer>,
     works: Vec<&'static str>,
     precisions: Vec<&'static str>,
     repeat: usize,
-    /// Passed on to every program.
+    /// Options for every program.
     options: Vec<String>,
-    /// Passed on to PyTorch.
+    /// The variant for PyTorch.
     pytorch_variant: String,
 }
 
-/// Who trains, and how exact.
+/// The program that trains, and its precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct System {
     /// `None` is Kokanee.
@@ -91,7 +91,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Kokanee first.
+    /// The systems, Kokanee first.
     fn systems(&self) -> Vec<System> {
         let kokanee = self.precisions.iter().map(|&precision| System { peer: None, precision });
         let peers = self.peers.iter().flat_map(|&peer| {
@@ -101,7 +101,7 @@ impl Plan {
         kokanee.chain(peers).collect()
     }
 
-    /// In the order in which they run: neighbours are different systems at the same work.
+    /// The runs in their order: neighbours are different systems with the same workload.
     fn runs(&self) -> Vec<(usize, &'static str, System)> {
         let mut runs = Vec::new();
         for round in 1..=self.repeat {
@@ -113,7 +113,7 @@ impl Plan {
     }
 }
 
-/// The names in `value`, as they stand in `all`.
+/// The names in `value`, as spelled in `all`.
 fn names(option: &str, value: &str, all: &[&'static str]) -> Result<Vec<&'static str>> {
     let known = |name: &str| {
         let found = all.iter().find(|known| **known == name).copied();
@@ -145,10 +145,10 @@ fn kokanee(workspace: &Workspace) -> Command {
     command
 }
 
-/// Runs everything that `args` ask for. A run that fails does not end the others, but makes the whole fail in the end.
+/// Makes all measurements that `args` ask for. A failed run does not end the others, but makes the command fail at the end.
 pub(super) fn run(args: &[&str], workspace: &Workspace, machine: &str) -> Result<ExitCode> {
     let plan = Plan::parse(args)?;
-    // What is missing shows before the first hour of measuring.
+    // Missing programs are detected before the first hour of measuring.
     for system in plan.systems() {
         system.training(workspace, plan.works[0])?;
     }
@@ -199,7 +199,7 @@ pub(super) fn run(args: &[&str], workspace: &Workspace, machine: &str) -> Result
     Ok(ExitCode::SUCCESS)
 }
 
-/// One run of one system, from its start to its report in `path`.
+/// Makes one run of one system, from its start to its report in `path`.
 fn measure(plan: &Plan, workspace: &Workspace, work: &str, system: System, path: &Path) -> Result<Row> {
     let before = CpuTime::now();
     thread::sleep(WATCH);
@@ -226,7 +226,7 @@ fn measure(plan: &Plan, workspace: &Workspace, work: &str, system: System, path:
     Ok(Row { report: Report::read(path, work, system.precision)?, load_before, load_during, apart })
 }
 
-/// How long the rest takes if it goes on like this.
+/// The estimated remaining time.
 fn remaining(elapsed: Duration, done: usize, all: usize) -> String {
     if done == 0 {
         return String::new();
@@ -250,7 +250,7 @@ fn summary(machine: &str, rows: &[(&str, Row)]) -> String {
     format!("{:#}\n", serde_json::json!({ "machine": machine, "runs": runs }))
 }
 
-/// A file is there whole or not at all.
+/// Writes a file completely or not at all.
 fn write_whole(path: &Path, text: &str) -> Result<()> {
     let write = || {
         let temporary = PathBuf::from(format!("{}.part", path.display()));

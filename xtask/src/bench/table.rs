@@ -1,9 +1,9 @@
-//! The table of a work: every system's speed, and what it is to Kokanee's.
+//! The table of a workload: every system's speed, and its ratio to Kokanee's.
 
 use super::quantile::{median, quantile};
 use crate::peers::speed::{Report, Window};
 
-/// A run, the cores that other processes took meanwhile, and the nanoseconds between two cores before and after.
+/// A run, the cores that other processes used meanwhile, and the nanoseconds between two cores before and after.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) report: Report,
@@ -18,7 +18,7 @@ impl Row {
     }
 }
 
-/// All runs of one system: the windows of all rounds are one sample.
+/// All runs of one system: the windows of all rounds form one sample.
 struct Group<'a> {
     system: &'a str,
     precision: &'a str,
@@ -26,19 +26,19 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
-    /// Of every window.
+    /// The speed of every window.
     fn speeds(&self, counted: fn(&Window) -> u64) -> Vec<f64> {
         let windows = self.rows.iter().flat_map(|row| &row.report.windows);
         windows.map(|window| counted(window) as f64 / window.seconds).collect()
     }
 
-    /// The system without its version.
+    /// Whether the system is Kokanee.
     fn is_kokanee(&self) -> bool {
         self.system.starts_with("Kokanee")
     }
 }
 
-/// A table in Markdown. `rows` are of one work, in the order of their runs.
+/// A table in Markdown. `rows` belong to one workload, in the order of their runs.
 pub(super) fn table(work: &str, rows: &[&Row]) -> String {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for &row in rows {

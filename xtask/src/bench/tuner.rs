@@ -1,4 +1,4 @@
-//! `cargo xtask bench tuner --peers`: our tuner and its peers at the same tasks in simulated time, and the tables of what they found.
+//! `cargo xtask bench tuner --peers`: runs our tuner and its peers on the same tasks in simulated time, and makes tables of their results.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -23,13 +23,13 @@ cargo xtask bench tuner --peers [options]: what Kokanee, Optuna, scikit-optimize
 Runs are kept in crates/tuner/benches/runs.csv, and those that are there are not run again: what a tuner finds does not depend on the
 machine.";
 
-/// The tuners of the first environment, and the one of the other.
+/// The tuners of the first environment, and the one of the other environment.
 const TUNERS: [&str; 5] = ["kokanee", "random", "optuna", "egobox", "scikit-optimize"];
 const SYNE_TUNE: &str = "syne-tune";
 
-/// What was found so far.
+/// The results so far.
 const RUNS: &str = "crates/tuner/benches/runs.csv";
-/// The file of real trainings, where there is one.
+/// The file of real trainings, if it exists.
 const RECORDED: &str = "crates/tuner/benches/recorded.csv";
 
 #[derive(Default)]
@@ -122,13 +122,13 @@ fn command(workspace: &Workspace, python: PathBuf, tuner: &str, suggest: &Path, 
     command
 }
 
-/// The lines of runs that are not of these tuners.
+/// The lines of runs of all other tuners.
 fn without(runs: &str, tuners: &[&str]) -> String {
     let is_kept = |line: &&str| line.split(',').nth(3).is_none_or(|tuner| !tuners.contains(&tuner));
     runs.lines().filter(is_kept).flat_map(|line| [line, "\n"]).collect()
 }
 
-/// What one run had found after so many trials.
+/// The best result of a run after so many trials.
 #[derive(Debug, Clone, PartialEq)]
 struct Row {
     task: String,
@@ -160,11 +160,11 @@ fn rows(text: &str) -> Result<Vec<Row>> {
     text.lines().enumerate().skip(1).map(row).collect()
 }
 
-/// The budgets that tables are made for.
+/// The numbers of trials that tables are made for.
 const BUDGETS: [u32; 2] = [30, 100];
 
-/// For each number of slots and budget, median and quartiles of each tuner at each task, over the seeds that it has; and ranks, over the
-/// seeds that all have.
+/// For each number of slots and budget, median and quartiles of each tuner on each task, over its seeds; and ranks, over the seeds that all
+/// have.
 fn tables(rows: &[Row]) -> String {
     let mut text = String::new();
     let slots: BTreeSet<u32> = rows.iter().map(|row| row.parallel).collect();
@@ -219,7 +219,7 @@ fn table(rows: &[&Row], parallel: u32, budget: u32) -> String {
             format!("{} ({}, {})", short(median), short(low), short(high))
         });
         text.push_str(&format!("| {task} | {} |\n", cells.collect::<Vec<_>>().join(" | ")));
-        // Each on the seeds that it shares with all that have runs of this task.
+        // Each tuner counts on the seeds that all tuners with runs of this task share.
         let shared = |seed: &u32| found.iter().all(|found| found.contains_key(seed));
         let medians: Vec<f64> = found
             .iter()
@@ -246,7 +246,7 @@ fn table(rows: &[&Row], parallel: u32, budget: u32) -> String {
     text
 }
 
-/// Three digits.
+/// A number with three digits.
 fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),

@@ -1,4 +1,4 @@
-//! AWS's SDK for JavaScript, for the test in which it talks to the local SageMaker.
+//! AWS's SDK for JavaScript, for the test that uses it with the local SageMaker.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,16 +9,17 @@ use anyhow::{Context, Result};
 
 use crate::workspace::run;
 
-/// Where the test looks for the folder that has `node_modules`.
+/// The variable in which the test finds the folder that has `node_modules`.
 pub(crate) const VARIABLE: &str = "KOKANEE_JAVASCRIPT";
 
-/// What is installed, and with each package what it needs, down to the last one's digest.
+/// The installed packages and all their dependencies, with digests.
 const PACKAGE: &str = include_str!("../../javascript/package.json");
 const LOCK: &str = include_str!("../../javascript/package-lock.json");
 
-/// The folder with the packages: `$KOKANEE_JAVASCRIPT`, else one in the target folder, which is filled when the lock is another one.
+/// The folder with the packages: `$KOKANEE_JAVASCRIPT`, or else one in the target folder, which is filled again when the lock file has
+/// changed.
 ///
-/// `Ok(None)`, with a warning, when npm cannot bring them; in CI that is an error.
+/// `Ok(None)`, with a warning, when npm cannot install them; in CI that is an error.
 pub(crate) fn for_tests(target_dir: &Path, is_ci: bool) -> Result<Option<OsString>> {
     if let Some(folder) = std::env::var_os(VARIABLE) {
         return Ok(Some(folder));
@@ -35,7 +36,7 @@ pub(crate) fn for_tests(target_dir: &Path, is_ci: bool) -> Result<Option<OsStrin
 
 fn in_target_folder(target_dir: &Path) -> Result<PathBuf> {
     let folder = target_dir.join("javascript");
-    // Written last, so that a folder that was left half filled is filled again.
+    // Written last, so that an incompletely filled folder is filled again.
     let filled = folder.join("filled");
     if fs::read_to_string(&filled).is_ok_and(|lock| lock == LOCK) {
         return Ok(folder);

@@ -1,5 +1,5 @@
-//! Pythons for the tests in which others read our files and talk to our server, and for the peer of the benchmark `prepare`: one with protobuf,
-//! SageMaker's SDK v2 and the AWS CLI, and one with SDK v3, whose package has the name of v2's.
+//! Pythons for the tests in which other programs read our files and talk to our server, and for the peer of the benchmark `prepare`: one
+//! with protobuf, SageMaker's SDK v2 and the AWS CLI, and one with SDK v3, whose package has the same name as v2's.
 
 use std::env;
 use std::ffi::OsString;
@@ -12,21 +12,21 @@ use crate::venv;
 
 /// A Python with packages.
 pub(crate) struct Python {
-    /// The variable in which tests look for it.
+    /// The variable in which tests look for its path.
     pub(crate) variable: &'static str,
     /// The folder of its virtual environment in the target folder.
     folder: &'static str,
     /// The file of the requirements.
     file: &'static str,
-    /// What is installed, a package and its version per line.
+    /// The installed packages, one with its version per line.
     requirements: &'static str,
-    /// What tests need of it, for people.
+    /// What tests need it for, as text for a person.
     needs: &'static str,
-    /// Prints nothing, and fails where something is missing. The SDKs themselves take seconds to import.
+    /// A program that prints nothing, and fails if a package is missing. Importing the SDKs would take seconds.
     probe: &'static str,
 }
 
-/// What most tests use.
+/// The Python for most tests.
 pub(crate) const PYTHON: Python = Python {
     variable: "KOKANEE_PYTHON",
     folder: "python",
@@ -37,7 +37,7 @@ pub(crate) const PYTHON: Python = Python {
             version('awscli')",
 };
 
-/// What the test of SDK v3 uses.
+/// The Python for the test of SDK v3.
 pub(crate) const SDK_V3: Python = Python {
     variable: "KOKANEE_PYTHON_SDK_V3",
     folder: "python-sdk-v3",
@@ -49,11 +49,10 @@ pub(crate) const SDK_V3: Python = Python {
 };
 
 impl Python {
-    /// The interpreter: what the variable names, else that of a virtual environment in the target folder that is made when it is not
-    /// there yet, else the machine's own Python when it has all.
+    /// The interpreter: the one that the variable names; otherwise that of a virtual environment in the target folder, which is created if
+    /// missing; otherwise the machine's own Python if it has all packages.
     ///
-    /// `Ok(None)`, with a warning, when there is none; in CI that is an error, since a gate that skips what it
-    /// cannot do proves nothing.
+    /// `Ok(None)`, with a warning, when there is none; in CI that is an error, since a gate that skips tests proves nothing.
     pub(crate) fn for_tests(&self, target_dir: &Path, is_ci: bool) -> Result<Option<OsString>> {
         if let Some(python) = env::var_os(self.variable) {
             if !self.is_complete(Path::new(&python)) {

@@ -1,21 +1,21 @@
-//! The sum of all that `cargo test` reports, over all its test binaries.
+//! The sum of all results that `cargo test` reports, over all its test binaries.
 
 use std::fmt;
 
-/// How many tests passed, failed and were ignored so far.
+/// The numbers of passed, failed and ignored tests so far.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Totals {
     pub(super) passed: u64,
     pub(super) failed: u64,
     pub(super) skipped: u64,
-    /// The skipped tests, with the reason where one was given.
+    /// The skipped tests, with their reasons where given.
     pub(super) skipped_tests: Vec<String>,
-    /// A test binary has said `running N tests` and not yet given its result.
+    /// Whether a test binary has printed `running N tests` and not yet its result.
     is_open: bool,
 }
 
 impl Totals {
-    /// Takes one line of output into account.
+    /// Processes one line of output.
     pub(super) fn read_line(&mut self, line: &str) {
         let line = line.trim_end();
         if let Some(summary) = line.strip_prefix("test result: ") {
@@ -31,7 +31,7 @@ impl Totals {
         }
     }
 
-    /// A binary that ended without a result was aborted or killed: that is a failed test.
+    /// Ends a binary. Without a result it was aborted or killed, which counts as a failed test.
     pub(super) fn close(&mut self) {
         self.failed += u64::from(self.is_open);
         self.is_open = false;
@@ -44,8 +44,8 @@ impl fmt::Display for Totals {
     }
 }
 
-/// The test of `test NAME ... ignored`, of `test NAME ... ignored, REASON`, and of `test [REASON] NAME ... ignored`, which is how
-/// tests appear that found no program from outside (`kokanee_testkit::outside`).
+/// The test of `test NAME ... ignored`, of `test NAME ... ignored, REASON`, and of `test [REASON] NAME ... ignored`, the form for tests
+/// that found no external program (`kokanee_testkit::outside`).
 fn skipped(line: &str) -> Option<String> {
     let (test, reason) = line.strip_prefix("test ")?.rsplit_once(" ... ignored")?;
     let (before, test) = match test.strip_prefix('[').and_then(|rest| rest.rsplit_once("] ")) {

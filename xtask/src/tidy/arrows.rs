@@ -1,10 +1,10 @@
-//! The crate arrows: which of our crates may use which, and that all share the workspace's lints.
+//! The crate arrows: which of our crates may use which, and the check that all share the workspace's lints.
 
 use super::Finding;
 use super::tree::Tree;
 use crate::workspace::Package;
 
-/// The arrows of ARCHITECTURE.md: a package and those of ours it may use. They never point up.
+/// The arrows of ARCHITECTURE.md: a package and those of our packages that it may use. They never point up.
 const ARROWS: &[(&str, &[&str])] = &[
     ("contract", &[]),
     ("formats", &[]),
@@ -78,10 +78,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// Tests of every crate may use this one.
+/// The crate that tests of every crate may use.
 const FOR_TESTS: &str = "testkit";
 
-/// The one crate that may set its own lints, since it is the one with `unsafe` code.
+/// The only crate that may set its own lints, since it has `unsafe` code.
 const OWN_LINTS: &str = "kernels";
 
 pub(super) fn check(packages: &[Package], tree: &Tree) -> Vec<Finding> {
@@ -123,7 +123,7 @@ fn short(package: &str) -> &str {
     package.strip_prefix("kokanee-").unwrap_or(package)
 }
 
-/// The first line that starts with the key `name`; 0 when there is none.
+/// The first line that starts with the key `name`; 0 if there is none.
 fn line_with(manifest: &str, name: &str) -> usize {
     let is_key = |line: &str| {
         line.trim_start().strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', ' ', '=']))

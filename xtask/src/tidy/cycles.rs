@@ -1,9 +1,9 @@
-//! Files that import each other in a circle.
+//! Files that import each other in a cycle.
 //!
-//! Modules form a tree. A child may use its parent and a parent its children: that is how a module is divided among files. But of
-//! the children of one module, each with all that lies below it, no two may import each other, directly or through others: who
-//! wants to understand one of them would have to read all. Tests do not count. An import counts for the file that defines the
-//! item: what a parent re-exports from a child is that child's.
+//! Modules form a tree. A child may use its parent and a parent its children: this is how a module is divided among files. But among the
+//! children of one module, each with everything below it, no two may import each other, directly or through others: to understand one of
+//! them, a reader would have to read all. Tests do not count. An import counts for the file that defines the item: an item that a parent
+//! re-exports from a child belongs to that child.
 
 mod imports;
 
@@ -13,14 +13,14 @@ use super::Finding;
 use super::rust_source::RustSource;
 use imports::Import;
 
-/// A module by the names that lead to it from the crate's root.
+/// A module, as the names that lead to it from the crate's root.
 type Path = Vec<String>;
 
 /// A file of a crate.
 struct Module<'a> {
     file: &'a str,
     imports: Vec<Import>,
-    /// Modules below it that are there for tests only.
+    /// Modules below it that exist for tests only.
     test_modules: BTreeSet<String>,
 }
 
@@ -28,7 +28,7 @@ struct Module<'a> {
 #[derive(Default)]
 struct Crate<'a>(BTreeMap<Path, Module<'a>>);
 
-/// An import between two children of a module, told by its file and line.
+/// Imports between children of a module, each with its file and line.
 type Edges = BTreeMap<(String, String), String>;
 
 pub(super) fn check(sources: &[(&str, RustSource)]) -> Vec<Finding> {
@@ -37,13 +37,13 @@ pub(super) fn check(sources: &[(&str, RustSource)]) -> Vec<Finding> {
         let Some((root, inner)) = file.split_once("/src/") else { continue };
         let module =
             Module { file, imports: imports::of(source), test_modules: imports::test_modules(source) };
-        // A library and a program of one package have one root here.
+        // A library and a program of one package share a root here.
         crates.entry(root).or_default().0.entry(path_of(inner)).or_insert(module);
     }
     crates.values().flat_map(Crate::check).collect()
 }
 
-/// `a/b.rs` and `a/b/mod.rs` are the module a::b.
+/// The module a::b of a file `a/b.rs` or `a/b/mod.rs`.
 fn path_of(file: &str) -> Path {
     let mut path: Path = file.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
     if path.last().is_some_and(|name| name == "mod" || path.len() == 1 && (name == "lib" || name == "main")) {
@@ -99,9 +99,9 @@ impl Crate<'_> {
         })
     }
 
-    /// The module that defines what a path names, through what others re-export.
+    /// The module that defines the item of a path, following re-exports.
     fn home(&self, mut path: Path) -> Path {
-        /// Re-exports of re-exports; more are a circle of their own.
+        /// The maximum chain of re-exports; a longer one is itself a cycle.
         const MOST_STEPS: usize = 8;
         for _ in 0..MOST_STEPS {
             let depth =
@@ -120,7 +120,7 @@ impl Crate<'_> {
     }
 }
 
-/// Sets of more than one module of which each leads to each other.
+/// The sets of at least two modules that all lead to each other.
 fn circles(edges: &Edges) -> BTreeSet<BTreeSet<String>> {
     let reached = |from: &String| {
         let mut reached = BTreeSet::new();

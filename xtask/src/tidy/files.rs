@@ -1,4 +1,4 @@
-//! Rules about files as such: their names, their length, the lock file, build flags.
+//! Rules about files: their names, their length, the lock file, build flags.
 
 use super::Finding;
 use super::tree::Tree;
@@ -6,7 +6,7 @@ use super::tree::Tree;
 /// Words that say nothing about what a file holds.
 const EMPTY_WORDS: &[&str] = &["utils", "util", "common", "misc", "legacy"];
 
-/// Longer Rust files deserve a hard look.
+/// The length above which a Rust file should be reviewed.
 const MAX_LINES: usize = 600;
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {

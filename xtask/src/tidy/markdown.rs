@@ -1,6 +1,6 @@
-//! What a Markdown text names: the targets of its links and what stands in `code spans`.
+//! References in a Markdown text: link targets and `code spans`.
 
-/// A name in a text and the line, from 1, that it stands on.
+/// A name in a text and its line, from 1.
 #[derive(Debug, PartialEq)]
 pub(super) struct Reference<'a> {
     pub(super) line: usize,
@@ -16,7 +16,7 @@ pub(super) enum Kind {
     CodeSpan,
 }
 
-/// All references outside fenced code blocks, which hold commands and programs and not names.
+/// All references outside fenced code blocks, which hold commands and programs instead of names.
 pub(super) fn references(text: &str) -> Vec<Reference<'_>> {
     let mut found = Vec::new();
     let mut fence: Option<&str> = None;
@@ -53,7 +53,7 @@ fn inline<'a>(line: &'a str, add: &mut impl FnMut(Kind, &'a str)) {
     while let Some(at) = rest.find(['`', ']']) {
         let from = &rest[at..];
         if let Some(link) = from.strip_prefix("](") {
-            // The first `)` ends the target: names with brackets do not occur.
+            // The first `)` ends the target: names with brackets are not supported.
             let end = link.find(')').unwrap_or(link.len());
             add(Kind::Link, destination(&link[..end]));
             rest = &link[end..];
@@ -69,8 +69,7 @@ fn inline<'a>(line: &'a str, add: &mut impl FnMut(Kind, &'a str)) {
     }
 }
 
-/// The code span at the start of `text`, if its run of backticks is closed by one of the same length, and
-/// what follows.
+/// The code span at the start of `text`, if its run of backticks is closed by one of the same length, and the text after it.
 fn code_span(text: &str) -> (Option<&str>, &str) {
     let inside = text.trim_start_matches('`');
     let ticks = text.len() - inside.len();

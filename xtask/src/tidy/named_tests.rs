@@ -1,6 +1,6 @@
 //! Every test that a table of a `.md` file names exists.
 //!
-//! A row names a test where a cell is the code span of a `.rs` file and the next cell is the code span of a function's name.
+//! A row names a test if a cell is the code span of a `.rs` file and the next cell is the code span of a function's name.
 
 use super::Finding;
 use super::tree::Tree;
@@ -11,7 +11,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         lines
             .flat_map(move |(index, line)| named(line).map(move |(file, test)| (path, index + 1, file, test)))
     });
-    // A file that is not there is the concern of the rule of paths.
+    // A missing file is reported by the rule of paths.
     let is_gone = |&(_, _, file, test): &(&str, usize, &str, &str)| {
         tree.text(file).is_some_and(|text| !text.contains(&format!("fn {test}(")))
     };
@@ -23,7 +23,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         .collect()
 }
 
-/// Files and tests of a table's row.
+/// The files and tests in a table's row.
 fn named(line: &str) -> impl Iterator<Item = (&str, &str)> {
     let cells = line.strip_prefix('|').into_iter().flat_map(|row| row.split('|')).map(str::trim);
     let next = cells.clone().skip(1);
@@ -35,7 +35,7 @@ fn named(line: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// The inside of a cell that is one code span.
+/// The content of a cell that is a single code span.
 fn span(cell: &str) -> Option<&str> {
     cell.strip_prefix('`')?.strip_suffix('`').filter(|inside| !inside.is_empty() && !inside.contains('`'))
 }

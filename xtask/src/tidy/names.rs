@@ -1,24 +1,24 @@
-//! Names that are promises are spelled in one place: hyperparameters in the tables of `contract`, parameters in `nn`.
+//! Public names are spelled in one place: hyperparameters in the tables of `contract`, parameters in `nn`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Finding;
 use super::rust_source::{Literal, RustSource};
 
-/// The tables of hyperparameters: a folder per algorithm, with the rows in its `table.rs`.
+/// The tables of hyperparameters: one folder per algorithm, with the rows in its `table.rs`.
 const TABLES: &str = "crates/contract/src/algorithms/";
 
-/// What a row of a table starts with after `name: Type =`.
+/// The start of a table's row after `name: Type =`.
 const ROW: &str = "Spec::";
 
-/// Where else names of one algorithm may be spelled: the translation between Sockeye's configuration, whose fields are partly
-/// called the same, and ours.
+/// Other places where names of one algorithm may be spelled: the translation between Sockeye's configuration, which has some fields with
+/// the same names, and ours.
 const TRANSLATIONS: &[(&str, &str)] = &[("seq2seq", "algorithms/seq2seq/nn/src/artifact/sockeye/")];
 
-/// Names with fewer underscores (`seed`, `batch_size`) also mean other things.
+/// Names with fewer underscores (`seed`, `batch_size`) also have other meanings.
 const UNMISTAKABLE_UNDERSCORES: usize = 2;
 
-/// Parts of a literal that give a parameter name away.
+/// Parts of a literal that identify a parameter name.
 const PARAMETER_PARTS: &[&str] = &[
     "_i2h_weight",
     "_i2h_bias",
@@ -29,14 +29,14 @@ const PARAMETER_PARTS: &[&str] = &[
     "target_output_weight",
 ];
 
-/// Where parameter names may be spelled.
+/// The places where parameter names may be spelled.
 const PARAMETER_PLACES: &[&str] = &[
     "algorithms/seq2seq/nn/src/params.rs",
     "algorithms/seq2seq/nn/src/artifact/",
     "algorithms/seq2seq/nn/src/artifact.rs",
 ];
 
-/// By name, the algorithms that have it.
+/// The algorithms that have each name.
 type Names<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
 
 pub(super) fn check(sources: &[(&str, RustSource)]) -> Vec<Finding> {
@@ -88,18 +88,18 @@ fn fault(path: &str, literal: &Literal, names: &Names<'_>) -> Option<String> {
     ))
 }
 
-/// Whether the file is part of the product, not of the tools beside it.
+/// Whether the file is part of the product, not of its tools.
 fn is_product(path: &str) -> bool {
     ["crates/", "algorithms/"].iter().any(|folder| path.starts_with(folder))
 }
 
-/// The algorithm and the rest of the path, of a file in the folder of an algorithm's tables.
+/// The algorithm and the rest of the path, for a file in the folder of an algorithm's tables.
 fn table_file(path: &str) -> Option<(&str, &str)> {
     let parts = path.strip_prefix(TABLES)?.split_once('/')?;
     (!is_test_file(path)).then_some(parts)
 }
 
-/// Whether names of the algorithm's table may be spelled there.
+/// Whether names of the algorithm's table may be spelled in this file.
 fn is_place_of(path: &str, algorithm: &str) -> bool {
     table_file(path).is_some_and(|(own, _)| own == algorithm)
         || TRANSLATIONS.iter().any(|(own, place)| *own == algorithm && path.starts_with(place))
@@ -123,7 +123,7 @@ fn rows(source: &RustSource) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Tests and benchmarks drive the program as a user does, so they may spell what users spell.
+/// Whether the file is a test or benchmark. They drive the program as a user does, so they may spell the names.
 fn is_test_file(path: &str) -> bool {
     let mut parts = path.split('/').rev();
     let file = parts.next().unwrap_or_default();

@@ -1,22 +1,22 @@
-//! Every path that a `.md` file names exists, so that no guide sends its reader to a file that is gone.
+//! Every path that a `.md` file names must exist, so that no guide refers to a missing file.
 //!
-//! A link's target is taken relative to its file. A `code span` counts as a path of the repository, from
-//! its root, when it cannot well be anything else: see [`is_repository_path`].
+//! A link's target is relative to its file. A `code span` counts as a path from the repository's root if it is very unlikely to be anything
+//! else: see [`is_repository_path`].
 
 use super::Finding;
 use super::markdown::{Kind, Reference, references};
 use super::tree::Tree;
 
-/// First folders that make a span a path of the repository even when the folder itself is gone.
+/// First folders that make a span a path of the repository even if the folder itself is missing.
 const KNOWN_FOLDERS: &[&str] = &["crates", "algorithms", "docs", "xtask", ".ci", ".cargo", ".github"];
 
-/// Endings of files that this repository is made of, and that users' data never have.
+/// Extensions of files in this repository that users' data never have.
 const SOURCE_ENDINGS: &[&str] = &[".rs", ".toml", ".md"];
 
-/// Files of the root that are known by name alone, beside every `UPPERCASE.md`.
+/// Files of the root that are recognised by name alone, besides every `UPPERCASE.md`.
 const ROOT_FILES: &[&str] = &["Cargo.toml", "Cargo.lock", "LICENSE", "rustfmt.toml"];
 
-/// Characters that stand in patterns, placeholders, commands and code but not in paths.
+/// Characters of patterns, placeholders, commands and code that paths do not have.
 const NOT_IN_PATHS: &[char] =
     &['*', '<', '>', '{', '}', '$', '…', '(', ')', '"', '\'', '=', '|', ';', ',', '&', '!'];
 
@@ -54,11 +54,11 @@ fn check_reference(tree: &Tree, file: &str, reference: &Reference<'_>) -> Vec<Fi
     }
 }
 
-/// Whether a code span is meant as a path of this repository.
+/// Whether a code span is a path of this repository.
 ///
-/// It is when it starts with a folder of the root; when it has a slash and a source file's ending; or when
-/// it is a file of the root known by name. Not when it holds blanks, patterns, placeholders or code; nor
-/// paths of other places: absolute, of the home folder, above the root, in the target folder.
+/// It is one if it starts with a folder of the root, if it has a slash and a source file's extension, or if it is a known file of the root.
+/// It is not one if it has blanks, patterns, placeholders or code, nor if it is a path elsewhere: absolute, of the home folder, above the
+/// root, in the target folder.
 fn is_repository_path(tree: &Tree, span: &str) -> bool {
     let is_other = span.is_empty()
         || span.contains(char::is_whitespace)
@@ -87,7 +87,7 @@ fn is_uppercase_md(span: &str) -> bool {
     })
 }
 
-/// From the root, or from the folder of the file that names it.
+/// Whether the path exists, from the root or from the folder of the file that names it.
 fn exists(tree: &Tree, folder: &str, span: &str) -> bool {
     ["", folder].iter().any(|base| {
         resolve(base, span).is_some_and(|path| {
@@ -96,7 +96,7 @@ fn exists(tree: &Tree, folder: &str, span: &str) -> bool {
     })
 }
 
-/// Without `#section` and `:line`.
+/// The path without `#section` and `:line`.
 fn without_place(text: &str) -> &str {
     let text = text.split('#').next().unwrap_or(text);
     match text.rsplit_once(':') {
@@ -105,7 +105,7 @@ fn without_place(text: &str) -> &str {
     }
 }
 
-/// `a/{b,c}/d` as `a/b/d` and `a/c/d`; anything else as it is.
+/// `a/{b,c}/d` as `a/b/d` and `a/c/d`; anything else unchanged.
 fn expand_braces(span: &str) -> Vec<String> {
     if let Some((before, rest)) = span.split_once('{')
         && let Some((inside, after)) = rest.split_once('}')
@@ -117,7 +117,7 @@ fn expand_braces(span: &str) -> Vec<String> {
     vec![span.to_owned()]
 }
 
-/// `path` from `folder`, without `.` and `..`; `None` when it leads out of the repository.
+/// `path` relative to `folder`, without `.` and `..`; `None` if it leads out of the repository.
 fn resolve(folder: &str, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
     for part in folder.split('/').chain(path.split('/')) {

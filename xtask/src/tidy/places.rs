@@ -1,17 +1,17 @@
-//! An algorithm is named in few places: its own folders, and one line of each table that lists algorithms.
+//! Limits the places that name an algorithm: its own folders, and one line of each table that lists algorithms.
 
 use super::Finding;
 use super::rust_source::RustSource;
 use super::tree::Tree;
 
-/// Where an algorithm's tables stand in the contract, by its name.
+/// The folder of the algorithms' tables in the contract, by their names.
 const TABLES: &str = "crates/contract/src/algorithms/";
-/// Where its crate stands.
+/// The folder of the algorithms' crates.
 const CRATES: &str = "algorithms/";
-/// The algorithm that has commands of its own (`kokanee translate`, `prepare`, …), which name it.
+/// The algorithm with its own commands (`kokanee translate`, `prepare`, …), which name it.
 const WITH_COMMANDS: &str = "seq2seq";
 
-/// The other places, with the lines of each that may name an algorithm; docs/adding-an-algorithm.md goes through them.
+/// The other places, with the number of lines in each that may name an algorithm; docs/adding-an-algorithm.md lists them.
 const PLACES: &[(&str, usize)] = &[
     // The dependency of the workspace, and that of the program.
     ("Cargo.toml", 1),

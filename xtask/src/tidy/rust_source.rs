@@ -1,16 +1,16 @@
-//! As much of Rust's grammar as the rules need: what is code, what is a string, what is a test.
+//! The part of Rust's grammar that the rules need: code, strings, and tests.
 
 use std::ops::Range;
 
 /// A Rust file split into its code and its string literals.
 pub(super) struct RustSource {
-    /// The file with every byte of comments, strings and characters blanked; offsets and lines stay.
+    /// The file with every byte of comments, strings and characters blanked; offsets and lines are unchanged.
     pub(super) code: String,
     pub(super) literals: Vec<Literal>,
     tests: Vec<Range<usize>>,
 }
 
-/// A string literal, escapes as written.
+/// A string literal, with escapes as written.
 #[derive(Debug)]
 pub(super) struct Literal {
     pub(super) text: String,
@@ -31,7 +31,7 @@ impl RustSource {
         self.tests.iter().any(|range| range.contains(&offset))
     }
 
-    /// The lines, from 1, on which `word` stands alone as a token of the code.
+    /// The lines, from 1, on which `word` is a separate token of the code.
     pub(super) fn lines_with(&self, word: &str) -> Vec<usize> {
         let is_part = |byte: Option<&u8>| byte.is_some_and(|&byte| is_identifier(byte));
         let bytes = self.code.as_bytes();
@@ -94,7 +94,7 @@ impl Lexer<'_> {
         self.string(start, quote + 1, inner_end, closing.len())
     }
 
-    /// Notes the string between `inner` and `inner_end`, blanks it with its quotes, returns where it ends.
+    /// Records the string between `inner` and `inner_end`, blanks it with its quotes, and returns its end.
     fn string(&mut self, start: usize, inner: usize, inner_end: usize, closing: usize) -> usize {
         let text = self.text[inner..inner_end].to_owned();
         self.literals.push(Literal { text, offset: start, line: line_of(self.text, start) });
@@ -140,7 +140,7 @@ fn end_of_block_comment(bytes: &[u8], start: usize) -> usize {
     bytes.len()
 }
 
-/// Where the closing quote is.
+/// The position of the closing quote.
 fn end_of_string(bytes: &[u8], mut at: usize, quote: u8) -> usize {
     while at < bytes.len() && bytes[at] != quote {
         at += if bytes[at] == b'\\' { 2 } else { 1 };
@@ -159,7 +159,7 @@ fn end_of_character(text: &str, at: usize) -> Option<usize> {
     (text.as_bytes().get(end) == Some(&b'\'')).then_some(end + 1)
 }
 
-/// From each `#[cfg(test)]` or `#[test]` to the end of the item it stands on.
+/// The ranges from each `#[cfg(test)]` or `#[test]` to the end of its item.
 fn test_items(code: &str) -> Vec<Range<usize>> {
     let bytes = code.as_bytes();
     let starts = ["#[cfg(test)]", "#[test]"].into_iter().flat_map(|attribute| code.match_indices(attribute));

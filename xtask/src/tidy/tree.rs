@@ -1,4 +1,4 @@
-//! The files of the repository: what git tracks, and what it would if asked to add everything.
+//! The files of the repository: those that git tracks or would add.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,15 +16,15 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Lists the files with git, so that what a `.gitignore` names does not count as being there; without a
-    /// git checkout (an unpacked archive), every file but those in hidden folders and the target folder.
+    /// Lists the files with git, so that files ignored by `.gitignore` do not count; without a git checkout (an unpacked archive), every
+    /// file except those in hidden folders and the target folder.
     pub(super) fn load(root: &Path) -> Result<Self> {
         let paths = if root.join(".git").exists() { list_with_git(root)? } else { walk(root)? };
         let mut tree = Self::default();
         for path in paths {
             match fs::read(root.join(&path)) {
                 Ok(bytes) => tree.add(&path, String::from_utf8(bytes).ok()),
-                // Deleted, and the deletion not yet added.
+                // Deleted, but the deletion is not staged yet.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error).with_context(|| format!("cannot read {path}")),
             }
@@ -56,7 +56,7 @@ impl Tree {
         self.files.get(path)?.as_deref()
     }
 
-    /// A file or a folder.
+    /// Whether a file or folder exists.
     pub(super) fn contains(&self, path: &str) -> bool {
         self.files.contains_key(path) || self.is_folder(path)
     }
@@ -76,7 +76,7 @@ impl Tree {
 }
 
 fn list_with_git(root: &Path) -> Result<Vec<String>> {
-    // The checkout may belong to another user than the one who checks it, as in a container.
+    // The checkout may belong to another user, as in a container.
     let output = Command::new("git")
         .args(["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(root)
@@ -89,7 +89,7 @@ fn list_with_git(root: &Path) -> Result<Vec<String>> {
     Ok(listing.split_terminator('\0').map(str::to_owned).collect())
 }
 
-/// Hidden folders that are the repository's own.
+/// Hidden folders that belong to the repository.
 const OWN_HIDDEN: &[&str] = &[".cargo", ".ci", ".github"];
 
 fn walk(root: &Path) -> Result<Vec<String>> {

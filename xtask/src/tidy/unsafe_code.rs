@@ -1,7 +1,6 @@
-//! `unsafe` stands in the crate of the kernels and nowhere else.
+//! Only the crate of the kernels may contain `unsafe`.
 //!
-//! The lint `unsafe_code = "forbid"` says the same of code that is compiled; this also sees code behind a
-//! `cfg` that is off on this machine.
+//! The lint `unsafe_code = "forbid"` ensures this for compiled code; this rule also checks code behind a `cfg` that is off on this machine.
 
 use super::Finding;
 use super::rust_source::RustSource;

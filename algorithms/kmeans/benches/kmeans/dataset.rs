@@ -1,4 +1,4 @@
-//! Data sets as `xtask/peers/numeric_data.py` writes them.
+//! The data sets that `xtask/peers/numeric_data.py` writes.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ pub(crate) struct Dataset {
 }
 
 impl Dataset {
-    /// Reads a data set; none where it is not there.
+    /// Reads a data set; none if it does not exist.
     pub(crate) fn read(folder: &Path, name: &'static str) -> Option<Self> {
         let shape: serde_json::Value =
             serde_json::from_slice(&fs::read(folder.join(format!("{name}.json"))).ok()?).ok()?;
@@ -31,7 +31,7 @@ impl Dataset {
         self.values.chunks(rows * self.width).map(|values| Rows::dense(self.width, values)).collect()
     }
 
-    /// The same after a shuffle of the rows: what a seed comes to depends on the rows of the first batch most of all.
+    /// Returns the same after a shuffle of the rows: the result for a seed depends on the rows of the first batch most of all.
     pub(crate) fn shuffled(&self, rows: usize, seed: u64) -> Vec<Rows> {
         let mut order: Vec<usize> = (0..self.len()).collect();
         let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;

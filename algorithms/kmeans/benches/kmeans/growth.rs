@@ -1,4 +1,4 @@
-//! Time and memory over the number of rows, which are made as they are needed.
+//! Time and memory over the number of rows, which are generated as they are needed.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +15,7 @@ const BATCH: usize = 5000;
 const K: usize = 10;
 const COUNTS: [usize; 3] = [100_000, 1_000_000, 10_000_000];
 
-/// Streams ever more rows; the peak of the process can only grow, so a flat one is flat.
+/// Streams more and more rows. The peak of the process can only grow, so a flat one means that memory stays flat.
 pub(crate) fn measure(team: &Arc<Team>) -> Value {
     println!("{WIDTH} columns, k={K}, {} centres while streaming\n", 10 * K);
     println!("| rows | s | rows/s | peak memory, MiB |");
@@ -48,7 +48,7 @@ pub(crate) fn measure(team: &Arc<Team>) -> Value {
     Value::Array(report)
 }
 
-/// Rows about ten points.
+/// A source of rows around ten points.
 struct Source {
     state: u64,
 }
@@ -73,7 +73,7 @@ impl Source {
     }
 }
 
-/// The most memory that the process has had, where the system tells.
+/// The peak memory of the process, if the system tells it.
 fn peak_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,7 +1,8 @@
-//! `cargo xtask bench kmeans`: how good the clusters are, how fast they are found, and that memory does not grow with the data.
+//! `cargo xtask bench kmeans` measures how good the clusters are, how fast they are found, and that memory does not grow with the
+//! data.
 //!
-//! Data sets lie in a folder as `cargo xtask peers setup numeric` writes them. With `--report FILE` the figures are written as
-//! JSON too, for the comparison with the peers.
+//! Data sets are in a folder as `cargo xtask peers setup numeric` writes them. With `--report FILE` the figures are also written as
+//! JSON, for the comparison with the peers.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 

@@ -1,4 +1,4 @@
-//! A whole job, RecordIO in and model out, beside reading alone and clustering alone: they overlap.
+//! A whole job, RecordIO in and model out, compared with reading alone and clustering alone: the two overlap in the job.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,7 +22,7 @@ const WIDTH: usize = 50;
 const BATCH: usize = 5000;
 const K: usize = 10;
 
-/// Best times of so many windows.
+/// Measures the best times of `windows` windows.
 pub(crate) fn measure(team: &Arc<Team>, windows: usize) -> Value {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("rows.pbr");
@@ -44,7 +44,7 @@ pub(crate) fn measure(team: &Arc<Team>, windows: usize) -> Value {
     json!({"read_s": reading, "cluster_s": clustering, "whole_s": whole})
 }
 
-/// Rows as the SDK writes them: a frame, and the message with the feature `values` of 32-bit floats.
+/// Writes rows as the SDK does: a frame, and the message with the feature `values` of 32-bit floats.
 fn write(path: &Path) -> std::io::Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
     let mut state = 1u64;
@@ -150,7 +150,7 @@ fn train(folder: &Path, path: &Path, threads: usize) -> f64 {
     begin.elapsed().as_secs_f64()
 }
 
-/// A console that nobody looks at.
+/// A console that discards its lines.
 struct Nobody;
 
 impl Console for Nobody {

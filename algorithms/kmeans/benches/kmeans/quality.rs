@@ -1,4 +1,4 @@
-//! The mean squared distance of the data to its clusters, beside what the algorithm of the guide reaches.
+//! The mean squared distance of the data to its clusters, compared with that of the guide's algorithm.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use crate::dataset::Dataset;
 
 pub(crate) const SETS: [&str; 6] = ["iris", "digits", "letter", "shuttle", "mnist10k", "county"];
 
-/// Rows of a batch: the default.
+/// Rows per batch: the default.
 const BATCH: usize = 5000;
 
-/// k, and the means that a simulation of the guide's algorithm reached: defaults, `kmeans++`, factor 1, 5 epochs.
+/// The k of a data set, and the means that a simulation of the guide's algorithm reached: defaults, `kmeans++`, factor 1, 5 epochs.
 fn expected(set: &str) -> (usize, [f64; 4]) {
     match set {
         "iris" => (3, [0.5270, 0.5270, 1.167, 0.5270]),
         "digits" => (10, [662.8, 654.9, 770.5, 655.2]),
         "letter" => (26, [32.19, 32.14, 34.46, 32.10]),
-        // What the real container reached on the data, once, by its published centres.
+        // The result of the real container on the data, once, from its published centres.
         "county" => (8, [0.1074; 4]),
         "shuttle" => (7, [36740.0, 11085.0, 51926.0, 25399.0]),
         _ => (10, [39.49, 39.21, 41.49, 39.37]),
@@ -33,7 +33,7 @@ const VARIANTS: [(&str, Start, ExtraCenters, usize); 4] = [
     ("5 epochs", Start::Random, ExtraCenters::Auto, 5),
 ];
 
-/// Trains with each seed, and says best, mean and largest msd.
+/// Trains with each seed, and returns the best, mean and largest msd.
 pub(crate) fn measure(team: &Arc<Team>, sets: &[Dataset], seeds: u64) -> Value {
     println!("msd over the data, {seeds} shuffles and seeds\n");
     println!(

@@ -1,4 +1,4 @@
-//! The time of an epoch, beside the matrix product that it cannot do without.
+//! The time of an epoch, compared with the matrix product that it needs at least.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,10 +12,10 @@ use crate::dataset::Dataset;
 use crate::quality::settings;
 
 const BATCH: usize = 5000;
-/// Centres while streaming.
+/// Numbers of centres while streaming.
 const CENTERS: [usize; 2] = [100, 1000];
 
-/// Best times of so many windows.
+/// Measures the best times of `windows` windows.
 pub(crate) fn measure(team: &Arc<Team>, data: &Dataset, windows: usize) -> Value {
     let batches = data.batches(BATCH);
     let (rows, width) = (data.len(), data.width);

@@ -12,7 +12,7 @@ fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-/// scikit-learn's centroids as users of the real container write them, and what scikit-learn says of digits.
+/// scikit-learn's centroids in the form in which users of the real container write them, and scikit-learn's labels of digits.
 #[test]
 fn centroids_of_scikit_learn_label_as_scikit_learn_does() {
     let artifact = Artifact::read(&golden()).unwrap();
@@ -45,7 +45,7 @@ fn a_model_is_read_back_with_its_counts() {
     Artifact::save(&model, Manifest::new("kmeans", Default::default(), 2), &path).unwrap();
     let read = Artifact::read(&path).unwrap();
     assert_eq!(read.model, model);
-    // Without the manifest it is somebody else's.
+    // Without the manifest it counts as somebody else's model.
     fs::remove_file(path.join("kokanee.json")).unwrap();
     let read = Artifact::read(&path).unwrap();
     assert_eq!((read.model.centers(), read.model.counts()), (model.centers(), &[0.0, 0.0][..]));
@@ -63,7 +63,7 @@ fn what_is_not_centres_is_told() {
         shape,
         values: ValuesView::F64(values),
     };
-    // A name and 64 bits are fine.
+    // An array may have a name and 64 bits.
     assert_eq!(write(&[array(&[2, 1], &[0.5, 2.0])], &["centers"]).unwrap(), [0.5, 2.0]);
     let check = |arrays: &[ArrayView<'_>], part: &str| {
         let error = write(arrays, &[]).unwrap_err();

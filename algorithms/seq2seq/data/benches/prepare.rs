@@ -1,11 +1,11 @@
-//! Preparing speed: text to vocabularies and RecordIO, in pairs a second, with the memory it takes; beside a Python program that
-//! does the same work divided as in AWS's sample script.
+//! Measures the speed of preparing: text to vocabularies and RecordIO, in pairs per second, with the memory it takes; compared with
+//! a Python program that does the same work divided as in AWS's sample script.
 //!
 //! `cargo xtask bench prepare [--peers] [--pairs N,N…] [--runs R]`
 //!
-//! The text is Multi30k again and again. Every run is a process of its own, so that its peak of memory is its own; runs of
-//! ours and of the peer take turns, and medians count. The peer prepares the first number of pairs only. What it writes must
-//! be what we write, but for the order of the records.
+//! The text is Multi30k repeated. Every run is a separate process, so that each has its own memory peak; our runs and the peer's
+//! take turns, and medians count. The peer prepares the first number of pairs only. Its output must equal ours, except for the
+//! order of the records.
 
 // A benchmark speaks to a terminal.
 #![allow(clippy::print_stdout)]
@@ -20,7 +20,7 @@ use flate2::read::GzDecoder;
 use kokanee_seq2seq_data::{PrepareOptions, Silent, prepare};
 use kokanee_testkit::{corpora, median};
 
-/// Names the interpreter that can `import google.protobuf`; `cargo xtask bench prepare --peers` sets it.
+/// Names the interpreter that can `import google.protobuf`; set by `cargo xtask bench prepare --peers`.
 const PYTHON: &str = "KOKANEE_PYTHON";
 const PEER: &str = "../../../xtask/peers/prepare_like_aws.py";
 /// Starts this program as the process that prepares.
@@ -32,11 +32,11 @@ struct Options {
     runs: usize,
 }
 
-/// Who prepares.
+/// A program that prepares data.
 struct Program {
     name: &'static str,
     command: fn() -> Command,
-    /// After the files.
+    /// The arguments after the files.
     options: &'static [&'static str],
 }
 
@@ -55,7 +55,7 @@ const PEERS: [Program; 2] = [
     Program { name: "Python, one process", command: python, options: &["--one-process"] },
 ];
 
-/// What one run showed.
+/// The measurements of one run.
 #[derive(Clone, Copy)]
 struct Run {
     seconds: f64,
@@ -102,7 +102,7 @@ fn main() {
     }
 }
 
-/// The process that prepares: its last line is the peer's.
+/// Runs as the process that prepares: its last line has the form of the peer's.
 fn one_run(source: &Path, target: &Path, folder: &Path) {
     let options = PrepareOptions { output_dir: Some(folder.into()), ..PrepareOptions::new(source, target) };
     let report = prepare(&options, &Silent).unwrap_or_else(|error| panic!("{error}"));
@@ -121,7 +121,7 @@ fn python() -> Command {
     command
 }
 
-/// Runs a program on the texts, by the clock on the wall from its start to its end.
+/// Runs a program on the texts, timed by the wall clock from its start to its end.
 fn run(program: &Program, texts: &[PathBuf; 2], pairs: usize, folder: &Path) -> Run {
     fs::create_dir_all(folder).expect("a folder for the records");
     let mut command = (program.command)();
@@ -138,7 +138,7 @@ fn run(program: &Program, texts: &[PathBuf; 2], pairs: usize, folder: &Path) -> 
     Run { seconds, peak_mib: said["peak_kib"].as_f64().unwrap_or(f64::NAN) / 1024.0 }
 }
 
-/// The same vocabularies, and records of the same size together.
+/// Checks that the vocabularies are the same, and that the records have the same total size.
 fn check_same(ours: &Path, theirs: &Path) {
     for name in ["vocab.src.json", "vocab.trg.json"] {
         let read = |folder: &Path| fs::read(folder.join(name)).expect("a vocabulary");
@@ -148,7 +148,7 @@ fn check_same(ours: &Path, theirs: &Path) {
     assert_eq!(size(ours), size(theirs), "train.rec differs in {}", theirs.display());
 }
 
-/// Writes so many pairs, those of Multi30k from the beginning again and again.
+/// Writes `pairs` pairs, those of Multi30k repeated from the beginning.
 fn write_texts(multi30k: &Path, pairs: usize, folder: &Path) -> [PathBuf; 2] {
     ["train.en.gz", "train.de.gz"].map(|name| {
         let from = multi30k.join(name);

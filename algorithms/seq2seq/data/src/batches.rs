@@ -1,18 +1,18 @@
-//! Which pairs are trained on together, and in which order: a pure function of corpus, seed and epoch, so that a
-//! resumed run needs to remember only the last two.
+//! The composition of training batches and their order: a pure function of corpus, seed and epoch, so that a resumed run needs to
+//! remember only the last two.
 
 use kokanee_formats::random::SplitMix64;
 
 use crate::buckets::{Bucket, assign};
 use crate::corpus::Corpus;
 
-/// What becomes of a bucket's last batch when its pairs do not fill it.
+/// The treatment of a bucket's last batch if its pairs do not fill it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LastBatch {
-    /// Filled up with pairs drawn from the same bucket (with replacement), once for all epochs, as Sockeye does.
+    /// Filled up with pairs drawn from the same bucket (with replacement), once for all epochs, as in Sockeye.
     #[default]
     Fill,
-    /// Left short: every pair exactly once an epoch.
+    /// Left short: every pair exactly once per epoch.
     Short,
 }
 
@@ -26,7 +26,7 @@ pub struct BatchPlan {
     without_bucket: usize,
 }
 
-/// What a random stream is for; part of its name.
+/// The purpose of a random stream; part of its name.
 const FILL: u64 = 1;
 const ROW_ORDER: u64 = 2;
 const BATCH_ORDER: u64 = 3;
@@ -37,7 +37,7 @@ impl BatchPlan {
         Self::with_last_batch(corpus, buckets, batch_size, seed, LastBatch::default())
     }
 
-    /// The same with a choice for the last batches.
+    /// Creates the same plan with a choice for the last batches.
     pub fn with_last_batch(
         corpus: &Corpus,
         buckets: &[Bucket],
@@ -73,7 +73,7 @@ impl BatchPlan {
         self.without_bucket
     }
 
-    /// How many batches, and so updates, an epoch has: the same for every epoch.
+    /// The number of batches, and so of updates, per epoch: the same for every epoch.
     pub fn batches_per_epoch(&self) -> usize {
         self.rows.iter().map(|rows| rows.len().div_ceil(self.batch_size)).sum()
     }
@@ -181,7 +181,7 @@ mod tests {
                 LastBatch::Short => assert!(counts.iter().all(|&count| count == 1)),
             }
         }
-        // The rows that fill a bucket up are drawn once for all epochs.
+        // The rows that fill up a bucket are drawn once for all epochs.
         assert_eq!(counts(&plan.epoch(0), pairs), counts(&plan.epoch(5), pairs));
     }
 

@@ -2,17 +2,17 @@
 
 use serde::Serialize;
 
-/// The most tokens a pair may have on each side to lie in this bucket.
+/// The largest numbers of tokens, on each side, of a pair in this bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Bucket {
     /// Source tokens.
     pub source: usize,
-    /// Target tokens, `<s>` counted.
+    /// Target tokens, including `<s>`.
     pub target: usize,
 }
 
 impl Bucket {
-    /// Whether a pair of these lengths (neither `<s>` nor `</s>` counted) lies within.
+    /// Whether a pair of these lengths (counting neither `<s>` nor `</s>`) fits.
     pub fn holds(&self, source_tokens: usize, target_tokens: usize) -> bool {
         self.source >= source_tokens && self.target > target_tokens
     }
@@ -21,8 +21,8 @@ impl Bucket {
 /// The buckets up to these maximum lengths, ascending; with `width` steps on the side that is longer by `ratio`
 /// (mean target length over source length) and accordingly smaller steps on the other.
 ///
-/// `max_target` counts `<s>`. Lengths below 2 become 2. There are at most
-/// `max(max_source, max_target) / step` buckets, so cut huge limits to the corpus's longest sentences first.
+/// `max_target` includes `<s>`. Lengths below 2 become 2. There are at most `max(max_source, max_target) / step` buckets, so cut
+/// huge limits to the corpus's longest sentences first.
 pub fn define_buckets(max_source: usize, max_target: usize, width: usize, ratio: f64) -> Vec<Bucket> {
     let width = width.max(1);
     // The conversion to usize rounds down and saturates; an absurd ratio gives steps of 1.
@@ -42,17 +42,17 @@ pub fn define_buckets(max_source: usize, max_target: usize, width: usize, ratio:
     buckets
 }
 
-/// The one bucket of `bucketing_enabled=false`.
+/// The only bucket of `bucketing_enabled=false`.
 pub fn single_bucket(max_source: usize, max_target: usize) -> Vec<Bucket> {
     vec![Bucket { source: max_source, target: max_target }]
 }
 
-/// The first bucket that holds a pair of these lengths (tokens, neither `<s>` nor `</s>` counted), if any does.
+/// The first bucket that holds a pair of these lengths (tokens, counting neither `<s>` nor `</s>`), if there is one.
 pub fn assign(buckets: &[Bucket], source_tokens: usize, target_tokens: usize) -> Option<usize> {
     buckets.iter().position(|bucket| bucket.holds(source_tokens, target_tokens))
 }
 
-/// `step`, `2 step`, … and `max` as the last.
+/// `step`, `2 step`, … and finally `max`.
 fn steps(max: usize, step: usize) -> Vec<usize> {
     let full = max.saturating_sub(1) / step;
     (1..=full).map(|count| count * step).chain([max]).collect()

@@ -1,4 +1,4 @@
-//! The files of a channel: which of them are data, and in which order they are read.
+//! The files of a channel: which of them are data, and the order in which they are read.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -10,22 +10,22 @@ use kokanee_formats::{compression, data_files};
 
 use crate::error::{ChannelFault, DataError};
 
-/// Endings of names that a data file may have, besides none and numbers (`part-00000`, `train.rec.1`).
+/// File name extensions of data files, besides none and numbers (`part-00000`, `train.rec.1`).
 const DATA_ENDINGS: &[&str] = &["rec", "recordio", "pb", "pbr", "protobuf", "data", "bin"];
-/// Names without an ending that belong to no data file.
+/// Names without an extension that no data file has.
 const OTHER_NAMES: &[&str] =
     &["readme", "license", "licence", "notice", "copying", "changelog", "manifest", "checksums", "makefile"];
 
 /// The files of a channel, which is a file or a folder.
 ///
-/// In a folder every file counts, in subfolders too, whose name begins with neither `.` nor `_`, in the order of their paths.
-/// Files that do not begin as RecordIO does are foreign, such as the index `train.idx` beside `train.rec`, where others are RecordIO.
-/// A file that has the name of a data file, or that is compressed, is not foreign but damaged or packed: reading it tells that.
+/// In a folder, subfolders included, every file counts whose name begins with neither `.` nor `_`, in the order of their paths. If
+/// some files are RecordIO, those that do not begin like RecordIO are foreign, such as the index `train.idx` beside `train.rec`. A
+/// file that has the name of a data file, or that is compressed, is not foreign but damaged or packed: reading it reports that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelFiles {
     /// Data files in reading order; at least one.
     pub files: Vec<PathBuf>,
-    /// Files that are passed over because they are not RecordIO.
+    /// Files that are skipped because they are not RecordIO.
     pub foreign: Vec<PathBuf>,
 }
 
@@ -33,7 +33,7 @@ impl ChannelFiles {
     /// Lists a channel.
     ///
     /// # Errors
-    /// When there is none, or it has no data file.
+    /// When the channel does not exist, or has no data file.
     pub fn find(channel: &Path) -> Result<Self, DataError> {
         let fail = |fault| DataError::Channel { path: channel.to_owned(), fault };
         let metadata = match fs::metadata(channel) {
@@ -54,19 +54,19 @@ impl ChannelFiles {
             if is_foreign(&file)? { foreign.push(file) } else { data.push(file) }
         }
         if data.is_empty() {
-            // Nothing is RecordIO: reading the first file says what is wrong with it.
+            // No file is RecordIO: reading the first one reports what is wrong with it.
             data.append(&mut foreign);
         }
         Ok(Self { files: data, foreign })
     }
 }
 
-/// Whether a file belongs to no data: neither its beginning nor its name is that of a data file.
+/// Whether a file is not data: neither its beginning nor its name is that of a data file.
 fn is_foreign(path: &Path) -> Result<bool, DataError> {
     if has_data_name(path) {
         return Ok(false);
     }
-    /// Enough to know a tar archive.
+    /// Number of bytes that are enough to recognise a tar archive.
     const LOOKED_AT: u64 = 512;
     let mut begin = Vec::new();
     File::open(path)
@@ -89,7 +89,7 @@ fn has_data_name(path: &Path) -> bool {
     }
 }
 
-/// The files below a channel's folder in the order of their paths, and how many were passed over.
+/// The files below a channel's folder in the order of their paths, and the number of skipped ones.
 fn files_below(folder: &Path) -> Result<(Vec<PathBuf>, usize), DataError> {
     let DataFiles { mut files, passed_over } = data_files::list(folder).map_err(|error| match error {
         DataFilesError::Io(error) => error.into(),
@@ -97,7 +97,7 @@ fn files_below(folder: &Path) -> Result<(Vec<PathBuf>, usize), DataError> {
             DataError::Channel { path, fault: ChannelFault::TooDeep { limit: DEPTH_LIMIT } }
         }
     })?;
-    // Folder by folder, and not byte by byte: batches of a seed depend on the order.
+    // Sorted folder by folder, and not byte by byte: batches of a seed depend on the order.
     files.sort_unstable();
     Ok((files, passed_over))
 }
@@ -108,7 +108,7 @@ mod tests {
 
     const RECORD: &[u8] = b"\x0a\x23\xd7\xce\0\0\0\0";
 
-    /// Data files and foreign ones among these.
+    /// Checks which of these files are data and which are foreign.
     #[track_caller]
     fn check(files: &[(&str, &[u8])], data: &[&str], foreign: &[&str]) {
         let folder = tempfile::tempdir().expect("a folder");

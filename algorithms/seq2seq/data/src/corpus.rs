@@ -1,4 +1,4 @@
-//! A parallel corpus in memory, and how it is read from a channel.
+//! A parallel corpus in memory, and its reading from a channel.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::record::{SOURCE, SequencePair, TARGET, TargetRule, decode_raw, locate
 use crate::threads;
 use crate::vocab::PAD_ID;
 
-/// Pairs of sequences in flat arrays: no allocation per sentence. Sequences hold neither `<s>` nor `</s>`.
+/// Pairs of sequences in flat arrays, without an allocation per sentence. Sequences hold neither `<s>` nor `</s>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Corpus {
     sources: Sequences,
@@ -21,7 +21,7 @@ pub struct Corpus {
     skipped: SkippedInput,
 }
 
-/// What reading a channel left out.
+/// The input that reading a channel skipped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SkippedInput {
     /// Records with an empty source or target, which SageMaker's algorithm and Sockeye (from 1.18.3) skip too.
@@ -30,7 +30,7 @@ pub struct SkippedInput {
     pub files: Vec<PathBuf>,
 }
 
-/// How many ids each side's vocabulary has.
+/// The number of ids in each side's vocabulary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VocabularySizes {
     /// Source ids run from 0 to here, exclusive.
@@ -39,38 +39,38 @@ pub struct VocabularySizes {
     pub target: usize,
 }
 
-/// What becomes of a pair that exceeds the length limits.
+/// The treatment of a pair that exceeds the length limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OverlongPolicy {
-    /// Cut to the limit, as SageMaker's documentation says.
+    /// Cut to the limit, as in SageMaker's documentation.
     Truncate,
-    /// Left out, as Sockeye does.
+    /// Dropped, as in Sockeye.
     Drop,
 }
 
-/// What [`Corpus::apply_limits`] did.
+/// The result of [`Corpus::apply_limits`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct LimitReport {
-    /// Sources cut.
+    /// Number of sources cut.
     pub truncated_source: usize,
-    /// Targets cut.
+    /// Number of targets cut.
     pub truncated_target: usize,
-    /// Pairs left out.
+    /// Number of pairs dropped.
     pub dropped: usize,
 }
 
 /// Lengths over all pairs of a corpus (Sockeye 1.12, `LengthStatistics`, and more).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct LengthStatistics {
-    /// Pairs.
+    /// Number of pairs.
     pub pairs: usize,
-    /// Source tokens.
+    /// Number of source tokens.
     pub source_tokens: usize,
-    /// Target tokens, neither `<s>` nor `</s>` counted.
+    /// Number of target tokens, counting neither `<s>` nor `</s>`.
     pub target_tokens: usize,
     /// Mean over pairs of (target tokens + 1 for `<s>`) / source tokens.
     pub ratio_mean: f64,
-    /// Population standard deviation of the same.
+    /// Population standard deviation of that ratio.
     pub ratio_std: f64,
     /// The longest source, in tokens.
     pub longest_source: usize,
@@ -85,10 +85,10 @@ impl Default for Corpus {
 }
 
 impl Corpus {
-    /// The most pairs, so that `u32` can name each.
+    /// The largest number of pairs, so that a `u32` can index each.
     pub const MAX_PAIRS: u64 = u32::MAX as u64;
 
-    /// A corpus without pairs.
+    /// Creates a corpus without pairs.
     pub fn new() -> Self {
         Self { sources: Sequences::new(), targets: Sequences::new(), skipped: SkippedInput::default() }
     }
@@ -115,17 +115,17 @@ impl Corpus {
         Ok(corpus)
     }
 
-    /// What [`read`](Self::read) left out.
+    /// The input that [`read`](Self::read) skipped.
     pub fn skipped(&self) -> &SkippedInput {
         &self.skipped
     }
 
-    /// How many pairs there are.
+    /// The number of pairs.
     pub fn len(&self) -> usize {
         self.sources.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no pairs.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -146,18 +146,18 @@ impl Corpus {
         self.targets.push(target);
     }
 
-    /// Source tokens of all pairs.
+    /// The number of source tokens of all pairs.
     pub fn source_tokens(&self) -> usize {
         self.sources.ids.len()
     }
 
-    /// Target tokens of all pairs, neither `<s>` nor `</s>` counted.
+    /// The number of target tokens of all pairs, counting neither `<s>` nor `</s>`.
     pub fn target_tokens(&self) -> usize {
         self.targets.ids.len()
     }
 
-    /// A number that tells this corpus from any other one: same pairs in the same order, same number, in every
-    /// version of this program. For checks when a run is resumed; no protection against intent.
+    /// A number that distinguishes this corpus from any other one: the same pairs in the same order give the same number, in every
+    /// version of this program. It is for checks when a run is resumed; it does not protect against intent.
     pub fn fingerprint(&self) -> u64 {
         let pairs = (0..self.len()).map(|pair| {
             let hash = |ids: &[u32]| {
@@ -168,7 +168,7 @@ impl Corpus {
         pairs.fold(mix(self.len() as u64), combine)
     }
 
-    /// Figures over all pairs; all zero for an empty corpus. Take them before [`apply_limits`](Self::apply_limits).
+    /// Statistics over all pairs; all zero for an empty corpus. Compute them before [`apply_limits`](Self::apply_limits).
     pub fn length_statistics(&self) -> LengthStatistics {
         let mut statistics = LengthStatistics {
             pairs: self.len(),
@@ -176,7 +176,7 @@ impl Corpus {
             target_tokens: self.target_tokens(),
             ..LengthStatistics::default()
         };
-        // A pair without source has no ratio; reading lets none in, but `push` does.
+        // A pair without source has no ratio; `read` admits none, but `push` does.
         let ratios = || {
             (0..self.len())
                 .filter(|&pair| !self.source(pair).is_empty())
@@ -191,8 +191,8 @@ impl Corpus {
         statistics
     }
 
-    /// Brings all pairs within the limits: at most `max_source` source tokens, and `max_target` target tokens of
-    /// which `<s>` is one. Where a limit leaves no room for a single token, the pair is dropped either way.
+    /// Brings all pairs within the limits: at most `max_source` source tokens, and `max_target` target tokens including `<s>`. If a
+    /// limit leaves no room for a single token, the pair is dropped under either policy.
     pub fn apply_limits(
         self,
         max_source: usize,
@@ -226,11 +226,11 @@ impl Corpus {
     }
 
     fn read_file(&mut self, path: &Path, sizes: VocabularySizes) -> Result<(), DataError> {
-        /// Records decoded at a time; their order stays.
+        /// Number of records decoded at a time; their order is kept.
         const BATCH: usize = 8192;
         let mut records = RecordReader::open(path)?;
         loop {
-            // A faulty frame is told only after the records before it, as if they were read one by one.
+            // A faulty frame is reported only after the records before it, as if they were read one by one.
             let mut raw = Vec::with_capacity(BATCH);
             let mut end: Result<bool, DataError> = Ok(false);
             while raw.len() < BATCH {
@@ -262,7 +262,7 @@ impl Corpus {
     }
 }
 
-/// The pair of a record; none where a side is empty.
+/// Decodes the pair of a record; none if a side is empty.
 fn decode_checked(
     raw: &RawRecord,
     path: &Path,
@@ -290,7 +290,7 @@ fn decode_checked(
     Ok(Some(pair))
 }
 
-/// Sequences one after another.
+/// Sequences one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Sequences {
     ids: Vec<u32>,

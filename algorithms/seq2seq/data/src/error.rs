@@ -1,7 +1,7 @@
-//! What can be wrong with data that comes from outside, and how it is told.
+//! Errors in data that comes from outside, and their messages.
 //!
-//! Every message says where (file, record or line, byte, field), what was expected, what was found, and, where
-//! it is not plain from that, what to do.
+//! Every message says where the error is (file, record or line, byte, field), what was expected, what was found, and, if that does
+//! not make it clear, what to do.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,9 +19,9 @@ pub enum DataError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What was tried, as a verb phrase: "open the file".
+        /// The attempted action, as a verb phrase: "open the file".
         action: &'static str,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
     /// A file of records that cannot be read, or is not RecordIO.
@@ -36,7 +36,7 @@ pub enum DataError {
         record: u64,
         /// Where the record's first frame begins, in bytes from the start of the file.
         offset: u64,
-        /// What is wrong with it.
+        /// The fault.
         fault: RecordFault,
     },
     /// A channel (file or folder) without a single record.
@@ -44,7 +44,7 @@ pub enum DataError {
     Channel {
         /// The file or folder.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         fault: ChannelFault,
     },
     /// A vocabulary file that does not give every id from 0 up exactly one word.
@@ -52,23 +52,23 @@ pub enum DataError {
     Vocabulary {
         /// The file, or the name given for the text.
         path: PathBuf,
-        /// Line on which the fault was seen, from 1, where it belongs to one line.
+        /// Line of the fault, from 1, if it belongs to one line.
         line: Option<usize>,
-        /// What is wrong with it.
+        /// The fault.
         fault: VocabularyFault,
     },
-    /// A lexicon's file that is none, or is damaged.
+    /// A file that is not a lexicon, or is damaged.
     #[error("{path}: {fault}")]
     Lexicon {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         fault: LexiconFault,
     },
     /// A text file that cannot be read, or is not text.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// A line of a text file that is not what the file should hold.
+    /// A line of a text file that does not have the expected content.
     #[error("{path}:{line}:{byte}: {fault}")]
     Entry {
         /// The file.
@@ -77,7 +77,7 @@ pub enum DataError {
         line: u64,
         /// Byte within the line, from 1.
         byte: u64,
-        /// What is wrong with it.
+        /// The fault.
         fault: EntryFault,
     },
     /// Source and target text of a parallel corpus have different numbers of lines.
@@ -88,14 +88,14 @@ pub enum DataError {
     UnequalLines {
         /// The file that ends first.
         shorter: PathBuf,
-        /// How many lines it has.
+        /// Number of its lines.
         shorter_lines: u64,
         /// The other file.
         longer: PathBuf,
-        /// How many lines that one has.
+        /// Number of its lines.
         longer_lines: u64,
     },
-    /// A parallel corpus of which no pair has words on both sides.
+    /// A parallel corpus in which no pair has words on both sides.
     #[error(
         "{source_path} and {target_path}: none of the {lines} line pairs has words on both sides; nothing to write"
     )]
@@ -104,18 +104,18 @@ pub enum DataError {
         source_path: PathBuf,
         /// The target text.
         target_path: PathBuf,
-        /// How many line pairs were read.
+        /// Number of line pairs read.
         lines: u64,
     },
-    /// A text that is read twice and is no file.
+    /// A text that is read twice but is not a file.
     #[error(
         "{path}: the training text is read twice, first to count its words, and a {kind} can be read once only: give a file \
          (one that is compressed with gzip is read as it is), or both vocabularies"
     )]
     ReadTwice {
-        /// What was given.
+        /// The path given.
         path: PathBuf,
-        /// What it is.
+        /// The kind of thing at the path.
         kind: &'static str,
     },
     /// An option that contradicts another one, or cannot be met.
@@ -123,7 +123,7 @@ pub enum DataError {
     Options {
         /// The option as the user wrote it.
         option: &'static str,
-        /// What is wrong with it and what to do.
+        /// The problem, and the remedy.
         problem: String,
     },
 }
@@ -146,7 +146,7 @@ fn at_line(line: Option<usize>) -> String {
     line.map_or_else(String::new, |line| format!(":{line}"))
 }
 
-/// What is wrong with the content of a record.
+/// A fault in the content of a record.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum RecordFault {
     /// The payload cannot be decoded.
@@ -154,7 +154,7 @@ pub enum RecordFault {
     NotProtobuf {
         /// Length of the payload.
         bytes: usize,
-        /// The decoder's words.
+        /// The decoder's message.
         problem: String,
     },
     /// A field is absent.
@@ -162,7 +162,7 @@ pub enum RecordFault {
     Missing {
         /// The field, as `features["source"]`.
         field: &'static str,
-        /// What the record has instead.
+        /// The content of the record instead.
         present: String,
     },
     /// A field holds no values.
@@ -184,7 +184,7 @@ pub enum RecordFault {
     Sparse {
         /// The field.
         field: &'static str,
-        /// How many keys it has.
+        /// Number of its keys.
         keys: usize,
     },
     /// A value that is not a word id.
@@ -192,11 +192,11 @@ pub enum RecordFault {
     Value {
         /// The field.
         field: &'static str,
-        /// Place of the value, from 1.
+        /// Position of the value, from 1.
         position: usize,
         /// The value as text.
         got: String,
-        /// What it may be.
+        /// The allowed values.
         expected: String,
     },
     /// Two different targets.
@@ -206,7 +206,7 @@ pub enum RecordFault {
     TwoTargets,
 }
 
-/// What is wrong with a channel.
+/// A fault in a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ChannelFault {
     /// There is no such file or folder.
@@ -224,27 +224,27 @@ pub enum ChannelFault {
     /// Files without a record.
     #[error("no record in {files} file(s); looked for RecordIO-framed records in all of them")]
     NoRecords {
-        /// How many files were read.
+        /// Number of files read.
         files: usize,
     },
-    /// Records of which each has an empty side.
+    /// Every record has an empty side.
     #[error(
         "each of the {records} record(s) has an empty source or an empty target; nothing is left to train on"
     )]
     EmptySides {
-        /// How many there are.
+        /// Number of records.
         records: usize,
     },
-    /// Folders too deep, most likely a link that leads back.
+    /// Folders nested too deeply, most likely because of a link that leads back.
     #[error("folders are nested more than {limit} deep; does a link lead back to a folder above it?")]
     TooDeep {
-        /// How deep they may be.
+        /// The largest allowed depth.
         limit: usize,
     },
     /// More pairs than an index can name.
     #[error("more than {limit} pairs; divide the corpus")]
     TooMany {
-        /// How many pairs there may be.
+        /// The largest allowed number of pairs.
         limit: u64,
     },
 }
@@ -253,13 +253,13 @@ fn passed_over(count: &usize) -> String {
     if *count == 0 { String::new() } else { format!("; {count} file(s) were passed over by that rule") }
 }
 
-/// What is wrong with a vocabulary.
+/// A fault in a vocabulary.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum VocabularyFault {
     /// Not JSON, or not an object of word to id.
     #[error("expected a JSON object that gives every word an id, {{\"<pad>\": 0, …}}: {problem}")]
     NotJson {
-        /// The parser's words.
+        /// The parser's message.
         problem: String,
     },
     /// The file is compressed or an archive.
@@ -268,10 +268,10 @@ pub enum VocabularyFault {
     /// Not UTF-8.
     #[error("byte {byte} is not UTF-8; save the file as UTF-8")]
     NotUtf8 {
-        /// Where, from the start of the file.
+        /// Byte offset from the start of the file.
         byte: usize,
     },
-    /// A word that stands there twice.
+    /// A word that occurs twice.
     #[error("the word {word:?} stands there twice, with id {first} and again with id {second}")]
     DuplicateWord {
         /// The word.
@@ -290,7 +290,7 @@ pub enum VocabularyFault {
         id: u32,
         /// The word that has it.
         first: String,
-        /// The word that wants it.
+        /// The second word with this id.
         second: String,
     },
     /// A value that is not an id.
@@ -309,7 +309,7 @@ pub enum VocabularyFault {
     Gap {
         /// The lowest id without a word.
         id: u32,
-        /// How many words there are.
+        /// Number of words.
         words: usize,
         /// The word with the highest id.
         last: String,
@@ -336,20 +336,20 @@ pub enum VocabularyFault {
     },
 }
 
-/// What is wrong with a lexicon's file.
+/// A fault in a lexicon's file.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LexiconFault {
     /// Another kind of file.
     #[error("the file is no lexicon: expected it to begin with KOKLEXIC; make one with kokanee lexicon")]
     NotALexicon,
-    /// A version that is not known.
+    /// An unknown version of the format.
     #[error(
         "the lexicon has format {got}, and only format {known} is known here; make it again with kokanee lexicon"
     )]
     Version {
         /// The version found.
         got: u32,
-        /// The one that is read.
+        /// The supported version.
         known: u32,
     },
     /// Bytes are missing, or there are too many.
@@ -357,30 +357,30 @@ pub enum LexiconFault {
         "expected {expected} bytes from what its first {header} say, got {got}; copy or make the file again"
     )]
     Length {
-        /// Bytes that say how long the file is.
+        /// Number of bytes that determine how long the file is.
         header: usize,
-        /// Bytes that should be there; `u64::MAX` for more than any file has.
+        /// Expected number of bytes; `u64::MAX` for more than any file has.
         expected: u64,
-        /// Bytes that are.
+        /// Actual number of bytes.
         got: u64,
     },
     /// Bytes have changed.
     #[error("its checksum is {got:08x}, expected {expected:08x}: the file is damaged; copy or make it again")]
     Checksum {
-        /// As it stands in the file.
+        /// The checksum in the file.
         expected: u32,
-        /// As the bytes have it.
+        /// The checksum of the actual bytes.
         got: u32,
     },
-    /// The checksum is right, but the content is not: whoever wrote it did something else.
+    /// The checksum is right, but the content is not: the file was written by a different program.
     #[error("{problem}; make it again with kokanee lexicon")]
     Content {
-        /// What cannot be.
+        /// The impossible part of the content.
         problem: String,
     },
 }
 
-/// What is wrong with an entry of a file that has one a line.
+/// A fault in an entry of a file with one entry per line.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EntryFault {
     /// A word vector with something that is not a number.
@@ -388,7 +388,7 @@ pub enum EntryFault {
     NotANumber {
         /// The word.
         word: String,
-        /// What stands there instead.
+        /// The text found instead of a number.
         got: String,
     },
     /// A word vector of another width than the embedding.
@@ -399,38 +399,38 @@ pub enum EntryFault {
     VectorWidth {
         /// The word.
         word: String,
-        /// Numbers it has.
+        /// Actual number of numbers.
         got: usize,
-        /// Numbers it should have.
+        /// Expected number of numbers.
         expected: usize,
     },
-    /// A first line that promises word vectors of another width than the embedding.
+    /// A first line that announces word vectors of another width than the embedding.
     #[error(
         "the file's vectors have {got} numbers; expected {expected}, the width of the embedding: choose the embedding size \
          of the file"
     )]
     FileWidth {
-        /// Numbers that a vector of the file has.
+        /// Numbers per vector of the file.
         got: u64,
-        /// Numbers that it should have.
+        /// Expected numbers per vector.
         expected: usize,
     },
-    /// A dictionary's word without sounds.
+    /// A word of a dictionary without sounds.
     #[error("no sounds follow {word:?}; expected a word, white space, and its sounds")]
     NoSounds {
         /// The word.
         word: String,
     },
-    /// A dictionary's entry of several words.
+    /// An entry of a dictionary that has several words.
     #[error("{word:?} has a blank in it; a dictionary gives the sounds of single words")]
     BlankInWord {
-        /// What stands before the sounds.
+        /// The text before the sounds.
         word: String,
     },
     /// A dictionary without an entry.
     #[error("none of the {lines} lines has a word with its sounds")]
     NoPronunciation {
-        /// Lines that were read.
+        /// Number of lines read.
         lines: u64,
     },
 }

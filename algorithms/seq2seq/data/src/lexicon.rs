@@ -1,8 +1,8 @@
-//! Which target words a source word is translated by: a lexicon for vocabulary shortlists.
+//! The likely target words of each source word: a lexicon for vocabulary shortlists.
 //!
-//! A decoder that computes the probability of every word of its vocabulary spends most of its time on words that cannot come.
-//! From the source sentence a [`Lexicon`] names the words that can: the likeliest translations of each source word, by IBM
-//! Model 1 (Brown et al. 1993), and the most frequent target words.
+//! A decoder that computes the probability of every word of its vocabulary spends most of its time on words that cannot occur. From
+//! the source sentence a [`Lexicon`] derives the words that can: the likeliest translations of each source word, by IBM Model 1
+//! (Brown et al. 1993), and the most frequent target words.
 
 mod file;
 mod model1;
@@ -18,7 +18,7 @@ use crate::vocab::{EOS_ID, SPECIAL_SYMBOLS, UNK_ID, Vocabulary};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lexicon {
     target_size: u32,
-    /// CRC-32 of the source and target vocabulary as JSON: a lexicon is about ids, and means nothing with others.
+    /// CRC-32 of the source and target vocabulary as JSON: a lexicon refers to ids, and means nothing with other vocabularies.
     vocabulary_sums: [u32; 2],
     /// Target words that occur, the most frequent first; no special symbols.
     frequent: Vec<u32>,
@@ -30,10 +30,10 @@ pub struct Lexicon {
     probabilities: Vec<f32>,
 }
 
-/// How a lexicon is made.
+/// The options for building a lexicon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LexiconOptions {
-    /// Most translations kept of each source word: 100 by default, as measured in docs/batch-transform.md.
+    /// The largest number of translations kept of each source word: 100 by default, as measured in docs/batch-transform.md.
     pub words_per_source: usize,
     /// Rounds of expectation and maximisation. More than 5 change little.
     pub iterations: usize,
@@ -45,26 +45,26 @@ impl Default for LexiconOptions {
     }
 }
 
-/// How much of a corpus shortlists would have left.
+/// The share of a corpus that shortlists would cover.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Coverage {
-    /// Target tokens.
+    /// Number of target tokens.
     pub tokens: u64,
-    /// Those of them that are in the shortlist of their sentence.
+    /// Number of target tokens that are in the shortlist of their sentence.
     pub covered: u64,
-    /// Sentences.
+    /// Number of sentences.
     pub sentences: u64,
-    /// Sentences all of whose target tokens are in the shortlist.
+    /// Number of sentences all of whose target tokens are in the shortlist.
     pub whole_sentences: u64,
-    /// Words of all shortlists together.
+    /// Number of words in all shortlists together.
     pub words: u64,
 }
 
 impl Lexicon {
-    /// Learns a lexicon from pairs of sentences. Which words it has does not depend on the number of threads.
+    /// Learns a lexicon from pairs of sentences. Its words do not depend on the number of threads.
     ///
-    /// Memory is 8 bytes for each different pair of a source word and a target word that occur in the same pair of
-    /// sentences, and 4 bytes a token. Panics if the corpus has ids beyond the vocabularies.
+    /// Memory is 8 bytes for each different pair of a source word and a target word that occur in the same pair of sentences, and 4
+    /// bytes per token. Panics if the corpus has ids beyond the vocabularies.
     pub fn build(corpus: &Corpus, source: &Vocabulary, target: &Vocabulary, options: LexiconOptions) -> Self {
         crate::threads::start();
         let sizes = VocabularySizes { source: source.len(), target: target.len() };
@@ -88,8 +88,8 @@ impl Lexicon {
         }
     }
 
-    /// The words that may come in the translation of a sentence: `<unk>`, `</s>`, the `frequent` most frequent target words,
-    /// and the translations of each source word. Sorted, each once. Source ids that the lexicon does not have add nothing.
+    /// The words that may occur in the translation of a sentence: `<unk>`, `</s>`, the `frequent` most frequent target words, and
+    /// the translations of each source word. Sorted, each once. Source ids that the lexicon does not have add nothing.
     pub fn targets(&self, source_ids: &[u32], frequent: usize) -> Vec<u32> {
         let mut targets = vec![UNK_ID, EOS_ID];
         targets.extend_from_slice(&self.frequent[..frequent.min(self.frequent.len())]);
@@ -108,17 +108,17 @@ impl Lexicon {
         self.ids[row.clone()].iter().copied().zip(self.probabilities[row].iter().copied())
     }
 
-    /// Source words, as many as the vocabulary has.
+    /// The number of source words: the size of the vocabulary.
     pub fn source_size(&self) -> usize {
         self.offsets.len() - 1
     }
 
-    /// Words of the target vocabulary.
+    /// The number of words in the target vocabulary.
     pub fn target_size(&self) -> usize {
         self.target_size as usize
     }
 
-    /// Translations of all source words together.
+    /// The number of translations of all source words together.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
@@ -128,12 +128,12 @@ impl Lexicon {
         self.ids.is_empty()
     }
 
-    /// Whether the lexicon was made with these vocabularies. With others its ids mean other words.
+    /// Whether the lexicon was built with these vocabularies. With others its ids mean other words.
     pub fn belongs_to(&self, source: &Vocabulary, target: &Vocabulary) -> bool {
         self.vocabulary_sums == [checksum(source), checksum(target)]
     }
 
-    /// What shortlists with so many frequent words would leave of the targets of a corpus.
+    /// The coverage of the targets of a corpus by shortlists with the `frequent` most frequent words.
     pub fn coverage(&self, corpus: &Corpus, frequent: usize) -> Coverage {
         let mut coverage = Coverage::default();
         for pair in 0..corpus.len() {
@@ -157,7 +157,7 @@ impl Lexicon {
     }
 }
 
-/// Target words that occur, the most frequent first, then by id; special symbols left out.
+/// Target words that occur, the most frequent first, then by id; without special symbols.
 fn by_frequency(corpus: &Corpus, target_size: usize) -> Vec<u32> {
     let mut counts = vec![0_u64; target_size];
     for pair in 0..corpus.len() {

@@ -1,8 +1,8 @@
-//! From text and bytes to batches of ids.
+//! Conversion of text and bytes to batches of ids.
 //!
-//! The way of a sentence: text lines become ids by a [`vocab::Vocabulary`] in [`mod@prepare`], lie on disk as
-//! protobuf [`record`]s framed by [`recordio`](kokanee_formats::recordio), are read back as a flat [`corpus::Corpus`], and are dealt into
-//! [`batches`] of similar length by [`buckets`].
+//! A sentence passes through these steps: text lines become ids by a [`vocab::Vocabulary`] in [`mod@prepare`], are stored on disk
+//! as protobuf [`record`]s framed by [`recordio`](kokanee_formats::recordio), are read back as a flat [`corpus::Corpus`], and are
+//! dealt into [`batches`] of similar length by [`buckets`].
 //!
 //! Ids are `u32`; 0 is `<pad>`, 1 `<unk>`, 2 `<s>`, 3 `</s>`. Sequences on disk and in a [`Corpus`] hold
 //! neither `<s>` nor `</s>`. Numbers of records and lines in errors count from 1, byte offsets from 0.

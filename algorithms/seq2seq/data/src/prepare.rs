@@ -1,14 +1,14 @@
 //! The engine of `kokanee prepare`: parallel text in, vocabularies and RecordIO files out.
 //!
-//! It does what AWS's `create_vocab_proto.py` does (amazon-sagemaker-examples, seq2seq_translation_en-de): counts
-//! the words of the training text, ranks them, writes `vocab.src.json` and `vocab.trg.json`, and turns every
-//! line pair into a record of ids; pairs with a blank side are passed over.
+//! It does what AWS's `create_vocab_proto.py` does (amazon-sagemaker-examples, seq2seq_translation_en-de): counts the words of the
+//! training text, ranks them, writes `vocab.src.json` and `vocab.trg.json`, and turns every line pair into a record of ids; pairs
+//! with a blank side are skipped.
 //!
-//! Different by intent: records keep the order of the lines, so the same input gives the same bytes on any
-//! number of threads; files of unequal length and text that is not UTF-8 are errors (the script cuts the longer
-//! file short and replaces the bytes); a special symbol such as `<s>` in the text becomes an unknown word (the
-//! script gives it the symbol's id, which later reads as the end of a sentence); one vocabulary may be given and
-//! the other built (the script then builds both and overwrites the given one).
+//! These differences are intended: records keep the order of the lines, so the same input gives the same bytes on any number of
+//! threads; files of unequal length and text that is not UTF-8 are errors (the script cuts the longer file short and replaces the
+//! bytes); a special symbol such as `<s>` in the text becomes an unknown word (the script gives it the symbol's id, which later
+//! reads as the end of a sentence); one vocabulary may be given and the other built (the script then builds both and overwrites the
+//! given one).
 
 mod count;
 mod encode;
@@ -37,18 +37,18 @@ use encode::{Encoder, Overlap};
 use options::Plan;
 use outputs::Outputs;
 
-/// How much of each file one task works on. Fixed, and not derived from the number of threads, because sums of
-/// floats in the report are taken chunk by chunk.
+/// The part of each file that one task works on. It is fixed instead of derived from the number of threads, because sums of floats
+/// in the report are taken chunk by chunk.
 const CHUNK: ChunkSize = ChunkSize { lines: 8192, bytes: 1 << 20 };
 
-/// Who is told how far the work is. All methods do nothing unless written.
+/// An observer of the progress. All methods do nothing by default.
 pub trait Progress: Sync {
-    /// A phase begins, which will read `total_bytes` of files (as they lie on disk). Phases may overlap no other.
+    /// A phase begins, which will read `total_bytes` of files (as stored on disk). Phases do not overlap.
     fn begin(&self, phase: &str, total_bytes: u64) {
         let _ = (phase, total_bytes);
     }
 
-    /// So many more bytes of files were read. May be called from any thread.
+    /// `bytes` more bytes of files were read. May be called from any thread.
     fn advance(&self, bytes: u64) {
         let _ = bytes;
     }
@@ -57,15 +57,15 @@ pub trait Progress: Sync {
     fn finish(&self) {}
 }
 
-/// Tells nobody.
+/// An observer that does nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 
 impl Progress for Silent {}
 
-/// Reads the texts, writes the vocabularies and records, and says what the data looks like.
+/// Reads the texts, writes the vocabularies and records, and returns statistics of the data.
 ///
-/// All files of a folder appear at the end, as one; after an error none was touched.
+/// All files of a folder appear at the end, together; after an error none was touched.
 pub fn prepare(options: &PrepareOptions, progress: &dyn Progress) -> Result<PrepareReport, DataError> {
     prepare_in_chunks(options, progress, CHUNK)
 }
@@ -88,7 +88,7 @@ fn prepare_in_chunks(
         chunk,
         progress,
     };
-    // Validation first: its pairs are remembered (they are few) and looked for among the training pairs.
+    // Validation comes first: its pairs are remembered (they are few) and looked up among the training pairs.
     let mut overlap = Overlap::default();
     let validation = match &plan.validation {
         Some((source, target, output)) => {
@@ -124,11 +124,11 @@ fn prepare_in_chunks(
     })
 }
 
-/// A vocabulary and where it came from.
+/// A vocabulary and its origin.
 struct Built {
     vocabulary: Vocabulary,
     given: Option<PathBuf>,
-    /// Distinct words of the training text, where they were counted.
+    /// Number of distinct words of the training text, if they were counted.
     types: Option<u64>,
 }
 
@@ -193,7 +193,7 @@ fn vocabularies(
     }
 }
 
-/// Counts both training files at once, and finds here already whether their lines can be pairs.
+/// Counts both training files at once, which already detects whether their lines can be pairs.
 fn count_both(
     options: &PrepareOptions,
     progress: &dyn Progress,
@@ -214,7 +214,7 @@ fn count_both(
     Ok((source_counts, target_counts))
 }
 
-/// A pipe would be found empty the second time. What is missing or a folder shows when it is opened.
+/// A pipe would be empty the second time. A missing path or a folder is detected when it is opened.
 fn check_can_be_read_twice(path: &Path) -> Result<(), DataError> {
     let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
     if metadata.is_file() || metadata.is_dir() {

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `abend<TAB>AE1 B EH0 N D` or `ABEND  AE1 B EH0 N D` | a word, white space, its sounds |
 //! | `abend(2) AH0 B EH1 N D` | another pronunciation of the same word |
-//! | `the<TAB>0.16<TAB>0.08<TAB>ð ə` | probabilities between word and sounds are passed over |
+//! | `the<TAB>0.16<TAB>0.08<TAB>ð ə` | probabilities between word and sounds are ignored |
 //! | `;;; …`, and what follows `#` after white space | a comment |
 
 use std::path::Path;
@@ -24,9 +24,9 @@ pub struct Pronunciations {
 /// A word and one of its pronunciations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The letters of the word with a blank between each two: what a model reads.
+    /// The letters of the word, separated by blanks: the model's input.
     pub letters: String,
-    /// The sounds with a blank between each two: what it says.
+    /// The sounds, separated by blanks: the model's output.
     pub sounds: String,
 }
 
@@ -34,7 +34,7 @@ impl Pronunciations {
     /// Reads a dictionary, plain or gzip-compressed, in UTF-8.
     ///
     /// # Errors
-    /// When it cannot be read, has no entry, or a line is not a word with its sounds; the line is named.
+    /// When it cannot be read, has no entry, or a line is not a word with its sounds; the error names the line.
     pub fn read(path: &Path) -> Result<Self, DataError> {
         const AT_A_TIME: ChunkSize = ChunkSize { lines: 8192, bytes: 1 << 20 };
         let mut file = TextFile::open(path)?;
@@ -62,7 +62,7 @@ impl Pronunciations {
 }
 
 impl Entry {
-    /// The entry of a line; none of a blank line or a comment.
+    /// Parses a line; none for a blank line or a comment.
     fn parse(line: &str) -> Result<Option<Self>, EntryFault> {
         if line.trim_start().starts_with(";;;") {
             return Ok(None);
@@ -91,7 +91,7 @@ impl Entry {
     }
 }
 
-/// What stands after fields of nothing but a number.
+/// The text after fields that are only a number.
 fn after_probabilities(mut rest: &str) -> &str {
     while let Some((field, after)) = rest.split_once('\t')
         && (field.trim().is_empty() || field.trim().parse::<f64>().is_ok())
@@ -101,7 +101,7 @@ fn after_probabilities(mut rest: &str) -> &str {
     rest
 }
 
-/// `abend` of `abend(2)`.
+/// Turns `abend(2)` into `abend`.
 fn without_number(word: &str) -> &str {
     let numbered = word.strip_suffix(')').and_then(|rest| rest.rsplit_once('('));
     match numbered {

@@ -1,7 +1,7 @@
-//! How a pair of sequences lies in the protobuf message `aialgs.data.Record`.
+//! The encoding of a pair of sequences in the protobuf message `aialgs.data.Record`.
 //!
 //! A pair is `features["source"]` and `features["target"]`, each an `int32_tensor` whose `values` are word ids.
-//! Also read: float tensors that hold whole numbers, and `label["target"]` instead of the feature.
+//! It also reads float tensors that hold whole numbers, and `label["target"]` instead of the feature.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,7 +23,7 @@ pub const MAX_WORD_ID: u32 = i32::MAX as u32;
 pub struct SequencePair {
     /// Word ids of the source; never empty when read.
     pub source: Vec<u32>,
-    /// Word ids of the target; empty only where [`TargetRule::Optional`] allows it.
+    /// Word ids of the target; empty only if [`TargetRule::Optional`] allows it.
     pub target: Vec<u32>,
 }
 
@@ -32,7 +32,7 @@ pub struct SequencePair {
 pub enum TargetRule {
     /// Training and validation data.
     Required,
-    /// Requests for translation: absent, or present but empty.
+    /// Requests for translation: the target may be absent, or present but empty.
     Optional,
 }
 
@@ -44,7 +44,7 @@ impl SequencePair {
         Self::from_record(&record, rule)
     }
 
-    /// Takes the two sequences out of a record.
+    /// Extracts the two sequences from a record.
     pub fn from_record(record: &Record, rule: TargetRule) -> Result<Self, RecordFault> {
         let source = match record.features.get("source") {
             Some(value) => ids(value, SOURCE)?,
@@ -72,8 +72,8 @@ impl SequencePair {
         Ok(Self { source, target })
     }
 
-    /// The record that holds this pair. An empty target becomes a tensor that is present but empty, as AWS's
-    /// examples write requests. Refuses ids above [`MAX_WORD_ID`].
+    /// The record of this pair. An empty target becomes a tensor that is present but empty, as AWS's examples write requests.
+    /// Returns an error for ids above [`MAX_WORD_ID`].
     pub fn to_record(&self) -> Result<Record, RecordFault> {
         let mut features = BTreeMap::new();
         for (name, field, sequence) in [("source", SOURCE, &self.source), ("target", TARGET, &self.target)] {
@@ -89,8 +89,8 @@ impl SequencePair {
     }
 }
 
-/// Appends the bytes of [`SequencePair::to_record`] to `out` without building the record: what `prepare` does
-/// for every line. No id may exceed [`MAX_WORD_ID`].
+/// Appends the bytes of [`SequencePair::to_record`] to `out` without building the record, since `prepare` does this for every line.
+/// No id may exceed [`MAX_WORD_ID`].
 pub(crate) fn encode_pair(source: &[u32], target: &[u32], out: &mut Vec<u8>) {
     const NAME_BYTES: usize = 6;
     for (name, sequence) in [("source", source), ("target", target)] {
@@ -113,7 +113,7 @@ pub(crate) fn encode_pair(source: &[u32], target: &[u32], out: &mut Vec<u8>) {
     }
 }
 
-/// As prost's `encode_varint`, which checks the room for every byte.
+/// Like prost's `encode_varint`, but without its check of the room for every byte.
 #[inline]
 fn append_varint(value: u32, out: &mut Vec<u8>) {
     let byte = |shift: u32| (value >> shift) as u8;
@@ -125,7 +125,7 @@ fn append_varint(value: u32, out: &mut Vec<u8>) {
     }
 }
 
-/// Bytes of a length-delimited field: key, length, content. All field numbers here take a key of one byte.
+/// The number of bytes of a length-delimited field: key, length, content. All field numbers here take a key of one byte.
 fn delimited(content: usize) -> usize {
     1 + encoded_len_varint(content as u64) + content
 }
@@ -136,7 +136,7 @@ fn append_key(out: &mut Vec<u8>, field_number: u8, length: usize) {
     encode_varint(length as u64, out);
 }
 
-/// Pairs of a RecordIO file one after another; an iterator that ends after the first error.
+/// Iterates over the pairs of a RecordIO file; ends after the first error.
 #[derive(Debug)]
 pub struct SequenceReader<R> {
     records: RecordReader<R>,
@@ -152,7 +152,7 @@ impl SequenceReader<BufReader<File>> {
 }
 
 impl<R: Read> SequenceReader<R> {
-    /// Decodes what `records` reads.
+    /// Decodes the records of `records`.
     pub fn new(records: RecordReader<R>, rule: TargetRule) -> Self {
         Self { records, rule, finished: false }
     }
@@ -201,7 +201,7 @@ fn ids(value: &Value, field: &'static str) -> Result<Vec<u32>, RecordFault> {
         keys => Err(RecordFault::Sparse { field, keys }),
     };
     match &value.value {
-        // Protobuf libraries leave a tensor out that was given no values.
+        // Protobuf libraries omit a tensor without values.
         None => Ok(Vec::new()),
         Some(value::Value::Bytes(_)) => Err(RecordFault::WrongKind { field, got: "bytes" }),
         Some(value::Value::Int32Tensor(tensor)) => {
@@ -236,7 +236,7 @@ fn not_an_id(field: &'static str, index: usize, got: String) -> RecordFault {
     RecordFault::Value { field, position: index + 1, got, expected }
 }
 
-/// What a record has, for messages; names come from outside, so only a few of them, cut short.
+/// Describes the content of a record for messages. Names come from outside, so only a few of them are shown, shortened.
 fn present(record: &Record) -> String {
     const SHOWN: usize = 4;
     let features = record.features.keys().map(|name| ("features", name));

@@ -1,6 +1,6 @@
-//! Tokens of a line: what lies between white space.
+//! Tokens of a line, separated by white space.
 
-/// The tokens of a line: what lies between white space, as Python's `str.split()` sees it.
+/// The tokens of a line, separated by white space as in Python's `str.split()`.
 pub fn tokens(line: &str) -> Tokens<'_> {
     Tokens { line, at: 0 }
 }
@@ -34,14 +34,14 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-/// The first place from `at` on where white space could begin: a byte up to the space or beyond ASCII; or the end.
-/// Eight bytes at a time, since a loop by bytes ends at another count for every word and is mispredicted.
+/// The first place from `at` on where white space could begin: a byte up to the space or beyond ASCII; or the end. It checks eight
+/// bytes at a time, since a loop over bytes ends at another count for every word and is mispredicted.
 #[inline]
 fn next_candidate(bytes: &[u8], mut at: usize) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;
     while let Some(&eight) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
         let word = u64::from_le_bytes(eight);
-        // Subtraction borrows beyond a byte only where that byte is a candidate, so the lowest mark is right.
+        // A subtraction borrows beyond a byte only if that byte is a candidate, so the lowest mark is right.
         let up_to_space = word.wrapping_sub(EACH * 0x21) & !word;
         let marks = (up_to_space | word) & (EACH * 0x80);
         if marks != 0 {
@@ -55,12 +55,12 @@ fn next_candidate(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// What a byte can be the beginning of.
+/// The kinds of bytes, by what can begin with them.
 const ORDINARY: u8 = 0;
 const SPACE: u8 = 1;
 const PERHAPS_SPACE: u8 = 2;
 
-/// The kind of every byte: one load tells nearly all of them.
+/// The kind of every byte: one load decides nearly all of them.
 static KINDS: [u8; 256] = {
     let mut kinds = [ORDINARY; 256];
     let mut byte = 0;
@@ -75,8 +75,8 @@ static KINDS: [u8; 256] = {
     kinds
 };
 
-/// Bytes of the white space that begins at `at`: 0 if there is none. Beside Unicode's White_Space these are the
-/// separators U+001C to U+001F, which Python counts among them.
+/// The number of bytes of the white space that begins at `at`: 0 if there is none. Besides Unicode's White_Space this includes the
+/// separators U+001C to U+001F, as in Python.
 #[inline]
 fn space_at(bytes: &[u8], at: usize) -> usize {
     match bytes.get(at).map(|&byte| KINDS[byte as usize]) {
@@ -86,8 +86,8 @@ fn space_at(bytes: &[u8], at: usize) -> usize {
     }
 }
 
-/// The same for white space of several bytes. In UTF-8 their first bytes only ever begin a character, so looking
-/// at every byte in turn finds no white space inside another character.
+/// The same for white space of several bytes. In UTF-8 their first bytes only ever begin a character, so looking at every byte in
+/// turn finds no white space inside another character.
 fn wide_space_at(bytes: &[u8]) -> usize {
     match bytes {
         [0xc2, 0x85 | 0xa0, ..] => 2,

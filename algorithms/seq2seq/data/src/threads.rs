@@ -6,20 +6,20 @@ use std::thread;
 use kokanee_kernels::start_thread;
 use rayon::ThreadPoolBuilder;
 
-/// Starts them, once; the current thread works alone where the system refuses others. Without this call the first use would start
-/// them, and panic there.
+/// Starts the threads, once; the current thread works alone if the system refuses others. Without this call the first use would
+/// start them, and panic in that case.
 pub(crate) fn start() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
         let builder = ThreadPoolBuilder::new();
         let builder = if are_there_threads() { builder } else { builder.num_threads(1).use_current_thread() };
-        // An error means that somebody has started it already.
+        // An error means that something has started it already.
         let _ = builder.build_global();
     });
 }
 
-/// Whether the system gives all threads of a pool. The one pool of the process cannot be tried a second time, so another one tells; it is
-/// gone with all of its threads afterwards.
+/// Whether the system grants all threads of a pool. The only pool of the process cannot be tried a second time, so another pool is
+/// tried; it is gone with all of its threads afterwards.
 fn are_there_threads() -> bool {
     let mut threads = Vec::new();
     let spawn = |worker: rayon::ThreadBuilder| {

@@ -1,8 +1,8 @@
-//! Pretrained word vectors from text files, as fastText and GloVe write them: a word and its numbers on each line, blanks
-//! between; fastText puts a line with the number of words and the width first.
+//! Pretrained word vectors from text files in the format of fastText and GloVe: a word and its numbers on each line, separated by
+//! blanks. fastText has a first line with the number of words and the width.
 //!
-//! Some words of such files have blanks in them (`. . .` in glove.840B.300d), or are nothing but white space. The last numbers of a line
-//! are the vector, and what stands before them is the word; no vocabulary has a word with blanks.
+//! Some words of such files contain blanks (`. . .` in glove.840B.300d), or are nothing but white space. The last numbers of a line
+//! are the vector, and the text before them is the word; no vocabulary has a word with blanks.
 
 use std::path::Path;
 
@@ -11,26 +11,26 @@ use kokanee_formats::text_lines::{ChunkSize, TextFile, lines};
 use crate::error::{DataError, EntryFault};
 use crate::vocab::Vocabulary;
 
-/// Vectors of those words of a vocabulary that a file has.
+/// The vectors of those words of a vocabulary that a file has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WordVectors {
-    /// Numbers of each vector.
+    /// Numbers per vector.
     pub width: usize,
     /// Words of the vocabulary that have a vector, ascending, each once.
     pub ids: Vec<u32>,
     /// Their vectors, one after the other.
     pub values: Vec<f32>,
-    /// Words of the file, those without an id included.
+    /// Number of words in the file, including those without an id.
     pub words_in_file: u64,
 }
 
 impl WordVectors {
-    /// Reads the vectors of `vocabulary`'s words from `path`, plain or gzip-compressed. Where a word comes twice the first
-    /// counts, as in fastText.
+    /// Reads the vectors of `vocabulary`'s words from `path`, plain or gzip-compressed. If a word occurs twice the first counts, as
+    /// in fastText.
     ///
     /// # Errors
-    /// When the file cannot be read, a line is not a word and finite numbers, or a vector has another width than `width`; the
-    /// line is named.
+    /// When the file cannot be read, a line is not a word and finite numbers, or a vector has another width than `width`; the error
+    /// names the line.
     pub fn read(path: &Path, vocabulary: &Vocabulary, width: usize) -> Result<WordVectors, DataError> {
         const AT_A_TIME: ChunkSize = ChunkSize { lines: 4096, bytes: 1 << 24 };
         let mut file = TextFile::open(path)?;
@@ -74,13 +74,13 @@ impl WordVectors {
     }
 }
 
-/// What stands between blanks. Other white space, such as U+00A0, is a part of words.
+/// The parts between blanks. Other white space, such as U+00A0, is part of words.
 fn fields(line: &str) -> impl Iterator<Item = &str> {
     line.split([' ', '\t', '\r']).filter(|field| !field.is_empty())
 }
 
-/// The vector on a line whose first field is `word`. None where the word goes on after it, since it has blanks in it. Where no line
-/// has shown yet that `width` is that of the file, too many numbers mean that it is not.
+/// The vector on a line whose first field is `word`. None if the word continues after it, because it contains blanks. If no line
+/// has confirmed yet that the file has this `width`, too many numbers mean that it does not.
 fn vector(line: &str, word: &str, width: usize, is_width_seen: bool) -> Result<Option<Vec<f32>>, EntryFault> {
     let mut vector = Vec::with_capacity(width);
     let mut not_a_number = None;
@@ -104,7 +104,7 @@ fn vector(line: &str, word: &str, width: usize, is_width_seen: bool) -> Result<O
     }
 }
 
-/// The width in fastText's first line: two whole numbers, of which the second is the width.
+/// The width in fastText's first line: two whole numbers, the second of which is the width.
 fn width_in_header(line: &str) -> Option<u64> {
     let mut fields = fields(line);
     let mut number = || fields.next()?.parse::<u64>().ok();
@@ -145,7 +145,7 @@ mod tests {
             ". . . 9 9\ndog 1 -2.5\ncat name@domain.com 9 9\ncat 5 9 9\n\u{a0} 9 9\n 9 9\ncat 0.5 0.3\n";
         let vectors = read(text.as_bytes(), 2).unwrap();
         assert_eq!((vectors.ids, vectors.values), (vec![4, 5], vec![1.0, -2.5, 0.5, 0.3]));
-        // Words of numbers do not look like a wrong width where the header has said it.
+        // Words made of numbers do not look like a wrong width if the header has stated it.
         assert_eq!(read(b"2 2\ncat 5 9 9\ndog 1 2\n", 2).unwrap().ids, [4]);
     }
 

@@ -1,4 +1,4 @@
-//! Vocabularies: which word has which id, and the JSON file that says so.
+//! Vocabularies: the words and their ids, and their JSON file.
 
 use std::cmp::Reverse;
 use std::fmt::{self, Write as _};
@@ -17,21 +17,21 @@ use crate::record::MAX_WORD_ID;
 use crate::text::tokens;
 use crate::word_table::{Key, WordTable};
 
-/// Id of `<pad>`, which fills up rows and stands for no word.
+/// Id of `<pad>`, which pads rows and is not a word.
 pub const PAD_ID: u32 = 0;
 /// Id of `<unk>`, which stands for every word the vocabulary lacks.
 pub const UNK_ID: u32 = 1;
-/// Id of `<s>`, the begin of a target.
+/// Id of `<s>`, the beginning of a target.
 pub const BOS_ID: u32 = 2;
 /// Id of `</s>`, the end of a target.
 pub const EOS_ID: u32 = 3;
-/// The four special symbols; the place in the list is the id.
+/// The four special symbols; the index in the list is the id.
 pub const SPECIAL_SYMBOLS: [&str; 4] = ["<pad>", "<unk>", "<s>", "</s>"];
 
 /// Words and their ids, which run from 0 without gaps; the first four are [`SPECIAL_SYMBOLS`].
 #[derive(Debug, Clone)]
 pub struct Vocabulary {
-    /// Every word's number is its id.
+    /// The number of every word is its id.
     words: WordTable,
 }
 
@@ -43,12 +43,12 @@ impl PartialEq for Vocabulary {
 
 impl Eq for Vocabulary {}
 
-/// Which words enter a vocabulary.
+/// The limits that decide which words enter a vocabulary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VocabularyLimits {
-    /// The most words, special symbols not counted (as AWS's script counts). 50,000 by default.
+    /// The largest number of words, without special symbols (as in AWS's script). 50,000 by default.
     pub num_words: usize,
-    /// How often a word must occur. 1 by default.
+    /// The least number of occurrences of a word. 1 by default.
     pub min_count: u64,
 }
 
@@ -59,9 +59,8 @@ impl Default for VocabularyLimits {
 }
 
 impl Vocabulary {
-    /// Builds a vocabulary from counted words, as AWS's script does: special symbols first, then by count, then
-    /// by word, both descending; words compare by Unicode code points. Special symbols among the words are
-    /// passed over. Words must not repeat.
+    /// Builds a vocabulary from counted words, as AWS's script does: special symbols first, then by count, then by word, both
+    /// descending; words compare by Unicode code points. Special symbols among the words are skipped. Words must not repeat.
     pub fn build<W: AsRef<str>>(
         counts: impl IntoIterator<Item = (W, u64)>,
         limits: VocabularyLimits,
@@ -71,7 +70,7 @@ impl Vocabulary {
             .filter(|(word, count)| *count >= limits.min_count && special_id(word.as_ref()).is_none())
             .map(|(word, count)| (count, word))
             .collect();
-        // UTF-8 bytes sort as their code points do.
+        // The order of UTF-8 bytes is that of code points.
         ranked.sort_unstable_by(|(count_a, a), (count_b, b)| {
             Reverse((count_a, a.as_ref())).cmp(&Reverse((count_b, b.as_ref())))
         });
@@ -86,7 +85,7 @@ impl Vocabulary {
         Self::from_bytes(bytes, path)
     }
 
-    /// The same from the file's bytes; `path` stands in errors.
+    /// Reads a vocabulary from the file's bytes; `path` is for error messages.
     pub fn from_bytes(bytes: Vec<u8>, path: &Path) -> Result<Self, DataError> {
         let fail = |fault| DataError::Vocabulary { path: path.to_owned(), line: None, fault };
         if let Some(packing) = compression::of_or_tar(&bytes) {
@@ -97,12 +96,12 @@ impl Vocabulary {
         Self::parse(&text, path)
     }
 
-    /// Reads a vocabulary from JSON text; `name` stands in errors where a file name would.
+    /// Reads a vocabulary from JSON text; `name` stands for the file name in error messages.
     pub fn from_json_str(text: &str, name: &str) -> Result<Self, DataError> {
         Self::parse(text, Path::new(name))
     }
 
-    /// How many ids there are, special symbols included.
+    /// The number of ids, including special symbols.
     pub fn len(&self) -> usize {
         self.words.len()
     }
@@ -127,13 +126,13 @@ impl Vocabulary {
         self.words.word(id as usize)
     }
 
-    /// The id a token of running text gets: [`id`](Self::id), but a special symbol is an unknown word there,
-    /// since `<pad>`, `<s>` and `</s>` inside a sequence would be taken for its ends.
+    /// The id of a token in running text: [`id`](Self::id), but a special symbol is an unknown word there, since `<pad>`, `<s>` and
+    /// `</s>` inside a sequence would be taken for its ends.
     pub fn text_id(&self, token: &str) -> u32 {
         self.hashed_text_id(token).0
     }
 
-    /// The same with a hash of the token, which looking it up yields anyway.
+    /// The same with a hash of the token, which the look-up yields anyway.
     #[inline]
     pub(crate) fn hashed_text_id(&self, token: &str) -> (u32, u64) {
         let key = Key::new(token.as_bytes());
@@ -162,8 +161,8 @@ impl Vocabulary {
         line
     }
 
-    /// The JSON text as AWS's script writes it: ids ascending, four spaces of indent, no escapes but those JSON
-    /// demands, no line break at the end.
+    /// The JSON text in the format of AWS's script: ids ascending, four spaces of indent, no escapes but those that JSON demands,
+    /// no line break at the end.
     pub fn to_json(&self) -> String {
         let mut json = String::with_capacity(self.len() * 24);
         let mut separator = "{\n    ";
@@ -178,7 +177,7 @@ impl Vocabulary {
         json
     }
 
-    /// Writes [`to_json`](Self::to_json) to a file, whole or not at all. Returns the size in bytes.
+    /// Writes [`to_json`](Self::to_json) to a file, completely or not at all. Returns the size in bytes.
     pub fn write(&self, path: &Path) -> Result<u64, DataError> {
         Ok(write_atomically(path, self.to_json().as_bytes())?)
     }
@@ -213,8 +212,8 @@ pub fn special_id(word: &str) -> Option<u32> {
     SPECIAL_SYMBOLS.into_iter().zip(0..).find_map(|(symbol, id)| (symbol == word).then_some(id))
 }
 
-/// The entries of the JSON object in both directions. A visitor of its own, because duplicate keys must be seen,
-/// and because the parser knows the line only while it is there.
+/// The entries of the JSON object in both directions. They have their own visitor, because duplicate keys must be detected, and
+/// because the parser knows the line only while it is there.
 #[derive(Default)]
 struct Entries {
     ids: FxHashMap<Box<str>, u32>,
@@ -277,7 +276,7 @@ impl<'de> Visitor<'de> for &mut Entries {
     }
 }
 
-/// The id of a word. Faults are raised while the parser stands right behind the id, for it then adds the line.
+/// The id of a word. Faults are raised while the parser is right behind the id, because then it adds the line.
 struct Id<'e> {
     entries: &'e mut Entries,
     word: String,

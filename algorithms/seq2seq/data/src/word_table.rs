@@ -1,22 +1,22 @@
-//! A set of words, each with a number in the order of insertion, made for looking up every token of a corpus.
+//! A set of words, each with a number in the order of insertion, designed for looking up every token of a corpus.
 //!
-//! Words of up to 16 bytes, nearly all there are, lie in the table itself, so that a look-up is a few loads and
-//! compares without a call or a second place in memory. `prepare` spends most of its time here.
+//! Words of up to 16 bytes, nearly all of them, are stored in the table itself, so that a look-up is a few loads and compares
+//! without a call or a second place in memory. `prepare` spends most of its time here.
 
 use kokanee_formats::random::mix;
 
-/// Numbered words.
+/// A table of numbered words.
 #[derive(Debug, Clone)]
 pub(crate) struct WordTable {
     /// A power of two, at most three quarters of them taken.
     slots: Vec<Slot>,
-    /// All words one after another.
+    /// All words one after the other.
     text: String,
     /// Where each word ends in `text`.
     ends: Vec<usize>,
 }
 
-/// What identifies a word. Up to [`Key::EXACT`] bytes, equal keys are equal words.
+/// The key that identifies a word. Up to [`Key::EXACT`] bytes, equal keys are equal words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key {
     front: u64,
@@ -27,7 +27,7 @@ pub(crate) struct Key {
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     key: Key,
-    /// Number of the word plus one; 0 in a free slot.
+    /// Number of the word plus one; 0 if the slot is free.
     taken: u32,
 }
 
@@ -64,7 +64,7 @@ impl WordTable {
         self.slots[self.slot_of(key, word)].taken.checked_sub(1)
     }
 
-    /// The number of a word, which is added if it is not there.
+    /// The number of a word, which is added if it is missing.
     #[inline]
     pub(crate) fn insert(&mut self, word: &str) -> u32 {
         let key = Key::new(word.as_bytes());
@@ -100,7 +100,7 @@ impl WordTable {
         }
     }
 
-    /// The slot of a word, or the free one where it would go.
+    /// The slot of a word, or the free slot for it.
     #[inline]
     fn slot_of(&self, key: Key, word: &str) -> usize {
         let mask = self.slots.len() - 1;
@@ -122,7 +122,7 @@ impl WordTable {
 impl Key {
     const EXACT: usize = 16;
 
-    /// Together with the length, the first and the last bytes (which may overlap) tell all of a short word.
+    /// Together with the length, the first and the last bytes (which may overlap) determine a short word.
     #[inline]
     pub(crate) fn new(word: &[u8]) -> Self {
         let bytes = word.len() as u32;
@@ -138,7 +138,7 @@ impl Key {
             _ => {
                 let mut hash = [mix(u64::from(bytes)), 0x2545_F491_4F6C_DD1D];
                 for chunk in word.chunks(8) {
-                    // The last chunk is taken from the end, overlapping the one before.
+                    // The last chunk is taken from the end and overlaps the one before.
                     let chunk = if chunk.len() == 8 { eight(chunk) } else { eight(&word[word.len() - 8..]) };
                     hash = [fold(hash[0] ^ chunk, MULTIPLIER), fold(hash[1] ^ chunk, MULTIPLIER ^ hash[0])];
                 }
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn short_keys_are_exact_and_hashes_spread() {
-        // All words of up to 3 letters of a small alphabet, and longer ones that differ in one place only.
+        // All words of up to 3 letters of a small alphabet, and longer ones that differ in one position only.
         let letters = [b'a', b'b', 0, 0xc3];
         let mut words = vec![vec![]];
         for length in 1..4 {

@@ -1,5 +1,5 @@
-//! Files of ours read by Google's protobuf library for Python, and files written by it read by us, value for
-//! value; and vocabularies byte for byte as Python's json writes them.
+//! Tests that Google's protobuf library for Python reads our files, that we read the files that it writes, value for value, and
+//! that vocabularies are byte for byte those that Python's json writes.
 //!
 //! Needs a Python that can import `google.protobuf`: `KOKANEE_PYTHON`, or `python3`. Without one the tests are ignored.
 
@@ -13,7 +13,7 @@ use kokanee_seq2seq_data::{
 };
 use kokanee_testkit::outside::{self, OutsideTest};
 
-/// Lines with what is hard to spell: quotes, control characters, characters beyond the first plane.
+/// Lines with characters that are hard to encode: quotes, control characters, characters beyond the first plane.
 const SOURCE: &str = "ein \"hund\" \\ läuft\nein\u{a0}haus\u{1}a \u{1d41a} \u{ff41}\u{7f}\n日本 ein b a\n";
 const TARGET: &str = "a \"dog\" runs\na house\njapan a b\n";
 
@@ -80,7 +80,7 @@ struct Python {
     program: String,
 }
 
-/// The interpreter's name, or why there is none.
+/// The interpreter's name, or the reason why there is none.
 fn find() -> Result<String, String> {
     let program = env::var("KOKANEE_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let attempt = Command::new(&program).args(["-c", "import google.protobuf"]).output();

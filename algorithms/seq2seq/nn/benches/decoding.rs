@@ -1,10 +1,11 @@
-//! Decoding speed of a trained model on a text, in each format and for several numbers of sentences at a time.
+//! Measures the decoding speed of a trained model on a text, in each format and for several numbers of sentences at a time.
 //!
 //! `cargo xtask bench decode --model DIR --text FILE[.gz] [--batch 1,64] [--format f32,bf16,int8] [--beam 5] [--threads T]
 //! [--sentences N] [--windows W]`
 //!
-//! Each window decodes the first sentences of the text (fewer with small batches: `--sentences` are for the largest), and the
-//! best window counts. Weights are those that one step of the decoder multiplies by; held is what a decoder keeps of all of them.
+//! Each window decodes the first sentences of the text (fewer with small batches: `--sentences` is for the largest), and the best
+//! window counts. "Weights" are those that one step of the decoder multiplies by; "held" is the memory that a decoder keeps for all
+//! of them.
 
 // A benchmark speaks to a terminal.
 #![allow(clippy::print_stdout)]
@@ -32,14 +33,14 @@ struct Options {
     windows: usize,
 }
 
-/// What one window showed.
+/// The measurements of one window.
 struct Measured {
     time: Duration,
     work: Work,
     answers: BTreeMap<u64, Vec<u32>>,
 }
 
-/// The repository, where relative paths begin: cargo runs a benchmark in the folder of its package.
+/// The repository root, to which relative paths refer: cargo runs a benchmark in the folder of its package.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../..");
 
 fn main() {
@@ -138,8 +139,8 @@ fn measure(decoding: &mut Decoding, sources: &[Vec<u32>], beam_size: usize) -> M
     Measured { time, work, answers }
 }
 
-/// Values of the matrices that a step of the decoder multiplies by: all but embeddings and the encoder's (and the few that an
-/// attention applies to the encoder's outputs).
+/// The number of values in the matrices that a step of the decoder multiplies by: all but embeddings and the encoder's (and the few
+/// that an attention applies to the encoder's outputs).
 fn step_weights(model: &Model) -> usize {
     let of_step = |name: &str| !name.contains("embed") && !name.starts_with("encoder");
     let parameters = model.parameters().iter();
@@ -147,7 +148,7 @@ fn step_weights(model: &Model) -> usize {
     matrices.map(|p| p.value.data().len()).sum()
 }
 
-/// The sentences of a text, gzipped or not, as ids; words that the vocabulary lacks are 1.
+/// Reads the sentences of a text, gzipped or not, as ids; words that the vocabulary lacks become 1.
 fn read_ids(text: &Path, vocabulary: &Path) -> Vec<Vec<u32>> {
     let open = |path: &Path| std::fs::File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let words: HashMap<String, u32> =
@@ -163,7 +164,7 @@ fn read_ids(text: &Path, vocabulary: &Path) -> Vec<Vec<u32>> {
     lines.map(ids).filter(|ids| !ids.is_empty()).collect()
 }
 
-/// Most memory that this process ever had, where the system says.
+/// The peak memory of this process, if the system tells it.
 fn peak_memory_mb() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -172,7 +173,7 @@ fn peak_memory_mb() -> f64 {
 }
 
 impl Options {
-    /// `None` without a model or a text: `cargo bench --workspace` runs every target without arguments.
+    /// Returns `None` without a model or a text: `cargo bench --workspace` runs every target without arguments.
     fn parse() -> Option<Options> {
         let args: Vec<String> = std::env::args().collect();
         let value = |name: &str| {

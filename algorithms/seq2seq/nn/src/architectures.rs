@@ -1,5 +1,5 @@
-//! Tests over every architecture: a step-by-step decoder says what teacher forcing says, gradients are those of the loss, and
-//! dropout acts in training only.
+//! Tests over every architecture: a step-by-step decoder agrees with teacher forcing, gradients are those of the loss, and dropout
+//! acts in training only.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ fn hyperparameters() -> Hyperparameters {
     }
 }
 
-/// One of each choice at a time, and the mixtures that share code in other ways.
+/// Each choice once, and the combinations that share code in other ways.
 pub(crate) fn cases() -> Vec<(String, Hyperparameters)> {
     let mut cases = Vec::new();
     for cell in RnnCellType::ALL {
@@ -95,7 +95,7 @@ fn model(h: &Hyperparameters) -> Model {
 pub(crate) fn model_of(h: &Hyperparameters, vocabulary: usize) -> Model {
     let config = ModelConfig::new(h, vocabulary, vocabulary).unwrap();
     let mut model = Model::new(config, &h.into(), &Team::new(1)).unwrap();
-    // Biases start as zeros, which would hide where they are added.
+    // Biases start as zeros, which would hide errors in adding them.
     let mut stream = Stream::new(1, "biases");
     for parameter in model.parameters_mut().iter_mut().filter(|p| p.name.ends_with("_bias")) {
         let mut values = Tensor::zeros(parameter.value.shape().clone());
@@ -163,7 +163,7 @@ fn gradients_are_those_of_the_loss() {
                 Some(Gradient::Rows(rows)) => rows.to_dense(),
                 None => Tensor::zeros(parameter.value.shape().clone()),
             };
-            // Along the signs of the gradient the slope is largest, and rounding smallest in comparison.
+            // Along the signs of the gradient the slope is largest, and the relative rounding error smallest.
             let direction: Vec<f32> = gradient
                 .data()
                 .iter()
@@ -187,7 +187,7 @@ fn gradients_are_those_of_the_loss() {
             }
         }
     }
-    // A kink of relu within a step is no fault of the derivative; but most directions must pass it by.
+    // A kink of relu within a step is not an error of the derivative; but most directions must avoid it.
     let (kinks, failures): (Vec<String>, Vec<String>) =
         failures.into_iter().partition(|f| f.contains(" relu "));
     assert!(kinks.len() < 12, "{} wrong gradients:\n{}", kinks.len(), kinks.join("\n"));

@@ -1,8 +1,8 @@
-//! Sentences side by side without padding.
+//! Batches of sentences without padding.
 //!
-//! The tokens of a batch stand one sentence after the other ("token order"). A recurrence visits them step by step: its steps
-//! take the sentences by decreasing length ("rank order"), so that at step t the first so many ranks are those that are still
-//! running, and a state shrinks by dropping its last rows.
+//! The tokens of a batch stand one sentence after the other ("token order"). A recurrence visits them step by step: its steps take
+//! the sentences by decreasing length ("rank order"), so that at step t the first ranks are those that are still running, and a
+//! state shrinks by dropping its last rows.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use kokanee_tensor::Rows;
 pub struct Batch {
     /// Source ids.
     pub source: Sequences,
-    /// What the decoder is fed: `<s>` and the words.
+    /// The decoder's input: `<s>` and the words.
     pub target: Sequences,
-    /// What it should say, in the token order of `target`: the words and `</s>`.
+    /// The decoder's expected output, in the token order of `target`: the words and `</s>`.
     pub labels: Vec<u32>,
 }
 
@@ -83,27 +83,27 @@ impl Sequences {
         &self.ids
     }
 
-    /// The same, shared.
+    /// The same ids, shared.
     pub fn ids(&self) -> Rows {
         self.ids.as_slice().into()
     }
 
-    /// Rows of one sentence in token order.
+    /// The rows of one sentence in token order.
     pub fn span(&self, sentence: usize) -> Range<u32> {
         self.starts[sentence]..self.starts[sentence + 1]
     }
 
-    /// Rows of every sentence.
+    /// The rows of every sentence.
     pub fn spans(&self) -> Arc<[Range<u32>]> {
         (0..self.len()).map(|sentence| self.span(sentence)).collect()
     }
 
-    /// Sentence of every token.
+    /// The sentence of every token.
     pub fn sentences(&self) -> Rows {
         (0..self.len()).flat_map(|sentence| self.span(sentence).map(move |_| sentence as u32)).collect()
     }
 
-    /// Place of every token in its sentence, from 0.
+    /// The position of every token in its sentence, from 0.
     pub fn positions(&self) -> Rows {
         (0..self.len()).flat_map(|sentence| 0..self.span(sentence).len() as u32).collect()
     }
@@ -126,7 +126,7 @@ impl Sequences {
     }
 }
 
-/// Which end a recurrence starts from.
+/// The end from which a recurrence starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// From the first token.

@@ -1,4 +1,4 @@
-//! The one place where hyperparameters become shapes.
+//! The derivation of a model's shapes from hyperparameters; no other code does this.
 
 use kokanee_contract::algorithms::seq2seq::{
     CnnActivationType, Hyperparameters, NetworkType, RnnAttentionType, RnnCellType, RnnDecoderStateInit,
@@ -6,12 +6,12 @@ use kokanee_contract::algorithms::seq2seq::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Everything that decides the shapes and the computation of a model; stored in an artefact's `config.json`.
+/// Everything that determines the shapes and the computation of a model; stored in an artefact's `config.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {
-    /// Source words, special symbols included.
+    /// Number of source words, special symbols included.
     pub source_vocabulary: usize,
-    /// Target words, special symbols included.
+    /// Number of target words, special symbols included.
     pub target_vocabulary: usize,
     /// Width of the source embedding.
     pub source_embedding: usize,
@@ -21,16 +21,16 @@ pub struct ModelConfig {
     pub encoder: EncoderConfig,
     /// The decoder.
     pub decoder: DecoderConfig,
-    /// Whether `</s>` is put after every source sentence: Sockeye from 1.18.12 on does, SageMaker does not.
+    /// Whether `</s>` is appended to every source sentence: Sockeye does so from 1.18.12 on, SageMaker does not.
     #[serde(default)]
     pub source_with_eos: bool,
-    /// What is left out during training.
+    /// The dropout of training.
     #[serde(default)]
     pub dropout: DropoutConfig,
-    /// Share of the target distribution that goes to other words than the label during training.
+    /// Share of the target distribution that goes to words other than the label during training.
     #[serde(default)]
     pub label_smoothing: f64,
-    /// Which of the embeddings and the output layer are one matrix.
+    /// The tied matrices among the embeddings and the output layer.
     #[serde(default = "untied")]
     pub weight_tying: WeightTying,
 }
@@ -79,12 +79,12 @@ pub struct RnnDecoderConfig {
     /// Its layers.
     #[serde(flatten)]
     pub rnn: RnnConfig,
-    /// How it looks at the encoder's outputs.
+    /// The attention to the encoder's outputs.
     pub attention: AttentionConfig,
-    /// Whether the layers above the first see the context too.
+    /// Whether the layers above the first get the context too.
     #[serde(default)]
     pub attention_in_upper_layers: bool,
-    /// Where its first states come from.
+    /// The source of its first states.
     pub state_init: RnnDecoderStateInit,
 }
 
@@ -104,15 +104,15 @@ pub struct CnnConfig {
     pub layers: usize,
     /// Units of each layer.
     pub hidden: usize,
-    /// Tokens that one convolution sees.
+    /// Number of tokens that one convolution sees.
     pub kernel_width: usize,
-    /// What follows each convolution.
+    /// The activation after each convolution.
     pub activation: CnnActivationType,
-    /// Positions that have a learned vector: the longest sequence that can be computed.
+    /// Number of positions with a learned vector: the longest sequence that can be computed.
     pub positions: usize,
 }
 
-/// Probabilities of leaving an element out during training, in [0, 1).
+/// Dropout probabilities of training, in [0, 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DropoutConfig {
@@ -124,11 +124,11 @@ pub struct DropoutConfig {
     pub decoder_hidden: f64,
     /// Of the inputs of the decoder's convolutions.
     pub cnn_hidden: f64,
-    /// Of the inputs of recurrent layers, one mask a sentence.
+    /// Of the inputs of recurrent layers, one mask per sentence.
     pub rnn_inputs: f64,
-    /// Of the hidden states that recurrent layers read, one mask a sentence.
+    /// Of the hidden states that recurrent layers read, one mask per sentence.
     pub rnn_states: f64,
-    /// Of what LSTM cells add to their cell states.
+    /// Of the addends of LSTM cells to their cell states.
     pub rnn_recurrent: f64,
 }
 
@@ -146,7 +146,7 @@ impl DropoutConfig {
     }
 }
 
-/// A configuration that cannot be built.
+/// An invalid configuration.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("this model cannot be built: {}", .0.join("; "))]
 pub struct ConfigError(pub Vec<String>);
@@ -240,7 +240,7 @@ impl ModelConfig {
         }
     }
 
-    /// Width of what the output layer reads.
+    /// Width of the output layer's input.
     pub fn decoder_width(&self) -> usize {
         match &self.decoder {
             DecoderConfig::Rnn(decoder) => decoder.rnn.hidden,
@@ -248,7 +248,7 @@ impl ModelConfig {
         }
     }
 
-    /// Longest source that can be computed, `</s>` included where the model reads one; none without a limit.
+    /// Longest source that can be computed, `</s>` included if the model reads one; none without a limit.
     pub fn source_positions(&self) -> Option<usize> {
         match &self.encoder {
             EncoderConfig::Cnn(cnn) => Some(cnn.positions),
@@ -264,14 +264,14 @@ impl ModelConfig {
         }
     }
 
-    /// Whether a pair of so many words can be computed: a convolutional model has vectors for so many positions only.
+    /// Whether a pair of these lengths can be computed: a convolutional model has vectors for a limited number of positions only.
     pub fn can_compute(&self, source_words: usize, target_words: usize) -> bool {
         let source_tokens = source_words + usize::from(self.source_with_eos);
         let fits = |tokens, positions: Option<usize>| positions.is_none_or(|positions| tokens <= positions);
         fits(source_tokens, self.source_positions()) && fits(target_words + 1, self.target_positions())
     }
 
-    /// Whether the sizes fit each other.
+    /// Checks that the sizes fit each other.
     ///
     /// # Errors
     /// Names everything that is wrong.
@@ -332,7 +332,7 @@ impl ModelConfig {
         }
         let smoothing = ("label_smoothing", self.label_smoothing);
         for (name, rate) in self.dropout.rates().into_iter().chain([smoothing]) {
-            // As it is used: what is nearly 1 in double precision may be 1 in single.
+            // Checked in the precision of its use: a number close to 1 in double precision may be 1 in single precision.
             if !(0.0..1.0).contains(&(rate as f32)) {
                 faults.0.push(format!("{name} is {rate}, but must be in [0, 1) in single precision"));
             }
@@ -341,7 +341,7 @@ impl ModelConfig {
     }
 }
 
-/// No size of a real model comes near; a larger one is a damaged file, and would overflow sums.
+/// Sizes of real models are far below; a larger one means a damaged file, and would overflow sums.
 const LARGEST: usize = 1 << 24;
 /// The same for the number of layers.
 const MOST_LAYERS: usize = 1 << 10;

@@ -1,4 +1,4 @@
-//! What convolutional encoders and decoders share: vectors of positions, and layers.
+//! The parts that convolutional encoders and decoders share: vectors of positions, and layers.
 
 use kokanee_contract::algorithms::seq2seq::CnnActivationType;
 use kokanee_kernels::conv::{Activation, Window};
@@ -9,7 +9,7 @@ use crate::config::CnnConfig;
 use crate::graph::Graph;
 use crate::params::{Builder, ParameterId, convolution_names};
 
-/// Parameters of a stack of convolutions (Gehring et al. 2017, as Sockeye has them: no scaling, no gradient scaling).
+/// Parameters of a stack of convolutions (Gehring et al. 2017, as in Sockeye: no scaling, no gradient scaling).
 pub(crate) struct Convolutions {
     /// Positions x E.
     positions: ParameterId,
@@ -22,7 +22,7 @@ pub(crate) struct Convolutions {
     pub(crate) units: usize,
 }
 
-/// Which side a stack is for; decides names, and whether it may look ahead.
+/// The side that a stack is for; it decides names, and whether the stack may look ahead.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Encoder,

@@ -1,4 +1,4 @@
-//! What Sockeye 1.18.106 computed, and whether we compute the same: scores, gradients, greedy and 5-best outputs, attention.
+//! Comparison with recorded results of Sockeye 1.18.106: scores, gradients, greedy and 5-best outputs, attention.
 //!
 //! The folders and the tolerances are described in the README of the golden files.
 
@@ -99,7 +99,7 @@ impl Golden {
         gradients.into_iter().map(|gradient| gradient.map(dense)).collect()
     }
 
-    /// Sockeye's gradient of every parameter, to four digits of its largest element.
+    /// Compares the gradient of every parameter with Sockeye's, to four digits of its largest element.
     fn check_gradients(&self, failures: &mut Vec<String>) {
         let after = read_mxnet_parameters(&self.folder.join("sgd1.mxnet")).unwrap();
         for (parameter, gradient) in self.model.parameters().iter().zip(self.gradients(Precision::F32)) {
@@ -113,17 +113,17 @@ impl Golden {
             let largest = want.iter().fold(0f32, |m, x| m.max(x.abs()));
             let tolerance = if largest < 1e-3 { 5e-4 } else { 1e-4 } * largest;
             let error = got.data().iter().zip(&want).fold(0f32, |m, (g, w)| m.max((g - w).abs()));
-            // The largest of differences passes over NaN.
+            // The largest of differences ignores NaN.
             if error > tolerance || got.data().iter().any(|g| g.is_nan()) {
                 failures.push(format!("gradient of {name}: off by {error:e} of at most {largest:e}"));
             }
         }
     }
 
-    /// In bf16, whose factors have 8 bits, gradients are those of `f32` within 8% of their length as vectors.
+    /// Checks that in bf16, whose factors have 8 bits, gradients are those of `f32` within 8% of their length as vectors.
     ///
-    /// How far those of one model are off is luck: a relu flips where its input is near zero, and all before it feels that. So it
-    /// is the median over models whose weights differ by up to 2% from the recorded ones.
+    /// The deviation of a single model is a matter of luck: a relu flips where its input is near zero, and that affects everything
+    /// before it. So the check uses the median over models whose weights differ by up to 2% from the recorded ones.
     fn check_rounded_gradients(mut self, failures: &mut Vec<String>) {
         const MODELS: usize = 25;
         let recorded: Vec<Arc<Tensor>> =
@@ -145,7 +145,7 @@ impl Golden {
             }
         }
         for (parameter, errors) in self.model.parameters().iter().zip(&mut errors) {
-            // NaN stands last, and any of them is a failure.
+            // NaN is sorted last, and any of them is a failure.
             errors.sort_by(f64::total_cmp);
             let is_a_number = errors.last().is_some_and(|most| !most.is_nan());
             if errors.len() != MODELS || !is_a_number || errors[MODELS / 2] > 0.08 {
@@ -173,8 +173,8 @@ impl Golden {
         translate(&self.model, &self.lengths, &self.team, &sources, &self.search(beam_size, nbest))
     }
 
-    /// With coarser weights, what Sockeye says in full costs nearly the same. (Its words need not stay the best: these models
-    /// were trained a little only, and know many answers that are nearly as good.)
+    /// Checks that with coarser weights, Sockeye's outputs cost nearly the same. (They need not stay the best: these models were
+    /// trained only a little, and have many answers that are nearly as good.)
     fn check_formats(&self, failures: &mut Vec<String>) {
         let pairs = self.pairs("test");
         let want = self.translate(1, 1);
@@ -232,7 +232,7 @@ impl Golden {
             let fine = sentences.len() == want.translations.len()
                 && scores.iter().zip(&want.scores).all(|(a, b)| near(*a, *b))
                 && (0..sentences.len()).all(|rank| {
-                    // A swap of two whose scores are equal to four digits is no difference.
+                    // A swap of two whose scores are equal to four digits does not count as a difference.
                     (0..sentences.len()).any(|other| {
                         sentences[rank] == want.translations[other] && near(scores[rank], want.scores[other])
                     })
@@ -244,8 +244,8 @@ impl Golden {
     }
 
     /// Sockeye 1.18 does not print the attention of the hypothesis that it returns: at each step it prints that of whichever
-    /// hypothesis stands first on the beam afterwards, finished ones included (they go on, fed with `<pad>`). So the
-    /// recorded file is compared with a plain search that keeps all rows and does just that.
+    /// hypothesis stands first on the beam afterwards, finished ones included (they continue, fed with `<pad>`). So the recorded
+    /// file is compared with a plain search that keeps all rows and does just that.
     fn check_attention(&self, failures: &mut Vec<String>) {
         let recorded = text(&self.folder.join("attention.txt"));
         let blocks: Vec<&str> = recorded.split("\n\n").filter(|block| !block.trim().is_empty()).collect();
@@ -256,7 +256,7 @@ impl Golden {
             let header: Vec<&str> = lines.next().unwrap().split(" ||| ").collect();
             let words = header[1].split(' ').count();
             if matches!(self.model.config().decoder, DecoderConfig::Cnn(_)) {
-                // Sockeye gives zeros for convolutional decoders, which is no target.
+                // Sockeye returns zeros for convolutional decoders, which we do not reproduce.
                 assert!(lines.all(|line| line.split(' ').all(|x| x.parse() == Ok(0.0))));
                 continue;
             }
@@ -327,7 +327,7 @@ impl Golden {
         attention
     }
 
-    /// The attention of a hypothesis must be that of saying its words, not that of a neighbour on the beam.
+    /// Checks that the attention of a hypothesis is that of its own words, not that of a neighbour on the beam.
     fn check_own_attention(&self, failures: &mut Vec<String>) {
         let pairs = self.pairs("test");
         for (i, (translation, (source, _))) in self.translate(5, 5).iter().zip(&pairs).enumerate() {
@@ -373,7 +373,7 @@ impl Golden {
     }
 }
 
-/// The recorded architectures that are built.
+/// The recorded architectures that are supported.
 const CASES: &[&str] = &[
     "cnn_enc_rnn_dec",
     "cnn_glu_1",

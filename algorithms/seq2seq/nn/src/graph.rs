@@ -9,33 +9,33 @@ use kokanee_tensor::{Tape, Var};
 use crate::params::{ParameterId, Parameters};
 use crate::weights::Weights;
 
-/// Where layers compute: the tape, and what they read of each parameter.
+/// The context in which layers compute: the tape, and the form of each parameter.
 pub(crate) struct Graph<'t> {
     pub(crate) tape: &'t Tape,
     parameters: Source<'t>,
 }
 
-/// Where parameters come from.
+/// The source of parameters.
 enum Source<'t> {
     /// The variables of a tape, for training and teacher forcing.
     Variables(Vec<Var>),
-    /// A decoder.
+    /// The weights of a decoder.
     LaidOut(&'t Weights),
 }
 
 impl<'t> Graph<'t> {
-    /// Where gradients can be asked for.
+    /// A graph in which gradients can be asked for.
     pub(crate) fn new(tape: &'t Tape, parameters: &Parameters) -> Self {
         let variables = parameters.iter().map(|p| tape.parameter(p.value.clone())).collect();
         Graph { tape, parameters: Source::Variables(variables) }
     }
 
-    /// Where a decoder computes with the weights that it keeps.
+    /// A graph in which a decoder computes with its own weights.
     pub(crate) fn of_decoder(tape: &'t Tape, weights: &'t Weights) -> Self {
         Graph { tape, parameters: Source::LaidOut(weights) }
     }
 
-    /// A vector, or a weight that gradients are wanted for.
+    /// A vector, or a weight whose gradient is wanted.
     pub(crate) fn var(&self, id: ParameterId) -> &Var {
         match &self.parameters {
             Source::Variables(variables) => &variables[id.0],
@@ -51,7 +51,7 @@ impl<'t> Graph<'t> {
         }
     }
 
-    /// The columns of a weight that meet one of the inputs.
+    /// The columns of a weight that one of the inputs is multiplied by.
     pub(crate) fn columns(&self, id: ParameterId, columns: Range<usize>) -> Weight {
         match &self.parameters {
             Source::Variables(variables) => Weight::columns(&variables[id.0], columns),
@@ -67,7 +67,7 @@ impl<'t> Graph<'t> {
         }
     }
 
-    /// A table of which rows are looked up.
+    /// A table whose rows are looked up.
     pub(crate) fn table(&self, id: ParameterId) -> Table {
         match &self.parameters {
             Source::Variables(variables) => Table::Var(variables[id.0].clone()),

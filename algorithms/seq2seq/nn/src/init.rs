@@ -1,4 +1,4 @@
-//! First values of parameters, by the rules of Sockeye 1.x: orthogonal recurrent weights, xavier or uniform others, zero biases.
+//! Initial values of parameters, by the rules of Sockeye 1.x: orthogonal recurrent weights, xavier or uniform others, zero biases.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use crate::random::Stream;
 /// Orthogonal matrices are multiplied by this (Sockeye's constant for the square root of 2).
 const ORTHOGONAL_SCALE: f32 = 1.414;
 
-/// How parameters are initialised.
+/// The options for initialising parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct Initialisation {
     /// Distribution of weights other than recurrent ones.
     pub kind: WeightInitType,
     /// Scale of that distribution.
     pub scale: f64,
-    /// What xavier divides the scale by.
+    /// The divisor of the scale for xavier.
     pub factor: XavierFactorType,
     /// Seed of the random numbers.
     pub seed: u64,
@@ -37,8 +37,7 @@ impl From<&Hyperparameters> for Initialisation {
 }
 
 impl Initialisation {
-    /// Draws all parameters. Each has a random stream of its own, so that one model's parameters do not shift when another
-    /// is added.
+    /// Draws all parameters. Each has its own random stream, so that one model's parameters do not shift when another is added.
     pub fn apply(&self, parameters: &mut Parameters, team: &Team) {
         for parameter in parameters.iter_mut() {
             let mut tensor = Tensor::lasting(parameter.value.shape().clone());
@@ -57,8 +56,8 @@ impl Initialisation {
         Stream::new(self.seed, &format!("initialisation of {name}"))
     }
 
-    /// Weights are uniform in ± this. Fan-in is the inputs of one output, fan-out the outputs of one input (Glorot and Bengio
-    /// 2010); kernel widths count on both sides.
+    /// The limit of uniform weights, on both sides of 0. Fan-in is the inputs of one output, fan-out the outputs of one input
+    /// (Glorot and Bengio 2010); kernel widths count on both sides.
     fn limit(&self, shape: &Shape) -> f32 {
         let scale = self.scale.abs();
         match self.kind {
@@ -77,8 +76,8 @@ impl Initialisation {
         }
     }
 
-    /// Orthonormal columns times 1.414: the polar factor of a uniform random matrix, by Newton and Schulz's iteration
-    /// `X <- X (3 - X'X) / 2`, which is products only. Sockeye takes the left factor of a singular value decomposition; that
+    /// Computes orthonormal columns times 1.414: the polar factor of a uniform random matrix, by Newton and Schulz's iteration
+    /// `X <- X (3 - X'X) / 2`, which needs only products. Sockeye takes the left factor of a singular value decomposition. That
     /// differs from the polar factor by a rotation that is itself random, so both draw from the same kind of matrices.
     fn orthogonal(&self, name: &str, tensor: &mut Tensor, team: &Team) {
         /// Enough for singular values a factor of 100 apart; those of a tall random matrix are less than 4 apart.

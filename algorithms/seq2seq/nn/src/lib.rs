@@ -1,7 +1,7 @@
 //! Encoder-decoder models: layers, parameters, search and artefacts.
 //!
-//! This crate sees ids, never text. Shapes: B sentences or hypotheses, S source tokens and T target tokens of a whole batch
-//! one after the other, E embedding, H units of a layer, A attention units, V vocabulary.
+//! This crate handles ids, never text. Shapes: B sentences or hypotheses, S source tokens and T target tokens of a whole batch one
+//! after the other, E embedding, H units of a layer, A attention units, V vocabulary.
 
 #[cfg(test)]
 mod architectures;

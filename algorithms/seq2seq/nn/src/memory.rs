@@ -1,5 +1,5 @@
-//! The memory that a model takes, from its shapes: in training, and in a decoder. Nothing is allocated, and no product of sizes
-//! overflows: what does not fit is the largest number that there is.
+//! The memory that a model takes, computed from its shapes: in training, and in a decoder. Nothing is allocated, and products of
+//! sizes saturate instead of overflowing.
 
 use kokanee_contract::algorithms::seq2seq::{RnnAttentionType, RnnCellType};
 use kokanee_kernels::Precision;
@@ -11,27 +11,27 @@ use crate::config::{CnnConfig, ConfigError, DecoderConfig, EncoderConfig, ModelC
 use crate::model::Model;
 use crate::params;
 
-/// Gradients as wide as a layer that exist on their way from one convolutional layer to the next, for each token.
+/// Number of gradients as wide as a layer that exist per token between one convolutional layer and the next.
 const BETWEEN_LAYERS: u64 = 4;
 const F32_BYTES: u64 = size_of::<f32>() as u64;
 
-/// A batch, as its memory depends on it.
+/// The properties of a batch that determine its memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BatchTokens {
     /// Tokens of its sources.
     pub source: u64,
-    /// Tokens of its targets, with the one that begins or ends each.
+    /// Tokens of its targets, including `<s>` or `</s>`.
     pub target: u64,
     /// Tokens of a source, on average.
     pub source_length: u64,
 }
 
-/// Bytes of what an update of a training holds at the same time, beside parameters and what an optimizer keeps.
+/// Bytes that an update of a training holds at the same time, besides parameters and the optimizer's state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UpdateBytes {
     /// Gradients of parameters.
     pub gradients: u64,
-    /// Values of a batch that gradients are computed from, and gradients of those.
+    /// Values of a batch from which gradients are computed, and the gradients of those values.
     pub values: u64,
     /// Gradients of the logits that exist at a time.
     pub logits: u64,
@@ -41,17 +41,17 @@ pub struct UpdateBytes {
     pub convolutions: u64,
 }
 
-/// Bytes of what a decoder holds beside the sentences that are on their way.
+/// Bytes that a decoder holds besides the sentences in progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DecoderBytes {
-    /// Tables of which rows are looked up; in `f32` they are the model's own, as long as that lives.
+    /// Tables whose rows are looked up; in `f32` they are shared with the model while it lives.
     pub tables: u64,
     /// Weights of products, and biases.
     pub weights: u64,
 }
 
 impl DecoderBytes {
-    /// Both.
+    /// The sum of both.
     pub fn total(self) -> u64 {
         self.tables.saturating_add(self.weights)
     }
@@ -79,7 +79,7 @@ impl ModelConfig {
             .collect())
     }
 
-    /// What a decoder in `format` holds.
+    /// The bytes that a decoder in `format` holds.
     ///
     /// # Errors
     /// When the configuration cannot be built.
@@ -100,13 +100,13 @@ impl ModelConfig {
         Ok(bytes)
     }
 
-    /// What an update holds whose batch has so many tokens, with products in `precision`.
+    /// The bytes that an update with such a batch holds, with products in `precision`.
     ///
     /// # Errors
     /// When the configuration cannot be built.
     pub fn update_bytes(&self, batch: BatchTokens, precision: Precision) -> Result<UpdateBytes, ConfigError> {
         let tables = [params::SOURCE_EMBEDDING, params::TARGET_EMBEDDING, params::SHARED_EMBEDDING];
-        // A table's gradient has the rows that a batch reads, unless it is the output layer too.
+        // A table's gradient has only the rows that a batch reads, unless it is the output layer too.
         let sparse = |name: &str| {
             tables.contains(&name) && (name == params::SOURCE_EMBEDDING || !self.ties_target_and_output())
         };
@@ -125,9 +125,9 @@ impl ModelConfig {
         })
     }
 
-    /// What a pass without gradients holds whose batch has so many tokens.
+    /// The bytes that a pass without gradients with such a batch holds.
     pub fn measuring_bytes(&self, batch: BatchTokens) -> u64 {
-        // Embedded words, what is projected of them before a loop, and the outputs of a layer and of the one below it.
+        // Embedded words, their projection before a loop, and the outputs of a layer and of the one below it.
         let floats = |embedding: usize, units: usize| embedding as u64 + 6 * units as u64;
         let source = batch.source.saturating_mul(floats(self.source_embedding, self.encoder_width()));
         let target = batch.target.saturating_mul(floats(self.target_embedding, self.decoder_width()));
@@ -136,7 +136,7 @@ impl ModelConfig {
         values.saturating_add(operands)
     }
 
-    /// Numbers that a source token and a target token keep until their gradients have come back, and the gradients that exist
+    /// The numbers that a source token and a target token keep until their gradients are computed, and the gradients that exist
     /// meanwhile.
     fn floats_per_token(&self, source_length: u64) -> [u64; 2] {
         let dropout = &self.dropout;
@@ -192,7 +192,7 @@ impl ModelConfig {
         [source_embedding + encoder + width + keys, target_embedding + decoder]
     }
 
-    /// Numbers of the weights that recurrences multiply by.
+    /// The number of weights that recurrences multiply by.
     fn recurrent_weights(&self) -> u64 {
         let gates = |rnn: &RnnConfig| match rnn.cell {
             RnnCellType::Lstm => 4,
@@ -223,8 +223,8 @@ impl ModelConfig {
         encoder.saturating_add(decoder)
     }
 
-    /// Filters of all layers as products read them, which are kept for the way back; and the operands and results of one
-    /// convolution's products.
+    /// Bytes of the filters of all layers in the form for products, which are kept for the backward pass; and of the operands and
+    /// results of one convolution's products.
     fn convolution_bytes(&self, batch: BatchTokens, precision: Precision) -> [u64; 2] {
         let number = if precision == Precision::Bf16 { 2 } else { F32_BYTES };
         let of = |cnn: &CnnConfig, tokens: u64| {
@@ -289,7 +289,7 @@ mod tests {
         }
     }
 
-    /// The largest sizes that there are, and larger ones, which only a damaged file has.
+    /// The largest possible sizes, and larger ones, which only a damaged file has.
     #[test]
     fn no_size_overflows() {
         let batch = BatchTokens { source: u64::MAX / 2, target: u64::MAX / 2, source_length: 1 << 32 };

@@ -22,11 +22,11 @@ pub struct Model {
     pub(crate) layers: Arc<Layers>,
 }
 
-/// Which parameters each layer has.
+/// The parameters of each layer.
 pub(crate) struct Layers {
     pub(crate) source_embedding: ParameterId,
     pub(crate) target_embedding: ParameterId,
-    /// Rates of leaving elements of embedded words out, source and target.
+    /// Dropout rates of embedded words, source and target.
     embedding_dropout: [f32; 2],
     encoder: Encoder,
     pub(crate) decoder: Decoder,
@@ -34,31 +34,31 @@ pub(crate) struct Layers {
     pub(crate) output_bias: ParameterId,
 }
 
-/// Which language of a model.
+/// The source or target side of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// What is read.
+    /// The input.
     Source,
-    /// What is said.
+    /// The output.
     Target,
 }
 
-/// Why a model cannot be put together.
+/// An error in building a model.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// Its configuration makes no sense.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The parameters are another model's.
+    /// The parameters do not fit.
     #[error(transparent)]
     Parameters(#[from] ParameterMismatch),
 }
 
-/// What a model says about a batch.
+/// The loss of a batch, and its gradients.
 pub struct BatchLoss {
-    /// Each target token's loss in token order, `</s>` included.
+    /// The loss of each target token in token order, `</s>` included.
     pub tokens: Vec<TokenLoss>,
-    /// Gradient of the mean loss per token for each parameter in order, when asked for; none where nothing flowed.
+    /// Gradient of the mean loss per token for each parameter in order, if asked for; none for a parameter without one.
     pub gradients: Vec<Option<Gradient>>,
 }
 
@@ -80,7 +80,7 @@ impl Model {
         Ok(model)
     }
 
-    /// A model whose parameters are zeros, to be initialised.
+    /// A model with zeros as parameters, to be initialised.
     ///
     /// # Errors
     /// When the configuration cannot be built.
@@ -89,7 +89,7 @@ impl Model {
         Ok(Model { config, parameters: builder.zeros(), layers })
     }
 
-    /// A model with these parameters, whose names and shapes must be exactly its own. Takes no memory beside them.
+    /// A model with these parameters, whose names and shapes must match exactly. Takes no memory besides them.
     ///
     /// # Errors
     /// When the configuration cannot be built, and with every parameter that is missing, unexpected or misshapen, at once.
@@ -98,7 +98,7 @@ impl Model {
         Ok(Model { config, parameters: builder.with_values(named)?, layers })
     }
 
-    /// Names and shapes of the parameters that a model of this configuration has, in order. Takes no memory.
+    /// The names and shapes of the parameters of a model with this configuration, in order. Takes no memory.
     ///
     /// # Errors
     /// When the configuration cannot be built.
@@ -153,7 +153,8 @@ impl Model {
         &mut self.parameters
     }
 
-    /// Puts pretrained vectors into an embedding: row `ids[i]` becomes the i-th of `vectors`, which are as wide as the embedding.
+    /// Sets rows of an embedding to pretrained vectors: row `ids[i]` becomes the i-th of `vectors`, which are as wide as the
+    /// embedding.
     pub fn set_word_vectors(&mut self, side: Side, ids: &[u32], vectors: &[f32]) {
         let id = match side {
             Side::Source => self.layers.source_embedding,
@@ -164,13 +165,13 @@ impl Model {
         gather::scatter_rows(&Team::new(1), table.data_mut(), vectors, width, ids);
     }
 
-    /// A batch of (source, target) pairs as this model wants them.
+    /// Creates a batch of (source, target) pairs for this model.
     pub fn batch<'a>(&self, pairs: impl IntoIterator<Item = (&'a [u32], &'a [u32])>) -> Batch {
         Batch::new(pairs, self.config.source_with_eos)
     }
 
-    /// Numbers of the parameters of which `batch` reads some rows only, with those rows in any order: the embeddings, but for
-    /// one that is the output layer's weight too. A number may come twice.
+    /// The numbers of the parameters of which `batch` reads only some rows, with those rows in any order: the embeddings, except
+    /// one that is also the output layer's weight. A number may occur twice.
     pub fn rows_read<'b>(&self, batch: &'b Batch) -> Vec<(usize, &'b [u32])> {
         let layers = &self.layers;
         let sides = [(layers.source_embedding, &batch.source), (layers.target_embedding, &batch.target)];
@@ -185,8 +186,8 @@ impl Model {
         BatchLoss { tokens: loss.tokens, gradients: Vec::new() }
     }
 
-    /// The loss of a batch and the gradients of its mean per target token, with products in `precision`. `dropout_seed` decides
-    /// what is left out, where the configuration asks for dropout.
+    /// The loss of a batch and the gradients of its mean per target token, with products in `precision`. `dropout_seed` determines
+    /// the masks if the configuration has dropout.
     pub fn loss_and_gradients(
         &self,
         team: &Arc<Team>,

@@ -1,4 +1,4 @@
-//! Whether a model can answer with its weights in a number format.
+//! The check that a model can answer with its weights in a number format.
 
 use kokanee_kernels::packed::Format;
 use kokanee_tensor::Shape;
@@ -14,15 +14,15 @@ use crate::{Model, ModelConfig, params};
 pub struct FormatError {
     format: Format,
     most: usize,
-    /// Each layer that has more, and how many.
+    /// Each layer with more inputs, and their number.
     layers: String,
 }
 
 impl ModelConfig {
-    /// Whether a model of this configuration can be decoded in `format`.
+    /// Checks that a model of this configuration can be decoded in `format`.
     ///
     /// # Errors
-    /// Names every layer whose sums the format has no room for.
+    /// Names every layer whose sums have too many terms for the format.
     pub fn check_format(&self, format: Format) -> Result<(), FormatError> {
         let (Some(most), Ok(shapes)) = (format.most_inputs(), Model::shapes(self)) else { return Ok(()) };
         let is_multiplied = |name: &str| !params::is_table(name) || self.ties_target_and_output();

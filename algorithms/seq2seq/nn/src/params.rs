@@ -1,4 +1,4 @@
-//! Parameters and their names, exactly as Sockeye 1.18 has them on disk.
+//! Parameters and their names, exactly as in Sockeye 1.18's files.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Parameters {
         self.entries.iter()
     }
 
-    /// All of them, in order, for changing.
+    /// All of them, in order, mutable.
     pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, Parameter> {
         self.entries.iter_mut()
     }
@@ -36,7 +36,7 @@ impl Parameters {
         &self.entries[id.0]
     }
 
-    /// The values of a parameter, for changing: copied first where somebody else holds them.
+    /// The values of a parameter, mutable: they are copied first if somebody else holds them.
     pub(crate) fn values_mut(&mut self, id: ParameterId) -> &mut Tensor {
         Arc::make_mut(&mut self.entries[id.0].value)
     }
@@ -56,10 +56,10 @@ impl Parameters {
         self.entries.iter().map(|p| p.value.data().len()).sum()
     }
 
-    /// Takes over the values of `named`, whose names and shapes must be exactly those of the model.
+    /// Takes the values of `named`, whose names and shapes must be exactly those of the model.
     ///
     /// # Errors
-    /// Every parameter that is missing, unexpected or misshapen, at once; then nothing is changed.
+    /// Names every parameter that is missing, unexpected or misshapen, at once; then nothing is changed.
     pub fn load(&mut self, named: HashMap<String, Tensor>) -> Result<(), ParameterMismatch> {
         let declared = self.entries.iter().map(|p| (p.name.clone(), p.value.shape().clone())).collect();
         *self = Builder { declared }.with_values(named)?;
@@ -67,7 +67,7 @@ impl Parameters {
     }
 }
 
-/// What parameter values do not fit a model.
+/// Parameter values that do not fit a model.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ParameterMismatch {
     /// Names that the model has and the values lack.
@@ -103,15 +103,15 @@ impl std::error::Error for ParameterMismatch {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParameterId(pub(crate) usize);
 
-/// Collects parameters while layers are built: names and shapes. Values come in the end, so that a configuration that asks for
-/// more than its files hold costs nothing.
+/// Collects the names and shapes of parameters while layers are built. Values come last, so that a configuration that asks for more
+/// than its files hold costs nothing.
 #[derive(Default)]
 pub(crate) struct Builder {
     declared: Vec<(String, Shape)>,
 }
 
 impl Builder {
-    /// One more parameter.
+    /// Adds a parameter.
     pub(crate) fn add(&mut self, name: impl Into<String>, shape: impl Into<Shape>) -> ParameterId {
         let name = name.into();
         debug_assert!(self.declared.iter().all(|(other, _)| *other != name), "{name} is built twice");
@@ -133,7 +133,7 @@ impl Builder {
     /// The parameters with the values of `named`, whose names and shapes must be exactly those declared.
     ///
     /// # Errors
-    /// Every parameter that is missing, unexpected or misshapen, at once.
+    /// Names every parameter that is missing, unexpected or misshapen, at once.
     pub(crate) fn with_values(
         self,
         mut named: HashMap<String, Tensor>,
@@ -159,7 +159,7 @@ impl Builder {
 pub(crate) const SOURCE_EMBEDDING: &str = "source_embed_weight";
 /// Target embedding, V x E.
 pub(crate) const TARGET_EMBEDDING: &str = "target_embed_weight";
-/// Embedding of both sides where they are tied, V x E.
+/// Embedding of both sides if they are tied, V x E.
 pub(crate) const SHARED_EMBEDDING: &str = "source_target_embed_weight";
 /// Vectors of source positions, positions x E; convolutional encoders only.
 pub(crate) const SOURCE_POSITIONS: &str = "source_pos_embed_weight";
@@ -179,9 +179,9 @@ pub(crate) const MLP_KEYS: &str = "decoder_rnn_att_e2h_weight";
 pub(crate) const MLP_QUERY: &str = "decoder_rnn_att_q2h_weight";
 /// mlp attention: attention units to the score, 1 x A.
 pub(crate) const MLP_SCORE: &str = "decoder_rnn_att_h2s_weight";
-/// dot attention: encoder outputs to attention units, A x H_enc; only where the widths differ.
+/// dot attention: encoder outputs to attention units, A x H_enc; only if the widths differ.
 pub(crate) const DOT_KEYS: &str = "decoder_rnn_att_s2h_weight";
-/// dot attention: decoder state to attention units, A x H; only where the widths differ.
+/// dot attention: decoder state to attention units, A x H; only if the widths differ.
 pub(crate) const DOT_QUERY: &str = "decoder_rnn_att_t2h_weight";
 /// bilinear attention, H x H_enc.
 pub(crate) const BILINEAR: &str = "decoder_rnn_att_s2t_weight";
@@ -190,7 +190,7 @@ pub(crate) const ENCODER_CNN_INPUT: &str = "encoder_cnn_i2h_weight";
 /// Embedding to the units of a convolutional decoder, H x E.
 pub(crate) const DECODER_CNN_INPUT: &str = "decoder_cnn_i2h_weight";
 
-/// Whether rows of this parameter are looked up, and nothing is multiplied by it unless it is the output layer too.
+/// Whether this parameter is a table, whose rows are looked up; nothing is multiplied by it unless it is also the output layer.
 pub(crate) fn is_table(name: &str) -> bool {
     [SOURCE_EMBEDDING, TARGET_EMBEDDING, SHARED_EMBEDDING, SOURCE_POSITIONS, TARGET_POSITIONS].contains(&name)
 }
@@ -215,7 +215,7 @@ pub(crate) fn cell_names(prefix: &str) -> [String; 4] {
     ["i2h_weight", "i2h_bias", "h2h_weight", "h2h_bias"].map(|name| format!("{prefix}{name}"))
 }
 
-/// Weight and bias that make initial decoder state number `state` of the encoder's outputs.
+/// Weight and bias that compute initial decoder state number `state` from the encoder's outputs.
 pub(crate) fn state_init_names(state: usize) -> [String; 2] {
     ["weight", "bias"].map(|name| format!("decoder_rnn_enc2decinit_{state}_{name}"))
 }

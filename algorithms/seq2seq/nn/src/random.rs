@@ -1,7 +1,7 @@
-//! Random numbers that never change: named streams of one seed.
+//! Random numbers that never change: named streams derived from one seed.
 //!
-//! A stream is a pure function of (seed, name, index), so that nothing about randomness needs to be kept for a resumed run to
-//! equal an uninterrupted one. The generator is SplitMix64 (Steele, Lea, Flood 2014), whose state is a counter.
+//! A stream is a pure function of (seed, name, index), so a resumed run equals an uninterrupted one without any stored random
+//! state. The generator is SplitMix64 (Steele, Lea, Flood 2014), whose state is a counter.
 
 use kokanee_formats::fnv1a;
 use kokanee_formats::random::SplitMix64;
@@ -13,7 +13,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The stream called `name` of a seed; streams of different names or seeds have nothing in common.
+    /// The stream called `name` of a seed; streams of different names or seeds are unrelated.
     pub fn new(seed: u64, name: &str) -> Stream {
         // A hash spreads the name over 64 bits; two rounds of the generator separate close seeds.
         let hash = fnv1a(name.bytes().map(u64::from));

@@ -1,4 +1,4 @@
-//! The parameters of a model as a decoder keeps them: each weight laid out in one number format, each table in the same, and only
+//! The parameters of a model in a decoder's form: each weight laid out in one number format, each table in the same, and only
 //! vectors (biases, and the scores of an attention) as values.
 
 use std::cell::{OnceCell, RefCell};
@@ -14,32 +14,32 @@ use crate::params::{ParameterId, Parameters};
 
 /// Parameters laid out for products.
 ///
-/// What layers ask for is laid out the first time, from the model's values; then it is here. Once everything was asked for,
-/// [`Weights::close`] lets go of the model: nothing else holds its values, since layers get what is kept here and no more.
+/// A parameter that a layer asks for is laid out the first time, from the model's values, and then kept here. Once everything was
+/// asked for, [`Weights::close`] releases the model: nothing else holds its values, since layers get only what is kept here.
 pub(crate) struct Weights {
     format: Format,
-    /// The model's, until everything that layers ask for is here.
+    /// The model's parameters, until everything that layers ask for is here.
     model: Option<Parameters>,
     kept: Vec<Kept>,
 }
 
-/// What is kept of one parameter: in the end, one of the three, but for a table that is the output layer too.
+/// The kept forms of one parameter: in the end only one of the three, except for a table that is the output layer too.
 #[derive(Default)]
 struct Kept {
     values: OnceCell<Var>,
     table: OnceCell<Table>,
-    /// The matrix for each range of columns that has one of its own.
+    /// The matrix for each range of columns that is laid out separately.
     matrices: RefCell<Vec<(Range<usize>, Arc<PackedMatrix>)>>,
 }
 
 impl Weights {
-    /// The parameters of a model, of which nothing is laid out yet.
+    /// The parameters of a model, with nothing laid out yet.
     pub(crate) fn new(parameters: &Parameters, format: Format) -> Weights {
         let kept = parameters.iter().map(|_| Kept::default()).collect();
         Weights { format, model: Some(parameters.clone()), kept }
     }
 
-    /// Lets go of the model. What was not asked for before, nobody may ask for after.
+    /// Releases the model. Parameters that were not asked for before cannot be asked for afterwards.
     pub(crate) fn close(&mut self) {
         self.model = None;
     }
@@ -51,7 +51,7 @@ impl Weights {
 
     /// A parameter as it is.
     pub(crate) fn values(&self, id: ParameterId) -> &Var {
-        // A copy: the model's values may lie among those of its weights, and hold on to their memory.
+        // The values are copied: those of the model may lie among its weights, and would keep their memory.
         self.kept[id.0].values.get_or_init(|| Var::constant(self.of_model(id).clone()))
     }
 
@@ -63,7 +63,7 @@ impl Weights {
         Weight::Packed(self.laid_out(id, columns, pack))
     }
 
-    /// Filters, with the bias given.
+    /// Filters, with the given bias.
     pub(crate) fn filters(
         &self,
         team: &Team,
@@ -87,7 +87,7 @@ impl Weights {
         columns: Option<Range<usize>>,
         lay_out: impl FnOnce(Range<usize>) -> PackedMatrix,
     ) -> Arc<PackedMatrix> {
-        /// How a parameter's first matrix is asked for where it is all of it.
+        /// The range under which a parameter's whole matrix is kept.
         const WHOLE: Range<usize> = 0..usize::MAX;
         let asked_for = columns.clone().unwrap_or(WHOLE);
         let mut matrices = self.kept[id.0].matrices.borrow_mut();

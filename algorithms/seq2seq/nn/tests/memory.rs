@@ -1,5 +1,5 @@
-//! What a decoder holds in memory, and what reading and writing parameters takes, counted: the heap by an allocator that counts, blocks of tensors and weights by
-//! `pages::live_bytes`. Blocks are those of the whole process, so there is one test at a time.
+//! Tests of the memory that a decoder holds, and that reading and writing parameters takes: a counting allocator counts the heap,
+//! and `pages::live_bytes` blocks of tensors and weights. Blocks are those of the whole process, so only one test runs at a time.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +24,7 @@ fn config(settings: &[(&str, &str)]) -> ModelConfig {
 }
 
 fn model(settings: &[(&str, &str)]) -> Model {
-    // Orthogonal matrices take long, and play no part here.
+    // Orthogonal matrices take long to compute, and do not matter here.
     let mut model = Model::zeros(config(settings)).unwrap();
     for (number, parameter) in model.parameters_mut().iter_mut().enumerate() {
         let values = Arc::make_mut(&mut parameter.value).data_mut();
@@ -43,13 +43,13 @@ fn lengths() -> LengthStatistics {
     }
 }
 
-/// Does `work` while no other test has blocks come and go, on a thread of its own: threads keep what they have used until they end.
+/// Runs `work` on a separate thread, while no other test allocates or frees blocks: threads keep their buffers until they end.
 fn alone<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     std::thread::spawn(work).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Bytes that `make` leaves behind, with what it returns.
+/// The bytes that remain allocated after `make`, with its result.
 fn left_behind<T>(make: impl FnOnce() -> T) -> (T, usize) {
     let before = pages::live_bytes();
     let mut made = None;
@@ -58,13 +58,14 @@ fn left_behind<T>(make: impl FnOnce() -> T) -> (T, usize) {
     (made.unwrap(), usize::try_from(bytes).unwrap())
 }
 
-/// Bytes of a decoder whose model was dropped; `memory_bytes` must say the same, but for what a first step leaves for the next.
+/// Bytes of a decoder whose model was dropped; `memory_bytes` must agree, except for the buffers that a first step keeps for the
+/// next.
 fn decoder_bytes(settings: &[(&str, &str)], format: Format) -> usize {
     let team = Arc::new(Team::new(1));
     let (mut decoding, bytes) = left_behind(|| Decoding::new(&model(settings), &lengths(), &team, format));
     let said = decoding.memory_bytes();
     let shapes = config(settings).decoder_bytes(format).unwrap().total() as f64;
-    // Scales, panels that are not full, and the first sentence.
+    // The difference is scales, panels that are not full, and the first sentence.
     assert!((said as f64 / shapes - 1.0).abs() < 0.06, "{settings:?}: {said} bytes, by shapes {shapes}");
     assert!(
         bytes >= said && bytes - said < 2 << 20,
@@ -110,7 +111,7 @@ fn a_quantised_decoder_holds_its_own_weights_and_nothing_of_the_model() {
     }
 }
 
-/// A sentence of 4,096 tokens, and then short ones.
+/// Decodes a sentence of 4,096 tokens, and then short ones.
 #[test]
 fn memory_comes_down_again_after_a_long_sentence() {
     alone(|| {
@@ -149,7 +150,7 @@ fn check_shortlists() {
                 model(&[("rnn_num_hidden", "256"), ("num_embed_source", "64"), ("num_embed_target", "64")]);
             Decoding::new(&model, &lengths(), &team, format)
         };
-        // Lists of many lengths, as lexicons give them.
+        // Lists have many lengths, as those of lexicons do.
         let mut translate = |number: u32| {
             let shortlist = Some((4..1500 + number % 7 * 97).collect());
             let search = Search { beam_size: 2, ..Search::default() };
@@ -180,7 +181,7 @@ fn check_parameter_files() {
     let writing = allocation_counter::measure(|| save_parameters(&path, &named).unwrap());
     assert!(writing.bytes_max < MOST_BYTES, "{} bytes to write", writing.bytes_max);
     let mut loaded = None;
-    // The tensors themselves lie in pages of their own, which are not counted here.
+    // The tensors themselves lie in separate pages, which are not counted here.
     let reading = allocation_counter::measure(|| loaded = Some(load_parameters(&path).unwrap()));
     assert!(reading.bytes_max < MOST_BYTES, "{} bytes to read", reading.bytes_max);
     assert_eq!(loaded.unwrap().len(), 3);

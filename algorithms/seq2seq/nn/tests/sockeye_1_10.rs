@@ -1,4 +1,4 @@
-//! Models that Sockeye 1.10.5 trained say the same here, in each number format of the weights: same words, same scores.
+//! Tests that models trained by Sockeye 1.10.5 give the same words and scores here, in each number format of the weights.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -37,7 +37,7 @@ fn check(name: &str, piece: usize, notes: &[&str]) {
     let team = Arc::new(Team::new(1));
     let expected = text(&folder.join("expected.tsv"));
     assert_eq!(sources.len(), expected.lines().count());
-    // Three decimals are recorded; coarser weights change the mean cost of a word by so much.
+    // Three decimals are recorded; coarser weights change the mean cost of a word by this much.
     for (format, tolerance) in [(Format::F32, 6e-4), (Format::Bf16, 0.02), (Format::Int8, 0.05)] {
         let mut decoding = Decoding::new(&artifact.model, &artifact.metadata.lengths, &team, format);
         let requests = sources.iter().map(|source| Request::new(source.clone(), search.clone()));
@@ -53,7 +53,7 @@ fn check(name: &str, piece: usize, notes: &[&str]) {
                 best.words.iter().map(|id| target_vocabulary[*id as usize].as_str()).collect();
             assert_eq!(got.join(" "), words, "{name} {format:?}");
             if source.len() > piece {
-                // Sockeye counts `<s>` of every piece when it puts their scores together; we do not.
+                // Sockeye counts the `<s>` of every piece when it joins their scores; we do not.
                 continue;
             }
             let score: f64 = score.parse().unwrap();

@@ -3,7 +3,7 @@
 use kokanee_seq2seq_nn::decode::AttentionRow;
 use serde::ser::{Serialize, SerializeSeq as _, Serializer};
 
-/// Attention weights. Zeros outside the piece that a word belongs to take no memory; they appear when the matrix is written.
+/// Attention weights. Zeros outside a word's own piece take no memory; they appear when the matrix is written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AttentionMatrix {
     columns: usize,
@@ -11,8 +11,8 @@ pub struct AttentionMatrix {
 }
 
 impl AttentionMatrix {
-    /// Rows for a source of `columns` tokens. A model that reads a `</s>` after them attends to it too: its column is left out,
-    /// and the others are scaled so that the row sums to 1 again.
+    /// Rows for a source of `columns` tokens. A model that reads a `</s>` after them attends to it too: its column is left out, and
+    /// the others are scaled so that the row sums to 1 again.
     pub fn new(columns: usize, rows: impl IntoIterator<Item = AttentionRow>) -> Self {
         let rows = rows.into_iter().map(|row| source_columns(row, columns)).collect();
         Self { columns, rows }
@@ -24,12 +24,12 @@ impl AttentionMatrix {
         &NOTHING
     }
 
-    /// One row for each target token; none where attention was not asked for.
+    /// One row for each target token; none if attention was not asked for.
     pub fn rows(&self) -> &[AttentionRow] {
         &self.rows
     }
 
-    /// Source tokens.
+    /// The number of source tokens.
     pub fn columns(&self) -> usize {
         self.columns
     }
@@ -40,7 +40,7 @@ impl AttentionMatrix {
     }
 }
 
-/// An array for each row.
+/// Serialised as an array for each row.
 impl Serialize for AttentionMatrix {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut rows = serializer.serialize_seq(Some(self.rows.len()))?;

@@ -1,4 +1,4 @@
-//! The service as the serving shell sees it.
+//! The service in the form that the serving shell uses.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ impl Backend for Service {
         let mut broken = self.broken();
         Box::pin(async move {
             if broken.wait_for(|broken| *broken).await.is_err() {
-                // The decoder ended with the service.
+                // The decoder has ended together with the service.
                 std::future::pending::<()>().await;
             }
             "the decoder failed and could not be made anew".to_owned()
@@ -88,7 +88,7 @@ impl Backend for Service {
     }
 }
 
-/// The shell asks for the types that are offered only.
+/// The shell asks only for the offered types.
 fn form(media: MediaType) -> Result<Form, ServeError> {
     Form::of(media).ok_or_else(|| {
         ServeError::new(Code::UnsupportedMediaType, format!("{media} is neither read nor written here"))

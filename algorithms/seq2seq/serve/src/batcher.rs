@@ -1,8 +1,8 @@
-//! Sentences of all requests decoded together: a bounded queue before one thread that owns the decoder.
+//! Decodes the sentences of all requests together: a bounded queue before one thread that owns the decoder.
 //!
-//! A sentence takes a place in the queue, and as many places for tokens as it has, until the decoder takes it. Who no longer
-//! waits for an answer (the client left, the time is up) drops its end of the channel, and the sentence is dropped too, wherever
-//! it is.
+//! A sentence takes a place in the queue, and as many places for tokens as it has, until the decoder takes it. A caller that no
+//! longer waits for an answer (the client left, or the time is up) drops its end of the channel, and then the sentence is dropped
+//! too, wherever it is.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,57 +16,57 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::metrics::Metrics;
 
-/// Sentences handed to the decoder beyond those it has room for, so that it can fill places as they become free. What waits
-/// here rather than there costs nothing to cancel.
+/// Number of sentences handed to the decoder beyond those it has room for, so that it can fill places as they become free.
+/// Sentences that wait in the queue instead cost nothing to cancel.
 const AHEAD: usize = 64;
-/// Their tokens. A long sentence is many pieces to the decoder, and whatever enters later waits behind them.
+/// The limit of their tokens. A long sentence is many pieces to the decoder, and whatever enters later waits behind them.
 const AHEAD_TOKENS: usize = 4096;
-/// How long the answers are counted that say how fast the queue moves.
+/// The time over which answers are counted to measure how fast the queue moves.
 const RATE_WINDOW: Duration = Duration::from_secs(1);
 /// The longest time a client is told to wait before it tries again, in seconds.
 const LONGEST_RETRY_SECONDS: f64 = 30.0;
 
-/// Failures within [`FaultLimits::window`] after which the decoder is left alone. Reloading takes as long as loading a model, so a
-/// client that knows a fatal input could keep the server busy with nothing else.
+/// Number of failures within [`FaultLimits::window`] after which the decoder pauses. Reloading takes as long as loading a model, so
+/// a client that knows a fatal input could otherwise keep the server busy with nothing else.
 const MOST_FAULTS: usize = 5;
 const FAULT_WINDOW: Duration = Duration::from_secs(60);
 /// Tokens from which a sentence counts as long.
 const LONG_TOKENS: usize = 256;
-/// The part of the queue's tokens that long sentences leave to others.
+/// The share of the queue's tokens, as a divisor, that long sentences must leave to others.
 const RESERVE: usize = 4;
 
-/// Makes the decoder: at the start, and anew when it failed.
+/// Creates the decoder: at the start, and again after it failed.
 pub(crate) type Make = Box<dyn Fn() -> Result<Decoding, String> + Send>;
 
-/// What became of a sentence.
+/// The result of a sentence.
 pub(crate) type Outcome = Result<Translation, EngineFault>;
 
-/// The decoder failed while the sentence was in it. The reason stands in the log.
+/// The decoder failed while the sentence was in it. The reason is in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EngineFault;
 
-/// Why a sentence was not taken.
+/// The reason why a sentence was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// The queue is full; seconds after which it may not be.
+    /// The queue is full; contains the seconds after which there may be room.
     Full(u32),
-    /// The decoder fails again and again; seconds after which it is tried once more.
+    /// The decoder fails repeatedly; contains the seconds after which it is tried again.
     Failing(u32),
     /// The decoder has ended.
     Ended,
 }
 
-/// Bounds of the queue.
+/// Limits of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueLimits {
     pub(crate) sentences: usize,
     pub(crate) tokens: usize,
 }
 
-/// How often the decoder may fail.
+/// Limits of the decoder's failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FaultLimits {
-    /// Most failures within `window`; after one more, nothing is decoded for as long as `window`.
+    /// The largest number of failures within `window`; after one more, nothing is decoded for as long as `window`.
     pub(crate) most: usize,
     pub(crate) window: Duration,
 }
@@ -90,20 +90,20 @@ struct Shared {
     limits: QueueLimits,
     sentences: Arc<Semaphore>,
     tokens: Arc<Semaphore>,
-    /// The tokens that long sentences may have of these.
+    /// The part of these tokens that long sentences may take.
     long_tokens: Arc<Semaphore>,
-    /// Steps of the decoder.
+    /// Number of steps of the decoder.
     steps: watch::Sender<u64>,
-    /// Answers a second, as bits of an f64.
+    /// Answers per second, as bits of an f64.
     rate: AtomicU64,
     broken: watch::Sender<bool>,
-    /// Until when nothing is decoded, where the decoder failed too often.
+    /// The end of the pause, if the decoder failed too often.
     failing_until: Mutex<Option<Instant>>,
     probing: AtomicBool,
     metrics: Arc<Metrics>,
 }
 
-/// The one probe that is on its way: one is enough to make the decoder step.
+/// The only probe in progress: one is enough to make the decoder step.
 struct Probing<'a>(&'a AtomicBool);
 
 impl<'a> Probing<'a> {
@@ -113,7 +113,7 @@ impl<'a> Probing<'a> {
 }
 
 impl Drop for Probing<'_> {
-    // Also where the client of a ping leaves before its answer.
+    // Runs also if the client of a ping leaves before its answer.
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
     }
@@ -130,11 +130,11 @@ struct Job {
     request: Request,
     answer: oneshot::Sender<Outcome>,
     entered: Instant,
-    /// None for the probe.
+    /// None for a probe.
     _place: Option<Place>,
 }
 
-/// Room in the queue.
+/// A place in the queue.
 struct Place {
     _sentence: OwnedSemaphorePermit,
     _tokens: OwnedSemaphorePermit,
@@ -142,7 +142,7 @@ struct Place {
 }
 
 impl Batcher {
-    /// Starts the thread. `make` has been called once to make `decoding`.
+    /// Starts the thread. `make` has been called once to create `decoding`.
     pub(crate) fn start(
         decoding: Decoding,
         make: Make,
@@ -192,7 +192,7 @@ impl Batcher {
         let shared = &self.shared;
         let ended = |_| Refused::Ended;
         let (tokens, long_tokens) = shared.tokens_of(&request);
-        // Whoever waits in vain for a place among the long ones must not hold a place of others meanwhile.
+        // A caller that waits in vain for a place among the long ones must not hold other places meanwhile.
         let long_tokens = match long_tokens {
             Some(tokens) => {
                 Some(Arc::clone(&shared.long_tokens).acquire_many_owned(tokens).await.map_err(ended)?)
@@ -204,8 +204,8 @@ impl Batcher {
         self.push(request, Some(Place { _sentence: sentence, _tokens: tokens, _long_tokens: long_tokens }))
     }
 
-    /// Whether the decoder does its work within `limit`: it steps with what it has to do, or answers `probe`, which passes all
-    /// that waits.
+    /// Whether the decoder works within `limit`: it makes a step with its current work, or answers `probe`, which overtakes
+    /// everything that waits.
     pub(crate) async fn is_alive(&self, probe: Request, limit: Duration) -> bool {
         if *self.shared.broken.borrow() || self.shared.failing().is_some() {
             return false;
@@ -219,7 +219,7 @@ impl Batcher {
         stepped && !*self.shared.broken.borrow() && self.shared.failing().is_none()
     }
 
-    /// Turns true when the decoder failed and could not be made anew.
+    /// A receiver that turns true if the decoder failed and could not be created again.
     pub(crate) fn broken(&self) -> watch::Receiver<bool> {
         self.shared.broken.subscribe()
     }
@@ -253,7 +253,7 @@ impl Drop for Batcher {
         self.shared.lock().ending = true;
         self.shared.wake.notify_one();
         if let Some(thread) = self.thread.take() {
-            // It catches panics of the decoder; one of its own has been told by the panic hook.
+            // The thread catches panics of the decoder; the panic hook has reported a panic of the thread itself.
             let _ = thread.join();
         }
     }
@@ -265,7 +265,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Places for tokens, and places among those of long sentences where it is one. A sentence longer than all there are takes all.
+    /// The number of places for tokens, and of places among those of long sentences if it is one. A sentence longer than all places
+    /// takes all of them.
     fn tokens_of(&self, request: &Request) -> (u32, Option<u32>) {
         let tokens = |most: usize| u32::try_from(request.source.len().clamp(1, most)).unwrap_or(u32::MAX);
         let long = self.limits.long_tokens();
@@ -275,14 +276,14 @@ impl Shared {
         }
     }
 
-    /// Seconds for which nothing is decoded, where the decoder failed too often.
+    /// The remaining seconds of the pause, if the decoder failed too often.
     fn failing(&self) -> Option<u32> {
         let until = *self.failing_until.lock().unwrap_or_else(PoisonError::into_inner);
         until
             .map(|until| until.saturating_duration_since(Instant::now()).as_secs_f64().ceil().max(1.0) as u32)
     }
 
-    /// Seconds in which the queue will have been worked off, at the present rate.
+    /// The seconds until the queue will be empty, at the present rate.
     fn retry_after(&self) -> u32 {
         let waiting = self.lock().queue.len() as f64;
         let rate = f64::from_bits(self.rate.load(Ordering::Relaxed));
@@ -296,24 +297,24 @@ impl QueueLimits {
     }
 }
 
-/// The thread's own.
+/// The data of the thread.
 struct Decoder {
     shared: Arc<Shared>,
     live: HashMap<Ticket, oneshot::Sender<Outcome>>,
     rate: Rate,
     faults: Faults,
-    /// Whether the last sentence was taken before long ones that are older.
+    /// Whether the last sentence overtook older, long ones.
     passes_long: bool,
 }
 
-/// When the decoder failed.
+/// The times of the decoder's failures.
 struct Faults {
     limits: FaultLimits,
     recent: VecDeque<Instant>,
 }
 
 impl Faults {
-    /// Counts a failure; true if there were too many.
+    /// Counts a failure. Returns true if there were too many.
     fn count(&mut self) -> bool {
         let now = Instant::now();
         self.recent.push_back(now);
@@ -340,7 +341,7 @@ impl Decoder {
             let answered = answers.len();
             for (ticket, translation) in answers {
                 if let Some(answer) = self.live.remove(&ticket) {
-                    // Whoever left needs no answer.
+                    // A caller that has left needs no answer.
                     let _ = answer.send(Ok(translation));
                 }
             }
@@ -355,8 +356,8 @@ impl Decoder {
         }
     }
 
-    /// Waits until there is something to do, forgets what nobody waits for, and takes as many sentences as the decoder can use.
-    /// None at the end.
+    /// Waits until there is work, drops sentences that nobody waits for, and takes as many sentences as the decoder can use.
+    /// Returns none at the end.
     fn take(&mut self, decoding: &mut Decoding) -> Option<Vec<(Ticket, Request)>> {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
@@ -393,7 +394,7 @@ impl Decoder {
         Some(jobs)
     }
 
-    /// The next sentence: in turn the oldest, and the oldest that is not long.
+    /// The next sentence: alternately the oldest, and the oldest that is not long.
     fn pop(&mut self, queue: &mut VecDeque<Job>) -> Option<Job> {
         self.passes_long = !self.passes_long;
         let short = |job: &Job| job.request.source.len() <= LONG_TOKENS;
@@ -401,8 +402,8 @@ impl Decoder {
         queue.remove(next)
     }
 
-    /// Tells those whose sentences were in the decoder that it failed, and makes it anew: after a panic its state cannot be
-    /// trusted.
+    /// Reports the failure to the callers whose sentences were in the decoder, and creates a new one: after a panic the state of
+    /// the old one cannot be trusted.
     fn recover(&mut self, make: &Make) -> Option<Decoding> {
         self.shared.metrics.engine_faults.inc();
         let lost = self.live.len();
@@ -432,7 +433,7 @@ impl Decoder {
 }
 
 impl Decoder {
-    /// Decodes nothing for a while and refuses requests meanwhile. False if the server ends.
+    /// Decodes nothing for a while and refuses requests meanwhile. Returns false if the server ends.
     fn wait_out(&mut self) -> bool {
         let (shared, window) = (Arc::clone(&self.shared), self.faults.limits.window);
         let until = Instant::now() + window;
@@ -440,7 +441,7 @@ impl Decoder {
         let (faults, seconds) = (self.faults.recent.len(), window.as_secs());
         tracing::error!(faults, seconds, "the decoder fails again and again; nothing is decoded for a while");
         let mut state = shared.lock();
-        // Their channels close, which says that they must go elsewhere.
+        // Their channels close, which tells their callers that they must go elsewhere.
         state.queue.clear();
         while !state.ending
             && let Some(left) = until.checked_duration_since(Instant::now())
@@ -453,7 +454,7 @@ impl Decoder {
     }
 }
 
-/// Answers a second.
+/// Measures answers per second.
 struct Rate {
     since: Instant,
     answered: usize,
@@ -464,7 +465,7 @@ impl Rate {
         Self { since: Instant::now(), answered: 0 }
     }
 
-    /// Counts answers; gives the rate when it has counted long enough.
+    /// Counts answers. Returns the rate after it has counted long enough.
     fn count(&mut self, answered: usize) -> Option<f64> {
         self.answered += answered;
         let time = self.since.elapsed();

@@ -1,4 +1,4 @@
-//! One request on its way: instances go to the decoder as they arrive, answers come back in their order.
+//! A request in progress: instances go to the decoder as they arrive, answers come back in their order.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,35 +17,34 @@ use crate::codec::{Form, Placed, Reader, Writer};
 use crate::prepared::Prepared;
 use crate::service::{QUEUE_TOKENS_PER_SENTENCE, Service, decoder_failed};
 
-/// Instances of one request that are on their way at a time. It keeps the decoder busy, and leaves the rest of the queue to
-/// others.
+/// The largest number of pending instances of one request. It keeps the decoder busy, and leaves the rest of the queue to others.
 const WINDOW: usize = 64;
-/// Their tokens, as many as such instances have on average: a few long ones must not fill the queue.
+/// The limit of their tokens, the average number for such instances: a few long ones must not fill the queue.
 const WINDOW_TOKENS: usize = WINDOW * QUEUE_TOKENS_PER_SENTENCE;
-/// Their memory; one instance may take more.
+/// The limit of their memory; a single instance may take more.
 const WINDOW_BYTES: usize = 16 << 20;
-/// Instances after which the task yields. Answers that are ready need no waiting, and a task that never waits holds up all others,
-/// and its own deadline.
+/// Number of instances after which the task yields. Completed answers need no waiting, and a task that never waits holds up all
+/// others, and its own deadline.
 const TURN: usize = 32;
-/// Bytes of an answer that are as much work as an instance.
+/// Number of bytes of an answer that take as much work as an instance.
 const BYTES_OF_WORK: usize = 1 << 11;
-/// Bytes of an answer that are handed on together, where more of it is ready.
+/// Number of bytes of an answer that are passed on together, if more of it is ready.
 const PIECE_BYTES: usize = 1 << 16;
 
-/// Where instances come from.
+/// The source of instances.
 pub(crate) enum Source {
-    /// A body that was read and checked.
+    /// A body that was read and checked completely.
     Parsed(std::vec::IntoIter<Placed>),
-    /// A body of any length that is read as its answers leave.
+    /// A body of any length that is read while its answers are sent.
     Streamed(Box<Stream>),
 }
 
-/// A body and how to read it.
+/// A body and its reader.
 pub(crate) struct Stream {
     incoming: Incoming,
     reader: Reader,
     has_ended: bool,
-    /// Memory for what has arrived and was not read.
+    /// The memory for bytes that have arrived and were not read.
     share: Share,
     arrival: Arc<Arrival>,
 }
@@ -58,7 +57,7 @@ impl Stream {
 }
 
 impl Source {
-    /// The next instance. Nothing is lost where this is dropped while it waits.
+    /// Returns the next instance. Nothing is lost if this is dropped while it waits.
     async fn next(&mut self) -> Result<Option<Placed>, ServeError> {
         let stream = match self {
             Source::Parsed(parsed) => return Ok(parsed.next()),
@@ -91,13 +90,13 @@ pub(crate) struct Conversation {
     service: Arc<Service>,
     source: Source,
     source_has_ended: bool,
-    /// The next instance, with what the decoder is sent of it, which waits for room in the window.
+    /// The next instance, with its request to the decoder, which waits for room in the window.
     next: Option<(Prepared, Request)>,
     pending: VecDeque<Pending>,
     window: Window,
     pub(crate) share: Share,
     submitted: u64,
-    /// Instances since the task last yielded.
+    /// Number of instances since the task last yielded.
     turn: usize,
     to: Form,
     writer: Option<Writer>,
@@ -119,7 +118,7 @@ struct Pending {
 }
 
 impl Conversation {
-    /// `share` is what the source has of the memory; it grows and shrinks with what is on its way.
+    /// `share` is the memory that the source has; it grows and shrinks with the pending instances.
     pub(crate) fn new(
         service: Arc<Service>,
         source: Source,
@@ -144,7 +143,7 @@ impl Conversation {
         }
     }
 
-    /// The next piece of the answer; none at its end.
+    /// Returns the next piece of the answer; none at its end.
     pub(crate) async fn next_piece(&mut self) -> Result<Option<Vec<u8>>, ServeError> {
         let mut out = Vec::new();
         loop {
@@ -168,12 +167,12 @@ impl Conversation {
         }
     }
 
-    /// Waits for whatever comes first: the next answer, or the next instance where there is room for it.
+    /// Waits for whatever comes first: the next answer, or the next instance if there is room for it.
     async fn advance(&mut self, out: &mut Vec<u8>) -> Result<(), ServeError> {
         if let Some((next, _)) = &self.next
             && self.window.has_room_for(next, self.pending.len())
         {
-            // Others on their way will give memory back; without them, only other requests can.
+            // Pending instances will return memory; without any, only other requests can.
             if self.pending.is_empty() {
                 self.share.grow(next.bytes).await?;
                 return self.hand_over().await;
@@ -187,7 +186,7 @@ impl Conversation {
             let placed = source.next().await?;
             return self.arrived(placed);
         };
-        // A body that has been read has a deadline as a whole.
+        // A body that was read completely has a deadline as a whole.
         let is_streamed = matches!(source, Source::Streamed(_));
         let deadline = front.since + DEADLINE;
         let event = tokio::select! {
@@ -215,14 +214,14 @@ impl Conversation {
         Ok(())
     }
 
-    /// Sends the next instance on its way. Its memory has been taken.
+    /// Sends the next instance to the decoder. Its memory has been taken already.
     async fn hand_over(&mut self) -> Result<(), ServeError> {
         let Some((prepared, request)) = self.next.take() else { return Ok(()) };
         self.window.tokens += prepared.request.source.len();
         self.window.bytes += prepared.bytes;
         let outcome = if prepared.request.source.is_empty() {
             let (answer, outcome) = oneshot::channel();
-            // The receiver is here.
+            // The receiver exists.
             let _ = answer.send(Ok(Translation::default()));
             outcome
         } else {
@@ -240,7 +239,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// Yields to other tasks, now and then.
+    /// Yields to other tasks from time to time.
     async fn rest(&mut self, work: usize) {
         self.turn += work;
         if self.turn >= TURN {
@@ -249,7 +248,7 @@ impl Conversation {
         }
     }
 
-    /// Writes the answer of the first in line.
+    /// Writes the answer of the first pending instance.
     fn take(
         &mut self,
         outcome: Result<Outcome, oneshot::error::RecvError>,
@@ -277,7 +276,7 @@ impl Conversation {
 }
 
 impl Window {
-    /// Whether another instance may be on its way. One always may.
+    /// Whether there is room for another pending instance. There always is for one.
     fn has_room_for(&self, next: &Prepared, pending: usize) -> bool {
         pending == 0
             || pending < WINDOW
@@ -299,13 +298,13 @@ fn late(limit: Duration) -> ServeError {
     ServeError::new(Code::DeadlineExceeded, message).with("deadline_seconds", seconds)
 }
 
-/// What a channel holds already.
+/// The value that a channel already holds.
 fn ready(outcome: &mut oneshot::Receiver<Outcome>) -> Option<Result<Outcome, oneshot::error::RecvError>> {
     use oneshot::error::TryRecvError;
     match outcome.try_recv() {
         Ok(outcome) => Some(Ok(outcome)),
         Err(TryRecvError::Empty) => None,
-        // The sender is gone: waiting for it says so at once.
+        // The sender is gone: waiting for it returns at once.
         Err(TryRecvError::Closed) => None,
     }
 }

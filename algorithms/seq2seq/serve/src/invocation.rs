@@ -1,4 +1,4 @@
-//! From a body to its answer, without HTTP: what the server does with `/invocations`, and batch transform with a mini-batch.
+//! Answers a body without HTTP: for the server's `/invocations`, and for batch transform with a mini-batch.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use crate::codec::{Form, Placed, Reader};
 use crate::conversation::{Conversation, Source};
 use crate::service::{Service, too_late};
 
-/// Smaller bodies are parsed within a millisecond or two: handing them to another thread would gain nothing.
+/// Smaller bodies are parsed within a millisecond or two: another thread would gain nothing.
 const READ_AT_ONCE_BYTES: usize = 16 << 10;
 
 impl Service {
-    /// Answers a body, all or nothing, within `deadline`. That runs on the threads of all connections, so large bodies are parsed
-    /// elsewhere; without a deadline the thread is the caller's own.
+    /// Answers a body, all or nothing, within `deadline`. With a deadline it runs on the threads of all connections, so large
+    /// bodies are parsed on another thread; without one the thread is the caller's own.
     pub(crate) async fn answer_in_time(
         self: &Arc<Self>,
         from: Form,
@@ -50,10 +50,10 @@ impl Service {
         if bytes.len() <= READ_AT_ONCE_BYTES {
             return Ok((self.checked(Reader::read_rope(from, bytes)?, to)?, share));
         }
-        // Never closed.
+        // The semaphore is never closed.
         let place = Arc::clone(&self.readers).acquire_owned().await.map_err(|_| ended())?;
         let service = Arc::clone(self);
-        // Whoever left does not take the share along: the thread still holds the memory.
+        // A caller that has left does not free the share: the thread still holds the memory.
         let reading = tokio::task::spawn_blocking(move || {
             let read = Reader::read_rope(from, bytes);
             let instances = read.and_then(|instances| service.checked(instances, to));
@@ -77,7 +77,7 @@ impl Service {
         Ok(instances)
     }
 
-    /// Answers instances, all or nothing. `share` shrinks to what they need.
+    /// Answers instances, all or nothing. `share` shrinks to the memory that they need.
     async fn answer(
         self: &Arc<Self>,
         instances: Vec<Placed>,

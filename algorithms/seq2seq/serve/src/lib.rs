@@ -1,9 +1,9 @@
-//! How a request becomes an answer.
+//! Serving: from requests to answers.
 //!
 //! A body becomes instances ([`codec`]), instances become sentences of ids that are decoded together with those of all other
-//! requests (`batcher`), and the answers become a body of the type asked for. [`Service`] is all of that without HTTP; as a
-//! [`Backend`](kokanee_endpoint::Backend) it stands behind the serving shell of all algorithms. [`Translator`] is the same model for
-//! commands that work offline, with all text at hand.
+//! requests (`batcher`), and the answers become a body of the requested type. [`Service`] is all of that without HTTP; as a
+//! [`Backend`](kokanee_endpoint::Backend) it runs behind the serving shell of all algorithms. [`Translator`] is the same model for
+//! commands that work offline, with all text available.
 
 mod attention;
 mod backend;

@@ -1,4 +1,4 @@
-//! What the decoder counts, beside the metrics of every server.
+//! The metrics of the decoder, in addition to those of every server.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;

@@ -1,4 +1,4 @@
-//! The page at `/`: a sentence, its answers, and what they looked at.
+//! The page at `/`: a sentence, its answers, and their attention.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use crate::service::{Service, decoder_failed, too_late};
 
 /// The longest source whose attention is drawn.
 const MAX_DRAWN_TOKENS: usize = 256;
-/// The largest heat map, in cells: some megabytes of HTML.
+/// The largest heat map, in cells: it takes some megabytes of HTML.
 const MAX_CELLS: usize = 1 << 15;
-/// Hypotheses shown unless asked otherwise.
+/// Number of hypotheses shown by default.
 const DEFAULT_NBEST: usize = 3;
 
 const STYLE: &str = ".scores td:first-child{text-align:right}";
 
-/// The page, with an answer where there is a question.
+/// Returns the page, with an answer if there is a question.
 pub(crate) async fn show(service: Arc<Service>, visit: Visit) -> Shown {
     let mut form = Form { text: String::new(), nbest: DEFAULT_NBEST };
     let Visit { home, form: sent, deadline, counters } = visit;
@@ -42,7 +42,7 @@ pub(crate) async fn show(service: Arc<Service>, visit: Visit) -> Shown {
     Shown { html: form.with(&home, &result), style: STYLE, error, share }
 }
 
-/// What the form holds.
+/// The content of the form.
 struct Form {
     text: String,
     nbest: usize,
@@ -65,7 +65,7 @@ impl Form {
         Ok(())
     }
 
-    /// The form, with what was answered below it.
+    /// The form, with the answer below it.
     fn with(&self, home: &str, result: &str) -> String {
         format!(
             "<form method=\"post\" action=\"{home}\"><label for=\"text\">Sentence, with spaces between its \
@@ -79,7 +79,7 @@ impl Form {
     }
 }
 
-/// What is asked, and within which bounds.
+/// The input of the form, and its limits.
 struct Asked<'a> {
     form: &'a Form,
     deadline: Duration,
@@ -87,7 +87,7 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// What the page shows of an answer, with its share of the memory.
+    /// Returns the part of the page for an answer, with its share of the memory.
     async fn translate(
         &self,
         service: &Arc<Service>,
@@ -108,12 +108,12 @@ impl Asked<'_> {
         let placed = Placed { place: Place::Instance(0), instance: Instance { input, configuration } };
         let answered = self.ask(service, placed, &mut share).await?;
         let result = result(&source, &answered);
-        // Once here, once in the page.
+        // Once here and once in the page.
         share.resize(2 * result.len()).await?;
         Ok((result, share))
     }
 
-    /// One sentence, by the same way as all others.
+    /// Answers one sentence in the same way as all others.
     async fn ask(
         &self,
         service: &Arc<Service>,

@@ -1,4 +1,4 @@
-//! An instance made ready for the decoder: checked, in ids, with the memory that it will need.
+//! An instance prepared for the decoder: checked, in ids, with the memory that it will need.
 
 use kokanee_contract::algorithms::seq2seq::special_ids::{PAD, UNK};
 use kokanee_http::{Counters, ServeError};
@@ -9,9 +9,10 @@ use crate::codec::{Answered, Configuration, Form, Input, Instance, MAX_INSTANCE_
 use crate::counts::count;
 use crate::service::Service;
 
-/// The most attention weights that the decoder keeps for one instance: those of all hypotheses, until the best is known.
+/// The largest number of attention weights that the decoder keeps for one instance: those of all hypotheses, until the best is
+/// known.
 const MAX_KEPT_WEIGHTS: usize = 1 << 23;
-/// The most weights of an attention matrix, zeros included: source tokens times target tokens.
+/// The largest number of weights in an attention matrix, zeros included: source tokens times target tokens.
 const MAX_MATRIX_WEIGHTS: usize = 1 << 21;
 /// Bytes per weight in a JSON answer, most weights being zeros.
 const WRITTEN_WEIGHT_BYTES: usize = 4;
@@ -20,17 +21,17 @@ const WRITTEN_WEIGHT_BYTES: usize = 4;
 pub(crate) struct Prepared {
     pub(crate) request: Request,
     pub(crate) configuration: Configuration,
-    /// Tokens of the source, where the answer needs them.
+    /// Tokens of the source, if the answer needs them.
     pub(crate) source: Vec<String>,
     pub(crate) unknown: usize,
-    /// The input, where the log wants it.
+    /// The input, if it is to be logged.
     pub(crate) text: Option<String>,
-    /// Memory needed until it is answered: its own, the decoder's copy, attention, and the answer.
+    /// Bytes needed until it is answered: its own, the decoder's copy, attention, and the answer.
     pub(crate) bytes: usize,
 }
 
 impl Service {
-    /// Turns an instance into what the decoder takes.
+    /// Turns an instance into the decoder's input.
     pub(crate) fn prepare(&self, placed: &Placed, to: Form) -> Result<Prepared, ServeError> {
         let Placed { place, instance: Instance { input, configuration } } = placed;
         let wrong = |key: &str, problem: String| place.bad(Some(&format!("configuration.{key}")), problem);
@@ -97,8 +98,8 @@ impl Service {
         Ok(prepared)
     }
 
-    /// The decoder's request for an instance, with its shortlist. An instance is prepared once to be checked and once to be sent; the
-    /// long list is made only the second time.
+    /// The decoder's request for an instance, with its shortlist. An instance is prepared once to be checked and once to be sent;
+    /// the long list is only created the second time.
     pub(crate) fn request_of(&self, prepared: &mut Prepared) -> Request {
         let request = prepared.request.clone();
         let shortlist = self.shortlists.as_ref().map(|shortlists| shortlists(&request.source));
@@ -106,7 +107,7 @@ impl Service {
         Request { shortlist, ..request }
     }
 
-    /// Puts the decoder's words to an answer, and counts.
+    /// Builds an answer from the decoder's result, and counts it.
     pub(crate) fn answered(
         &self,
         prepared: Prepared,
@@ -124,7 +125,7 @@ impl Service {
         metrics.unknown_words.inc_by(unknown as u64);
         let in_pieces = translation.pieces > 1;
         metrics.inputs_in_pieces.inc_by(u64::from(in_pieces));
-        // Without `</s>` nothing but words was counted.
+        // Without `</s>` only words were counted.
         let truncated = !in_pieces && best.is_some_and(|best| best.scored_tokens == best.words.len());
         metrics.outputs_truncated.inc_by(u64::from(truncated));
         count(counters, columns, said);
@@ -163,7 +164,7 @@ impl Prepared {
     fn bytes_with(&self, extent: Extent) -> usize {
         let Self { request, source, text, .. } = self;
         let word = size_of::<String>() + 16;
-        // Twice: here and in the decoder.
+        // Counted twice: here and in the decoder.
         let request_bytes =
             size_of::<Request>() + size_of::<u32>() * (request.source.len() + request.prefix.len());
         let strings = source.len() * word + text.as_ref().map_or(0, String::len);
@@ -182,8 +183,8 @@ impl Prepared {
     }
 }
 
-/// Refuses attention that would take too much memory, before anything is decoded. The error is the key that asks for it and the
-/// problem.
+/// Returns an error for attention that would take too much memory, before anything is decoded. The error is the key that asks for
+/// it, and the problem.
 fn check_attention(
     configuration: &Configuration,
     request: &Request,

@@ -1,4 +1,4 @@
-//! A loaded model with its queue and its memory: what all requests share.
+//! A loaded model with its queue and its memory, which all requests share.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,21 +20,22 @@ use crate::batcher::{Batcher, FaultLimits, Outcome, QueueLimits, Refused};
 use crate::metrics::Metrics;
 use crate::translator::{Shortlists, Translator, TranslatorError, Vocabularies};
 
-/// Tokens that may wait for each sentence that may, on average.
+/// Average number of waiting tokens allowed per waiting sentence.
 pub(crate) const QUEUE_TOKENS_PER_SENTENCE: usize = 64;
-/// Large bodies parsed at a time. More would take time from the decoder.
+/// Number of large bodies parsed at a time. More would take time from the decoder.
 const READERS: usize = 2;
 
-/// How requests are taken.
+/// The options of a service.
 #[derive(Clone, Debug)]
 pub struct ServiceSettings {
-    /// The most sentences that wait; more are refused with 429.
+    /// The largest number of waiting sentences; more are refused with 429.
     pub queue: usize,
     /// Whether sources and targets are written to the log.
     pub log_text: bool,
-    /// Memory for all requests together: bodies, instances, what is being decoded, and answers.
+    /// Memory for all requests together: bodies, instances, sentences being decoded, and answers.
     pub memory_bytes: usize,
-    /// What besides the model's files decides the answers, by name: see [`Backend::identity`](kokanee_endpoint::Backend::identity).
+    /// Settings besides the model's files that determine the answers, by name: see
+    /// [`Backend::identity`](kokanee_endpoint::Backend::identity).
     pub identity: BTreeMap<String, String>,
 }
 
@@ -44,7 +45,7 @@ impl Default for ServiceSettings {
     }
 }
 
-/// A service that cannot be started.
+/// An error in starting a service.
 #[derive(Debug, Error)]
 pub enum ServiceError {
     /// The model cannot be opened.
@@ -53,20 +54,20 @@ pub enum ServiceError {
     /// The model was loaded, but a sentence could not be decoded with it.
     #[error("{}: the model was loaded, but decoding a probe sentence failed; is the file damaged?", model.display())]
     Probe {
-        /// Where the model lies.
+        /// The path of the model.
         model: PathBuf,
     },
-    /// The system has no thread for the decoder.
+    /// The system refused the decoder's thread.
     #[error("the system refused to start a thread: {0}")]
     Thread(#[source] std::io::Error),
 }
 
-/// A model that answers requests, many at a time.
+/// A model that answers many requests at a time.
 pub struct Service {
     pub(crate) vocabularies: Arc<Vocabularies>,
     pub(crate) config: ModelConfig,
     pub(crate) lengths: LengthStatistics,
-    /// As in the model's hyperparameters.
+    /// The search of the model's hyperparameters.
     pub(crate) search: Search,
     pub(crate) shortlists: Option<Shortlists>,
     pub(crate) settings: ServiceSettings,
@@ -78,8 +79,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// Takes a model, decodes a probe sentence, and starts the decoder's thread. Should the decoder ever fail, the model is
-    /// read again from where it was opened.
+    /// Takes a model, decodes a probe sentence, and starts the decoder's thread. If the decoder ever fails, the model is read again
+    /// from where it was opened.
     ///
     /// # Errors
     /// When the model cannot be used.
@@ -91,7 +92,7 @@ impl Service {
         let (lengths, vocabularies) = (metadata.lengths, Arc::new(vocabularies));
         let decoding = model.as_ref().and_then(|model| decoder(model, &lengths, &team, format));
         let decoding = decoding.ok_or_else(|| ServiceError::Probe { model: path.clone() })?;
-        // Its weights are laid out in the decoder now.
+        // The decoder has its weights laid out by now.
         drop(model);
         let make = {
             let (config, lengths, vocabularies) =
@@ -130,22 +131,22 @@ impl Service {
         })
     }
 
-    /// Hypotheses that stay alive at each step, unless a request says otherwise.
+    /// Number of hypotheses that stay alive at each step, unless a request says otherwise.
     pub(crate) fn beam_size(&self) -> usize {
         self.search.beam_size
     }
 
-    /// Whether the decoder does its work; it is asked to decode a sentence where it has nothing to do.
+    /// Whether the decoder works; if it has nothing to do, it is asked to decode a sentence.
     pub async fn is_alive(&self) -> bool {
         self.batcher.is_alive(probe(), PING_LIMIT).await
     }
 
-    /// Turns true when the decoder failed and could not be made anew.
+    /// A receiver that turns true if the decoder failed and could not be created again.
     pub fn broken(&self) -> watch::Receiver<bool> {
         self.batcher.broken()
     }
 
-    /// Hands a request to the decoder. The first of a body is refused when the queue is full; further ones wait.
+    /// Passes a request to the decoder. The first of a body is refused if the queue is full; further ones wait.
     pub(crate) async fn submit(
         &self,
         request: Request,
@@ -170,7 +171,7 @@ impl Service {
     }
 }
 
-/// A sentence was in the decoder when it failed.
+/// The error for a sentence that was in the decoder when it failed.
 pub(crate) fn decoder_failed() -> ServeError {
     let message =
         "the decoder failed while this was in it: a bug in Kokanee; please report it with the request";
@@ -186,13 +187,13 @@ pub(crate) fn too_late(limit: Duration, instances: usize) -> ServeError {
     ServeError::new(Code::DeadlineExceeded, message).with("deadline_seconds", seconds)
 }
 
-/// A sentence that every model can decode: an unknown word. Two words are enough to see that it speaks.
+/// A sentence that every model can decode: an unknown word. Two words of output are enough to test the model.
 fn probe() -> Request {
     let search = Search { beam_size: 1, ..Search::default() };
     Request { max_length: Some(2), ..Request::new(vec![UNK], search) }
 }
 
-/// A decoder that has decoded the probe sentence.
+/// Creates a decoder, which decodes the probe sentence first.
 fn decoder(
     model: &kokanee_seq2seq_nn::Model,
     lengths: &LengthStatistics,
@@ -204,7 +205,7 @@ fn decoder(
         decoding.admit([(0, probe())]);
         while !decoding.is_idle() {
             let answered = decoding.step();
-            // Weights that are no numbers speak no words either.
+            // Weights that are NaN produce no words either.
             if answered.iter().any(|(_, said)| said.hypotheses.iter().any(|h| !h.score.is_finite())) {
                 return None;
             }

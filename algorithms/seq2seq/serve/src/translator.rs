@@ -1,4 +1,4 @@
-//! Text in, answers out: a model with its vocabularies, and how to search.
+//! Text in, answers out: a model with its vocabularies and the options of the search.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,37 +18,37 @@ use thiserror::Error;
 
 use crate::attention::AttentionMatrix;
 
-/// Pairs that are scored together.
+/// Number of pairs that are scored together.
 const SCORE_BATCH: usize = 32;
 
 /// A model that reads and writes text.
 pub struct Translator {
     /// Shapes of the model.
     pub config: ModelConfig,
-    /// The model; none once its weights are laid out for decoding alone.
+    /// The model; none once only its weights laid out for decoding are kept.
     pub(crate) model: Option<Model>,
-    /// What else its artefact says.
+    /// The metadata of its artefact.
     pub metadata: Metadata,
-    /// What of it this version does not know and passed over.
+    /// Notes on parts of it that this version does not know and ignored.
     pub notes: Vec<String>,
-    /// Its words.
+    /// Its vocabularies.
     pub vocabularies: Vocabularies,
     /// The threads it computes with.
     pub team: Arc<Team>,
-    /// As in the model's hyperparameters, until changed.
+    /// The search of the model's hyperparameters, until changed.
     pub search: Search,
-    /// Where it was opened.
+    /// The path that it was opened from.
     pub(crate) path: PathBuf,
     pub(crate) format: Format,
     pub(crate) shortlists: Option<Shortlists>,
-    /// Its weights laid out, once something was to be translated.
+    /// Its weights laid out, after the first translation.
     decoding: Mutex<Option<Decoding>>,
 }
 
-/// Gives for the ids of a source the target ids that may answer it.
+/// Returns the target ids that may occur in the answer to a source, given its ids.
 pub type Shortlists = Arc<dyn Fn(&[u32]) -> Arc<[u32]> + Send + Sync>;
 
-/// The format of weights that a precision means.
+/// The format of weights for a precision.
 pub fn format_of(precision: InferencePrecision) -> Format {
     match precision {
         InferencePrecision::F32 => Format::F32,
@@ -57,29 +57,29 @@ pub fn format_of(precision: InferencePrecision) -> Format {
     }
 }
 
-/// The words of a model.
+/// The vocabularies of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vocabularies {
-    /// Words it reads.
+    /// Words of its input.
     pub source: Vocabulary,
-    /// Words it says.
+    /// Words of its output.
     pub target: Vocabulary,
 }
 
-/// What the model says to one line.
+/// The model's answer to one line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     /// Tokens of the line.
     pub source: Vec<String>,
-    /// How many of them the vocabulary lacks.
+    /// Number of tokens that the vocabulary lacks.
     pub unknown: usize,
-    /// Into how many pieces the line was cut: more than 1 where it is too long for the model.
+    /// Number of pieces into which the line was cut: more than 1 if it is too long for the model.
     pub pieces: usize,
     /// Best first; none for a line without tokens.
     pub hypotheses: Vec<Sentence>,
 }
 
-/// One thing the model could say.
+/// One possible output of the model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sentence {
     /// Its words.
@@ -92,17 +92,17 @@ pub struct Sentence {
     pub matrix: AttentionMatrix,
 }
 
-/// What the model thinks of one pair.
+/// The model's score of one pair.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PairScore {
-    /// Natural logarithm of the probability of each target token given those before it, `</s>` last. None where the
-    /// source has no token (the model reads no empty sentence) or a convolutional model has too few positions.
+    /// Natural logarithm of the probability of each target token given those before it, `</s>` last. None if the source has no
+    /// token (the model reads no empty sentence) or a convolutional model has too few positions.
     pub log_probabilities: Vec<f64>,
-    /// How many target tokens, `</s>` included, are what the model finds most probable.
+    /// Number of target tokens, `</s>` included, that are the model's most probable word.
     pub correct: u64,
 }
 
-/// A model that cannot be opened.
+/// An error in opening a model.
 #[derive(Debug, Error)]
 pub enum TranslatorError {
     /// Its files are missing or damaged.
@@ -117,9 +117,9 @@ pub enum TranslatorError {
          trained with", model.display()
     )]
     NoVocabulary {
-        /// Where the model lies.
+        /// The path of the model.
         model: PathBuf,
-        /// The file that was looked for.
+        /// The missing file.
         file: &'static str,
     },
     /// A vocabulary of another model.
@@ -128,21 +128,21 @@ pub enum TranslatorError {
         model.display()
     )]
     ForeignVocabulary {
-        /// Where the model lies.
+        /// The path of the model.
         model: PathBuf,
-        /// The vocabulary's file.
+        /// The file of the vocabulary.
         file: &'static str,
-        /// Words in it.
+        /// Number of its words.
         words: usize,
-        /// Words that the model knows.
+        /// Number of words that the model expects.
         expected: usize,
     },
-    /// Hyperparameters that this program does not take.
+    /// Hyperparameters that this program does not accept.
     #[error("the hyperparameters that {} was trained with: {faults}", model.display())]
     Hyperparameters {
-        /// Where the model lies.
+        /// The path of the model.
         model: PathBuf,
-        /// What is wrong with them.
+        /// Their faults.
         faults: Faults,
     },
 }
@@ -177,19 +177,20 @@ impl Translator {
         })
     }
 
-    /// The same with weights in this format rather than in that of the model's `inference_precision`.
+    /// The same translator with weights in this format instead of that of the model's `inference_precision`.
     #[must_use]
     pub fn in_format(self, format: Format) -> Self {
         Self { format, decoding: Mutex::new(None), ..self }
     }
 
-    /// The same with answers of certain words only: a vocabulary shortlist for each source.
+    /// The same translator with answers limited to certain words: a vocabulary shortlist for each source.
     #[must_use]
     pub fn with_shortlists(self, shortlists: Shortlists) -> Self {
         Self { shortlists: Some(shortlists), ..self }
     }
 
-    /// The same without the model that was read: its weights stay as they are laid out for decoding, and nothing can be scored.
+    /// The same translator without the model that was read: its weights are kept only as laid out for decoding, and nothing can be
+    /// scored.
     #[must_use]
     pub fn only_decoding(mut self) -> Self {
         if let Some(model) = self.model.take() {
@@ -199,7 +200,7 @@ impl Translator {
         self
     }
 
-    /// The format of the weights that answer.
+    /// The format of the weights for answers.
     pub fn format(&self) -> Format {
         self.format
     }
@@ -207,7 +208,7 @@ impl Translator {
     /// Answers each line; whitespace separates tokens.
     ///
     /// # Panics
-    /// When an earlier call has panicked and the model is not there any more ([`only_decoding`](Self::only_decoding)).
+    /// When an earlier call has panicked and the model was dropped ([`only_decoding`](Self::only_decoding)).
     pub fn translate<L: AsRef<str>>(&self, lines: &[L]) -> Vec<Answer> {
         let ids: Vec<Vec<u32>> =
             lines.iter().map(|line| self.vocabularies.source.encode(line.as_ref())).collect();
@@ -216,7 +217,7 @@ impl Translator {
             shortlist: self.shortlists.as_ref().map(|shortlists| shortlists(ids)),
             ..Request::new(ids.clone(), self.search.clone())
         });
-        // A decoder that a panic left behind would not be idle: another is made.
+        // A decoder that a panic left behind would not be idle: another is created.
         let mut decoding = self.decoding.lock().unwrap_or_else(PoisonError::into_inner);
         let decoding = match &mut *decoding {
             Some(decoding) if decoding.is_idle() => decoding,
@@ -247,7 +248,7 @@ impl Translator {
     /// Scores each pair of source and target lines.
     ///
     /// # Panics
-    /// When the model is not there any more ([`only_decoding`](Self::only_decoding)).
+    /// When the model was dropped ([`only_decoding`](Self::only_decoding)).
     pub fn score<L: AsRef<str>>(&self, pairs: &[(L, L)]) -> Vec<PairScore> {
         let encode = |(source, target): &(L, L)| {
             (
@@ -259,7 +260,7 @@ impl Translator {
         let ids: Vec<(Vec<u32>, Vec<u32>)> = pairs.iter().map(encode).collect();
         let mut scores: Vec<PairScore> =
             ids.iter().map(|_| PairScore { log_probabilities: Vec::new(), correct: 0 }).collect();
-        // Pairs of similar length are computed together; what one gets does not depend on the others.
+        // Pairs of similar length are computed together; the result of a pair does not depend on the others.
         let can_compute = |(source, target): &(Vec<u32>, Vec<u32>)| {
             !source.is_empty() && self.config.can_compute(source.len(), target.len())
         };
@@ -284,8 +285,8 @@ impl Translator {
 }
 
 impl Vocabularies {
-    /// Words and attention rows of a hypothesis for a source of `columns` tokens. Words that stand for nothing (`<s>` can be
-    /// predicted) are left out.
+    /// Words and attention rows of a hypothesis for a source of `columns` tokens. Special symbols (`<s>` can be predicted) are left
+    /// out.
     pub fn sentence(&self, hypothesis: Hypothesis, columns: usize) -> Sentence {
         let stands = |id: u32| !matches!(id, PAD | BOS | EOS);
         let ids: Vec<u32> = hypothesis.words.iter().copied().filter(|&id| stands(id)).collect();
@@ -300,15 +301,15 @@ impl Vocabularies {
 }
 
 impl Sentence {
-    /// The tokens with one blank between them.
+    /// The tokens, separated by one blank.
     pub fn text(&self) -> String {
         self.tokens.join(" ")
     }
 }
 
 impl PairScore {
-    /// Log-probability of the whole target. A pair without source has nothing to be computed from: as the model answers
-    /// an empty line with an empty line, an empty target is certain and any other impossible.
+    /// Log-probability of the whole target. A pair without source cannot be computed: as the model answers an empty line with an
+    /// empty line, an empty target is certain and any other impossible.
     pub fn total(&self, target_is_empty: bool) -> f64 {
         match self.log_probabilities.as_slice() {
             [] if target_is_empty => 0.0,

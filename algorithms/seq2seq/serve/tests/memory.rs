@@ -1,4 +1,5 @@
-//! What a translator holds once it only decodes, by the blocks of tensors and weights that are alive in the process: a test alone.
+//! Tests the memory that a translator holds once it only decodes, by the live blocks of tensors and weights in the process: a test
+//! alone.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,7 +38,7 @@ fn a_translator_that_only_decodes_holds_no_other_weights() {
     let folder = tempfile::tempdir().unwrap();
     let held = |format: Format| {
         let folder = folder.path().to_owned();
-        // On a thread of its own: threads keep what they have used until they end.
+        // On a separate thread: threads keep their buffers until they end.
         let work = move || {
             let before = pages::live_bytes();
             let translator = Translator::open(&folder, Arc::new(Team::new(1))).unwrap();

@@ -1,9 +1,9 @@
-//! The memory that a training is estimated to take, and the most that it took.
+//! Compares the estimated memory of a training with its actual peak.
 //!
 //! `cargo xtask bench memory [--only PART-OF-A-NAME] [--updates N]`
 //!
-//! Each case is a whole training in a process of its own, with checkpoints, on made up sentences: the system knows the peak of a
-//! process, not of a part of one. The exit code is 1 where an estimate is off by more than a quarter.
+//! Each case is a whole training in a separate process, with checkpoints, on generated sentences: the system knows the peak of a
+//! process, not of a part of one. The exit code is 1 if an estimate is off by more than a quarter.
 
 // A benchmark speaks to a terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -21,7 +21,7 @@ use kokanee_testkit::Rng;
 /// A training.
 struct Case {
     name: &'static str,
-    /// Words of each side.
+    /// Number of words of each side.
     words: usize,
     settings: &'static [(&'static str, &'static str)],
 }
@@ -30,7 +30,7 @@ const SMALL: usize = 2_000;
 const LARGE: usize = 60_000;
 /// An estimate may be off by this share of the peak.
 const TOLERANCE: f64 = 0.25;
-/// Sentence pairs; with batches of 64, two for each of four buckets.
+/// Number of sentence pairs; with batches of 64, two for each of four buckets.
 const PAIRS: usize = 512;
 const LONGEST: usize = 40;
 
@@ -123,7 +123,7 @@ struct Silent;
 
 impl Observer for Silent {}
 
-/// Trains, and prints what was estimated and what was taken.
+/// Trains, and prints the estimated and the actual memory.
 fn train(case: &Case, precision: &str, updates: &str) {
     let every = (updates.parse::<u64>().expect("a number of updates") / 2).max(1).to_string();
     let common = [
@@ -176,7 +176,7 @@ fn data(words: usize) -> TrainingData {
     TrainingData { train, validation, source_vocabulary: vocabulary.clone(), target_vocabulary: vocabulary }
 }
 
-/// The most memory that this process had.
+/// The peak memory of this process.
 fn peak_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("a system that tells a process's peak");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");

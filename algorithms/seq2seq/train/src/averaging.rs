@@ -10,7 +10,7 @@ use kokanee_tensor::Tensor;
 
 use crate::report::{Best, CheckpointReport};
 
-/// Which checkpoints are averaged (Sockeye 1.x, `sockeye.average`).
+/// The rule for choosing the checkpoints that are averaged (Sockeye 1.x, `sockeye.average`).
 #[derive(Clone, Copy, Debug)]
 pub struct Averaging {
     count: usize,
@@ -19,7 +19,7 @@ pub struct Averaging {
 }
 
 impl Averaging {
-    /// What hyperparameters ask for; none where it is nothing.
+    /// The rule according to hyperparameters; none without averaging.
     pub fn new(h: &Hyperparameters) -> Option<Averaging> {
         (h.checkpoint_averaging > 1).then_some(Averaging {
             count: h.checkpoint_averaging,
@@ -40,7 +40,7 @@ impl Averaging {
         chosen
     }
 
-    /// The checkpoints that may be among the chosen now or later: only their parameters need to be kept.
+    /// The checkpoints that may be chosen now or later: only their parameters need to be kept.
     pub fn candidates(&self, history: &[CheckpointReport], best: Option<Best>) -> Vec<u64> {
         let mut candidates = self.chosen(history, best);
         if self.strategy == CheckpointAveragingStrategy::Last
@@ -53,7 +53,7 @@ impl Averaging {
         candidates
     }
 
-    /// Those with the best values; of equal ones the first.
+    /// The checkpoints with the best values; of equal ones the first.
     fn best(&self, history: &[CheckpointReport]) -> Vec<u64> {
         let mut measured: Vec<(f64, u64)> = history
             .iter()
@@ -67,7 +67,7 @@ impl Averaging {
         measured.into_iter().take(self.count).map(|(_, checkpoint)| checkpoint).collect()
     }
 
-    /// A checkpoint and those right before it.
+    /// A checkpoint and the ones right before it.
     fn up_to(&self, last: u64, history: &[CheckpointReport]) -> Vec<u64> {
         let first = last.saturating_sub(self.count as u64 - 1);
         let numbers = history.iter().map(|report| report.checkpoint);
@@ -75,7 +75,7 @@ impl Averaging {
     }
 }
 
-/// Adds up parameters, to take their mean.
+/// Adds up parameters to compute their mean.
 pub(crate) struct Mean {
     sums: Vec<Tensor>,
     count: usize,
@@ -96,7 +96,7 @@ impl Mean {
         }
     }
 
-    /// Adds parameters by name, which must be those of `model`; its own are overwritten.
+    /// Adds parameters by name, which must be those of `model`; the model's own are overwritten.
     pub(crate) fn add_named(
         &mut self,
         model: &mut Model,
@@ -107,7 +107,7 @@ impl Mean {
         Ok(())
     }
 
-    /// Gives `model` the mean.
+    /// Returns `model` with the mean as its parameters.
     pub(crate) fn into_model(self, mut model: Model) -> Model {
         let divisor = self.count.max(1) as f32;
         for (parameter, mut sum) in model.parameters_mut().iter_mut().zip(self.sums) {
@@ -123,7 +123,8 @@ mod tests {
     use super::*;
     use crate::report::Measures;
 
-    /// A checkpoint for each value (none where it was not measured): which are chosen, and which are kept for later.
+    /// Checks histories with a checkpoint for each value (none if it was not measured): which are chosen, and which are kept for
+    /// later.
     #[track_caller]
     fn check(strategy: CheckpointAveragingStrategy, values: &[f64], chosen: &[u64], candidates: &[u64]) {
         let h = Hyperparameters {
@@ -142,7 +143,7 @@ mod tests {
             if value.is_some_and(|v| best.and_then(|best| best.value).is_none_or(|b| v < b)) {
                 best = Some(Best { checkpoint, update: checkpoint, value });
             }
-            // Nothing is ever chosen that was given up before.
+            // Nothing is ever chosen that was dropped before.
             let now = averaging.candidates(&history, best);
             assert!(now.iter().all(|c| *c == checkpoint || kept.contains(c)), "{now:?} of {kept:?}");
             let ready = averaging.chosen(&history, best);

@@ -1,18 +1,18 @@
-//! The state that a run can be resumed from, bit for bit.
+//! The state from which a run can be resumed, bit for bit.
 //!
 //! A checkpoint folder holds one state, `state-000001000/`, and `latest`, which names it:
 //!
 //! | file | content |
 //! |---|---|
-//! | `state.json` | counters, schedule, best value, history, and what run it is ([`RunIdentity`]) |
+//! | `state.json` | counters, schedule, best value, history, and the identity of the run ([`RunIdentity`]) |
 //! | `parameters.safetensors` | the model after the last update |
 //! | `optimizer.<kind>.safetensors` | the optimizer's tensors, by parameter name |
-//! | `best.safetensors` | the best model, where it is not the last one |
-//! | `checkpoint.<number>.safetensors` | checkpoints that may be averaged at the end, where that was asked for |
+//! | `best.safetensors` | the best model, if it is not the last one |
+//! | `checkpoint.<number>.safetensors` | checkpoints that may be averaged at the end, if that was asked for |
 //!
-//! A state is written into a folder of its own, brought to the disk, renamed, and named in `latest` by another rename; only then
-//! is the one before removed. So whatever kills the program, `latest` names a whole state, or there is none yet. Removed are
-//! states that Kokanee wrote, known by name and content, with their own files, and nothing else.
+//! A state is written into a new folder, flushed to disk, renamed, and named in `latest` by another rename; only then is the one
+//! before removed. So whatever kills the program, `latest` names a complete state, or there is none yet. Only states that Kokanee
+//! wrote, recognised by name and content, are removed, with their own files, and nothing else.
 
 mod identity;
 mod remove;
@@ -35,9 +35,9 @@ use crate::run_state::RunState;
 
 pub use identity::RunIdentity;
 
-/// Version of the layout of a state; raised when an older program could not go on from it.
+/// Version of the layout of a state; raised when an older program could not resume from a new layout.
 const FORMAT_VERSION: u32 = 1;
-/// The algorithm whose states these are; states from before it was written down are of this one too.
+/// The algorithm of these states; states without this field are of this algorithm too.
 const ALGORITHM: &str = "seq2seq";
 const LATEST_FILE: &str = "latest";
 const STATE_FILE: &str = "state.json";
@@ -50,26 +50,26 @@ const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 pub struct CheckpointFolder {
     folder: PathBuf,
     identity: RunIdentity,
-    /// File of the best model in the state of this run that was written or loaded last.
+    /// File of the best model in this run's state that was written or loaded last.
     best: Option<PathBuf>,
     /// Files of the checkpoints, by number, that this state keeps for averaging.
     kept: BTreeMap<u64, PathBuf>,
 }
 
-/// Where the best model of a state to be written is.
+/// The place of the best model of a state to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BestModel {
-    /// There is none yet.
+    /// There is no best model yet.
     None,
-    /// It is the model of the state itself.
+    /// The model of the state itself is the best.
     Current,
-    /// It is that of the state written before.
+    /// The best model is that of the previous state.
     Earlier,
 }
 
-/// A state as it was read.
+/// A state that was read.
 pub struct LoadedState {
-    /// Where it lies.
+    /// Its folder.
     pub folder: PathBuf,
     /// Counters, schedule, history.
     pub run: RunState,
@@ -77,9 +77,9 @@ pub struct LoadedState {
     pub parameters: HashMap<String, Tensor>,
     /// The optimizer's tensors by kind and parameter name.
     pub optimizer: Vec<(String, HashMap<String, Tensor>)>,
-    /// Parameters of the best model, where there is one.
+    /// Parameters of the best model, if there is one.
     pub best: Option<HashMap<String, Tensor>>,
-    /// Whether the identity says the same number of threads: if not, sums are rounded in another order.
+    /// Whether the identity has the same number of threads: if not, sums are rounded in another order.
     pub same_threads: bool,
 }
 
@@ -120,7 +120,7 @@ impl BestFile {
 }
 
 impl CheckpointFolder {
-    /// A folder for the states of one run; it is made when the first is written.
+    /// A folder for the states of one run; it is created when the first is written.
     pub fn new(folder: PathBuf, identity: RunIdentity) -> CheckpointFolder {
         CheckpointFolder { folder, identity, best: None, kept: BTreeMap::new() }
     }
@@ -130,16 +130,16 @@ impl CheckpointFolder {
         &self.folder
     }
 
-    /// Whether a state lies here, of whatever run.
+    /// Whether the folder holds a state, of any run.
     pub fn holds_state(&self) -> bool {
         self.folder.join(LATEST_FILE).exists()
     }
 
-    /// Writes a state in place of the one before. Of the checkpoints in `keep` it takes over the parameters: those of the last
-    /// checkpoint from `parameters`, where no update was made since, earlier ones from the state before.
+    /// Replaces the previous state. It keeps the parameters of the checkpoints in `keep`: those of the last checkpoint from
+    /// `parameters`, if no update was made since, earlier ones from the previous state.
     ///
     /// # Errors
-    /// When the system refuses; then the one before is as it was.
+    /// When the system returns an error; then the previous state is unchanged.
     pub fn save(
         &mut self,
         run: &RunState,
@@ -263,7 +263,7 @@ impl CheckpointFolder {
         })
     }
 
-    /// The parameters of a checkpoint that was kept, and the file they are in.
+    /// The parameters of a checkpoint that was kept, and their file.
     ///
     /// # Errors
     /// When it was not kept, or the file is damaged.
@@ -275,7 +275,7 @@ impl CheckpointFolder {
         Ok((path.clone(), load_parameters(path)?))
     }
 
-    /// A name that no folder has: the number of updates, and a second number where a state of another run has it.
+    /// An unused name: the number of updates, and a second number if a state of another run has that name.
     fn free_name(&self, updates: u64) -> String {
         let first = format!("{PREFIX}{updates:09}");
         let others = (2..).map(|number: u64| format!("{first}-{number}"));
@@ -283,10 +283,10 @@ impl CheckpointFolder {
         names.find(|name| !self.folder.join(name).exists()).unwrap_or(first)
     }
 
-    /// Whether a state may be written here: a file `latest` of somebody else stays.
+    /// Checks that a state may be written here: a file `latest` of other programs is not replaced.
     ///
     /// # Errors
-    /// When there is one.
+    /// When there is such a file.
     pub fn check_replaceable(&self) -> Result<(), TrainError> {
         let path = self.folder.join(LATEST_FILE);
         match fs::read_to_string(&path) {
@@ -297,7 +297,7 @@ impl CheckpointFolder {
     }
 }
 
-/// Whether a state can be called so: `state-000001000`, and `state-000001000-2` where that name was taken.
+/// Whether this is the name of a state: `state-000001000`, or `state-000001000-2` if that name was taken.
 fn is_state_name(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let Some(rest) = name.strip_prefix(PREFIX) else { return false };
@@ -347,7 +347,7 @@ fn read_state_file(path: &Path) -> Result<StateFile, TrainError> {
     })
 }
 
-/// Gives a file that never changes a second name; where the file system has no links, a copy.
+/// Gives a file that never changes a second name; makes a copy if the file system has no links.
 fn link_or_copy(from: &Path, to: &Path) -> Result<(), TrainError> {
     if fs::hard_link(from, to).is_ok() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What is told when training leads nowhere.
+//! The report of a training that diverged.
 
 use std::fmt;
 
@@ -7,32 +7,32 @@ use kokanee_tensor::Gradient;
 
 use crate::gradients::values;
 
-/// How many parameters are named in a message.
+/// The largest number of parameters named in a message.
 const MOST_NAMED: usize = 4;
 
-/// A loss or a gradient that is not a number, with what is known about it.
+/// A loss or a gradient that is not finite, with what is known about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Divergence {
-    /// The update that failed, from 1; of what was seen in validation, the last that was made.
+    /// The update that failed, from 1; for validation, the last one made.
     pub update: u64,
     /// Its learning rate.
     pub learning_rate: f64,
-    /// Mean loss per target token of its batches: it may be finite where a gradient is not. Not a number for validation.
+    /// Mean loss per target token of its batches: it may be finite while a gradient is not. NaN for validation.
     pub loss: f64,
-    /// Where it was seen.
+    /// The place where it was detected.
     pub place: Place,
-    /// Which model is left, as a sentence.
+    /// The model that is kept, as a sentence.
     pub kept: String,
 }
 
-/// Where divergence was seen.
+/// The place where divergence was detected.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Place {
     /// In the loss or the gradients of an update.
     Update {
-        /// Pairs of the update.
+        /// Number of pairs in the update.
         pairs: usize,
-        /// Target tokens of the update, `</s>` included.
+        /// Number of target tokens in the update, `</s>` included.
         target_tokens: usize,
         /// The gradients.
         gradients: Magnitudes,
@@ -47,20 +47,20 @@ pub enum Place {
 /// The size of many named tensors' elements.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Magnitudes {
-    /// Name and value of the finite element with the largest magnitude; none where there is no finite one.
+    /// Name and value of the finite element with the largest magnitude; none if there is no finite one.
     pub largest: Option<(String, f32)>,
-    /// Name, number of elements that are infinite or not a number, and number of all elements of each tensor with such.
+    /// For each tensor with elements that are infinite or NaN: its name, their number, and the number of all elements.
     pub not_finite: Vec<(String, usize, usize)>,
 }
 
 impl Magnitudes {
-    /// Those of gradients, in the order of the parameters.
+    /// The magnitudes of gradients, in the order of the parameters.
     pub(crate) fn of_gradients(parameters: &Parameters, gradients: &[Option<Gradient>]) -> Magnitudes {
         let named = parameters.iter().zip(gradients);
         Self::of(named.filter_map(|(p, gradient)| Some((&*p.name, values(gradient.as_ref()?).data()))))
     }
 
-    /// Those of parameters.
+    /// The magnitudes of parameters.
     pub(crate) fn of_parameters(parameters: &Parameters) -> Magnitudes {
         Self::of(parameters.iter().map(|p| (&*p.name, p.value.data())))
     }

@@ -1,4 +1,4 @@
-//! Why a training job cannot go on, split by who must act.
+//! Errors that end a training job, divided by who must act.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,28 +14,28 @@ use crate::Divergence;
 use crate::memory::TooLarge;
 use crate::metrics::MetricError;
 
-/// What ends a training job other than a [`StopReason`](crate::StopReason).
+/// An error that ends a training job, other than a [`StopReason`](crate::StopReason).
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// Vocabularies or records cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The hyperparameters describe no model that can be built.
+    /// The hyperparameters describe an invalid model.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The model cannot answer in the number format that `inference_precision` asks for.
     #[error("inference_precision: {0}")]
     Format(#[from] FormatError),
-    /// It would need more memory than there is.
+    /// It would need more memory than is available.
     #[error(transparent)]
     Memory(#[from] TooLarge),
     /// The system refuses threads.
     #[error(transparent)]
     Threads(#[from] TeamError),
-    /// A channel without a pair that can be trained or measured on.
+    /// A channel without a pair for training or validation.
     #[error("{0}")]
     NoPairs(String),
-    /// A loss or a gradient is not a number any more.
+    /// A loss or a gradient is not finite any more.
     #[error("{0}")]
     Diverged(Box<Divergence>),
     /// Weights of both languages are tied, but their words are not the same.
@@ -44,14 +44,14 @@ pub enum TrainError {
          vocab.src.json and vocab.trg.json differ; prepare the data with --single-vocab"
     )]
     TwoVocabularies(WeightTying),
-    /// The model to start from is another than the one to train.
+    /// The model to start from does not match the one to train.
     #[error(
         "the initial model cannot be trained on with these hyperparameters: {}; set them as the model has them, or start \
          without it",
         .0.join("; ")
     )]
     AnotherArchitecture(Vec<String>),
-    /// The model to start from lacks its words.
+    /// The model to start from lacks a vocabulary.
     #[error(
         "{} has no {file}: without its vocabulary a model cannot be trained on; copy it from where the model was made",
         model.display()
@@ -59,7 +59,7 @@ pub enum TrainError {
     NoVocabulary {
         /// The model.
         model: PathBuf,
-        /// The file that was looked for.
+        /// The missing file.
         file: &'static str,
     },
     /// There is nothing to resume from.
@@ -69,9 +69,9 @@ pub enum TrainError {
         folder.display()
     )]
     NoState {
-        /// Where a state was looked for.
+        /// The folder that was searched.
         folder: PathBuf,
-        /// What is missing.
+        /// The missing part.
         problem: String,
     },
     /// The state belongs to another run.
@@ -80,9 +80,9 @@ pub enum TrainError {
         folder.display(), differences.join("; ")
     )]
     AnotherRun {
-        /// Where the state is.
+        /// The folder of the state.
         folder: PathBuf,
-        /// Each thing that differs, with both values.
+        /// Each difference, with both values.
         differences: Vec<String>,
     },
     /// The state cannot be read.
@@ -93,23 +93,23 @@ pub enum TrainError {
     DamagedState {
         /// The file or folder.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         problem: String,
     },
     /// A model's or a state's tensors cannot be read or written.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
-    /// The operating system refused.
+    /// The operating system returned an error.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried, as a verb phrase without its object: "create the folder".
+        /// The attempted action, as a verb phrase without its object: "create the folder".
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
-    /// A metric was computed of something impossible.
+    /// A metric had impossible input.
     #[error("internal error while measuring BLEU: {0}")]
     Metric(#[from] MetricError),
 }
@@ -121,8 +121,7 @@ impl From<FileError> for TrainError {
 }
 
 impl TrainError {
-    /// Whether whoever started the job can put it right: data, hyperparameters, files. Otherwise it is a fault of this
-    /// program.
+    /// Whether the user who started the job can fix it: data, hyperparameters, files. Otherwise it is a fault of this program.
     pub fn is_user_error(&self) -> bool {
         !matches!(self, TrainError::Metric(_))
     }

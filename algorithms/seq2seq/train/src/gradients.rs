@@ -1,10 +1,10 @@
-//! What is done with all gradients of an update together: their length, clipping by it, and sums over batches.
+//! Operations on all gradients of an update together: their norm, clipping by it, and sums over batches.
 
 use kokanee_contract::algorithms::seq2seq::{GradientClippingType, Hyperparameters};
 use kokanee_kernels::{Team, elementwise, gather, optimizer};
 use kokanee_tensor::{Gradient, RowGradient, Tensor};
 
-/// The values that are kept of a gradient; all others are zero.
+/// The stored values of a gradient; all others are zero.
 pub(crate) fn values(gradient: &Gradient) -> &Tensor {
     match gradient {
         Gradient::Dense(values) | Gradient::Rows(RowGradient { values, .. }) => values,
@@ -17,20 +17,20 @@ fn values_mut(gradient: &mut Gradient) -> &mut Tensor {
     }
 }
 
-/// Length of all gradients as one vector: not finite exactly when an element is not.
+/// Norm of all gradients as one vector: not finite exactly when an element is not.
 fn norm(team: &Team, gradients: &[Option<Gradient>]) -> f64 {
     let squares = gradients.iter().flatten().map(|g| optimizer::sum_of_squares(team, values(g).data()));
     squares.sum::<f64>().sqrt()
 }
 
-/// The limit of [`norm`], where there is one: `clip_gradient` with `gradient_clipping_type` norm.
+/// The limit of [`norm`], if there is one: `clip_gradient` with `gradient_clipping_type` norm.
 pub(crate) fn norm_limit(h: &Hyperparameters) -> Option<f64> {
     let by_norm = h.gradient_clipping_type == GradientClippingType::Norm && h.clip_gradient >= 0.0;
     by_norm.then_some(h.clip_gradient)
 }
 
-/// Shrinks gradients to `limit` where they are longer (Sockeye 1.18, section "Optimizers, clipping, weight decay" of its
-/// semantics). Those of which an element is not a number stay as they are.
+/// Scales gradients to `limit` if they are longer (Sockeye 1.18, section "Optimizers, clipping, weight decay" of its semantics).
+/// Gradients with an element that is not finite stay as they are.
 pub(crate) fn clip_to_norm(team: &Team, gradients: &mut [Option<Gradient>], limit: f64) {
     let norm = norm(team, gradients);
     if norm > limit && norm.is_finite() {
@@ -83,7 +83,7 @@ fn added(team: &Team, sum: Gradient, gradient: Gradient, factor: f32) -> Gradien
     }
 }
 
-/// The rows of both, ascending, each once.
+/// Adds the rows of both, ascending, each once.
 fn added_rows(sum: &RowGradient, gradient: &RowGradient, factor: f32) -> RowGradient {
     let mut rows: Vec<u32> = sum.rows.iter().chain(&gradient.rows).copied().collect();
     rows.sort_unstable();

@@ -1,4 +1,4 @@
-//! Starting from an earlier model instead of from nothing: incremental training.
+//! Incremental training: starts from an earlier model instead of from scratch.
 
 use std::fmt;
 use std::path::Path;
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::TrainError;
 
-/// A model to go on training, with the words of its embeddings.
+/// A model to continue training, with the vocabularies of its embeddings.
 pub struct InitialModel {
     /// The model.
     pub artifact: Artifact,
@@ -26,23 +26,23 @@ pub struct InitialModel {
     pub target_vocabulary: Vocabulary,
 }
 
-/// What became of the words of a model that training starts from.
+/// The comparison of the vocabularies with those of the initial model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InitialReport {
-    /// Of the source vocabulary.
+    /// Counts of the source vocabulary.
     pub source: WordCounts,
-    /// Of the target vocabulary.
+    /// Counts of the target vocabulary.
     pub target: WordCounts,
 }
 
-/// How two vocabularies compare; special symbols, which both have, are not counted.
+/// The comparison of two vocabularies; special symbols, which both have, are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WordCounts {
-    /// Words of both, whose vectors are taken over.
+    /// Number of words in both, whose vectors are taken over.
     pub kept: usize,
-    /// Words that the model did not have, whose vectors start as they would without it.
+    /// Number of words that the model did not have, whose vectors start as they would without it.
     pub fresh: usize,
-    /// Words that only the model had, whose vectors are given up.
+    /// Number of words that only the model had, whose vectors are dropped.
     pub dropped: usize,
 }
 
@@ -86,11 +86,11 @@ impl InitialModel {
         Ok(InitialModel { artifact, source_vocabulary, target_vocabulary })
     }
 
-    /// Gives `model` the parameters of this one. Where the words differ, rows of embeddings and of the output layer follow their
-    /// words to their new ids; `vocabularies` are source and target of `model`.
+    /// Sets the parameters of `model` to those of this one. If the words differ, rows of embeddings and of the output layer follow
+    /// their words to their new ids; `vocabularies` are source and target of `model`.
     ///
     /// # Errors
-    /// Every difference in architecture.
+    /// Names every difference in architecture.
     pub(crate) fn start(
         &self,
         model: &mut Model,
@@ -121,14 +121,14 @@ impl InitialModel {
         Ok(InitialReport { source: count(0), target: count(1) })
     }
 
-    /// A number that tells this model from others.
+    /// A number that distinguishes this model from others.
     pub(crate) fn fingerprint(&self) -> u64 {
         let bits = self.artifact.model.parameters().iter().flat_map(|p| p.value.data());
         fnv1a(bits.map(|x| u64::from(x.to_bits())))
     }
 }
 
-/// For each id of `now`, the id that its word had before.
+/// For each id of `now`, the previous id of its word.
 fn origins(before: &Vocabulary, now: &Vocabulary) -> Vec<Option<u32>> {
     (0..now.len() as u32).map(|id| before.get(now.word(id)?)).collect()
 }
@@ -141,7 +141,7 @@ fn count(before: &Vocabulary, now: &Vocabulary, origins: &[Option<u32>]) -> Word
 }
 
 fn take_rows(to: &mut Tensor, from: &Tensor, origins: &[Option<u32>]) {
-    // The row of a word may be a vector, or one number of a bias.
+    // The row of a word may be a vector, or a single number of a bias.
     let width = to.data().len() / origins.len().max(1);
     for (row, origin) in to.data_mut().chunks_exact_mut(width.max(1)).zip(origins) {
         if let Some(origin) = origin {
@@ -151,10 +151,10 @@ fn take_rows(to: &mut Tensor, from: &Tensor, origins: &[Option<u32>]) {
     }
 }
 
-/// Which vocabulary each parameter has a row for every word of, if any: 0 for the source's, 1 for the target's. Found by what
-/// another number of words changes, so that layers need not be known here.
+/// For each parameter with a row for every word, the vocabulary of these words: 0 for the source's, 1 for the target's. Found by
+/// comparing shapes for different numbers of words, so that layers need not be known here.
 fn vocabulary_sides(config: &ModelConfig) -> Result<Vec<Option<usize>>, TrainError> {
-    /// Enough words for the special symbols; few, so that these models are small.
+    /// Enough words for the special symbols, and few enough that these models are small.
     const FEW: usize = 8;
     let shapes = |source_vocabulary: usize, target_vocabulary: usize| {
         let config = ModelConfig { source_vocabulary, target_vocabulary, ..config.clone() };
@@ -163,7 +163,7 @@ fn vocabulary_sides(config: &ModelConfig) -> Result<Vec<Option<usize>>, TrainErr
     };
     let few = shapes(FEW, FEW)?;
     let mut sides = vec![None; few.len()];
-    // Where both sides share a matrix, only both together can have more words, and one side stands for both.
+    // If both sides share a matrix, only both together can have more words, and one side stands for both.
     let more = [(FEW, FEW + 1, 1), (FEW + 1, FEW, 0), (FEW + 1, FEW + 1, 1)];
     for (source, target, side) in more {
         let Ok(shapes) = shapes(source, target) else { continue };
@@ -176,7 +176,8 @@ fn vocabulary_sides(config: &ModelConfig) -> Result<Vec<Option<usize>>, TrainErr
     Ok(sides)
 }
 
-/// What differs between a model and the one that hyperparameters describe, but for words and what only training knows; a phrase each.
+/// The differences between a model and the one that hyperparameters describe, except words and options of training; one phrase
+/// each.
 fn differences(model: &ModelConfig, wanted: &ModelConfig) -> Vec<String> {
     let [model, wanted] = [model, wanted].map(|config| {
         let mut leaves = Vec::new();
@@ -200,7 +201,7 @@ fn differences(model: &ModelConfig, wanted: &ModelConfig) -> Vec<String> {
     names.into_iter().filter(differs).map(told).collect()
 }
 
-/// A configuration without what may differ, or plays no part in it.
+/// A configuration without the parts that may differ or have no effect.
 fn essence(config: &ModelConfig) -> ModelConfig {
     let mut config = ModelConfig {
         source_vocabulary: 0,

@@ -1,4 +1,4 @@
-//! A training job: from hyperparameters and files to a trainer that runs.
+//! A training job: builds a trainer from hyperparameters and files, and runs it.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::validation::Validation;
 use crate::word_vectors::VectorsReport;
 use crate::{InitialModel, TrainError, Trainer, memory, precision, word_vectors};
 
-/// Everything that is needed to train, checked and built.
+/// All parts of a training, checked and built.
 pub struct TrainingJob {
     trainer: Trainer,
     validation: Validation,
@@ -32,11 +32,11 @@ pub struct TrainingJob {
     retells: bool,
 }
 
-/// What is trained on.
+/// The data of a training.
 pub struct TrainingData {
-    /// Pairs to learn from.
+    /// Pairs for training.
     pub train: Corpus,
-    /// Pairs to measure on.
+    /// Pairs for validation.
     pub validation: Corpus,
     /// Words of the sources.
     pub source_vocabulary: Vocabulary,
@@ -60,11 +60,10 @@ impl TrainingData {
 }
 
 impl TrainingJob {
-    /// Prepares a job: applies the length limits, deals pairs into buckets, builds the model, and reads the state to go on
-    /// from.
+    /// Prepares a job: applies the length limits, deals pairs into buckets, builds the model, and reads the state to resume from.
     ///
     /// # Errors
-    /// When no pair is left, the model cannot be built, it all needs more memory than there is, or the state does not fit.
+    /// When no pair is left, the model is invalid, more memory would be needed than is available, or the state does not fit.
     pub fn new(
         h: &Hyperparameters,
         data: TrainingData,
@@ -74,8 +73,8 @@ impl TrainingJob {
         TrainingJob::starting_from(None, h, data, files, resume)
     }
 
-    /// As [`TrainingJob::new`], with parameters that start as those of an earlier model; a state to go on from comes before
-    /// them.
+    /// As [`TrainingJob::new`], with parameters that start as those of an earlier model; a state to resume from takes precedence
+    /// over them.
     ///
     /// # Errors
     /// As [`TrainingJob::new`], and when the model has another architecture.
@@ -102,11 +101,11 @@ impl TrainingJob {
             threads => threads,
         };
         let mut config = ModelConfig::new(h, source_vocabulary.len(), target_vocabulary.len())?;
-        // No hyperparameter says it: a model from Sockeye may have been trained with it, and then goes on so.
+        // No hyperparameter determines it: a model from Sockeye may have been trained with it, and then continues with it.
         config.source_with_eos = initial.is_some_and(|i| i.artifact.model.config().source_with_eos);
         config.check_format(memory::inference_format(h))?;
         let longest = train.length_statistics();
-        // What an earlier training has seen is not forgotten at once.
+        // The lengths of an earlier training still count.
         let earlier = initial.map(|initial| &initial.artifact.metadata.lengths);
         let lengths = LengthStatistics {
             ratio_mean: ratio,
@@ -134,7 +133,7 @@ impl TrainingJob {
             resumes: resume != Resume::Never && checkpoints.holds_state(),
         };
         let memory = memory.memory()?;
-        // Everything that is large comes after this.
+        // Everything large is allocated after this.
         memory.check(MemoryLimit::of_process())?;
         let team = Arc::new(Team::start(threads)?);
         let plan = BatchPlan::new(&train, &buckets, h.batch_size, h.seed);
@@ -177,7 +176,7 @@ impl TrainingJob {
         Ok(TrainingJob { trainer, validation, keep, summary, notes, retells: resume == Resume::Retell })
     }
 
-    /// What the job is about to do.
+    /// The plan of the job.
     pub fn summary(&self) -> &Summary {
         &self.summary
     }
@@ -203,7 +202,7 @@ impl TrainingJob {
     }
 }
 
-/// The corpus within the length limits, with what it looks like.
+/// Returns the corpus within the length limits, with its summary.
 fn limited(corpus: Corpus, h: &Hyperparameters, what: &str) -> Result<(Corpus, DataSummary), TrainError> {
     let lengths = corpus.length_statistics();
     let pairs = corpus.len();
@@ -227,7 +226,7 @@ fn limited(corpus: Corpus, h: &Hyperparameters, what: &str) -> Result<(Corpus, D
     Ok((corpus, summary))
 }
 
-/// Goes on from an earlier state as `resume` says; returns the updates it had done.
+/// Resumes from an earlier state according to `resume`; returns the number of its updates.
 fn resumed(
     trainer: &mut Trainer,
     keep: &mut Keep,

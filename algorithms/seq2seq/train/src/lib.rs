@@ -1,7 +1,7 @@
-//! The training loop and all that decides when a model is good enough.
+//! The training loop, and the rules that decide when a model is good enough.
 //!
 //! [`TrainingJob`] turns resolved hyperparameters and files into a [`Trainer`], which runs updates and checkpoints until a
-//! [`StopReason`] holds, tells [`Observer`]s what happens, keeps the best model whole in its folder, and leaves a state that
+//! [`StopReason`] holds, reports events to [`Observer`]s, keeps the best model complete in its folder, and leaves a state that
 //! another run continues bit for bit ([`checkpoint`]).
 //!
 //! Updates count from 1; epochs and batches, as in the log lines, from 0. Losses and negative log-likelihoods are in nats;

@@ -1,4 +1,4 @@
-//! The run as lines of text, in the forms that SageMaker's metric definitions and Sockeye's readers look for.
+//! The run as lines of text, in the formats that SageMaker's metric definitions and Sockeye's readers expect.
 
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,8 +14,7 @@ use crate::report::CheckpointReport;
 use crate::run_state::Outcome;
 use crate::summary::Summary;
 
-/// Writes a line for whatever happens, each with the time (UTC) in front. A log that cannot be written to does not end
-/// training.
+/// Writes a line for each event, each with the time (UTC) in front. A log that cannot be written to does not end training.
 pub struct LogLines<W> {
     out: W,
     host: String,
@@ -25,7 +24,7 @@ pub struct LogLines<W> {
 }
 
 impl<W: Write> LogLines<W> {
-    /// Lines for `out`; `host` is the name in SageMaker's lines, `algo-1` where there is one machine.
+    /// Lines for `out`; `host` is the name in SageMaker's lines, `algo-1` on a single machine.
     pub fn new(
         out: W,
         host: impl Into<String>,
@@ -58,7 +57,7 @@ impl<W: Write> Observer for LogLines<W> {
     fn update(&mut self, progress: &Progress) {
         self.percent = progress.percent();
         if progress.update == 1 {
-            // The sign that everything fits together: with large models the next one comes minutes later.
+            // This line shows that everything fits together: with large models the next one comes minutes later.
             let (pairs, seconds, loss) = (progress.work.sentences, progress.work.seconds, progress.loss);
             self.info(&format!("first update: {pairs} pairs in {seconds:.3} seconds, loss {loss:.6}"));
         }
@@ -90,7 +89,7 @@ impl<W: Write> Observer for LogLines<W> {
         let verdict = if report.improved {
             "new best model".to_owned()
         } else if report.validation.get(self.optimized_metric).is_none() {
-            // A training that is told to stop does not wait for what takes long.
+            // A training that is asked to stop skips measurements that take long.
             format!("{} not measured", self.optimized_metric)
         } else {
             format!("no improvement for {} checkpoint(s)", report.not_improved)

@@ -1,4 +1,4 @@
-//! How much memory a training will hold at most, told before any of it is taken.
+//! The largest memory of a training, estimated before any of it is taken.
 
 use std::fmt;
 
@@ -13,70 +13,71 @@ use kokanee_seq2seq_nn::{ModelConfig, Parameters};
 use crate::optim::state_tensors;
 use crate::precision;
 
-/// Pairs of one batch of validation, and token positions that its longest sentences would span: enough to keep all cores busy, and
-/// a bound on memory.
+/// Number of pairs in one batch of validation, and of token positions that its longest sentences would span: enough to keep all
+/// cores busy, and a limit on memory.
 pub(crate) const VALIDATION_PAIRS: usize = 128;
 pub(crate) const VALIDATION_POSITIONS: usize = 16_384;
-/// The program itself, and what the system and the runtime keep for it.
+/// The program itself, and the memory that the system and the runtime keep for it.
 const PROGRAM_BYTES: u64 = 14 << 20;
-/// What each thread keeps for products and stacks.
+/// The memory that each thread keeps for products and stacks.
 const THREAD_BYTES: u64 = 1 << 20;
-/// A word of a vocabulary: its text, where it ends, its places in a table of which a third to two thirds are free, and what reading
+/// A word of a vocabulary: its text, its end offset, its slots in a table of which a third to two thirds are free, and what reading
 /// it leaves in the heap.
 const WORD_BYTES: u64 = 160;
-/// Blocks of batches come in classes, and each serves for what is somewhat smaller: share of the values that is added for it.
+/// Blocks of batches come in size classes, and each serves somewhat smaller requests: divisor of the values for the share that is
+/// added.
 const SPARE_DIVISOR: u64 = 8;
-/// Bytes that a thread keeps for their next use at most.
+/// The most bytes that a thread keeps for their next use.
 const KEPT_BYTES: u64 = 1 << 30;
 
-/// Where memory goes at the time when most is held.
+/// The memory of a training by use, at the time of its peak.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemoryEstimate {
     /// Largest first.
     items: Vec<MemoryItem>,
 }
 
-/// One thing that takes memory.
+/// One use of memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryItem {
-    /// What it is.
+    /// Its name.
     pub what: &'static str,
-    /// How much.
+    /// Its size.
     pub bytes: u64,
-    /// Which hyperparameters make it smaller.
+    /// The hyperparameters that reduce it.
     pub remedy: &'static str,
 }
 
-/// A training that needs more memory than it may have.
+/// An error for a training that needs more memory than it may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TooLarge {
     estimate: MemoryEstimate,
     limit: MemoryLimit,
 }
 
-/// What a training is made of, for an estimate.
+/// The parts of a training, for an estimate.
 pub struct Training<'a> {
     /// Its hyperparameters.
     pub hyperparameters: &'a Hyperparameters,
     /// Its model.
     pub config: &'a ModelConfig,
-    /// Its buckets, those without pairs too.
+    /// Its buckets, including those without pairs.
     pub buckets: &'a [Bucket],
-    /// Pairs to learn from and pairs to measure on, within the length limits.
+    /// Pairs for training and for validation, within the length limits.
     pub corpora: [&'a Corpus; 2],
-    /// Threads that compute.
+    /// Number of threads that compute.
     pub threads: usize,
-    /// The model that it starts from, which stays in memory.
+    /// The model that it starts from, which is kept in memory.
     pub initial: Option<&'a Parameters>,
-    /// Whether it goes on from a state.
+    /// Whether it resumes from a state.
     pub resumes: bool,
 }
 
 impl Training<'_> {
-    /// What it will hold.
+    /// Estimates the memory that the training will hold.
     ///
     /// # Errors
-    /// When its model cannot be built.
+    /// When its model is invalid.
     pub fn memory(&self) -> Result<MemoryEstimate, ConfigError> {
         let (h, config) = (self.hyperparameters, self.config);
         let precision = precision::usable(h);
@@ -102,7 +103,7 @@ impl Training<'_> {
         );
         self.add_surroundings(&mut items);
 
-        // Of the times at which most may be held, the one that needs most.
+        // There are several times of a possible peak; the largest counts.
         let mut update = Items::default();
         let largest = batches.iter().map(|batch| config.update_bytes(*batch, precision));
         let largest = largest.collect::<Result<Vec<_>, _>>()?.into_iter().max_by_key(|bytes| bytes.values);
@@ -114,11 +115,11 @@ impl Training<'_> {
         update.add("gradients of a batch's logits", bytes.logits, "the target vocabulary or batch_size");
         update.add("weights laid out for recurrences", spared(bytes.recurrences), network);
         update.add("operands of convolutions", spared(bytes.convolutions), network);
-        // What updates have used is kept up to a limit, and used again.
+        // Buffers of updates are kept up to a limit, and reused.
         let kept = update.total().min(KEPT_BYTES);
 
         let mut measuring = Items::default();
-        // They are of other sizes than those of updates.
+        // These have other sizes than those of updates.
         measuring.add(
             "values of validation batches",
             self.measuring_bytes(),
@@ -154,10 +155,10 @@ impl Training<'_> {
         Ok(items.into_estimate())
     }
 
-    /// What is held from beginning to end beside the model.
+    /// Adds the memory that is held from beginning to end besides the model.
     fn add_surroundings(&self, items: &mut Items) {
         let ids = |corpus: &Corpus| 4 * (corpus.source_tokens() + corpus.target_tokens()) as u64;
-        // Where each sentence ends, and the batch that each pair is in.
+        // The end of each sentence, and the batch of each pair.
         let places = |corpus: &Corpus| 32 * corpus.len() as u64;
         let words = (self.config.source_vocabulary + self.config.target_vocabulary) as u64;
         let data = sum(self.corpora.iter().map(|corpus| ids(corpus) + places(corpus)));
@@ -168,7 +169,7 @@ impl Training<'_> {
         }
     }
 
-    /// A batch of each bucket that has pairs: a last batch is filled up, so that all of a bucket are about the same.
+    /// A batch of each bucket that has pairs: a last batch is filled up, so all batches of a bucket are about the same.
     fn batches(&self) -> Vec<BatchTokens> {
         let corpus = self.corpora[0];
         // Pairs, and tokens of both sides.
@@ -193,7 +194,7 @@ impl Training<'_> {
         filled.map(batch).collect()
     }
 
-    /// Values of the longest validation sentences, which nothing flows back through.
+    /// The values of the longest validation sentences, without gradients.
     fn measuring_bytes(&self) -> u64 {
         let corpus = self.corpora[1];
         let mut lengths: Vec<[u64; 2]> = (0..corpus.len())
@@ -207,7 +208,7 @@ impl Training<'_> {
     }
 }
 
-/// The format that the trained model will answer in.
+/// The number format in which the trained model will answer.
 pub(crate) fn inference_format(h: &Hyperparameters) -> Format {
     match h.inference_precision {
         InferencePrecision::F32 => Format::F32,
@@ -240,24 +241,24 @@ impl Items {
     }
 }
 
-/// Items that a message names.
+/// Number of items named in a message.
 const NAMED: usize = 3;
 
 impl MemoryEstimate {
-    /// Everything together, in bytes.
+    /// The total, in bytes.
     pub fn total(&self) -> u64 {
         sum(self.items.iter().map(|item| item.bytes))
     }
 
-    /// What takes memory, the largest first.
+    /// The items, the largest first.
     pub fn items(&self) -> &[MemoryItem] {
         &self.items
     }
 
-    /// Whether it fits a limit.
+    /// Checks that the total is within a limit.
     ///
     /// # Errors
-    /// When it needs more.
+    /// When more is needed.
     pub fn check(&self, limit: Option<MemoryLimit>) -> Result<(), TooLarge> {
         match limit {
             Some(limit) if self.total() > limit.bytes => Err(TooLarge { estimate: self.clone(), limit }),

@@ -1,4 +1,4 @@
-//! The folder of the best model: what translation needs, and the history of its training.
+//! The folder of the best model: the files for translation, and the history of its training.
 
 use std::path::{Path, PathBuf};
 
@@ -14,14 +14,14 @@ use kokanee_seq2seq_nn::artifact::{
 use crate::TrainError;
 use crate::report::Report;
 
-/// The history of the training, in a model's folder.
+/// The file of the training's history, in a model's folder.
 pub const METRICS_FILE: &str = "metrics.json";
 
-/// The files of a model, as they are packed.
+/// The files of a packed model.
 pub const MODEL_FILES: [&str; 5] =
     [PARAMETERS_FILE, CONFIG_FILE, VOCAB_SOURCE_FILE, VOCAB_TARGET_FILE, METRICS_FILE];
 
-/// The folder that holds the best model so far. Model, vocabularies and history are replaced as one.
+/// The folder that holds the best model so far. Model, vocabularies and history are replaced together.
 pub struct ModelFolder {
     folder: PathBuf,
     archive: Option<PathBuf>,
@@ -31,8 +31,8 @@ pub struct ModelFolder {
 }
 
 impl ModelFolder {
-    /// A folder that will be made when there is a model; `archive` is where [`ModelFolder::pack`] packs it to. `vocabularies`
-    /// are source and target.
+    /// A folder that will be created when there is a model; `archive` is the path to which [`ModelFolder::pack`] packs it.
+    /// `vocabularies` are source and target.
     pub fn new(
         folder: PathBuf,
         archive: Option<PathBuf>,
@@ -47,13 +47,13 @@ impl ModelFolder {
         &self.folder
     }
 
-    /// Whether a model may be written here: files of others under its names stay.
+    /// Checks that a model may be written here: files of others under its names are not replaced.
     ///
     /// # Errors
     /// Names the first such file.
     pub fn check_replaceable(&self) -> Result<(), TrainError> {
         let own = [PARAMETERS_FILE, CONFIG_FILE, METRICS_FILE];
-        // Vocabularies may lie there already: those that are trained with.
+        // Vocabularies may exist already, if they are those of this training.
         let vocabularies = self.companions().into_iter().filter(|(name, text)| {
             folder_update::read(&self.folder, name).map_or(true, |there| there != *text)
         });
@@ -67,10 +67,10 @@ impl ModelFolder {
         }
     }
 
-    /// Replaces the model and its history, both or none.
+    /// Replaces the model and its history, both or neither.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system returns an error.
     pub fn save(
         &mut self,
         model: &Model,
@@ -87,15 +87,15 @@ impl ModelFolder {
     /// Replaces `metrics.json`.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system returns an error.
     pub fn write_report(&self, report: &Report) -> Result<(), TrainError> {
         Ok(write_atomically(&self.folder.join(METRICS_FILE), report.to_json().as_bytes()).map(drop)?)
     }
 
-    /// Packs the model, where an archive was asked for.
+    /// Packs the model, if an archive was asked for.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system returns an error.
     pub fn pack(&self) -> Result<(), TrainError> {
         let Some(path) = &self.archive else { return Ok(()) };
         Ok(archive::pack(&self.folder, &MODEL_FILES, path).map_err(ArtifactError::from)?)

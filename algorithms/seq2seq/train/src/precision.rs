@@ -1,15 +1,15 @@
-//! The number format that products are made in.
+//! The number format of products.
 
 use kokanee_contract::algorithms::seq2seq::{Hyperparameters, Precision as Wanted};
 use kokanee_kernels::Precision;
 
-/// What the hyperparameter `precision` asks for, or `f32` where this machine has no instructions for it.
+/// The format of the hyperparameter `precision`, or `f32` if this machine has no instructions for it.
 pub fn usable(h: &Hyperparameters) -> Precision {
     let wanted = wanted(h);
     if wanted.is_native() { wanted } else { Precision::F32 }
 }
 
-/// What to tell the user where the two differ.
+/// The warning for the user if the two differ.
 pub fn warning(h: &Hyperparameters) -> Option<String> {
     (usable(h) != wanted(h)).then(|| {
         "precision=bf16: this CPU has no AVX-512 BF16 instructions, which is what makes it fast; training in f32 instead"

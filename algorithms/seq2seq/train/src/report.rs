@@ -1,4 +1,4 @@
-//! What was measured: a checkpoint's figures, and `metrics.json`.
+//! Measurements: a checkpoint's figures, and `metrics.json`.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::StopReason;
 
-/// Version of the layout of `metrics.json`; raised when an older reader could not read it.
+/// Version of the layout of `metrics.json`; raised when older readers could not read a new layout.
 const FORMAT_VERSION: u32 = 1;
 
 /// `metrics.json`: the history of a training run.
@@ -20,9 +20,9 @@ pub struct Report {
     pub optimized_metric: Metric,
     /// The checkpoint whose model is kept; none before the first.
     pub best: Option<Best>,
-    /// Why training ended; none while it goes on, or when it was interrupted.
+    /// The reason why training ended; none while it runs, or when it was interrupted.
     pub stop_reason: Option<StopReason>,
-    /// What came of averaging checkpoints at the end, where that was asked for.
+    /// The result of averaging checkpoints at the end, if that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average: Option<AverageReport>,
     /// Every checkpoint in order.
@@ -30,7 +30,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// A report of a run that goes on.
+    /// A report of a running training.
     pub fn new(optimized_metric: Metric, best: Option<Best>, checkpoints: Vec<CheckpointReport>) -> Report {
         let (format_version, stop_reason, average) = (FORMAT_VERSION, None, None);
         Report { format_version, optimized_metric, best, stop_reason, average, checkpoints }
@@ -49,13 +49,13 @@ impl Report {
 pub struct Best {
     /// Its number, from 1.
     pub checkpoint: u64,
-    /// Updates that the model has seen.
+    /// Number of updates that the model has received.
     pub update: u64,
-    /// Its value of the optimized metric; none where that could not be measured.
+    /// Its value of the optimized metric; none if that could not be measured.
     pub value: Option<f64>,
 }
 
-/// Metrics over some target tokens; none where they were not measured or are no number.
+/// Metrics over some target tokens; none if they were not measured or are NaN.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measures {
     /// exp of the mean negative log-likelihood per token, probabilities floored at 1e-10.
@@ -70,7 +70,7 @@ pub struct Measures {
 }
 
 impl Measures {
-    /// One metric, where it was measured.
+    /// One metric, if it was measured.
     pub fn get(&self, metric: Metric) -> Option<f64> {
         match metric {
             Metric::Perplexity => self.perplexity,
@@ -79,7 +79,7 @@ impl Measures {
         }
     }
 
-    /// All that were measured.
+    /// All metrics that were measured.
     pub fn iter(&self) -> impl Iterator<Item = (Metric, f64)> + '_ {
         Metric::ALL.iter().filter_map(|&metric| Some((metric, self.get(metric)?)))
     }
@@ -99,11 +99,11 @@ impl Measures {
 pub struct CheckpointReport {
     /// Its number, from 1.
     pub checkpoint: u64,
-    /// Updates done.
+    /// Number of updates done.
     pub update: u64,
     /// Epoch of the last update, from 0.
     pub epoch: u64,
-    /// Pairs trained on since the run began.
+    /// Number of pairs trained on since the run began.
     pub samples: u64,
     /// Learning rate up to this checkpoint.
     pub learning_rate: f64,
@@ -115,7 +115,7 @@ pub struct CheckpointReport {
     pub validation: Measures,
     /// Whether the optimized metric is strictly better than ever before.
     pub improved: bool,
-    /// Checkpoints in a row without improvement, this one included.
+    /// Number of checkpoints in a row without improvement, including this one.
     pub not_improved: u64,
     /// Seconds of training since the last checkpoint.
     pub train_seconds: f64,
@@ -130,20 +130,20 @@ pub struct CheckpointReport {
 }
 
 impl CheckpointReport {
-    /// What the model's `config.json` says about it.
+    /// The part of the model's `config.json` on its training.
     pub fn summary(&self) -> TrainingSummary {
         let validation: BTreeMap<String, f64> =
             self.validation.iter().map(|(metric, value)| (metric.to_string(), value)).collect();
         TrainingSummary { updates: self.update, epoch: self.epoch, checkpoint: self.checkpoint, validation }
     }
 }
-/// What came of averaging.
+/// The result of averaging.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AverageReport {
     /// Numbers of the checkpoints whose parameters were averaged, ascending.
     pub checkpoints: Vec<u64>,
     /// Metrics of the average on the validation data.
     pub validation: Measures,
-    /// Whether it is better than the best checkpoint by the optimized metric, so that it took its place.
+    /// Whether it is better than the best checkpoint by the optimized metric, and so replaced it.
     pub kept: bool,
 }

@@ -1,4 +1,4 @@
-//! The state of a run, and how it ended.
+//! The state of a run, and its outcome.
 
 use kokanee_contract::algorithms::seq2seq::Metric;
 use serde::{Deserialize, Serialize};
@@ -9,14 +9,14 @@ use crate::lr_scheduler::LrScheduler;
 use crate::report::{AverageReport, Best, CheckpointReport};
 use crate::validation::TokenSums;
 
-/// Everything about a run that changes, but for parameters and the optimizer's tensors.
+/// Everything of a run that changes, except parameters and the optimizer's tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunState {
-    /// Updates done.
+    /// Number of updates done.
     pub updates: u64,
-    /// Pairs trained on.
+    /// Number of pairs trained on.
     pub samples: u64,
-    /// Updates at the last checkpoint; 0 before the first.
+    /// Number of updates at the last checkpoint; 0 before the first.
     pub checkpoint_update: u64,
     /// Metrics of the batches since then.
     pub sums: TokenSums,
@@ -26,7 +26,7 @@ pub struct RunState {
     pub train_seconds: f64,
     /// The schedule with its learning rate.
     pub scheduler: LrScheduler,
-    /// Checkpoints without improvement.
+    /// Number of checkpoints without improvement.
     pub not_improved: NotImproved,
     /// Best value of the optimized metric so far; none before the first improvement.
     pub best_value: Option<f64>,
@@ -38,28 +38,28 @@ pub struct RunState {
     pub history: Vec<CheckpointReport>,
 }
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// Why.
+    /// The reason for its end.
     pub reason: StopReason,
-    /// Updates done.
+    /// Number of updates done.
     pub updates: u64,
-    /// The checkpoint whose model is kept, or the last of those whose average is; none when training was stopped before the
-    /// first update.
+    /// The checkpoint whose model is kept, or the last of the averaged ones; none when training was stopped before the first
+    /// update.
     pub best: Option<Best>,
-    /// What came of averaging checkpoints, where that was asked for.
+    /// The result of averaging checkpoints, if that was asked for.
     pub average: Option<AverageReport>,
-    /// Metric that decided which one is best.
+    /// Metric that decided which checkpoint is best.
     pub metric: Metric,
     /// Seconds since the run began, interruptions not counted.
     pub elapsed_seconds: f64,
-    /// Whether another run can go on from here.
+    /// Whether another run can resume from here.
     pub resumable: bool,
 }
 
 impl RunState {
-    /// Whether these numbers can be the state of a run; they may come from a damaged file.
+    /// Checks that these numbers can be the state of a run; they may come from a damaged file.
     pub(crate) fn check(&self) -> Result<(), String> {
         /// Above every count of a real run, and far from overflow.
         const MOST: u64 = 1 << 53;

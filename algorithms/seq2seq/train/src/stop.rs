@@ -1,23 +1,23 @@
-//! Why training ends.
+//! The reasons for the end of a training.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why training ended.
+/// The reason why training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
-    /// As many updates as allowed.
+    /// The allowed number of updates was reached.
     MaxUpdates,
-    /// As many epochs as allowed.
+    /// The allowed number of epochs was reached.
     MaxEpochs,
     /// The optimized metric stopped improving.
     NoImprovement {
-        /// Checkpoints in a row without improvement.
+        /// Number of checkpoints in a row without improvement.
         checkpoints: u64,
     },
-    /// Somebody asked for it.
+    /// A stop was requested.
     Requested,
 }
 

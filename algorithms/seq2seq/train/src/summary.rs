@@ -1,4 +1,4 @@
-//! What a job is about to do, told before it begins.
+//! The summary of a job, reported before it begins.
 
 use std::fmt::Write as _;
 
@@ -9,51 +9,51 @@ use crate::initial::InitialReport;
 use crate::memory::MemoryEstimate;
 use crate::word_vectors::VectorsReport;
 
-/// What the data looks like, what will be trained, and what it will take.
+/// The data, the model and the resources of a job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// The training data.
     pub train: DataSummary,
     /// The validation data.
     pub validation: DataSummary,
-    /// Source and target words, special symbols included.
+    /// Number of source and target words, special symbols included.
     pub vocabularies: [usize; 2],
     /// Buckets that hold training pairs, with the number of pairs in each.
     pub buckets: Vec<(Bucket, usize)>,
-    /// Pairs in a batch.
+    /// Number of pairs per batch.
     pub batch_size: usize,
-    /// Batches of an epoch.
+    /// Number of batches per epoch.
     pub batches_per_epoch: u64,
-    /// Updates of an epoch.
+    /// Number of updates per epoch.
     pub updates_per_epoch: u64,
-    /// Numbers that are learned.
+    /// Number of learned values.
     pub parameters: usize,
-    /// What the run will hold in memory at most; an estimate.
+    /// An estimate of the run's peak memory.
     pub memory: MemoryEstimate,
-    /// Threads that compute.
+    /// Number of threads that compute.
     pub threads: usize,
-    /// Validation pairs that are decoded for BLEU at each checkpoint.
+    /// Number of validation pairs that are decoded for BLEU at each checkpoint.
     pub decoded_pairs: usize,
-    /// Updates that an earlier run did, where this one goes on.
+    /// Number of updates of the earlier run, if this one resumes it.
     pub resumed_from: Option<u64>,
-    /// What came of the model to start from, where there is one.
+    /// The report on the model to start from, if there is one.
     pub initial: Option<InitialReport>,
-    /// Pretrained word vectors that embeddings start from.
+    /// Pretrained word vectors from which embeddings start.
     pub vectors: Vec<VectorsReport>,
-    /// What is probably not meant.
+    /// Probable mistakes.
     pub warnings: Vec<String>,
 }
 
-/// What a corpus looks like.
+/// Statistics of a corpus.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataSummary {
     /// Lengths before the length limits.
     pub lengths: LengthStatistics,
-    /// What the limits did.
+    /// The effect of the limits.
     pub limits: LimitReport,
-    /// Pairs that are left.
+    /// Number of remaining pairs.
     pub pairs: usize,
-    /// What was not read.
+    /// Input that was skipped.
     pub skipped: SkippedInput,
     /// Share of source and of target tokens that are unknown words, 0 to 1.
     pub unknown: [f64; 2],
@@ -70,7 +70,7 @@ impl DataSummary {
         DataSummary { lengths, limits, pairs: corpus.len(), skipped: corpus.skipped().clone(), unknown }
     }
 
-    /// What is worth a warning in the data called `what`.
+    /// Warnings about the data called `what`.
     pub(crate) fn warnings(&self, what: &str) -> Vec<String> {
         let SkippedInput { empty_sides, files } = &self.skipped;
         let mut warnings = Vec::new();
@@ -94,7 +94,7 @@ impl DataSummary {
     }
 }
 
-/// How many pairs lie in each bucket; those without are left out.
+/// The number of pairs in each bucket; buckets without pairs are left out.
 pub(crate) fn populate(buckets: &[Bucket], corpus: &Corpus) -> Vec<(Bucket, usize)> {
     let mut counts = vec![0; buckets.len()];
     for pair in 0..corpus.len() {
@@ -106,7 +106,7 @@ pub(crate) fn populate(buckets: &[Bucket], corpus: &Corpus) -> Vec<(Bucket, usiz
 }
 
 impl Summary {
-    /// The summary as lines of text, for logs; warnings are not among them.
+    /// The summary as lines of text, for logs, without the warnings.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for (what, data) in [("training data", &self.train), ("validation data", &self.validation)] {

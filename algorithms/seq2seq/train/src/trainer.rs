@@ -41,25 +41,25 @@ pub struct Trainer {
     corpus: Corpus,
     plan: BatchPlan,
     batches_per_epoch: u64,
-    /// Batches of one update; the last one of an epoch may have fewer.
+    /// Number of batches per update; the last update of an epoch may have fewer.
     batches_per_update: u64,
-    /// Greatest length of all gradients together.
+    /// The largest norm of all gradients together.
     norm_limit: Option<f64>,
     averaging: Option<Averaging>,
-    /// The batches of the epoch that was asked for last.
+    /// The batches of the epoch used last.
     epoch: Option<(u64, Vec<Vec<u32>>)>,
     limits: Limits,
     early_stopping: EarlyStopping,
     metric: Metric,
     state: RunState,
     recent: VecDeque<Throughput>,
-    /// Since when [`RunState::elapsed_seconds`] has not been brought up to date.
+    /// The time up to which [`RunState::elapsed_seconds`] has been updated.
     clock: Instant,
     /// The update whose state was written last.
     saved: Option<u64>,
 }
 
-/// Where the run must end at the latest, and how often it looks.
+/// The limits of a run, and the interval of its checkpoints.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
     checkpoint_every: u64,
@@ -68,7 +68,7 @@ struct Limits {
 }
 
 impl Trainer {
-    /// A trainer at the start of its run. Length limits were applied to `corpus`.
+    /// Creates a trainer at the start of its run. Length limits were applied to `corpus`.
     ///
     /// # Errors
     /// When the plan holds no batch.
@@ -123,8 +123,8 @@ impl Trainer {
         })
     }
 
-    /// What is left out in a batch of an update is a function of the seed and both numbers: nothing of it needs to be kept for
-    /// a resumed run to equal an uninterrupted one.
+    /// The dropout of a batch in an update is a function of the seed and both numbers: so a resumed run equals an uninterrupted one
+    /// without any stored state.
     fn dropout_seed(&self, update: u64, batch: usize) -> u64 {
         let name = match batch {
             0 => format!("dropout of update {update}"),
@@ -133,23 +133,23 @@ impl Trainer {
         Stream::new(self.seed, &name).next_u64()
     }
 
-    /// Updates that go through the training data once.
+    /// The number of updates in one pass through the training data.
     pub fn updates_per_epoch(&self) -> u64 {
         self.batches_per_epoch.div_ceil(self.batches_per_update)
     }
 
-    /// The model, as it was at the beginning or the end of [`Trainer::run`], or when [`Trainer::settle`] was called last: between
-    /// updates, rows of embeddings that no batch has read lag behind.
+    /// The model, as of the beginning or the end of [`Trainer::run`], or of the last call of [`Trainer::settle`]: between updates,
+    /// rows of embeddings that no batch has read lag behind.
     pub fn model(&self) -> &Model {
         &self.model
     }
 
-    /// Brings every parameter up to date after updates that were made one by one.
+    /// Brings every parameter up to date after single updates.
     pub fn settle(&mut self) {
         self.optimizer.settle(&self.team, self.model.parameters_mut());
     }
 
-    /// Where the run stands.
+    /// The state of the run.
     pub fn state(&self) -> &RunState {
         &self.state
     }
@@ -158,7 +158,7 @@ impl Trainer {
     /// `keep`; so can one that reached a limit, with a higher limit.
     ///
     /// # Errors
-    /// When the loss is not a number any more, or files cannot be written. The best model so far is kept in either case.
+    /// When the loss is not finite any more, or files cannot be written. The best model so far is kept in either case.
     pub fn run(
         &mut self,
         validation: &Validation,
@@ -183,10 +183,10 @@ impl Trainer {
         self.finish(reason, validation, keep, observer, stop)
     }
 
-    /// One update.
+    /// Makes one update.
     ///
     /// # Errors
-    /// When the loss or a gradient is not a number: then there is no going on from here.
+    /// When the loss or a gradient is not finite: then training cannot continue.
     pub fn update(&mut self) -> Result<Progress, TrainError> {
         let started = Instant::now();
         let update = self.state.updates + 1;
@@ -261,7 +261,7 @@ impl Trainer {
         batches[range].iter().map(batch).collect()
     }
 
-    /// Loss of all tokens of an update's batches, and the gradients of its mean: each batch counts by its tokens.
+    /// Loss of all tokens of an update's batches, and the gradients of its mean: each batch is weighted by its tokens.
     fn loss(&self, update: u64, batches: &[Batch]) -> BatchLoss {
         let of = |number: usize| {
             let seed = self.dropout_seed(update, number);
@@ -299,7 +299,7 @@ impl Trainer {
         updates > checkpoint_update && updates.is_multiple_of(self.limits.checkpoint_every)
     }
 
-    /// Tested before each update; early stopping only right after a checkpoint.
+    /// Checked before each update; early stopping only right after a checkpoint.
     fn reason_to_stop(&self) -> Option<StopReason> {
         let state = &self.state;
         let finished_epochs = state.updates / self.updates_per_epoch();
@@ -314,7 +314,7 @@ impl Trainer {
         enough.then_some(StopReason::NoImprovement { checkpoints: state.not_improved.0 })
     }
 
-    /// Which model is left when the run breaks off, as a sentence.
+    /// The model that is left if the run fails, as a sentence.
     fn kept(&self) -> String {
         match self.state.best {
             Some(best) => {

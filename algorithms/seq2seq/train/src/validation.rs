@@ -1,4 +1,4 @@
-//! How good is the model on the validation data?
+//! The measurement of a model on the validation data.
 
 use std::sync::Arc;
 
@@ -17,31 +17,31 @@ use crate::memory::{VALIDATION_PAIRS, VALIDATION_POSITIONS};
 use crate::metrics::{Accuracy, BleuCounts, Perplexity, TRAINING_SMOOTHING, floored_nll};
 use crate::report::Measures;
 
-/// Sentences decoded between two looks at whether to go on.
+/// Number of sentences decoded between two checks whether to continue.
 const DECODED_TOGETHER: usize = 128;
 
-/// The validation data with the plan of how to measure on it.
+/// The validation data with the plan of its measurement.
 pub struct Validation {
     corpus: Corpus,
     batches: Vec<Vec<u32>>,
-    /// Pairs that are decoded for BLEU, ascending; none for no BLEU.
+    /// Indices of the pairs that are decoded for BLEU, ascending; none without BLEU.
     decoded: Vec<usize>,
     search: Search,
     lengths: LengthStatistics,
 }
 
-/// How much to measure.
+/// The extent of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// Everything that was asked for.
+    /// All requested metrics.
     Full,
-    /// Only what needs no decoding.
+    /// Only the metrics without decoding.
     WithoutBleu,
 }
 
 impl Validation {
     /// The plan for `corpus`, whose length limits were applied. The pairs for BLEU are drawn once, from the seed: with
-    /// `bleu_sample_size` 0 none, or all where BLEU is the optimized metric; with -1 all.
+    /// `bleu_sample_size` 0 none, or all if BLEU is the optimized metric; with -1 all.
     pub fn new(corpus: Corpus, h: &Hyperparameters, lengths: LengthStatistics) -> Validation {
         let count = match usize::try_from(h.bleu_sample_size) {
             Ok(0) if h.optimized_metric != Metric::Bleu => 0,
@@ -58,16 +58,16 @@ impl Validation {
         &self.corpus
     }
 
-    /// How many pairs are decoded for BLEU.
+    /// The number of pairs that are decoded for BLEU.
     pub fn decoded_pairs(&self) -> usize {
         self.decoded.len()
     }
 
-    /// Measures the model: perplexity and accuracy over every pair once, BLEU over the sample. `None` when `go_on` said no
-    /// meanwhile; it is asked between batches.
+    /// Measures the model: perplexity and accuracy over every pair once, BLEU over the sample. `None` when `go_on` returned false
+    /// meanwhile; it is called between batches.
     ///
     /// # Errors
-    /// None that data or model could cause.
+    /// No data and no model causes an error.
     pub fn measure(
         &self,
         model: &Model,
@@ -99,7 +99,7 @@ impl Validation {
         team: &Arc<Team>,
         go_on: &dyn Fn() -> bool,
     ) -> Result<Option<f64>, TrainError> {
-        // Similar lengths together; the counts do not depend on the order.
+        // Similar lengths are decoded together; the counts do not depend on the order.
         let mut order = self.decoded.clone();
         order.sort_by_key(|&pair| self.corpus.source(pair).len());
         let mut counts = BleuCounts::new();
@@ -121,7 +121,7 @@ impl Validation {
     }
 }
 
-/// Sums over target tokens that perplexity and accuracy come from.
+/// The sums over target tokens from which perplexity and accuracy are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TokenSums {
     /// Sum of the floored negative log-likelihoods, in nats.
@@ -142,12 +142,12 @@ impl TokenSums {
         self.nll.is_finite() && self.correct <= self.tokens
     }
 
-    /// Target tokens seen.
+    /// Number of target tokens seen.
     pub fn tokens(&self) -> u64 {
         self.tokens
     }
 
-    /// The metrics of what was seen.
+    /// The metrics of the tokens seen.
     pub fn measures(&self) -> Measures {
         let (mut perplexity, mut accuracy) = (Perplexity::new(), Accuracy::new());
         perplexity.add(self.nll, self.tokens);

@@ -8,26 +8,26 @@ use kokanee_seq2seq_nn::{Model, Side};
 
 use crate::TrainError;
 
-/// What became of one file of vectors.
+/// The report on one file of vectors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VectorsReport {
     /// "source" or "target".
     pub side: &'static str,
-    /// Words of the vocabulary that have a vector now.
+    /// Number of words of the vocabulary that now have a vector.
     pub found: usize,
-    /// Words of the vocabulary, special symbols not counted.
+    /// Number of words in the vocabulary, without special symbols.
     pub vocabulary: usize,
-    /// Words of the file.
+    /// Number of words in the file.
     pub in_file: u64,
 }
 
-/// Puts the vectors that hyperparameters name into the embeddings of a fresh model. Words without one keep their random start.
+/// Sets embeddings of a new model to the vectors that hyperparameters name. Words without one keep their random start.
 pub(crate) fn start(
     model: &mut Model,
     h: &Hyperparameters,
     [source, target]: [&Vocabulary; 2],
 ) -> Result<Vec<VectorsReport>, TrainError> {
-    /// Ids 0 to 3 are no words.
+    /// Ids 0 to 3 are not words.
     const SPECIAL: usize = 4;
     let mut reports = Vec::new();
     let sides: [(&'static str, Side, Option<&Path>, &Vocabulary, usize); 2] = [
@@ -49,7 +49,7 @@ pub(crate) fn start(
 }
 
 impl VectorsReport {
-    /// That no word has a vector, which is hardly meant.
+    /// The warning that no word has a vector, which is hardly intended.
     pub(crate) fn warning(&self) -> Option<String> {
         (self.found == 0).then(|| {
             format!(

@@ -1,6 +1,7 @@
-//! Every hyperparameter changes what it says it changes, and nothing before that: tiny trainings with and without.
+//! Tests that every hyperparameter changes what it is documented to change, and nothing before that: tiny trainings with and
+//! without it.
 //!
-//! `docs/hyperparameter-tests.md` names the test of each; a test in the contract sees to it that none is missing.
+//! `docs/hyperparameter-tests.md` names the test of each; a test in the contract checks that none is missing.
 
 use kokanee_algorithm::{JobFiles, Resume, StopFlag};
 use std::collections::BTreeMap;
@@ -18,30 +19,30 @@ use kokanee_testkit::Rng;
 
 type Set<'a> = &'a [(&'a str, &'a str)];
 
-/// The first thing that a hyperparameter changes, in the order in which a job comes to them.
+/// The first effect of a hyperparameter, in the order in which a job produces them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effect {
     /// Names and shapes of the parameters.
     Shapes,
-    /// Their first values.
+    /// The initial values of the parameters.
     InitialValues,
-    /// Which pairs stand in which batch.
+    /// The pairs in each batch.
     Batches,
-    /// The loss of the first update: the same parameters compute something else.
+    /// The loss of the first update: the same parameters give another result.
     FirstLoss,
     /// The learning rate of an update.
     Rates,
-    /// The loss of a later update: the same gradients made another update.
+    /// The loss of a later update: the same gradients gave another update.
     LaterLosses,
-    /// Which updates are followed by a checkpoint.
+    /// The updates that are followed by a checkpoint.
     Checkpoints,
-    /// When the run ended.
+    /// The end of the run.
     End,
-    /// Which metrics were measured at checkpoints, and which checkpoint is best.
+    /// The metrics measured at checkpoints, and the best checkpoint.
     Measures,
 }
 
-/// What could be seen of a job.
+/// The observed results of a job.
 #[derive(Default)]
 struct Seen {
     shapes: Vec<String>,
@@ -70,7 +71,7 @@ impl Observer for Seen {
 }
 
 impl Seen {
-    /// The first effect that tells this job from another.
+    /// The first effect in which this job differs from another.
     fn differs(&self, other: &Seen) -> Option<Effect> {
         let updates = self.losses.len().min(other.losses.len());
         let checkpoints = self.checkpoints.len().min(other.checkpoints.len());
@@ -110,7 +111,7 @@ fn hyperparameters(set: &[(&str, &str)]) -> Hyperparameters {
     Hyperparameters::resolve(&all).unwrap_or_else(|faults| panic!("{set:?}: {faults}"))
 }
 
-/// Reversed sequences of five words, of many lengths.
+/// Returns reversed sequences of five words, of many lengths.
 fn data() -> TrainingData {
     let mut rng = Rng::new(4);
     let mut corpus = |pairs: usize| {
@@ -132,7 +133,7 @@ fn data() -> TrainingData {
     }
 }
 
-/// Runs a job with `observer`; gives back the job and its summary.
+/// Runs a job with `observer`; returns the job and its summary.
 fn job(set: &[(&str, &str)], observer: &mut dyn Observer) -> (TrainingJob, Summary) {
     let folder = tempfile::tempdir().unwrap();
     let files = JobFiles {
@@ -162,7 +163,7 @@ fn seen(set: &[(&str, &str)]) -> Seen {
     seen
 }
 
-/// Each change, made by itself to what `base` sets, has this for its first effect.
+/// Checks that each change, made alone to the settings `base`, has this first effect.
 #[track_caller]
 fn check(base: Set<'_>, effect: Effect, changes: &[(&str, &str)]) {
     let without = seen(base);
@@ -245,7 +246,7 @@ fn tied_weights_are_one() {
         let (job, summary) = job(&set, &mut ());
         (job.trainer().model().parameters().len(), summary.parameters)
     };
-    // Nine words of six numbers; of the output layer the bias stays.
+    // Nine words of six numbers; the bias of the output layer stays.
     let (tensors, numbers) = sizes("none");
     assert_eq!(sizes("trg_softmax"), (tensors - 1, numbers - 54));
     assert_eq!(sizes("src_trg"), (tensors - 1, numbers - 54));
@@ -313,7 +314,8 @@ fn batches_are_made_as_told() {
     assert_eq!(seen(&[]).differs(&seen(&off[..1])), Some(Effect::FirstLoss), "long beside short");
 }
 
-/// What the limits did to the training data: sources cut, targets cut, pairs dropped, pairs left, and the line in the log.
+/// Checks the effect of the limits on the training data: sources cut, targets cut, pairs dropped, pairs left, and the line in the
+/// log.
 #[track_caller]
 fn check_limits(set: Set<'_>, want: [usize; 4], line: &str) {
     let mut log = Vec::new();
@@ -342,7 +344,7 @@ fn long_pairs_are_cut_or_left_out_and_counted() {
         )
     };
     check_limits(&[("max_seq_len_source", "6")], [over6, 0, 0, 26], &line([over6, 0], 0));
-    // The limit of targets counts `<s>`.
+    // The limit of targets includes `<s>`.
     check_limits(&[("max_seq_len_target", "7")], [0, over6, 0, 26], &line([0, over6], 0));
     let drop = ("overlong_sequences", "drop");
     check_limits(&[("max_seq_len_source", "6"), drop], [0, 0, over6, 26 - over6], &line([0, 0], over6));
@@ -350,7 +352,7 @@ fn long_pairs_are_cut_or_left_out_and_counted() {
     check_limits(&both, [0, 0, over4, 26 - over4], &line([0, 0], over4));
 }
 
-/// A model that knows nothing thinks every word equally likely, and is as surprised by each.
+/// An untrained model considers every word equally likely, so each has the same loss.
 #[test]
 fn the_loss_is_cross_entropy() {
     let h = hyperparameters(&[("loss_type", "cross-entropy")]);
@@ -378,7 +380,7 @@ fn optimizers_make_other_updates_of_the_same_gradients() {
     check(&sgd, Effect::LaterLosses, &changes);
 }
 
-/// A negative limit clips nothing, whatever it would be a limit of; one that no gradient reaches does not either.
+/// A negative limit clips nothing, with either type of clipping; nor does a limit that no gradient reaches.
 #[test]
 fn no_clipping_is_the_same_however_it_is_said() {
     let losses = |clip: &str, kind: &str| {
@@ -402,7 +404,7 @@ fn schedules_decide_learning_rates() {
     let fixed = [("lr_scheduler_type", "fixed_rate_inv_t")];
     let changes = [("fixed_rate_lr_half_life", "3"), ("checkpoint_frequency_num_batches", "1")];
     check(&fixed, Effect::Rates, &changes);
-    // Steps so small that accuracy stands still after the first checkpoint.
+    // Steps so small that accuracy does not change after the first checkpoint.
     let changes = [("plateau_reduce_lr_factor", "0.1"), ("plateau_reduce_lr_threshold", "2")];
     check(&[STILL, &[("plateau_reduce_lr_threshold", "1")]].concat(), Effect::Rates, &changes);
 }
@@ -422,7 +424,7 @@ fn checkpoints_and_the_end_come_as_told() {
         Effect::End,
         &[("checkpoint_threshold", "2"), ("min_num_epochs", "2"), ("max_num_epochs", "3")],
     );
-    // Not before the second epoch is over, and then at the next checkpoint.
+    // Stops not before the second epoch is over, and then at the next checkpoint.
     let updates = seen(&[&patient[..], &[("min_num_epochs", "2")]].concat()).updates;
     let epoch = job(STILL, &mut ()).1.updates_per_epoch;
     assert!(updates >= 2 * epoch && updates < 2 * epoch + 2, "{updates} updates, {epoch} an epoch");
@@ -465,7 +467,7 @@ fn bf16_rounds_what_is_multiplied() {
     assert!(summary.warnings.is_empty(), "{:?}", summary.warnings);
     let (_, summary) = job(&[("precision", "bf16")], &mut rounded);
     if !kokanee_kernels::Precision::Bf16.is_native() {
-        // Without instructions for it, it would only be slow.
+        // Without instructions for the format, it would only be slow.
         assert!(summary.warnings.iter().any(|text| text.contains("AVX-512 BF16")), "{:?}", summary.warnings);
         return assert_eq!(rounded.differs(&exact), None);
     }
@@ -475,7 +477,7 @@ fn bf16_rounds_what_is_multiplied() {
     assert!(farthest < 0.02, "losses are {:.1}% apart", 100.0 * farthest);
 }
 
-/// Searches with a model that has learned a little: every setting finds something else.
+/// Searches with a model that has learned a little: every setting changes the result.
 #[test]
 fn search_settings_change_what_is_found() {
     let (job, _) = job(&[("max_num_batches", "60")], &mut ());

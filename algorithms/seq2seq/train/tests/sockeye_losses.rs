@@ -1,7 +1,7 @@
-//! The first 20 updates are those of Sockeye: from the same parameters and batches, the same losses.
+//! Tests that the first 20 updates equal those of Sockeye: from the same parameters and batches, the same losses.
 //!
-//! `cargo xtask peers record-losses` made the files beside this test by running Sockeye's own training (the script
-//! `xtask/peers/record_losses.py` has its flags); they hold all that is needed here.
+//! `cargo xtask peers record-losses` created the files beside this test by running Sockeye's own training (the script
+//! `xtask/peers/record_losses.py` has its flags); they hold everything that is needed here.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,11 +15,11 @@ use kokanee_seq2seq_nn::{Model, ModelConfig};
 use kokanee_seq2seq_train::optim::{Optimizer, Step};
 use serde::Deserialize;
 
-/// Relative. Rounding alone gives 1e-7; clipping that is not done, for one, gives 3e-4.
+/// Relative. Rounding alone gives 1e-7; missing clipping, for example, gives 3e-4.
 const TOLERANCE: f64 = 1e-5;
 const UPDATES: usize = 20;
 
-/// What Sockeye did in one update.
+/// One update of Sockeye.
 #[derive(Deserialize)]
 struct Update {
     /// Mean negative log-likelihood per target token before the update.
@@ -39,7 +39,7 @@ fn hyperparameters(of_the_model: &[(&str, &str)]) -> Hyperparameters {
     let common = [
         ("num_embed_source", "10"),
         ("num_embed_target", "12"),
-        // With the `</s>` of sources and the `<s>` of targets.
+        // Includes the `</s>` of sources and the `<s>` of targets.
         ("max_seq_len_source", "21"),
         ("max_seq_len_target", "20"),
         ("optimizer_type", "adam"),

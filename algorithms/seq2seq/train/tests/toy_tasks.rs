@@ -1,4 +1,4 @@
-//! A model of every kind learns what can be learned: to copy and to sort strings of digits, from another seed each time.
+//! Tests that a model of every kind learns simple tasks: to copy and to sort strings of digits, from another seed each time.
 
 use kokanee_algorithm::{JobFiles, Resume, StopFlag};
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use kokanee_testkit::Rng;
 const LEARNED: f64 = 1.05;
 /// A string has from 1 to this many digits.
 const LONGEST: usize = 8;
-/// What goes through one vector only, without attention, is shorter.
+/// The same without attention, where everything passes through one vector.
 const LONGEST_WITHOUT_ATTENTION: usize = 5;
 const FIRST_DIGIT: u32 = 4;
 const TRAIN_PAIRS: usize = 12_000;
@@ -43,7 +43,7 @@ impl Observer for Teacher {
     }
 }
 
-/// Every encoder, decoder, cell, attention and state initialisation, by what it differs in from the default.
+/// Every encoder, decoder, cell, attention and state initialisation, by its differences from the default.
 const KINDS: [&[(&str, &str)]; 13] = [
     &[],
     &[("rnn_cell_type", "gru")],
@@ -111,7 +111,7 @@ fn data(rng: &mut Rng, longest: usize, task: fn(&mut Vec<u32>)) -> TrainingData 
         }
         corpus
     };
-    // Of equal counts the words that sort last come first: 9 has the first id, so ids sort the other way round than digits.
+    // Among equal counts the words that sort last come first: 9 has the first id, so ids sort in the opposite order of digits.
     let digits = (0..10).map(|digit| (digit.to_string(), 1));
     let vocabulary = Vocabulary::build(digits, VocabularyLimits::default());
     TrainingData {

@@ -55,7 +55,7 @@ fn damaged_and_later_manifests_are_told() {
     check(&later.to_string(), "format version 2 is of Kokanee 9.9.9");
 }
 
-/// An algorithm that knows its models by a file of its name.
+/// An algorithm that recognises its models by a file with its name.
 struct Named(&'static AlgorithmContract, &'static str);
 
 impl Algorithm for Named {

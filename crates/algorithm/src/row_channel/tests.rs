@@ -4,7 +4,7 @@ use kokanee_contract::channels::Distribution;
 
 use super::*;
 
-/// A channel of files in a folder of its own, as this content type.
+/// A channel of these files in its own folder, with this content type.
 fn channel(folder: &Path, content_type: &str, files: &[(&str, &str)]) -> InputChannel {
     for (name, text) in files {
         fs::write(folder.join(name), text).expect("writes");

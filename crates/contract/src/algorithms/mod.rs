@@ -1,4 +1,4 @@
-//! What SageMaker promises about each algorithm: a folder per image name.
+//! The SageMaker contract of each algorithm: one folder per image name.
 
 pub mod kmeans;
 pub mod seq2seq;
@@ -7,8 +7,8 @@ use crate::resolve::TUNING_OBJECTIVE;
 
 const INTERNAL: &str = "it belongs to SageMaker's own service";
 
-/// Names that every numeric container accepts beside its own hyperparameters. Names such as `sagemaker_program`, which SDKs send
-/// to containers that run a user's script, are not among them: the numeric containers refuse them.
+/// Names that every numeric container accepts besides its own hyperparameters. Names such as `sagemaker_program`, which SDKs send to
+/// containers that run a user's script, are not included: the numeric containers refuse them.
 const NUMERIC_SERVICE_HYPERPARAMETERS: &[(&str, &str)] = &[
     (
         TUNING_OBJECTIVE,

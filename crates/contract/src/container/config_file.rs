@@ -1,4 +1,4 @@
-//! Reading the JSON files of `/opt/ml/input/config`, with errors that say where.
+//! Reading the JSON files of `/opt/ml/input/config`, with errors that name the position.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,25 +19,25 @@ pub fn read_hyperparameters(path: &Path) -> Result<BTreeMap<String, String>, Con
     parse::<StrictMap<Scalar>>(&read(path)?, path).map(into_strings)
 }
 
-/// Parses hyperparameters from a JSON object of names and values. Values are strings, as SageMaker writes them; numbers,
-/// booleans and `null` are taken as the strings they look like.
+/// Parses hyperparameters from a JSON object of names and values. Values are strings, as SageMaker writes them; numbers, booleans and
+/// `null` are read as their text.
 ///
 /// # Errors
-/// If the text is no JSON object, a name comes twice, or a value is an array or an object. The error says the line, the
-/// column and the name.
+/// If the text is not a JSON object, a name occurs twice, or a value is an array or an object. The error names the line, the column and the
+/// name.
 pub fn parse_hyperparameters(text: &str) -> Result<BTreeMap<String, String>, ConfigFileError> {
     parse::<StrictMap<Scalar>>(text, Path::new("hyperparameters.json")).map(into_strings)
 }
 
-/// What can be wrong with a configuration file as such.
+/// An error in reading a configuration file.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigFileError {
-    /// The file is not there, or cannot be read.
+    /// The file does not exist, or cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the operating system says.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The file is larger than any real one.
@@ -51,7 +51,7 @@ pub enum ConfigFileError {
     NotUtf8 {
         /// The file.
         path: PathBuf,
-        /// Where, in bytes from 0.
+        /// The position, in bytes from 0.
         offset: usize,
     },
     /// The text is not the JSON that was expected.
@@ -59,11 +59,11 @@ pub enum ConfigFileError {
     Json {
         /// The file.
         path: PathBuf,
-        /// Line, from 1; 0 where the file as a whole is meant.
+        /// Line, from 1; 0 where the error concerns the whole file.
         line: usize,
-        /// Column, from 1; 0 where the line as a whole is meant.
+        /// Column, from 1; 0 where the error concerns the whole line.
         column: usize,
-        /// What is wrong there.
+        /// The fault.
         message: String,
     },
 }
@@ -71,12 +71,12 @@ pub enum ConfigFileError {
 /// SageMaker's own limits keep these files below a few hundred kilobytes.
 const LARGEST_FILE_BYTES: u64 = 16 << 20;
 
-/// The text of a configuration file; a byte order mark is left out.
+/// The text of a configuration file, without a byte order mark.
 pub(crate) fn read(path: &Path) -> Result<String, ConfigFileError> {
     let failed = |source| ConfigFileError::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(failed)?;
-    // One byte more than allowed tells whether there is more, whatever the file's stated size (it may be a pipe).
+    // Reading one byte more than allowed detects larger files, whatever the stated size (the file may be a pipe).
     file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > LARGEST_FILE_BYTES {
         return Err(ConfigFileError::TooLarge { path: path.to_owned() });
@@ -96,7 +96,7 @@ pub(crate) fn read_if_present(path: &Path) -> Result<Option<String>, ConfigFileE
     }
 }
 
-/// Parses JSON; `path` is only for messages.
+/// Parses JSON; `path` is only used in messages.
 pub(crate) fn parse<T: de::DeserializeOwned>(text: &str, path: &Path) -> Result<T, ConfigFileError> {
     let error =
         |line, column, message| ConfigFileError::Json { path: path.to_owned(), line, column, message };
@@ -111,7 +111,7 @@ pub(crate) fn parse<T: de::DeserializeOwned>(text: &str, path: &Path) -> Result<
     })
 }
 
-/// A JSON object whose keys must differ, and whose errors name the key.
+/// A JSON object that refuses duplicate keys, and whose errors name the key.
 pub(crate) struct StrictMap<V>(pub(crate) BTreeMap<String, V>);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for StrictMap<V> {
@@ -144,7 +144,7 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for StrictMap<V> {
     }
 }
 
-/// A JSON string, number, boolean or null, as the string it looks like.
+/// A JSON string, number, boolean or null, as its text.
 struct Scalar(String);
 
 impl<'de> Deserialize<'de> for Scalar {

@@ -1,4 +1,4 @@
-//! The environment variables that a container reads: the one place that names them all.
+//! The environment variables that a container reads, all declared here.
 //!
 //! A parent process writes them with [`Environment::variables`], its child reads them with [`Environment::read`].
 
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Declares the struct and the list of its variables from one list of rows.
 macro_rules! environment {
     ($( $(#[doc = $doc:literal])+ $field:ident = $name:literal; )+) => {
-        /// What the environment says; a variable that is not set, or set to nothing, is none.
+        /// The values of the environment variables; a variable that is unset or empty is `None`.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct Environment {
             $( $(#[doc = $doc])+ pub $field: Option<String>, )+
@@ -17,7 +17,7 @@ macro_rules! environment {
             /// The name of every variable.
             pub const NAMES: &'static [&'static str] = &[$( $name, )+];
 
-            /// Asks `variable` for the value of each name.
+            /// Reads the value of each name with `variable`.
             pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
                 let said = |name| variable(name).filter(|value| !value.trim().is_empty());
                 Self { $( $field: said($name), )+ }
@@ -37,7 +37,7 @@ environment! {
     training_job_name = "TRAINING_JOB_NAME";
     /// `TRAINING_JOB_ARN`: its resource name.
     training_job_arn = "TRAINING_JOB_ARN";
-    /// `KOKANEE_ALGORITHM`: the algorithm, by the name of its image. SageMaker tells it by the image itself.
+    /// `KOKANEE_ALGORITHM`: the algorithm, by the name of its image. In SageMaker the image itself determines the algorithm.
     algorithm = "KOKANEE_ALGORITHM";
     /// `SAGEMAKER_BATCH`: `true` in a batch transform.
     batch = "SAGEMAKER_BATCH";
@@ -45,7 +45,7 @@ environment! {
     batch_strategy = "SAGEMAKER_BATCH_STRATEGY";
     /// `SAGEMAKER_MAX_PAYLOAD_IN_MB`: the longest body of a request, in MiB; 0 for any length.
     max_payload_mb = "SAGEMAKER_MAX_PAYLOAD_IN_MB";
-    /// `SAGEMAKER_MAX_CONCURRENT_TRANSFORMS`: requests at a time in a batch transform; 0 for as many as the server likes.
+    /// `SAGEMAKER_MAX_CONCURRENT_TRANSFORMS`: parallel requests in a batch transform; 0 lets the server decide.
     max_concurrent_transforms = "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS";
 }
 

@@ -6,11 +6,11 @@ use std::fmt;
 
 use crate::spec::choice;
 
-/// How much of the failure file SageMaker shows as `FailureReason`, in characters; what matters must stand before.
+/// The characters at the beginning of the failure file that SageMaker shows as `FailureReason`; the essential part must be within.
 pub const FAILURE_LIMIT_CHARS: usize = 1024;
 
 choice! {
-    /// Who must act on a failure; the word that `FailureReason` begins with.
+    /// The party that must act on a failure; the first word of `FailureReason`.
     FailureKind {
         /// The author of the job: data, hyperparameters, files.
         Client = "ClientError",
@@ -24,14 +24,14 @@ choice! {
 /// The content of a failure file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Who must act.
+    /// The party that must act.
     pub kind: FailureKind,
-    /// What is wrong; what matters comes first.
+    /// What is wrong; the essential part comes first.
     pub message: String,
 }
 
 impl Failure {
-    /// Reads a failure file; none where it does not begin with a [`FailureKind`], as those of containers that users bring.
+    /// Reads a failure file; `None` if it does not begin with a [`FailureKind`], as with containers that users bring.
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, message) = text.split_once(':')?;
         Some(Self { kind: FailureKind::from_name(kind.trim())?, message: message.trim().to_owned() })
@@ -51,16 +51,16 @@ pub fn failure_reason(text: &str) -> &str {
     text.char_indices().nth(FAILURE_LIMIT_CHARS).map_or(text, |(end, _)| &text[..end])
 }
 
-/// The exit codes of the program. SageMaker tells only 0 from the others.
+/// The exit codes of the program. SageMaker only distinguishes 0 from the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitCode {
-    /// Done.
+    /// Success.
     Done,
-    /// Something outside is wrong: input, hyperparameters, files, the disk.
+    /// An external fault: input, hyperparameters, files, the disk.
     Outside,
-    /// The command line itself is wrong.
+    /// An invalid command line.
     CommandLine,
-    /// A fault of the program itself (`EX_SOFTWARE` of sysexits).
+    /// A bug in the program (`EX_SOFTWARE` of sysexits).
     OurFault,
 }
 
@@ -68,7 +68,7 @@ impl ExitCode {
     /// Every code.
     pub const ALL: [Self; 4] = [Self::Done, Self::Outside, Self::CommandLine, Self::OurFault];
 
-    /// The number that a process ends with.
+    /// The exit code as a number.
     pub const fn number(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -78,12 +78,12 @@ impl ExitCode {
         }
     }
 
-    /// The meaning of a number; none for that of another program.
+    /// The exit code with this number; `None` for numbers that the program does not use.
     pub fn from_number(number: i32) -> Option<Self> {
         Self::ALL.into_iter().find(|code| i32::from(code.number()) == number)
     }
 
-    /// Who must act; none where all is well.
+    /// The party that must act; `None` on success.
     pub const fn failure_kind(self) -> Option<FailureKind> {
         match self {
             Self::Done => None,

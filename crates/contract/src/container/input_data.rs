@@ -1,4 +1,4 @@
-//! The configuration of a job's input channels in `inputdataconfig.json`, and the places of their data.
+//! The configuration of a job's input channels in `inputdataconfig.json`, and the paths of their data.
 //!
 //! Source: the guide's "Input Data Configuration" of the training container contract.
 
@@ -17,15 +17,15 @@ use crate::algorithm_contract::AlgorithmContract;
 use crate::channels::{ChannelFaults, InputChannels, finish};
 use crate::spec::Conventions;
 
-/// `inputdataconfig.json`.
+/// The content of `inputdataconfig.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct InputDataConfig {
-    /// By name, what is said about each channel.
+    /// The configuration of each channel, by name.
     pub channels: BTreeMap<String, ChannelConfig>,
 }
 
-/// What is said about one channel; keys not listed here have no effect.
+/// The configuration of one channel; keys not listed here have no effect.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ChannelConfig {
@@ -38,12 +38,12 @@ pub struct ChannelConfig {
     /// A [`Distribution`](crate::channels::Distribution).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub s3_distribution_type: Option<String>,
-    /// `None`, or `RecordIO` to have SageMaker wrap every object into a record.
+    /// `None`, or `RecordIO` to let SageMaker wrap every object in a record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record_wrapper_type: Option<String>,
 }
 
-/// Why the input channels cannot be used.
+/// The reason why the input channels cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {
     /// The configuration file cannot be read or is not the JSON expected.
@@ -83,7 +83,7 @@ impl InputDataConfig {
         Ok(finish(config.faults(path, contract), config)?)
     }
 
-    /// Notes for the log on a configuration without faults: channels and parameters that play no part.
+    /// Notes for the log on a valid configuration: channels and parameters that have no effect.
     pub fn notes(&self, contract: &AlgorithmContract) -> Vec<String> {
         let mut notes = Vec::new();
         for (name, channel) in &self.channels {
@@ -105,8 +105,7 @@ impl InputDataConfig {
 impl InputChannels {
     /// Finds the channels of a job under `layout` that `contract` reads.
     ///
-    /// A channel that `inputdataconfig.json` does not name but whose folder is there has the algorithm's default content type, in
-    /// File mode.
+    /// A channel that `inputdataconfig.json` does not name but whose folder exists has the algorithm's default content type, in File mode.
     ///
     /// # Errors
     /// [`ChannelError::Unusable`] with every channel that is missing or cannot be used, and [`ChannelError::File`].
@@ -117,7 +116,7 @@ impl InputChannels {
             let path = layout.channel(spec.name);
             let said = match &config {
                 Some(config) if config.channels.contains_key(spec.name) => config.channels[spec.name].clone(),
-                // A folder that is there speaks for itself.
+                // An existing folder needs no configuration.
                 None if spec.required => ChannelConfig::default(),
                 _ if path.exists() => ChannelConfig::default(),
                 _ => continue,

@@ -1,4 +1,4 @@
-//! Where a SageMaker training container finds its input and leaves its output.
+//! Paths of a SageMaker training container's input and output.
 
 use std::path::{Path, PathBuf};
 
@@ -50,12 +50,12 @@ impl Layout {
         self.prefix.join("input/data").join(name)
     }
 
-    /// `model`: what becomes `model.tar.gz`.
+    /// `model`: the folder that becomes `model.tar.gz`.
     pub fn model(&self) -> PathBuf {
         self.prefix.join("model")
     }
 
-    /// `output`: what is said about the run.
+    /// `output`: information about the run.
     pub fn output(&self) -> PathBuf {
         self.prefix.join("output")
     }
@@ -65,7 +65,7 @@ impl Layout {
         self.prefix.join("output/failure")
     }
 
-    /// `checkpoints`: state to resume from, kept when a job is interrupted.
+    /// `checkpoints`: the state to resume from, kept when a job is interrupted.
     pub fn checkpoints(&self) -> PathBuf {
         self.prefix.join("checkpoints")
     }

@@ -1,7 +1,6 @@
-//! The contract of any container: folders, configuration files, channels, variables, failures, exit codes.
+//! The container contract of all algorithms: folders, configuration files, channels, variables, failures, exit codes.
 //!
-//! The types of the configuration files are read and written here, so that a parent process writes with the types that its child
-//! reads.
+//! Configuration files are read and written with the same types, so that a parent process and its child agree.
 
 pub mod config_file;
 pub mod environment;

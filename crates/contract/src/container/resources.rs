@@ -17,7 +17,7 @@ pub struct ResourceConfig {
     pub hosts: Vec<String>,
 }
 
-/// Why a resource configuration cannot be used.
+/// The reason why a resource configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ResourceError {
     /// The file cannot be read or is not the JSON expected.
@@ -32,9 +32,9 @@ pub enum ResourceError {
         algorithm: String,
         /// The file.
         file: String,
-        /// How many.
+        /// Number of hosts.
         count: usize,
-        /// The first few.
+        /// The first few hosts.
         hosts: String,
     },
     /// The machine's own name is not among the machines, or is not a usable name.
@@ -47,20 +47,20 @@ pub enum ResourceError {
         file: String,
         /// The name given.
         current: String,
-        /// The first few of the hosts.
+        /// The first few hosts.
         hosts: String,
     },
 }
 
 impl Default for ResourceConfig {
-    /// One machine, named as SageMaker names the first.
+    /// One machine, with SageMaker's name for the first.
     fn default() -> Self {
         Self { current_host: "algo-1".to_owned(), hosts: vec!["algo-1".to_owned()] }
     }
 }
 
 impl ResourceConfig {
-    /// Reads and checks the file; one that does not exist means the [`Default`].
+    /// Reads and checks the file; a missing file means the [`Default`].
     ///
     /// # Errors
     /// If the file is unreadable or malformed, or describes more machines than the algorithm trains on.
@@ -71,7 +71,7 @@ impl ResourceConfig {
         }
     }
 
-    /// Parses and checks the text of a file; `path` is only for messages.
+    /// Parses and checks the text of a file; `path` is only used in messages.
     ///
     /// # Errors
     /// As [`ResourceConfig::read`].
@@ -83,7 +83,7 @@ impl ResourceConfig {
             let (algorithm, count) = (contract.title.to_lowercase(), config.hosts.len());
             return Err(ResourceError::SeveralHosts { algorithm, file, count, hosts });
         }
-        // The name is written into metric lines, whose patterns end it at the comma.
+        // The name is written into metric lines, whose patterns end it at a comma.
         let unusable = |c: char| c.is_whitespace() || c.is_control() || c == ',';
         let current = &config.current_host;
         if current.is_empty() || current.contains(unusable) || !config.hosts.contains(current) {

@@ -77,7 +77,7 @@ fn rows_of_tests(page: &str) -> Vec<[String; 3]> {
     page.lines().filter_map(cells).collect()
 }
 
-/// What is wrong with the rows of an algorithm, read with `text_of` a file.
+/// The faults in an algorithm's rows; `text_of` gives the text of a file.
 fn faults_of_tests(
     contract: &AlgorithmContract,
     rows: &[[String; 3]],
@@ -128,7 +128,7 @@ fn every_hyperparameter_has_a_test() {
     }
 
     let rows = rows_of(&seq2seq::CONTRACT);
-    // The test of the test: each way to be wrong is seen.
+    // Checks the check itself: each kind of fault is found.
     let broken = |change: fn(&mut Vec<[String; 3]>), part: &str| {
         let mut rows = rows.clone();
         change(&mut rows);

@@ -1,8 +1,8 @@
-//! Log lines of the numeric containers, as public logs of them show.
+//! Log lines of the numeric containers, modelled on their public logs.
 
 use super::Measure;
 
-/// `[05/16/2021 12:27:47 INFO 140551810160448] `: what stands before every line but those of [`metrics_line`](super::metrics_line).
+/// `[05/16/2021 12:27:47 INFO 140551810160448] `: the prefix of every line except those of [`metrics_line`](super::metrics_line).
 ///
 /// `time` is UTC as `YYYY-MM-DD HH:MM:SS`, `level` a word such as `INFO` or `WARNING`, `thread` a number that tells threads apart.
 pub fn log_prefix(time: &str, level: &str, thread: u64) -> String {
@@ -29,7 +29,7 @@ pub fn throughput_line(host: &str, records_per_second: f64) -> String {
     format!("#throughput_metric: host={host}, train throughput={} records/second", number(records_per_second))
 }
 
-/// A number as Python prints it: with the digits it takes to read it back, whole numbers with `.0`, `nan` for none.
+/// A number as Python prints it: the shortest digits that read back exactly, whole numbers with `.0`, `nan` for NaN.
 fn number(value: f64) -> String {
     if value.is_nan() { "nan".to_owned() } else { format!("{value:?}") }
 }

@@ -1,7 +1,7 @@
 //! Metrics as data, and the log lines that carry them in SageMaker's numeric containers.
 //!
-//! Users find metrics in logs with the regular expressions of [`MetricSpec`], so lines keep the forms of the real containers. What
-//! an algorithm measures stands in `algorithms/<name>/metrics.rs`.
+//! Users extract metrics from logs with the regular expressions of [`MetricSpec`], so lines keep the forms of the real containers. The
+//! metrics of an algorithm are in `algorithms/<name>/metrics.rs`.
 
 mod lines;
 mod summary_line;
@@ -12,7 +12,7 @@ pub use summary_line::{Dimensions, Statistic, metrics_line};
 use crate::spec::choice;
 
 choice! {
-    /// Which way a metric is better, spelled as in a tuning job's objective.
+    /// The better direction of a metric, spelled as in a tuning job's objective.
     Direction {
         /// Lower is better.
         Minimize = "Minimize",
@@ -38,7 +38,7 @@ pub struct MetricSpec {
     pub name: &'static str,
     /// Regular expression whose first group is the value; the syntax is common to Python and Rust.
     pub regex: &'static str,
-    /// Which way is better, where the metric is a measure of quality.
+    /// The better direction, where the metric measures quality.
     pub direction: Option<Direction>,
 }
 
@@ -48,11 +48,11 @@ impl MetricSpec {
     }
 }
 
-/// How much of a training is done, in percent.
+/// The progress of a training job, in percent.
 pub(crate) const PROGRESS: MetricSpec =
     MetricSpec::new("train:progress", r"#progress_metric: host=\S+, completed (\S+) %", None);
 
-/// How fast a training is, in records per second.
+/// The speed of training, in records per second.
 pub(crate) const THROUGHPUT: MetricSpec = MetricSpec::new(
     "train:throughput",
     r"#throughput_metric: host=\S+, train throughput=(\S+) records/second",

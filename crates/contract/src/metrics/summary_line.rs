@@ -13,12 +13,12 @@ pub struct Dimensions<'a> {
     pub algorithm: &'a str,
     /// The machine: `algo-1`.
     pub host: &'a str,
-    /// `training`, or what else is done.
+    /// The operation, such as `training`.
     pub operation: &'a str,
-    /// The pass over the data, where the metrics are of one.
+    /// The pass over the data, for metrics of one pass.
     #[serde(rename = "epoch", skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
-    /// What is counted, for instance `training_data_iter`.
+    /// The counted reader, for instance `training_data_iter`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub meta: Option<&'a str>,
 }
@@ -33,12 +33,12 @@ pub struct Statistic {
 }
 
 impl Statistic {
-    /// Of one value.
+    /// The statistic of one value.
     pub fn of(value: f64) -> Self {
         Self { sum: value, count: 1, min: value, max: value }
     }
 
-    /// With one more value.
+    /// Adds one more value.
     pub fn with(self, value: f64) -> Self {
         Self {
             sum: self.sum + value,
@@ -49,9 +49,9 @@ impl Statistic {
     }
 }
 
-/// `#metrics {"StartTime": …, "EndTime": …, "Dimensions": {…}, "Metrics": {"update.time": {"sum": …, "count": …, "min": …, "max":
-/// …}}}` and an empty line, as it stands without a prefix in the log. Both times are in seconds since 1970; metrics are in their
-/// order, times among them in milliseconds.
+/// `#metrics {"StartTime": …, "EndTime": …, "Dimensions": {…}, "Metrics": {"update.time": {"sum": …, "count": …, "min": …, "max": …}}}` and
+/// an empty line; the log has no prefix before it. Both times are in seconds since 1970; metrics keep their order, and times among them are
+/// in milliseconds.
 pub fn metrics_line(
     start: f64,
     end: f64,
@@ -70,7 +70,7 @@ pub fn metrics_line(
     let line = Line { start_time: start, end_time: end, dimensions, metrics };
     let mut json = Vec::new();
     let written = line.serialize(&mut serde_json::Serializer::with_formatter(&mut json, Spaced));
-    // Writing into memory does not fail, and every key is a string.
+    // Writing to memory does not fail, and every key is a string.
     debug_assert!(written.is_ok(), "{written:?}");
     format!("#metrics {}\n", String::from_utf8_lossy(&json))
 }
@@ -79,7 +79,7 @@ fn as_map<S: Serializer>(metrics: &[(&str, Statistic)], serializer: S) -> Result
     serializer.collect_map(metrics.iter().copied())
 }
 
-/// JSON with a blank behind each comma and colon, as Python writes it.
+/// JSON with a blank after each comma and colon, as Python writes it.
 struct Spaced;
 
 impl Formatter for Spaced {

@@ -2,7 +2,7 @@ use regex::Regex;
 
 use super::*;
 
-/// Exactly the metric called `name` finds something in `line`, and what it finds is `value`.
+/// Checks that only the metric called `name` matches `line`, and that it finds `value`.
 #[track_caller]
 pub(crate) fn check(line: &str, metrics: &[MetricSpec], name: &str, value: &str) {
     for metric in metrics {
@@ -19,7 +19,7 @@ fn lines_are_read_by_their_own_metric_only() {
     check(&progress_line("algo-1", 100.0), COMMON, "train:progress", "100.0");
     check(&throughput_line("algo-1", 54_276.966_116_280_75), COMMON, "train:throughput", "54276.96611628075");
     check(&quality_line("algo-1", "test msd", Measure::Loss, 1.0), COMMON, "", "");
-    // As the real container wrote them.
+    // Copied from logs of the real container.
     check(
         "[05/16/2021 12:27:47 INFO 140551810160448] #progress_metric: host=algo-1, completed 100.0 % of epochs",
         COMMON,

@@ -1,4 +1,4 @@
-//! What holds for the table of every algorithm. What is special to one stands beside its table.
+//! Properties of every algorithm's table. Tests of a single algorithm stand beside its table.
 
 use std::fmt::Debug;
 use std::ops::{Bound, RangeBounds};
@@ -12,12 +12,12 @@ use crate::registry::ALGORITHMS;
 use crate::spec::value::Value;
 use crate::spec::{FloatFormat, Kind, Parity};
 
-/// What the tests do with a table, its type erased.
+/// The functions that the tests call on a table, without its type.
 struct Tested {
     contract: &'static AlgorithmContract,
-    /// The strings of the hyperparameters that these values make; panics where row and field do not fit.
+    /// The strings of the hyperparameters made from these values; panics where row and field do not fit.
     strings: fn(&Values) -> BTreeMap<String, String>,
-    /// Resolves strings, and what they resolve to once more.
+    /// Resolves strings, and then the strings of the result.
     round_trip: fn(&BTreeMap<String, String>) -> Result<(), Faults>,
 }
 
@@ -45,7 +45,7 @@ fn every_algorithm_is_tested() {
     assert_eq!(tested, known);
 }
 
-/// Values at the ends of what is valid, as text.
+/// The extreme valid values, as text.
 fn ends(kind: &Kind) -> Vec<String> {
     match *kind {
         Kind::Integer { min, max, .. } => vec![min.to_string(), max.to_string()],
@@ -64,7 +64,7 @@ fn ends(kind: &Kind) -> Vec<String> {
     }
 }
 
-/// A list as it is written.
+/// The text of a list.
 fn list(item: &Kind, texts: &[String]) -> String {
     let quoted = |text: &String| match item {
         Kind::Integer { .. } | Kind::Float { .. } | Kind::Boolean => text.clone(),
@@ -110,7 +110,7 @@ fn names_are_unique_and_groups_are_listed() {
     }
 }
 
-/// Any valid value of a kind, as text.
+/// A strategy for valid values of a kind, as text.
 fn valid_text(kind: &'static Kind) -> BoxedStrategy<String> {
     match *kind {
         Kind::Integer { min, max, parity, minus_one } => {
@@ -163,7 +163,7 @@ fn valid_strings(contract: &AlgorithmContract) -> impl Strategy<Value = BTreeMap
     })
 }
 
-/// Numbers near every limit of a row, in both precisions, and near the ends of what they can tell apart.
+/// Numbers near every limit of a row, in both precisions, and near the limits of what they can distinguish.
 fn numbers_at_limits(low: Bound<f64>, high: Bound<f64>) -> Vec<f64> {
     let limits = [low, high].into_iter().filter_map(|bound| match bound {
         Bound::Included(limit) | Bound::Excluded(limit) => Some(limit),
@@ -176,7 +176,7 @@ fn numbers_at_limits(low: Bound<f64>, high: Bound<f64>) -> Vec<f64> {
     all.flat_map(|x| [x, -x]).filter(|x| x.is_finite()).collect()
 }
 
-/// What the engine computes with satisfies the limits that were checked, and is no other number than was given.
+/// Checks that the number as the engine uses it satisfies the checked limits and differs from the given number by rounding only.
 #[track_caller]
 fn check_as_used(spec: &Spec, number: f64) {
     let Kind::Float { low, high, used_in, .. } = spec.kind else { return };
@@ -202,7 +202,7 @@ fn every_number_that_is_accepted_satisfies_its_limits_as_it_is_used() {
     }
 }
 
-/// Independent draws may contradict each other, but each alone is valid and built.
+/// Independent draws may contradict each other, but each alone must be valid and buildable.
 fn only_contradictions(result: Result<(), Faults>) -> Result<(), TestCaseError> {
     if let Err(Faults { faults, .. }) = result {
         let conflict = |fault: &Fault| matches!(fault.kind, FaultKind::Conflict { .. });

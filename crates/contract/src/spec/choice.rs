@@ -1,4 +1,4 @@
-//! The macro that declares a set of words.
+//! The macro that declares a hyperparameter's set of words.
 
 /// Declares an enum for a hyperparameter whose value is one of a few words, spelled exactly as SageMaker spells them. This is
 /// the only place a new set of words needs: the enum is a [`Field`](super::Field), and `KIND` is the kind of its rows.
@@ -27,7 +27,7 @@ macro_rules! choice {
         impl $name {
             /// Every value, in the order of the guide.
             pub const ALL: &'static [Self] = &[$( Self::$variant, )+];
-            /// Every spelling that is written, in the order of [`Self::ALL`].
+            /// The written spelling of every value, in the order of [`Self::ALL`].
             pub const NAMES: &'static [&'static str] = &[$( $text, )+];
             /// The kind of a hyperparameter that is one of these words.
             pub const KIND: $crate::spec::Kind = $crate::spec::Kind::Choice {

@@ -1,65 +1,65 @@
-//! What can be wrong with hyperparameters, said so that the person who set them can put it right.
+//! The faults of hyperparameters, worded so that the person who set them can fix them.
 
 use std::fmt;
 
-/// Everything that is wrong with a set of hyperparameters, never only the first thing.
+/// All faults of a set of hyperparameters, not only the first.
 ///
-/// Under [`Conventions::Sockeye`] the first line of the text names every hyperparameter concerned, so that it survives
-/// SageMaker's cut of a failure description to [`FAILURE_LIMIT_CHARS`](crate::container::failure::FAILURE_LIMIT_CHARS); the lines
-/// after it explain one fault each. Under [`Conventions::Toolkit`] the text begins with the words of the real containers for the
-/// first fault, which programs look for, and the names of all others follow in the second line.
+/// Under [`Conventions::Sockeye`] the first line of the text names every hyperparameter concerned, so that it survives SageMaker's
+/// truncation of a failure description to [`FAILURE_LIMIT_CHARS`](crate::container::failure::FAILURE_LIMIT_CHARS); each later line explains
+/// one fault. Under [`Conventions::Toolkit`] the text begins with the real containers' words for the first fault, which programs search
+/// for, and the second line names all others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Faults {
-    /// What is wrong; at least one.
+    /// The faults; at least one.
     pub faults: Vec<Fault>,
-    /// How the text begins.
+    /// The style of the text.
     pub conventions: Conventions,
 }
 
-/// How faults in a job are worded, and what counts as one.
+/// The conventions for faults of a job: their wording, and what counts as a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conventions {
-    /// Those of sequence-to-sequence, whose real texts are not public: our own words, with all names in the first line. A channel
-    /// that is not known plays no part.
+    /// The conventions of sequence-to-sequence, whose real texts are not public: our own words, with all names in the first line. An
+    /// unknown channel is ignored.
     Sockeye,
-    /// Those of the containers that share SageMaker's toolkit: texts begin with its words. A channel that is not known is a fault,
-    /// and the tuning objective must be a metric of the algorithm.
+    /// The conventions of containers that share SageMaker's toolkit: texts begin with its words. An unknown channel is a fault, and the
+    /// tuning objective must be a metric of the algorithm.
     Toolkit,
 }
 
-/// One thing that is wrong with one hyperparameter.
+/// One fault of one hyperparameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
-    /// The name as it was given (which for [`FaultKind::Unknown`] is no name of the table).
+    /// The given name (for [`FaultKind::Unknown`] it is not in the table).
     pub name: String,
-    /// The value as it was given, or the default where the fault lies in leaving it out.
+    /// The given value, or the default if the fault is that no value was given.
     pub value: String,
     /// What is wrong.
     pub kind: FaultKind,
-    /// How it is worded.
+    /// The style of its text.
     pub conventions: Conventions,
 }
 
-/// The ways a hyperparameter can be wrong.
+/// The kinds of faults of a hyperparameter.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FaultKind {
-    /// The name is in no table.
+    /// The name is not in the table.
     Unknown {
-        /// The known name that looks most like it.
+        /// The most similar known name.
         nearest: Option<&'static str>,
     },
-    /// The value is outside what is valid.
+    /// The value is not valid.
     Invalid {
-        /// What would be valid, for instance `an integer from 1 to 65536`.
+        /// The valid values, for instance `an integer from 1 to 65536`.
         expected: String,
-        /// Why, or what to do; may be empty.
+        /// The reason, or advice; may be empty.
         hint: String,
-        /// The set of valid values in the words of SageMaker's containers, where the value is one of the right type outside it.
+        /// The valid values in the words of SageMaker's containers, for a value of the right type outside them.
         outside: Option<String>,
     },
-    /// It must be given, and was not.
+    /// A required value is missing.
     Missing {
-        /// What would be valid.
+        /// The valid values.
         expected: String,
     },
     /// The value is valid, but contradicts the value of another hyperparameter.
@@ -74,19 +74,19 @@ pub enum FaultKind {
     },
 }
 
-/// Longest name or value quoted in a message, in characters; longer ones are cut, with an ellipsis.
+/// Longest name or value quoted in a message, in characters; longer ones are truncated with an ellipsis.
 const LONGEST_QUOTED_CHARS: usize = 60;
-/// How many names the first line lists.
+/// The maximum number of names in the first line.
 const MOST_NAMES_LISTED: usize = 20;
 
-/// `text` with control characters escaped and cut to a length that fits a message.
+/// `text` with control characters escaped, truncated to a length that fits a message.
 pub(crate) fn shown(text: &str) -> String {
     let cut: String = text.chars().take(LONGEST_QUOTED_CHARS).collect();
     let ellipsis = if cut.len() < text.len() { "…" } else { "" };
     format!("{}{ellipsis}", cut.escape_debug())
 }
 
-/// Words as Python prints a list of them: `['random', 'kmeans++']`.
+/// Words as a Python list: `['random', 'kmeans++']`.
 pub(crate) fn python_list(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
     format!("[{}]", quoted.join(", "))

@@ -1,24 +1,24 @@
-//! Types that a field of a table's struct can have.
+//! The types of fields in a table's struct.
 
 use std::path::PathBuf;
 
 use super::value::Value;
 
-/// A type that a field of a table's struct can have: made from a parsed value, and written back.
+/// A type of a field in a table's struct: built from a parsed value, and written back as text.
 pub(crate) trait Field: Sized {
-    /// Whether the text stands in quotation marks where it is an item of a list.
+    /// Whether its text is quoted as an item of a list.
     const IS_QUOTED: bool = true;
 
-    /// From a value that the row's kind found valid.
+    /// Builds the field from a value that the row's kind accepted.
     ///
     /// # Panics
-    /// If table row and field type do not belong together, which a test of every table excludes.
+    /// If table row and field type do not match, which a test of every table excludes.
     fn from_value(value: Option<&Value>) -> Self;
-    /// The text that would be parsed into this value; `None` where the field is not set.
+    /// The text that parses into this value; `None` where the field is not set.
     fn to_text(&self) -> Option<String>;
 }
 
-/// A value, or `auto` for one that is found from the data.
+/// A value, or `auto` for one that is derived from the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AutoOr<T> {
     /// `auto`.
@@ -151,7 +151,7 @@ impl<T: Field> Field for Vec<T> {
     }
 }
 
-/// The text so that it reads back as it is: quotes around it would be taken off.
+/// The text in a form that reads back unchanged: quotes around it would be removed.
 fn readable(text: &str) -> String {
     if text.starts_with('"') { quoted(text) } else { text.to_owned() }
 }

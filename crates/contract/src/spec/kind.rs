@@ -19,7 +19,7 @@ pub enum Kind {
         max: i128,
         /// Whether only even or only odd numbers are valid.
         parity: Parity,
-        /// What -1 stands for, where it is valid beside the range.
+        /// The meaning of -1, where it is valid outside the range.
         minus_one: Option<&'static str>,
     },
     /// A finite real number.
@@ -28,7 +28,7 @@ pub enum Kind {
         low: Bound<f64>,
         /// Upper bound.
         high: Bound<f64>,
-        /// The number format that it is used in, in which the bounds hold too.
+        /// The number format in which it is used; the bounds also hold in this format.
         used_in: FloatFormat,
         /// Why the bounds are narrower than one might expect; may be empty.
         reason: &'static str,
@@ -39,7 +39,7 @@ pub enum Kind {
     Choice {
         /// The words.
         names: &'static [&'static str],
-        /// Other spellings, each with the word that it stands for.
+        /// Alternative spellings, each with its word.
         aliases: &'static [(&'static str, &'static str)],
     },
     /// The path of a file.
@@ -48,18 +48,18 @@ pub enum Kind {
     Text,
     /// Several values of one kind, in their order.
     List {
-        /// What each may be; no list.
+        /// The kind of each item; not a list.
         item: &'static Kind,
         /// Least number of values.
         least: usize,
         /// Greatest number of values.
         most: usize,
-        /// Whether a value may come only once.
+        /// Whether values must be distinct.
         distinct: bool,
     },
-    /// A value, or one of a few words in its place, such as `auto`.
+    /// A value, or one of a few words instead, such as `auto`.
     OrWord {
-        /// What the value may be where it is no word.
+        /// The kind of the value where it is not a word.
         value: &'static Kind,
         /// The words; the empty text may be one.
         words: &'static [&'static str],
@@ -69,9 +69,9 @@ pub enum Kind {
 /// The number format in which a real number is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FloatFormat {
-    /// 32 bits: what the engine computes in.
+    /// 32 bits, which the engine computes in.
     Single,
-    /// 64 bits: what scores are computed in.
+    /// 64 bits, which scores are computed in.
     Double,
 }
 
@@ -109,7 +109,7 @@ impl Kind {
         Self::Float { low, high, used_in: FloatFormat::Double, reason: "" }
     }
 
-    /// One or more of the values, each once.
+    /// One or more of the values, each at most once.
     pub(crate) const fn some_of(item: &'static Self, most: usize) -> Self {
         Self::List { item, least: 1, most, distinct: true }
     }
@@ -119,12 +119,12 @@ impl Kind {
         Self::OrWord { value, words: &["auto"] }
     }
 
-    /// Whether `text` is one of the words that may stand in a value's place.
+    /// Whether `text` is one of the words that may replace the value.
     pub(crate) fn has_word(&self, text: &str) -> bool {
         matches!(self, Self::OrWord { words, .. } if words.contains(&text))
     }
 
-    /// What is valid, as it fits after "expected": `an integer from 1 to 65536`.
+    /// The valid values, as text that fits after "expected": `an integer from 1 to 65536`.
     pub fn describe(&self) -> String {
         match *self {
             Self::Integer { min, max, parity, minus_one } => {
@@ -156,8 +156,8 @@ impl Kind {
         }
     }
 
-    /// What is valid, in the words of SageMaker's container toolkit, as it fits after "is not in": `[1, 65536]`, `(0, +inf)` or
-    /// `['random', 'kmeans++']`. Empty where it has none.
+    /// The valid values in the words of SageMaker's container toolkit, as text that fits after "is not in": `[1, 65536]`, `(0, +inf)` or
+    /// `['random', 'kmeans++']`. Empty for kinds without such a text.
     pub fn interval(&self) -> String {
         match *self {
             Self::Integer { min, max, .. } => format!("[{min}, {max}]"),
@@ -179,7 +179,7 @@ impl Kind {
         }
     }
 
-    /// A value of the right type, whatever it is, for a field whose own value is a fault.
+    /// An arbitrary value of the right type, for a field whose own value is faulty.
     pub(crate) fn any_value(&self) -> Value {
         match *self {
             Self::Integer { min, .. } => Value::Integer(min),
@@ -225,7 +225,7 @@ fn bounded(bound: Bound<f64>, open: &str, closed: &str) -> String {
     format!("{sign} {}", value_of(bound).unwrap_or(f64::INFINITY))
 }
 
-/// A limit as a person would write it: the two that are long have a short form.
+/// A limit as a person would write it: the two long ones have a short form.
 fn large(limit: i128) -> String {
     if limit == MOST_COUNTED {
         "10^12".to_owned()

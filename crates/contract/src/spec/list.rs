@@ -1,14 +1,14 @@
-//! The spellings of a list: JSON, Python, and values between commas.
+//! The spellings of a list: JSON, Python, and comma-separated values.
 
 use serde_json::Value as Json;
 
 /// The items of a list, each as its text.
 ///
-/// Read are a JSON list (`["msd", "ssd"]`, `[10, 20]`), a Python list (`['msd']`), either with quotation marks that were escaped
-/// once too often (`[\"msd\"]`), and values between commas without brackets (`msd, ssd`).
+/// Accepts a JSON list (`["msd", "ssd"]`, `[10, 20]`), a Python list (`['msd']`), either with quotation marks that were escaped once too
+/// often (`[\"msd\"]`), and comma-separated values without brackets (`msd, ssd`).
 ///
 /// # Errors
-/// A hint: where the text is no list.
+/// A hint, if the text is not a list.
 pub(super) fn split(text: &str) -> Result<Vec<String>, String> {
     if let Ok(Json::Array(items)) = serde_json::from_str(text) {
         return items.iter().enumerate().map(|(index, item)| scalar(index, item)).collect();
@@ -50,7 +50,7 @@ fn scalar(index: usize, item: &Json) -> Result<String, String> {
     }
 }
 
-/// The text cut at the commas outside quotation marks.
+/// Splits the text at the commas outside quotation marks.
 fn pieces(text: &str) -> Result<Vec<&str>, String> {
     let (mut pieces, mut start, mut quote) = (Vec::new(), 0, None);
     for (at, character) in text.char_indices() {

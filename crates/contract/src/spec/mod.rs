@@ -1,8 +1,8 @@
-//! Hyperparameters as data: what each is called, what it may be, what it is by default.
+//! Hyperparameters as data: their names, valid values and defaults.
 //!
-//! Each algorithm declares its hyperparameters once, as rows of the macro `hyperparameters!` in
-//! `algorithms/<name>/table.rs`: a row is a field of the algorithm's struct and a [`Spec`] at once. Parsing and validation
-//! ([`crate::resolve()`]), help text and pages ([`crate::docs`]), tuning ranges and the reading of stored models follow from it.
+//! Each algorithm declares its hyperparameters once, as rows of the macro `hyperparameters!` in `algorithms/<name>/table.rs`. A row is both
+//! a field of the algorithm's struct and a [`Spec`]. Parsing and validation ([`crate::resolve()`]), help text and pages ([`crate::docs`]),
+//! tuning ranges and the reading of stored models are derived from it.
 
 mod choice;
 mod faults;
@@ -26,28 +26,28 @@ pub use rows::Rows;
 pub(crate) use rows::hyperparameters;
 pub use value::Values;
 
-/// One hyperparameter. Made only in an algorithm's table.
+/// One hyperparameter. Created only in an algorithm's table.
 #[derive(Clone, Copy, Debug)]
 pub struct Spec {
     /// The name, as SageMaker spells it.
     pub name: &'static str,
     /// Other spellings that are accepted.
     pub aliases: &'static [&'static str],
-    /// The heading it stands under in help and documentation.
+    /// Its heading in help and documentation.
     pub group: Group,
     /// Type and valid values.
     pub kind: Kind,
-    /// What holds when it is not given.
+    /// The default.
     pub default: DefaultValue,
-    /// What its absence means in a file of a version that did not have it, or had another default; the default where it is none.
+    /// The meaning of its absence in a file of a version that lacked it or had another default; the default if `None`.
     pub absent_means: Option<&'static str>,
     /// Whether the answers of a trained model depend on it.
     pub decides_answers: bool,
     /// The ranges that the guide recommends for automatic tuning; empty if it is not tunable.
     pub tuning: &'static [TuningRange],
-    /// What it does, in a sentence or two.
+    /// Its effect, in a sentence or two.
     pub doc: &'static str,
-    /// Whose it is.
+    /// Its origin: SageMaker or Kokanee.
     pub origin: Origin,
 }
 
@@ -55,16 +55,16 @@ pub struct Spec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Group(pub &'static str);
 
-/// What holds when a hyperparameter is not given.
+/// The default of a hyperparameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DefaultValue {
     /// This value, written as a user would.
     Text(&'static str),
     /// The value of this other hyperparameter.
     SameAs(&'static str),
-    /// Nothing: it plays no part, or follows from the data.
+    /// No value: it has no effect, or follows from the data.
     Unset,
-    /// It must be given.
+    /// No default: a value must be given.
     Required,
 }
 
@@ -88,12 +88,12 @@ pub enum TuningValues {
     Categorical(&'static [&'static str]),
 }
 
-/// Whose hyperparameter it is.
+/// The origin of a hyperparameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// In the SageMaker guide.
+    /// Defined in the SageMaker guide.
     SageMaker,
-    /// Ours.
+    /// Added by Kokanee.
     Extension,
 }
 
@@ -142,7 +142,7 @@ impl Spec {
         Self { tuning, ..self }
     }
 
-    /// For a row that is new, or whose default changes: what files without it mean.
+    /// Sets what files without this row mean, for a row that is new or whose default changes.
     pub const fn meaning_when_absent(self, value: &'static str) -> Self {
         Self { absent_means: Some(value), ..self }
     }

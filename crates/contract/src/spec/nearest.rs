@@ -1,13 +1,13 @@
-//! "Did you mean …?": the known name closest to one that is not known.
+//! "Did you mean …?": the known name closest to an unknown one.
 
 /// Below this similarity a suggestion would confuse more than it helps (chosen by the cases in the test below).
 const LEAST_SIMILARITY: f64 = 0.6;
-/// Longer names are no typing slips; comparing them would only cost time.
+/// Longer names are not typing errors; comparing them would only cost time.
 const LONGEST_COMPARED_CHARS: usize = 100;
 
-/// The candidate most similar to `name`, if any is similar enough to be worth naming.
+/// The candidate most similar to `name`, if one is similar enough to suggest.
 ///
-/// Letter case and `-` against `_` do not count. Similarity is the larger of Jaro-Winkler (slips of the finger) and the
+/// Letter case and the difference between `-` and `_` are ignored. Similarity is the larger of Jaro-Winkler (typing errors) and the
 /// Sørensen-Dice coefficient over letter pairs (a word too many or too few, as in `mini_batch_size`).
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.chars().count() > LONGEST_COMPARED_CHARS {
@@ -17,7 +17,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let mut best: Option<(f64, &str)> = None;
     for candidate in candidates {
         let dice = strsim::sorensen_dice(&name, candidate);
-        // Jaro-Winkler rates even unrelated words near 0.6, so it has to be much surer of itself.
+        // Jaro-Winkler rates even unrelated words near 0.6, so it needs a higher score.
         let winkler = strsim::jaro_winkler(&name, candidate) - 0.2;
         let similarity = dice.max(winkler);
         if similarity >= LEAST_SIMILARITY && best.is_none_or(|(so_far, _)| similarity > so_far) {

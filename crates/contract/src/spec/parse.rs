@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use super::value::Value;
 use super::{DefaultValue, FloatFormat, Kind, Parity, Spec, list, nearest};
 
-/// Why a text is not a valid value, with a hint for the user, which may be empty.
+/// The reason why a text is not a valid value, with a hint for the user, which may be empty.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Refusal {
-    /// It is no value of this type at all.
+    /// The text is not a value of this type.
     Unreadable(String),
-    /// It is one, but outside what is valid.
+    /// The value has the right type, but is not valid.
     Outside(String),
 }
 
@@ -31,11 +31,10 @@ fn outside(hint: impl Into<String>) -> Refusal {
     Refusal::Outside(hint.into())
 }
 
-/// Parses what a user wrote; `Ok(None)` says in so many words that an optional hyperparameter is not set.
+/// Parses a user's text; `Ok(None)` means that it explicitly unsets an optional hyperparameter.
 ///
-/// Surrounding whitespace is ignored, and one layer of JSON quoting (`"\"64\""`), which the SageMaker SDK adds for some
-/// estimators, is taken off. An integer may be written as a number with nothing after the point (`64.0`, `1e3`), as
-/// JSON libraries without integers do.
+/// Surrounding whitespace is ignored, and one layer of JSON quoting (`"\"64\""`), which the SageMaker SDK adds for some estimators, is
+/// removed. An integer may be written as a number without a fraction (`64.0`, `1e3`), as JSON libraries without integers do.
 pub(crate) fn parse(spec: &Spec, text: &str) -> Result<Option<Value>, Refusal> {
     let mut text = text.trim();
     let unquoted: String;
@@ -45,7 +44,7 @@ pub(crate) fn parse(spec: &Spec, text: &str) -> Result<Option<Value>, Refusal> {
                 unquoted = inner;
                 text = unquoted.trim();
             }
-            // `"msd","ssd"` begins and ends with one, too.
+            // A list such as `"msd","ssd"` also begins and ends with a quotation mark.
             Err(_) if matches!(spec.kind, Kind::List { .. }) => {}
             Err(_) => return Err(unreadable("its quotation marks are not those of a JSON string")),
         }
@@ -64,7 +63,7 @@ pub(crate) fn parse(spec: &Spec, text: &str) -> Result<Option<Value>, Refusal> {
     parse_kind(&spec.kind, text).map(Some)
 }
 
-/// Whether the text says that an optional hyperparameter is not set.
+/// Whether the text unsets an optional hyperparameter.
 pub(crate) fn is_unset(text: &str) -> bool {
     text.eq_ignore_ascii_case("none") || text == "null"
 }
@@ -180,7 +179,7 @@ fn parse_float(
     }
 }
 
-/// The number as it will be used, where it stays the number it is but for its last digits.
+/// The number as it will be used, if rounding changes only its last digits.
 fn in_single_precision(number: f64) -> Result<f64, String> {
     let used = number as f32;
     if used.is_infinite() {
@@ -195,14 +194,14 @@ fn in_single_precision(number: f64) -> Result<f64, String> {
     Ok(f64::from(used))
 }
 
-/// A whole number, also one that is written with a point or an exponent, exactly as written: no digit is rounded away.
+/// A whole number, also if written with a point or an exponent, exactly as written: no digit is rounded away.
 fn whole_number(text: &str) -> Result<i128, String> {
-    /// More zeros than the largest whole number of any hyperparameter has digits.
+    /// More zeros than the largest value of any hyperparameter has digits.
     const MOST_ZEROS: i64 = 30;
     if let Ok(number) = text.parse::<i128>() {
         return Ok(number);
     }
-    // What a number may look like is the standard library's to say.
+    // The standard library decides what is a number.
     if !text.parse::<f64>().is_ok_and(f64::is_finite) {
         return Err(String::new());
     }

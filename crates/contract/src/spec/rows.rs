@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 
 use super::{Spec, Values, find};
 
-/// The typed hyperparameters of one algorithm, with the rows that they follow from. Implemented by the macro `hyperparameters!`;
-/// rules between rows, and the algorithm that they belong to, are added by [`Table`](crate::Table).
+/// The typed hyperparameters of one algorithm and their rows. Implemented by the macro `hyperparameters!`; [`Table`](crate::Table) adds the
+/// rules between rows, and the algorithm that they belong to.
 pub trait Rows: Sized + Clone + 'static {
     /// Every hyperparameter, in the order of the documentation.
     const SPECS: &'static [Spec];
 
-    /// Every value in force as SageMaker would carry it, name to string; hyperparameters that are not set are absent. Resolving
-    /// the result gives the same hyperparameters again.
+    /// Every value in force as SageMaker would pass it, name to string; hyperparameters that are not set are absent. Resolving the result
+    /// gives the same hyperparameters again.
     fn to_strings(&self) -> BTreeMap<String, String>;
 
-    /// From a value for every hyperparameter that has one.
+    /// Builds the struct from a value for every hyperparameter that has one.
     ///
     /// # Panics
-    /// If rows and fields do not belong together, which a test of every table excludes.
+    /// If rows and fields do not match, which a test of every table excludes.
     fn from_values(values: &Values) -> Self;
 
     /// The row with this name or alias.
@@ -28,8 +28,8 @@ pub trait Rows: Sized + Clone + 'static {
 
 /// Declares the struct of an algorithm's hyperparameters and its [`Rows`] from one list.
 ///
-/// A row is `name: Type = Spec::…;` under its documentation. The name of a hyperparameter that is not a good name of a field is
-/// given as `field as "name"`.
+/// A row is `name: Type = Spec::…;` below its documentation. A hyperparameter whose name is not a good field name is written as `field as
+/// "name"`.
 ///
 /// ```text
 /// hyperparameters! {
@@ -55,8 +55,8 @@ macro_rules! hyperparameters {
         }
 
         impl $struct {
-            /// Every value in force as SageMaker would carry it, name to string; hyperparameters that are not set are absent.
-            /// Resolving the result gives the same hyperparameters again.
+            /// Every value in force as SageMaker would pass it, name to string; hyperparameters that are not set are absent. Resolving the
+            /// result gives the same hyperparameters again.
             pub fn to_strings(&self) -> std::collections::BTreeMap<String, String> {
                 let mut strings = std::collections::BTreeMap::new();
                 $( if let Some(text) = $crate::spec::Field::to_text(&self.$field) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// A value of the type that its [`Kind`](super::Kind) says.
+/// A value of the type of its [`Kind`](super::Kind).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Integer(i128),
@@ -15,6 +15,6 @@ pub(crate) enum Value {
     List(Vec<Value>),
 }
 
-/// Typed values by the names of a table.
+/// Typed values by their names in a table.
 #[derive(Clone, Debug, Default)]
 pub struct Values(pub(crate) BTreeMap<&'static str, Value>);

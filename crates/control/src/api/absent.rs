@@ -1,4 +1,4 @@
-//! Operations that are not answered: SageMaker's lists are empty, the rest is refused.
+//! Operations without a handler: SageMaker's List operations return empty lists, all others are refused.
 
 use serde_json::json;
 
@@ -6,12 +6,12 @@ use super::Answer;
 use crate::operations::Service;
 use crate::wire::ApiError;
 
-/// What is said to an operation without a handler.
+/// Answers an operation that has no handler.
 pub(super) fn answer(service: Service, operation: &str) -> Answer {
     let model = service.model();
     let only_list = match model.operations.get(operation) {
         Some(row) if operation.starts_with("List") => model.only_list(row),
-        // An empty list must be true: of other services, there may be what an operation that is missing would list.
+        // An empty list must be true. Other services may have resources that a missing List operation would show.
         _ if service != Service::SageMaker => None,
         _ => model.empty.get(operation).map(String::as_str),
     };

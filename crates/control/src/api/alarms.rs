@@ -1,4 +1,4 @@
-//! DescribeAlarms: the alarms that policies of automatic scaling have. There are no others.
+//! DescribeAlarms: the alarms of automatic scaling policies. There are no other alarms.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::scaling::{Alarm, AlarmState, Pace, Query};
 use crate::tokens;
 use crate::wire::ApiError;
 
-/// Alarms on a page, where the request does not say it.
+/// The default number of alarms per page.
 const DEFAULT_PAGE: i64 = 50;
 
 pub(super) fn describe(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
@@ -19,7 +19,7 @@ pub(super) fn describe(control: &Control, caller: &Caller, input: Input<'_>) -> 
     let mut next = None;
     let types = input.list("AlarmTypes");
     if types.is_empty() || types.contains(&json!("MetricAlarm")) {
-        // The alarms of one policy are never torn apart, so that a page may have one more.
+        // The alarms of one policy stay on one page, so a page may hold one alarm more than the limit.
         while found.len() < limit {
             let query = Query { region: caller.region.clone(), limit: 1, after, ..Query::default() };
             let (alarms, more) = control.scaler(Pace::default()).alarms(&query)?;

@@ -1,4 +1,4 @@
-//! CreateEndpointConfig and what follows it.
+//! CreateEndpointConfig and the operations on existing endpoint configurations.
 
 use serde_json::{Map, Value, json};
 
@@ -14,10 +14,10 @@ const CONFIG: Kind = Kind {
     fill_in,
 };
 
-/// Members of a configuration that would change what endpoints do, and that nothing here does.
+/// Members of a configuration that would change what endpoints do, and that are not implemented here.
 const NOT_OFFERED: [&str; 4] =
     ["AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants", "CrossRegionTrafficConfig"];
-/// The same of a variant.
+/// The same for members of a variant.
 const NOT_OFFERED_OF_VARIANTS: [&str; 6] = [
     "ServerlessConfig",
     "InstancePools",
@@ -55,7 +55,7 @@ pub(super) fn list(control: &Control, caller: &Caller, input: Input<'_>) -> Answ
     CONFIG.list(control, caller, input)
 }
 
-/// Endpoints that run the configuration go on.
+/// Endpoints that run the configuration keep running.
 pub(super) fn delete(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
     CONFIG.delete(control, caller, input)
 }
@@ -71,7 +71,7 @@ fn check_variant(
     if let Some(strategy) = routing.filter(|strategy| strategy.ends_with("_AWARE")) {
         return Err(not_offered(&format!("RoutingStrategy {strategy}")));
     }
-    // The table of today leaves to the server what inference components and serverless endpoints do without.
+    // Today's API model marks these members as optional, because inference components and serverless endpoints do without them.
     for (name, at) in [
         ("ModelName", "modelName"),
         ("InitialInstanceCount", "initialInstanceCount"),
@@ -98,7 +98,7 @@ fn check_variant(
     Ok(())
 }
 
-/// Defaults that a description of the configuration shows.
+/// Fills in the defaults that a description of the configuration shows.
 fn fill_in(request: &mut Map<String, Value>) {
     request.entry("EnableNetworkIsolation").or_insert(json!(false));
     let variants = request.get_mut("ProductionVariants").and_then(Value::as_array_mut);

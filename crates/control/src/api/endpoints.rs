@@ -1,4 +1,4 @@
-//! CreateEndpoint and what follows it.
+//! CreateEndpoint and the operations on existing endpoints.
 
 use std::fmt::Write as _;
 
@@ -66,7 +66,7 @@ pub(super) fn update(control: &Control, caller: &Caller, input: Input<'_>) -> An
         weights: retains && !excluded("DesiredWeight"),
         instances: retains && !excluded("DesiredInstanceCount"),
     };
-    // An endpoint that is not there is told before a configuration that is not.
+    // A missing endpoint is reported before a missing configuration.
     let endpoint = control.endpoints.find(&arn)?;
     let deployment = deployment(control, caller, input.required("EndpointConfigName"))?;
     check_scaled(control, &endpoint, &deployment)?;
@@ -114,7 +114,7 @@ pub(super) fn delete(control: &Control, caller: &Caller, input: Input<'_>) -> An
     Ok(json!({}))
 }
 
-/// Variants that are scaled keep their type of instances; those that go must be deregistered first.
+/// Checks that scaled variants keep their instance type. A scaled variant must be deregistered before it is removed.
 fn check_scaled(control: &Control, endpoint: &Endpoint, new: &Deployment) -> Result<(), ApiError> {
     let Some(serving) = &endpoint.state.serving else { return Ok(()) };
     let scaled = control.scaling.of_endpoint(&endpoint.region, &endpoint.name)?.into_iter();
@@ -139,13 +139,13 @@ fn arn(control: &Control, caller: &Caller, input: Input<'_>) -> String {
     control.arn(caller, "endpoint", input.required("EndpointName"))
 }
 
-/// A configuration with its models, as they are now.
+/// A configuration with its models in their present state.
 fn deployment(control: &Control, caller: &Caller, config: &str) -> Result<Deployment, HostingError> {
     let config = control.endpoint_configs.find(&control.arn(caller, "endpoint-config", config))?;
     Deployment::new(&config, now_ms(), |model| control.models.find(&control.arn(caller, "model", model)))
 }
 
-/// How traffic moves to a new configuration: at once, as soon as all its instances answer. Other ways are refused.
+/// Reads how traffic moves to a new configuration. Only all at once is supported, as soon as all new instances answer.
 fn deployment_config(input: Input<'_>) -> Result<Option<Value>, ApiError> {
     let Some(config) = input.get("DeploymentConfig") else { return Ok(None) };
     let refuse = |what: &str| {
@@ -221,7 +221,7 @@ fn variants(deployment: &Deployment, status: Option<&str>) -> Value {
     deployment.variants.iter().map(described).collect()
 }
 
-/// An image with a digest. There is no image behind the name here, so that the digest is the name's own.
+/// Returns an image with a digest. No image stands behind the name here, so the digest is computed from the name.
 fn resolved(image: &str) -> String {
     let (name, rest) = image.rsplit_once('/').map_or(("", image), |(name, rest)| (name, rest));
     if rest.contains('@') {

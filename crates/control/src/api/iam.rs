@@ -1,14 +1,14 @@
-//! IAM: every role is there, SageMaker may assume it, and it may do everything.
+//! IAM: every role exists, SageMaker may assume it, and it has all permissions.
 
 use serde_json::{Value, json};
 
 use super::input::Input;
 use super::{Answer, Caller, Control};
 
-/// Who may assume a role, as IAM answers: JSON, percent-encoded. SDK v3 looks for SageMaker in it.
+/// The trust policy of every role in IAM's form: percent-encoded JSON. SDK v3 looks for SageMaker in it.
 const TRUST: &str = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A\
                      %7B%22Service%22%3A%22sagemaker.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D";
-/// 1 January 2018: roles were always there.
+/// 1 January 2018: roles have always existed.
 const CREATED_SECONDS: i64 = 1_514_764_800;
 
 pub(super) fn get_role(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {

@@ -1,4 +1,4 @@
-//! Members of a request that was checked against the table.
+//! Members of a request that has been checked against the table.
 
 use serde_json::{Map, Value};
 
@@ -7,17 +7,17 @@ use serde_json::{Map, Value};
 pub(super) struct Input<'a>(pub(super) &'a Map<String, Value>);
 
 impl<'a> Input<'a> {
-    /// A member, where it is there.
+    /// A member, if it is present.
     pub(super) fn get(self, name: &str) -> Option<&'a Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
-    /// A text that may be left out.
+    /// An optional text.
     pub(super) fn text(self, name: &str) -> Option<&'a str> {
         self.get(name)?.as_str()
     }
 
-    /// A text that the table requires.
+    /// A text that the table requires to be present.
     pub(super) fn required(self, name: &str) -> &'a str {
         self.text(name).unwrap_or_default()
     }
@@ -43,7 +43,7 @@ impl<'a> Input<'a> {
         self.get(name)?.as_object().map(Input)
     }
 
-    /// Keys and values of tags.
+    /// The keys and values of tags.
     pub(super) fn tags(self, name: &str) -> Vec<(String, String)> {
         let text = |tag: &Value, member: &str| tag[member].as_str().unwrap_or_default().to_owned();
         self.list(name).iter().map(|tag| (text(tag, "Key"), text(tag, "Value"))).collect()

@@ -1,4 +1,4 @@
-//! What List operations have in common.
+//! What all List operations share.
 
 use serde_json::{Value, json};
 
@@ -7,10 +7,10 @@ use super::{Answer, Caller};
 use crate::paging::{ListQuery, Page, SortBy};
 use crate::wire::ApiError;
 
-/// Rows on a page, where the request does not say it.
+/// The default number of rows per page.
 const DEFAULT_PAGE: i64 = 10;
 
-/// The order of a list whose request names none.
+/// The order of a list if the request names none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     /// Oldest first.
@@ -45,10 +45,10 @@ pub(super) fn query(caller: &Caller, input: Input<'_>, default: Order) -> ListQu
     }
 }
 
-/// A page as the member `name` of an answer.
+/// Returns a page as the member `name` of an answer.
 ///
 /// # Errors
-/// If there is no page, since the token was not one of ours.
+/// If there is no page, because the token was not one of ours.
 pub(super) fn answer<T>(name: &str, page: Option<Page<T>>, summary: impl Fn(&T) -> Value) -> Answer {
     let Some(page) = page else {
         return Err(ApiError::validation(
@@ -62,7 +62,7 @@ pub(super) fn answer<T>(name: &str, page: Option<Page<T>>, summary: impl Fn(&T) 
     Ok(answer)
 }
 
-/// A point in time as answers write it.
+/// A point in time in the form that answers use.
 pub(super) fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
 }

@@ -1,4 +1,4 @@
-//! Log groups and streams that users make and write themselves.
+//! Log groups and streams that users create and write themselves.
 
 use serde_json::{Value, json};
 
@@ -7,14 +7,14 @@ use super::logs::invalid;
 use super::{Answer, Caller, Control};
 use crate::wire::ApiError;
 
-/// The most bytes of a call's messages, each with 26 bytes of its own.
+/// The most bytes in the messages of one call, where each message counts 26 bytes more.
 const MOST_BATCH_BYTES: usize = 1 << 20;
 const EVENT_BYTES: usize = 26;
-/// The most bytes of a message: a line of a log has no more.
+/// The most bytes in a message, which is also the limit for a line of a log.
 const MOST_MESSAGE_BYTES: usize = crate::engine::log_file::LONGEST_LINE_BYTES;
-/// Between the first and the last event of a call.
+/// The longest time between the first and the last event of a call.
 const LONGEST_MS: i64 = 86_400_000;
-/// Days for which lines may be kept.
+/// The retention periods that may be set, in days.
 const RETENTION_DAYS: [i64; 22] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
@@ -50,7 +50,7 @@ pub(super) fn put_events(control: &Control, caller: &Caller, input: Input<'_>) -
     check(&events)?;
     let (group, stream) = (input.required("logGroupName"), input.required("logStreamName"));
     let rejected = control.logs.put(&caller.region, group, stream, &events)?;
-    // Nobody asks for it any more, but older clients pass it on.
+    // The token is no longer required, but older clients send it with their next call.
     let mut answer = json!({"nextSequenceToken": format!("{:056}", 1)});
     if rejected.too_old_before > 0 {
         answer["rejectedLogEventsInfo"]["tooOldLogEventEndIndex"] = json!(rejected.too_old_before);
@@ -93,7 +93,7 @@ fn check(events: &[(i64, &str)]) -> Result<(), ApiError> {
     if bytes > MOST_BATCH_BYTES {
         return Err(invalid(format!("Upload too large: {bytes} bytes exceeds limit of {MOST_BATCH_BYTES}")));
     }
-    // Line breaks take two bytes in a file.
+    // A line break takes two bytes in a file.
     let length = |message: &str| message.len() + message.matches(['\n', '\\']).count();
     let longest = events.iter().map(|(_, message)| length(message)).max().unwrap_or(0);
     if longest > MOST_MESSAGE_BYTES {

@@ -1,4 +1,4 @@
-//! CloudWatch Logs. Its timestamps are milliseconds, unlike those of all other services.
+//! CloudWatch Logs. Its timestamps are in milliseconds, unlike those of all other services.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::logs::{
 };
 use crate::wire::ApiError;
 
-/// Groups or streams on a page, where the request does not say it.
+/// The default number of groups or streams per page.
 const DEFAULT_PAGE: i64 = 50;
 
 pub(super) fn describe_groups(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
@@ -115,7 +115,7 @@ pub(super) fn filter_events(control: &Control, caller: &Caller, input: Input<'_>
     Ok(with_token(json!({"events": events, "searchedLogStreams": []}), page.next))
 }
 
-/// The group that a request is about, by its name or its ARN.
+/// The group that a request refers to, by its name or its ARN.
 fn group(input: Input<'_>) -> Result<String, ApiError> {
     match (input.text("logGroupName"), input.text("logGroupIdentifier")) {
         (Some(name), None) => Ok(name.to_owned()),
@@ -127,7 +127,7 @@ fn group(input: Input<'_>) -> Result<String, ApiError> {
     }
 }
 
-/// The name in `arn:aws:logs:us-east-1:000000000000:log-group:NAME`, or the name that was given alone.
+/// The name in `arn:aws:logs:us-east-1:000000000000:log-group:NAME`, or the text itself if it is a plain name.
 fn group_name(identifier: &str) -> &str {
     identifier.split_once(":log-group:").map_or(identifier, |(_, name)| name)
 }
@@ -155,7 +155,7 @@ fn described_stream(arn_of_group: &str, described: &DescribedStream) -> Value {
         "logStreamName": stream.name,
         "creationTime": stream.created_ms,
         "arn": format!("{arn_of_group}:log-stream:{}", stream.name),
-        // AWS says so of every stream.
+        // AWS gives 0 for every stream.
         "storedBytes": 0,
     });
     if let (Some(first_ms), Some(last_ms)) = (described.first_ms, described.last_ms) {
@@ -183,7 +183,7 @@ fn with_token(mut answer: Value, next: Option<String>) -> Value {
     answer
 }
 
-/// The table has checked its bounds.
+/// Returns the limit of a request, whose bounds the table has checked.
 fn limit(input: Input<'_>, default: i64) -> usize {
     usize::try_from(input.number("limit").unwrap_or(default)).unwrap_or(1)
 }

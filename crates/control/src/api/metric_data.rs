@@ -9,17 +9,17 @@ use crate::operations::Service;
 use crate::store::now_ms;
 use crate::wire::ApiError;
 
-/// The most metrics of a call.
+/// The most metrics in a call.
 const MOST_DATA: usize = 1000;
-/// The most values of one of them.
+/// The most values of one metric.
 const MOST_VALUES: usize = 150;
-/// Points of the past are taken for two weeks, those of the future for two hours.
+/// Points are accepted from up to two weeks in the past to two hours in the future.
 const PAST_MS: i64 = 14 * 86_400_000;
 const FUTURE_MS: i64 = 2 * 3_600_000;
 
 pub(super) fn put(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
     let namespace = input.required("Namespace");
-    // Those of AWS are the server's own.
+    // AWS's namespaces belong to the server.
     if namespace.starts_with("AWS/") {
         return Err(invalid("The value AWS/ for parameter Namespace is invalid."));
     }
@@ -112,7 +112,7 @@ fn points_of(
     Ok(())
 }
 
-/// Values, each with its count.
+/// Returns the values, each with its count.
 fn samples(datum: Input<'_>, at: &dyn Fn(&str) -> String) -> Result<Vec<Sample>, ApiError> {
     let (values, counts) = (datum.list("Values"), datum.list("Counts"));
     if values.is_empty() || values.len() > MOST_VALUES {
@@ -140,19 +140,19 @@ fn float(input: Input<'_>, member: &str, at: &dyn Fn(&str) -> String) -> Result<
     checked(input.get(member).and_then(Value::as_f64), &at(member))
 }
 
-/// What CloudWatch takes for a number.
+/// Checks that a value is in the range that CloudWatch accepts.
 fn checked(value: Option<f64>, at: &str) -> Result<f64, ApiError> {
     let value = value.filter(|&value| is_taken(value));
     value.ok_or_else(|| invalid(format!("The value for parameter {at} must be between -2^360 and 2^360.")))
 }
 
-/// One of the words of the table, which has checked it.
+/// Returns the unit as a word of the table, which has checked it.
 fn unit(unit: &str) -> &'static str {
     let words = &Service::CloudWatch.model().shape("StandardUnit").r#enum;
     words.iter().find(|word| *word == unit).map_or("None", String::as_str)
 }
 
-/// The metric that a structure names.
+/// The metric that a structure describes.
 pub(super) fn metric(input: Input<'_>) -> Metric {
     let dimensions = input.list("Dimensions").iter().filter_map(Value::as_object).map(Input);
     let dimensions = dimensions.map(|dimension| (dimension.required("Name"), dimension.required("Value")));

@@ -12,15 +12,15 @@ use crate::wire::ApiError;
 
 pub(super) use super::metric_data::put;
 
-/// The most periods of an answer of `GetMetricStatistics`.
+/// The most periods in an answer of `GetMetricStatistics`.
 const MOST_DATAPOINTS: i64 = 1440;
-/// The most periods of a page of `GetMetricData`.
+/// The most periods on a page of `GetMetricData`.
 const MOST_DATAPOINTS_OF_PAGE: usize = 100_800;
-/// The most queries of a call of `GetMetricData`.
+/// The most queries in a call of `GetMetricData`.
 const MOST_QUERIES: usize = 500;
-/// Metrics on a page of `ListMetrics`.
+/// The number of metrics per page of `ListMetrics`.
 const PAGE: usize = 500;
-/// What `RecentlyActive` means by `PT3H`.
+/// The period that `RecentlyActive` means by `PT3H`.
 const RECENT_MS: i64 = 3 * 3_600_000;
 
 pub(super) fn get_statistics(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
@@ -64,7 +64,7 @@ pub(super) fn get_statistics(control: &Control, caller: &Caller, input: Input<'_
                 place[*name] = json!(value);
             }
             if extended.is_some() {
-                // Of sets of measurements no percentile is known.
+                // Percentiles of statistic sets are unknown.
                 if percentiles == json!({}) {
                     continue;
                 }
@@ -76,7 +76,7 @@ pub(super) fn get_statistics(control: &Control, caller: &Caller, input: Input<'_
     Ok(json!({"Label": metric.name, "Datapoints": datapoints}))
 }
 
-/// What a query of `GetMetricData` asks for.
+/// A query of `GetMetricData`.
 struct Query<'a> {
     id: &'a str,
     label: String,
@@ -174,7 +174,7 @@ pub(super) fn list(control: &Control, caller: &Caller, input: Input<'_>) -> Answ
     Ok(answer)
 }
 
-/// The queries whose data are returned; all of them are checked.
+/// Checks all queries, and returns those whose data are returned.
 fn queries(input: Input<'_>) -> Result<Vec<Query<'_>>, ApiError> {
     let given: Vec<Input<'_>> =
         input.list("MetricDataQueries").iter().filter_map(Value::as_object).map(Input).collect();
@@ -209,7 +209,7 @@ fn queries(input: Input<'_>) -> Result<Vec<Query<'_>>, ApiError> {
         let metric = metric(stat.structure("Metric").unwrap_or(stat));
         let range = range(input, stat.number("Period").unwrap_or(60))
             .map_err(|error| ApiError::validation(error.message))?;
-        // Nothing is made of data that are not returned.
+        // Nothing is computed from data that are not returned, so their queries are left out.
         if query.get("ReturnData").is_none_or(|returned| returned != false) {
             let label = query.text("Label").unwrap_or(&metric.name).to_owned();
             queries.push(Query { id, label, metric, unit: stat.text("Unit"), range, statistic });
@@ -223,7 +223,7 @@ fn range(input: Input<'_>, period: i64) -> Result<Range, ApiError> {
         return Err(invalid("The parameter Period must be 1, 5, 10, 20, 30, or a multiple of 60."));
     }
     let (start, end) = (input.time_ms("StartTime").unwrap_or(0), input.time_ms("EndTime").unwrap_or(0));
-    // Milliseconds that no calendar knows would overflow.
+    // Times outside the calendar would overflow.
     let known = 0..=253_402_300_799_999;
     if start >= end || !known.contains(&start) || !known.contains(&end) {
         return Err(invalid("The parameter StartTime must be less than the parameter EndTime."));
@@ -231,7 +231,7 @@ fn range(input: Input<'_>, period: i64) -> Result<Range, ApiError> {
     Ok(Range::new(start, end, period))
 }
 
-/// What is left of a range after the period of a token.
+/// Returns the rest of a range after the period in a token.
 fn resumed(range: Range, direction: Direction, after: Option<i64>) -> Range {
     match (after, direction) {
         (None, _) => range,
@@ -243,7 +243,7 @@ fn resumed(range: Range, direction: Direction, after: Option<i64>) -> Range {
     }
 }
 
-/// The number of a query, and the last period of it that was returned.
+/// Reads a token: the number of a query, and the last period of it that was returned.
 fn read_token(token: &str) -> Option<(usize, Option<i64>)> {
     let [number, last] = tokens::read::<2>(token)?;
     let last = if last.is_empty() { None } else { Some(last.parse().ok()?) };

@@ -1,4 +1,4 @@
-//! The operations that are answered, one file for each resource.
+//! The operations that are answered, one file per resource.
 
 mod absent;
 mod alarms;
@@ -45,48 +45,48 @@ use crate::transform::TransformJobs;
 use crate::tuning::TuningJobs;
 use crate::wire::{ApiError, Call};
 
-/// What operations work with.
+/// The resources that operations work with.
 pub struct Control {
     pub(crate) store: Arc<Store>,
-    /// The training jobs, for a runner too.
+    /// The training jobs; a runner uses them too.
     pub training_jobs: TrainingJobs,
-    /// The transform jobs, for a transformer too.
+    /// The transform jobs; a transformer uses them too.
     pub transform_jobs: TransformJobs,
-    /// The tuning jobs, for a tuner too.
+    /// The tuning jobs; a tuner uses them too.
     pub tuning_jobs: TuningJobs,
     /// The models.
     pub models: Records,
     /// The endpoint configurations.
     pub endpoint_configs: Records,
-    /// The endpoints, for a fleet too.
+    /// The endpoints; a fleet uses them too.
     pub endpoints: Endpoints,
-    /// The logs, for whoever runs programs too.
+    /// The logs; the parts that run programs use them too.
     pub logs: Logs,
-    /// The metrics, for whoever measures too.
+    /// The metrics; the parts that measure use them too.
     pub metrics: Metrics,
-    /// Targets and policies of automatic scaling.
+    /// Scalable targets and scaling policies.
     pub(crate) scaling: Scaling,
     objects: Arc<dyn Objects>,
     account: String,
     keys: Option<Arc<Keys>>,
 }
 
-/// What operations ask of S3.
+/// The questions that operations ask S3.
 pub trait Objects: Send + Sync + 'static {
     /// Whether there is an object in `bucket` whose key begins with `prefix`.
     ///
     /// # Errors
-    /// In the words of S3, for instance that there is no such bucket.
+    /// In the words of S3, for instance that the bucket does not exist.
     fn has_any(&self, bucket: &str, prefix: &str) -> Result<bool, String>;
 
     /// Whether there is an object in `bucket` with this key.
     ///
     /// # Errors
-    /// In the words of S3, for instance that there is no such bucket.
+    /// In the words of S3, for instance that the bucket does not exist.
     fn has(&self, bucket: &str, key: &str) -> Result<bool, String>;
 }
 
-/// Who calls.
+/// The caller of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The region, from the signature's scope.
@@ -96,7 +96,7 @@ pub struct Caller {
 type Answer = Result<Value, ApiError>;
 type Handler = fn(&Control, &Caller, Input<'_>) -> Answer;
 
-/// The operation of this name, where it is answered.
+/// The handler of the operation of this name, if there is one.
 fn handler(service: Service, operation: &str) -> Option<Handler> {
     let handler: Handler = match (service, operation) {
         (Service::SageMaker, "CreateTrainingJob") => training_jobs::create,
@@ -172,7 +172,7 @@ fn handler(service: Service, operation: &str) -> Option<Handler> {
 }
 
 impl Control {
-    /// What works with this database and these objects. `account` has 12 digits.
+    /// Creates a control over this database and these objects. `account` has 12 digits.
     pub fn new(store: Arc<Store>, objects: Arc<dyn Objects>, account: String) -> Self {
         Self {
             training_jobs: TrainingJobs::new(Arc::clone(&store)),
@@ -191,19 +191,19 @@ impl Control {
         }
     }
 
-    /// The same with the keys that clients must sign with, for STS to give out.
+    /// Adds the keys that clients must sign with, so that STS can give them out.
     #[must_use]
     pub fn with_keys(mut self, keys: Option<Arc<Keys>>) -> Self {
         self.keys = keys;
         self
     }
 
-    /// Whether clients must sign.
+    /// Whether clients must sign their requests.
     pub(crate) fn has_keys(&self) -> bool {
         self.keys.is_some()
     }
 
-    /// What scales endpoints, at this pace.
+    /// Returns a scaler of endpoints that runs at this pace.
     pub fn scaler(&self, pace: Pace) -> Scaler {
         Scaler {
             scaling: self.scaling.clone(),
@@ -213,10 +213,10 @@ impl Control {
         }
     }
 
-    /// Answers a call. It waits for the disk.
+    /// Answers a call. It blocks on the disk.
     ///
     /// # Errors
-    /// As AWS refuses: the input does not fit, what it names is not there, or is in another state.
+    /// AWS's refusals: the input is not valid, or what it names does not exist or is in another state.
     pub fn answer(&self, call: &Call, caller: &Caller) -> Result<Value, ApiError> {
         call.check()?;
         let Some(service) = call.service else {
@@ -226,7 +226,7 @@ impl Control {
             return absent::answer(service, &call.operation);
         };
         let answer = handler(self, caller, Input(&call.input))?;
-        // Every test with a client tests this too.
+        // This makes every test with a client check the shape of answers too.
         if cfg!(debug_assertions)
             && let Some(row) = call.row().filter(|row| !row.output.is_empty())
         {
@@ -246,7 +246,7 @@ impl Control {
 }
 
 impl Caller {
-    /// What stands first in the ARNs of a region.
+    /// The partition in the ARNs of this region.
     pub fn partition(&self) -> &'static str {
         if self.region.starts_with("cn-") {
             "aws-cn"

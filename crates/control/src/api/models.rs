@@ -1,4 +1,4 @@
-//! CreateModel and what follows it.
+//! CreateModel and the operations on existing models.
 
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use crate::wire::ApiError;
 
 const MODEL: Kind = Kind { resource: "model", stem: "Model", records: |control| &control.models, fill_in };
 
-/// Members of a container that would change what it does, and that nothing here does.
+/// Members of a container that would change what it does, and that are not implemented here.
 const NOT_OFFERED: [&str; 5] = [
     "ModelPackageName",
     "AdditionalModelDataSources",
@@ -56,7 +56,7 @@ pub(super) fn list(control: &Control, caller: &Caller, input: Input<'_>) -> Answ
     MODEL.list(control, caller, input)
 }
 
-/// What the model was made of stays in S3, and endpoints that run it go on.
+/// The model's files stay in S3, and endpoints that run it keep running.
 pub(super) fn delete(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
     MODEL.delete(control, caller, input)
 }
@@ -86,7 +86,7 @@ fn check_container(control: &Control, container: Input<'_>) -> Result<(), ApiErr
     Err(ApiError::validation(format!("Could not find model data at s3://{bucket}/{key}.")))
 }
 
-/// Defaults that a description of the model shows.
+/// Fills in the defaults that a description of the model shows.
 fn fill_in(request: &mut Map<String, Value>) {
     request.entry("EnableNetworkIsolation").or_insert(json!(false));
     let fill = |container: &mut Value| {

@@ -1,4 +1,4 @@
-//! What the operations of models and those of endpoint configurations have in common: both are created whole, and never changed.
+//! What the operations on models and on endpoint configurations share: both are created whole and never changed.
 
 use serde_json::{Map, Value, json};
 
@@ -8,20 +8,20 @@ use super::{Answer, Caller, Control, tags};
 use crate::hosting::{HostingError, NewRecord, Records};
 use crate::wire::ApiError;
 
-/// Models or endpoint configurations.
+/// The kind of a record: model or endpoint configuration.
 pub(super) struct Kind {
-    /// In ARNs: `model`.
+    /// The resource type in ARNs: `model`.
     pub(super) resource: &'static str,
-    /// In the names of members: `Model` of `ModelName`.
+    /// The stem of member names: `Model` in `ModelName`.
     pub(super) stem: &'static str,
-    /// Where they are.
+    /// The records of this kind.
     pub(super) records: fn(&Control) -> &Records,
-    /// Adds the defaults that a description shows.
+    /// Fills in the defaults that a description shows.
     pub(super) fill_in: fn(&mut Map<String, Value>),
 }
 
 impl Kind {
-    /// Creates one, of a request that was checked but for its tags.
+    /// Creates a record from a request that has been checked, except for its tags.
     pub(super) fn create(&self, control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
         let new_tags = input.tags("Tags");
         tags::check(&new_tags)?;
@@ -39,7 +39,7 @@ impl Kind {
         Ok(json!({self.member("Arn"): arn}))
     }
 
-    /// What it was created with, and when.
+    /// Returns the request that created the record, and the time.
     pub(super) fn describe(&self, control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
         let record = (self.records)(control).find(&self.arn(control, caller, input))?;
         let mut answer = record.request;
@@ -49,7 +49,7 @@ impl Kind {
         Ok(Value::Object(answer))
     }
 
-    /// A page of them, the latest first.
+    /// Returns a page of the records, latest first by default.
     pub(super) fn list(&self, control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
         let page = (self.records)(control).list(&lists::query(caller, input, Order::Descending))?;
         lists::answer(&self.member("s"), page, |record| {
@@ -61,7 +61,7 @@ impl Kind {
         })
     }
 
-    /// Forgets one.
+    /// Deletes a record.
     pub(super) fn delete(&self, control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
         (self.records)(control).delete(&self.arn(control, caller, input))?;
         Ok(json!({}))
@@ -76,10 +76,10 @@ impl Kind {
     }
 }
 
-/// Refuses members that would change what is done, and that nothing here does.
+/// Refuses members that would change the behaviour, and that are not implemented here.
 ///
 /// # Errors
-/// Names the first that was given.
+/// Names the first such member that was given.
 pub(super) fn refuse_any_of(names: &[&str], input: Input<'_>) -> Result<(), ApiError> {
     match names.iter().find(|name| input.get(name).is_some()) {
         Some(name) => Err(not_offered(name)),
@@ -87,7 +87,7 @@ pub(super) fn refuse_any_of(names: &[&str], input: Input<'_>) -> Result<(), ApiE
     }
 }
 
-/// What is said to settings that nothing here heeds.
+/// The error for settings that are not implemented here.
 pub(super) fn not_offered(what: &str) -> ApiError {
     ApiError::validation(format!("{what} is not offered on your own machine"))
 }

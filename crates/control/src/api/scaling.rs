@@ -1,4 +1,4 @@
-//! RegisterScalableTarget, PutScalingPolicy and what follows them.
+//! RegisterScalableTarget, PutScalingPolicy and the operations on existing targets and policies.
 
 use serde_json::{Value, json};
 
@@ -13,10 +13,10 @@ use crate::wire::{ApiError, request_id};
 
 const NAMESPACE: &str = "sagemaker";
 const DIMENSION: &str = "sagemaker:variant:DesiredInstanceCount";
-/// The role that AWS makes for endpoints.
+/// The role that AWS creates for endpoints.
 const ROLE: &str = "role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/\
                     AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint";
-/// Rows on a page, at most and where the request does not say it.
+/// The largest and the default number of rows per page.
 const MOST_ROWS: i64 = 50;
 
 pub(super) fn register(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
@@ -52,7 +52,7 @@ pub(super) fn register(control: &Control, caller: &Caller, input: Input<'_>) -> 
         id: VariantId { endpoint: endpoint.name.clone(), ..id },
         least,
         most,
-        // Like AWS, the service's own role is used whatever the request names.
+        // As on AWS, the service's own role is used, whatever role the request names.
         role_arn: format!("arn:{partition}:iam::{}:{ROLE}", control.account),
         suspended: input.get("SuspendedState").cloned(),
         tags,
@@ -135,7 +135,7 @@ pub(super) fn describe_activities(control: &Control, caller: &Caller, input: Inp
     Ok(page("ScalingActivities", activities.iter().map(described_activity).collect(), next))
 }
 
-/// The variant that a request is about.
+/// The variant that a request refers to.
 fn variant_id(input: Input<'_>) -> Result<VariantId, ApiError> {
     let (namespace, dimension) = (input.required("ServiceNamespace"), input.required("ScalableDimension"));
     let resource = input.required("ResourceId");
@@ -168,7 +168,7 @@ fn capacity(input: Input<'_>, member: &str, noun: &str) -> Result<Option<u32>, A
     Ok(Some(u32::try_from(capacity).unwrap_or(u32::MAX)))
 }
 
-/// The rows that a list is to hold; none where it can only be empty, since what is asked for is not there.
+/// Reads the query of a list. None if the list must be empty, because no such resources exist here.
 fn query<'a>(
     caller: &Caller,
     input: Input<'_>,
@@ -234,7 +234,7 @@ fn described_policy(control: &Control, caller: &Caller, listed: &ListedPolicy) -
     })
 }
 
-/// The alarms of a policy: one that does not scale in has only the first.
+/// The alarms of a policy. A policy that does not scale in has only the first.
 fn alarms(control: &Control, caller: &Caller, policy: &Policy) -> Vec<Value> {
     let names = policy.alarms().into_iter();
     names.map(|name| json!({"AlarmName": name, "AlarmARN": alarm_arn(control, caller, name)})).collect()

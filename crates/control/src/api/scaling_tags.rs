@@ -15,7 +15,7 @@ pub(super) fn add(control: &Control, _: &Caller, input: Input<'_>) -> Answer {
     control.store.write(|transaction| {
         expect(transaction, arn)?;
         tags::put(transaction, arn, &new)?;
-        // The transaction is undone then.
+        // An error rolls the transaction back.
         if tags::of(transaction, arn)?.len() > MOST_TAGS { Err(too_many()) } else { Ok(()) }
     })?;
     Ok(json!({}))
@@ -42,7 +42,7 @@ pub(super) fn remove(control: &Control, _: &Caller, input: Input<'_>) -> Answer 
     Ok(json!({}))
 }
 
-/// The tags of a request, which are a map here.
+/// The tags of a request, which are a map in this service.
 pub(super) fn read(input: Input<'_>) -> Result<Vec<(String, String)>, ApiError> {
     let map = input.get("Tags").and_then(Value::as_object).into_iter().flatten();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! STS: everybody is the same role of the same account.
+//! STS: every caller has the same role of the same account.
 
 use serde_json::{Value, json};
 
@@ -6,16 +6,16 @@ use super::input::Input;
 use super::{Answer, Caller, Control};
 use crate::store::now_ms;
 
-/// The role that everybody has. The SDK asks IAM for it by this name, and passes it on to jobs.
+/// The role of every caller. The SDK asks IAM for it by this name, and passes it on to jobs.
 const ROLE: &str = "KokaneeRole";
 const SESSION: &str = "kokanee";
-/// Credentials do not end; AWS's last this long unless asked otherwise.
+/// Credentials never expire. AWS's last this long by default.
 const LIFETIME_SECONDS: i64 = 3600;
 
 pub(super) fn get_caller_identity(control: &Control, caller: &Caller, _: Input<'_>) -> Answer {
     Ok(json!({
         "Account": control.account,
-        // SDKs make a role's name of it, so it has to be a session of a role.
+        // SDKs derive the role's name from it, so it must be a session of a role.
         "Arn": assumed(control, caller, ROLE, SESSION),
         "UserId": format!("AROAKOKANEE0LOCAL000:{SESSION}"),
     }))
@@ -44,7 +44,7 @@ fn assumed(control: &Control, caller: &Caller, role: &str, session: &str) -> Str
 fn credentials(control: &Control, input: Input<'_>) -> Value {
     let lifetime = input.number("DurationSeconds").unwrap_or(LIFETIME_SECONDS);
     json!({
-        // Whoever asks has the server's keys, where it has some; the credentials of its roles are the same.
+        // If the server has keys, the caller already has them, and the credentials of its roles are the same.
         "AccessKeyId": control.keys.as_ref().map_or("ASIAKOKANEE0LOCAL000", |keys| keys.access()),
         "SecretAccessKey": control.keys.as_ref().map_or("kokanee", |keys| keys.secret()),
         "SessionToken": "kokanee",

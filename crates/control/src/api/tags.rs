@@ -9,7 +9,7 @@ use crate::store::StoreError;
 use crate::tags::{self, MOST_TAGS};
 use crate::wire::ApiError;
 
-/// Kinds of resources that have tags, as ARNs name them, and their tables.
+/// The kinds of resources that have tags, as named in ARNs, and their tables.
 const TAGGED: [(&str, &str); 6] = [
     ("training-job", "training_jobs"),
     ("transform-job", "transform_jobs"),
@@ -27,7 +27,7 @@ pub(super) fn add(control: &Control, _: &Caller, input: Input<'_>) -> Answer {
         expect(transaction, arn)?;
         tags::put(transaction, arn, &new)?;
         let all = tags::of(transaction, arn)?;
-        // The transaction is undone then.
+        // An error rolls the transaction back.
         if all.len() > MOST_TAGS { Err(too_many(all.len())) } else { Ok(all) }
     })?;
     Ok(json!({"Tags": listed(all)}))
@@ -39,7 +39,7 @@ pub(super) fn list(control: &Control, _: &Caller, input: Input<'_>) -> Answer {
         expect(transaction, arn)?;
         Ok::<_, ApiError>(tags::of(transaction, arn)?)
     })?;
-    // A page holds at least 50 tags, and a resource has no more.
+    // A page holds at least 50 tags, and a resource has at most as many.
     Ok(json!({"Tags": listed(all)}))
 }
 
@@ -54,10 +54,10 @@ pub(super) fn delete(control: &Control, _: &Caller, input: Input<'_>) -> Answer 
     Ok(json!({}))
 }
 
-/// Whether tags can be put on a new resource.
+/// Checks that tags can be put on a new resource.
 ///
 /// # Errors
-/// If there are too many, if a key comes twice, or if one is AWS's own.
+/// If there are too many, if a key occurs twice, or if a key is reserved for AWS.
 pub(super) fn check(new: &[(String, String)]) -> Result<(), ApiError> {
     if new.len() > MOST_TAGS {
         return Err(too_many(new.len()));
@@ -86,7 +86,7 @@ fn listed(tags: Vec<(String, String)>) -> Vec<Value> {
     tags.into_iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect()
 }
 
-/// Whether there is a resource of this ARN.
+/// Checks that there is a resource with this ARN.
 fn expect(connection: &Connection, arn: &str) -> Result<(), ApiError> {
     let kind = arn.splitn(6, ':').nth(5).and_then(|resource| resource.split('/').next());
     let table = TAGGED.iter().find(|(known, _)| Some(*known) == kind).map(|(_, table)| table);

@@ -7,7 +7,7 @@ use super::*;
 use crate::store::now_ms;
 use crate::wire::Protocol;
 
-/// Objects are in the bucket `data` only.
+/// Objects in the bucket `data` only.
 struct OneBucket;
 
 impl Objects for OneBucket {

@@ -1,16 +1,16 @@
-//! Which program an image's name means.
+//! The programs that names of images stand for.
 //!
-//! SageMaker's own images are known by the last part of their name; account and region differ by region, and any will do.
+//! SageMaker's own images are recognised by the last part of their name. Account and region differ by region, and any are accepted.
 
 use kokanee_contract::{AlgorithmContract, algorithm};
 use thiserror::Error;
 
 use crate::images::is_ecr;
 
-/// Tags of SageMaker's own images; `latest` is that of older notebooks.
+/// The tags of SageMaker's own images. Older notebooks use `latest`.
 const TAGS: [&str; 2] = ["1", "latest"];
 
-/// What an image's name means.
+/// The meaning of an image's name.
 #[derive(Clone, Copy, Debug)]
 pub enum Image {
     /// A built-in algorithm.
@@ -19,7 +19,7 @@ pub enum Image {
     Own,
 }
 
-/// A tag that a built-in algorithm does not have.
+/// An error in an image's tag: the built-in algorithm does not have it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "The image \"{image}\" has the tag \"{tag}\", which the algorithm {algorithm} does not have: use {algorithm}:1 (or :latest)"
@@ -34,11 +34,11 @@ pub struct ImageError {
 }
 
 impl Image {
-    /// Reads a name such as `382416733822.dkr.ecr.us-east-1.amazonaws.com/NAME:1`. Images outside of ECR are a user's own, whatever
-    /// their names are.
+    /// Reads a name such as `382416733822.dkr.ecr.us-east-1.amazonaws.com/NAME:1`. Images outside ECR are a user's own, whatever their
+    /// names are.
     ///
     /// # Errors
-    /// If it is a built-in algorithm in a version that there is not.
+    /// If it names a version that the built-in algorithm does not have.
     pub fn parse(name: &str) -> Result<Self, ImageError> {
         let Some((registry, repository)) = name.split_once('/') else { return Ok(Self::Own) };
         if !is_ecr(registry) {

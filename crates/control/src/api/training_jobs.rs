@@ -1,4 +1,4 @@
-//! CreateTrainingJob and what follows it.
+//! CreateTrainingJob and the operations on existing training jobs.
 
 use kokanee_contract::AlgorithmContract;
 use serde_json::{Map, Value, json};
@@ -16,7 +16,7 @@ use crate::training::{
 };
 use crate::wire::ApiError;
 
-/// A day, where the request sets no limit.
+/// One day: the limit if the request sets none.
 const DEFAULT_MAX_RUNTIME_SECONDS: i64 = 86_400;
 
 pub(super) fn create(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
@@ -42,16 +42,16 @@ pub(super) fn create(control: &Control, caller: &Caller, input: Input<'_>) -> An
     Ok(json!({"TrainingJobArn": job.arn}))
 }
 
-/// A request for a training job that is complete, and the algorithm that its image means.
+/// A complete request for a training job, and the algorithm that its image stands for.
 pub(super) struct Prepared {
     pub(super) request: Map<String, Value>,
     pub(super) algorithm: Option<&'static AlgorithmContract>,
 }
 
-/// Checks what a training job asks for but for name, tags and hyperparameters, and fills in defaults.
+/// Checks all members of a training job's request except name, tags and hyperparameters, and fills in defaults.
 ///
 /// # Errors
-/// As CreateTrainingJob refuses.
+/// The errors of CreateTrainingJob.
 pub(super) fn prepare(
     control: &Control,
     caller: &Caller,
@@ -95,7 +95,7 @@ pub(super) fn describe(control: &Control, caller: &Caller, input: Input<'_>) -> 
 }
 
 pub(super) fn list(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
-    // Nothing is kept warm between jobs, and no job is of a training plan.
+    // There are no warm pools here, and no job belongs to a training plan.
     if input.get("WarmPoolStatusEquals").is_some() || input.get("TrainingPlanArnEquals").is_some() {
         return Ok(json!({"TrainingJobSummaries": []}));
     }
@@ -108,7 +108,7 @@ pub(super) fn stop(control: &Control, caller: &Caller, input: Input<'_>) -> Answ
     Ok(json!({}))
 }
 
-/// Takes over what can be changed while a job runs; nothing of it has an effect here.
+/// Stores the members that can be changed while a job runs. They have no effect here.
 pub(super) fn update(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
     let job = control.training_jobs.update(&caller.region, input.required("TrainingJobName"), |request| {
         for name in ["ProfilerConfig", "ProfilerRuleConfigurations", "RemoteDebugConfig", "ResourceConfig"] {
@@ -128,21 +128,21 @@ pub(super) fn delete(control: &Control, caller: &Caller, input: Input<'_>) -> An
     let name = input.required("TrainingJobName");
     let job = control.training_jobs.find(&caller.region, name)?;
     if job.state.status.is_final() {
-        // The log stays, as on AWS, but the next job of this name has another one.
+        // The log stays, as on AWS, but the next job of this name gets its own log.
         control.logs.keep(&job.log_path())?;
     }
     control.training_jobs.delete(&caller.region, name)?;
     Ok(json!({}))
 }
 
-/// As the table says it of a member that must be there.
+/// The error for a required member that is missing, in the table's words.
 fn missing(at: &str) -> ApiError {
     ApiError::validation(format!(
         "1 validation error detected: Value null at '{at}' failed to satisfy constraint: Member must not be null"
     ))
 }
 
-/// The model of today leaves to the server what other kinds of jobs do without.
+/// Checks members that today's API model marks as optional, because other kinds of jobs do without them.
 fn check_resources(input: Input<'_>) -> Result<(), ApiError> {
     let resources = input.structure("ResourceConfig").ok_or_else(|| missing("resourceConfig"))?;
     if resources.get("InstanceGroups").is_some() {
@@ -158,7 +158,7 @@ fn check_resources(input: Input<'_>) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Built-in algorithms have metrics of their own.
+/// Adds the metrics of a built-in algorithm to the request, which must not name its own.
 fn describe_metrics(contract: &AlgorithmContract, request: &mut Map<String, Value>) -> Result<(), ApiError> {
     let Some(Value::Object(algorithm)) = request.get_mut("AlgorithmSpecification") else { return Ok(()) };
     if algorithm.get("MetricDefinitions").and_then(Value::as_array).is_some_and(|given| !given.is_empty()) {
@@ -172,7 +172,7 @@ fn describe_metrics(contract: &AlgorithmContract, request: &mut Map<String, Valu
     Ok(())
 }
 
-/// The programs of built-in algorithms are what they are.
+/// Checks that the request does not replace the program of a built-in algorithm.
 fn check_built_in(contract: &AlgorithmContract, request: &TrainingRequest) -> Result<(), ApiError> {
     let ProgramRequest { entrypoint, arguments, .. } = &request.program;
     if entrypoint.is_empty() && arguments.is_empty() {
@@ -184,7 +184,7 @@ fn check_built_in(contract: &AlgorithmContract, request: &TrainingRequest) -> Re
     )))
 }
 
-/// Channels have names of their own, and data.
+/// Checks that the channels have distinct names, and data.
 fn check_channels(
     control: &Control,
     caller: &Caller,
@@ -202,10 +202,10 @@ fn check_channels(
     Ok(())
 }
 
-/// Whether there is an object at `source`.
+/// Checks that there is an object at `source`.
 ///
 /// # Errors
-/// As AWS says that there is none.
+/// If there is none, in AWS's words.
 pub(super) fn check_objects(
     control: &Control,
     caller: &Caller,
@@ -226,7 +226,7 @@ pub(super) fn check_objects(
     )))
 }
 
-/// Defaults that a description of the job shows.
+/// Fills in the defaults that a description of the job shows.
 fn fill_in(request: &mut Map<String, Value>) {
     for name in
         ["EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining"]
@@ -238,7 +238,7 @@ fn fill_in(request: &mut Map<String, Value>) {
         limits.entry("MaxRuntimeInSeconds").or_insert(json!(DEFAULT_MAX_RUNTIME_SECONDS));
     }
     if let Some(Value::Object(output)) = request.get_mut("OutputDataConfig") {
-        // SDK v2 reads it of every job.
+        // SDK v2 reads it for every job.
         output.entry("KmsKeyId").or_insert(json!(""));
     }
     if let Some(Value::Array(channels)) = request.get_mut("InputDataConfig") {

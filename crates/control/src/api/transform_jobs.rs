@@ -1,4 +1,4 @@
-//! CreateTransformJob and what follows it.
+//! CreateTransformJob and the operations on existing transform jobs.
 
 use serde_json::{Map, Value, json};
 
@@ -60,7 +60,7 @@ pub(super) fn stop(control: &Control, caller: &Caller, input: Input<'_>) -> Answ
     Ok(json!({}))
 }
 
-/// Defaults that a description of the job shows.
+/// Fills in the defaults that a description of the job shows.
 fn fill_in(request: &mut Map<String, Value>) {
     let mut fill = |structure: &str, defaults: &[(&str, &str)]| {
         let structure = request.entry(structure).or_insert_with(|| json!({}));

@@ -1,4 +1,4 @@
-//! The training job definitions of a tuning job, checked and completed as CreateTrainingJob would.
+//! The training job definitions of a tuning job, checked and completed as CreateTrainingJob does it.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::{Caller, Control};
 use crate::tuning::{Definition, DefinitionError};
 use crate::wire::ApiError;
 
-/// Hyperparameters that can be tuned at once; every value of a categorical one counts.
+/// The most hyperparameters that can be tuned at once. Every value of a categorical one counts.
 const MOST_TUNED: usize = 30;
 /// Members that a training job shares with a definition.
 const SHARED: [&str; 12] = [
@@ -29,15 +29,15 @@ const SHARED: [&str; 12] = [
     "RetryStrategy",
     "Environment",
 ];
-/// How often a training is tried again that the machine failed, where the definition does not say it.
+/// The default number of retries of a training job that failed because of the machine.
 const DEFAULT_RETRIES: u32 = 2;
-/// The name by which AWS has a built-in algorithm's objective once more among its metrics.
+/// The second name under which AWS lists a built-in algorithm's objective among its metrics.
 const OBJECTIVE_METRIC: &str = "ObjectiveMetric";
 
 /// Reads `TrainingJobDefinition` or `TrainingJobDefinitions`.
 ///
 /// # Errors
-/// As AWS refuses them.
+/// AWS's refusals.
 pub(super) fn read(
     control: &Control,
     caller: &Caller,
@@ -128,7 +128,7 @@ fn one(
     Ok(definition)
 }
 
-/// The request of a training job that the definition is, without its hyperparameters.
+/// Returns the definition as the request of a training job, without hyperparameters.
 fn template(definition: Input<'_>) -> Result<Map<String, Value>, ApiError> {
     let mut template = Map::new();
     for name in SHARED {
@@ -145,7 +145,7 @@ fn template(definition: Input<'_>) -> Result<Map<String, Value>, ApiError> {
                 "Provide either ResourceConfig or HyperParameterTuningResourceConfig, and not both",
             ));
         }
-        // All types are this machine.
+        // Every instance type stands for this machine.
         let first = resources.list("InstanceConfigs").first().and_then(Value::as_object).map(Input);
         let source = first.unwrap_or(resources);
         let mut config = Map::new();
@@ -159,7 +159,7 @@ fn template(definition: Input<'_>) -> Result<Map<String, Value>, ApiError> {
     Ok(template)
 }
 
-/// The objective is a metric that trainings have, in AWS's words; a built-in algorithm's is found under one more name.
+/// Checks that the objective is a metric of the trainings, in AWS's words. The objective of a built-in algorithm also gets a second name.
 fn check_objective(
     template: &mut Map<String, Value>,
     algorithm: Option<&'static AlgorithmContract>,

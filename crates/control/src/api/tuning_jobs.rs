@@ -1,4 +1,4 @@
-//! CreateHyperParameterTuningJob and what follows it.
+//! CreateHyperParameterTuningJob and the operations on existing tuning jobs.
 
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,7 @@ use crate::tuning::{
 };
 use crate::wire::ApiError;
 
-/// Children on a page, where the request does not say it.
+/// The default number of children per page.
 const DEFAULT_PAGE: i64 = 10;
 
 pub(super) fn create(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
@@ -87,7 +87,7 @@ pub(super) fn list_trainings(control: &Control, caller: &Caller, input: Input<'_
         Some("CreationTime") => {}
         Some("Status") => children.sort_by_key(|child| child.status.as_str()),
         Some("FinalObjectiveMetricValue") => {
-            // Those without a value are left out, as the guide says.
+            // Children without a value are left out, as the guide says.
             children.retain(|child| child.objective.is_some());
             children.sort_by(|one, other| {
                 let value = |child: &Child| child.objective.unwrap_or_default();
@@ -117,7 +117,7 @@ pub(super) fn list_trainings(control: &Control, caller: &Caller, input: Input<'_
 
 pub(super) fn stop(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
     let job = find(control, caller, input)?;
-    // AWS takes it of a job that is stopping or has ended as well.
+    // AWS accepts the call even if the job is stopping or has ended.
     match control.tuning_jobs.stop(&caller.region, &job.name) {
         Ok(()) | Err(JobError::Refused(_)) => Ok(json!({})),
         Err(error) => Err(error.into()),
@@ -127,7 +127,7 @@ pub(super) fn stop(control: &Control, caller: &Caller, input: Input<'_>) -> Answ
 pub(super) fn delete(control: &Control, caller: &Caller, input: Input<'_>) -> Answer {
     let name = input.required("HyperParameterTuningJobName");
     match control.tuning_jobs.delete(&caller.region, name) {
-        // As AWS has it, a job that is not there is no error.
+        // As on AWS, deleting a job that does not exist is no error.
         Ok(()) | Err(JobError::NotFound) => Ok(json!({})),
         Err(error) => Err(error.into()),
     }
@@ -144,7 +144,7 @@ fn find(control: &Control, caller: &Caller, input: Input<'_>) -> Result<TuningJo
     })
 }
 
-/// Checks the parents of a warm start, and notes them.
+/// Checks the parents of a warm start, and stores their names.
 fn warm_start(
     control: &Control,
     caller: &Caller,
@@ -181,7 +181,7 @@ fn warm_start(
     Ok(())
 }
 
-/// The definitions as AWS shows them: with the metrics of built-in algorithms, and the objective among the hyperparameters.
+/// Shows the definitions as AWS does: with the metrics of built-in algorithms, and with the objective among the hyperparameters.
 fn show_definitions(job: &TuningJob, answer: &mut Map<String, Value>) {
     let show = |shown: &mut Value, definition: &Definition| {
         let Some(shown) = shown.as_object_mut() else { return };
@@ -215,7 +215,7 @@ fn show_definitions(job: &TuningJob, answer: &mut Map<String, Value>) {
     }
 }
 
-/// The best training of a job and of its parents with the same data and algorithm.
+/// The best training among those of a job and its parents with the same data and algorithm.
 fn overall_best(control: &Control, job: &TuningJob, children: &[Child]) -> Result<Option<Value>, ApiError> {
     let Some((parents, true)) = &job.state.parents else { return Ok(None) };
     let Some(goal) = job.state.definitions.first().map(Definition::goal) else { return Ok(None) };
@@ -243,7 +243,7 @@ fn overall_best(control: &Control, job: &TuningJob, children: &[Child]) -> Resul
     Ok(best.map(|(_, summary)| summary))
 }
 
-/// The place after the child that a token names.
+/// The index after the child that a token names.
 fn after(token: &str, children: &[Child]) -> Result<usize, ApiError> {
     let name = tokens::read::<2>(token).filter(|[kind, _]| kind == "child").map(|[_, name]| name);
     let place = name.and_then(|name| children.iter().position(|child| child.name == name));

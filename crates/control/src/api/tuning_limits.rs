@@ -1,20 +1,20 @@
-//! How a tuning job searches, and what bounds it.
+//! The search strategy and the limits of a tuning job.
 
 use super::input::Input;
 use crate::tuning::{Definition, Limits, MOST_TRAININGS, StrategyKind};
 use crate::wire::ApiError;
 
-/// Training jobs at a time.
+/// The most training jobs that run in parallel.
 const MOST_PARALLEL: i64 = 100;
-/// Hyperparameters that say how many epochs a training has, of programs of users' own.
+/// Hyperparameters that hold the number of epochs in users' own programs.
 const EPOCHS: [&str; 2] = ["epochs", "num_epochs"];
-/// Epochs that Hyperband lets a training run, where nothing says how many it has.
+/// The number of epochs that Hyperband lets a training run if no hyperparameter gives it.
 const DEFAULT_MAX_RESOURCE: u64 = 27;
 
 /// Reads `Strategy` and its configuration.
 ///
 /// # Errors
-/// If they do not go together.
+/// If the two do not fit together.
 pub(super) fn strategy(config: Input<'_>, definitions: &[Definition]) -> Result<StrategyKind, ApiError> {
     let strategy = match config.text("Strategy") {
         Some("Random") => StrategyKind::Random,
@@ -59,7 +59,7 @@ fn epochs(definitions: &[Definition]) -> u64 {
 /// Reads `ResourceLimits`, `TuningJobCompletionCriteria` and whether trainings are stopped early.
 ///
 /// # Errors
-/// If there are more training jobs than can be, or fewer values to try.
+/// If there are more training jobs than allowed, or too few different values for them.
 pub(super) fn limits(
     config: Input<'_>,
     strategy: StrategyKind,
@@ -111,7 +111,7 @@ pub(super) fn limits(
     Ok(Limits { most_trainings: u32::try_from(most_trainings).unwrap_or(1), ..limits })
 }
 
-/// A grid has as many training jobs as combinations.
+/// Returns the number of training jobs of a grid, which is that of its combinations.
 fn grid(definitions: &[Definition], most: Option<i64>) -> Result<i64, ApiError> {
     let mut combinations = 0_i64;
     for definition in definitions {
@@ -135,7 +135,7 @@ fn grid(definitions: &[Definition], most: Option<i64>) -> Result<i64, ApiError> 
     }
 }
 
-/// There are as many different values as training jobs, in AWS's words.
+/// Checks that there are as many combinations as training jobs, in AWS's words.
 fn check_combinations(definitions: &[Definition], most: i64) -> Result<(), ApiError> {
     let mut combinations = 0.0;
     for definition in definitions {

@@ -1,4 +1,4 @@
-//! Who sees the console: everybody on a server without keys; on one with keys, browsers that have shown its token.
+//! Access to the console: open on a server without keys; on one with keys, only for browsers that have presented its token.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -6,14 +6,14 @@ use axum::http::{HeaderMap, header};
 use crate::signature::Keys;
 use crate::wire::request_id;
 
-/// How the sign-in of this server's start is known: cookies of another start, or another server, do not fit.
+/// Recognises the sign-ins of this run of the server. Cookies of another run or another server do not match.
 pub(super) struct Access {
     nonce: String,
     cookie: String,
 }
 
 impl Access {
-    /// `port` tells cookies of several servers on a machine apart.
+    /// `port` distinguishes the cookies of several servers on one machine.
     pub(super) fn new(port: u16) -> Self {
         Self { nonce: request_id(), cookie: format!("kokanee-console-{port}") }
     }
@@ -27,7 +27,7 @@ impl Access {
             .any(|(name, value)| name == self.cookie && keys.is_console_session(&self.nonce, value))
     }
 
-    /// The cookie of a browser that has shown the token, as a header. Pages of other sites cannot make a browser send it, and scripts cannot
+    /// The cookie header for a browser that has presented the token. Pages of other sites cannot make a browser send it, and scripts cannot
     /// read it.
     pub(super) fn cookie(&self, keys: &Keys) -> String {
         let value = keys.console_session(&self.nonce);
@@ -35,7 +35,7 @@ impl Access {
     }
 }
 
-/// Whether a request that changes something comes from a page of this very origin, or from no page at all.
+/// Whether a changing request comes from a page of this same origin, or from no page at all.
 pub(super) fn is_same_origin(head: &Parts) -> bool {
     let text = |name: &str| head.headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let host = head.uri.authority().map(|authority| authority.as_str()).or_else(|| text("host"));

@@ -1,4 +1,4 @@
-//! An answer as people read it: targets with their attention, rows as a table, else text.
+//! Shows an answer to people: targets with their attention, rows as a table, everything else as text.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -16,9 +16,9 @@ use serde_json::{Map, Value};
 use super::content::{MOST_ROWS, bytes, cell, columns, text, values};
 use super::exchange::{Answer, Exchange};
 
-/// Bytes of a text that are shown, and of JSON that becomes a table.
+/// The most bytes of a text that are shown, and of JSON that is shown as a table.
 const MOST_TEXT_BYTES: usize = 512 << 10;
-/// Attention matrices that are drawn, and the cells of the largest.
+/// The most attention matrices that are drawn, and the most cells of one.
 const MOST_MATRICES: usize = 4;
 const MOST_CELLS: usize = 1 << 14;
 
@@ -61,13 +61,13 @@ pub(super) fn show(exchange: &Exchange, answer: &Answer) -> Markup {
     }
 }
 
-/// The beginning of an answer that is text; none of one that is not.
+/// The beginning of an answer that is text; none if it is not text.
 pub(super) fn beginning(answer: &Answer) -> Option<&str> {
     let shown = &answer.body[..answer.body.len().min(MOST_TEXT_BYTES)];
     text(shown, answer.is_cut || shown.len() < answer.body.len())
 }
 
-/// A link that holds the whole answer, which was given once and lies nowhere else.
+/// A link that contains the whole answer, because the answer was sent only once and is stored nowhere else.
 fn download(media: Option<MediaType>, answer: &Answer) -> Markup {
     let ending = match media {
         Some(MediaType::RecordIo) => "rec",
@@ -106,7 +106,7 @@ fn records(bytes: &[u8]) -> Vec<Map<String, Value>> {
     rows
 }
 
-/// Targets of translations, with the best hypotheses and what they looked at.
+/// Targets of translations, with the best hypotheses and their attention.
 fn targets(exchange: &Exchange, rows: &[Map<String, Value>]) -> Markup {
     let sources = sources(exchange);
     html! {
@@ -138,7 +138,7 @@ fn picture(row: &Map<String, Value>, source: Option<&[String]>) -> Option<Markup
     Some(heat_map::draw(&attention, "Attention").inline())
 }
 
-/// The words of each instance that was sent.
+/// The words of each instance in the request.
 fn sources(exchange: &Exchange) -> Vec<Vec<String>> {
     let words = |value: &Value| -> Vec<String> {
         let text = ["data", "source"].iter().find_map(|key| value[*key].as_str()).unwrap_or_default();
@@ -216,7 +216,7 @@ mod tests {
         let html = shown("application/x-parquet", "", b"PAR1\xff\0");
         assert!(html.contains("50 41 52 31 ff 00") && html.contains("download=\"response.bin\""), "{html}");
         assert!(html.contains("href=\"data:application/octet-stream;base64,UEFSMf8A\""), "{html}");
-        // Of a long text the beginning is shown, which may end within a character.
+        // Only the beginning of a long text is shown, and the cut may fall within a character.
         let long = "x".repeat(MOST_TEXT_BYTES - 1) + "äö";
         let html = shown("text/csv", "", &long);
         assert!(html.contains("Only the beginning") && html.contains("download=\"response.csv\""));

@@ -1,4 +1,4 @@
-//! The form that asks an endpoint, and what came back.
+//! The form that sends a request to an endpoint, and the answer.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -13,7 +13,7 @@ use super::python;
 use super::visit::{Visit, link};
 use crate::api::Image;
 
-/// A body to begin with, for a type that an algorithm reads.
+/// A sample body for a type that an algorithm reads.
 fn sample(media: MediaType, reads_rows: bool) -> &'static str {
     match (media, reads_rows) {
         (MediaType::Json, false) => {
@@ -29,7 +29,7 @@ fn sample(media: MediaType, reads_rows: bool) -> &'static str {
     }
 }
 
-/// The form, and below it the last exchange.
+/// The form, followed by the last exchange.
 pub(super) fn form(visit: &Visit, endpoint: &str, image: &str, exchange: Option<&Exchange>) -> Markup {
     let contract = match Image::parse(image) {
         Ok(Image::BuiltIn(contract)) => Some(contract),
@@ -76,12 +76,12 @@ pub(super) fn form(visit: &Visit, endpoint: &str, image: &str, exchange: Option<
     }
 }
 
-/// Whether an algorithm reads rows of numbers, and not text.
+/// Whether an algorithm reads rows of numbers instead of text.
 fn reads_rows(contract: &AlgorithmContract) -> bool {
     contract.accepts.contains(&MediaType::Csv)
 }
 
-/// A choice of types; text for images of users' own.
+/// A choice of types; a text field for users' own images.
 fn types(label: &str, name: &str, media: Option<&[MediaType]>, chosen: &str, may_be_empty: bool) -> Markup {
     html! {
         label { (label)
@@ -119,18 +119,18 @@ fn shown(visit: &Visit, endpoint: &str, exchange: &Exchange) -> Markup {
     }
 }
 
-/// A word that a shell reads as it is, quoted where it must be.
+/// Writes a word for a shell, quoted if necessary.
 fn word(text: &str) -> String {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "@%+=:,./-_".contains(character);
     if text.chars().all(is_plain) { text.to_owned() } else { quoted(text) }
 }
 
-/// A file as curl names it: `-` alone would be its input.
+/// Writes a file name for curl, which takes `-` alone as its standard input.
 fn path(file: &str) -> String {
     if file == "-" { "./-".to_owned() } else { file.to_owned() }
 }
 
-/// As a shell reads it.
+/// Quotes a text for a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
@@ -138,7 +138,7 @@ fn quoted(text: &str) -> String {
 fn curl(visit: &Visit, endpoint: &str, exchange: &Exchange) -> String {
     let url = crate::environment::url(visit.state.address);
     let mut command = String::new();
-    // A text that begins with @ would be taken for the name of a file.
+    // curl would take a text that begins with @ as the name of a file.
     let data = match (&exchange.file, std::str::from_utf8(&exchange.body)) {
         (Some(file), _) => format!("--data-binary {}", word(&format!("@{}", path(file)))),
         (None, Ok(text)) => format!("--data-raw {}", quoted(text)),

@@ -1,4 +1,4 @@
-//! Buckets, and what is in them.
+//! Buckets and their content.
 
 use kokanee_pages::human;
 use kokanee_pages::parts::{Column, card, facts, note, pager, table};
@@ -8,7 +8,7 @@ use super::preview;
 use super::visit::{Problem, Shown, Visit, time};
 use crate::s3::ListRequest;
 
-/// Rows on a page.
+/// The number of rows per page.
 const ROWS: usize = 100;
 
 /// All buckets.
@@ -102,7 +102,7 @@ pub(super) fn folder(visit: &Visit) -> Shown {
     Ok(visit.page("buckets", bucket, &[("Buckets", visit.link(&["buckets"], &[]))], body))
 }
 
-/// The folders above a place, each a link.
+/// Links to the folders above an address.
 fn path(visit: &Visit, bucket: &str, prefix: &str) -> Markup {
     let ends: Vec<usize> = prefix.match_indices('/').map(|(at, _)| at + 1).collect();
     let starts = std::iter::once(0).chain(ends.iter().copied());
@@ -117,7 +117,7 @@ fn path(visit: &Visit, bucket: &str, prefix: &str) -> Markup {
     }
 }
 
-/// An object, with a look into it.
+/// An object with a preview of its content.
 pub(super) fn object(visit: &Visit) -> Shown {
     let bucket = visit.name(0);
     let Some(key) = visit.query.get("key").filter(|key| !key.is_empty()) else {

@@ -1,4 +1,4 @@
-//! Training jobs beside each other: their curves, and how their hyperparameters differ.
+//! A comparison of training jobs: their curves, and the differences in their hyperparameters.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,9 @@ use super::visit::{Problem, Shown, Visit, duration, status_badge};
 use crate::jobs::JobError;
 use crate::training::TrainingJob;
 
-/// Jobs that are compared at once: as many lines as can be told apart.
+/// The most jobs that are compared at once: as many lines as a reader can tell apart.
 const MOST_JOBS: usize = 16;
-/// Seconds after which the page is fetched anew while one of them is at work.
+/// Seconds after which the page is fetched again while one of the jobs is running.
 const REFRESH_SECONDS: u32 = 3;
 
 pub(super) fn show(visit: &Visit) -> Shown {
@@ -56,7 +56,7 @@ pub(super) fn show(visit: &Visit) -> Shown {
     Ok(page)
 }
 
-/// The names of the lines, in the order and with the colours of every chart.
+/// The names of the lines, in the same order and with the same colours as in every chart.
 fn legend(jobs: &[TrainingJob]) -> Markup {
     html! {
         ul.legend {
@@ -89,7 +89,7 @@ fn metrics(visit: &Visit, jobs: &[TrainingJob], view: View) -> Result<Markup, Pr
     Ok(html! {
         div.charts {
             @for (metric, curves) in &by_metric {
-                // Each job keeps its colour, whether it has this metric or not.
+                // Each job keeps its colour, even if it does not have this metric.
                 @let lines: Vec<(&str, &Curve)> = jobs.iter().enumerate().map(|(index, job)| {
                     let own = curves.iter().find(|(of, _)| *of == index).map_or(&nothing, |(_, curve)| curve);
                     (job.name.as_str(), own)
@@ -100,7 +100,7 @@ fn metrics(visit: &Visit, jobs: &[TrainingJob], view: View) -> Result<Markup, Pr
     })
 }
 
-/// One row per job: status, last metrics, and the hyperparameters that are not the same for all.
+/// One row per job: status, last metrics, and the hyperparameters that differ between the jobs.
 fn differences(visit: &Visit, jobs: &[TrainingJob]) -> Markup {
     let of = |job: &TrainingJob, name: &str| {
         let given = job.request.get("HyperParameters").and_then(|given| given.get(name));

@@ -1,4 +1,4 @@
-//! What bytes hold, as people read it: text, digits, records, tables.
+//! The content of bytes in readable form: text, hexadecimal digits, records, tables.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,12 +9,12 @@ use kokanee_pages::svg::number;
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
-/// Rows of a table that are shown.
+/// The most rows of a table that are shown.
 pub(super) const MOST_ROWS: usize = 200;
-/// Values of a row that are shown.
+/// The most values of a row that are shown.
 const MOST_VALUES: usize = 64;
 
-/// Bytes as text; none where they are not. Where they were cut, so may be the last character.
+/// Returns bytes as text; none if they are not text. If the bytes were cut, so may be the last character.
 pub(super) fn text(bytes: &[u8], is_cut: bool) -> Option<&str> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -26,7 +26,7 @@ pub(super) fn text(bytes: &[u8], is_cut: bool) -> Option<&str> {
     (!text.contains('\0')).then_some(text)
 }
 
-/// Bytes as hexadecimal digits, beside their characters.
+/// Writes bytes as hexadecimal digits next to their characters.
 pub(super) fn bytes(head: &[u8]) -> String {
     let mut text = String::new();
     for (index, line) in head.chunks(16).take(32).enumerate() {
@@ -38,7 +38,7 @@ pub(super) fn bytes(head: &[u8]) -> String {
     text
 }
 
-/// The beginning of a text, of so many characters; more than these is left out with a mark.
+/// Cuts a text to so many characters, and marks the cut.
 pub(super) fn cut(text: &str, longest: usize) -> String {
     match text.char_indices().nth(longest) {
         Some((at, _)) => format!("{}…", &text[..at]),
@@ -52,11 +52,11 @@ pub(super) fn values(record: Record) -> Map<String, Value> {
     tensors.map(|(name, value)| (name, tensor(value.value))).collect()
 }
 
-/// The values of a tensor; one value stands alone.
+/// The values of a tensor; a single value stands without a list.
 fn tensor(value: Option<value::Value>) -> Value {
     let values: Vec<Value> = match value {
         Some(value::Value::Float32Tensor(tensor)) => {
-            // The shortest digits that mean the same, and not those of its f64.
+            // The shortest digits of the f32, which are fewer than those of its f64.
             tensor
                 .values
                 .iter()
@@ -73,7 +73,7 @@ fn tensor(value: Option<value::Value>) -> Value {
     if values.len() == 1 { values.into_iter().next().unwrap_or_default() } else { Value::Array(values) }
 }
 
-/// A value in a cell.
+/// Shows a value in a cell.
 pub(super) fn cell(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -88,7 +88,7 @@ pub(super) fn cell(value: &Value) -> String {
     }
 }
 
-/// Objects as a table, with a column for every key.
+/// Shows objects as a table with a column per key.
 pub(super) fn columns(rows: &[Map<String, Value>]) -> Markup {
     let names: BTreeSet<&String> = rows.iter().flat_map(Map::keys).collect();
     let is_number = |name: &String| rows.iter().all(|row| row.get(name).is_none_or(Value::is_number));

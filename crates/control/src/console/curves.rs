@@ -8,9 +8,9 @@ use super::visit::{Problem, Visit};
 use crate::metrics::{CurvePoint, Metric, TRAINING_JOBS};
 use crate::training::TrainingJob;
 
-/// Size of a chart's plotting area in a page.
+/// The size of a chart's plotting area on a page.
 pub(super) const AREA: (f64, f64) = (380.0, 190.0);
-/// Metrics of one job that are drawn.
+/// The most metrics of one job that are drawn.
 const MOST_METRICS: usize = 40;
 
 /// Points of a metric: the number of the value, counted from 1, milliseconds since the job began, and the value.
@@ -19,9 +19,9 @@ pub(super) type Curve = Vec<(u64, i64, f64)>;
 /// How curves are drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct View {
-    /// Whether x is time; else it is the number of the value.
+    /// Whether x is time; otherwise it is the number of the value.
     pub(super) by_time: bool,
-    /// The part of the past, 0 to 0.99.
+    /// The weight of earlier values, 0 to 0.99.
     pub(super) smoothing: f64,
     pub(super) log_y: bool,
 }
@@ -36,7 +36,7 @@ impl View {
         }
     }
 
-    /// The form that chooses it. `kept` are other parameters of the page.
+    /// The form that sets the view. `kept` are other parameters of the page.
     pub(super) fn form(self, action: &str, kept: &[(&str, &str)]) -> Markup {
         html! {
             form.tools method="get" action=(action) data-chooses="" {
@@ -87,7 +87,7 @@ pub(super) fn of_job(visit: &Visit, job: &TrainingJob) -> Result<Vec<(String, Cu
     Ok(curves)
 }
 
-/// A chart of curves of the same metric, named.
+/// A named chart with the curves of one metric.
 pub(super) fn chart(title: &str, curves: &[(&str, &Curve)], view: View) -> Chart {
     let (unit, x_label) = if view.by_time { unit(curves) } else { (1.0, "step") };
     let place = |&(number, ms, _): &(u64, i64, f64)| {
@@ -116,7 +116,7 @@ pub(super) fn chart(title: &str, curves: &[(&str, &Curve)], view: View) -> Chart
     }
 }
 
-/// The unit of time that suits, in seconds, and its name.
+/// The suitable unit of time, in seconds, and its name.
 fn unit(curves: &[(&str, &Curve)]) -> (f64, &'static str) {
     let last = curves.iter().filter_map(|(_, curve)| curve.last()).map(|(_, ms, _)| *ms).max().unwrap_or(0);
     match last / 1000 {

@@ -1,4 +1,4 @@
-//! An endpoint: its variants, its traffic, its log, and a form that asks it.
+//! An endpoint: its variants, its traffic, its log, and a form that sends it a request.
 
 use kokanee_pages::parts::{Column, card, facts, note, problem, table};
 use kokanee_pages::svg::bars::{self, Bars};
@@ -16,11 +16,11 @@ use crate::metrics::{INVOCATIONS, Metric};
 use crate::store::now_ms;
 
 const REFRESH_SECONDS: u32 = 3;
-/// Traffic is shown for so long.
+/// The period for which traffic is shown.
 const TRAFFIC_MS: i64 = 3 * 3_600_000;
 const MINUTE_MS: f64 = 60_000.0;
 
-/// The page; with an exchange, what was sent and answered.
+/// The page; with an exchange, it also shows the request and the answer.
 pub(super) fn show(visit: &Visit, exchange: Option<&Exchange>) -> Shown {
     let name = visit.name(0);
     let Some(endpoint) = visit.control().endpoints.named(&visit.region, name)? else {
@@ -41,7 +41,7 @@ pub(super) fn show(visit: &Visit, exchange: Option<&Exchange>) -> Shown {
     };
     let above = [("Endpoints", visit.link(&["endpoints"], &[]))];
     let mut page = visit.page("endpoints", &endpoint.name, &above, body);
-    // An answer is not fetched again: the request that it belongs to was sent once.
+    // A page with an answer is not fetched again: the request behind it was sent only once.
     page.refresh_seconds = exchange.is_none().then_some(REFRESH_SECONDS);
     Ok(page)
 }

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::visit::{Problem, Shown, Visit, status_badge, time};
 use crate::paging::{ListQuery, SortBy};
 
-/// Rows on a page.
+/// The number of rows per page.
 const ROWS: usize = 50;
 const REFRESH_SECONDS: u32 = 3;
 

@@ -1,4 +1,4 @@
-//! A request to an endpoint that is made by hand, and its answer.
+//! A request that a visitor sends to an endpoint, and its answer.
 
 use bytes::Bytes;
 use kokanee_contract::MediaType;
@@ -9,18 +9,18 @@ use prost::Message as _;
 use super::form::{Form, SentFile};
 use super::visit::Problem;
 
-/// Columns and values of one record.
+/// The most values of one record.
 const MOST_RECORD_VALUES: usize = 1 << 16;
 
-/// A request, and its answer once there is one.
+/// A request and, once it has arrived, its answer.
 pub(super) struct Exchange {
     pub(super) content_type: String,
     pub(super) accept: String,
-    /// What was typed.
+    /// The text in the form.
     pub(super) typed: String,
     /// The name of the file that is sent instead.
     pub(super) file: Option<String>,
-    /// What is sent.
+    /// The body that is sent.
     pub(super) body: Bytes,
     pub(super) answer: Option<Answer>,
 }
@@ -31,16 +31,16 @@ pub(super) struct Answer {
     pub(super) content_type: String,
     pub(super) variant: String,
     pub(super) body: Vec<u8>,
-    /// Whether there was more than is kept.
+    /// Whether the answer was longer than what is kept.
     pub(super) is_cut: bool,
     pub(super) took_ms: f64,
 }
 
 impl Exchange {
-    /// What a form asks for. A file is sent as it is; of what was typed, lines of numbers become records where the type is RecordIO.
+    /// Returns the request that a form describes. A file is sent as it is. For RecordIO, lines of numbers in the text become records.
     ///
     /// # Errors
-    /// If what was typed is not of the type.
+    /// If the text does not fit the type.
     pub(super) fn of(form: &Form, file: Option<SentFile>) -> Result<Self, Problem> {
         let (content_type, accept) = (form.text("content_type"), form.text("accept"));
         let typed = form.text("body");
@@ -60,7 +60,7 @@ impl Exchange {
     }
 }
 
-/// A record for each line: whole numbers without commas are ids of words, others a row of numbers.
+/// Makes a record from each line: whole numbers without commas are word ids, all other lines are rows of numbers.
 fn records(text: &str) -> Result<Vec<u8>, String> {
     let mut out = Vec::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {

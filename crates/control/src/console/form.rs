@@ -1,11 +1,11 @@
-//! Fields of a form that a page sent, and the file that may come with them.
+//! The fields of a form that a page sent, and the file that may accompany them.
 
 use std::collections::BTreeMap;
 
 use super::visit::Problem;
 use crate::s3::{FormData, Piece, Query};
 
-/// What the heads of fields may take beside their texts.
+/// The space for the heads of fields, in addition to their texts.
 const HEADS_BYTES: usize = 64 << 10;
 
 /// The fields.
@@ -15,12 +15,12 @@ pub(super) struct Form(BTreeMap<String, String>);
 /// A file of a form.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SentFile {
-    /// Its name on the machine of the browser, without folders.
+    /// Its name on the browser's machine, without folders.
     pub(super) name: String,
     pub(super) bytes: Vec<u8>,
 }
 
-/// A form of `multipart/form-data`, taken in as it comes: fields, and then a field `file`.
+/// A form of `multipart/form-data`, parsed as it arrives: fields, and then a field `file`.
 #[derive(Debug)]
 pub(super) struct IncomingForm {
     parts: FormData,
@@ -31,23 +31,23 @@ pub(super) struct IncomingForm {
 }
 
 impl Form {
-    /// Reads a body of `application/x-www-form-urlencoded`; none where it is not one.
+    /// Reads a body of `application/x-www-form-urlencoded`; none if it is not valid.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
         let query = Query::parse(std::str::from_utf8(body).ok()?).ok()?;
         Some(Self(query.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()))
     }
 
-    /// A field; empty where it is missing. Browsers write ends of lines as `\r\n`.
+    /// A field; empty if it is missing. Browsers write line breaks as `\r\n`.
     pub(super) fn text(&self, name: &str) -> String {
         self.0.get(name).map_or("", String::as_str).replace("\r\n", "\n")
     }
 }
 
 impl IncomingForm {
-    /// A form of this content type, with a file of at most so many bytes, and texts of as many.
+    /// Starts a form of this content type, with a file of at most so many bytes and the same limit for texts.
     ///
     /// # Errors
-    /// If that is not a form with a file.
+    /// If the content type is not that of a form with a file.
     pub(super) fn new(content_type: &str, most_bytes: usize) -> Result<Self, Problem> {
         Ok(Self {
             parts: FormData::new(content_type)?.with_fields_up_to(most_bytes + HEADS_BYTES),
@@ -58,16 +58,16 @@ impl IncomingForm {
         })
     }
 
-    /// The next bytes of the body.
+    /// Takes the next bytes of the body.
     ///
     /// # Errors
-    /// If it is not a form, or too large.
+    /// If the body is not a form, or too large.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         self.parts.push(bytes);
         while let Some(piece) = self.parts.next_piece()? {
             match piece {
                 Piece::Field { name, value } => drop(self.fields.0.insert(name, value)),
-                // Some browsers name folders.
+                // Some browsers include folders.
                 Piece::File { name } => {
                     name.rsplit(['/', '\\']).next().unwrap_or_default().clone_into(&mut self.file.name);
                 }
@@ -86,15 +86,15 @@ impl IncomingForm {
         Ok(())
     }
 
-    /// The fields, and the file where one was chosen.
+    /// Returns the fields, and the file if one was chosen.
     ///
     /// # Errors
-    /// If the form broke off, or if the file is empty.
+    /// If the form ended too early, or if the file is empty.
     pub(super) fn finish(self) -> Result<(Form, Option<SentFile>), Problem> {
         if !self.is_whole {
             return Err(Problem::bad("The form ended too early; send it again."));
         }
-        // Browsers send a file without a name where none was chosen.
+        // Browsers send a file without a name if none was chosen.
         let file = Some(self.file).filter(|file| !file.name.is_empty() || !file.bytes.is_empty());
         if let Some(file) = file.as_ref().filter(|file| file.bytes.is_empty()) {
             return Err(Problem::bad(format!("The file {} is empty: there is nothing to send.", file.name)));

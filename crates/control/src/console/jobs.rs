@@ -1,4 +1,4 @@
-//! The table of jobs, whatever their kind.
+//! The table of jobs of all kinds.
 
 use kokanee_pages::parts::{Column, Order, card, note, pager, table};
 use kokanee_pages::svg::number;
@@ -10,26 +10,26 @@ use crate::paging::{ListQuery, SortBy};
 use crate::store::StoreError;
 use crate::tokens;
 
-/// Rows on a page.
+/// The number of rows per page.
 const ROWS: usize = 50;
-/// Seconds after which the table is fetched anew.
+/// Seconds after which the table is fetched again.
 const REFRESH_SECONDS: u32 = 3;
 const STATUSES: [Status; 5] =
     [Status::InProgress, Status::Completed, Status::Failed, Status::Stopping, Status::Stopped];
 
-/// A kind of jobs, as the table shows it.
+/// A kind of job, as the table shows it.
 pub(super) struct Kind {
-    /// In addresses.
+    /// The word for the kind in addresses.
     pub(super) word: &'static str,
-    /// As people call one.
+    /// The word for the kind on pages.
     pub(super) noun: &'static str,
-    /// Where they are in the database.
+    /// The table in the database.
     table: &'static str,
-    /// A page of them.
+    /// Returns a page of the jobs.
     list: fn(&Visit, &ListQuery) -> Result<Option<Listed>, JobError>,
-    /// What a row says beyond the list.
+    /// Returns the details that a row shows beyond the list.
     detail: fn(&Visit, &str) -> Result<Detail, JobError>,
-    /// Whether several can be compared.
+    /// Whether several jobs can be compared.
     is_compared: bool,
 }
 
@@ -61,7 +61,7 @@ static KINDS: [Kind; 3] = [
     },
 ];
 
-/// Rows of a kind, and whether there are more.
+/// Rows of one kind, and whether there are more.
 type Listed = (Vec<Row>, bool);
 
 /// Rows of all kinds, and the token of the next page.
@@ -79,11 +79,11 @@ pub(super) struct Row {
 #[derive(Default)]
 struct Detail {
     algorithm: String,
-    /// The last value of the first metric that is not of progress.
+    /// The last value of the first metric that does not measure progress.
     metric: Option<(String, f64)>,
 }
 
-/// A page of jobs of a kind, which stands at this place among the kinds.
+/// A page of jobs of one kind; `kind` is its index among the kinds.
 fn list<K: JobKind>(jobs: &Jobs<K>, kind: usize, query: &ListQuery) -> Result<Option<Listed>, JobError> {
     let Some(page) = jobs.list(query)? else { return Ok(None) };
     let has_more = page.next.is_some();
@@ -138,7 +138,7 @@ pub(super) fn stop<K: JobKind>(visit: &Visit, jobs: &Jobs<K>, word: &str) -> Res
     Ok(visit.link(&["jobs", word, name], &[]))
 }
 
-/// What the table is asked for.
+/// The parameters of the table.
 struct Asked<'a> {
     words: &'a str,
     status: &'a str,
@@ -207,8 +207,8 @@ pub(super) fn latest(visit: &Visit, count: usize) -> Result<Vec<Row>, Problem> {
     Ok(merged(visit, &query, "", "")?.map(|(rows, _)| rows).unwrap_or_default())
 }
 
-/// A page of the lists of all kinds put together, and the token of the next; none where the token is not one of ours. A token holds for
-/// each kind the place of its last row.
+/// Merges the lists of all kinds into a page, and returns the token of the next; none if the token is not one of ours. A token holds the
+/// position of the last row for each kind.
 fn merged(visit: &Visit, query: &ListQuery, kind: &str, after: &str) -> Result<Option<Merged>, Problem> {
     let mut places: [String; KINDS.len()] = Default::default();
     if !after.is_empty() {
@@ -244,7 +244,7 @@ fn merged(visit: &Visit, query: &ListQuery, kind: &str, after: &str) -> Result<O
     Ok(Some((rows.into_iter().map(|(_, row)| row).collect(), next)))
 }
 
-/// Statuses of jobs, and how many have each.
+/// The number of jobs per status.
 pub(super) fn counts(visit: &Visit) -> Result<Vec<(String, i64)>, Problem> {
     Ok(visit.control().store.read(|transaction| {
         let mut counts = Vec::new();
@@ -355,7 +355,7 @@ fn search(visit: &Visit, asked: &Asked<'_>) -> Markup {
 
 fn cells(visit: &Visit, row: &Row) -> Result<Vec<Markup>, Problem> {
     let detail = match (row.kind.detail)(visit, &row.name) {
-        // It went meanwhile.
+        // The job has been deleted meanwhile.
         Err(JobError::NotFound) => Detail::default(),
         found => found?,
     };

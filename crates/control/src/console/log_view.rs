@@ -1,4 +1,4 @@
-//! The end of a log, what stood before it, and a search.
+//! The end of a log, earlier lines, and a search.
 
 use kokanee_formats::utc;
 use kokanee_pages::parts::{note, problem};
@@ -8,42 +8,42 @@ use super::content::cut;
 use super::visit::{Problem, Visit};
 use crate::logs::{Found, LogError, OrderBy, Pattern, SearchQuery, StreamsQuery, TailQuery, Which};
 
-/// Lines that are shown at once.
+/// The number of lines per page.
 const LINES: usize = 200;
 /// The longest part of a line that is shown, in characters.
 const LONGEST_LINE: usize = 2000;
-/// Streams that one can choose from: those with the latest lines.
+/// The most streams to choose from: those with the latest lines.
 const MOST_STREAMS: usize = 100;
 
-/// A log: streams of a group.
+/// A log: some streams of a group.
 pub(super) struct Log<'a> {
     pub(super) group: &'a str,
-    /// What the names of its streams begin with.
+    /// The prefix of its streams' names.
     pub(super) prefix: &'a str,
-    /// What the stream is called that has no more to its name.
+    /// The name shown for a stream that is called just like the prefix.
     pub(super) alone: &'a str,
-    /// The path of the page that shows it.
+    /// The path of the page that shows the log.
     pub(super) path: &'a [&'a str],
 }
 
-/// What a visitor wants to see of a log.
+/// The part of a log that a visitor asks for.
 struct Wish<'a> {
-    /// A filter pattern of CloudWatch.
+    /// A filter pattern in CloudWatch's syntax.
     find: &'a str,
     /// One stream of several; empty for all.
     stream: &'a str,
-    /// Lines before, or from, a token.
+    /// Tokens: the lines before this one, or those from `after` on.
     before: &'a str,
     after: &'a str,
 }
 
-/// Lines, and where they go on.
+/// Lines, and the tokens of the lines before and after them.
 #[derive(Default)]
 struct Lines {
     events: Vec<Found>,
     earlier: Option<String>,
     later: Option<String>,
-    /// Why a pattern is refused.
+    /// The reason why a pattern is refused.
     refused: Option<String>,
 }
 
@@ -142,7 +142,7 @@ fn read(visit: &Visit, log: &Log<'_>, wish: &Wish<'_>) -> Result<Lines, LogError
     let token = Some(wish.after.to_owned()).filter(|token| !token.is_empty());
     let query = SearchQuery { region, group, which, start_ms, end_ms, pattern, limit: LINES, token };
     let page = visit.control().logs.search(&query)?;
-    // Lines before those that are shown: a search begins at the first line.
+    // There may be lines before these, because only a search begins at the first line.
     let earlier = Some(wish.after.to_owned()).filter(|_| wish.find.is_empty());
     Ok(Lines { events: page.events, earlier, later: page.next, refused: None })
 }
@@ -163,7 +163,7 @@ impl Log<'_> {
         Ok(streams.into_iter().map(|described| described.stream.name).collect())
     }
 
-    /// The part of a stream's name that tells it from the others.
+    /// The part of a stream's name that distinguishes it from the others.
     fn shown<'n>(&'n self, stream: &'n str) -> &'n str {
         match stream.strip_prefix(self.prefix).unwrap_or(stream).trim_start_matches('/') {
             "" => self.alone,
@@ -171,7 +171,7 @@ impl Log<'_> {
         }
     }
 
-    /// The address of the page with this part of the log.
+    /// The address of the page that shows this part of the log.
     fn address(&self, visit: &Visit, wish: &Wish<'_>, (way, token): (&str, &str)) -> String {
         visit.link(self.path, &[("find", wish.find), ("stream", wish.stream), (way, token)]) + "#log"
     }

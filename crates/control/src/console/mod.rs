@@ -1,19 +1,19 @@
 //! The console: pages for people, at `/console`.
 //!
-//! | file | what stands in it |
+//! | file | content |
 //! |---|---|
 //! | `overview` | the first page |
 //! | `jobs`, `training_job`, `tuning_job`, `transform_job`, `compare` | jobs of all kinds |
 //! | `endpoints`, `endpoint` | endpoints |
-//! | `exchange`, `ask`, `answer` | requests to endpoints that are made by hand |
+//! | `exchange`, `ask`, `answer` | requests that visitors send to endpoints |
 //! | `buckets`, `preview` | objects |
-//! | `content`, `curves`, `log_view`, `python`, `form` | what several pages show or read |
-//! | `visit` | what was asked for, and the addresses of pages |
+//! | `content`, `curves`, `log_view`, `python`, `form` | parts that several pages show or read |
+//! | `visit` | what a request asks for, and the addresses of pages |
 //! | `received` | forms as they arrive |
 //! | `passed_on` | requests to SageMaker Runtime and S3 |
-//! | `access` | who sees it |
+//! | `access` | who may see the console |
 //!
-//! Pages read through the same functions as the API, page by page in SQL. What changes something is a POST from a page of the same origin;
+//! Pages read through the same functions as the API, page by page in SQL. Changes are POST requests from a page of the same origin;
 //! requests to endpoints and objects go through the routers of those services.
 
 mod access;
@@ -65,33 +65,33 @@ use crate::runtime::Counts;
 use crate::s3::{self, Query};
 use crate::signature::Keys;
 
-/// Only what the server itself sends is loaded and run, whatever names, logs and objects hold.
+/// Browsers load and run only what the server itself sends, whatever names, logs and objects contain.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action \
                       'self'; base-uri 'none'; frame-ancestors 'none'";
 const STYLE_PATH: &str = "/console/style.css";
 const SCRIPT_PATH: &str = "/console/script.js";
 
-/// What the console works with.
+/// The settings and parts of a console.
 pub struct Settings {
-    /// What pages show.
+    /// The resources that pages show.
     pub control: Arc<Control>,
-    /// The objects, with an S3 in front of them that must not ask for signatures; none where buckets are in another S3.
+    /// The objects, and an S3 router over them that must not require signatures; none if buckets are in another S3.
     pub buckets: Option<(Arc<s3::Store>, Router)>,
-    /// Where instances of endpoints are.
+    /// The instances of endpoints.
     pub routes: Arc<Routes>,
-    /// What requests to endpoints count.
+    /// The counts of requests to endpoints.
     pub counts: Arc<Counts>,
-    /// SageMaker Runtime; it must not ask for signatures.
+    /// SageMaker Runtime; it must not require signatures.
     pub runtime: Router,
-    /// Where the server listens.
+    /// The address that the server listens on.
     pub address: SocketAddr,
     /// The region whose resources are shown first.
     pub region: String,
-    /// Memory for bodies.
+    /// The memory budget for bodies.
     pub memory: Arc<MemoryBudget>,
-    /// How long clients are waited for.
+    /// The timeouts for clients.
     pub patience: Patience,
-    /// The keys of the server: with them, the console is for those who have its token.
+    /// The keys of the server. If there are keys, the console requires the token.
     pub keys: Option<Arc<Keys>>,
 }
 
@@ -106,12 +106,12 @@ pub struct Console {
     access: Access,
 }
 
-/// What a path and a method lead to.
+/// The handler of a path and a method.
 #[derive(Clone, Copy)]
 enum Handler {
     /// A page.
     Show(fn(&Visit) -> Shown),
-    /// A change; it gives the address of the page to go on with.
+    /// A change; it returns the address of the page to show next.
     Change(fn(&Visit, &Form) -> Result<String, Problem>),
     /// A request to an endpoint.
     Invoke,
@@ -121,7 +121,7 @@ enum Handler {
     Upload,
 }
 
-/// Methods, paths, and what they lead to; a star stands for any part.
+/// Methods, paths and their handlers; a star matches any part.
 const ROUTES: &[(Method, &[&str], Handler)] = &[
     (Method::GET, &[], Handler::Show(overview::show)),
     (Method::GET, &["jobs"], Handler::Show(jobs::show)),
@@ -152,7 +152,7 @@ impl Console {
         Self { state, runtime, s3, memory, patience, keys, access: Access::new(address.port()) }
     }
 
-    /// Answers a request for `/console` or what is below it.
+    /// Answers a request for `/console` or an address below it.
     pub async fn answer(&self, head: Parts, body: Body) -> Response {
         match head.uri.path() {
             STYLE_PATH => return asset("text/css; charset=utf-8", STYLE),
@@ -186,7 +186,7 @@ impl Console {
         }
     }
 
-    /// Finds what a request is for.
+    /// Finds the handler of a request.
     fn visit(&self, head: &Parts) -> Result<(Handler, Visit), Problem> {
         let unreadable = || Problem::bad("The address is not percent-encoded UTF-8.");
         let rest = head.uri.path().strip_prefix(PATH).unwrap_or_default();
@@ -238,7 +238,7 @@ impl Console {
                 Ok(redirect(&waiting(move || change(&visit, &form)).await?))
             }
             Handler::Invoke => {
-                // The share lives until the page is made of all this.
+                // The share must live until the page has been built from these parts.
                 let Received { form, file, mut share } = self.form_with_file(head, body).await?;
                 let mut exchange = Exchange::of(&form, file)?;
                 exchange.answer = Some(self.invoke(&visit, &exchange, &mut share).await?);
@@ -250,7 +250,7 @@ impl Console {
         }
     }
 
-    /// The token that a form holds, for a cookie.
+    /// Exchanges the token in a form for a cookie.
     async fn sign_in(&self, keys: &Keys, body: Body) -> Response {
         match self.form(body).await {
             Ok(form) if keys.is_console_token(form.text("token").trim()) => self.signed_in(keys, PATH),
@@ -259,7 +259,7 @@ impl Console {
         }
     }
 
-    /// What a browser gets that has not signed in; none where it has.
+    /// The response for a browser that has not signed in; none if it has.
     fn turned_away(&self, keys: &Keys, head: &Parts) -> Option<Response> {
         if self.access.is_signed_in(keys, &head.headers) {
             return None;
@@ -267,7 +267,7 @@ impl Console {
         let query = Query::parse(head.uri.query().unwrap_or_default()).unwrap_or_default();
         let is_known = query.get("token").is_some_and(|token| keys.is_console_token(token));
         if is_known && head.method == Method::GET {
-            // The token does not stay in the address.
+            // The redirect removes the token from the address.
             return Some(self.signed_in(keys, head.uri.path()));
         }
         Some(self.sign_in_page(if query.has("token") { "Wrong token." } else { "" }))
@@ -340,11 +340,11 @@ impl Console {
     }
 }
 
-/// Runs what waits for the disk where that stops nobody.
+/// Runs work that blocks on the disk on a thread where blocking is allowed.
 async fn waiting<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    // A panic was told by its hook.
+    // The panic hook has already reported a panic.
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
         Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "A bug in Kokanee; please report it."))
     })

@@ -1,4 +1,4 @@
-//! The first page: what runs, what the machine has, and how clients find the server.
+//! The first page: running jobs and endpoints, the machine's resources, and how clients find the server.
 
 use kokanee_pages::human;
 use kokanee_pages::parts::{Column, card, code, facts, note, table};
@@ -8,9 +8,9 @@ use super::jobs;
 use super::visit::{Problem, Shown, Visit, duration, status_badge, time};
 use crate::machine;
 
-/// Seconds after which it is fetched anew.
+/// Seconds after which the page is fetched again.
 const REFRESH_SECONDS: u32 = 3;
-/// Jobs that are named.
+/// The number of jobs that are listed.
 const SHOWN_JOBS: usize = 8;
 
 const HELLO: &str = "\
@@ -60,7 +60,7 @@ fn tile(address: &str, count: i64, what: &str) -> Markup {
     html! { a.tile href=(address) { b { (human::count(u64::try_from(count).unwrap_or(0))) } (what) } }
 }
 
-/// Statuses of endpoints, and how many have each.
+/// The number of endpoints per status.
 fn endpoints(visit: &Visit) -> Result<Vec<(String, i64)>, Problem> {
     Ok(visit.control().store.read(|transaction| {
         let mut statement = transaction

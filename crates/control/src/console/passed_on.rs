@@ -1,4 +1,4 @@
-//! Requests that the console passes on to SageMaker Runtime and to S3, whose routers answer them as those of clients.
+//! Requests that the console passes on to SageMaker Runtime and to S3. Their routers answer them like requests from clients.
 
 use std::time::Instant;
 
@@ -18,13 +18,13 @@ use super::{Console, redirect};
 use crate::runtime::MOST_BODY_BYTES;
 use crate::s3;
 
-/// How much of an endpoint's answer is kept: as much as an endpoint on AWS may answer.
+/// The most bytes of an endpoint's answer that are kept: the limit for answers of endpoints on AWS.
 const MOST_ANSWER_BYTES: usize = MOST_BODY_BYTES;
-/// What a byte of an answer takes, at most: itself, its part of a link in base64, and that of the page.
+/// The most bytes of memory per byte of an answer: itself, its part of a base64 link, and its part of the page.
 const ANSWER_COPIES: usize = 4;
 
 impl Console {
-    /// Sends a request to an endpoint, by the same way as all others.
+    /// Sends a request to an endpoint in the same way as any other request.
     pub(super) async fn invoke(
         &self,
         visit: &Visit,
@@ -34,7 +34,7 @@ impl Console {
         let bad = |_| Problem::bad("The request cannot be sent.");
         let mut request = Request::post(format!("/endpoints/{}/invocations", encode(visit.name(0))))
             .header(header::CONTENT_TYPE, &exchange.content_type)
-            // It says the region; nobody compares the signature.
+            // It carries the region; nothing checks the signature.
             .header(
                 header::AUTHORIZATION,
                 format!(
@@ -80,7 +80,7 @@ impl Console {
         self.s3.clone().ok_or_else(Problem::buckets_elsewhere)
     }
 
-    /// An object, as a file that the browser keeps and does not show.
+    /// Returns an object as a file that the browser saves instead of showing it.
     pub(super) async fn download(&self, visit: &Visit) -> Result<Response, Problem> {
         let key = visit.query.get("key").unwrap_or_default();
         let path = format!("/{}/{}", encode(visit.name(0)), s3::encode_key(key));
@@ -103,7 +103,7 @@ impl Console {
         Ok(response)
     }
 
-    /// A form with a file, which S3 takes apart as it comes.
+    /// Passes a form with a file to S3, which parses it as it arrives.
     pub(super) async fn upload(&self, visit: &Visit, head: &Parts, body: Body) -> Result<Response, Problem> {
         let mut request = Request::post(format!("/{}", encode(visit.name(0))));
         for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::HOST] {
@@ -118,7 +118,7 @@ impl Console {
         }
         let back = link(&self.state.region, &visit.region, &["buckets", visit.name(0)], &[]);
         let place = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-        // A form can be made to name any place; only our own pages are gone to.
+        // A form can be made to name any address, so only redirects to our own pages are followed.
         Ok(redirect(
             place
                 .filter(|place| place.starts_with("/console/buckets/") || place.starts_with("/console/@"))
@@ -127,7 +127,7 @@ impl Console {
     }
 }
 
-/// An error of S3, which comes as XML.
+/// Reads an error of S3, which is XML.
 async fn of_s3(response: Response) -> Problem {
     let status = response.status();
     let bytes = http_body_util::Limited::new(response.into_body(), 64 << 10).collect().await;

@@ -1,4 +1,4 @@
-//! A look into an object: records, tables, text, or bytes; only its beginning is read.
+//! A preview of an object: records, tables, text, or bytes. Only its beginning is read.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,11 +16,11 @@ use super::content::{bytes, columns, cut, text, values};
 use super::visit::{Problem, Visit};
 use crate::s3::ListRequest;
 
-/// Bytes of an object that are looked at.
+/// The number of bytes of an object that are read.
 const HEAD_BYTES: u64 = 256 << 10;
-/// Rows, lines and records that are shown.
+/// The most rows, lines and records that are shown.
 const ROWS: usize = 50;
-/// Columns of a table that are shown, and characters of a line.
+/// The most columns of a table that are shown, and the most characters of a line.
 const MOST_COLUMNS: usize = 30;
 const LONGEST_LINE: usize = 500;
 /// The largest vocabulary that is read.
@@ -37,7 +37,7 @@ pub(super) fn show(visit: &Visit, bucket: &str, key: &str, mut file: File) -> Re
     let mut packing = "";
     if head.starts_with(&GZIP) {
         let mut plain = Vec::new();
-        // What is damaged, or ends too early since only the beginning was read, gives what it has.
+        // Data that are damaged, or end too early because only the beginning was read, are decompressed as far as possible.
         let _ = MultiGzDecoder::new(head.as_slice()).take(HEAD_BYTES).read_to_end(&mut plain);
         is_cut |= plain.len() as u64 == HEAD_BYTES;
         (head, packing) = (plain, "Decompressed from gzip.");
@@ -70,11 +70,11 @@ fn content(visit: &Visit, bucket: &str, key: &str, head: &[u8], is_cut: bool) ->
     Ok(rows(text).unwrap_or_else(|| lines(text)))
 }
 
-/// Lines whose fields are numbers, or that all have as many fields as the first, as a table.
+/// Shows lines as a table if they have several fields, and all have as many fields as the first.
 fn rows(text: &str) -> Option<Markup> {
     let lines: Vec<Vec<&str>> = text.lines().take(ROWS).map(|line| line.split(',').collect()).collect();
     let width = lines.first()?.len();
-    // The last line may be cut.
+    // The last line may have been cut.
     let is_table =
         width > 1 && lines.iter().take(lines.len().saturating_sub(1).max(1)).all(|line| line.len() == width);
     if !is_table {
@@ -98,7 +98,7 @@ fn lines(text: &str) -> Markup {
     code("Text", &shown.join("\n"))
 }
 
-/// The files of an archive, as far as their heads were read.
+/// Lists the files of an archive, as far as their heads have been read.
 fn archive(head: &[u8]) -> Markup {
     let (mut at, mut rows) = (0, Vec::new());
     while let Some(block) = head.get(at..at + 512).filter(|block| block[0] != 0) {
@@ -121,7 +121,7 @@ fn archive(head: &[u8]) -> Markup {
     }
 }
 
-/// Records: rows of numbers, or sentences where there is a vocabulary.
+/// Shows records: rows of numbers, or sentences if there is a vocabulary.
 fn records(visit: &Visit, bucket: &str, key: &str, head: &[u8]) -> Result<Markup, Problem> {
     let mut reader = RecordReader::new(head, key);
     let mut shown: Vec<Map<String, Value>> = Vec::new();
@@ -136,7 +136,7 @@ fn records(visit: &Visit, bucket: &str, key: &str, head: &[u8]) -> Result<Markup
                 }
             },
             Ok(None) => break,
-            // The last record may be cut where only the beginning was read.
+            // The last record may have been cut if only the beginning was read.
             Err(_) if head.len() as u64 == HEAD_BYTES => break,
             Err(error) => {
                 fault = Some(error.to_string());
@@ -153,7 +153,7 @@ fn records(visit: &Visit, bucket: &str, key: &str, head: &[u8]) -> Result<Markup
     })
 }
 
-/// Turns ids into words by the vocabularies that were chosen, or that lie near; returns the form that chooses them.
+/// Turns ids into words with the chosen vocabularies, or with nearby ones; returns the form that chooses them.
 fn words(visit: &Visit, bucket: &str, key: &str, rows: &mut [Map<String, Value>]) -> Result<Markup, Problem> {
     let near = near(visit, bucket, key)?;
     let of = |side: &str, ending: &str| {
@@ -185,7 +185,7 @@ fn words(visit: &Visit, bucket: &str, key: &str, rows: &mut [Map<String, Value>]
     })
 }
 
-/// Vocabularies in the folder of an object, in that beside it, and in those of channels beside it.
+/// Vocabularies in the folder of an object, in the folder `vocab` beside it, and in the folder above.
 fn near(visit: &Visit, bucket: &str, key: &str) -> Result<Vec<String>, Problem> {
     let folder = key.rfind('/').map_or("", |at| &key[..=at]);
     let above = folder.trim_end_matches('/').rfind('/').map_or("", |at| &folder[..=at]);

@@ -1,4 +1,4 @@
-//! Calls of boto3 that can be pasted.
+//! Calls of boto3 that readers can copy.
 
 use std::fmt::Write as _;
 
@@ -6,15 +6,15 @@ use kokanee_pages::parts::{card, code};
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
-/// A statement that calls an operation of SageMaker with these arguments, of which the first is the name of what is created: the new one
-/// gets the time behind it.
+/// Writes a statement that calls an operation of SageMaker with these arguments. The name of the new resource is the given name followed by
+/// the time.
 pub(super) fn creation(
     operation: &str,
     name_member: &str,
     name: &str,
     arguments: &Map<String, Value>,
 ) -> String {
-    // Names have at most 63 characters, which are ASCII.
+    // Names have at most 63 characters, all ASCII.
     let begin = name.get(..name.len().min(56)).unwrap_or(name).trim_end_matches('-');
     let mut text = format!(
         "import time\nimport boto3\n\nboto3.client(\"sagemaker\").{operation}(\n    {name_member}={} + time.strftime(\"-%H%M%S\"),\n",
@@ -37,7 +37,7 @@ pub(super) fn repeat(call: &str) -> Markup {
     )
 }
 
-/// JSON as Python writes it; what does not fit on a line is indented by `depth`.
+/// Writes JSON as Python; values that do not fit on a line are indented by `depth`.
 pub(super) fn literal(value: &Value, depth: usize) -> String {
     const WIDTH: usize = 90;
     let flat = flat(value);
@@ -76,7 +76,7 @@ fn flat(value: &Value) -> String {
     }
 }
 
-/// Every text in JSON means the same in Python.
+/// Every JSON string has the same meaning in Python.
 pub(super) fn text(string: &str) -> String {
     Value::from(string).to_string()
 }

@@ -1,4 +1,4 @@
-//! Forms as they arrive: counted in the budget of memory, and not from clients that stop sending.
+//! Reads forms as they arrive. Their memory counts in the budget, and clients that stop sending time out.
 
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -13,7 +13,7 @@ use crate::runtime::MOST_BODY_BYTES;
 /// The largest form without a file.
 const MOST_FORM_BYTES: usize = 1 << 20;
 
-/// A form with a file, and the memory that both have.
+/// A form with a file, and the memory that they occupy.
 pub(super) struct Received {
     pub(super) form: Form,
     pub(super) file: Option<SentFile>,
@@ -21,14 +21,14 @@ pub(super) struct Received {
 }
 
 impl Console {
-    /// A form without a file.
+    /// Reads a form without a file.
     pub(super) async fn form(&self, body: Body) -> Result<Form, Problem> {
         let read = Incoming::new(body, self.patience).whole(MOST_FORM_BYTES, self.memory.share()).await;
         let body = read.map_err(of_shell)?;
         Form::read(&body.bytes.into_vec()).ok_or_else(|| Problem::bad("The form is not valid."))
     }
 
-    /// A form with what is sent to an endpoint: as much of it as InvokeEndpoint takes.
+    /// Reads a form with the body of a request to an endpoint, which has the size limit of InvokeEndpoint.
     pub(super) async fn form_with_file(&self, head: &Parts, body: Body) -> Result<Received, Problem> {
         let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let mut body = Incoming::new(body, self.patience);
@@ -37,7 +37,7 @@ impl Console {
             let mut form = IncomingForm::new(content_type.unwrap_or_default(), MOST_BODY_BYTES)?;
             let arrival = share.arrival();
             while let Some(bytes) = body.next_of(&arrival).await.map_err(of_shell)? {
-                // Once as they came, and once as a field or a part of the file.
+                // The bytes are held twice: as they arrived, and as a field or a part of the file.
                 share.grow(2 * bytes.len()).await.map_err(of_shell)?;
                 arrival.received(bytes.len(), share.bytes());
                 form.push(&bytes)?;
@@ -52,7 +52,7 @@ impl Console {
         match read {
             Ok((form, file)) => Ok(Received { form, file, share }),
             Err(problem) => {
-                // A browser that is still sending would not read why it is refused.
+                // A browser that is still sending would not read the reason for the refusal.
                 body.discard().await;
                 Err(problem)
             }
@@ -60,7 +60,7 @@ impl Console {
     }
 }
 
-/// What the shell of the server says about a body.
+/// Turns an error of the HTTP layer about a body into a problem.
 pub(super) fn of_shell(error: ServeError) -> Problem {
     let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
     Problem::new(status, error.message)

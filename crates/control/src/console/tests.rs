@@ -1,4 +1,4 @@
-//! Pages over a database and objects, without a network.
+//! Tests of pages over a database and objects, without a network.
 
 use std::path::Path;
 

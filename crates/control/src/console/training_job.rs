@@ -14,9 +14,9 @@ use crate::metrics::{Metric, TRAINING_JOBS};
 use crate::s3_uri::S3Uri;
 use crate::training::{LOG_GROUP, TrainingJob};
 
-/// Seconds after which the page of a job at work is fetched anew.
+/// Seconds after which the page of a running job is fetched again.
 const REFRESH_SECONDS: u32 = 2;
-/// Metrics of the machine, and how the page calls them.
+/// The machine's metrics, and their names on the page.
 const MACHINE: [(&str, &str); 3] = [
     ("CPUUtilization", "CPU, % of a core"),
     ("MemoryUtilization", "Memory, %"),
@@ -121,7 +121,7 @@ fn hyperparameters(job: &TrainingJob) -> Markup {
     table("Hyperparameters", &[Column::words("Name"), Column::words("Value")], &rows)
 }
 
-/// An address in S3, with the page of its folder.
+/// An address in S3 as a link to the page of its folder.
 pub(super) fn place(visit: &Visit, uri: &str) -> Markup {
     let Ok(S3Uri { bucket, key }) = S3Uri::parse(uri) else { return html! { (uri) } };
     let folder = key.rfind('/').map_or("", |at| &key[..=at]);
@@ -221,7 +221,7 @@ fn machine(visit: &Visit, job: &TrainingJob) -> Result<Markup, Problem> {
 /// The call that creates the same job again.
 fn repeat(visit: &Visit, job: &TrainingJob) -> Result<String, Problem> {
     let mut request: Map<String, Value> = job.request.clone();
-    // The algorithm has metrics of its own, which a request must not name.
+    // The algorithm brings its own metrics, which a request must not name.
     if job.state.algorithm.is_some()
         && let Some(algorithm) = request.get_mut("AlgorithmSpecification").and_then(Value::as_object_mut)
     {

@@ -10,13 +10,13 @@ use super::visit::{Problem, Shown, Visit, duration, status_badge, time};
 use super::{form::Form, jobs, python};
 use crate::transform::{LOG_GROUP, TransformJob};
 
-/// Seconds after which the page of a job at work is fetched anew.
+/// Seconds after which the page of a running job is fetched again.
 const REFRESH_SECONDS: u32 = 2;
 
 pub(super) fn show(visit: &Visit) -> Shown {
     let job = visit.control().transform_jobs.find(&visit.region, visit.name(0))?;
     let path = ["jobs", "transform", job.name.as_str()];
-    // Its instance's stream, and beside it the one about records.
+    // The stream of its instance, and the stream about its records.
     let log = Log { group: LOG_GROUP, prefix: &job.log_stream(), alone: "instance", path: &path };
     let body = html! {
         div #head data-live="" { (head(visit, &job)) }
@@ -75,7 +75,7 @@ fn data(visit: &Visit, job: &TransformJob) -> Markup {
         ("Input", place(visit, &text(&input["DataSource"]["S3DataSource"]["S3Uri"]))),
         ("Content type", html! { (text(&input["ContentType"])) }),
         ("Split type", html! { (text(&input["SplitType"])) }),
-        // Objects are named after those of the input, below this.
+        // Output objects are named after the input objects, below this address.
         ("Output", place(visit, &(text(&output["S3OutputPath"]).trim_end_matches('/').to_owned() + "/"))),
         ("Accept", html! { (text(&output["Accept"])) }),
         ("Strategy", html! { (or_none("BatchStrategy")) }),

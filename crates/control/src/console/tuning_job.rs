@@ -1,4 +1,4 @@
-//! A hyperparameter tuning job: what it found, and its trainings.
+//! A hyperparameter tuning job: its results and its training jobs.
 
 use kokanee_pages::parts::{Column, card, facts, note, problem, table};
 use kokanee_pages::search::{Run, Search};
@@ -12,11 +12,11 @@ use super::visit::{Problem, Shown, Visit, duration, status_badge, time};
 use super::{form::Form, jobs, python};
 use crate::tuning::{self, Child, TuningJob};
 
-/// Seconds after which the page of a job at work is fetched anew.
+/// Seconds after which the page of a running job is fetched again.
 const REFRESH_SECONDS: u32 = 2;
-/// Width and height of the plotting area of the pictures, in pixels.
+/// The width and height of the charts' plotting areas, in pixels.
 const AREA: (f64, f64) = (420.0, 200.0);
-/// Rows of the table of trainings.
+/// The most rows in the table of training jobs.
 const MOST_ROWS: usize = 100;
 
 pub(super) fn show(visit: &Visit) -> Shown {
@@ -97,7 +97,7 @@ fn head(visit: &Visit, job: &TuningJob, children: &[Child]) -> Markup {
     }
 }
 
-/// The pictures of the first definition, which is the only one as a rule.
+/// The charts of the first definition. Most jobs have only one.
 fn pictures(job: &TuningJob, children: &[Child]) -> Markup {
     let Some(search) =
         search(job, children).filter(|search| search.runs.iter().any(|run| run.result.is_some()))
@@ -152,7 +152,7 @@ fn axes(space: &Space) -> Vec<ParallelAxis> {
     space.dimensions().iter().map(axis).collect()
 }
 
-/// The trainings, the best first; those without a result follow, the latest first.
+/// The training jobs, best first; those without a result follow, latest first.
 fn trainings(visit: &Visit, job: &TuningJob, children: &[Child]) -> Markup {
     if children.is_empty() {
         return note("No training jobs yet.");
@@ -231,7 +231,7 @@ fn repeat(visit: &Visit, job: &TuningJob) -> Result<String, Problem> {
     if let Some(tags) = visit.tags(&job.arn)? {
         request.insert("Tags".to_owned(), tags);
     }
-    // Names of tuning jobs have 32 characters at most, and the time takes seven.
+    // Names of tuning jobs have at most 32 characters, and the time takes seven.
     let name = job.name.get(..job.name.len().min(25)).unwrap_or(&job.name);
     Ok(python::creation("create_hyper_parameter_tuning_job", "HyperParameterTuningJobName", name, &request))
 }

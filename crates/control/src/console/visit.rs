@@ -1,4 +1,4 @@
-//! A visit to a page: what was asked for, and what pages have in common.
+//! A visit to a page: what it asks for, and what pages share.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -23,25 +23,25 @@ use crate::s3::{self, Query, S3Error};
 use crate::store::{StoreError, now_ms};
 use crate::tags;
 
-/// The path of the console. A bucket of this name is reached by signed requests.
+/// The path of the console. Signed requests can still reach a bucket of this name.
 pub(super) const PATH: &str = "/console";
-/// What stays as it is in paths and parameters.
+/// The characters that are not encoded in paths and parameters.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// What pages are made of.
+/// The parts that pages are built from.
 pub(super) struct State {
     pub(super) control: Arc<Control>,
-    /// None where buckets are in another S3.
+    /// None if buckets are in another S3.
     pub(super) objects: Option<Arc<s3::Store>>,
     pub(super) routes: Arc<Routes>,
     pub(super) counts: Arc<Counts>,
-    /// Where the server listens.
+    /// The address that the server listens on.
     pub(super) address: SocketAddr,
-    /// The region of addresses that name none.
+    /// The region of addresses that name no region.
     pub(super) region: String,
 }
 
-/// What was asked for.
+/// A visitor's request.
 pub(super) struct Visit {
     pub(super) state: Arc<State>,
     /// The region whose resources are shown.
@@ -51,28 +51,28 @@ pub(super) struct Visit {
     pub(super) query: Query,
 }
 
-/// Why there is no page.
+/// The reason why there is no page.
 #[derive(Debug)]
 pub(super) struct Problem {
     pub(super) status: StatusCode,
     pub(super) message: String,
 }
 
-/// A page, or why there is none.
+/// A page, or the reason why there is none.
 pub(super) type Shown = Result<Page, Problem>;
 
 impl Visit {
-    /// The address of a page, by the parts of its path and its parameters. Parameters without a value are left out.
+    /// Builds the address of a page from the parts of its path and its parameters. Parameters without a value are left out.
     pub(super) fn link(&self, path: &[&str], parameters: &[(&str, &str)]) -> String {
         link(&self.state.region, &self.region, path, parameters)
     }
 
-    /// The variable part of the path in this place.
+    /// The variable part of the path at this index.
     pub(super) fn name(&self, index: usize) -> &str {
         self.names.get(index).map_or("", String::as_str)
     }
 
-    /// A parameter that has a value.
+    /// A parameter, if it has a value.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.query.get(name).filter(|value| !value.trim().is_empty())
     }
@@ -89,14 +89,14 @@ impl Visit {
         &self.state.control
     }
 
-    /// The tags of a resource, as requests have them; none where it has none.
+    /// The tags of a resource in the form of requests; none if it has none.
     pub(super) fn tags(&self, arn: &str) -> Result<Option<Value>, Problem> {
         let tags = self.control().store.read(|transaction| tags::of(transaction, arn))?;
         let listed = tags.iter().map(|(key, value)| json!({"Key": key, "Value": value}));
         Ok((!tags.is_empty()).then(|| listed.collect()))
     }
 
-    /// A page of a section, below those above it.
+    /// Makes a page of a section; `above` are the pages above it.
     pub(super) fn page(&self, section: &str, title: &str, above: &[(&str, String)], body: Markup) -> Page {
         let path: Vec<&str> = if section.is_empty() { Vec::new() } else { vec![section] };
         Page {
@@ -109,7 +109,7 @@ impl Visit {
     }
 }
 
-/// See [`Visit::link`]; resources of another region than the server's own have it in their path.
+/// Builds an address, see [`Visit::link`]. Resources of a region other than the server's own have the region in their path.
 pub(super) fn link(own_region: &str, region: &str, path: &[&str], parameters: &[(&str, &str)]) -> String {
     let mut link = PATH.to_owned();
     if own_region != region {
@@ -125,7 +125,7 @@ pub(super) fn link(own_region: &str, region: &str, path: &[&str], parameters: &[
     link
 }
 
-/// Percent-encodes a part of a path, or a value.
+/// Percent-encodes a part of a path or a value.
 pub(super) fn encode(text: &str) -> String {
     utf8_percent_encode(text, KEPT).to_string()
 }
@@ -202,7 +202,7 @@ impl From<S3Error> for Problem {
     }
 }
 
-/// A status with the colour that it has everywhere.
+/// A status in the colour that it has on every page.
 pub(super) fn status_badge(status: &str) -> Markup {
     let tone = match status {
         "Completed" | "InService" => Tone::Good,
@@ -213,18 +213,18 @@ pub(super) fn status_badge(status: &str) -> Markup {
     badge(tone, status)
 }
 
-/// A point in time in UTC, and how long ago it was as a tooltip.
+/// A point in time in UTC, with a tooltip that says how long ago it was.
 pub(super) fn time(ms: i64) -> Markup {
     let text = utc(u64::try_from(ms / 1000).unwrap_or(0));
     html! { time.nowrap datetime=(text.replace(' ', "T") + "Z") title={ (span(now_ms() - ms)) " ago" } { (text) } }
 }
 
-/// A span of time, for people.
+/// A span of time in readable form.
 pub(super) fn span(ms: i64) -> String {
     human::duration(Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
 }
 
-/// From the creation of something to its end, or to now.
+/// The time from a resource's creation to its end, or until now.
 pub(super) fn duration(from_ms: i64, to_ms: Option<i64>) -> String {
     span(to_ms.unwrap_or_else(now_ms) - from_ms)
 }

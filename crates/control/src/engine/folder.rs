@@ -1,9 +1,9 @@
-//! The files of a task's folder that belong to its shim.
+//! The files in a task's folder that belong to its shim.
 //!
-//! | file | what it holds |
+//! | file | content |
 //! |---|---|
 //! | `task.json` | the task, as the server asked for it |
-//! | `task.lock` | locked while the shim lives; says which process it keeps |
+//! | `task.lock` | locked while the shim lives; says which process the shim runs |
 //! | `ended.json` | how the task ended |
 //! | `log` | the lines of its output |
 
@@ -24,32 +24,32 @@ pub const LOG_FILE: &str = "log";
 const TASK_FILE: &str = "task.json";
 const LOCK_FILE: &str = "task.lock";
 const ENDED_FILE: &str = "ended.json";
-/// A look holds the lock for a moment; a shim that finds it held tries again for a while.
+/// A look holds the lock for a moment, so a shim that finds it held retries for a while.
 const LOCK_TRIES: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(4);
-/// How long a shim may take from its lock to its program.
+/// The longest time between a shim's lock and the start of its program.
 const LONGEST_START: Duration = Duration::from_secs(10);
 
 /// A task's folder.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TaskFolder<'a>(pub(super) &'a Path);
 
-/// What a shim says of the process that it keeps.
+/// A shim's record of the process that it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Kept {
-    /// The start that it belongs to: a shim that could not take the lock is told from the one that has it.
+    /// The start that the record belongs to. It distinguishes the shim that has the lock from one that could not take it.
     pub(super) start: u64,
-    /// The process, which leads a group of its own.
+    /// The process, which leads its own group.
     pub(super) process: i32,
-    /// When the machine started the process, in its own units: numbers of processes are used again.
+    /// When the machine started the process, in the machine's ticks: process numbers are reused.
     pub(super) process_ticks: Option<u64>,
-    /// The session of the process, whose leader the shim is.
+    /// The session of the process, led by the shim.
     pub(super) session: i32,
     /// When the process was started, in milliseconds since 1970.
     pub(super) started_ms: i64,
 }
 
-/// What a shim is asked for.
+/// An order to a shim.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Order {
     pub(super) start: u64,
@@ -82,7 +82,7 @@ impl TaskFolder<'_> {
         write_json(&self.path(ENDED_FILE), exit)
     }
 
-    /// Takes the lock as a shim; nothing where another shim has it. What an earlier task left is forgotten.
+    /// Takes the lock for a shim; none if another shim has it. The records of an earlier task are deleted.
     pub(super) fn lock(self) -> Result<Option<ShimLock>, EngineError> {
         let path = self.path(LOCK_FILE);
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
@@ -101,8 +101,8 @@ impl TaskFolder<'_> {
         Ok(None)
     }
 
-    /// Looks, once no shim is on its way: one that has not taken the lock yet finds no task, and one that has is waited for until it says
-    /// what it keeps.
+    /// Returns the state once no shim is still starting. A shim that has not taken the lock yet finds no task; one that has the lock is
+    /// waited for until it records its process.
     pub(super) fn settle(self) -> Result<TaskState, EngineError> {
         let path = self.path(LOCK_FILE);
         let begun = Instant::now();
@@ -121,19 +121,19 @@ impl TaskFolder<'_> {
         Ok(self.look()?.0)
     }
 
-    /// Removes all of them but the log.
+    /// Removes all these files except the log.
     pub(super) fn remove_files(self) -> Result<(), EngineError> {
         [TASK_FILE, LOCK_FILE, ENDED_FILE].iter().try_for_each(|name| remove(&self.path(name)))
     }
 
-    /// What became of the task, and what its shim says, where it has said something.
+    /// Returns the state of the task, and the record of its shim if there is one.
     pub(super) fn look(self) -> Result<(TaskState, Option<Kept>), EngineError> {
         let path = self.path(LOCK_FILE);
         let mut file = match File::open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((TaskState::NotStarted, None)),
             file => file.map_err(EngineError::io(&path))?,
         };
-        // Shared: looks do not take each other for a shim.
+        // The lock is shared, so that looks do not take each other for a shim.
         let is_held = match file.try_lock_shared() {
             Ok(()) => false,
             Err(TryLockError::WouldBlock) => true,
@@ -156,7 +156,7 @@ impl TaskFolder<'_> {
 }
 
 impl ShimLock {
-    /// Says which process is kept.
+    /// Records which process the shim runs.
     pub(super) fn say(&mut self, kept: &Kept) -> io::Result<()> {
         self.0.seek(SeekFrom::Start(0))?;
         self.0.write_all(serde_json::to_string(kept)?.as_bytes())

@@ -1,7 +1,7 @@
-//! The file that a task's output is kept in: `<milliseconds since 1970>\t<line>\n`, each line with the time at which it came.
+//! The log file of a task's output: `<milliseconds since 1970>\t<line>\n`, each line with its time of arrival.
 //!
-//! Times never go back from one line to the next, so a line is found by its time without an index; its place in the file, which
-//! never changes, names it.
+//! Times never decrease from one line to the next, so a line is found by its time without an index. Its position in the file never changes
+//! and serves as its name.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
@@ -9,18 +9,18 @@ use std::path::Path;
 
 use crate::store::now_ms;
 
-/// The longest line; the rest of a longer one is a line of its own. As long as an event of CloudWatch Logs may be.
+/// The longest line; the rest of a longer one becomes a line of its own. The limit is that of an event in CloudWatch Logs.
 pub const LONGEST_LINE_BYTES: usize = 256 << 10;
-/// What a line takes beside its text, at most: the time, a tab, and the end of the line.
+/// The most bytes of a line in addition to its text: the time, a tab, and the line break.
 const MARKS_BYTES: usize = 24;
-/// A search looks at lines one by one where no more than this is left.
+/// A search reads lines one by one if at most this many bytes are left.
 const SEARCH_BYTES: u64 = 4 << 10;
 
-/// Writes lines.
+/// Writes lines to a log.
 #[derive(Debug)]
 pub struct LogWriter {
     file: File,
-    /// The beginning of a line whose end has not come.
+    /// The beginning of a line that has not ended yet.
     open: Vec<u8>,
     last_ms: i64,
 }
@@ -28,18 +28,18 @@ pub struct LogWriter {
 /// A line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Where it begins in the file, in bytes.
+    /// The offset of its beginning in the file, in bytes.
     pub offset: u64,
-    /// Where the next one begins.
+    /// The offset of the next line.
     pub end: u64,
-    /// When it came, in milliseconds since 1970.
+    /// Its time of arrival, in milliseconds since 1970.
     pub at_ms: i64,
-    /// What it says.
+    /// Its text.
     pub text: String,
 }
 
 impl LogWriter {
-    /// Opens a log; lines are added to those that are there.
+    /// Opens a log; new lines are appended.
     ///
     /// # Errors
     /// When the system refuses.
@@ -59,7 +59,7 @@ impl LogWriter {
         Ok(Self { file, open: Vec::new(), last_ms })
     }
 
-    /// Adds output, which may begin and end within lines. Lines that are whole are in the file when this returns.
+    /// Adds output, which may begin and end within lines. Complete lines are in the file when this returns.
     ///
     /// # Errors
     /// When the system refuses; the lines are lost then.
@@ -82,7 +82,7 @@ impl LogWriter {
         self.file.write_all(lines.as_bytes())
     }
 
-    /// Writes what is left of a line without an end, and brings the log to the disk.
+    /// Writes the rest of a line without an end, and syncs the log to the disk.
     ///
     /// # Errors
     /// When the system refuses.
@@ -100,8 +100,8 @@ impl LogWriter {
     }
 }
 
-/// Reads the whole lines that begin at `offset`, which is where a line begins: up to `most_lines`, and up to `most_bytes` unless the
-/// first line alone has more. A file that is not there has no lines.
+/// Reads the complete lines from `offset`, where a line must begin: up to `most_lines`, and up to `most_bytes` unless the first line alone
+/// has more. A missing file has no lines.
 ///
 /// # Errors
 /// When the system refuses.
@@ -122,8 +122,8 @@ pub fn read_from(path: &Path, offset: u64, most_lines: usize, most_bytes: u64) -
     Ok(lines)
 }
 
-/// Reads back from `high`: the last whole lines between the places `low` and `high`, up to `most_lines`, and up to `most_bytes` unless
-/// the last line alone has more. Beside them is where the last of them ends, or `low` where there is none.
+/// Reads back from `high`: the last complete lines between the offsets `low` and `high`, up to `most_lines`, and up to `most_bytes` unless
+/// the last line alone has more. Also returns the end of the last of them, or `low` if there are none.
 ///
 /// # Errors
 /// When the system refuses.
@@ -151,7 +151,7 @@ pub fn read_back(
     Ok((lines, end))
 }
 
-/// Whether a line begins, or would begin, at this place.
+/// Whether a line begins, or would begin, at this offset.
 ///
 /// # Errors
 /// When the system refuses.
@@ -166,13 +166,13 @@ pub fn is_start(path: &Path, at: u64) -> io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-/// Where the first line begins that came at `at_ms` or later; the end of the file where none did.
+/// The offset of the first line that came at `at_ms` or later; the end of the file if there is none.
 ///
 /// # Errors
 /// When the system refuses.
 pub fn find(path: &Path, at_ms: i64) -> io::Result<u64> {
     let Some(mut file) = open(path)? else { return Ok(0) };
-    // Lines that begin before `low` came earlier; what is looked for is not after `high`.
+    // Lines that begin before `low` came earlier; the line searched for is not after `high`.
     let (mut low, mut high) = (0, file.metadata()?.len());
     while high.saturating_sub(low) > SEARCH_BYTES {
         let middle = low + (high - low) / 2;
@@ -192,7 +192,7 @@ pub fn find(path: &Path, at_ms: i64) -> io::Result<u64> {
     }
 }
 
-/// When the last line came; none of an empty log.
+/// The time of the last line; none if the log is empty.
 ///
 /// # Errors
 /// When the system refuses.
@@ -208,7 +208,7 @@ fn open(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// The first line with a time that begins after `at`, which may be within another one.
+/// The first line with a time that begins after `at`, which may be within another line.
 fn first_after(file: &mut File, at: u64) -> io::Result<Option<Line>> {
     file.seek(SeekFrom::Start(at))?;
     let mut reader = BufReader::new(file);
@@ -221,7 +221,7 @@ fn first_after(file: &mut File, at: u64) -> io::Result<Option<Line>> {
     }
 }
 
-/// The whole lines that begin at `from` or later, and end at `high` or earlier. A line begins at `low`.
+/// The complete lines that begin at `from` or later, and end at `high` or earlier. A line begins at `low`.
 fn lines_between(file: &mut File, from: u64, low: u64, high: u64) -> io::Result<Vec<Line>> {
     let mut at = from;
     if from > low {
@@ -238,7 +238,7 @@ fn lines_between(file: &mut File, from: u64, low: u64, high: u64) -> io::Result<
     Ok(lines)
 }
 
-/// The line at `offset`, where the reader is; none where no whole one is left.
+/// Reads the line at `offset`, where the reader is; none if no complete line is left.
 fn next(reader: &mut BufReader<impl io::Read>, offset: u64) -> io::Result<Option<Line>> {
     let mut bytes = Vec::new();
     let length = reader.read_until(b'\n', &mut bytes)?;
@@ -246,7 +246,7 @@ fn next(reader: &mut BufReader<impl io::Read>, offset: u64) -> io::Result<Option
         return Ok(None);
     }
     let text = String::from_utf8_lossy(&bytes);
-    // A line without a time was written by somebody else.
+    // A line without a time was written by another program.
     let (at_ms, text) = match text.split_once('\t').map(|(at, text)| (at.parse(), text)) {
         Some((Ok(at_ms), text)) => (at_ms, text.to_owned()),
         _ => (0, text.into_owned()),

@@ -1,7 +1,7 @@
-//! What runs programs: those that train and those that serve.
+//! The engine that runs programs for training and for serving.
 //!
-//! Nothing above knows that they are processes here. A program runs as a *task* of a folder, and everything about the task is found
-//! again by its folder: a server that starts after another was killed asks [`Engine::look`] what became of it.
+//! Modules that use the engine do not know that programs are processes here. A program runs as a *task* of a folder, and the folder
+//! suffices to find everything about the task again: a server that starts after another was killed calls [`Engine::look`] for its state.
 
 mod folder;
 pub mod log_file;
@@ -26,21 +26,21 @@ pub use self::shim::run as run_shim;
 
 /// Runs programs.
 pub trait Engine: Send + Sync + fmt::Debug + 'static {
-    /// Starts a task in `folder`, which exists. One that runs there already is left alone. When this returns, a later server finds
+    /// Starts a task in `folder`, which must exist. A task that already runs there is left alone. When this returns, a later server finds
     /// the task by its folder. A program that cannot be started is a task that has ended, see [`Exit::not_started`].
     ///
     /// # Errors
     /// When the machine refuses.
     fn start(&self, folder: &Path, task: &Task) -> Result<(), EngineError>;
 
-    /// What became of the task of `folder`.
+    /// Returns the state of the task of `folder`.
     ///
     /// # Errors
     /// When the folder cannot be read.
     fn look(&self, folder: &Path) -> Result<TaskState, EngineError>;
 
-    /// As [`look`](Self::look), after which nothing that an earlier server began is on its way any more: a task that it was about to
-    /// start has started, or never will. To be called before the folder is laid out for a start.
+    /// Returns the same as [`look`](Self::look), but only once no start of an earlier server is still under way: such a task has started,
+    /// or never will. Must be called before the folder is laid out for a start.
     ///
     /// # Errors
     /// When the folder cannot be read or changed.
@@ -48,23 +48,23 @@ pub trait Engine: Send + Sync + fmt::Debug + 'static {
         self.look(folder)
     }
 
-    /// Sends a signal to the task of `folder`; none where it does not run.
+    /// Sends a signal to the task of `folder`, unless it does not run.
     ///
     /// # Errors
     /// When the folder cannot be read or the machine refuses.
     fn signal(&self, folder: &Path, signal: Signal) -> Result<(), EngineError>;
 
-    /// Removes what is known of the task of `folder`, which does not run, but for its log.
+    /// Removes the files of the task of `folder`, which must not run. Its log stays.
     ///
     /// # Errors
     /// When the folder cannot be changed.
     fn forget(&self, folder: &Path) -> Result<(), EngineError>;
 
-    /// What the task of `folder` uses of the machine; none where it does not run, or where the machine does not tell.
+    /// The resources that the task of `folder` uses; none if it does not run, or if the machine does not report them.
     fn usage(&self, folder: &Path) -> Option<Usage>;
 }
 
-/// A program, and what it is started with. It gets the server's environment and, over it, `environment`; its output goes to the log.
+/// A program and its settings. It gets the server's environment, overridden by `environment`; its output goes to the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// The program.
@@ -73,23 +73,23 @@ pub struct Task {
     pub arguments: Vec<String>,
     /// Variables of its environment.
     pub environment: BTreeMap<String, String>,
-    /// The folder that it starts in; the server's own if none.
+    /// The folder that it starts in; the server's own if none is given.
     pub directory: Option<PathBuf>,
 }
 
-/// What became of a task.
+/// The state of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskState {
-    /// None was started.
+    /// No task was started.
     NotStarted,
     /// It runs.
     Running {
         /// When it was started, in milliseconds since 1970.
         started_ms: i64,
     },
-    /// It has ended, and its log is whole.
+    /// It has ended, and its log is complete.
     Ended(Exit),
-    /// It ended unseen, with the machine for instance.
+    /// It ended without a record, for instance with the machine.
     Lost,
 }
 
@@ -100,11 +100,11 @@ pub struct Exit {
     pub started_ms: i64,
     /// When it ended.
     pub ended_ms: i64,
-    /// Its exit code, where it exited.
+    /// Its exit code, if it exited.
     pub code: Option<i32>,
-    /// The signal that ended it, where one did.
+    /// The signal that ended it, if one did.
     pub signal: Option<i32>,
-    /// Why it could not be started.
+    /// The reason why it could not be started.
     pub not_started: Option<String>,
 }
 
@@ -126,44 +126,44 @@ impl fmt::Display for Exit {
     }
 }
 
-/// What can be sent to a task.
+/// A signal to a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// Please end: SIGTERM to the program.
+    /// Asks the program to end: SIGTERM to the program.
     Terminate,
-    /// End: SIGKILL to the program and everything that it started.
+    /// Ends it at once: SIGKILL to the program and everything that it started.
     Kill,
 }
 
-/// What a task uses.
+/// The resources that a task uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Usage {
-    /// Processor time since its start, in seconds; of all its processes together.
+    /// Processor time since its start, in seconds, summed over all its processes.
     pub cpu_seconds: f64,
-    /// Memory that it holds, in bytes.
+    /// The memory that it occupies, in bytes.
     pub memory_bytes: u64,
 }
 
-/// Why a task cannot be started or asked.
+/// An error in starting or querying a task.
 #[derive(Debug, Error)]
 pub enum EngineError {
-    /// A file of the task's folder.
+    /// A file of the task's folder cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The same, where only the system has a reason.
+    /// The same, with a reason from the system.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// The keeper of tasks did not start.
+    /// The shim that keeps tasks did not start.
     #[error("{} did not start the task: {reason}", program.display())]
     Shim {
         /// The program.
         program: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }

@@ -14,17 +14,17 @@ use rustix::process::{Pid, kill_process, kill_process_group};
 use super::folder::{Kept, Order, TaskFolder};
 use super::{Engine, EngineError, Signal, Task, TaskState, Usage, procfs};
 
-/// Between two looks at a shim that is being started.
+/// The time between two looks at a shim that is starting.
 const POLL: Duration = Duration::from_millis(2);
-/// The argument that makes `kokanee` a shim; a folder follows.
+/// The argument that makes `kokanee` a shim; a folder follows it.
 const SHIM: &str = "shim";
 
-/// Processes of this machine.
+/// An engine that runs tasks as processes of this machine.
 #[derive(Clone, Debug)]
 pub struct Processes {
-    /// The program that keeps a task when it is called with `shim FOLDER`: `kokanee` itself.
+    /// The program that runs a task when it is called with `shim FOLDER`: `kokanee` itself.
     pub shim: PathBuf,
-    /// What every task's environment has, under the task's own: how programs find this server instead of AWS.
+    /// Variables in every task's environment, which the task's own override: they make programs find this server instead of AWS.
     pub environment: BTreeMap<String, String>,
 }
 
@@ -34,7 +34,7 @@ impl Engine for Processes {
         let (state, kept) = files.look()?;
         match (state, kept) {
             (TaskState::Running { .. }, _) => return Ok(()),
-            // Its shim was killed; what the shim kept may live.
+            // Its shim was killed, but the process may still live.
             (TaskState::Lost, Some(kept)) => send(&kept, Signal::Kill),
             _ => {}
         }
@@ -56,7 +56,7 @@ impl Engine for Processes {
             let (state, kept) = files.look()?;
             if let Some(status) = exited {
                 return match state {
-                    // Of this start, or of another one a moment before.
+                    // The state may be that of this start, or of another one a moment before.
                     TaskState::Running { .. } | TaskState::Ended(_) => Ok(()),
                     TaskState::NotStarted | TaskState::Lost => Err(EngineError::Shim {
                         program: self.shim.clone(),
@@ -65,7 +65,7 @@ impl Engine for Processes {
                 };
             }
             if matches!(state, TaskState::Running { .. }) && kept.is_some_and(|kept| kept.start == start) {
-                // Waited for, it leaves no zombie. Where the system refuses a thread, a zombie is all that is lost.
+                // The wait prevents a zombie. If the system refuses a thread, a zombie is the only consequence.
                 let _ = thread::Builder::new().spawn(move || shim.wait());
                 return Ok(());
             }
@@ -100,7 +100,7 @@ impl Engine for Processes {
     }
 }
 
-/// Sends a signal to the process that a shim keeps, unless another process has its number now.
+/// Sends a signal to the process of a shim, unless another process has its number now.
 fn send(kept: &Kept, signal: Signal) {
     if kept.process_ticks != procfs::start_ticks(kept.process) {
         return;
@@ -110,7 +110,7 @@ fn send(kept: &Kept, signal: Signal) {
         Signal::Terminate => kill_process(process, rustix::process::Signal::TERM),
         Signal::Kill => kill_process_group(process, rustix::process::Signal::KILL),
     };
-    // It may have ended meanwhile.
+    // The process may have ended meanwhile.
     if let Err(error) = sent
         && error != Errno::SRCH
     {

@@ -1,6 +1,6 @@
-//! The process that keeps a task: it starts the program, writes its output to the log, and notes how it ended.
+//! The process that keeps a task: it starts the program, writes its output to the log, and records how it ended.
 //!
-//! It outlives a server that is killed, so that no line and no exit code is lost.
+//! It outlives a killed server, so that no line and no exit code is lost.
 
 use std::io::{self, PipeReader, Read as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -19,17 +19,17 @@ use super::log_file::LogWriter;
 use super::{EngineError, Exit, Task, procfs};
 use crate::store::now_ms;
 
-/// Bytes of output that are read at once.
+/// The most bytes of output that are read at once.
 const CHUNK_BYTES: usize = 64 << 10;
-/// How long output is read after the program has ended; a process that it left behind may hold the pipe.
+/// How long output is read after the program has ended. A process that the program left behind may still hold the pipe.
 const REST: Duration = Duration::from_secs(2);
 
-/// Keeps the task of a folder until it ends. Does nothing where another shim keeps it.
+/// Keeps the task of a folder until it ends. Does nothing if another shim keeps it.
 ///
 /// # Errors
 /// When the folder cannot be read or written.
 pub fn run(folder: &Path) -> Result<(), EngineError> {
-    // A session of its own: no terminal's signals, and its processes are known by it. Only the leader of a group is refused.
+    // A session of its own shields it from a terminal's signals and identifies its processes. Only the leader of a group is refused.
     let session = setsid().unwrap_or_else(|_| getpid());
     let files = TaskFolder(folder);
     let Some(mut lock) = files.lock()? else { return Ok(()) };
@@ -55,11 +55,11 @@ pub fn run(folder: &Path) -> Result<(), EngineError> {
             exit.not_started = Some(format!("{} cannot be started: {error}", task.program.display()));
         }
     }
-    // Who finds the folder unlocked finds this.
+    // A reader that finds the folder unlocked finds this file.
     files.write_exit(&exit)
 }
 
-/// Starts the program in a process group of its own. One pipe takes both its outputs, so that their order is kept.
+/// Starts the program in its own process group. One pipe takes both its outputs, so that their order is kept.
 fn start_program(task: &Task) -> io::Result<(Child, PipeReader)> {
     let (output, writer) = io::pipe()?;
     let mut command = Command::new(&task.program);
@@ -71,7 +71,7 @@ fn start_program(task: &Task) -> io::Result<(Child, PipeReader)> {
     Ok((command.spawn()?, output))
 }
 
-/// Writes the program's output to the log until it ends, and ends what it left behind.
+/// Writes the program's output to the log until the program ends, and kills the processes that it left behind.
 fn keep(mut child: Child, output: PipeReader, session: Pid, log: LogWriter) -> io::Result<ExitStatus> {
     let process = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let attended = pass_signals_on(process).and_then(|()| read(output, log));
@@ -83,12 +83,12 @@ fn keep(mut child: Child, output: PipeReader, session: Pid, log: LogWriter) -> i
     for left in procfs::members(session.as_raw_pid()) {
         let _ = Pid::from_raw(left).map(|left| kill_process(left, Signal::KILL));
     }
-    // The sender is dropped when all is written.
+    // The sender is dropped when everything is written.
     let _ = attended?.recv_timeout(REST);
     Ok(status)
 }
 
-/// Passes signals that ask the shim to end on to the program.
+/// Passes the signals that ask the shim to end on to the program.
 fn pass_signals_on(process: Option<Pid>) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     let pass = move || {
@@ -99,7 +99,7 @@ fn pass_signals_on(process: Option<Pid>) -> io::Result<()> {
     thread::Builder::new().spawn(pass).map(drop)
 }
 
-/// Writes output to a log in a thread; the receiver hears of its end.
+/// Writes output to a log in a thread; the receiver learns of its end.
 fn read(mut output: PipeReader, mut log: LogWriter) -> io::Result<Receiver<()>> {
     let (done, ended) = mpsc::channel();
     thread::Builder::new().spawn(move || {
@@ -107,7 +107,7 @@ fn read(mut output: PipeReader, mut log: LogWriter) -> io::Result<Receiver<()>> 
         loop {
             match output.read(&mut chunk) {
                 Ok(0) => break,
-                // A disk that is full costs lines, not the job.
+                // A full disk loses lines, but does not end the job.
                 Ok(length) => drop(log.write(&chunk[..length])),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => break,

@@ -58,7 +58,7 @@ fn a_log_that_is_not_there_is_empty() {
 }
 
 proptest::proptest! {
-    /// A search finds what a walk over all lines finds.
+    /// Checks that a search finds the same line as a walk over all lines.
     #[test]
     fn lines_are_found_by_their_time(
         lines in proptest::collection::vec((0_i64..5, 0_usize..400), 0..200),
@@ -96,10 +96,10 @@ fn a_start_that_no_shim_has_taken_up_is_called_off() {
     };
     files.write_order(&Order { start: 1, task: task.clone() }).unwrap();
     assert_eq!(files.settle().unwrap(), TaskState::NotStarted);
-    // The shim of the killed server comes late.
+    // The shim of the killed server starts late.
     assert!(run_shim(folder.path()).is_err(), "it has no task");
     assert_eq!(files.look().unwrap().0, TaskState::NotStarted);
-    // One that has the lock and has not said anything is waited for.
+    // A shim that has the lock and has not recorded its process yet is waited for.
     files.write_order(&Order { start: 2, task }).unwrap();
     let lock = files.lock().unwrap().unwrap();
     std::thread::scope(|scope| {

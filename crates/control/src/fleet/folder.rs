@@ -1,4 +1,4 @@
-//! The folder of an instance: `ml/` is laid out as in a container, `log` is the output of the program.
+//! The folder of an instance: `ml/` has the layout of a container, `log` is the output of the program.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -13,12 +13,12 @@ use crate::folder_files::remove_folder;
 use crate::hosting::{ModelData, ModelForm};
 use crate::objects::ObjectStore;
 
-/// How long before its end a program says why it ends, and in how many lines.
+/// The end of a log that is searched for the reason why the program ended: the time before its last line, and the number of lines.
 const LAST_WORDS_MS: i64 = 200;
 const LAST_WORDS_LINES: usize = 100;
-/// Where the program says where it listens.
+/// The file in which the program writes the address that it listens on.
 const READY_FILE: &str = "ready.json";
-/// The name of a model of one file that has none.
+/// The name of a single-file model whose key gives no name.
 const UNNAMED: &str = "model";
 
 /// The folder of an instance.
@@ -26,12 +26,12 @@ const UNNAMED: &str = "model";
 pub(super) struct InstanceFolder(PathBuf);
 
 impl InstanceFolder {
-    /// The folders of all instances of an endpoint.
+    /// The folder that contains the folders of all instances of an endpoint.
     pub(super) fn of_endpoint(data: &Path, region: &str, endpoint: &str) -> PathBuf {
         data.join("endpoints").join(region).join(endpoint)
     }
 
-    /// That of an instance that no endpoint has.
+    /// The folder of an instance that belongs to no endpoint.
     pub(super) const fn alone(path: PathBuf) -> Self {
         Self(path)
     }
@@ -40,7 +40,7 @@ impl InstanceFolder {
         Self(of_endpoint.join(generation.to_string()).join(format!("{variant}-{number}")))
     }
 
-    /// The folders that there are.
+    /// The folders that exist.
     pub(super) fn all(of_endpoint: &Path) -> Vec<Self> {
         let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
         let generations = entries(of_endpoint).map(|entry| entry.path());
@@ -58,7 +58,7 @@ impl InstanceFolder {
         Layout::under(self.0.join("ml"))
     }
 
-    /// What the program is given as `--prefix`.
+    /// The folder that the program gets as `--prefix`.
     pub(super) fn prefix(&self) -> PathBuf {
         self.layout().prefix().to_owned()
     }
@@ -67,7 +67,7 @@ impl InstanceFolder {
         self.0.join(READY_FILE)
     }
 
-    /// Fetches the model, unless it is there.
+    /// Fetches the model, unless it is already there.
     pub(super) fn prepare(&self, model: Option<&ModelData>, objects: &dyn ObjectStore) -> Result<(), String> {
         let target = self.layout().model();
         let io = |path: &Path| {
@@ -77,7 +77,7 @@ impl InstanceFolder {
         if target.is_dir() {
             return Ok(());
         }
-        // The model is there whole or not at all.
+        // The model appears complete or not at all.
         let parent = self.prefix();
         let unfinished = parent.join(format!("{OWN_PREFIX}model"));
         remove_folder(&unfinished).map_err(io(&unfinished))?;
@@ -103,25 +103,25 @@ impl InstanceFolder {
         fs::rename(&unfinished, &target).map_err(io(&target))
     }
 
-    /// Where the program listens, once it says so.
+    /// The address that the program listens on, once the program has written it.
     pub(super) fn address(&self) -> Option<SocketAddr> {
         let text = fs::read_to_string(self.ready_file()).ok()?;
         let content: Value = serde_json::from_str(&text).ok()?;
         content["address"].as_str()?.parse().ok()
     }
 
-    /// Notes where a program will listen that does not say so.
+    /// Records the address of a program that does not write it itself.
     pub(super) fn write_address(&self, address: SocketAddr) -> Result<(), FileError> {
         let content = json!({"address": address.to_string()}).to_string();
         write_atomically(&self.ready_file(), content.as_bytes()).map(drop)
     }
 
-    /// Forgets where a program listened that has ended.
+    /// Deletes the address of a program that has ended.
     pub(super) fn forget_address(&self) {
         let _ = fs::remove_file(self.ready_file());
     }
 
-    /// The last line of the log that says something.
+    /// The last line of the log that is not blank.
     pub(super) fn last_words(&self) -> Option<String> {
         let path = self.0.join(LOG_FILE);
         let from =
@@ -130,19 +130,19 @@ impl InstanceFolder {
         lines.into_iter().rev().map(|line| line.text).find(|text| !text.trim().is_empty())
     }
 
-    /// Where the log is in the data folder.
+    /// The path of the log in the data folder.
     pub(super) fn log_in(&self, data: &Path) -> Option<String> {
         Some(self.0.strip_prefix(data).ok()?.join(LOG_FILE).to_str()?.to_owned())
     }
 
-    /// Removes the folder and those around it, as far as nothing is in them.
+    /// Removes the folder and its parents, as far as they are empty.
     pub(super) fn remove_empty(&self) {
         for folder in self.0.ancestors().take(3) {
             let _ = fs::remove_dir(folder);
         }
     }
 
-    /// Removes all but the log.
+    /// Removes everything except the log.
     pub(super) fn clear(&self) {
         for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
             if entry.file_name() == LOG_FILE {

@@ -1,4 +1,4 @@
-//! What an endpoint is to run, compared with what runs.
+//! Keeps the running instances of an endpoint in line with those that it should have.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ use crate::hosting::{
 };
 use crate::metrics;
 
-/// How long requests of an instance that is not needed any more are waited for.
+/// How long the requests of an instance that is no longer needed may take to finish.
 const DRAIN: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
 
@@ -28,13 +28,13 @@ pub(super) struct Keeper {
     fleet: Arc<Fleet>,
     id: EndpointId,
     held: BTreeMap<Place, Held>,
-    /// Instances that are being stopped. Their folders are theirs until they have ended.
+    /// Instances that are being stopped. Their folders stay in use until they have ended.
     retiring: BTreeMap<Place, JoinHandle<()>>,
-    /// Told by instances whose phase changes.
+    /// Notified when the phase of an instance changes.
     changed: Arc<Notify>,
 }
 
-/// Which instance of an endpoint.
+/// The place of an instance in an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     generation: i64,
@@ -42,18 +42,18 @@ struct Place {
     number: u32,
 }
 
-/// An instance at work.
+/// A running instance.
 struct Held {
     instance: Arc<Instance>,
     orders: watch::Sender<Order>,
     task: JoinHandle<()>,
 }
 
-/// What comes after a pass.
+/// The action after a pass.
 enum Next {
-    /// Something was changed that the next pass has to see.
+    /// Another pass, because something has changed.
     Again,
-    /// Nothing, until somebody says that something changed.
+    /// A wait until a change is notified.
     Wait,
     /// The endpoint is gone.
     Gone,
@@ -65,7 +65,7 @@ impl Keeper {
         Self { fleet, id, held: BTreeMap::new(), retiring: BTreeMap::new(), changed }
     }
 
-    /// Keeps the instances until the endpoint is gone, or until `stop` counts 1; none of them runs when this returns.
+    /// Keeps the instances until the endpoint is gone, or until `stop` counts 1. No instance runs when this returns.
     pub(super) async fn run(mut self, mut stop: watch::Receiver<u32>) {
         let mut changes = self.fleet.control.endpoints.changes();
         self.sweep().await;
@@ -98,7 +98,7 @@ impl Keeper {
         blocking(move || endpoints.get(id)).await
     }
 
-    /// Ends what an earlier server left behind and nobody needs.
+    /// Ends what an earlier server left behind and is no longer needed.
     async fn sweep(&self) {
         let Some(Some(endpoint)) = self.endpoint().await else { return };
         let wanted: BTreeSet<PathBuf> = wanted(&endpoint)
@@ -115,7 +115,7 @@ impl Keeper {
         }
     }
 
-    /// One comparison.
+    /// Compares once, and acts on the differences.
     async fn pass(&mut self) -> Next {
         self.retiring.retain(|_, task| !task.is_finished());
         let endpoint = match self.endpoint().await {
@@ -138,7 +138,7 @@ impl Keeper {
         if let Some(serving) = &endpoint.state.serving {
             self.fleet.routes.set(&endpoint.region, self.route(&endpoint, serving, false));
         }
-        // Only now: no request takes them any more.
+        // This comes last: no request reaches these instances any more.
         let places: BTreeSet<&Place> = wanted.iter().map(|(place, ..)| place).collect();
         let unwanted: Vec<Place> =
             self.held.keys().filter(|place| !places.contains(place)).cloned().collect();
@@ -148,7 +148,7 @@ impl Keeper {
         self.note(&endpoint).await
     }
 
-    /// Notes how far a deployment or a change of weights and instances has come.
+    /// Records the progress of a deployment or of a change of weights and instances.
     async fn note(&self, endpoint: &Endpoint) -> Next {
         let (endpoints, id, state) = (self.fleet.control.endpoints.clone(), self.id, &endpoint.state);
         if let Some(pending) = &state.pending {
@@ -160,7 +160,7 @@ impl Keeper {
                 return seen(blocking(move || endpoints.deployment_failed(id, generation, &reason)).await);
             }
             if self.is_complete(pending) {
-                // Who reads that it is in service gets its answers.
+                // A client that reads that it is in service must get its answers.
                 self.fleet.routes.set(&endpoint.region, self.route(endpoint, pending, true));
                 return seen(blocking(move || endpoints.deployed(id, generation)).await);
             }
@@ -189,7 +189,7 @@ impl Keeper {
         Next::Wait
     }
 
-    /// Stops everything, and forgets the endpoint.
+    /// Stops all instances, and deletes the endpoint.
     async fn delete(&mut self, endpoint: &Endpoint) -> Next {
         let held = std::mem::take(&mut self.held);
         for held in held.values() {
@@ -221,7 +221,7 @@ impl Keeper {
         self.held.insert(place, Held { instance, orders, task });
     }
 
-    /// Stops an instance as soon as its requests are answered.
+    /// Stops an instance as soon as its requests have been answered.
     fn retire(&mut self, place: &Place) {
         let Some(Held { instance, orders, task }) = self.held.remove(place) else { return };
         let changed = Arc::clone(&self.changed);
@@ -244,7 +244,7 @@ impl Keeper {
         }
     }
 
-    /// The way of requests to a deployment, with the weights that variants have or, where it has settled, are to have.
+    /// The route of a deployment, with the weights of the variants: the desired ones if it has settled, otherwise the present ones.
     fn route(&self, endpoint: &Endpoint, serving: &Deployment, has_settled: bool) -> Route {
         let variants = serving.variants.iter().map(|variant| RouteVariant {
             name: variant.name.clone(),
@@ -258,7 +258,7 @@ impl Keeper {
         Route { endpoint: endpoint.name.clone(), variants: variants.collect() }
     }
 
-    /// Why an instance of a deployment will never answer.
+    /// The reason why an instance of a deployment will never answer.
     fn failure(&self, deployment: &Deployment) -> Option<String> {
         deployment.variants.iter().find_map(|variant| {
             self.of(deployment.generation, &variant.name).find_map(|(_, held)| match held.instance.phase() {
@@ -294,7 +294,7 @@ impl Keeper {
     }
 }
 
-/// What an instance of a variant is for.
+/// The assignment of an instance of a variant.
 fn post(endpoint: &Endpoint, variant: &Variant, instance_id: &str) -> Post {
     let dimensions = vec![("EndpointName", endpoint.name.clone()), ("VariantName", variant.name.clone())];
     Post {
@@ -313,12 +313,12 @@ fn post(endpoint: &Endpoint, variant: &Variant, instance_id: &str) -> Post {
     }
 }
 
-/// What comes after a note that was written, or could not be.
+/// The action after a change was recorded, or could not be.
 fn seen(written: Option<()>) -> Next {
     written.map_or(Next::Wait, |()| Next::Again)
 }
 
-/// The instances that an endpoint is to have, and whether each answered once.
+/// The instances that an endpoint should have, and whether each has ever answered.
 fn wanted(endpoint: &Endpoint) -> Vec<(Place, &Variant, bool)> {
     let state = &endpoint.state;
     if matches!(state.status, EndpointStatus::Deleting | EndpointStatus::Failed) {
@@ -337,7 +337,7 @@ fn wanted(endpoint: &Endpoint) -> Vec<(Place, &Variant, bool)> {
         .collect()
 }
 
-/// The same instance has the same id, whichever server looks after it.
+/// The id of an instance, which is the same for every server that runs it.
 fn instance_id(arn: &str, place: &Place) -> String {
     let digest = Sha256::digest(format!("{arn}/{}/{}-{}", place.generation, place.variant, place.number));
     let mut id = "i-0".to_owned();

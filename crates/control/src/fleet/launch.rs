@@ -11,25 +11,25 @@ use crate::engine::Task;
 use crate::hosting::Container;
 use crate::images::{self, Launch, Launched, Purpose};
 
-/// How long a built-in algorithm may take until it answers. A large model is waited for while its process lives.
+/// How long a built-in algorithm may take to answer. A large model is waited for as long as its process lives.
 const STARTUP: Duration = Duration::from_secs(3600);
-/// The same of an image that a user brings, which may live without ever answering.
+/// The same for a user's own image, which may run without ever answering.
 const OWN_STARTUP: Duration = Duration::from_secs(480);
 
-/// A program that serves.
+/// A program that serves a model.
 pub(super) struct Program {
-    /// What runs.
+    /// The task that runs it.
     pub(super) launched: Launched,
-    /// Where it will listen; none where the program chooses, and says it in the ready file.
+    /// The address that it will listen on; none if the program chooses one and writes it to the ready file.
     pub(super) address: Option<SocketAddr>,
-    /// How long it may take until it answers, where nothing else is said.
+    /// How long it may take to answer by default.
     pub(super) startup: Duration,
 }
 
-/// The program of an instance, which is known by `name` and `arn`.
+/// Returns the program of an instance that is identified by `name` and `arn`.
 ///
 /// # Errors
-/// If the image is none that can be run.
+/// If the image cannot be run.
 pub(super) fn program(
     fleet: &Fleet,
     container: &Container,
@@ -64,7 +64,7 @@ pub(super) fn program(
     Ok(Program { launched, address: Some(address), startup: OWN_STARTUP })
 }
 
-/// An address that nobody listens on at the moment.
+/// An address that nobody is listening on at the moment.
 fn free_address() -> std::io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }

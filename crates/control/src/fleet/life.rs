@@ -1,4 +1,4 @@
-//! The life of one instance: prepared, started, waited for, watched, started again, and stopped.
+//! The life of one instance: preparation, start, health checks, restarts, and stop.
 
 use std::fs;
 use std::sync::Arc;
@@ -16,50 +16,50 @@ use crate::engine::{Signal, TaskState};
 use crate::hosting::{Connections, Container, Instance, Phase};
 use crate::metrics::InstanceMeter;
 
-/// Between two looks at an instance that is being started or stopped.
+/// The time between two looks at an instance that is starting or stopping.
 const POLL: Duration = Duration::from_millis(20);
-/// Between two looks at one that answers.
+/// The time between two looks at an instance that answers.
 const WATCH: Duration = Duration::from_millis(500);
-/// Between two measurements of what an instance uses.
+/// The time between two measurements of an instance's resources.
 const MEASURE: Duration = Duration::from_secs(60);
 /// How long `/ping` may take.
 const PING: Duration = Duration::from_secs(2);
-/// How long an instance that answered once may be silent.
+/// How long an instance that has answered before may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
-/// SageMaker sends SIGKILL so long after SIGTERM.
+/// SageMaker sends SIGKILL this long after SIGTERM.
 const STOP_GRACE: Duration = Duration::from_secs(30);
-/// Before an instance that ended is started again: at first, and at most. One that lived for [`LONG_LIFE`] begins anew.
+/// The first and the longest pause before an instance that ended is restarted. A life of [`LONG_LIFE`] resets it to the first.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const LONG_LIFE: Duration = Duration::from_secs(60);
 
-/// What an instance is told.
+/// An order to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
-    /// To run.
+    /// Run.
     Run,
-    /// To stop; a later server starts it again.
+    /// Stop; a later server starts it again.
     Stop,
-    /// To stop for good. Only its log stays.
+    /// Stop for good. Only the log stays.
     Retire,
 }
 
-/// What an instance is for.
+/// The assignment of an instance, with its log and metrics.
 #[derive(Clone, Debug)]
 pub(super) struct Post {
     pub(super) region: String,
-    /// The ARN of what it is an instance of.
+    /// The ARN of the resource that it belongs to.
     pub(super) arn: String,
-    /// What of it the instance is: letters, digits and hyphens.
+    /// Its name within that resource: letters, digits and hyphens.
     pub(super) name: String,
     pub(super) container: Container,
-    /// How long it may take until it answers, where somebody says it.
+    /// How long it may take to answer, if this is configured.
     pub(super) startup_seconds: Option<u64>,
-    /// Group and stream of what it says.
+    /// The group and stream of its log.
     pub(super) log: (String, String),
-    /// Namespace and dimensions of what it uses.
+    /// The namespace and dimensions of its metrics.
     pub(super) metrics: (&'static str, Vec<(&'static str, String)>),
-    /// What is said where it does not answer; the reason follows.
+    /// The message if it does not answer; the reason follows.
     pub(super) complaint: String,
 }
 
@@ -69,11 +69,11 @@ pub(super) struct Life {
     pub(super) post: Post,
     pub(super) instance: Arc<Instance>,
     pub(super) folder: InstanceFolder,
-    /// Whether it answered once: then it is started again whenever it ends.
+    /// Whether it has answered before. If so, it is restarted whenever it ends.
     pub(super) is_proven: bool,
 }
 
-/// How an attempt went.
+/// The outcome of an attempt.
 enum Course {
     /// It was told to stop.
     Told,
@@ -82,7 +82,7 @@ enum Course {
 }
 
 impl Life {
-    /// Lives until it is told to stop, and has stopped when this returns.
+    /// Runs the instance until it is told to stop. It has stopped when this returns.
     pub(super) async fn run(mut self, mut orders: watch::Receiver<Order>) {
         let mut pause = FIRST_PAUSE;
         while *orders.borrow() == Order::Run {
@@ -114,7 +114,7 @@ impl Life {
         }
     }
 
-    /// From the start of the program to its end.
+    /// Runs the program from its start to its end.
     async fn serve(&mut self, orders: &mut watch::Receiver<Order>) -> Course {
         let startup = match self.start().await {
             Ok(startup) => startup,
@@ -149,7 +149,7 @@ impl Life {
         }
     }
 
-    /// Notes what the program uses of the machine.
+    /// Measures the resources that the program uses.
     async fn measured(&self, mut meter: InstanceMeter) -> InstanceMeter {
         let (fleet, folder) = (Arc::clone(&self.fleet), self.folder.clone());
         let looked = tokio::task::spawn_blocking(move || {
@@ -166,8 +166,7 @@ impl Life {
         InstanceMeter::new(&self.post.region, namespace, &dimensions)
     }
 
-    /// Fetches the model and starts the program, unless it runs from an earlier server's time. Returns how long it may take until it
-    /// answers.
+    /// Fetches the model and starts the program, unless it still runs from an earlier server. Returns how long it may take to answer.
     async fn start(&self) -> Result<Duration, String> {
         let (fleet, folder, name) = (Arc::clone(&self.fleet), self.folder.clone(), self.name());
         let Post { region, arn, container, log: (group, stream), .. } = self.post.clone();
@@ -200,12 +199,12 @@ impl Life {
         started.await.unwrap_or_else(|_| Err("a bug in Kokanee; please report it".to_owned()))
     }
 
-    /// A name of the instance that no other has.
+    /// A unique name of the instance.
     fn name(&self) -> String {
         format!("{}-{}-{}", self.post.region, self.post.name, self.instance.id)
     }
 
-    /// Ends what is left of a program that has ended: a container, for instance.
+    /// Ends the remains of a program that has ended, for instance a container.
     async fn clean_up(&self) {
         let (fleet, folder, name) = (Arc::clone(&self.fleet), self.folder.clone(), self.name());
         let Post { region, arn, container, .. } = self.post.clone();
@@ -214,7 +213,7 @@ impl Life {
                 program.launched.clean_up();
             }
         });
-        // A panic was told by its hook.
+        // The panic hook has already reported a panic.
         let _ = cleaned.await;
     }
 
@@ -241,7 +240,7 @@ impl Life {
         }
     }
 
-    /// Why the program has ended, where it has.
+    /// The reason why the program has ended, if it has.
     async fn ended(&self) -> Option<String> {
         let (engine, folder) = (Arc::clone(&self.fleet.engine), self.folder.clone());
         let looked = tokio::task::spawn_blocking(move || match engine.look(folder.path()) {
@@ -303,7 +302,7 @@ pub(super) async fn end(fleet: &Arc<Fleet>, folder: &InstanceFolder) {
     }
 }
 
-/// Removes a folder; its log is kept for those who read it by its stream.
+/// Removes a folder. Its log is kept for readers of its stream.
 pub(super) async fn clear(fleet: &Arc<Fleet>, folder: &InstanceFolder) {
     let (fleet, folder) = (Arc::clone(fleet), folder.clone());
     let cleared = tokio::task::spawn_blocking(move || {
@@ -314,7 +313,7 @@ pub(super) async fn clear(fleet: &Arc<Fleet>, folder: &InstanceFolder) {
         }
         folder.remove_empty();
     });
-    // A panic was told by its hook.
+    // The panic hook has already reported a panic.
     let _ = cleared.await;
 }
 
@@ -326,7 +325,7 @@ async fn ping(connections: &Arc<Connections>) -> bool {
     matches!(answered, Ok(Ok(response)) if response.status() == axum::http::StatusCode::OK)
 }
 
-/// Waits for the order to stop, or for nobody being left to give it.
+/// Waits for the order to stop, or until nobody is left to give it.
 async fn told(orders: &mut watch::Receiver<Order>) {
     let _ = orders.wait_for(|order| *order != Order::Run).await;
 }

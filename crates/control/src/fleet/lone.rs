@@ -1,4 +1,4 @@
-//! An instance that no endpoint has: that of a batch transform.
+//! An instance that belongs to no endpoint: that of a batch transform job.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use super::folder::InstanceFolder;
 use super::life::{Life, Order, Post};
 use crate::hosting::{Container, Instance, Lease, Phase};
 
-/// What such an instance is for.
+/// The settings of such an instance.
 #[derive(Clone, Debug)]
 pub(crate) struct Lone {
     /// Its folder.
     pub(crate) folder: PathBuf,
-    /// As AWS writes it: `i-0123456789abcdef0`.
+    /// Its id, as AWS writes it: `i-0123456789abcdef0`.
     pub(crate) id: String,
     /// The region.
     pub(crate) region: String,
@@ -25,34 +25,34 @@ pub(crate) struct Lone {
     pub(crate) job: String,
     /// The job's ARN.
     pub(crate) arn: String,
-    /// What it runs.
+    /// The container that it runs.
     pub(crate) container: Container,
-    /// Group and stream of what it says.
+    /// The group and stream of its log.
     pub(crate) log: (String, String),
-    /// Namespace of what it uses, and its name there.
+    /// The namespace of its metrics, and its name there.
     pub(crate) metrics: (&'static str, String),
 }
 
-/// An instance at work. It is started again when it ends, as soon as it answered once.
+/// A running instance. Once it has answered, it is restarted whenever it ends.
 pub(crate) struct LoneInstance {
     instance: Arc<Instance>,
     orders: watch::Sender<Order>,
     task: JoinHandle<()>,
 }
 
-/// What it is doing.
+/// The phase of such an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum LonePhase {
     /// It does not answer yet.
     Starting,
     /// It answers.
     Ready,
-    /// It did not come to answer, for this reason.
+    /// It never answered, for this reason.
     Failed(String),
 }
 
 impl LoneInstance {
-    /// Starts it, unless it runs from an earlier server's time.
+    /// Starts it, unless it still runs from an earlier server.
     pub(crate) fn start(fleet: &Arc<Fleet>, runtime: &Handle, lone: Lone) -> Self {
         let instance = Instance::new(lone.id, Arc::new(Notify::new()));
         let (namespace, host) = lone.metrics;
@@ -77,7 +77,7 @@ impl LoneInstance {
         Self { instance, orders, task: runtime.spawn(life.run(told)) }
     }
 
-    /// What it is doing.
+    /// Its phase.
     pub(crate) fn phase(&self) -> LonePhase {
         match self.instance.phase() {
             Phase::Starting => LonePhase::Starting,
@@ -86,7 +86,7 @@ impl LoneInstance {
         }
     }
 
-    /// Takes it for a request, where it answers.
+    /// Takes it for a request, if it answers.
     pub(crate) fn lease(&self) -> Option<Lease> {
         self.instance.lease()
     }
@@ -94,7 +94,7 @@ impl LoneInstance {
     /// Stops it, and waits for its end. Its folder stays.
     pub(crate) async fn end(self) {
         self.orders.send_replace(Order::Stop);
-        // A panic was told by its hook.
+        // The panic hook has already reported a panic.
         let _ = self.task.await;
     }
 }

@@ -1,7 +1,7 @@
-//! The instances of endpoints: started, watched, started again when they end, and stopped.
+//! The instances of endpoints: started, watched, restarted when they end, and stopped.
 //!
-//! Each endpoint has a keeper, which compares what the endpoint is to run with what runs; each instance has a life of its own
-//! (`life`). An instance is a task of the [`Engine`], in a folder that a later server finds it by:
+//! Each endpoint has a keeper, which compares the instances that the endpoint should run with those that run; each instance has a life of
+//! its own (`life`). An instance is a task of the [`Engine`], in a folder by which a later server finds it:
 //! `endpoints/<region>/<endpoint>/<generation>/<variant>-<n>`.
 
 mod folder;
@@ -27,28 +27,28 @@ use crate::engine::Engine;
 use crate::hosting::{EndpointId, HostingError, Routes};
 use crate::objects::ObjectStore;
 
-/// Between two looks for endpoints, where nobody says that there is one.
+/// The time between two looks for endpoints if no change is notified.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Runs the instances of all endpoints.
 pub struct Fleet {
     /// The endpoints, their logs and their metrics.
     pub control: Arc<Control>,
-    /// Where requests learn which instances there are.
+    /// The routes of requests, which the fleet keeps up to date.
     pub routes: Arc<Routes>,
     /// The objects.
     pub objects: Arc<dyn ObjectStore>,
     /// The data folder.
     pub folder: PathBuf,
-    /// What runs programs.
+    /// The engine that runs programs.
     pub engine: Arc<dyn Engine>,
     /// The program that serves models of built-in algorithms: `kokanee` itself.
     pub program: PathBuf,
 }
 
 impl Fleet {
-    /// Runs instances until `stop` counts 1. Then they are stopped; endpoints stay as they are, and come up again with the next
-    /// server.
+    /// Runs instances until `stop` counts 1. Then it stops them; endpoints stay as they are, and the next server starts their instances
+    /// again.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<u32>) {
         let mut changes = self.control.endpoints.changes();
         let mut keepers: HashMap<EndpointId, JoinHandle<()>> = HashMap::new();
@@ -69,13 +69,13 @@ impl Fleet {
             }
         }
         for keeper in keepers.into_values() {
-            // A panic was told by its hook.
+            // The panic hook has already reported a panic.
             let _ = keeper.await;
         }
     }
 }
 
-/// Work that waits for the disk; none where it fails, which the log tells.
+/// Runs work that blocks on the disk; none if it fails, which is logged.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, HostingError> + Send + 'static,
 ) -> Option<T> {

@@ -18,11 +18,11 @@ use crate::store::Store;
 const REGION: &str = "us-east-1";
 const ARN: &str = "arn:aws:sagemaker:us-east-1:0:endpoint/ep";
 
-/// Programs that are threads of the test. Each answers `/ping` and says its model in everything else.
+/// An engine whose programs are threads of the test. Each answers `/ping`, and answers everything else with its model.
 #[derive(Debug, Default)]
 struct Threads {
     tasks: Mutex<HashMap<PathBuf, Arc<Program>>>,
-    /// Programs end at once.
+    /// Whether programs end at once.
     is_broken: AtomicBool,
     starts: AtomicUsize,
 }
@@ -195,7 +195,7 @@ impl Place {
         Some(self.fleet.routes.choose(REGION, "ep", None).ok()?.lease)
     }
 
-    /// What an instance says.
+    /// Returns the answer of an instance.
     async fn ask(&self) -> String {
         use http_body_util::BodyExt as _;
         loop {
@@ -211,7 +211,7 @@ impl Place {
         }
     }
 
-    /// Folders of instances that have more than a log.
+    /// The number of instance folders that hold more than a log.
     fn folders(&self) -> usize {
         let root = folder::InstanceFolder::of_endpoint(self.folder.path(), REGION, "Ep");
         let folders = folder::InstanceFolder::all(&root);
@@ -223,7 +223,7 @@ impl Place {
         tasks.values().filter(|program| !program.has_ended.load(Ordering::SeqCst)).count()
     }
 
-    /// Runs a fleet while `work` goes on.
+    /// Runs a fleet during `work`.
     async fn during(&self, work: impl Future<Output = ()>) {
         let (stop, stopping) = watch::channel(0);
         let running = tokio::spawn(Arc::clone(&self.fleet).run(stopping));
@@ -250,7 +250,7 @@ async fn an_endpoint_comes_and_goes() {
             place.until("gone", || place.endpoint().is_none()).await;
             assert_eq!(place.running(), 0);
             assert!(place.lease().is_none());
-            // Only the streams of its instances are left.
+            // Only the streams of its instances remain.
             assert!(!place.folder.path().join("endpoints/us-east-1/Ep").exists());
             let query = StreamsQuery {
                 region: REGION.into(),
@@ -295,7 +295,7 @@ async fn an_update_waits_for_requests_at_work() {
             place.fleet.control.endpoints.update(ARN, new, Retained::default(), None).unwrap();
             place.in_service().await;
             assert_eq!(place.ask().await, "two");
-            // The old instance is there as long as it is needed.
+            // The old instance stays as long as it is needed.
             let request = axum::http::Request::new(http_body_util::Full::default());
             at_work.send(request).await.unwrap();
             assert_eq!(place.running(), 2);
@@ -320,7 +320,7 @@ async fn instances_come_and_go_with_their_number() {
                     .until("all there", || place.running() == count as usize && place.ready() == count)
                     .await;
             }
-            // More that do not come up leave what there is.
+            // Further instances that do not start leave the present ones alone.
             place.engine.is_broken.store(true, Ordering::SeqCst);
             place.fleet.control.endpoints.reweigh(ARN, &[wish(4)]).unwrap();
             place.in_service().await;
@@ -364,14 +364,14 @@ async fn a_later_server_finds_instances_and_starts_those_that_are_missing() {
     place.during(place.in_service()).await;
     let begun = place.engine.starts.load(Ordering::SeqCst);
     assert_eq!(begun, 2);
-    // They are stopped with the server, and started by the next.
+    // The instances stop with the server, and the next one starts them.
     place
         .during(async {
             place.until("both answer", || place.running() == 2 && place.ready() == 2).await;
             assert_eq!(place.engine.starts.load(Ordering::SeqCst), 4);
         })
         .await;
-    // A server that was killed left one that runs, and one that nobody needs.
+    // A killed server left one instance that runs, and one that nobody needs.
     let root = folder::InstanceFolder::of_endpoint(place.folder.path(), REGION, "Ep");
     for (generation, number) in [(1, 0), (7, 0)] {
         let folder = folder::InstanceFolder::new(&root, generation, "v", number);

@@ -1,4 +1,4 @@
-//! Requests to one instance, over connections that are used again.
+//! Requests to one instance, over reused connections.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -17,12 +17,12 @@ use tokio::net::TcpStream;
 
 /// How long an instance may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(1);
-/// A connection that was idle for longer is not used again: servers close idle ones, some after two seconds, and a request that is
+/// A connection that has been idle for longer is not reused: servers close idle connections, some after two seconds, and a request that is
 /// sent at that moment is lost.
 const MOST_IDLE: Duration = Duration::from_secs(1);
-/// Connections that are kept for the next request.
+/// The most connections that are kept for later requests.
 const MOST_KEPT: usize = 64;
-/// What a connection reads ahead.
+/// The size of a connection's read buffer.
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// The connections to a process.
@@ -38,10 +38,10 @@ struct Idle {
     since: Instant,
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, Error)]
 pub enum SendError {
-    /// The request was not sent; another instance may have it.
+    /// The request was not sent, so another instance may get it.
     #[error("the request could not be sent: {0}")]
     Unsent(String),
     /// The request was sent, and the connection ended before the answer began.
@@ -49,7 +49,7 @@ pub enum SendError {
     Broken(String),
 }
 
-/// The body of an answer. Its connection is used again once it was read to its end.
+/// The body of an answer. Its connection is reused once the body has been read to its end.
 #[derive(Debug)]
 pub struct Answer {
     body: Incoming,
@@ -90,7 +90,7 @@ impl Connections {
                     }));
                 }
                 Err(mut error) => match error.take_message() {
-                    // It was closed while it was idle.
+                    // The connection was closed while it was idle.
                     Some(unsent) if !is_new => request = unsent,
                     Some(_) => return Err(SendError::Unsent(error.error().to_string())),
                     None => return Err(SendError::Broken(error.error().to_string())),
@@ -104,7 +104,7 @@ impl Connections {
         let stream = connected
             .map_err(|_| format!("no connection was accepted within {CONNECT:?}"))?
             .map_err(|error| error.to_string())?;
-        // Requests are written whole, so waiting for more to send would only delay them.
+        // Requests are written in one piece, so waiting for more data would only delay them.
         let _ = stream.set_nodelay(true);
         let handshake = http1::Builder::new()
             .max_buf_size(BUFFER_BYTES)
@@ -113,7 +113,7 @@ impl Connections {
             .map_err(|error| error.to_string())?;
         let (sender, connection) = handshake;
         tokio::spawn(async move {
-            // Who waits for the answer hears of it, too.
+            // The caller that waits for the answer also gets the error.
             let _ = connection.await;
         });
         Ok(sender)
@@ -123,7 +123,7 @@ impl Connections {
         let mut idle = self.idle();
         while let Some(Idle { sender, since }) = idle.pop() {
             if since.elapsed() > MOST_IDLE {
-                // Those below are older.
+                // The remaining connections are older.
                 idle.clear();
             } else if !sender.is_closed() {
                 return Some(sender);
@@ -170,7 +170,7 @@ impl Body for Answer {
         match &frame {
             None => self.end(),
             Some(Ok(_)) => self.end_if_read(),
-            // The connection is of no more use.
+            // The connection cannot be reused.
             Some(Err(_)) => self.connection = None,
         }
         Poll::Ready(frame)

@@ -1,5 +1,5 @@
-//! What an endpoint runs: an endpoint configuration with its models, as they were when the endpoint was created or updated. Both may
-//! be deleted afterwards.
+//! What an endpoint runs: an endpoint configuration with its models, as they were when the endpoint was created or updated. Both may be
+//! deleted afterwards.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::s3_uri::{S3Uri, S3UriError};
 /// An endpoint configuration in use.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Deployment {
-    /// When it was asked for, in milliseconds since 1970: two of one endpoint have different ones.
+    /// The time of the request, in milliseconds since 1970. It differs between the deployments of one endpoint.
     pub generation: i64,
     /// The configuration's name.
     pub config_name: String,
-    /// When the configuration was created: one that was deleted and created anew is another.
+    /// The time when the configuration was created. It distinguishes a configuration that was deleted and created again.
     pub config_created_ms: i64,
     /// Its variants.
     pub variants: Vec<Variant>,
@@ -30,28 +30,28 @@ pub struct Variant {
     /// The type of its instances, which is only a name here.
     #[serde(default)]
     pub instance_type: String,
-    /// What its instances run.
+    /// The container that its instances run.
     pub container: Container,
-    /// Its part of the traffic, compared with those of the others.
+    /// Its share of the traffic, relative to the weights of the others.
     pub weight: f64,
-    /// The part that it is to have.
+    /// The desired weight.
     pub desired_weight: f64,
-    /// Instances that answer.
+    /// The number of instances that answer.
     pub instances: u32,
-    /// Instances that it is to have.
+    /// The desired number of instances.
     pub desired_instances: u32,
-    /// Instances that answered once: one of them that ends is restarted for ever, others make the endpoint fail.
+    /// The number of instances that have answered before. Those are always restarted when they end; others that end make the endpoint fail.
     pub proven_instances: u32,
-    /// How long an instance may take until it answers, where the configuration says it.
+    /// How long an instance may take to answer, if the configuration says so.
     pub startup_seconds: Option<u64>,
 }
 
-/// What an instance runs.
+/// The program and the model of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Container {
     /// The image's name.
     pub image: String,
-    /// Where its model lies; some images need none.
+    /// The location of its model; some images need none.
     pub model: Option<ModelData>,
     /// Variables of its environment.
     pub environment: BTreeMap<String, String>,
@@ -62,16 +62,16 @@ pub struct Container {
 pub struct ModelData {
     /// The bucket.
     pub bucket: String,
-    /// The key, or what keys begin with.
+    /// The key, or the prefix of keys.
     pub key: String,
-    /// What lies there.
+    /// The form of the model at this location.
     pub form: ModelForm,
 }
 
 /// The form of a model in S3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ModelForm {
-    /// A `model.tar.gz`.
+    /// A packed `model.tar.gz`.
     Archive,
     /// The files of a folder.
     Folder,
@@ -80,7 +80,7 @@ pub enum ModelForm {
 }
 
 impl Deployment {
-    /// A configuration in use from now on. `model` finds models by their names.
+    /// A configuration that is used from now on. `model` finds models by their names.
     ///
     /// # Errors
     /// Those of `model`.
@@ -114,7 +114,7 @@ impl Deployment {
         })
     }
 
-    /// Instances that all variants are to have together.
+    /// The desired number of instances of all variants together.
     pub fn desired_instances(&self) -> u32 {
         self.variants.iter().map(|variant| variant.desired_instances).fold(0, u32::saturating_add)
     }
@@ -126,7 +126,7 @@ impl Deployment {
 }
 
 impl Container {
-    /// That of a model.
+    /// The container of a model.
     pub fn of(model: &Record) -> Self {
         let containers = model.request.get("Containers").and_then(Value::as_array);
         let first = containers.and_then(|containers| containers.first());
@@ -134,7 +134,7 @@ impl Container {
         let environment = container["Environment"].as_object().into_iter().flatten();
         Self {
             image: container["Image"].as_str().unwrap_or_default().to_owned(),
-            // It was read when the model was created.
+            // The address was checked when the model was created.
             model: ModelData::of(container).ok().flatten(),
             environment: environment
                 .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
@@ -144,10 +144,10 @@ impl Container {
 }
 
 impl ModelData {
-    /// Where a container's model lies, as `ModelDataUrl` or `ModelDataSource` says it.
+    /// Reads the location of a container's model from `ModelDataUrl` or `ModelDataSource`.
     ///
     /// # Errors
-    /// If that is not an address in S3.
+    /// If the location is not an address in S3.
     pub fn of(container: &Value) -> Result<Option<Self>, S3UriError> {
         let source = &container["ModelDataSource"]["S3DataSource"];
         let (uri, form) = if let Some(uri) = source["S3Uri"].as_str() {

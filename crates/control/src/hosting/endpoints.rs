@@ -18,18 +18,18 @@ const TABLE: ListedTable<'_> = ListedTable {
     columns: "name, arn, status, created_ms, modified_ms",
     searched: "name || ' ' || status",
 };
-/// Instances are processes. A machine runs so many for each of its cores, and never fewer than [`LEAST_INSTANCES`].
+/// Instances are processes. A machine runs so many per core, and never fewer than [`LEAST_INSTANCES`].
 const INSTANCES_PER_CORE: u32 = 4;
 const LEAST_INSTANCES: u32 = 16;
 
-/// An endpoint's place in the database.
+/// An endpoint's id in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointId(i64);
 
 /// An endpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Endpoint {
-    /// Its place.
+    /// Its id.
     pub id: EndpointId,
     /// The region that it was created in.
     pub region: String,
@@ -37,7 +37,7 @@ pub struct Endpoint {
     pub name: String,
     /// Its ARN.
     pub arn: String,
-    /// What is known of it.
+    /// Its state.
     pub state: EndpointState,
 }
 
@@ -50,15 +50,15 @@ pub struct NewEndpoint {
     pub name: String,
     /// The ARN, which has the name in lower case.
     pub arn: String,
-    /// What it runs.
+    /// The deployment that it runs.
     pub deployment: Deployment,
     /// See [`EndpointState::deployment_config`].
     pub deployment_config: Option<Value>,
-    /// Keys and values.
+    /// Its tags, as keys and values.
     pub tags: Vec<(String, String)>,
 }
 
-/// What a list says about an endpoint.
+/// An endpoint in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedEndpoint {
     /// Its name.
@@ -69,7 +69,7 @@ pub struct ListedEndpoint {
     pub status: String,
     /// When it was created.
     pub created_ms: i64,
-    /// When it changed last.
+    /// When it was last changed.
     pub modified_ms: i64,
 }
 
@@ -82,7 +82,7 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// Those of a database.
+    /// The endpoints of a database.
     pub fn new(store: Arc<Store>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let cores = u32::try_from(cores).unwrap_or(u32::MAX);
@@ -90,7 +90,7 @@ impl Endpoints {
         Self { store, changes: watch::Sender::new(0), most_instances }
     }
 
-    /// Changes whenever an endpoint is created, updated or deleted: when a fleet should look.
+    /// Returns a receiver that changes whenever an endpoint is created, updated or deleted, so that a fleet can react.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -98,7 +98,7 @@ impl Endpoints {
     /// Creates an endpoint. It is on the disk when this returns.
     ///
     /// # Errors
-    /// If there is one of this name in the region, whatever its case, or if the machine has too many instances already.
+    /// If the region already has an endpoint of this name, in upper or lower case, or if the machine would have too many instances.
     pub fn create(&self, new: NewEndpoint) -> Result<(), HostingError> {
         let mut state = EndpointState::new(new.deployment, now_ms());
         state.deployment_config = new.deployment_config;
@@ -131,7 +131,7 @@ impl Endpoints {
         found.ok_or_else(|| not_found(arn))
     }
 
-    /// The endpoint of this name, where there is one.
+    /// The endpoint of this name, if there is one.
     ///
     /// # Errors
     /// If the database fails.
@@ -139,7 +139,7 @@ impl Endpoints {
         self.store.read(|transaction| select(transaction, "region = ?1 AND name = ?2", [region, name]))
     }
 
-    /// The endpoint in this place, where there still is one.
+    /// The endpoint with this id, if it still exists.
     ///
     /// # Errors
     /// If the database fails.
@@ -147,7 +147,7 @@ impl Endpoints {
         self.store.read(|transaction| select(transaction, "id = ?1", [id.0]))
     }
 
-    /// The places of all endpoints.
+    /// The ids of all endpoints.
     ///
     /// # Errors
     /// If the database fails.
@@ -159,7 +159,7 @@ impl Endpoints {
         })
     }
 
-    /// A page of a list; none where the token is not one of ours.
+    /// A page of a list; none if the token is not one of ours.
     ///
     /// # Errors
     /// If the database fails.
@@ -176,10 +176,10 @@ impl Endpoints {
         Ok(page)
     }
 
-    /// Another configuration is to answer, without a request that fails meanwhile.
+    /// Starts an update to another configuration. No request fails during the update.
     ///
     /// # Errors
-    /// If the endpoint is not in service, or runs the configuration already.
+    /// If the endpoint is not in service, or already runs the configuration.
     pub fn update(
         &self,
         arn: &str,
@@ -195,7 +195,7 @@ impl Endpoints {
         })
     }
 
-    /// Variants are to have other weights, or more or fewer instances.
+    /// Starts to change the weights or the numbers of instances of variants.
     ///
     /// # Errors
     /// If the endpoint is not in service, or has no such variants.
@@ -203,7 +203,7 @@ impl Endpoints {
         self.ask(arn, "", |state| state.reweigh(wishes, now_ms()))
     }
 
-    /// The endpoint is to go.
+    /// Starts to delete an endpoint.
     ///
     /// # Errors
     /// If there is none, or if it is being created, updated or deleted.
@@ -211,7 +211,7 @@ impl Endpoints {
         self.ask(arn, "", |state| state.delete(now_ms()))
     }
 
-    /// All instances of a deployment answer.
+    /// Records that all instances of a deployment answer.
     ///
     /// # Errors
     /// If the database fails.
@@ -219,7 +219,7 @@ impl Endpoints {
         self.note(id, |state| state.deployed(generation, now_ms()))
     }
 
-    /// A deployment will never answer.
+    /// Records that a deployment will never answer.
     ///
     /// # Errors
     /// If the database fails.
@@ -232,7 +232,7 @@ impl Endpoints {
         self.note(id, |state| state.deployment_failed(generation, reason, now_ms()))
     }
 
-    /// Variants have the weights and instances that they were to have.
+    /// Records that variants have reached their desired weights and numbers of instances.
     ///
     /// # Errors
     /// If the database fails.
@@ -240,7 +240,7 @@ impl Endpoints {
         self.note(id, |state| state.settled(now_ms()))
     }
 
-    /// Variants cannot have the instances that they were to have.
+    /// Records that variants cannot reach their desired numbers of instances.
     ///
     /// # Errors
     /// If the database fails.
@@ -248,7 +248,7 @@ impl Endpoints {
         self.note(id, |state| state.settling_failed(reason, now_ms()))
     }
 
-    /// So many instances of each variant answer at the moment.
+    /// Records how many instances of each variant answer at the moment.
     ///
     /// # Errors
     /// If the database fails.
@@ -261,7 +261,7 @@ impl Endpoints {
         self.note(id, |state| state.counted(generation, counts))
     }
 
-    /// Forgets an endpoint that has nothing left, and its tags.
+    /// Deletes an endpoint that has nothing left, and its tags.
     ///
     /// # Errors
     /// If the database fails.
@@ -275,7 +275,7 @@ impl Endpoints {
         })
     }
 
-    /// A change that a request asks for.
+    /// Makes a change that a request asks for.
     fn ask(
         &self,
         arn: &str,
@@ -292,7 +292,7 @@ impl Endpoints {
         Ok(())
     }
 
-    /// A change that has happened; nothing where the endpoint is gone.
+    /// Records a change that has happened; does nothing if the endpoint is gone.
     fn note(&self, id: EndpointId, change: impl FnOnce(&mut EndpointState)) -> Result<(), HostingError> {
         self.store.write(|transaction| {
             let Some(mut endpoint) = select(transaction, "id = ?1", [id.0])? else { return Ok(()) };
@@ -370,7 +370,7 @@ fn select(
     Ok(Some(Endpoint { id: EndpointId(id), region, name, arn, state }))
 }
 
-/// Writes the state, and what of it lists are sorted and filtered by.
+/// Writes the state, and the columns by which lists are sorted and filtered.
 fn save(connection: &Connection, id: EndpointId, state: &EndpointState) -> Result<(), HostingError> {
     let mut statement = connection.prepare_cached(
         "UPDATE endpoints SET state = :state, status = :status, instances = :instances, created_ms = :created_ms,

@@ -1,21 +1,21 @@
-//! What can be wrong with a request about models, endpoint configurations and endpoints.
+//! Errors in requests about models, endpoint configurations and endpoints.
 
 use thiserror::Error;
 
 use crate::store::StoreError;
 
-/// What can be wrong with a request.
+/// An error in such a request.
 #[derive(Debug, Error)]
 pub enum HostingError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no such thing.
+    /// There is no such resource.
     #[error("Could not find {noun} \"{arn}\".")]
     NotFound {
         /// `model`, `endpoint configuration`, `endpoint`.
         noun: &'static str,
-        /// What was looked for.
+        /// The ARN that was looked for.
         arn: String,
     },
     /// The name is taken.
@@ -23,13 +23,13 @@ pub enum HostingError {
     Exists {
         /// `model`, `endpoint configuration`, `endpoint`.
         noun: &'static str,
-        /// The one that has the name.
+        /// The resource that has the name.
         arn: String,
     },
     /// The endpoint is being created, updated or deleted.
     #[error("Cannot update in-progress endpoint \"{0}\".")]
     InProgress(String),
-    /// What is asked for cannot be done with the endpoint.
+    /// The endpoint does not allow the requested change.
     #[error("{0}")]
     Refused(String),
     /// The machine would have too much to do.

@@ -1,4 +1,4 @@
-//! An instance of a variant, as the fleet and the requests see it.
+//! An instance of a variant, as the fleet and requests use it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,27 +13,27 @@ use super::connections::{Answer, Connections, SendError};
 /// An instance.
 #[derive(Debug)]
 pub struct Instance {
-    /// As AWS writes it: `i-0123456789abcdef0`.
+    /// Its id, as AWS writes it: `i-0123456789abcdef0`.
     pub id: String,
     phase: RwLock<Phase>,
     in_flight: AtomicUsize,
     suspected: Notify,
-    /// Told when the phase changes.
+    /// Notified when the phase changes.
     changed: Arc<Notify>,
 }
 
-/// What an instance is doing.
+/// The phase of an instance.
 #[derive(Clone, Debug)]
 pub(crate) enum Phase {
-    /// It has not answered yet, or not since it was started again.
+    /// It has not answered yet, or not since it was restarted.
     Starting,
     /// It answers.
     Ready(Arc<Connections>),
-    /// It did not come to answer, and is not started again.
+    /// It never answered, and is not restarted.
     Failed(String),
 }
 
-/// An instance that a request goes to; it is not stopped meanwhile.
+/// An instance that is taken for a request. It is not stopped while the lease lives.
 #[derive(Debug)]
 pub struct Lease {
     instance: Arc<Instance>,
@@ -41,7 +41,7 @@ pub struct Lease {
 }
 
 impl Instance {
-    /// One that does not answer yet. `changed` is told when that changes.
+    /// An instance that does not answer yet. `changed` is notified when that changes.
     pub(crate) fn new(id: String, changed: Arc<Notify>) -> Arc<Self> {
         Arc::new(Self {
             id,
@@ -52,7 +52,7 @@ impl Instance {
         })
     }
 
-    /// Requests at work.
+    /// The number of requests in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::SeqCst)
     }
@@ -71,7 +71,7 @@ impl Instance {
         self.changed.notify_one();
     }
 
-    /// Takes it for a request, where it answers.
+    /// Takes it for a request, if it answers.
     pub(crate) fn lease(self: &Arc<Self>) -> Option<Lease> {
         match self.phase() {
             Phase::Ready(connections) => {
@@ -82,7 +82,7 @@ impl Instance {
         }
     }
 
-    /// Ends when a request could not be sent to it.
+    /// Returns when a request could not be sent to it.
     pub(crate) async fn suspected(&self) {
         self.suspected.notified().await;
     }
@@ -97,13 +97,13 @@ impl Lease {
     /// Sends a request, and waits for the head of the answer.
     ///
     /// # Errors
-    /// If it could not be sent, or if the connection ended. The instance is looked after then, and gets no further requests until it
-    /// was seen to answer.
+    /// If the request could not be sent, or if the connection ended. The instance is then checked, and gets no further requests until it
+    /// has answered again.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Answer>, SendError> {
         let sent = self.connections.send(request).await;
         if sent.is_err() {
             let mut phase = self.instance.phase.write().unwrap_or_else(PoisonError::into_inner);
-            // It may have been started again meanwhile.
+            // The instance may have been restarted meanwhile.
             if matches!(&*phase, Phase::Ready(now) if Arc::ptr_eq(now, &self.connections)) {
                 *phase = Phase::Starting;
                 drop(phase);

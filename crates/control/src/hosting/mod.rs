@@ -1,8 +1,8 @@
-//! Hosting: models, endpoint configurations and endpoints, and the way of a request to an instance.
+//! Hosting: models, endpoint configurations and endpoints, and the routing of a request to an instance.
 //!
-//! [`Endpoints`] is where the API and a [`Fleet`](crate::fleet::Fleet) meet: the API creates, updates and deletes endpoints, the
-//! fleet starts and stops their instances and notes what came of it. [`EndpointState`] knows which of that is possible when.
-//! [`Routes`] is what requests are sent by: the instances of every endpoint in service.
+//! The API and a [`Fleet`](crate::fleet::Fleet) meet in [`Endpoints`]: the API creates, updates and deletes endpoints; the fleet starts and
+//! stops their instances and records the results. [`EndpointState`] knows which change is possible when. [`Routes`] holds the instances of
+//! every endpoint in service, to which requests are sent.
 
 mod connections;
 mod deployment;
@@ -26,13 +26,13 @@ pub use records::{ListedRecord, NewRecord, Record, Records};
 pub use routes::{Chosen, NotChosen, Route, RouteVariant, Routes};
 pub use state::{EndpointState, EndpointStatus, Retained, Wish};
 
-/// The group of the logs of an endpoint's instances.
+/// The log group of an endpoint's instances.
 pub fn log_group(endpoint: &str) -> String {
     format!("/aws/sagemaker/Endpoints/{endpoint}")
 }
 
-/// Tables. Names clash whatever their case. `request` is what was sent, `state` what came of it, both in JSON; the columns beside
-/// them are for lists. `instances` is how many an endpoint wants.
+/// The tables. Names are unique without regard to case. `request` holds the request and `state` the resulting state, both in JSON; the
+/// columns beside them serve lists. `instances` is the number that an endpoint wants.
 pub(crate) const SCHEMA: &str = "CREATE TABLE models (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         region TEXT NOT NULL,

@@ -1,4 +1,4 @@
-//! Models and endpoint configurations: created whole, and never changed.
+//! Models and endpoint configurations: both are created whole and never changed.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::paging::{self, ListQuery, ListedTable, Page};
 use crate::store::{Store, StoreError, now_ms};
 use crate::tags;
 
-/// Those of one kind.
+/// The records of one kind.
 #[derive(Clone, Debug)]
 pub struct Records {
     store: Arc<Store>,
@@ -25,13 +25,13 @@ pub struct Record {
     pub name: String,
     /// Its ARN.
     pub arn: String,
-    /// The members of the request that created it but for tags, with defaults filled in.
+    /// The members of the request that created it, without tags and with defaults filled in.
     pub request: Map<String, Value>,
     /// When it was created, in milliseconds since 1970.
     pub created_ms: i64,
 }
 
-/// One to be created.
+/// A record to be created.
 #[derive(Clone, Debug)]
 pub struct NewRecord {
     /// The region.
@@ -42,11 +42,11 @@ pub struct NewRecord {
     pub arn: String,
     /// See [`Record::request`].
     pub request: Map<String, Value>,
-    /// Keys and values.
+    /// Its tags, as keys and values.
     pub tags: Vec<(String, String)>,
 }
 
-/// What a list says.
+/// A record in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedRecord {
     /// The name.
@@ -68,10 +68,10 @@ impl Records {
         Self { store, table: "endpoint_configs", noun: "endpoint configuration" }
     }
 
-    /// Creates one. It is on the disk when this returns.
+    /// Creates a record. It is on the disk when this returns.
     ///
     /// # Errors
-    /// If there is one of this name in the region, whatever its case.
+    /// If the region already has a record of this name, in upper or lower case.
     pub fn create(&self, new: NewRecord) -> Result<(), HostingError> {
         self.store.write(|transaction| {
             if self.select(transaction, &new.arn)?.is_some() {
@@ -94,7 +94,7 @@ impl Records {
         })
     }
 
-    /// The one of this ARN.
+    /// The record of this ARN.
     ///
     /// # Errors
     /// If there is none.
@@ -103,7 +103,7 @@ impl Records {
         found.ok_or_else(|| self.not_found(arn))
     }
 
-    /// Forgets one, and its tags.
+    /// Deletes a record, and its tags.
     ///
     /// # Errors
     /// If there is none.
@@ -118,7 +118,7 @@ impl Records {
         })
     }
 
-    /// A page of a list; none where the token is not one of ours.
+    /// A page of a list; none if the token is not one of ours.
     ///
     /// # Errors
     /// If the database fails.

@@ -1,4 +1,4 @@
-//! Which instance a request goes to.
+//! The routes by which requests reach instances.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -11,7 +11,7 @@ use super::instance::{Instance, Lease};
 #[derive(Debug)]
 pub struct Routes {
     by_name: RwLock<HashMap<(String, String), Route>>,
-    /// Numbers the choices between variants.
+    /// The generator of the choices between variants.
     choices: AtomicU64,
 }
 
@@ -29,33 +29,33 @@ pub struct Route {
 pub struct RouteVariant {
     /// The variant.
     pub name: String,
-    /// Its part of the traffic, compared with those of the others.
+    /// Its share of the traffic, relative to the weights of the others.
     pub weight: f64,
     /// Its instances, ready or not.
     pub instances: Vec<Arc<Instance>>,
 }
 
-/// Where a request goes.
+/// The chosen destination of a request.
 #[derive(Debug)]
 pub struct Chosen {
     /// The endpoint's name, as it was given.
     pub endpoint: String,
     /// The variant.
     pub variant: String,
-    /// Instances of the variant that answer.
+    /// The number of the variant's instances that answer.
     pub active: usize,
     /// The instance.
     pub lease: Lease,
 }
 
-/// Why a request goes nowhere.
+/// The reason why no instance was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotChosen {
     /// There is no such endpoint in service.
     NoEndpoint,
-    /// It has no such variant.
+    /// The endpoint has no such variant.
     NoVariant,
-    /// None of the instances answers at the moment.
+    /// No instance answers at the moment.
     NoneReady,
 }
 
@@ -66,23 +66,23 @@ impl Default for Routes {
 }
 
 impl Routes {
-    /// Routes whose choices are those of this seed.
+    /// Routes whose choices depend on this seed.
     pub fn seeded(seed: u64) -> Self {
         Self { by_name: RwLock::default(), choices: AtomicU64::new(seed) }
     }
 
-    /// Requests to an endpoint go here from now on. When this returns, no request takes an instance that is not in `route`.
+    /// Sets the route of requests to an endpoint. When this returns, no new request takes an instance that is not in `route`.
     pub fn set(&self, region: &str, route: Route) {
         let key = key(region, &route.endpoint);
         self.by_name.write().unwrap_or_else(PoisonError::into_inner).insert(key, route);
     }
 
-    /// Requests to an endpoint are refused from now on.
+    /// Removes an endpoint, so that requests to it are refused.
     pub fn remove(&self, region: &str, endpoint: &str) {
         self.by_name.write().unwrap_or_else(PoisonError::into_inner).remove(&key(region, endpoint));
     }
 
-    /// Requests that are at work in the instances of a variant.
+    /// The number of requests in flight to the instances of a variant.
     pub(crate) fn in_flight(&self, region: &str, endpoint: &str, variant: &str) -> usize {
         let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
         let route = by_name.get(&key(region, endpoint));
@@ -91,11 +91,11 @@ impl Routes {
         variants.flat_map(|known| &known.instances).map(|instance| instance.in_flight()).sum()
     }
 
-    /// Chooses an instance: a variant by the weights of those that answer, unless `target` names one, and its instance with the fewest
-    /// requests at work.
+    /// Chooses an instance: the variant by weight among those that answer, unless `target` names one, and in it the instance with the
+    /// fewest requests in flight.
     ///
     /// # Errors
-    /// If there is none.
+    /// If no instance can be chosen.
     pub fn choose(&self, region: &str, endpoint: &str, target: Option<&str>) -> Result<Chosen, NotChosen> {
         let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
         let route = by_name.get(&key(region, endpoint)).ok_or(NotChosen::NoEndpoint)?;
@@ -113,11 +113,11 @@ impl Routes {
             }
         };
         let mut instances: Vec<&Arc<Instance>> = variant.instances.iter().collect();
-        // Those that are as busy as each other take turns.
+        // Equally busy instances take turns.
         let count = instances.len();
         instances.rotate_left(((self.point() * count as f64) as usize).min(count));
         instances.sort_by_key(|instance| instance.in_flight());
-        // Under the lock: who replaces the route knows all requests that are at work in the old one.
+        // This must happen under the lock: whoever replaces the route then knows all requests in flight in the old one.
         let lease = instances.into_iter().find_map(Instance::lease).ok_or(NotChosen::NoneReady)?;
         Ok(Chosen {
             endpoint: route.endpoint.clone(),
@@ -127,7 +127,7 @@ impl Routes {
         })
     }
 
-    /// The next number from 0 to 1, without 1 (SplitMix64).
+    /// The next number from 0 to 1, exclusive of 1 (SplitMix64).
     fn point(&self) -> f64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut bits = self.choices.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
@@ -143,7 +143,7 @@ impl RouteVariant {
     }
 }
 
-/// The place of `point`, from 0 to 1, in weights that are laid end to end. Where all are 0, they count the same.
+/// The index of the weight that contains `point`, from 0 to 1, if the weights are laid end to end. If all are 0, they count equally.
 fn weighted(weights: &[f64], point: f64) -> Option<usize> {
     let sum: f64 = weights.iter().sum();
     if sum <= 0.0 {
@@ -157,11 +157,11 @@ fn weighted(weights: &[f64], point: f64) -> Option<usize> {
         }
         left -= weight;
     }
-    // Rounding.
+    // Only rounding leads here.
     weights.iter().rposition(|weight| *weight > 0.0)
 }
 
-/// Names of endpoints clash whatever their case.
+/// The key of an endpoint. Names are unique without regard to case.
 fn key(region: &str, endpoint: &str) -> (String, String) {
     (region.to_owned(), endpoint.to_ascii_lowercase())
 }

@@ -1,4 +1,4 @@
-//! The life of an endpoint: what can happen to it when.
+//! The life of an endpoint, and which changes are possible when.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,32 +17,32 @@ pub enum EndpointStatus {
     Updating,
     /// It answers.
     InService,
-    /// Its instances are being stopped; then it is gone.
+    /// Its instances are being stopped; after that, it is deleted.
     Deleting,
     /// It never answered.
     Failed,
 }
 
-/// What is known of an endpoint.
+/// The state of an endpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EndpointState {
     /// The status.
     pub status: EndpointStatus,
-    /// Why it failed, or why its last change did.
+    /// The reason why it failed, or why its last change failed.
     pub failure_reason: Option<String>,
     /// When it was created, in milliseconds since 1970.
     pub created_ms: i64,
-    /// When it changed last.
+    /// When it was last changed.
     pub modified_ms: i64,
-    /// What answers requests.
+    /// The deployment that answers requests.
     pub serving: Option<Deployment>,
-    /// What is being started and will answer.
+    /// The deployment that is being started and will answer.
     pub pending: Option<Deployment>,
-    /// `DeploymentConfig` of the last request that had one.
+    /// The `DeploymentConfig` of the last request that had one.
     pub deployment_config: Option<Value>,
 }
 
-/// What an update leaves as it is, where variants of the old and the new configuration have the same name.
+/// The properties that an update keeps for variants with the same name in the old and the new configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retained {
     /// Weights.
@@ -51,32 +51,32 @@ pub struct Retained {
     pub instances: bool,
 }
 
-/// What a variant is to have; what is not said stays as it is.
+/// The desired changes to a variant; a property that is absent stays as it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wish {
     /// The variant.
     pub variant: String,
-    /// Its weight.
+    /// Its desired weight.
     pub weight: Option<f64>,
-    /// Its instances.
+    /// Its desired number of instances.
     pub instances: Option<u32>,
 }
 
-/// Why something cannot be done with an endpoint.
+/// The reason why a change to an endpoint is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// It is being created, updated or deleted.
     InProgress,
     /// It has failed.
     Failed,
-    /// It runs this configuration already.
+    /// It already runs this configuration.
     SameConfig,
     /// Its configuration has no such variants.
     NoVariant(Vec<String>),
 }
 
 impl EndpointStatus {
-    /// As AWS spells it.
+    /// The status in AWS's spelling.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Creating => "Creating",
@@ -102,7 +102,7 @@ impl EndpointState {
         }
     }
 
-    /// Instances that it is to have; during an update, those of the larger one of both configurations.
+    /// The desired number of instances; during an update, the larger number of the two configurations.
     pub fn desired_instances(&self) -> u32 {
         if self.status == EndpointStatus::Failed {
             return 0;
@@ -116,7 +116,7 @@ impl EndpointState {
         matches!(self.status, EndpointStatus::InService | EndpointStatus::Updating)
     }
 
-    /// Another configuration is to answer.
+    /// Starts an update to another configuration.
     pub(super) fn update(
         &mut self,
         mut new: Deployment,
@@ -138,14 +138,14 @@ impl EndpointState {
                 variant.desired_instances = old.desired_instances;
             }
         }
-        // The place of instances on the disk: never one that was used before.
+        // The generation names the instances' folders, so it must never repeat.
         new.generation = new.generation.max(serving.generation + 1);
         self.pending = Some(new);
         self.enter(EndpointStatus::Updating, now_ms);
         Ok(())
     }
 
-    /// Variants are to have other weights, or more or fewer instances.
+    /// Starts to change the weights or the numbers of instances of variants.
     pub(super) fn reweigh(&mut self, wishes: &[Wish], now_ms: i64) -> Result<(), Refusal> {
         let serving = self.changeable()?;
         let unknown: Vec<String> = wishes
@@ -166,7 +166,7 @@ impl EndpointState {
         Ok(())
     }
 
-    /// It is to go.
+    /// Starts to delete the endpoint.
     pub(super) fn delete(&mut self, now_ms: i64) -> Result<(), Refusal> {
         match self.status {
             EndpointStatus::InService | EndpointStatus::Failed => {
@@ -177,7 +177,7 @@ impl EndpointState {
         }
     }
 
-    /// All instances of the pending deployment answer; it takes over.
+    /// Records that all instances of the pending deployment answer; it takes over.
     pub(super) fn deployed(&mut self, generation: i64, now_ms: i64) {
         let Some(mut pending) = self.pending.take_if(|pending| pending.generation == generation) else {
             return;
@@ -190,7 +190,7 @@ impl EndpointState {
         self.enter(EndpointStatus::InService, now_ms);
     }
 
-    /// The pending deployment will never answer. Where another one does, it goes on.
+    /// Records that the pending deployment will never answer. If another one answers, it stays in service.
     pub(super) fn deployment_failed(&mut self, generation: i64, reason: &str, now_ms: i64) {
         if self.pending.as_ref().is_none_or(|pending| pending.generation != generation) {
             return;
@@ -205,14 +205,14 @@ impl EndpointState {
         self.failure_reason = Some(reason.chars().take(LONGEST_REASON).collect());
     }
 
-    /// Variants have the weights and instances that they were to have.
+    /// Records that variants have reached their desired weights and numbers of instances.
     pub(super) fn settled(&mut self, now_ms: i64) {
         let Some(serving) = self.reweighed() else { return };
         serving.variants.iter_mut().for_each(Variant::settle);
         self.enter(EndpointStatus::InService, now_ms);
     }
 
-    /// Variants cannot have more instances; everything stays as it was.
+    /// Records that variants cannot have more instances. Everything returns to its previous state.
     pub(super) fn settling_failed(&mut self, reason: &str, now_ms: i64) {
         let Some(serving) = self.reweighed() else { return };
         for variant in &mut serving.variants {
@@ -223,7 +223,7 @@ impl EndpointState {
         self.failure_reason = Some(reason.chars().take(LONGEST_REASON).collect());
     }
 
-    /// So many instances of each variant answer at the moment.
+    /// Records how many instances of each variant answer at the moment.
     pub(super) fn counted(&mut self, generation: i64, counts: &[(String, u32)]) {
         let Some(serving) = self.serving.as_mut().filter(|serving| serving.generation == generation) else {
             return;
@@ -235,7 +235,7 @@ impl EndpointState {
         }
     }
 
-    /// The deployment that changes of weights and instances go to, while one is at work.
+    /// The deployment whose weights and instances are changing, if there is one.
     fn reweighed(&mut self) -> Option<&mut Deployment> {
         let is_so = self.status == EndpointStatus::Updating && self.pending.is_none();
         self.serving.as_mut().filter(|_| is_so)

@@ -41,7 +41,7 @@ fn an_endpoint_is_created() {
     ] {
         assert_eq!(refused, Err(Refusal::InProgress));
     }
-    // Of a deployment that is not the one at work.
+    // The generation is not that of the running deployment.
     state.deployed(9, 12);
     state.deployment_failed(9, "no", 12);
     assert_eq!(state.status, EndpointStatus::Creating);
@@ -77,7 +77,7 @@ fn an_update_replaces_the_configuration_or_leaves_it() {
     assert_eq!(state.status, EndpointStatus::InService);
     assert_eq!(state.serving.as_ref().unwrap().config_name, "a");
     assert_eq!(state.failure_reason.as_deref(), Some("no"));
-    // A clock that went back gives no folder a second time.
+    // Even if the clock is set back, no folder is used twice.
     state
         .update(Deployment { generation: 5, ..new() }, Retained { weights: true, instances: true }, 32)
         .unwrap();
@@ -178,7 +178,7 @@ fn endpoints_outlive_the_server() {
     endpoints.delete(arn).unwrap();
     endpoints.forget(id).unwrap();
     assert_eq!(endpoints.find(arn).unwrap_err().to_string(), format!("Could not find endpoint \"{arn}\"."));
-    // What happened to it meanwhile is noted nowhere.
+    // Later events are not recorded for a deleted endpoint.
     endpoints.settled(id).unwrap();
 }
 

@@ -1,4 +1,4 @@
-//! Docker and Podman, by their command lines.
+//! Docker and Podman, through their command lines.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,9 +12,9 @@ use crate::engine::Task;
 
 /// How long a tool may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long an answer counts: jobs that are created by the thousand need not ask a thousand times.
+/// How long an answer is cached: thousands of jobs created at once need not ask thousands of times.
 const REMEMBERED: Duration = Duration::from_secs(2);
-/// What a container is called, and what the label with the ARN of its job is.
+/// The prefix of containers' names, and the label that holds the ARN of the job.
 const NAME_PREFIX: &str = "kokanee-";
 const LABEL: &str = "kokanee.job";
 /// The port that a container serves on.
@@ -29,13 +29,13 @@ pub(super) enum ContainerTool {
     Podman,
 }
 
-/// What was found last, and when.
+/// The last answer, and its time.
 static FOUND: Mutex<Option<(Instant, Result<ContainerTool, String>)>> = Mutex::new(None);
 
 impl ContainerTool {
-    /// The one that answers, or answered a moment ago; what each said where none does.
+    /// The tool that answers, or answered a moment ago; if there is none, the messages of all tools.
     pub(super) fn find() -> Result<Self, String> {
-        // Callers wait for one another, so that one asks for all.
+        // Callers wait for one another, so that one answer serves all.
         let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, answer)) = found.as_ref().filter(|(when, _)| when.elapsed() < REMEMBERED) {
             return answer.clone();
@@ -50,7 +50,7 @@ impl ContainerTool {
         for tool in [Self::Docker, Self::Podman] {
             let mut command = Command::new(tool.program());
             command.args(match tool {
-                // The client alone knows its own version.
+                // The client always knows its own version, so this asks for the server's.
                 Self::Docker => ["version", "--format", "{{.Server.Version}}"].as_slice(),
                 Self::Podman => &["info", "--format", "{{.Version.Version}}"],
             });
@@ -71,7 +71,7 @@ impl ContainerTool {
 }
 
 impl ContainerImage {
-    /// An image as a request names it. One that is here under its name without the registry of ECR will do.
+    /// An image as a request names it. An image that is present under its name without the registry of ECR is used, too.
     pub(super) fn of(tool: ContainerTool, image: &str) -> Self {
         let is_here = |name: &str| {
             ask(
@@ -111,7 +111,7 @@ impl ContainerImage {
         }
         add(&[&self.name]);
         rest.iter().chain(&launch.arguments).for_each(|word| add(&[word]));
-        // An entrypoint of the request's own is not told what it is for, as on AWS.
+        // As on AWS, an entrypoint from the request gets no argument for its purpose.
         if launch.arguments.is_empty() && first.is_none() {
             add(&[launch.purpose.name()]);
         }

@@ -1,4 +1,4 @@
-//! From an image to a task.
+//! Turns an image into a task.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,37 +9,37 @@ use super::patient::ask;
 use super::{OwnImage, OwnImageError, RegisteredImage, opt_ml};
 use crate::engine::Task;
 
-/// How long it may take to end what a task left behind.
+/// How long the clean-up after a task may take.
 const CLEANUP_PATIENCE: Duration = Duration::from_secs(30);
 
-/// What an image is started for, and with.
+/// The purpose and the settings of an image's start.
 #[derive(Clone, Debug)]
 pub struct Launch<'a> {
-    /// To train or to serve.
+    /// Training or serving.
     pub purpose: Purpose,
-    /// A name of the task's own: letters, digits and hyphens.
+    /// The task's own name: letters, digits and hyphens.
     pub name: &'a str,
-    /// The ARN that the task is known by.
+    /// The ARN that identifies the task.
     pub arn: &'a str,
-    /// What the image has as `/opt/ml`.
+    /// The folder that the image sees as `/opt/ml`.
     pub folder: &'a Path,
     /// Variables of its environment.
     pub environment: BTreeMap<String, String>,
-    /// Instead of the image's own; may be empty.
+    /// Replaces the image's own entrypoint; may be empty.
     pub entrypoint: Vec<String>,
-    /// Instead of `train`; may be empty.
+    /// Replaces `train`; may be empty.
     pub arguments: Vec<String>,
 }
 
-/// What an image is to do.
+/// The purpose for which an image runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Train, and end.
+    /// Trains, and ends.
     Train,
-    /// Serve until it is told to end.
+    /// Serves until it is told to end.
     Serve {
-        /// The port of this machine that is to answer. A container serves on 8080, which the port leads to; a registered program
-        /// is told the port as `SAGEMAKER_BIND_TO_PORT`.
+        /// The port of this machine that must answer. A container serves on 8080, to which the port is forwarded; a registered program gets
+        /// the port in `SAGEMAKER_BIND_TO_PORT`.
         port: u16,
     },
 }
@@ -49,12 +49,12 @@ pub enum Purpose {
 pub struct Launched {
     /// The task.
     pub task: Task,
-    /// What ends whatever of it is left, before it is started and after it has ended. A container outlives the program that began it.
+    /// Ends the remains of the task, before its start and after its end. A container outlives the program that started it.
     pub cleanup: Option<Task>,
 }
 
 impl Purpose {
-    /// The argument that tells an image.
+    /// The argument that tells an image its purpose.
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
@@ -67,7 +67,7 @@ impl OwnImage {
     /// The task that runs the image.
     ///
     /// # Errors
-    /// If the image cannot do it.
+    /// If the image cannot serve this purpose.
     pub fn launch(&self, launch: &Launch<'_>) -> Result<Launched, OwnImageError> {
         match self {
             Self::Registered(image) => image.launch(launch),
@@ -77,7 +77,7 @@ impl OwnImage {
 }
 
 impl Launched {
-    /// Ends what is left of the task, where anything can be.
+    /// Ends the remains of the task, if there can be any.
     pub fn clean_up(&self) {
         let Some(Task { program, arguments, .. }) = &self.cleanup else { return };
         if let Err(problem) = ask(Command::new(program).args(arguments), CLEANUP_PATIENCE) {

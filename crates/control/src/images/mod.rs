@@ -1,7 +1,7 @@
-//! Images that users bring: how each runs on this machine, for training and for serving.
+//! Users' own images: how each runs on this machine, for training and for serving.
 //!
-//! An image is a program that was registered under its name ([`RegisteredImages`]), or else a container of Docker's or Podman's.
-//! Either way it becomes a [`Task`](crate::engine::Task) that finds a folder of this machine as `/opt/ml`.
+//! An image is either a program that is registered under its name ([`RegisteredImages`]) or a container of Docker or Podman. Either way, it
+//! becomes a [`Task`](crate::engine::Task) that sees a folder of this machine as `/opt/ml`.
 
 mod container;
 mod launch;
@@ -40,35 +40,35 @@ pub struct ContainerImage {
     name: String,
 }
 
-/// Why an image does not run.
+/// An error that keeps an image from running.
 #[derive(Debug, Error)]
 pub enum OwnImageError {
-    /// Nothing knows it.
+    /// No program is registered for the image, and no container tool answers.
     #[error(
         "the image {image} is none of the built-in algorithms, and no program is registered under its name; register one with \
          `kokanee local image add {short} --train \"python train.py\" --serve \"python serve.py\"`, or start Docker or Podman to run \
          the image itself ({asked})"
     )]
     Unknown {
-        /// As the request names it.
+        /// The image's name in the request.
         image: String,
-        /// Without its registry.
+        /// The name without its registry.
         short: String,
-        /// What the container tools said.
+        /// The messages of the container tools.
         asked: String,
     },
-    /// The program that is registered does something else only.
+    /// The registered program has no command for this purpose.
     #[error(
         "the program that is registered under the image {image} has no command to {purpose}; register it again with `kokanee local \
          image add {image} --{purpose} \"…\"`"
     )]
     NoCommand {
-        /// Its name.
+        /// The image's name.
         image: String,
         /// `train` or `serve`.
         purpose: &'static str,
     },
-    /// A folder whose name a container tool cannot be told.
+    /// A folder whose path cannot be passed to a container tool.
     #[error(
         "{0}: a container cannot be given a folder whose path has a colon or is no UTF-8; choose another --data folder"
     )]
@@ -76,20 +76,20 @@ pub enum OwnImageError {
     /// The registered programs cannot be read.
     #[error("the registered images cannot be read: {0}")]
     Registered(#[from] kokanee_formats::FileError),
-    /// Their file is not what it was.
+    /// Their file is damaged.
     #[error("{file}: {problem}; mend the file, or remove it and register the images again")]
     Damaged {
         /// The file.
         file: String,
-        /// What is wrong.
+        /// The problem with it.
         problem: String,
     },
 }
 
-/// How the image of this name runs, with the programs that are registered in a data folder. It asks container tools where none is.
+/// Finds out how the image of this name runs: as a program registered in a data folder, or else through a container tool.
 ///
 /// # Errors
-/// If it does not.
+/// If the image cannot be run.
 pub fn resolve(data: &Path, image: &str) -> Result<OwnImage, OwnImageError> {
     if let Some(registered) = RegisteredImages::new(data).find(image)? {
         return Ok(OwnImage::Registered(registered));

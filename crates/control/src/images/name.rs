@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-/// The tag where a name has none, and that any tag may fall back to.
+/// The tag of a name without a tag, and the fallback for every other tag.
 const LATEST: &str = "latest";
 
-/// A name without the registry of ECR, whose account and region differ from place to place, and without a digest.
+/// A name without the registry of ECR, whose account and region vary, and without a digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageName {
     /// `my-algo`, `team/my-algo`, `example.com/my-algo`.
     pub repository: String,
-    /// `latest` where none is given.
+    /// The tag; `latest` if none is given.
     pub tag: String,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for ImageName {
     }
 }
 
-/// `<account>.dkr.ecr.<region>.amazonaws.com`, also with `-fips` and in China.
+/// Whether a host is `<account>.dkr.ecr.<region>.amazonaws.com`, also with `-fips` and in China.
 pub(crate) fn is_ecr(host: &str) -> bool {
     let mut parts = host.split('.');
     let account = parts.next().unwrap_or_default();

@@ -1,7 +1,7 @@
-//! A folder of this machine as `/opt/ml` of one program, without root.
+//! Shows a folder of this machine to one program as `/opt/ml`, without root.
 //!
-//! In a namespace of its own a program sees the folder bound to `/opt/ml`. Where `/opt` has no folder `ml`, it is covered with an empty
-//! file system, into which what it held is bound again. Where the machine allows no such namespaces, the program is told the folder.
+//! In its own namespace, a program sees the folder bound to `/opt/ml`. If `/opt` has no folder `ml`, an empty file system covers it, into
+//! which its content is bound again. If the machine does not allow such namespaces, the program gets the folder's path.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,11 +11,11 @@ use std::time::Duration;
 use super::OwnImageError;
 use super::patient::ask;
 
-/// Tells a program where its folders are.
+/// The variable that tells a program where its folders are.
 pub(super) const PREFIX_VARIABLE: &str = "KOKANEE_PREFIX";
-/// Where programs expect them.
+/// The path where programs expect their folders.
 const OPT_ML: &str = "/opt/ml";
-/// A namespace in which the user may mount; no process is added, so that signals reach the program.
+/// A namespace in which the user may mount. It adds no process, so that signals reach the program.
 const NAMESPACE: [&str; 5] = ["unshare", "--user", "--map-root-user", "--mount", "--"];
 /// Binds the folder `$1` to `/opt/ml` and becomes the program that follows.
 const BIND: &str = r#"set -e
@@ -40,13 +40,13 @@ mount --rbind "$folder" /opt/ml
 cd "$PWD"
 exec "$@"
 "#;
-/// Says `$1` and becomes the program that follows.
+/// Prints `$1` and becomes the program that follows.
 const SAY: &str = r#"echo "$1"; shift; exec "$@""#;
-/// How long the machine may take to show whether it allows namespaces.
+/// How long the test for namespaces may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A command that finds `folder` where its environment's [`PREFIX_VARIABLE`] says: at `/opt/ml` where that is possible. Returns the
-/// command and the variable's value.
+/// Returns a command that finds `folder` at the path in its environment's [`PREFIX_VARIABLE`], and the variable's value: `/opt/ml` where
+/// that is possible.
 ///
 /// # Errors
 /// If the folder's path is not UTF-8.
@@ -57,7 +57,7 @@ pub(super) fn bind(folder: &Path, command: Vec<String>) -> Result<(Vec<String>, 
     Ok(bound(folder, command, refused.as_deref()))
 }
 
-/// The same where `refused` is why the machine does not bind folders.
+/// The same, where `refused` is the reason why the machine does not bind folders.
 fn bound(folder: &str, command: Vec<String>, refused: Option<&str>) -> (Vec<String>, String) {
     let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
     match refused {
@@ -77,7 +77,7 @@ fn bound(folder: &str, command: Vec<String>, refused: Option<&str>) -> (Vec<Stri
     }
 }
 
-/// Why the machine does not bind folders; none if it does.
+/// The reason why the machine does not bind folders; none if it does.
 fn try_out() -> Option<String> {
     if !cfg!(target_os = "linux") {
         return Some("only Linux has namespaces".to_owned());

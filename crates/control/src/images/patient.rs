@@ -1,23 +1,23 @@
-//! Programs that are asked something, and not waited for longer than their answer is worth.
+//! Queries programs with a time limit.
 
 use std::io::{self, Read as _};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Between two looks.
+/// The time between two looks at a program.
 const LOOK: Duration = Duration::from_millis(5);
-/// How much of an answer is kept.
+/// The most bytes of an answer that are kept.
 const MOST_BYTES: u64 = 4 << 10;
 
-/// Runs a program; its output where it succeeds, and else what it said against it.
+/// Runs a program. Returns its output if it succeeds, or else an error message.
 pub(super) fn ask(command: &mut Command, patience: Duration) -> Result<String, String> {
     let (mut output, writer) = io::pipe().map_err(|error| error.to_string())?;
     let writers = writer.try_clone().map_err(|error| error.to_string())?;
     command.stdin(Stdio::null()).stdout(writer).stderr(writers);
     let program = command.get_program().to_string_lossy().into_owned();
     let spawned = command.spawn();
-    // The pipe ends with the program.
+    // Our copies of the writer must be closed, so that the pipe ends with the program.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = spawned.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => format!("there is no {program}"),

@@ -1,6 +1,6 @@
-//! Programs that are registered under names of images, in a file of the data folder.
+//! Programs that are registered under names of images, in a file in the data folder.
 //!
-//! The command line writes the file and a server that runs reads it for each job, so that neither needs the other.
+//! The command line writes the file, and a running server reads it for each job, so that neither needs the other.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -14,12 +14,12 @@ use thiserror::Error;
 use super::OwnImageError;
 use super::name::ImageName;
 
-/// The file.
+/// The name of the file.
 const FILE: &str = "images.json";
-/// Locked by whoever changes the file.
+/// Locked by any process that changes the file.
 const LOCK_FILE: &str = ".kokanee-images.lock";
 
-/// Registered programs of a data folder.
+/// The registered programs of a data folder.
 #[derive(Clone, Debug)]
 pub struct RegisteredImages {
     folder: PathBuf,
@@ -30,43 +30,43 @@ pub struct RegisteredImages {
 pub struct RegisteredImage {
     /// `my-algo:1`, without the registry of ECR.
     pub name: String,
-    /// Program and arguments that train; empty for none.
+    /// The program and arguments that train; empty if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub train: Vec<String>,
-    /// Program and arguments that serve; empty for none.
+    /// The program and arguments that serve; empty if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub serve: Vec<String>,
     /// The folder that they start in.
     pub directory: PathBuf,
 }
 
-/// The file's content.
+/// The content of the file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Content {
     images: Vec<RegisteredImage>,
 }
 
-/// A text that is no command.
+/// An error in a command.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CommandError {
-    /// A quote does not end.
+    /// A quote is not closed.
     #[error("{0}: a quote is not closed")]
     Quote(String),
-    /// There is nothing.
+    /// The command is empty.
     #[error("the command is empty")]
     Empty,
-    /// No such program is there.
+    /// There is no such program.
     #[error("there is no program {0}; give its path, or a name that is found in PATH")]
     NoProgram(String),
 }
 
 impl RegisteredImages {
-    /// Those of a data folder.
+    /// The registered programs of a data folder.
     pub fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned() }
     }
 
-    /// All of them, in the order of their names.
+    /// All registered programs, sorted by name.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -83,7 +83,7 @@ impl RegisteredImages {
         Ok(content.images)
     }
 
-    /// The program for an image as a request names it: that of its tag, or of `latest`.
+    /// Finds the program for an image that a request names: the program of its tag, or of `latest`.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -102,7 +102,7 @@ impl RegisteredImages {
         Ok(latest)
     }
 
-    /// Registers a program; one of the same name is replaced.
+    /// Registers a program. It replaces one of the same name.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -116,7 +116,7 @@ impl RegisteredImages {
         })
     }
 
-    /// Forgets a program; false where none has the name.
+    /// Removes a program; false if none has the name.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -151,17 +151,17 @@ impl RegisteredImages {
     }
 }
 
-/// The words of a command as a shell would read them; variables and redirections mean nothing.
+/// Splits a command into words as a shell would. Variables and redirections have no effect.
 ///
 /// # Errors
-/// If there are none, or a quote is not closed.
+/// If there are no words, or if a quote is not closed.
 pub fn command(text: &str) -> Result<Vec<String>, CommandError> {
     let words = shlex::split(text).ok_or_else(|| CommandError::Quote(text.to_owned()))?;
     if words.is_empty() { Err(CommandError::Empty) } else { Ok(words) }
 }
 
-/// A command whose program is named by its path, so that it is the same whoever starts it: looked for in `search`, the folders of
-/// PATH, or, where it is named by a path, from `directory`.
+/// Returns a command whose program is given by its path, so that it means the same to every caller. A plain name is looked up in `search`,
+/// the folders of PATH; a path is relative to `directory`.
 ///
 /// # Errors
 /// If there is no such program.

@@ -3,7 +3,7 @@
 use super::{JobError, JobKind, Jobs};
 use crate::paging::{self, ListQuery, ListedTable, Page};
 
-/// What a list says about a job.
+/// A job's entry in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed<D> {
     /// Its name.
@@ -12,18 +12,18 @@ pub struct Listed<D> {
     pub arn: String,
     /// Its status.
     pub status: String,
-    /// When it was created.
+    /// Time of creation.
     pub created_ms: i64,
-    /// When it changed last.
+    /// Time of the last change.
     pub modified_ms: i64,
-    /// When it ended.
+    /// Time of its end.
     pub ended_ms: Option<i64>,
-    /// What lists say of jobs of this kind alone.
+    /// Details that only lists of this kind of job have.
     pub detail: D,
 }
 
 impl<K: JobKind> Jobs<K> {
-    /// A page of a list; none where the token is not one of ours.
+    /// A page of a list; none if the token is not one of ours.
     ///
     /// # Errors
     /// If the database fails.

@@ -1,7 +1,7 @@
-//! What all kinds of jobs have in common: a name, a request, a state, and a place in a queue.
+//! The common part of all kinds of jobs: a name, a request, a state, and a position in a queue.
 //!
-//! [`Jobs`] is where the API and a runner meet: the API creates and stops jobs, a runner takes those that wait
-//! ([`Jobs::next_waiting`]) and changes their state as they get on. `queue::run` is the loop of such a runner.
+//! [`Jobs`] connects the API and a runner: the API creates and stops jobs, a runner takes waiting jobs ([`Jobs::next_waiting`]) and changes
+//! their state as they progress. `queue::run` is the loop of such a runner.
 
 mod list;
 pub(crate) mod queue;
@@ -22,41 +22,41 @@ pub use store::Jobs;
 
 use crate::store::StoreError;
 
-/// A kind of jobs.
+/// A kind of job.
 pub trait JobKind: Clone + Debug + PartialEq + Send + Sync + 'static {
-    /// Everything about such a job that changes.
+    /// The part of such a job that changes.
     type State: JobState;
-    /// The table that they are in, made by the macro `schema`.
+    /// Its table, made by the macro `schema`.
     const TABLE: &'static str;
-    /// As people call one of them: `training job`.
+    /// The name of one such job in messages: `training job`.
     const NOUN: &'static str = Self::State::NOUN;
-    /// What lists say of such jobs beyond what they say of all.
+    /// Details in lists, besides those that all jobs have.
     type Detail;
     /// The columns that [`detail`](Self::detail) reads.
     const DETAIL_COLUMNS: &'static str;
-    /// An expression with the text that words are looked for in.
+    /// An SQL expression for the text in which words are searched.
     const SEARCHED: &'static str = "name || ' ' || status";
 
-    /// What lists say of the job of a row; columns are found by their names.
+    /// The details of the job in a row; columns are found by their names.
     ///
     /// # Errors
-    /// If a column is missing or of another type.
+    /// If a column is missing or has another type.
     fn detail(row: &Row<'_>) -> rusqlite::Result<Self::Detail>;
 }
 
-/// Everything about a job that changes.
+/// The part of a job that changes.
 pub trait JobState: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// What people call such a job: `training job`.
+    /// The name of such a job in messages: `training job`.
     const NOUN: &'static str;
 
     /// The status.
     fn status(&self) -> Status;
     /// The times.
     fn times(&self) -> Times;
-    /// The job, which is at work, is told to stop now.
+    /// Marks the running job as stopping now.
     fn begin_stopping(&mut self, now_ms: i64);
 
-    /// Whether something can happen to the job.
+    /// Checks that the job can still change.
     ///
     /// # Errors
     /// If it has ended.
@@ -65,7 +65,7 @@ pub trait JobState: Clone + Debug + PartialEq + Serialize + DeserializeOwned + S
         if status.is_final() { Err(Refused { noun: Self::NOUN, status }) } else { Ok(()) }
     }
 
-    /// The job is told to stop. A second time changes nothing.
+    /// Requests that the job stops. A second request changes nothing.
     ///
     /// # Errors
     /// If it has ended.
@@ -77,44 +77,44 @@ pub trait JobState: Clone + Debug + PartialEq + Serialize + DeserializeOwned + S
         Ok(())
     }
 
-    /// A job that was told to stop ends, before any runner had it.
+    /// Ends a job that was stopped before a runner took it.
     ///
     /// # Errors
     /// If it has ended.
     fn end_unstarted(&mut self, now_ms: i64) -> Result<(), Refused>;
-    /// Something about the job was changed.
+    /// Sets the time of the last change.
     fn touch(&mut self, now_ms: i64);
 }
 
-/// When what happened to a job, in milliseconds since 1970.
+/// Times of a job's events, in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// It was created.
+    /// The creation.
     pub created_ms: i64,
-    /// Anything about it changed last.
+    /// The last change.
     pub modified_ms: i64,
-    /// It ended.
+    /// The end.
     pub ended_ms: Option<i64>,
 }
 
-/// A job's place in its table.
+/// The id of a job's row in its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobId(pub(crate) i64);
 
 /// A job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job<K: JobKind> {
-    /// Its place; jobs that were created earlier have a lower one.
+    /// Its id; jobs that were created earlier have a lower one.
     pub id: JobId,
-    /// The region that it was created in.
+    /// The region in which it was created.
     pub region: String,
-    /// Its name, as it was given.
+    /// Its name, as given.
     pub name: String,
     /// Its ARN.
     pub arn: String,
-    /// The members of the request that created it but for tags, with defaults filled in.
+    /// The members of the request that created it except tags, with defaults filled in.
     pub request: Map<String, Value>,
-    /// What came of it.
+    /// Its present state.
     pub state: K::State,
 }
 
@@ -131,31 +131,31 @@ pub struct NewJob<K: JobKind> {
     pub request: Map<String, Value>,
     /// Keys and values.
     pub tags: Vec<(String, String)>,
-    /// How it begins; it may have ended.
+    /// Its initial state; it may have ended already.
     pub state: K::State,
 }
 
-/// What can be wrong with a request about a job.
+/// An error in a request about a job.
 #[derive(Debug, Error)]
 pub enum JobError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no such job.
+    /// The job does not exist.
     #[error("Requested resource not found.")]
     NotFound,
-    /// The name is taken.
+    /// The name is in use.
     #[error(
         "{} names must be unique within an AWS account and region, and a {noun} with this name already exists ({arn})",
         capitalised(noun)
     )]
     Exists {
-        /// What is called so.
+        /// The kind of the existing job.
         noun: &'static str,
-        /// The other job's ARN.
+        /// The existing job's ARN.
         arn: String,
     },
-    /// The job's status does not allow it.
+    /// The job's status does not allow the operation.
     #[error(transparent)]
     Refused(#[from] Refused),
 }
@@ -171,8 +171,8 @@ fn capitalised(noun: &str) -> String {
     first.to_ascii_uppercase() + rest
 }
 
-/// The table of a kind of jobs, and its indices. Names clash whatever their case. `request` is what was sent, `state` what came of
-/// it, both in JSON; the columns beside them are for lists. `claimed` is 1 as soon as a runner has the job.
+/// The table of a kind of job, and its indices. Names that differ only in case collide. `request` is the request and `state` the present
+/// state, both in JSON; the other columns are for lists. `claimed` is 1 as soon as a runner has taken the job.
 macro_rules! schema {
     ($table:literal) => {
         concat!(

@@ -1,4 +1,5 @@
-//! Jobs worked off: those that an earlier server left first, then those that wait, so many at a time, in the order of their creation.
+//! The loop of a runner: it processes first the jobs that an earlier server left, then waiting jobs, in parallel, in the order of their
+//! creation.
 
 use std::fs;
 use std::path::Path;
@@ -10,12 +11,12 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{Job, JobError, JobKind, JobState as _, Jobs};
 
-/// Between two looks for jobs, where nobody says that there is one.
+/// Time between two checks for jobs when no change is reported.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Whoever does the work.
+/// The part of a runner that does the work.
 pub(crate) trait Worker: Send + Sync + 'static {
-    /// What it works on.
+    /// The kind of its jobs.
     type Kind: JobKind;
 
     /// The jobs.
@@ -33,13 +34,13 @@ pub(crate) trait Worker: Send + Sync + 'static {
     fn work(&self, job: &Job<Self::Kind>, is_ending: &AtomicBool);
 }
 
-/// Works off jobs until `stop` counts 1, and waits for those at work to end.
+/// Processes jobs until `stop` counts 1, then waits for running ones to end.
 pub(crate) async fn run<W: Worker>(worker: Arc<W>, count: usize, mut stop: watch::Receiver<u32>) {
     let places = Arc::new(Semaphore::new(count));
     let is_ending = Arc::new(AtomicBool::new(false));
     let mut changes = worker.jobs().changes();
     let mut left: Vec<Job<W::Kind>> = blocking(&worker, |worker| worker.jobs().unfinished()).await;
-    // The last one is taken first.
+    // Jobs are taken from the end.
     left.reverse();
     blocking(&worker, W::begin).await;
     loop {
@@ -47,7 +48,7 @@ pub(crate) async fn run<W: Worker>(worker: Arc<W>, count: usize, mut stop: watch
             place = Arc::clone(&places).acquire_owned() => place,
             _ = stop.wait_for(|&count| count > 0) => break,
         };
-        // Never closed.
+        // The semaphore is never closed.
         let Ok(place) = place else { break };
         changes.mark_unchanged();
         let job = match left.pop() {
@@ -74,7 +75,7 @@ pub(crate) async fn run<W: Worker>(worker: Arc<W>, count: usize, mut stop: watch
     let _ = places.acquire_many(all).await;
 }
 
-/// Clears what a killed server left of jobs that had ended: those whose folder `<root>/<region>/<job>` has a folder `mark` in it.
+/// Cleans up after a killed server: calls `clear` for ended jobs whose folder `<root>/<region>/<job>` contains a folder `mark`.
 ///
 /// # Errors
 /// If the database fails.
@@ -90,7 +91,7 @@ pub(crate) fn clear_ended<K: JobKind>(
         for folder in entries(&region.path()).filter(|folder| folder.path().join(mark).is_dir()) {
             match jobs.find(&name(&region), &name(&folder)) {
                 Ok(job) if job.state.status().is_final() => clear(&job),
-                // It is at work, or another program's folder.
+                // The job is running, or the folder belongs to another program.
                 Ok(_) | Err(JobError::NotFound) => {}
                 Err(error) => return Err(error),
             }
@@ -99,7 +100,7 @@ pub(crate) fn clear_ended<K: JobKind>(
     Ok(())
 }
 
-/// Work that waits for the disk; nothing where it fails, which the log tells.
+/// Runs blocking work; returns the default if it fails, which the log reports.
 async fn blocking<W: Worker, T: Default + Send + 'static>(
     worker: &Arc<W>,
     work: impl FnOnce(&W) -> Result<T, JobError> + Send + 'static,

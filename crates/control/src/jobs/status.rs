@@ -3,16 +3,16 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// `TrainingJobStatus`, `TransformJobStatus` and their like.
+/// `TrainingJobStatus`, `TransformJobStatus` and similar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
-    /// Waits or runs.
+    /// Waiting or running.
     InProgress,
-    /// Done.
+    /// Ended successfully.
     Completed,
     /// Ended by an error.
     Failed,
-    /// Told to stop.
+    /// Asked to stop.
     Stopping,
     /// Stopped before its end.
     Stopped,
@@ -30,17 +30,17 @@ impl Status {
         }
     }
 
-    /// Whether nothing changes any more.
+    /// Whether the status is final.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Stopped)
     }
 }
 
-/// Something that cannot happen to a job any more.
+/// The error for a change that a job's status no longer allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("The request was rejected because the {noun} is in status {}.", .status.as_str())]
 pub struct Refused {
-    /// What the job is called.
+    /// The kind of the job.
     pub noun: &'static str,
     /// Its status.
     pub status: Status,

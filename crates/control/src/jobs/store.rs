@@ -23,27 +23,27 @@ pub struct Jobs<K> {
 }
 
 impl<K: JobKind> Jobs<K> {
-    /// Those of a database.
+    /// The jobs of a database.
     pub fn new(store: Arc<Store>) -> Self {
         Self { store, changes: watch::Sender::new(0), kind: PhantomData }
     }
 
-    /// Changes whenever a job is created or told to stop: when a runner should look.
+    /// Changes whenever a job is created or asked to stop, so that a runner checks for work.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    /// Creates a job. It is on the disk when this returns.
+    /// Creates a job. It is on disk when this returns.
     ///
     /// # Errors
-    /// If there is one of this name in the region, whatever its case.
+    /// If a job with this name exists in the region, ignoring case.
     pub fn create(&self, new: NewJob<K>) -> Result<Job<K>, JobError> {
         let job = self.store.write(|transaction| Self::insert(transaction, new))?;
         self.changed();
         Ok(job)
     }
 
-    /// Creates a job within a transaction of somebody else, who calls [`changed`](Self::changed) after it.
+    /// Creates a job within the caller's transaction; the caller calls [`changed`](Self::changed) after it.
     ///
     /// # Errors
     /// As [`create`](Self::create).
@@ -75,26 +75,26 @@ impl<K: JobKind> Jobs<K> {
         Ok(job)
     }
 
-    /// The job of this name.
+    /// The job with this name.
     ///
     /// # Errors
-    /// If there is none.
+    /// If it does not exist.
     pub fn find(&self, region: &str, name: &str) -> Result<Job<K>, JobError> {
         self.store.read(|transaction| select_by_name(transaction, region, name)?.ok_or(JobError::NotFound))
     }
 
-    /// The job in this place.
+    /// The job with this id.
     ///
     /// # Errors
-    /// If there is none any more.
+    /// If it no longer exists.
     pub fn get(&self, id: JobId) -> Result<Job<K>, JobError> {
         self.store.read(|transaction| select(transaction, "id = ?1", [id.0])?.ok_or(JobError::NotFound))
     }
 
-    /// Tells a job to stop. One that no runner has is stopped at once.
+    /// Asks a job to stop. A job that no runner has taken is stopped at once.
     ///
     /// # Errors
-    /// If there is none, or if it has ended.
+    /// If it does not exist, or has ended.
     pub fn stop(&self, region: &str, name: &str) -> Result<(), JobError> {
         self.store.write(|transaction| {
             let mut job = select_by_name::<K>(transaction, region, name)?.ok_or(JobError::NotFound)?;
@@ -108,10 +108,10 @@ impl<K: JobKind> Jobs<K> {
         Ok(())
     }
 
-    /// Changes what was asked for in a job that has not ended.
+    /// Changes the request of a job that has not ended.
     ///
     /// # Errors
-    /// If there is none, or if it has ended.
+    /// If it does not exist, or has ended.
     pub fn update(
         &self,
         region: &str,
@@ -134,10 +134,10 @@ impl<K: JobKind> Jobs<K> {
         })
     }
 
-    /// Forgets a job that has ended, and its tags.
+    /// Deletes a job that has ended, and its tags.
     ///
     /// # Errors
-    /// If there is none, or if it has not ended.
+    /// If it does not exist, or has not ended.
     pub fn delete(&self, region: &str, name: &str) -> Result<(), JobError> {
         self.store.write(|transaction| {
             let job = select_by_name::<K>(transaction, region, name)?.ok_or(JobError::NotFound)?;
@@ -151,7 +151,7 @@ impl<K: JobKind> Jobs<K> {
         })
     }
 
-    /// The job that has waited longest, which is the runner's from now on.
+    /// The job that has waited longest; it belongs to the runner from now on.
     ///
     /// # Errors
     /// If the database fails.
@@ -167,7 +167,7 @@ impl<K: JobKind> Jobs<K> {
         })
     }
 
-    /// Jobs that a runner had when the last server ended, in the order of their creation.
+    /// Jobs that a runner had taken when the last server ended, in the order of their creation.
     ///
     /// # Errors
     /// If the database fails.
@@ -180,10 +180,10 @@ impl<K: JobKind> Jobs<K> {
         })
     }
 
-    /// Whether a job was told to stop.
+    /// Whether a job was asked to stop.
     ///
     /// # Errors
-    /// If there is none any more.
+    /// If it no longer exists.
     pub fn is_stopping(&self, id: JobId) -> Result<bool, JobError> {
         Ok(self.get(id)?.state.status() == Status::Stopping)
     }
@@ -191,7 +191,7 @@ impl<K: JobKind> Jobs<K> {
     /// Changes the state of a job.
     ///
     /// # Errors
-    /// If there is none any more, and those of `change`.
+    /// If it no longer exists, and the errors of `change`.
     pub fn change(
         &self,
         id: JobId,
@@ -200,10 +200,10 @@ impl<K: JobKind> Jobs<K> {
         self.change_with(id, |_, job| Ok(change(&mut job.state)?))
     }
 
-    /// Changes the state of a job together with other things in the database.
+    /// Changes the state of a job together with other data in the database.
     ///
     /// # Errors
-    /// If there is none any more, and those of `change`.
+    /// If it no longer exists, and the errors of `change`.
     pub(crate) fn change_with(
         &self,
         id: JobId,
@@ -216,7 +216,7 @@ impl<K: JobKind> Jobs<K> {
         })
     }
 
-    /// A job was created or told to stop.
+    /// Reports that a job was created or asked to stop.
     pub(crate) fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
@@ -276,7 +276,7 @@ impl<K: JobKind> TryFrom<Columns> for Job<K> {
     }
 }
 
-/// Writes the state, and what of it lists are sorted and filtered by.
+/// Writes the state, and the columns by which lists are sorted and filtered.
 fn save_state<K: JobKind>(connection: &Connection, job: &Job<K>) -> Result<(), JobError> {
     let (state, times) = (&job.state, job.state.times());
     let mut statement = connection.prepare_cached(&format!(

@@ -1,43 +1,43 @@
 //! Pages of one stream.
 //!
-//! A token is a direction and a place in the file, which never changes: `f/…` goes on after the page, `b/…` before it.
+//! A token is a direction and a position in the file, which never changes: `f/…` continues after the page, `b/…` before it.
 
 use super::write::unescaped;
 use super::{LogError, LogStream, MOST_PAGE_BYTES};
 use crate::engine::log_file::{self, Line};
 
-/// Where a page begins.
+/// The beginning of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Begin {
     /// At the first line.
     Head,
-    /// At the last line, going back.
+    /// At the last line, backwards.
     Tail,
-    /// Where a token says.
+    /// At the position of a token.
     Token(String),
 }
 
-/// Which lines a page holds. Times are milliseconds since 1970.
+/// The lines of a page. Times are milliseconds since 1970.
 #[derive(Clone, Debug)]
 pub struct EventsQuery {
-    /// No line came earlier.
+    /// The earliest time of a line.
     pub start_ms: Option<i64>,
-    /// All lines came earlier.
+    /// The time before which all lines are.
     pub end_ms: Option<i64>,
-    /// Where it begins.
+    /// The beginning of the page.
     pub begin: Begin,
-    /// The most lines.
+    /// The maximum number of lines.
     pub limit: usize,
 }
 
 /// A page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventsPage {
-    /// Its lines, in the order in which they came.
+    /// Its lines, in order.
     pub lines: Vec<Line>,
-    /// The token of the page after it; at the end of the stream the same token comes again.
+    /// The token of the next page; at the end of the stream the same token is returned again.
     pub forward: String,
-    /// The token of the page before it.
+    /// The token of the previous page.
     pub backward: String,
 }
 
@@ -47,7 +47,7 @@ enum Way {
 }
 
 impl LogStream {
-    /// A page of its lines.
+    /// A page of the stream's lines.
     ///
     /// # Errors
     /// If the token is not one of ours, or if the log cannot be read.
@@ -87,7 +87,7 @@ impl LogStream {
 }
 
 impl LogStream {
-    /// Lines that users wrote become messages again.
+    /// Turns lines that users wrote into messages again.
     pub(super) fn read(&self, line: &mut Line) {
         if self.is_own {
             line.text = unescaped(&line.text);

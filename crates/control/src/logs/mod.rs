@@ -1,16 +1,16 @@
 //! CloudWatch Logs: groups of streams, each stream a file of lines with their times.
 //!
-//! | file | what stands in it |
+//! | file | content |
 //! |---|---|
-//! | `registry` | which groups and streams there are |
+//! | `registry` | the existing groups and streams |
 //! | `streams` | lists of groups and streams, page by page |
-//! | `events` | pages of one stream |
+//! | `events` | pages of a single stream |
 //! | `search` | events of many streams in the order of their times |
-//! | `tail` | the latest of them, page by page back |
+//! | `tail` | their latest events, page by page backwards |
 //! | `write` | streams that users write |
 //! | `pattern` | filter patterns |
 //!
-//! Lines are written by whoever runs a program ([`crate::engine::log_file`]); a stream only says where they are.
+//! The process that runs a program writes its lines ([`crate::engine::log_file`]); a stream only has the path of the file.
 
 mod events;
 mod pattern;
@@ -34,12 +34,12 @@ pub use streams::{DescribedStream, Group, GroupsQuery, OrderBy, StreamsQuery};
 pub use tail::{TailPage, TailQuery};
 pub use write::Rejected;
 
-/// The most events of a page, as on AWS.
+/// The maximum number of events on a page, as on AWS.
 pub const MOST_EVENTS: usize = 10_000;
-/// The most bytes of a page, as on AWS.
+/// The maximum bytes of a page, as on AWS.
 pub const MOST_PAGE_BYTES: u64 = 1 << 20;
 
-/// Why logs are not shown.
+/// The reason why logs cannot be read or changed.
 #[derive(Debug, Error)]
 pub enum LogError {
     /// The database failed.
@@ -50,24 +50,24 @@ pub enum LogError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// There is no such group.
+    /// The group does not exist.
     #[error("The specified log group does not exist.")]
     NoGroup,
-    /// There is no such stream.
+    /// The stream does not exist.
     #[error("The specified log stream does not exist.")]
     NoStream,
-    /// A group or stream of this name is there already.
+    /// A group or stream with this name already exists.
     #[error("The specified {0} already exists")]
     Exists(&'static str),
-    /// A job writes the stream.
+    /// The stream is written by a job.
     #[error(
         "The log stream {0} is written by a job on your own machine: CreateLogStream makes one that you can write"
     )]
     Foreign(String),
-    /// A token is not one of ours.
+    /// The token is not one of ours.
     #[error("The specified nextToken is invalid.")]
     Token,
 }

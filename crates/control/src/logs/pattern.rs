@@ -1,8 +1,8 @@
-//! Filter patterns: the plain forms of them.
+//! Filter patterns, in their plain forms.
 //!
-//! | pattern | fits lines that hold |
+//! | pattern | matches lines that contain |
 //! |---|---|
-//! | `error loss` | both terms, whatever stands between |
+//! | `error loss` | both terms, anywhere |
 //! | `"exit code"` | the phrase |
 //! | `-debug` | not the term |
 //! | `?error ?warning` | one of the terms |
@@ -11,7 +11,7 @@
 
 use thiserror::Error;
 
-/// What lines must hold.
+/// A condition on the content of lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pattern {
     all: Vec<String>,
@@ -19,27 +19,27 @@ pub struct Pattern {
     none: Vec<String>,
 }
 
-/// Why a pattern is refused.
+/// The reason why a pattern is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PatternError {
-    /// It is of a kind that is not offered.
+    /// The kind of pattern is not supported.
     #[error(
         "Invalid filter pattern: {0} are not offered on your own machine; terms, \"quoted phrases\", -term and ?term are"
     )]
     Kind(&'static str),
-    /// A quotation mark has no other.
+    /// A quotation mark is not closed.
     #[error("Invalid filter pattern: a quotation mark is not closed")]
     Open,
-    /// A mark stands without a term.
+    /// A sign has no term after it.
     #[error("Invalid filter pattern: {0} has no term")]
     NoTerm(char),
 }
 
 impl Pattern {
-    /// Reads a pattern; an empty one fits every line.
+    /// Parses a pattern; an empty one matches every line.
     ///
     /// # Errors
-    /// If it is of a kind that is not offered, or not closed.
+    /// If its kind is not supported, or a quotation mark is not closed.
     pub fn parse(pattern: &str) -> Result<Self, PatternError> {
         let mut rest = pattern.trim_start();
         match rest.chars().next() {
@@ -69,7 +69,7 @@ impl Pattern {
         Ok(parsed)
     }
 
-    /// Whether a line fits. As on AWS, `?` terms play no part beside terms that must all be there.
+    /// Whether a line matches. As on AWS, `?` terms are ignored if there are required terms.
     pub fn fits(&self, line: &str) -> bool {
         let holds = |term: &String| line.contains(term.as_str());
         !self.none.iter().any(holds)
@@ -78,7 +78,7 @@ impl Pattern {
     }
 }
 
-/// The term that a pattern begins with, and what follows it.
+/// The first term of a pattern, and the text after it.
 fn term(text: &str) -> Result<(String, &str), PatternError> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(char::is_whitespace).unwrap_or(text.len());

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 use super::LogError;
 use crate::store::{Store, StoreError, now_ms};
 
-/// The tables. Names differ by case here, as on AWS. `path` is relative to the data folder; `own` is 1 for streams that users write.
+/// The tables. Names are case-sensitive, as on AWS. `path` is relative to the data folder; `own` is 1 for streams that users write.
 pub(crate) const SCHEMA: &str = "CREATE TABLE log_groups (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         region TEXT NOT NULL,
@@ -30,40 +30,40 @@ pub(crate) const SCHEMA: &str = "CREATE TABLE log_groups (
     ) STRICT;
     CREATE INDEX log_streams_by_path ON log_streams (path);";
 
-/// Folder, in the data folder, of logs that belong to no job any more.
+/// Folder, in the data folder, of logs that belong to no job.
 const FOLDER: &str = "logs";
 
 /// All logs.
 #[derive(Debug)]
 pub struct Logs {
     pub(super) store: Arc<Store>,
-    /// Held while a file of the folder of logs is written or removed.
+    /// Held while a file in the folder of logs is written or removed.
     writing: Mutex<()>,
 }
 
 /// A stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogStream {
-    /// Its place in the database; streams that were created earlier have a lower one.
+    /// Its id in the database; streams that were created earlier have a lower one.
     pub id: i64,
     /// Its name.
     pub name: String,
-    /// Where its lines are.
+    /// The file with its lines.
     pub path: PathBuf,
-    /// When it was created, in milliseconds since 1970.
+    /// Time of creation, in milliseconds since 1970.
     pub created_ms: i64,
     /// Whether users write it.
     pub is_own: bool,
 }
 
 impl Logs {
-    /// Those of a database.
+    /// The logs of a database.
     pub fn new(store: Arc<Store>) -> Self {
         Self { store, writing: Mutex::new(()) }
     }
 
-    /// Adds a stream, and its group where that is missing. The lines are, or will be, in the file `path` of the data folder. A stream
-    /// that is there already stays as it is.
+    /// Adds a stream, and its group if that is missing. The lines are, or will be, in the file `path` of the data folder. An existing
+    /// stream stays unchanged.
     ///
     /// # Errors
     /// If the database fails.
@@ -82,8 +82,8 @@ impl Logs {
         })
     }
 
-    /// Whoever wrote the file `path` of the data folder is about to be forgotten: its streams keep the lines in a folder of their own.
-    /// The folder that it leaves is removed where nothing else is in it.
+    /// Keeps the lines of the file `path` of the data folder when its owner is about to be deleted: its streams get their own files. The
+    /// folder of the file is removed if nothing else is in it.
     ///
     /// # Errors
     /// If the file cannot be moved, or the database fails.
@@ -109,18 +109,18 @@ impl Logs {
             _ => {}
         }
         if let Some(folder) = path.parent() {
-            // Others may have something there.
+            // The folder may contain other files.
             let _ = fs::remove_dir(folder);
         }
         Ok(())
     }
 
-    /// Gives a file another name beside the one that it has, so that a crash between this and what follows loses nothing.
+    /// Gives a file a second name, so that a crash before the next step loses nothing.
     fn link(&self, from: &str, to: &str) -> Result<(), LogError> {
         let (from, to) = (self.store.folder().join(from), self.store.folder().join(to));
         let linked = fs::create_dir_all(self.store.folder().join(FOLDER)).and_then(|()| {
             match fs::hard_link(&from, &to) {
-                // Of a server that was killed.
+                // Left by a server that was killed.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
                 // Not every file system has links.
@@ -131,10 +131,10 @@ impl Logs {
         linked.map_err(|source| LogError::File { path: to, source })
     }
 
-    /// Forgets a stream, and removes its lines where nobody else has them.
+    /// Deletes a stream, and its lines if no job owns them.
     ///
     /// # Errors
-    /// If there is none, or the database fails.
+    /// If it does not exist, or the database fails.
     pub fn remove_stream(&self, region: &str, group: &str, stream: &str) -> Result<(), LogError> {
         let _writing = self.writing();
         let path = self.store.write(|transaction| {
@@ -148,10 +148,10 @@ impl Logs {
         Ok(())
     }
 
-    /// Forgets a group with its streams.
+    /// Deletes a group with its streams.
     ///
     /// # Errors
-    /// If there is none, or the database fails.
+    /// If it does not exist, or the database fails.
     pub fn remove_group(&self, region: &str, group: &str) -> Result<(), LogError> {
         let _writing = self.writing();
         let paths = self.store.write(|transaction| {
@@ -166,7 +166,7 @@ impl Logs {
         Ok(())
     }
 
-    /// Files of the folder of logs are nobody else's; all others are removed with the job that wrote them.
+    /// Removes the files in the folder of logs; all other files are removed with the job that wrote them.
     fn remove_files(&self, paths: &[String]) {
         for path in paths.iter().filter(|path| path.starts_with(&format!("{FOLDER}/"))) {
             let path = self.store.folder().join(path);
@@ -179,7 +179,7 @@ impl Logs {
         }
     }
 
-    /// The file of a stream that is nobody else's.
+    /// The path of a stream's own file.
     pub(super) fn own_path(id: i64) -> String {
         format!("{FOLDER}/{id}.log")
     }
@@ -191,7 +191,7 @@ impl Logs {
     /// A stream by its name.
     ///
     /// # Errors
-    /// If there is none.
+    /// If it does not exist.
     pub fn stream(&self, region: &str, group: &str, name: &str) -> Result<LogStream, LogError> {
         self.store.read(|transaction| {
             let group = group_id(transaction, region, group)?;
@@ -205,7 +205,7 @@ impl Logs {
     }
 }
 
-/// The place of a group.
+/// The id of a group.
 pub(super) fn group_id(connection: &Connection, region: &str, name: &str) -> Result<i64, LogError> {
     let mut statement =
         connection.prepare_cached("SELECT id FROM log_groups WHERE region = ?1 AND name = ?2")?;

@@ -1,8 +1,8 @@
 //! Events of many streams in the order of their times.
 //!
-//! All events have one order: their time, then the place of their stream, then their place in it. A token is a point in that order,
-//! so that a page needs nothing but the token, however many streams there are. Nothing of a stream is kept but where it is: lines
-//! are read where they are next.
+//! All events have one order: their time, then the id of their stream, then their position in it. A token is a point in that order, so that
+//! a page needs only the token, however many streams there are. Only positions of streams are kept in memory: lines are read when they come
+//! next.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,23 +11,23 @@ use super::{LogError, LogStream, Logs, MOST_PAGE_BYTES, Pattern};
 use crate::engine::log_file::{self, Line};
 use crate::tokens;
 
-/// Bytes that one call looks through; where nothing fits, its page has a token and no events.
+/// Maximum bytes that one call searches; if nothing matches, its page has a token and no events.
 const MOST_LOOKED_AT_BYTES: u64 = 16 << 20;
-/// Lines that are read at once from a stream whose turn it is, at most.
+/// Maximum lines read at once from the stream that comes next.
 const LONGEST_RUN: usize = 1024;
 /// Bytes that are read at once.
 const RUN_BYTES: u64 = 256 << 10;
 
-/// Which streams of a group are searched.
+/// The streams of a group to search.
 #[derive(Clone, Debug)]
 pub enum Which {
-    /// Those whose names begin with this; all of them where it is empty.
+    /// Streams whose names begin with this; all streams if it is empty.
     Prefix(String),
-    /// Those of these names.
+    /// Streams with these names.
     Names(Vec<String>),
 }
 
-/// What is looked for. Times are milliseconds since 1970.
+/// The search criteria. Times are milliseconds since 1970.
 #[derive(Clone, Debug)]
 pub struct SearchQuery {
     /// The region.
@@ -36,15 +36,15 @@ pub struct SearchQuery {
     pub group: String,
     /// The streams.
     pub which: Which,
-    /// No event came earlier.
+    /// The earliest time of an event.
     pub start_ms: Option<i64>,
-    /// No event came later.
+    /// The latest time of an event.
     pub end_ms: Option<i64>,
-    /// What lines must hold.
+    /// The pattern that lines must match.
     pub pattern: Pattern,
-    /// The most events.
+    /// The maximum number of events.
     pub limit: usize,
-    /// Where the page begins: the token of the page before.
+    /// The token of the previous page, after which this page begins.
     pub token: Option<String>,
 }
 
@@ -53,7 +53,7 @@ pub struct SearchQuery {
 pub struct Found {
     /// The name of its stream.
     pub stream: String,
-    /// Its stream's place in the database.
+    /// Its stream's id in the database.
     pub stream_id: i64,
     /// The line.
     pub line: Line,
@@ -64,25 +64,25 @@ pub struct Found {
 pub struct FoundPage {
     /// The events.
     pub events: Vec<Found>,
-    /// The token of the next page; none on the last.
+    /// The token of the next page; `None` on the last.
     pub next: Option<String>,
 }
 
-/// Time, place of the stream, place in the stream.
+/// Time, id of the stream, position in the stream.
 pub(super) type Key = (i64, i64, u64);
 
-/// A stream whose next line is at a key, or after it.
+/// A stream whose next line is at or after a key.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Cursor {
     key: Key,
-    /// In the list of streams.
+    /// The index in the list of streams.
     index: usize,
-    /// Lines that are read at once.
+    /// Number of lines to read at once.
     run: usize,
 }
 
 impl Found {
-    /// A text that names the event for ever; later events of a stream have greater ones.
+    /// A permanent id of the event; later events of a stream have greater ones.
     pub fn id(&self) -> String {
         format!("{:020}{:016}{:020}", self.line.at_ms, self.stream_id, self.line.offset)
     }
@@ -92,7 +92,7 @@ impl Logs {
     /// A page of events.
     ///
     /// # Errors
-    /// If there is no such group or stream, if the token is not one of ours, or if a log cannot be read.
+    /// If the group or a stream does not exist, if the token is not one of ours, or if a log cannot be read.
     pub fn search(&self, query: &SearchQuery) -> Result<FoundPage, LogError> {
         let after = query.token.as_deref().map(|token| key(token).ok_or(LogError::Token)).transpose()?;
         let streams = self.chosen(&query.region, &query.group, &query.which)?;
@@ -119,7 +119,7 @@ impl Logs {
             for mut line in lines {
                 let key = (line.at_ms.max(at_ms), stream.id, line.offset);
                 if bound.is_some_and(|bound| key > bound) {
-                    // It is another stream's turn.
+                    // Another stream comes next.
                     next = Some(Cursor { key, index: cursor.index, run: 1 });
                     break;
                 }
@@ -129,7 +129,7 @@ impl Logs {
                 }
                 looked_at += line.end - line.offset;
                 stream.read(&mut line);
-                // A line without a time of its own has that of the line before it.
+                // A line without a time has the time of the line before it.
                 line.at_ms = key.0;
                 let after = (key.0, key.1, line.end);
                 if query.pattern.fits(&line.text) {
@@ -147,7 +147,7 @@ impl Logs {
         Ok(page)
     }
 
-    /// The streams that are meant, in the order of their places, each once.
+    /// The selected streams, ordered by their ids, without duplicates.
     pub(super) fn chosen(
         &self,
         region: &str,
@@ -166,7 +166,7 @@ impl Logs {
     }
 }
 
-/// The first line of a stream that may be on a page: not before its time, and a place. None where the stream has none.
+/// Time and position of the first line of a stream that may be on a page; `None` if the stream has none.
 fn begin(
     stream: &LogStream,
     query: &SearchQuery,
@@ -179,7 +179,7 @@ fn begin(
             let is_start = log_file::is_start(&stream.path, offset).map_err(file)?;
             return if is_start { Ok(Some((at_ms, offset))) } else { Err(LogError::Token) };
         }
-        // Streams before that of the token have had their turn at its time.
+        // Earlier streams have already returned their events of the token's time.
         Some((at_ms, id, _)) if id > stream.id => at_ms.saturating_add(1),
         Some((at_ms, ..)) => at_ms,
     };

@@ -9,12 +9,12 @@ use super::{LogError, LogStream, Logs};
 use crate::engine::log_file;
 use crate::tokens;
 
-/// Which groups a list holds; all of them in the order of their names.
+/// The groups of a list; all are in the order of their names.
 #[derive(Clone, Debug, Default)]
 pub struct GroupsQuery {
     /// The region.
     pub region: String,
-    /// What names begin with.
+    /// The prefix of the names.
     pub prefix: String,
     /// Part of the name.
     pub part: String,
@@ -22,7 +22,7 @@ pub struct GroupsQuery {
     pub names: Vec<String>,
     /// Groups on a page.
     pub limit: usize,
-    /// Where the page begins: the token of the page before.
+    /// The token of the previous page, after which this page begins.
     pub token: Option<String>,
 }
 
@@ -31,40 +31,40 @@ pub struct GroupsQuery {
 pub struct Group {
     /// Its name.
     pub name: String,
-    /// When it was created, in milliseconds since 1970.
+    /// Time of creation, in milliseconds since 1970.
     pub created_ms: i64,
-    /// Days for which its user wants lines to be kept.
+    /// Days for which the user wants lines to be kept.
     pub retention_days: Option<i64>,
-    /// Length of its files.
+    /// Total size of its files.
     pub stored_bytes: u64,
 }
 
-/// What streams are sorted by.
+/// The key by which streams are sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OrderBy {
     /// The name.
     #[default]
     Name,
-    /// When the last line came.
+    /// The time of the last line.
     LastEvent,
 }
 
-/// Which streams a list holds, and in which order.
+/// The streams of a list, and their order.
 #[derive(Clone, Debug, Default)]
 pub struct StreamsQuery {
     /// The region.
     pub region: String,
     /// The group.
     pub group: String,
-    /// What names begin with.
+    /// The prefix of the names.
     pub prefix: String,
     /// The order.
     pub order_by: OrderBy,
-    /// Whether the order is turned round.
+    /// Whether the order is reversed.
     pub descending: bool,
     /// Streams on a page.
     pub limit: usize,
-    /// Where the page begins: the token of the page before.
+    /// The token of the previous page, after which this page begins.
     pub token: Option<String>,
 }
 
@@ -73,9 +73,9 @@ pub struct StreamsQuery {
 pub struct DescribedStream {
     /// The stream.
     pub stream: LogStream,
-    /// When its first line came; none of an empty stream.
+    /// Time of its first line; `None` for an empty stream.
     pub first_ms: Option<i64>,
-    /// When its last line came.
+    /// Time of its last line.
     pub last_ms: Option<i64>,
 }
 
@@ -135,7 +135,7 @@ impl Logs {
     /// A page of streams, and the token of the next.
     ///
     /// # Errors
-    /// If there is no such group, if the token is not one of ours, or if a log cannot be read.
+    /// If the group does not exist, if the token is not one of ours, or if a log cannot be read.
     pub fn streams(&self, query: &StreamsQuery) -> Result<(Vec<DescribedStream>, Option<String>), LogError> {
         match query.order_by {
             OrderBy::Name => self.streams_by_name(query),
@@ -173,7 +173,7 @@ impl Logs {
         Ok((streams, next))
     }
 
-    /// When the last line came stands in the files, so all of them are looked at.
+    /// The times of last lines are in the files, so all files are read.
     fn streams_by_time(
         &self,
         query: &StreamsQuery,
@@ -224,16 +224,16 @@ impl Logs {
     }
 }
 
-/// Names that begin with `:prefix`: the first two parts find them by the index, the last is exact.
+/// Names that begin with `:prefix`: the first two conditions use the index, the last one is exact.
 const PREFIX: &str =
     "name >= :prefix AND name < :prefix || char(1114111) AND substr(name, 1, length(:prefix)) = :prefix";
 
-/// Rows that are read: one more than the page has, which tells whether there is a next one.
+/// The number of rows to read: one more than the page has, which shows whether there is a next page.
 fn one_more(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
 }
 
-/// Leaves what is on the page; whether there was more.
+/// Cuts the rows to one page; returns whether there were more.
 fn cut<T>(rows: &mut Vec<T>, limit: usize) -> bool {
     let has_more = rows.len() > limit;
     rows.truncate(limit);

@@ -1,13 +1,13 @@
-//! The latest events of many streams, page by page back in time, in the order that a search has.
+//! The latest events of many streams, page by page back in time, in the same order as in a search.
 
 use super::search::{Key, key, token};
 use super::{Found, LogError, LogStream, Logs, MOST_PAGE_BYTES, Which};
 use crate::engine::log_file::{self, Line};
 
-/// Lines that are read at once where the time of a line without one is looked for.
+/// Lines read at once when searching for the time of a line without one.
 const RUN_LINES: usize = 1024;
 
-/// Which events a page holds.
+/// The events of a page.
 #[derive(Clone, Debug)]
 pub struct TailQuery {
     /// The region.
@@ -16,9 +16,9 @@ pub struct TailQuery {
     pub group: String,
     /// The streams.
     pub which: Which,
-    /// The most events.
+    /// The maximum number of events.
     pub limit: usize,
-    /// All events come before this point, a token of a page; none for the latest.
+    /// A token; all events come before its point. `None` for the latest events.
     pub before: Option<String>,
 }
 
@@ -27,9 +27,9 @@ pub struct TailQuery {
 pub struct TailPage {
     /// The events, the earliest first.
     pub events: Vec<Found>,
-    /// The token of the page before it; none where nothing comes before.
+    /// The token of the previous page; `None` if there are no earlier events.
     pub earlier: Option<String>,
-    /// The token by which [`Logs::search`] goes on behind it; none of an empty page.
+    /// The token with which [`Logs::search`] continues after this page; `None` for an empty page.
     pub later: Option<String>,
 }
 
@@ -37,11 +37,11 @@ impl Logs {
     /// The last events, or the last ones before a point.
     ///
     /// # Errors
-    /// If there is no such group or stream, if the token is not one of ours, or if a log cannot be read.
+    /// If the group or a stream does not exist, if the token is not one of ours, or if a log cannot be read.
     pub fn tail(&self, query: &TailQuery) -> Result<TailPage, LogError> {
         let before = query.before.as_deref().map(|token| key(token).ok_or(LogError::Token)).transpose()?;
         let mut events: Vec<(Key, Found)> = Vec::new();
-        // What comes before this in any stream was not read, or was read and left out.
+        // Events before this point were not read in any stream, or were read and left out.
         let mut floor: Option<Key> = None;
         for stream in self.chosen(&query.region, &query.group, &query.which)? {
             let lines = lines_before(&stream, before, query.limit)?;
@@ -69,7 +69,7 @@ impl Logs {
     }
 }
 
-/// How many of the latest events a page has room for, at least one.
+/// How many of the latest events fit on a page, at least one.
 fn kept(events: &[(Key, Found)], limit: usize) -> usize {
     let mut bytes = 0;
     let fits = |(_, found): &&(Key, Found)| {
@@ -79,7 +79,7 @@ fn kept(events: &[(Key, Found)], limit: usize) -> usize {
     events.iter().rev().take(limit).take_while(fits).count().max(1).min(events.len())
 }
 
-/// The last lines of a stream that come before a point, each with its place among all events.
+/// The last lines of a stream before a point, each with its position among all events.
 fn lines_before(stream: &LogStream, before: Option<Key>, limit: usize) -> Result<Vec<(Key, Line)>, LogError> {
     let file = |source| LogError::File { path: stream.path.clone(), source };
     let high = match before {
@@ -88,7 +88,7 @@ fn lines_before(stream: &LogStream, before: Option<Key>, limit: usize) -> Result
             let is_start = log_file::is_start(&stream.path, offset).map_err(file)?;
             if is_start { offset } else { return Err(LogError::Token) }
         }
-        // Of events at one time those of earlier streams come first.
+        // Among events of the same time, those of earlier streams come first.
         Some((at_ms, id, _)) => {
             let end_ms = if stream.id < id { at_ms.saturating_add(1) } else { at_ms };
             log_file::find(&stream.path, end_ms).map_err(file)?
@@ -100,7 +100,7 @@ fn lines_before(stream: &LogStream, before: Option<Key>, limit: usize) -> Result
         _ => 0,
     };
     let placed = lines.into_iter().map(|mut line| {
-        // A line without a time of its own has that of the line before it.
+        // A line without a time has the time of the line before it.
         at_ms = at_ms.max(line.at_ms);
         line.at_ms = at_ms;
         stream.read(&mut line);
@@ -109,7 +109,7 @@ fn lines_before(stream: &LogStream, before: Option<Key>, limit: usize) -> Result
     Ok(placed.collect())
 }
 
-/// The time of the last line that has one and comes before a place.
+/// The time of the last line before a position that has one.
 fn time_before(stream: &LogStream, mut at: u64) -> std::io::Result<i64> {
     while at > 0 {
         let (lines, _) = log_file::read_back(&stream.path, 0, at, RUN_LINES, 0)?;

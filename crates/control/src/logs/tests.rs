@@ -22,12 +22,12 @@ fn place() -> Place {
 }
 
 impl Place {
-    /// A stream of lines with these times; the lines say which they are.
+    /// A stream of lines with these times; each line contains its stream and number.
     fn stream(&self, name: &str, times: &[i64]) -> LogStream {
         self.padded_stream(name, times, 0)
     }
 
-    /// The same with so many spaces at the end of each line, so that a file is longer than what is read at once.
+    /// The same with so many spaces at the end of each line, so that a file is longer than one read.
     fn padded_stream(&self, name: &str, times: &[i64], padding: usize) -> LogStream {
         self.logs.add_stream(REGION, GROUP, name, &format!("{}.txt", name.replace('/', "-"))).unwrap();
         let stream = self.logs.stream(REGION, GROUP, name).unwrap();
@@ -98,7 +98,7 @@ fn pages_end_with_the_same_token() {
     assert_eq!(texts(&second), ["a 3"]);
     let third = stream.events(&query(Begin::Token(second.forward.clone()), 3)).unwrap();
     assert_eq!((texts(&third).len(), &third.forward), (0, &second.forward));
-    // A line that comes later is on the page after that.
+    // A line that arrives later is on the next page.
     let mut lines = fs::read_to_string(&stream.path).unwrap();
     lines.push_str("31\tlate\n32\thalf");
     fs::write(&stream.path, lines).unwrap();
@@ -111,7 +111,7 @@ fn pages_end_with_the_same_token() {
     assert_eq!(texts(&before), ["a 0", "a 1", "a 2"]);
     let none = stream.events(&query(Begin::Token(before.backward.clone()), 9)).unwrap();
     assert_eq!((texts(&none).len(), &none.backward), (0, &before.backward));
-    // From there it goes on again.
+    // From there it continues again.
     let again = stream.events(&query(Begin::Token(none.forward), 1)).unwrap();
     assert_eq!(texts(&again), ["a 0"]);
 }
@@ -127,7 +127,7 @@ fn times_bound_a_page() {
     assert_eq!(texts(&page), [""; 0]);
     let page = stream.events(&between(Begin::Tail, None, Some(31))).unwrap();
     assert_eq!(texts(&page).len(), 4);
-    // A token goes no further than the times.
+    // A token does not go beyond the time limits.
     let page = stream.events(&between(Begin::Token(page.backward), Some(20), None)).unwrap();
     assert_eq!(texts(&page), [""; 0]);
     let page = stream.events(&between(Begin::Token(page.forward), Some(20), Some(30))).unwrap();
@@ -232,7 +232,7 @@ fn a_log_outlives_its_folder_until_it_is_removed() {
     assert!(!job.exists());
     let stream = place.logs.stream(REGION, GROUP, "a/1").unwrap();
     assert_eq!(texts(&stream.events(&query(Begin::Head, 9)).unwrap()), ["first"]);
-    // Another job of the same name has a stream of its own.
+    // Another job with the same name has its own stream.
     place.logs.add_stream(REGION, GROUP, "a/2", "jobs/a/log").unwrap();
     assert_eq!(
         place.logs.stream(REGION, GROUP, "a/2").unwrap().events(&query(Begin::Head, 9)).unwrap().lines,
@@ -261,7 +261,7 @@ fn users_write_streams_of_their_own() {
     let now = now_ms();
     let put = |events: &[(i64, &str)]| logs.put(REGION, "/mine", "a", events).unwrap();
     assert_eq!(put(&[(now, "first\nline\\n"), (now + 5, "second")]), Rejected::default());
-    // What half a call of a killed server left.
+    // A file left by a killed server in the middle of a call.
     let stream = logs.stream(REGION, "/mine", "a").unwrap();
     let mut lines = fs::read(&stream.path).unwrap();
     lines.extend(b"17");
@@ -291,7 +291,7 @@ fn the_latest_events_of_all_streams_come_first() {
     let second = place.logs.tail(&TailQuery { before: first.earlier.clone(), ..place.tail(9) }).unwrap();
     assert_eq!(found(&second.events), ["a 0", "a 1", "b 0"], "at one time the earlier stream comes first");
     assert_eq!(second.earlier, None);
-    // What follows a page is what a search finds behind it, lines that came meanwhile included.
+    // A search after a page finds the lines that follow it, including those that arrived meanwhile.
     fs::write(&b.path, fs::read_to_string(&b.path).unwrap() + "50\tlate\nhalf\n").unwrap();
     let on = place.logs.search(&SearchQuery { token: second.later, ..place.search(0..99, "", 9) }).unwrap();
     assert_eq!(found(&on.events), ["b 1", "a 2", "late", "half"]);

@@ -1,7 +1,7 @@
 //! Streams that users write themselves, by `PutLogEvents`.
 //!
-//! Their lines are the messages, in which line breaks are written as `\n` and backslashes as `\\`: a message of several lines is one
-//! line of the file.
+//! Their lines are the messages, with line breaks written as `\n` and backslashes as `\\`: a message of several lines is one line of the
+//! file.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -14,16 +14,16 @@ use super::{LogError, Logs};
 use crate::engine::log_file;
 use crate::store::now_ms;
 
-/// Events of the past are taken for 14 days, those of the future for 2 hours.
+/// Events are accepted up to 14 days in the past and 2 hours in the future.
 const PAST_MS: i64 = 14 * 86_400_000;
 const FUTURE_MS: i64 = 2 * 3_600_000;
 
-/// What was not taken of a list of events.
+/// The rejected part of a list of events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rejected {
-    /// Events before this one are too old, or older than one that the stream has.
+    /// Events before this index are too old, or older than an event of the stream.
     pub too_old_before: usize,
-    /// This one and those after it are too new.
+    /// Events from this index on are too new.
     pub too_new_from: Option<usize>,
 }
 
@@ -31,7 +31,7 @@ impl Logs {
     /// Creates a group.
     ///
     /// # Errors
-    /// If there is one of this name.
+    /// If a group with this name exists.
     pub fn create_group(&self, region: &str, name: &str) -> Result<(), LogError> {
         self.store.write(|transaction| {
             let added = transaction.execute(
@@ -42,10 +42,10 @@ impl Logs {
         })
     }
 
-    /// Creates a stream to be written by [`put`](Self::put).
+    /// Creates a stream that [`put`](Self::put) writes.
     ///
     /// # Errors
-    /// If there is no such group, if there is a stream of this name, or if the disk refuses.
+    /// If the group does not exist, if a stream with this name exists, or if the disk refuses.
     pub fn create_stream(&self, region: &str, group: &str, name: &str) -> Result<(), LogError> {
         self.store.write(|transaction| {
             let group = group_id(transaction, region, group)?;
@@ -68,10 +68,10 @@ impl Logs {
         })
     }
 
-    /// Notes how many days a user wants lines of a group to be kept; none for ever.
+    /// Records for how many days a user wants lines of a group to be kept; `None` for ever.
     ///
     /// # Errors
-    /// If there is no such group.
+    /// If the group does not exist.
     pub fn retain(&self, region: &str, group: &str, days: Option<i64>) -> Result<(), LogError> {
         self.store.write(|transaction| {
             let id = group_id(transaction, region, group)?;
@@ -80,10 +80,10 @@ impl Logs {
         })
     }
 
-    /// Adds events, times in milliseconds since 1970 with messages, in the order of their times. They are on the disk when this returns.
+    /// Adds events, times in milliseconds since 1970 with messages, in the order of their times. They are on disk when this returns.
     ///
     /// # Errors
-    /// If there is no such stream, if a job writes it, or if the disk refuses.
+    /// If the stream does not exist, if a job writes it, or if the disk refuses.
     pub fn put(
         &self,
         region: &str,
@@ -117,7 +117,7 @@ fn append(path: &Path, events: &[(i64, &str)], oldest_ms: i64, newest_ms: i64) -
     let mut lines = String::new();
     let length = file.metadata()?.len();
     if length > 0 {
-        // A server that was killed may have left half a line.
+        // A server that was killed may have left an incomplete line.
         file.seek(SeekFrom::Start(length - 1))?;
         let mut last = [0];
         file.read_exact(&mut last)?;
@@ -131,12 +131,12 @@ fn append(path: &Path, events: &[(i64, &str)], oldest_ms: i64, newest_ms: i64) -
     Ok(Rejected { too_old_before, too_new_from: Some(too_new_from).filter(|&from| from < events.len()) })
 }
 
-/// A message as a line.
+/// Encodes a message as a line.
 fn escaped(message: &str) -> String {
     message.replace('\\', "\\\\").replace('\n', "\\n")
 }
 
-/// The message of a line.
+/// Decodes the message of a line.
 pub(super) fn unescaped(line: &str) -> String {
     let mut message = String::with_capacity(line.len());
     let mut characters = line.chars();

@@ -1,4 +1,4 @@
-//! What a program uses of its machine, as the metrics of an instance.
+//! The resources that a program uses on its machine, as the metrics of an instance.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,16 +8,16 @@ use crate::engine::{Engine, Usage};
 use crate::machine;
 use crate::store::now_ms;
 
-/// Between two measurements.
+/// Time between two measurements.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Measures one program on and on.
+/// Measures one program periodically.
 #[derive(Debug)]
 pub struct InstanceMeter {
     region: String,
     namespace: &'static str,
     dimensions: Vec<(&'static str, String)>,
-    /// What was used at the time of the last measurement.
+    /// The usage at the last measurement.
     last: Option<(Instant, Usage)>,
 }
 
@@ -28,7 +28,7 @@ impl InstanceMeter {
         Self { region: region.to_owned(), namespace, dimensions, last: None }
     }
 
-    /// Looks at the task of `folder`, if the last look was long enough ago. That a measurement is lost ends no job.
+    /// Measures the task of `folder`, if the last measurement was long enough ago. A failed measurement does not end the job.
     pub fn look(&mut self, engine: &dyn Engine, folder: &Path, metrics: &Metrics) {
         let now = Instant::now();
         if self.last.is_some_and(|(at, _)| now - at < PERIOD) {
@@ -45,7 +45,7 @@ impl InstanceMeter {
 
     fn points(&self, time: Duration, before: &Usage, usage: &Usage, folder: &Path) -> Vec<Point> {
         let now_ms = now_ms();
-        // A process that ended takes its time with it, where nobody waited for it.
+        // The time of an ended process disappears if no parent waited for it.
         let cpu_seconds = (usage.cpu_seconds - before.cpu_seconds).max(0.0);
         let memory =
             machine::memory().map(|memory| usage.memory_bytes as f64 / memory.total_bytes as f64 * 100.0);

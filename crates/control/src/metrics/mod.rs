@@ -1,11 +1,11 @@
-//! CloudWatch's metrics: points in SQLite, put together by periods when they are asked for.
+//! CloudWatch's metrics: points in SQLite, aggregated by periods in queries.
 //!
-//! | file | what stands in it |
+//! | file | content |
 //! |---|---|
 //! | `point` | metrics, their dimensions and points |
-//! | `instance` | what programs use of their machine |
-//! | `store` | points in the database: written, listed, forgotten |
-//! | `statistics` | points put together by periods |
+//! | `instance` | the resources that programs use |
+//! | `store` | points in the database: writing, listing, deleting |
+//! | `statistics` | aggregation of points by periods |
 
 mod instance;
 mod point;
@@ -24,7 +24,7 @@ pub use store::{KEPT_MS, ListQuery, Metrics};
 pub const ENDPOINTS: &str = "/aws/sagemaker/Endpoints";
 /// The namespace of requests to endpoints.
 pub const INVOCATIONS: &str = "AWS/SageMaker";
-/// The namespace of what training jobs log, and of the instances that they run on.
+/// The namespace of the metrics that training jobs log, and of their instances.
 pub const TRAINING_JOBS: &str = "/aws/sagemaker/TrainingJobs";
 /// The namespace of metrics of transform jobs.
 pub const TRANSFORM_JOBS: &str = "/aws/sagemaker/TransformJobs";

@@ -1,13 +1,13 @@
 //! Metrics, their dimensions and points.
 
-/// What is measured.
+/// The identity of a metric.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Metric {
     /// `AWS/SageMaker`.
     pub namespace: String,
     /// `Invocations`.
     pub name: String,
-    /// Of what.
+    /// Its dimensions.
     pub dimensions: Dimensions,
 }
 
@@ -18,13 +18,13 @@ pub struct Dimensions(Vec<(String, String)>);
 /// Measurements of one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
-    /// How many there were.
+    /// Number of measurements.
     pub count: f64,
     /// Their sum.
     pub sum: f64,
-    /// The least.
+    /// The minimum.
     pub min: f64,
-    /// The greatest.
+    /// The maximum.
     pub max: f64,
 }
 
@@ -33,11 +33,11 @@ pub struct Sample {
 pub struct Point {
     /// The metric.
     pub metric: Metric,
-    /// `Percent`, `Microseconds`, `None`: one of CloudWatch's words.
+    /// The unit, one of CloudWatch's words: `Percent`, `Microseconds`, `None`.
     pub unit: &'static str,
-    /// When, in milliseconds since 1970.
+    /// The time, in milliseconds since 1970.
     pub at_ms: i64,
-    /// What.
+    /// The measured values.
     pub sample: Sample,
 }
 
@@ -65,7 +65,7 @@ impl Point {
         Self { metric, unit: "None", at_ms, sample: value.into() }
     }
 
-    /// The same with a unit.
+    /// Sets the unit.
     #[must_use]
     pub fn unit(mut self, unit: &'static str) -> Self {
         self.unit = unit;
@@ -79,7 +79,7 @@ impl Dimensions {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The same text for the same dimensions: a list of pairs in JSON.
+    /// The same text for equal dimensions: a list of pairs in JSON.
     pub(super) fn text(&self) -> String {
         serde_json::json!(self.0).to_string()
     }
@@ -97,7 +97,7 @@ impl FromIterator<(String, String)> for Dimensions {
     }
 }
 
-/// Whether CloudWatch takes a value: sums of any number of those that it takes are numbers.
+/// Whether CloudWatch accepts a value: sums of any number of accepted values are finite.
 pub(crate) fn is_taken(value: f64) -> bool {
     value.abs() <= 2_f64.powi(360)
 }

@@ -1,4 +1,4 @@
-//! Points put together by periods.
+//! Aggregation of points by periods.
 
 use std::ops::ControlFlow;
 
@@ -9,73 +9,73 @@ use thiserror::Error;
 use super::{Metric, Metrics, Sample};
 use crate::store::StoreError;
 
-/// Points that a curve keeps at least, where there are more.
+/// The minimum number of points of a thinned curve.
 const CURVE_POINTS: usize = 500;
 
-/// A stretch of time in periods: the first begins at `start_ms`. Times are milliseconds since 1970.
+/// A time range divided into periods; the first begins at `start_ms`. Times are milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     /// The earliest point.
     pub start_ms: i64,
-    /// All points are earlier.
+    /// The time before which all points are.
     pub end_ms: i64,
     /// The length of a period.
     pub period_ms: i64,
 }
 
-/// Which period comes first.
+/// The order of periods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// The earliest.
+    /// The earliest first.
     Ascending,
-    /// The latest.
+    /// The latest first.
     Descending,
 }
 
 /// A point among all points of a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CurvePoint {
-    /// Its place among them, counted from 0.
+    /// Its index among them, counted from 0.
     pub index: u64,
-    /// When it was measured.
+    /// The time of the measurement.
     pub at_ms: i64,
-    /// What was measured.
+    /// The measured values.
     pub sample: Sample,
 }
 
 /// The points of a period.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bucket {
-    /// When the period begins.
+    /// The beginning of the period.
     pub start_ms: i64,
-    /// All points together.
+    /// All points combined.
     pub whole: Sample,
-    /// Value and weight of each point; none where a point is several values that are not known.
+    /// Value and weight of each point; `None` if a point combines several values that are not known.
     values: Option<Vec<(f64, f64)>>,
 }
 
-/// One number for a period.
+/// A statistic over a period.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Statistic {
-    /// How many measurements.
+    /// The number of measurements.
     SampleCount,
     /// Their mean.
     Average,
     /// Their sum.
     Sum,
-    /// The least.
+    /// The minimum.
     Minimum,
-    /// The greatest.
+    /// The maximum.
     Maximum,
     /// A percentile.
     Percentile(Percentile),
 }
 
-/// `p99.9`: what so many percent of the measurements do not exceed.
+/// `p99.9`: the value that so many percent of the measurements do not exceed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Percentile(f64);
 
-/// A statistic that is not offered.
+/// The error for an unsupported statistic.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "The value {0} for parameter Stat is not offered on your own machine; SampleCount, Average, Sum, Minimum, Maximum and p0 to \
@@ -84,14 +84,14 @@ pub struct Percentile(f64);
 pub struct StatisticError(pub String);
 
 impl Range {
-    /// Periods of so many seconds. Like CloudWatch, rounds the start down to a minute, or to the period where that is shorter.
+    /// A range with periods of so many seconds. Like CloudWatch, it rounds the start down to a minute, or to the period if that is shorter.
     pub fn new(start_ms: i64, end_ms: i64, period_seconds: i64) -> Self {
         let period_ms = period_seconds.clamp(1, 1 << 32) * 1000;
         let start_ms = start_ms - start_ms.rem_euclid(period_ms.min(60_000));
         Self { start_ms, end_ms, period_ms }
     }
 
-    /// How many periods there are.
+    /// The number of periods.
     pub fn periods(&self) -> i64 {
         (self.end_ms - self.start_ms + self.period_ms - 1).div_euclid(self.period_ms).max(0)
     }
@@ -102,10 +102,10 @@ impl Range {
 }
 
 impl Statistic {
-    /// Reads `Average` or `p99.9`.
+    /// Parses `Average` or `p99.9`.
     ///
     /// # Errors
-    /// If it is another one.
+    /// If the statistic is not supported.
     pub fn parse(text: &str) -> Result<Self, StatisticError> {
         Ok(match text {
             "SampleCount" => Self::SampleCount,
@@ -117,7 +117,7 @@ impl Statistic {
         })
     }
 
-    /// As AWS spells it.
+    /// The name in AWS's spelling.
     pub fn name(self) -> String {
         match self {
             Self::SampleCount => "SampleCount".to_owned(),
@@ -129,7 +129,7 @@ impl Statistic {
         }
     }
 
-    /// Its value in a period; none where the measurements are not known one by one.
+    /// Its value in a period; `None` if the individual measurements are not known.
     pub fn of(self, bucket: &Bucket) -> Option<f64> {
         let whole = &bucket.whole;
         match self {
@@ -151,7 +151,7 @@ impl Percentile {
         (0.0..=100.0).contains(&percent).then_some(Self(percent))
     }
 
-    /// Between two measurements, the line between them.
+    /// Interpolates linearly between two measurements.
     fn of(self, values: &[(f64, f64)]) -> Option<f64> {
         let mut values = values.to_vec();
         values.sort_by(|(first, _), (second, _)| first.total_cmp(second));
@@ -185,7 +185,7 @@ impl Bucket {
 }
 
 impl Metrics {
-    /// The units in which a metric was measured, with the place of each series.
+    /// The units in which a metric was measured, with the id of each series.
     ///
     /// # Errors
     /// If the database fails.
@@ -200,7 +200,7 @@ impl Metrics {
         })
     }
 
-    /// The periods of series that have points, up to `most`.
+    /// The periods of series that have points, at most `most`.
     ///
     /// # Errors
     /// If the database fails.
@@ -244,8 +244,8 @@ impl Metrics {
         Ok(values)
     }
 
-    /// The points of a metric since `start_ms`, with their times, in their order: all of them, or where they are many, 500 to 1000 evenly
-    /// spread ones.
+    /// The points of a metric since `start_ms`, with their times, in order: all of them, or 500 to 1000 evenly spread ones if there are
+    /// many.
     ///
     /// # Errors
     /// If the database fails.
@@ -272,7 +272,7 @@ impl Metrics {
             Direction::Ascending => "ASC",
             Direction::Descending => "DESC",
         };
-        // A metric has one series but for rare cases; the points of one are in order.
+        // A metric nearly always has one series, whose points are in order.
         let among = match series {
             [] => return Ok(()),
             [one] => format!("= {one}"),

@@ -9,7 +9,7 @@ use rusqlite::{Connection, named_params};
 use super::{Dimensions, Metric, Point};
 use crate::store::{Store, StoreError, now_ms};
 
-/// The tables. What is measured in several units is several series. `number` tells points of one moment apart.
+/// The tables. A metric with several units has several series. `number` distinguishes points of the same time.
 pub(crate) const SCHEMA: &str = "CREATE TABLE metric_series (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         region TEXT NOT NULL,
@@ -31,9 +31,9 @@ pub(crate) const SCHEMA: &str = "CREATE TABLE metric_series (
         PRIMARY KEY (series_id, ms, number)
     ) STRICT, WITHOUT ROWID;";
 
-/// Points are forgotten after 15 days, which is how long CloudWatch keeps minutes.
+/// Points are deleted after 15 days, which is how long CloudWatch keeps minutes.
 pub const KEPT_MS: i64 = 15 * 86_400_000;
-/// Between two times that old points are forgotten.
+/// Time between two deletions of old points.
 const PRUNE_MS: i64 = 3_600_000;
 
 /// All metrics.
@@ -43,7 +43,7 @@ pub struct Metrics {
     pruned_ms: AtomicI64,
 }
 
-/// Which metrics a list holds.
+/// The metrics of a list.
 #[derive(Clone, Debug, Default)]
 pub struct ListQuery {
     /// The region.
@@ -52,18 +52,18 @@ pub struct ListQuery {
     pub namespace: Option<String>,
     /// The name.
     pub name: Option<String>,
-    /// Dimensions that they must have, with or without a value.
+    /// Dimensions that the metrics must have, with or without a value.
     pub dimensions: Vec<(String, Option<String>)>,
-    /// With a point of this time or later.
+    /// Only metrics with a point at or after this time.
     pub since_ms: Option<i64>,
     /// Metrics on a page.
     pub limit: usize,
-    /// After the metric of this place.
+    /// The id after which the page begins.
     pub after: i64,
 }
 
 impl Metrics {
-    /// Those of a database.
+    /// The metrics of a database.
     pub fn new(store: Arc<Store>) -> Self {
         Self { store, pruned_ms: AtomicI64::new(0) }
     }
@@ -80,7 +80,7 @@ impl Metrics {
         self.prune(now_ms())
     }
 
-    /// A page of metrics, and the place of the last where there are more.
+    /// A page of metrics, and the id of the last if there are more.
     ///
     /// # Errors
     /// If the database fails.
@@ -88,7 +88,7 @@ impl Metrics {
         let wanted = serde_json::json!(query.dimensions).to_string();
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
         let mut rows = self.store.read(|transaction| {
-            // Every wanted dimension is among those of the metric.
+            // Every wanted dimension must be among those of the metric.
             let mut statement = transaction.prepare_cached(
                 "SELECT MIN(id) AS first, namespace, name, dimensions FROM metric_series WHERE region = :region
                  AND (:namespace IS NULL OR namespace = :namespace) AND (:name IS NULL OR name = :name)
@@ -124,7 +124,7 @@ impl Metrics {
         Ok((metrics.collect::<Result<_, StoreError>>()?, last))
     }
 
-    /// Forgets old points, and metrics that have none any more.
+    /// Deletes old points, and metrics without points.
     pub(super) fn prune(&self, now_ms: i64) -> Result<(), StoreError> {
         let pruned_ms = self.pruned_ms.load(Ordering::Relaxed);
         let is_due = now_ms >= pruned_ms.saturating_add(PRUNE_MS);
@@ -147,7 +147,7 @@ impl Metrics {
     }
 }
 
-/// Adds points within a transaction of somebody else, who notes in it where they came from.
+/// Adds points within the caller's transaction, which also records their origin.
 pub(crate) fn put(connection: &Connection, region: &str, points: &[Point]) -> Result<(), StoreError> {
     let mut known: HashMap<(&Metric, &str), i64> = HashMap::new();
     for point in points {

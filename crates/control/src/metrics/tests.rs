@@ -47,7 +47,7 @@ fn points_are_put_together_by_periods() {
     let start = now_ms().div_euclid(60_000) * 60_000;
     let metric = metric("m");
     place.put(&metric, &[(start - 1, 9.0), (start, 1.0), (start + 59_999, 4.0), (start + 60_000, 3.0)]);
-    // Within the minute of the start, and of a moment that has a point already.
+    // Points within the minute of the start, and at a time that already has a point.
     let range = Range::new(start + 30_000, start + 120_000, 60);
     place.put(&metric, &[(start, 1.0)]);
     let buckets = place.buckets(&metric, range, Direction::Ascending, 9);
@@ -61,7 +61,7 @@ fn points_are_put_together_by_periods() {
     assert_eq!(values(&buckets, "p100")[0].1, 4.0);
     let last = place.buckets(&metric, range, Direction::Descending, 1);
     assert_eq!(values(&last, "Sum"), [(start + 60_000, 3.0)]);
-    // The order of dimensions says nothing; what they are does.
+    // Metrics are distinguished by their dimensions, but not by the order of these.
     let same = Metric::new("n", "m", [("a", "1"), ("b", "2")]);
     assert_eq!(place.buckets(&same, range, Direction::Ascending, 9), buckets);
     let other = Metric::new("n", "m", [("a", "1")]);
@@ -93,7 +93,7 @@ fn metrics_are_listed_and_forgotten() {
         place.put(&metric(name), &[(now - 1000, 1.0)]);
     }
     place.put(&Metric::new("n", "x", []), &[(now - 9_000_000, 1.0)]);
-    // In another unit it is the same metric.
+    // It is the same metric in another unit.
     place.metrics.put(REGION, &[Point::new(metric("x"), now, 1.0).unit("Percent")]).unwrap();
     let list = |query: ListQuery| {
         let query = ListQuery {

@@ -1,11 +1,11 @@
-//! The objects that jobs are given and leave: in the server's own S3, or in another one.
+//! The input and output objects of jobs, in the server's own S3 or in another one.
 //!
-//! | item | where objects are |
+//! | item | location of objects |
 //! |---|---|
 //! | [`s3::Store`](crate::s3::Store) | in the data folder |
-//! | [`Remote`] | in another S3, which is asked over the network: `kokanee local --s3 URL` |
+//! | [`Remote`] | in another S3, over the network: `kokanee local --s3 URL` |
 //!
-//! All operations wait; call them where that stops nobody, and from no task of a runtime.
+//! All operations block; call them on a thread where that is allowed, and never from a task of a runtime.
 
 mod local;
 mod remote;
@@ -20,18 +20,18 @@ pub use self::remote::{Remote, RemoteSettings};
 use crate::api::Objects;
 use crate::s3::{ErrorCode, ListRequest, Listing, MAX_KEYS, Moved, Result, S3Error, path_below, plain_path};
 
-/// An object that is read from its beginning.
+/// An object opened for reading from its beginning.
 #[derive(Debug)]
 pub struct Opened {
-    /// Its bytes. An error that is not one of the system's has text for people.
+    /// Its bytes. An error that does not come from the system has a human-readable text.
     pub input: Input,
-    /// How many there are.
+    /// Its size in bytes.
     pub size: u64,
 }
 
-/// Where the bytes of an object come from.
+/// The source of an object's bytes.
 pub enum Input {
-    /// A file of this machine: the system can copy it by itself.
+    /// A file of this machine, which the system can copy directly.
     File(File),
     /// Another S3.
     Remote(Box<dyn Read + Send>),
@@ -76,26 +76,26 @@ pub trait ObjectStore: Objects {
     /// A page of the objects in a bucket.
     ///
     /// # Errors
-    /// `NoSuchBucket`; when the system, or the other S3, refuses.
+    /// `NoSuchBucket`; when the system or the other S3 refuses.
     fn page(&self, bucket: &str, request: &ListRequest) -> Result<Listing>;
 
     /// Finds an object.
     ///
     /// # Errors
-    /// `NoSuchBucket`, `NoSuchKey`; when the system, or the other S3, refuses.
+    /// `NoSuchBucket`, `NoSuchKey`; when the system or the other S3 refuses.
     fn find(&self, bucket: &str, key: &str) -> Result<()>;
 
     /// Opens an object.
     ///
     /// # Errors
-    /// `NoSuchBucket`, `NoSuchKey`; when the system, or the other S3, refuses.
+    /// `NoSuchBucket`, `NoSuchKey`; when the system or the other S3 refuses.
     fn open_object(&self, bucket: &str, key: &str) -> Result<Opened>;
 
-    /// Puts a file of this machine as an object. False where `is_current` says, after the file was read, that it was changed meanwhile;
-    /// then there is no object.
+    /// Uploads a file of this machine as an object. Returns false, and creates no object, if `is_current` reports after reading that the
+    /// file was changed meanwhile.
     ///
     /// # Errors
-    /// `NoSuchBucket`; when the system, or the other S3, refuses.
+    /// `NoSuchBucket`; when the system or the other S3 refuses.
     fn upload_file(
         &self,
         bucket: &str,
@@ -104,11 +104,11 @@ pub trait ObjectStore: Objects {
         is_current: &dyn Fn() -> bool,
     ) -> Result<bool>;
 
-    /// Writes every object whose key begins with `prefix` into a folder, see `path_below`. Keys that end with a slash stand for
-    /// folders and are passed over.
+    /// Writes every object whose key begins with `prefix` into a folder, see `path_below`. Keys that end with a slash are folders and are
+    /// skipped.
     ///
     /// # Errors
-    /// `NoSuchBucket`; `InvalidArgument` for a key that is not a path below the folder, or that is a folder for others.
+    /// `NoSuchBucket`; `InvalidArgument` for a key that is not a path below the folder, or that is also a folder of other keys.
     fn download_prefix(&self, bucket: &str, prefix: &str, folder: &Path) -> Result<Moved> {
         let mut moved = Moved::default();
         let mut request =
@@ -126,7 +126,7 @@ pub trait ObjectStore: Objects {
                         moved.objects += 1;
                         moved.bytes += bytes;
                     }
-                    // It went since it was listed.
+                    // It was deleted after it was listed.
                     Err(error) if error.code == ErrorCode::NoSuchKey => {}
                     Err(error) => return Err(error),
                 }
@@ -138,10 +138,10 @@ pub trait ObjectStore: Objects {
         }
     }
 
-    /// Writes an object into a file, whole or not at all; its folders are made. Returns its bytes.
+    /// Writes an object into a file, completely or not at all, and creates its folders. Returns its size in bytes.
     ///
     /// # Errors
-    /// `NoSuchBucket`, `NoSuchKey`; when the system, or the other S3, refuses.
+    /// `NoSuchBucket`, `NoSuchKey`; when the system or the other S3 refuses.
     fn download(&self, bucket: &str, key: &str, path: &Path) -> Result<u64> {
         let Opened { input, .. } = self.open_object(bucket, key)?;
         if let Some(folder) = path.parent() {

@@ -1,11 +1,10 @@
-//! Answers checked against the table: what a client's library cannot do without must be there.
+//! Checks responses against the table: everything that a client's library requires must be there.
 
 use serde_json::Value;
 
 use super::model::{Kind, Model};
 
-/// What is wrong with an answer: members that its structures must hold and do not, values of other types, unknown words. SDK v3
-/// raises on exactly these.
+/// The faults of a response: missing required members, values of other types, unknown words. SDK v3 raises an error in exactly these cases.
 pub fn faults_of_answer(model: &Model, shape: &str, answer: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     look(model, shape, answer, "", &mut faults);

@@ -1,4 +1,4 @@
-//! Requests checked against the table, in AWS's words.
+//! Checks requests against the table, with AWS's error texts.
 
 use std::fmt::Write as _;
 
@@ -6,12 +6,12 @@ use serde_json::{Map, Value};
 
 use super::model::{Kind, Model, Shape};
 
-/// A request with more faults is not looked through to its end.
+/// The maximum number of faults; after it, checking stops.
 const MOST_FAULTS: usize = 50;
 /// Longest value that a message quotes, in characters.
 const LONGEST_QUOTED_CHARS: usize = 512;
 
-/// Why a request does not fit its shape.
+/// The reason why a request does not match its shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// A value has the wrong type (`SerializationException`).
@@ -20,7 +20,7 @@ pub enum Refusal {
     Constraints(String),
 }
 
-/// Checks a request against a shape. Members that the shape does not have are let through.
+/// Checks a request against a shape. Unknown members are accepted.
 ///
 /// # Errors
 /// With AWS's text: `1 validation error detected: Value '…' at 'trainingJobName' failed to satisfy constraint: …`.
@@ -79,7 +79,7 @@ impl<'a> Checker<'a> {
             (Kind::Integer | Kind::Long, Value::Number(number)) if number.is_i64() || number.is_u64() => {
                 self.number(shape, value, at);
             }
-            // JavaScript's clients may write whole numbers as 1.0.
+            // JavaScript clients may write whole numbers as 1.0.
             (Kind::Integer | Kind::Long, Value::Number(number))
                 if number.as_f64().is_some_and(|number| number.fract() == 0.0) =>
             {
@@ -225,7 +225,7 @@ fn wrong_type(kind: Kind, value: &Value, at: &str) -> String {
     format!("{found} can not be converted to a {wanted} at '{}'", cut(at))
 }
 
-/// `at.name` as AWS writes it: names begin in lower case.
+/// The path `at.name` as AWS writes it: names begin in lower case.
 fn below(at: &str, name: &str) -> String {
     let mut path = String::with_capacity(at.len() + name.len() + 1);
     if !at.is_empty() {
@@ -238,7 +238,7 @@ fn below(at: &str, name: &str) -> String {
     path
 }
 
-/// A list or map as Java prints it: `[a, b]`, `{a=1, b=2}`.
+/// A list or map in Java's format: `[a, b]`, `{a=1, b=2}`.
 fn shown(value: &Value) -> String {
     let mut text = String::new();
     show(value, &mut text);

@@ -1,7 +1,7 @@
-//! The table of operations: service, name, shapes of request and answer, errors.
+//! The table of operations: service, name, shapes of request and response, errors.
 //!
-//! Its data are AWS's own service models, cut down by `xtask/python/cut_models.py` and embedded (`models/`). Requests are checked
-//! against it as AWS checks them ([`check`]), and tests check answers ([`faults_of_answer`]).
+//! Its data are AWS's own service models, reduced by `xtask/python/cut_models.py` and embedded (`models/`). Requests are checked against it
+//! as on AWS ([`check()`]), and tests check responses ([`faults_of_answer`]).
 
 mod answer;
 mod check;

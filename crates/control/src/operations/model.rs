@@ -1,4 +1,4 @@
-//! A service model as `xtask/python/cut_models.py` writes it.
+//! A service model in the format of `xtask/python/cut_models.py`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::OnceLock;
@@ -9,17 +9,17 @@ use serde::Deserialize;
 /// The operations of one service.
 #[derive(Debug, Deserialize)]
 pub struct Model {
-    /// The version of its API, which requests of the query protocol name.
+    /// The version of its API, which requests of the query protocol contain.
     pub version: String,
-    /// What stands before the dot in `X-Amz-Target`; empty where the service does not speak JSON.
+    /// The prefix before the dot in `X-Amz-Target`; empty if the service does not use JSON.
     pub target: String,
-    /// The XML namespace of its answers; empty where it does not speak XML.
+    /// The XML namespace of its responses; empty if it does not use XML.
     pub namespace: String,
-    /// By name.
+    /// Operations by name.
     pub operations: BTreeMap<String, Operation>,
-    /// By shape, an error's code in the query protocol and its HTTP status.
+    /// For each shape, an error's code in the query protocol and its HTTP status.
     pub errors: BTreeMap<String, (String, u16)>,
-    /// Operations that are not in `operations` and answer with one list: the list's name.
+    /// Operations that are not in `operations` and whose response is one empty list: the list's name.
     pub empty: BTreeMap<String, String>,
     /// The names of all other operations of the service.
     pub others: BTreeSet<String>,
@@ -32,10 +32,10 @@ pub struct Operation {
     /// The shape of its request.
     #[serde(default)]
     pub input: String,
-    /// The shape of its answer; empty where the answer is.
+    /// The shape of its response; empty if the response is.
     #[serde(default)]
     pub output: String,
-    /// The element around its answer in XML.
+    /// The element around its response in XML.
     #[serde(default)]
     pub wrapper: String,
     /// The shapes of its own errors.
@@ -51,7 +51,7 @@ pub struct Shape {
     pub kind: Kind,
     /// Members that a structure must have.
     pub required: Vec<String>,
-    /// Members of a structure: the shape, and the name in XML and queries where it is another.
+    /// Members of a structure: the shape, and the name in XML and queries if it differs.
     pub members: BTreeMap<String, Vec<String>>,
     /// The shape of a list's members.
     pub member: String,
@@ -59,15 +59,15 @@ pub struct Shape {
     pub key: String,
     /// The shape of a map's values.
     pub value: String,
-    /// The words that are valid; empty where any is.
+    /// The valid words; empty if any is valid.
     pub r#enum: Vec<String>,
-    /// The least value, length in characters, or number of members.
+    /// The minimum value, length in characters, or number of members.
     pub min: Option<f64>,
-    /// The greatest.
+    /// The maximum.
     pub max: Option<f64>,
-    /// The pattern of the whole text, as AWS shows it.
+    /// The pattern for the whole text, as AWS shows it.
     pub pattern: Option<String>,
-    /// Whether a list has no element of its own in XML and queries.
+    /// Whether a list has no separate element in XML and queries.
     pub flattened: bool,
     #[serde(skip)]
     regex: OnceLock<Option<Regex>>,
@@ -77,7 +77,7 @@ pub struct Shape {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Members with names of their own.
+    /// Named members.
     #[default]
     Structure,
     /// Values in order.
@@ -103,7 +103,7 @@ pub enum Kind {
 }
 
 impl Model {
-    /// A shape by name; one without members where there is none.
+    /// The shape with this name; a shape without members if it does not exist.
     pub fn shape(&self, name: &str) -> &Shape {
         static NONE: OnceLock<Shape> = OnceLock::new();
         self.shapes.get(name).unwrap_or_else(|| NONE.get_or_init(Shape::default))
@@ -115,7 +115,7 @@ impl Model {
         self.shapes.keys().map(String::as_str)
     }
 
-    /// The member of an operation's answer that is a list, where nothing else must be there.
+    /// The only list among the members of an operation's response, if no other member is required.
     pub fn only_list(&self, operation: &Operation) -> Option<&str> {
         let output = self.shape(&operation.output);
         let mut lists = output.members().filter(|(_, shape)| self.shape(shape).kind == Kind::List);
@@ -135,7 +135,7 @@ impl Shape {
         self.members.get(member).and_then(|row| row.get(1)).map_or(member, String::as_str)
     }
 
-    /// Whether all of `text` fits the pattern.
+    /// Whether the whole `text` matches the pattern.
     pub fn fits(&self, text: &str) -> bool {
         let Some(pattern) = &self.pattern else { return true };
         let regex = self.regex.get_or_init(|| compile(pattern).ok());
@@ -143,14 +143,14 @@ impl Shape {
     }
 }
 
-/// A pattern of Java that must fit the whole text. Those that look around are not in the models.
+/// Compiles a Java pattern that must match the whole text. The models contain no patterns with look-around.
 ///
 /// # Errors
-/// If it is not one that the crate `regex` knows.
+/// If the crate `regex` does not support it.
 pub(crate) fn compile(pattern: &str) -> Result<Regex, regex::Error> {
-    // Java's dot stops at line breaks as well, so a value of several lines does not fit `.*` there.
+    // Java's dot does not match line breaks either, so a value of several lines does not match `.*`.
     const TRANSLATED: &[(&str, &str)] = &[
-        // The first stands within brackets only, the second without.
+        // The first occurs only within brackets, the second only outside them.
         (r"\p{Alnum}", "[:alnum:]"),
         (r"\p{Print}", "[ -~]"),
         (r"\uD800\uDC00-\uDBFF\uDFFF", r"\x{10000}-\x{10FFFF}"),

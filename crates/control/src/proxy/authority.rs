@@ -1,8 +1,8 @@
 //! The certificate authority of a data folder.
 //!
-//! It is trusted by processes that were given its certificate, and by nobody else: nothing is installed. Its private key lies in the
-//! data folder, for its owner alone, and its certificate says that it holds for names of AWS and of this machine only. So who steals the
-//! key can deceive those processes about AWS, which they do not mean to reach, and about nothing else.
+//! It is trusted only by processes that were given its certificate: nothing is installed. Its private key is in the data folder, readable
+//! only by its owner, and its certificate is limited to names of AWS and of this machine. So a thief of the key can deceive those processes
+//! only about AWS, which they do not intend to reach.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write as _};
@@ -28,9 +28,9 @@ const FOLDER: &str = "proxy";
 /// Key and certificate in one file, so that neither exists without the other.
 const FILE: &str = "authority.pem";
 const DAY: Duration = Duration::from_secs(86_400);
-/// How long an authority holds: no longer than a machine is used.
+/// The validity of an authority, as long as a machine may last.
 const AUTHORITY_DAYS: u32 = 20 * 365;
-/// How long a certificate holds; clients of Apple take none that hold for more than 825 days.
+/// The validity of a certificate; Apple's clients refuse certificates valid for more than 825 days.
 const CERTIFICATE_DAYS: u32 = 397;
 
 /// A certificate authority.
@@ -39,18 +39,18 @@ pub struct Authority {
     certificate: CertificateDer<'static>,
 }
 
-/// Why there is no authority.
+/// The reason why there is no authority.
 #[derive(Debug, Error)]
 pub enum AuthorityError {
     /// The system refuses.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The file is none that this module wrote.
+    /// The file was not written by this module.
     #[error("{path}: {reason}; remove the file, and a new one will be made")]
     Broken {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
     /// A certificate cannot be made.
@@ -59,7 +59,7 @@ pub enum AuthorityError {
 }
 
 impl Authority {
-    /// That of a data folder; it is made where there is none. Of several processes that do so at a time, all get the same.
+    /// The authority of a data folder, created if missing. If several processes do so at the same time, all get the same one.
     ///
     /// # Errors
     /// When the system refuses, or the file is broken.
@@ -75,19 +75,19 @@ impl Authority {
         let certificate = params(&key).self_signed(&key)?;
         let text = key.serialize_pem() + &certificate.pem();
         write_new(&path, &text).map_err(FileError::io(&path, "write the file"))?;
-        // Perhaps another process was quicker.
+        // Another process may have been faster.
         read(&path)?.ok_or_else(|| broken(&path, "it is gone"))
     }
 
-    /// Its own certificate, for whoever is to trust it.
+    /// Its own certificate, for clients that should trust it.
     pub fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
     }
 
-    /// A certificate for these names or addresses, to be used with `key`, from a day before `now` on: clocks differ.
+    /// A certificate for these names or addresses, to be used with `key`. It is valid from a day before `now`, since clocks differ.
     ///
     /// # Errors
-    /// If a name cannot stand in a certificate.
+    /// If a name is not allowed in a certificate.
     pub(super) fn certify(
         &self,
         names: &[String],
@@ -105,10 +105,10 @@ impl Authority {
     }
 }
 
-/// What its certificate says, which depends on the key alone but for the time.
+/// The content of its certificate, which depends only on the key and the time.
 fn params(key: &KeyPair) -> CertificateParams {
     let mut params = CertificateParams::default();
-    // Clients find issuers by their names, so that each has one of its own.
+    // Clients find issuers by their names, so each authority has a unique name.
     let id = Sha256::digest(key.public_key_raw())
         .iter()
         .take(4)
@@ -150,7 +150,7 @@ fn read(path: &Path) -> Result<Option<Authority>, AuthorityError> {
     Ok(Some(Authority { issuer: Issuer::new(params(&key), key), certificate }))
 }
 
-/// Writes a file that its owner alone can read, whole or not at all, unless there is one.
+/// Writes a file that only its owner can read, completely or not at all, unless it exists.
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let make = |path: &Path| fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);

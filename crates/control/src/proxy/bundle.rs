@@ -1,7 +1,7 @@
 //! The certificates that clients of the proxy trust: its authority's, and those that they trusted before.
 //!
-//! Clients take one file instead of the system's. Connections to hosts that are not AWS's are passed on, so that their certificates are
-//! the real ones, and the file must have the system's roots, too.
+//! Clients use one file instead of the system's. Connections to hosts other than AWS's are forwarded and have the hosts' real certificates,
+//! so the file must also contain the system's roots.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,25 +15,25 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 
 use super::authority::{Authority, AuthorityError};
 
-/// The authority's certificate alone, for clients that add it to what they trust.
+/// The authority's certificate alone, for clients that add it to those that they trust.
 const AUTHORITY: &str = "authority-certificate.pem";
 const ALL: &str = "certificates.pem";
-/// Variables by which clients were given other certificates before; a company's proxy may need them.
+/// Variables with other certificates that clients used before; a company's proxy may need them.
 const VARIABLES: [&str; 4] = ["REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"];
 const LINE: usize = 64;
 
 /// Files of certificates in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
-    /// The authority's.
+    /// The file with the authority's certificate.
     pub authority: PathBuf,
-    /// The authority's and all others.
+    /// The file with the authority's and all others.
     pub all: PathBuf,
-    /// How many others there are; without any, clients trust nobody but this server.
+    /// The number of others; without any, clients trust only this server.
     pub others: usize,
 }
 
-/// Writes the files for clients of the server of a data folder. `now` looks up the variables of clients as they are.
+/// Writes the files for clients of the server of a data folder. `now` returns the present variables of clients.
 ///
 /// # Errors
 /// When there is no authority, or the system refuses.
@@ -47,7 +47,7 @@ pub fn write(
     let paths = [folder.join(AUTHORITY), folder.join(ALL)];
     let system = rustls_native_certs::load_native_certs().certs;
     let mut found: BTreeSet<Vec<u8>> = system.iter().map(|certificate| certificate.to_vec()).collect();
-    // The file of the last time stands for variables that it has taken the place of.
+    // The file of an earlier run contains the certificates of the variables that it replaced.
     let named = VARIABLES.iter().filter_map(|name| now(name)).map(PathBuf::from);
     for path in named.chain([paths[1].clone()]) {
         found.extend(read(&path).iter().map(|certificate| certificate.to_vec()));
@@ -56,7 +56,7 @@ pub fn write(
     found.remove(&**own);
     let others = found.iter().map(|certificate| pem(certificate)).collect::<String>();
     for (path, text) in [(&paths[0], pem(own)), (&paths[1], pem(own) + &others)] {
-        // A client that starts meanwhile reads it whole.
+        // A client that starts meanwhile must read a complete file.
         if !fs::read_to_string(path).is_ok_and(|there| there == text) {
             write_atomically(path, text.as_bytes())?;
         }
@@ -65,7 +65,7 @@ pub fn write(
     Ok(Bundle { authority, all, others: found.len() })
 }
 
-/// The certificates of a file; what is none is passed over, as clients do.
+/// The certificates of a file; invalid ones are skipped, as clients do.
 fn read(path: &Path) -> Vec<CertificateDer<'static>> {
     let Ok(found) = CertificateDer::pem_file_iter(path) else { return Vec::new() };
     found.map_while(Result::ok).collect()
@@ -94,7 +94,7 @@ mod tests {
         assert!(matches!(&*read(&bundle.authority), [only] if *only == own));
         let all = read(&bundle.all);
         assert!(all[0] == own && all.contains(&company) && bundle.others == all.len() - 1);
-        // In a shell that has our variables the company's name is gone.
+        // A shell with our variables no longer has the company's variable.
         let ours = bundle.all.display().to_string();
         let again = write(data.path(), &folder, |_| Some(ours.clone())).unwrap();
         assert_eq!((again.others, read(&again.all)), (bundle.others, all));

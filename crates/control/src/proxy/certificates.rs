@@ -1,4 +1,4 @@
-//! A certificate for whatever name of AWS or of this machine a client asks for.
+//! Certificates for any name of AWS or of this machine, issued on demand.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,16 +14,16 @@ use tokio_rustls::rustls::sign::{CertifiedKey, SigningKey};
 use super::authority::{Authority, AuthorityError};
 use crate::aws_names::{is_aws, is_in};
 
-/// Certificates that are kept: a client of S3 asks for one per bucket.
+/// Maximum certificates kept: a client of S3 uses one per bucket.
 const MOST: usize = 256;
-/// Those that are older are made anew, long before they end.
+/// The age after which a certificate is replaced, long before it expires.
 const AGE: Duration = Duration::from_secs(30 * 86_400);
-/// The names of this machine, for clients that ask for none since they have an address only.
+/// The names of this machine, for clients that send no name since they only have an address.
 const OWN: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 type Open = dyn Fn() -> Result<Authority, AuthorityError> + Send + Sync;
 
-/// The certificates of a server; they all have one key.
+/// The certificates of a server, which share one key.
 pub(super) struct Certificates {
     open: Box<Open>,
     state: Mutex<Option<State>>,
@@ -47,7 +47,7 @@ impl Certificates {
         Self { open: Box::new(open), state: Mutex::new(None) }
     }
 
-    /// The certificate for a name, none of which stands for this machine's addresses; nothing for names that are not ours.
+    /// The certificate for a name; no name means this machine's addresses. `None` for names that are not ours.
     fn find(&self, name: Option<&str>, now: SystemTime) -> Result<Option<Arc<CertifiedKey>>, AuthorityError> {
         let name = name.map(str::to_ascii_lowercase);
         if name.as_deref().is_some_and(|name| !is_aws(name) && !is_in(name, "localhost")) {
@@ -66,7 +66,7 @@ impl State {
     fn new(authority: Authority) -> Result<Self, AuthorityError> {
         let key = KeyPair::generate()?;
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        // What rcgen made ring can use: both speak of P-256 in PKCS #8.
+        // rcgen's key format works with ring: both use P-256 in PKCS #8.
         let signing = any_ecdsa_type(&der).map_err(|_| rcgen::Error::KeyGenerationUnavailable)?;
         Ok(Self { authority, key, signing, known: HashMap::new() })
     }
@@ -76,10 +76,10 @@ impl State {
             Some(name) => vec![name.clone()],
             None => OWN.map(str::to_owned).to_vec(),
         };
-        // No name is empty.
+        // No real name is empty.
         let name = name.unwrap_or_default();
         if let Some(known) = self.known.get_mut(&name) {
-            // A clock that was set back makes none of them young.
+            // If the clock was set back, no certificate counts as young.
             if now.duration_since(known.made).is_ok_and(|age| age < AGE) {
                 known.used = now;
                 return Ok(Arc::clone(&known.certified));

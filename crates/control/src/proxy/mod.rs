@@ -1,8 +1,9 @@
-//! The server as the HTTPS proxy of its clients: what is for AWS it answers itself, the rest it passes on.
+//! The server as the HTTPS proxy of its clients: it answers requests to AWS itself, and forwards the rest.
 //!
-//! Clients that know no `AWS_ENDPOINT_URL` know `HTTPS_PROXY`: they send `CONNECT host:443`, then TLS. For names of AWS the server ends
-//! TLS with a certificate of its own [`Authority`], and serves what comes. Connections to other hosts are passed on as they are, so
-//! that `pip install` works in the same shell, where only this machine reaches the server; else it would be an open proxy.
+//! Clients that do not know `AWS_ENDPOINT_URL` know `HTTPS_PROXY`: they send `CONNECT host:443`, then TLS. For AWS's names the server ends
+//! TLS with a certificate of its own [`Authority`], and serves the requests. Connections to other hosts are forwarded unchanged, so that
+//! `pip install` works in the same shell. This happens only if the server is reachable just from this machine; otherwise it would be an
+//! open proxy.
 
 mod authority;
 mod bundle;
@@ -29,14 +30,14 @@ use self::certificates::Certificates;
 use self::target::{Choice, Target};
 pub use self::upstream::Upstream;
 
-/// How long another host may take to accept a connection, its name included.
+/// The time limit for connecting to another host, including the lookup of its name.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(20);
 
-/// What answers `CONNECT`.
+/// The handler of `CONNECT`.
 pub(crate) struct Proxy {
-    /// Whether connections to hosts that are not AWS's are passed on.
+    /// Whether connections to hosts other than AWS's are forwarded.
     pub(crate) passes_on: bool,
-    /// The proxy that this machine itself needs for the network.
+    /// The proxy that this machine itself needs to reach the network.
     pub(crate) upstream: Option<Upstream>,
 }
 
@@ -76,7 +77,7 @@ impl Proxy {
     }
 }
 
-/// How the server ends TLS, with certificates of the authority that `open` gives when the first is needed.
+/// The TLS configuration of the server. `open` opens the authority when the first certificate is needed.
 pub(crate) fn server_config(
     open: impl Fn() -> Result<Authority, AuthorityError> + Send + Sync + 'static,
 ) -> Result<Arc<ServerConfig>, tokio_rustls::rustls::Error> {
@@ -84,7 +85,7 @@ pub(crate) fn server_config(
         .with_safe_default_protocol_versions()?
         .with_no_client_auth();
     let mut config = builder.with_cert_resolver(Arc::new(Certificates::new(open)));
-    // A client that would rather speak HTTP/2 is told so.
+    // Clients that prefer HTTP/2 learn that only HTTP/1.1 is supported.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

@@ -1,4 +1,4 @@
-//! What a `CONNECT` is for, and what becomes of it.
+//! The target of a `CONNECT`, and how it is handled.
 
 use std::fmt::{self, Display};
 
@@ -17,22 +17,22 @@ pub(super) struct Target {
     pub(super) port: u16,
 }
 
-/// What becomes of a connection.
+/// How a connection is handled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Choice {
     /// It is served here.
     Here,
-    /// It is passed on.
+    /// It is forwarded.
     Elsewhere,
-    /// Neither, for this reason.
+    /// It is refused, for this reason.
     Refused(String),
 }
 
 impl Target {
-    /// Reads the target of a request, `host:port`.
+    /// Parses the target of a request, `host:port`.
     ///
     /// # Errors
-    /// What is expected, as text for people.
+    /// The expected form, as human-readable text.
     pub(super) fn parse(uri: &Uri) -> Result<Self, String> {
         let expected = || "CONNECT needs a host and a port, such as CONNECT s3.us-east-1.amazonaws.com:443";
         let authority = uri.authority().filter(|_| uri.scheme().is_none()).ok_or_else(expected)?;
@@ -45,11 +45,11 @@ impl Target {
         Ok(Self { host, port })
     }
 
-    /// What becomes of the connection; `passes_on` says whether others than AWS are reached through this server.
+    /// Decides how the connection is handled; `passes_on` says whether hosts other than AWS's may be reached through this server.
     pub(super) fn choose(&self, passes_on: bool) -> Choice {
         match (is_aws(&self.host), self.port) {
             (true, HTTPS) => Choice::Here,
-            // Credentials for this server must not end up at AWS by way of an odd port.
+            // Credentials for this server must not reach AWS through an unusual port.
             (true, port) => Choice::Refused(format!(
                 "of {} this server answers port {HTTPS}, not {port}; and nothing that is for AWS is passed on",
                 self.host

@@ -1,4 +1,4 @@
-//! Connections to other hosts, through the proxy that this machine itself needs where it needs one.
+//! Connections to other hosts, through the proxy that this machine itself may need.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use super::other;
 use crate::aws_names::is_in;
 
-/// The longest answer of a proxy to `CONNECT` that is read.
+/// The longest response of a proxy to `CONNECT`.
 const MAX_ANSWER_BYTES: usize = 8 << 10;
 
 /// Another proxy, as `HTTPS_PROXY` names it.
@@ -23,7 +23,7 @@ pub struct Upstream {
     port: u16,
     /// Value of `Proxy-Authorization`.
     authorization: Option<String>,
-    /// Hosts that are reached without it, as `NO_PROXY` names them.
+    /// Hosts that are reached without it, from `NO_PROXY`.
     without: Vec<String>,
 }
 
@@ -34,11 +34,11 @@ impl std::fmt::Debug for Upstream {
 }
 
 impl Upstream {
-    /// Reads the values of `HTTPS_PROXY` and `NO_PROXY`. None where the proxy is the server at `own` itself, as in a shell that has its
+    /// Parses the values of `HTTPS_PROXY` and `NO_PROXY`. None if the proxy is the server at `own` itself, as in a shell with its
     /// environment.
     ///
     /// # Errors
-    /// Why the address of a proxy is none, as text for people.
+    /// Why the address of the proxy is invalid, as human-readable text.
     pub fn parse(proxy: &str, no_proxy: &str, own: SocketAddr) -> Result<Option<Self>, String> {
         let expected = || "it is not of the form http://host:port".to_owned();
         let with_scheme = if proxy.contains("://") { proxy.to_owned() } else { format!("http://{proxy}") };
@@ -73,7 +73,7 @@ impl Upstream {
 /// Opens a connection.
 ///
 /// # Errors
-/// What the system or the proxy said.
+/// The error of the system or the proxy.
 pub(super) async fn open(upstream: Option<&Upstream>, host: &str, port: u16) -> io::Result<TcpStream> {
     let Some(upstream) = upstream else { return TcpStream::connect((host, port)).await };
     let through = |error| other(format!("through the proxy {}:{}: {error}", upstream.host, upstream.port));
@@ -88,7 +88,7 @@ pub(super) async fn open(upstream: Option<&Upstream>, host: &str, port: u16) -> 
     Ok(stream)
 }
 
-/// Reads the answer to a `CONNECT`, and not a byte of what follows it.
+/// Reads the response to a `CONNECT`, but no byte after it.
 async fn granted(stream: &mut TcpStream) -> io::Result<()> {
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {

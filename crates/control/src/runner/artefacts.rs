@@ -1,4 +1,4 @@
-//! What a job leaves in S3: the folder `<S3OutputPath>/<job>/output`.
+//! The artefacts that a job leaves in S3, in the folder `<S3OutputPath>/<job>/output`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,18 +17,18 @@ const MODEL_ARCHIVE: &str = "model.tar.gz";
 /// The packed files of `/opt/ml/output/data`.
 const OUTPUT_ARCHIVE: &str = "output.tar.gz";
 
-/// Where and how a job's artefacts are put.
+/// The destination and the packing of a job's artefacts.
 pub(super) struct Artefacts<'a> {
     pub(super) objects: &'a dyn ObjectStore,
     /// `<S3OutputPath>/<job>/output`.
     pub(super) address: S3Uri,
     pub(super) packing: Packing,
-    /// A folder for archives on their way.
+    /// A folder for archives that are being uploaded.
     pub(super) scratch: &'a Path,
 }
 
 impl Artefacts<'_> {
-    /// Puts the model; its address, or none where the folder holds no file and `may_be_empty` is not set.
+    /// Uploads the model. Returns its address, or none if the folder contains no files and `may_be_empty` is not set.
     pub(super) fn put_model(&self, folder: &Path, may_be_empty: bool) -> Result<Option<String>, RunError> {
         let files = files_below(folder).map_err(|error| unreadable(folder, &error))?;
         if files.is_empty() && !may_be_empty {
@@ -41,7 +41,7 @@ impl Artefacts<'_> {
         Ok(Some(address.to_string()))
     }
 
-    /// Puts what else the program left for its author, `/opt/ml/output/data`, where it left anything.
+    /// Uploads the program's other output for its author, `/opt/ml/output/data`, if there is any.
     pub(super) fn put_output(&self, folder: &Path) -> Result<(), RunError> {
         let files = files_below(folder).map_err(|error| unreadable(folder, &error))?;
         if !files.is_empty() {
@@ -73,13 +73,13 @@ impl Artefacts<'_> {
     }
 
     fn put(&self, S3Uri { bucket, key }: &S3Uri, file: &Path) -> Result<(), RunError> {
-        // The program has ended: nobody writes any more.
+        // The program has ended, so nothing writes the file any more.
         let put = self.objects.upload_file(bucket, key, file, &|| true);
         put.map(drop).map_err(|error| cannot_put(file, bucket, key, &error))
     }
 }
 
-/// A file that does not get into S3, with the names that its program knows it by.
+/// The error for a file that cannot be uploaded to S3, with the name by which its program knows it.
 pub(super) fn cannot_put(file: &Path, bucket: &str, key: &str, error: &s3::S3Error) -> RunError {
     let name = PathBuf::from(file.file_name().unwrap_or_default());
     RunError::Client(format!("{} cannot be put into s3://{bucket}/{key}: {error}", name.display()))

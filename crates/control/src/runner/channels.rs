@@ -1,4 +1,4 @@
-//! The objects of a channel, in the order and under the names in which a job gets them.
+//! The objects of a channel, in the order and under the names that a job sees.
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -12,15 +12,15 @@ use crate::s3::{self, ListRequest, MAX_KEYS};
 use crate::s3_uri::S3Uri;
 use crate::training::ChannelRequest;
 
-/// A manifest lists keys of about a hundred bytes each.
+/// The largest manifest. Its keys take about a hundred bytes each.
 const MOST_MANIFEST_BYTES: u64 = 256 << 20;
 
 /// One of the machines of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Host {
-    /// Its place in the order of their names.
+    /// Its index in the order of the hosts' names.
     pub(super) index: u64,
-    /// How many there are.
+    /// The number of hosts.
     pub(super) count: u64,
 }
 
@@ -32,13 +32,13 @@ pub(super) const ONLY_HOST: Host = Host { index: 0, count: 1 };
 pub(super) struct ChannelObject {
     pub(super) bucket: String,
     pub(super) key: String,
-    /// Where it lies in the channel's folder.
+    /// Its path in the channel's folder.
     pub(super) path: PathBuf,
-    /// Whether it was named: then it has to be there.
+    /// Whether a manifest names it. Then it must exist.
     pub(super) is_named: bool,
 }
 
-/// An entry of a manifest: first the prefix of all keys, then keys behind it.
+/// An entry of a manifest: first the prefix of all keys, then keys without the prefix.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum ManifestEntry {
@@ -47,7 +47,7 @@ enum ManifestEntry {
 }
 
 impl Host {
-    /// Whether the object at this place in the order of a channel's objects is this machine's.
+    /// Whether this machine gets the object at this position in the order of a channel's objects.
     fn takes(self, distribution: Distribution, place: u64) -> bool {
         match distribution {
             Distribution::FullyReplicated => true,
@@ -56,10 +56,10 @@ impl Host {
     }
 }
 
-/// Goes through the objects of a channel that a machine gets: in the order of their keys, or of the manifest.
+/// Visits the objects of a channel that a machine gets, in the order of their keys or of the manifest.
 ///
 /// # Errors
-/// If they cannot be listed, or have names that no file can have; and those of `visit`.
+/// If they cannot be listed, or have names that a file cannot have; and the errors of `visit`.
 pub(super) fn each_object(
     channel: &ChannelRequest,
     host: Host,
@@ -102,12 +102,12 @@ pub(super) fn each_object(
     }
 }
 
-/// What the author of the job must change about a channel.
+/// An error in a channel that the author of the job must correct.
 pub(super) fn refuse(channel: &ChannelRequest, problem: impl std::fmt::Display) -> RunError {
     RunError::Client(format!("channel {}: {problem}", channel.name))
 }
 
-/// The prefix of all keys of a manifest, and the rest of each.
+/// Reads a manifest: the prefix of all keys, and the rest of each key.
 fn manifest(channel: &ChannelRequest, objects: &dyn ObjectStore) -> Result<(S3Uri, Vec<String>), RunError> {
     let S3Uri { bucket, key } = &channel.source;
     let bad = |problem: String| refuse(channel, format!("the manifest {}: {problem}", channel.source));

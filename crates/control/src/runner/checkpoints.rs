@@ -1,7 +1,7 @@
 //! The folder of a job's checkpoints, and its copy in S3.
 //!
-//! What is in S3 is there when the program begins. While it runs, files that it has written are copied, each whole or not at all, and
-//! once more after its end. Files that it removes stay in S3.
+//! The folder is filled from S3 before the program starts. While the program runs, the files that it has written are copied, each whole or
+//! not at all, and once more after its end. Files that it removes stay in S3.
 
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
@@ -21,19 +21,19 @@ use crate::objects::ObjectStore;
 use crate::s3;
 use crate::s3_uri::S3Uri;
 
-/// Between two looks at the folder.
+/// The time between two looks at the folder.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// A folder and its copy.
+/// A folder of checkpoints and its copy in S3.
 pub(super) struct Checkpoints {
     objects: Arc<dyn ObjectStore>,
     uri: S3Uri,
     folder: PathBuf,
-    /// Size and time of each file when it was copied.
+    /// The size and modification time of each file when it was copied.
     copied: HashMap<String, (u64, SystemTime)>,
 }
 
-/// Copies a folder while it lives.
+/// Copies a folder in the background until it is finished or dropped.
 pub(super) struct CheckpointCopier {
     stop: Arc<Stop>,
     thread: Option<JoinHandle<Checkpoints>>,
@@ -51,14 +51,14 @@ impl Checkpoints {
         Self { objects: Arc::clone(objects), uri: uri.below(""), folder, copied: HashMap::new() }
     }
 
-    /// Fills the folder from S3. False where it is there: then it is of an earlier run of the job, and newer.
+    /// Fills the folder from S3. False if the folder exists: then it is from an earlier run of the job, and newer.
     pub(super) fn restore(&self) -> Result<bool, RunError> {
         if self.folder.exists() {
             return Ok(false);
         }
         let refused =
             |path: &Path, error: io::Error| RunError::Machine(format!("{}: {error}", path.display()));
-        // A server that is killed meanwhile leaves no half folder.
+        // If the server is killed meanwhile, it must leave no incomplete folder.
         let parent = self.folder.parent().unwrap_or(&self.folder);
         let filled = parent.join(format!("{OWN_PREFIX}checkpoints"));
         match fs::remove_dir_all(&filled) {
@@ -74,7 +74,7 @@ impl Checkpoints {
         Ok(true)
     }
 
-    /// Notes that all files are in S3 as they are.
+    /// Marks all files as already copied to S3.
     fn skip_restored(mut self) -> Self {
         for file in files_below(&self.folder).unwrap_or_default() {
             if let Some(seen) = seen(&file.metadata) {
@@ -102,7 +102,7 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Copies a file; false if it was changed or went while it was read, and is no object then.
+    /// Copies a file. False if it was changed or removed while it was read; then no object is written.
     fn put(&self, file: &FolderFile) -> Result<bool, RunError> {
         let S3Uri { bucket, key } = self.uri.below(&file.name);
         let refused = |error: s3::S3Error| cannot_put(&file.path, &bucket, &key, &error);
@@ -116,13 +116,13 @@ impl Checkpoints {
     }
 }
 
-/// What tells a file from one that was written later.
+/// The properties that distinguish a file from a version written later.
 fn seen(metadata: &Metadata) -> Option<(u64, SystemTime)> {
     Some((metadata.len(), metadata.modified().ok()?))
 }
 
 impl CheckpointCopier {
-    /// Begins to copy. `is_restored` says that the folder was just filled from S3.
+    /// Starts to copy. `is_restored` says that the folder has just been filled from S3.
     pub(super) fn start(checkpoints: Checkpoints, is_restored: bool) -> Result<Self, RunError> {
         let mut checkpoints = if is_restored { checkpoints.skip_restored() } else { checkpoints };
         let stop = Arc::new(Stop::default());
@@ -130,7 +130,7 @@ impl CheckpointCopier {
         let run = move || {
             while told.wait() {
                 if let Err(error) = checkpoints.copy() {
-                    // The last copy tells the job.
+                    // The job gets the error of the last copy.
                     tracing::warn!(%error, "checkpoints cannot be copied");
                 }
             }
@@ -142,7 +142,7 @@ impl CheckpointCopier {
         Ok(Self { stop, thread: Some(thread) })
     }
 
-    /// Copies what is left, now that the program has ended.
+    /// Copies the remaining changes after the program has ended.
     pub(super) fn finish(mut self) -> Result<(), RunError> {
         self.stop.set();
         match self.thread.take().map(JoinHandle::join) {
@@ -167,7 +167,7 @@ impl Stop {
         self.told.notify_all();
     }
 
-    /// Waits for a while; false when it is over.
+    /// Waits for a while; false if copying must stop.
     fn wait(&self) -> bool {
         let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let goes_on = |_: &mut ()| !self.is_set.load(Ordering::SeqCst);
@@ -193,7 +193,7 @@ mod tests {
         assert!(new().restore().unwrap());
         assert_eq!(fs::read(local.join("step-1/state")).unwrap(), b"1");
         assert!(!local.join("other").exists());
-        // An earlier run's folder is newer than what is in S3.
+        // The folder of an earlier run is newer than S3.
         fs::write(local.join("step-1/state"), "10").unwrap();
         assert!(!new().restore().unwrap());
         assert_eq!(fs::read(local.join("step-1/state")).unwrap(), b"10");

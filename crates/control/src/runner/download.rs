@@ -1,4 +1,4 @@
-//! Channels in File mode: their objects as files of the job's folder.
+//! Channels in File mode: their objects as files in the job's folder.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind, Read};
@@ -12,19 +12,19 @@ use crate::objects::{Input, ObjectStore, Opened};
 use crate::s3::ErrorCode;
 use crate::training::ChannelRequest;
 
-/// Bytes that are copied between two looks whether the job is to stop.
+/// The bytes that are copied between two checks whether the job must stop.
 const PIECE_BYTES: u64 = 64 << 20;
-/// How much is decompressed at a time.
+/// The buffer size for decompression.
 const BUFFER_BYTES: usize = 256 << 10;
-/// What names of compressed files end with; those of decompressed ones do not.
+/// The suffix of compressed files' names; decompressed files lose it.
 const GZIP_SUFFIX: &str = ".gz";
 
-/// Writes the objects of a channel into `folder`, which is empty or absent. False if `goes_on` said no meanwhile.
+/// Writes the objects of a channel into `folder`, which must be empty or absent. False if `goes_on` returned false meanwhile.
 ///
 /// Objects are copied, not linked: a program may write into its input.
 ///
 /// # Errors
-/// If an object cannot be read, is not compressed although the channel is, or has no room.
+/// If an object cannot be read, is not compressed although the channel says so, or does not fit on the disk.
 pub(super) fn download(
     channel: &ChannelRequest,
     host: Host,
@@ -51,7 +51,7 @@ fn fetch(
     let ChannelObject { bucket, key, .. } = object;
     let Opened { input, .. } = match objects.open_object(bucket, key) {
         Ok(object) => object,
-        // It went since it was listed.
+        // The object was deleted after it was listed.
         Err(error) if error.code == ErrorCode::NoSuchKey && !object.is_named => return Ok(true),
         Err(error) => return Err(refuse(channel, format!("s3://{bucket}/{key}: {error}"))),
     };
@@ -73,24 +73,24 @@ fn fetch(
     };
     copied.map_err(|error| match error.kind() {
         _ if channel.is_gzip && is_damage(&error) => not_gzip(channel, bucket, key, &error),
-        // It names the object.
+        // The error names the object.
         ErrorKind::ConnectionAborted => refuse(channel, error),
         _ => no_room(channel, &path, error),
     })
 }
 
-/// Whether an error of reading compressed data is one of the data.
+/// Whether an error in reading compressed data is caused by the data.
 pub(super) fn is_damage(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
 }
 
-/// What gzip makes of an object.
+/// Decompresses an object.
 pub(super) fn decompressed(input: Input) -> impl Read {
     let decoder = MultiGzDecoder::new(BufReader::with_capacity(BUFFER_BYTES, input));
     BufReader::with_capacity(BUFFER_BYTES, decoder)
 }
 
-/// Data that is not compressed, or damaged.
+/// The error for data that are not compressed, or damaged.
 pub(super) fn not_gzip(channel: &ChannelRequest, bucket: &str, key: &str, error: &io::Error) -> RunError {
     refuse(
         channel,
@@ -98,10 +98,10 @@ pub(super) fn not_gzip(channel: &ChannelRequest, bucket: &str, key: &str, error:
     )
 }
 
-/// Copies all; false if `goes_on` said no meanwhile.
+/// Copies everything; false if `goes_on` returned false meanwhile.
 fn copy(input: &mut impl Read, output: &mut File, goes_on: &dyn Fn() -> bool) -> io::Result<bool> {
     while goes_on() {
-        // Between files, the system copies without showing us the bytes.
+        // From file to file, the system copies without passing the bytes through this process.
         if io::copy(&mut input.by_ref().take(PIECE_BYTES), output)? < PIECE_BYTES {
             return Ok(true);
         }

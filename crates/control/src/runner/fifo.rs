@@ -1,4 +1,4 @@
-//! Named pipes that are written without ever waiting for a reader for long.
+//! Named pipes whose writers never wait long for a reader.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
@@ -10,12 +10,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-/// Between two looks for a reader.
+/// The time between two looks for a reader.
 const LOOK: Duration = Duration::from_millis(5);
-/// Between two looks whether to stop, while a reader is slow.
+/// The time between two checks whether to stop while a reader is slow.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
-/// Why no more can be written.
+/// The reason why writing stops.
 #[derive(Debug)]
 pub(super) enum Halt {
     /// The reader has closed its end.
@@ -26,13 +26,13 @@ pub(super) enum Halt {
     Failed(io::Error),
 }
 
-/// The writing end of a named pipe that somebody reads.
+/// The writing end of a named pipe that has a reader.
 pub(super) struct Fifo<'a> {
     file: File,
     stop: &'a AtomicBool,
 }
 
-/// Makes a named pipe. One that is there already, of a server that was killed, will do.
+/// Creates a named pipe. An existing pipe, left by a killed server, is used again.
 pub(super) fn make(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::FileTypeExt as _;
     match make_new(path) {
@@ -45,7 +45,7 @@ pub(super) fn make(path: &Path) -> io::Result<()> {
 
 #[cfg(target_os = "linux")]
 fn make_new(path: &Path) -> io::Result<()> {
-    // Whoever the program runs as has to open it.
+    // The user that the program runs as must be able to open it.
     Ok(rustix::fs::mkfifoat(rustix::fs::CWD, path, Mode::from_raw_mode(0o666))?)
 }
 
@@ -59,7 +59,7 @@ fn make_new(path: &Path) -> io::Result<()> {
 }
 
 impl<'a> Fifo<'a> {
-    /// Waits until somebody opens the pipe to read it.
+    /// Waits until a reader opens the pipe.
     pub(super) fn open(path: &Path, stop: &'a AtomicBool) -> Result<Self, Halt> {
         loop {
             if stop.load(Ordering::SeqCst) {
@@ -67,14 +67,14 @@ impl<'a> Fifo<'a> {
             }
             match rustix::fs::open(path, OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()) {
                 Ok(end) => return Ok(Self { file: File::from(end), stop }),
-                // Nobody reads yet.
+                // There is no reader yet.
                 Err(Errno::NXIO | Errno::INTR) => std::thread::sleep(LOOK),
                 Err(error) => return Err(Halt::Failed(error.into())),
             }
         }
     }
 
-    /// Writes all of it.
+    /// Writes all the bytes.
     pub(super) fn write_all(&mut self, mut bytes: &[u8]) -> Result<(), Halt> {
         while !bytes.is_empty() {
             if self.stop.load(Ordering::SeqCst) {
@@ -98,7 +98,7 @@ impl<'a> Fifo<'a> {
     }
 }
 
-/// `<channel>_<epoch>` beside the folder of a channel.
+/// The path `<channel>_<epoch>` beside the folder of a channel.
 pub(super) fn path_of(channel: &Path, epoch: u64) -> PathBuf {
     let mut path = channel.as_os_str().to_owned();
     path.push(format!("_{epoch}"));

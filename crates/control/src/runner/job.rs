@@ -1,4 +1,4 @@
-//! One job at work, from its input to its end.
+//! The run of one job, from its input to its end.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -20,30 +20,30 @@ use crate::metrics::{self, InstanceMeter};
 use crate::store::now_ms;
 use crate::training::{LOG_GROUP, Outcome, Secondary, TrainingJob, TrainingJobs, TrainingRequest};
 
-/// Between two looks at a task: short for one that has just begun, so that short jobs are short, and longer later.
+/// The time between two looks at a task: short at first, so that short jobs are not delayed, and longer later.
 const FIRST_POLL: Duration = Duration::from_millis(10);
 const LAST_POLL: Duration = Duration::from_millis(250);
-/// A look waits this part of the time that the task has been looked at.
+/// The pause between looks is this fraction of the time for which the task has been watched.
 const POLL_PART: u32 = 50;
-/// A task that dies with its keeper, or with the machine, is started again so many times.
+/// The most restarts of a task that dies with its keeper or with the machine.
 const MOST_RESTARTS: u32 = 3;
 
-/// What is said of a job whose server ended while it fed channels to the program.
+/// The message for a job whose server ended while it fed channels to the program.
 const FED_AGAIN: &str = "Restarting the training job from its checkpoint, since its channels in Pipe mode ended with the server that \
                          fed them";
 
-/// Why a task was told to stop.
+/// The reason why a task was told to stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Told {
-    /// Somebody asked for it.
+    /// It was asked to stop.
     Stop,
     /// Its time was over.
     TimeOver,
-    /// A channel cannot be fed any more, for this reason.
+    /// A channel can no longer be fed, for this reason.
     Fault(String),
 }
 
-/// A job at work.
+/// A running job.
 pub(super) struct Work<'a> {
     runner: &'a Runner,
     job: &'a TrainingJob,
@@ -53,7 +53,7 @@ pub(super) struct Work<'a> {
     meter: InstanceMeter,
     is_ending: &'a AtomicBool,
     told: Option<Told>,
-    /// What this server feeds the program.
+    /// The feeders of this server, which write the program's channels.
     feeders: Vec<Feeder>,
     checkpoints: Option<CheckpointCopier>,
 }
@@ -74,10 +74,10 @@ impl<'a> Work<'a> {
         Ok(Self { runner, job, folder, request, log, meter, is_ending, told: None, feeders, checkpoints })
     }
 
-    /// Runs the job to its end, from wherever an earlier server left it. None if it is left to go on without this server.
+    /// Runs the job to its end, from the state in which an earlier server left it. None if the job is left to run without this server.
     pub(super) fn run(&mut self) -> Result<Option<Outcome>, RunError> {
         let mut restarts = 0;
-        // A server that was killed at that moment may have begun a start, whose program must not see its data being laid out anew.
+        // A killed server may have begun a start; that program must not see its data while they are laid out again.
         self.runner.engine.settle(self.folder.path())?;
         if self.is_cut_off()? {
             self.kill()?;
@@ -114,11 +114,10 @@ impl<'a> Work<'a> {
         &self.runner.control.training_jobs
     }
 
-    /// Whether the program may have seen the end of a stream that was not the end of its data, since the server that fed it was
-    /// killed.
+    /// Whether the program may have seen a premature end of its data, because the server that fed it was killed.
     fn is_cut_off(&mut self) -> Result<bool, RunError> {
         let is_fed = self.request.channels.iter().any(|channel| channel.mode == InputMode::Pipe);
-        // The server saw its end before it uploaded anything.
+        // The earlier server saw the program end before it uploaded anything.
         if !is_fed || self.job.state.secondary == Secondary::Uploading || self.is_told()? {
             return Ok(false);
         }
@@ -126,10 +125,10 @@ impl<'a> Work<'a> {
         Ok(matches!(state, TaskState::Running { .. } | TaskState::Ended(_)))
     }
 
-    /// Starts the task. Where the job is told to stop meanwhile, it does not.
+    /// Starts the task, unless the job is told to stop meanwhile.
     fn start(&mut self, first: Secondary, message: Option<&str>) -> Result<(), RunError> {
         self.feeders.clear();
-        // Clients look for the stream as soon as the job is not starting any more.
+        // Clients look for the stream as soon as the job is no longer starting.
         let (stream, path) = (self.job.log_stream(), self.job.log_path());
         let logs = &self.runner.control.logs;
         logs.add_stream(&self.job.region, LOG_GROUP, &stream, &path).map_err(JobError::from)?;
@@ -159,7 +158,7 @@ impl<'a> Work<'a> {
         program(self.runner, self.job, &self.request, &self.folder)
     }
 
-    /// Ends what a program that was killed has left behind: a container goes on without it.
+    /// Ends the remains of a killed program: its container would continue without it.
     fn clean_up(&self) {
         if self.job.state.algorithm.is_none()
             && let Ok(launched) = self.program()
@@ -168,7 +167,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Ends the task at once, with everything of it.
+    /// Kills the task at once, with all its processes.
     fn kill(&self) -> Result<(), RunError> {
         self.runner.engine.signal(self.folder.path(), Signal::Kill)?;
         self.clean_up();
@@ -178,7 +177,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Watches the task until it does not run any more; false if it is left to itself.
+    /// Watches the task until it no longer runs; false if it is left to run on its own.
     fn watch(&mut self) -> Result<bool, RunError> {
         let begin = Instant::now();
         let mut asked: Option<Instant> = None;
@@ -188,7 +187,7 @@ impl<'a> Work<'a> {
             self.meter.look(&*self.runner.engine, self.folder.path(), &self.runner.control.metrics);
             if self.is_left() {
                 if !self.feeders.is_empty() {
-                    // Nobody would feed it; the next server begins it again.
+                    // Nothing would feed it, so the next server starts it again.
                     self.kill()?;
                 }
                 return Ok(false);
@@ -214,7 +213,7 @@ impl<'a> Work<'a> {
         Ok(true)
     }
 
-    /// Whether the server ends and leaves the job to the next one.
+    /// Whether the server is ending and leaves the job to the next one.
     fn is_left(&self) -> bool {
         self.runner.keeps_jobs && self.is_ending.load(Ordering::SeqCst)
     }
@@ -228,7 +227,7 @@ impl<'a> Work<'a> {
         Ok(self.told.is_some())
     }
 
-    /// Whether a run of so many milliseconds is longer than the job may run.
+    /// Whether a run of so many milliseconds exceeds the job's time limit.
     fn is_over(&self, runtime_ms: i64) -> bool {
         Duration::from_millis(u64::try_from(runtime_ms).unwrap_or_default()) > self.request.max_runtime
     }
@@ -241,7 +240,7 @@ impl<'a> Work<'a> {
         Ok(true)
     }
 
-    /// Copies checkpoints from now on, where the job has some and an earlier server began it.
+    /// Starts to copy checkpoints, if the job has some and an earlier server started its task.
     fn copy_checkpoints(&mut self) -> Result<(), RunError> {
         if self.checkpoints.is_none() {
             let checkpoints = self.folder.checkpoints(&self.request, &self.runner.objects);
@@ -251,7 +250,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Brings the last checkpoints to S3.
+    /// Copies the last checkpoints to S3.
     fn finish_checkpoints(&mut self) -> Result<(), RunError> {
         self.copy_checkpoints()?;
         self.checkpoints.take().map_or(Ok(()), CheckpointCopier::finish)
@@ -264,7 +263,7 @@ impl<'a> Work<'a> {
             self.clean_up();
         }
         while self.read_log()? {}
-        // It may be an earlier server that told it.
+        // An earlier server may have told it to stop.
         if !self.is_told()? && self.is_over(exit.ended_ms - exit.started_ms) {
             self.told = Some(Told::TimeOver);
         }
@@ -292,7 +291,7 @@ impl<'a> Work<'a> {
         })
     }
 
-    /// A job that is told to stop while its task does not run; an earlier run may have left a model.
+    /// Ends a job that was told to stop while its task did not run. An earlier run may have left a model.
     fn stopped(&mut self) -> Result<Outcome, RunError> {
         Ok(Outcome::Stopped { artefacts: self.upload()? })
     }

@@ -1,4 +1,4 @@
-//! The folder of a job, laid out by the container contract.
+//! The folder of a job, laid out according to the container contract.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -22,19 +22,19 @@ use crate::folder_files::{remove_file, remove_folder};
 use crate::objects::ObjectStore;
 use crate::training::{ChannelRequest, TrainingJob, TrainingRequest};
 
-/// What a container has as `/opt/ml`, in a job's folder.
+/// The part of a job's folder that a container sees as `/opt/ml`.
 pub(super) const PREFIX: &str = "ml";
-/// Lists of the objects of channels in Pipe mode.
+/// The folder with the lists of the objects of channels in Pipe mode.
 const LISTS: &str = "lists";
-/// What a program leaves for its author in its output folder, beside the failure.
+/// The part of a program's output folder that holds output for its author, apart from the failure.
 const OUTPUT_DATA: &str = "data";
 
-/// Of what a program says about its failure no more is read; the first 1024 characters are kept.
+/// The most bytes that are read of a program's failure message; its first 1024 characters are kept.
 const MOST_FAILURE_BYTES: u64 = 64 << 10;
 
-/// The group that AWS gives the machines of a job that names no groups.
+/// AWS's name for the instance group of a job that names no groups.
 const ONLY_GROUP: &str = "homogeneousCluster";
-/// The network between the machines of a job: there is one machine, and its container may have no other network.
+/// The network interface between the machines of a job. There is only one machine, and its container may have no other network.
 const NETWORK_INTERFACE: &str = "lo";
 
 /// The folder of a job.
@@ -49,12 +49,12 @@ impl JobFolder {
         Self { layout: Layout::under(folder.join(PREFIX)), folder }
     }
 
-    /// The folder, which is its task's too.
+    /// The folder, which is also that of its task.
     pub(super) fn path(&self) -> &Path {
         &self.folder
     }
 
-    /// What a container has as `/opt/ml`.
+    /// The folder that a container sees as `/opt/ml`.
     pub(super) fn prefix(&self) -> &Path {
         self.layout.prefix()
     }
@@ -64,8 +64,8 @@ impl JobFolder {
         self.folder.join(LOG_FILE)
     }
 
-    /// Writes the configuration files, and makes the folders that a program expects. What an earlier run said about its failure is
-    /// forgotten, and everything that it left but for checkpoints where `is_fresh`.
+    /// Writes the configuration files, and creates the folders that a program expects. The failure message of an earlier run is removed;
+    /// with `is_fresh`, everything that the run left is removed, except checkpoints.
     pub(super) fn configure(
         &self,
         request: &TrainingRequest,
@@ -94,7 +94,7 @@ impl JobFolder {
         Ok(())
     }
 
-    /// Fills the channels that are in File mode; false if `goes_on` said no meanwhile.
+    /// Fills the channels in File mode; false if `goes_on` returned false meanwhile.
     pub(super) fn fill(
         &self,
         request: &TrainingRequest,
@@ -103,7 +103,7 @@ impl JobFolder {
     ) -> Result<bool, RunError> {
         for channel in request.channels.iter().filter(|channel| channel.mode != InputMode::Pipe) {
             let folder = self.layout.channel(&channel.name);
-            // Of a server that was killed, maybe, and since then objects may have been deleted.
+            // It may come from a killed server, and objects may have been deleted since then.
             remove(&folder)?;
             if !download(channel, ONLY_HOST, objects, &folder, goes_on)? {
                 return Ok(false);
@@ -112,7 +112,7 @@ impl JobFolder {
         Ok(true)
     }
 
-    /// Begins to feed the channels that are in Pipe mode.
+    /// Starts to feed the channels in Pipe mode.
     pub(super) fn feed(
         &self,
         request: &TrainingRequest,
@@ -132,7 +132,7 @@ impl JobFolder {
         Ok(feeders)
     }
 
-    /// The folder of checkpoints and its copy, where the job has one.
+    /// The folder of checkpoints and its copy, if the job has one.
     pub(super) fn checkpoints(
         &self,
         request: &TrainingRequest,
@@ -142,7 +142,7 @@ impl JobFolder {
         Some(Checkpoints::new(objects, &checkpoints.uri, self.layout.prefix().join(&checkpoints.path)))
     }
 
-    /// Puts what the job left for its author into S3, and then its model; the model's address.
+    /// Uploads the job's output for its author, and then its model. Returns the model's address.
     pub(super) fn put_model(
         &self,
         artefacts: &Artefacts<'_>,
@@ -152,24 +152,24 @@ impl JobFolder {
         artefacts.put_model(&self.layout.model(), may_be_empty)
     }
 
-    /// Puts what the job left for its author into S3.
+    /// Uploads the job's output for its author.
     pub(super) fn put_output(&self, artefacts: &Artefacts<'_>) -> Result<(), RunError> {
         artefacts.put_output(&self.layout.output().join(OUTPUT_DATA))
     }
 
-    /// Removes all but the log: what the job left is in S3 now.
+    /// Removes everything except the log: the job's results are in S3 now.
     pub(super) fn clear(&self, engine: &dyn Engine) -> Result<(), RunError> {
         remove(&self.folder.join(LISTS))?;
         remove(self.layout.prefix())?;
         Ok(engine.forget(&self.folder)?)
     }
 
-    /// Why the program failed: what it wrote down, or how it ended. Files have the paths that they have in a container; those here are
-    /// gone with the job.
+    /// The reason why the program failed: its own message, or the way it ended. Paths are those in a container, because the paths here
+    /// disappear with the job.
     pub(super) fn failure(&self, exit: &Exit) -> String {
         let mut said = Vec::new();
         if let Ok(file) = fs::File::open(self.layout.failure()) {
-            // Bytes that cannot be read say nothing.
+            // A message that cannot be read counts as empty.
             let _ = file.take(MOST_FAILURE_BYTES).read_to_end(&mut said);
         }
         let said = String::from_utf8_lossy(&said);
@@ -185,8 +185,8 @@ impl JobFolder {
     }
 }
 
-/// What `resourceconfig.json` says today. SDK v3's script, which runs the user's, refuses a file without the members that are newer than the
-/// guide.
+/// The present content of `resourceconfig.json`. SDK v3's script, which runs the user's script, refuses a file without the members that are
+/// newer than the guide.
 fn resources(hosts: &ResourceConfig, instance_type: Option<&str>) -> Value {
     let instance_type = instance_type.unwrap_or_default();
     serde_json::json!({
@@ -203,7 +203,7 @@ fn resources(hosts: &ResourceConfig, instance_type: Option<&str>) -> Value {
     })
 }
 
-/// What `inputdataconfig.json` says of a channel, always in full.
+/// The entry of a channel in `inputdataconfig.json`, always with all members.
 fn config_of(channel: &ChannelRequest) -> ChannelConfig {
     ChannelConfig {
         content_type: channel.content_type.clone(),
@@ -213,7 +213,7 @@ fn config_of(channel: &ChannelRequest) -> ChannelConfig {
     }
 }
 
-/// Removes a folder of ours, where it is there.
+/// Removes a folder of ours, if it exists.
 fn remove(folder: &Path) -> Result<(), RunError> {
     remove_folder(folder).map_err(|error| machine(folder, error))
 }

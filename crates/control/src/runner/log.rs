@@ -1,4 +1,4 @@
-//! Metrics in the log of a job, as its lines come.
+//! Finds metrics in the log of a job as its lines arrive.
 
 use std::path::PathBuf;
 
@@ -9,20 +9,20 @@ use super::job_folder::machine;
 use crate::engine::log_file::read_from;
 use crate::training::FinalMetric;
 
-/// Lines and bytes that are read at once.
+/// The most lines and bytes that are read at once.
 const MOST_LINES: usize = 10_000;
 const MOST_BYTES: u64 = 1 << 20;
 
-/// Reads a job's log on and on, and finds its metrics.
+/// Reads a job's log repeatedly, and finds its metrics.
 pub(super) struct JobLog {
     path: PathBuf,
-    /// Where the first line begins that has not been read.
+    /// The offset of the first line that has not been read.
     offset: u64,
     patterns: Vec<(String, Regex)>,
 }
 
 impl JobLog {
-    /// Reads from `offset`. `metrics` are names and regular expressions, whose first group is the value.
+    /// Starts to read at `offset`. `metrics` are names and regular expressions, whose first group is the value.
     pub(super) fn new(path: PathBuf, offset: u64, metrics: &[(String, String)]) -> Result<Self, RunError> {
         let patterns = metrics.iter().map(|(name, pattern)| {
             let regex = Regex::new(pattern).map_err(|error| {
@@ -33,12 +33,12 @@ impl JobLog {
         Ok(Self { path, offset, patterns: patterns.collect::<Result<_, RunError>>()? })
     }
 
-    /// Where the lines end that were read.
+    /// The offset after the lines that have been read.
     pub(super) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Metrics of the lines that came since the last time; none where no line came.
+    /// Returns the metrics in the lines since the last call; none if there were no lines.
     pub(super) fn read(&mut self) -> Result<Option<Vec<FinalMetric>>, RunError> {
         let lines = read_from(&self.path, self.offset, MOST_LINES, MOST_BYTES)
             .map_err(|error| machine(&self.path, error))?;

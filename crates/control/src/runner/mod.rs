@@ -1,8 +1,8 @@
-//! Training jobs at work.
+//! Runs training jobs.
 //!
-//! A job's input is laid out in a folder of its own by the container contract, `kokanee train` or an [image](crate::images) of a
-//! user's own runs on it as a task of the [`engine`](crate::engine), and what it leaves is put into S3. Jobs beyond the places that there
-//! are wait, in the order of their creation. A job that an earlier server left at work is taken up where it is.
+//! A job's input is laid out in its own folder according to the container contract. `kokanee train` or a user's own [image](crate::images)
+//! runs on it as a task of the [`engine`](crate::engine), and the results are uploaded to S3. If no place is free, jobs wait in the order
+//! of their creation. A running job that an earlier server left is resumed in its present state.
 
 mod artefacts;
 mod channels;
@@ -33,11 +33,11 @@ use crate::jobs::queue::{self, Worker};
 use crate::objects::ObjectStore;
 use crate::training::{ChannelRequest, FOLDER, Outcome, Training, TrainingJob, TrainingJobs};
 
-/// Writes the objects of a channel into `folder`, which is empty or absent, in File mode on the only machine. False if `goes_on` said
-/// no meanwhile.
+/// Writes the objects of a channel into `folder`, which must be empty or absent, in File mode on the only machine. False if `goes_on`
+/// returned false meanwhile.
 ///
 /// # Errors
-/// If an object cannot be read, or has no room.
+/// If an object cannot be read, or does not fit on the disk.
 pub(crate) fn download_channel(
     channel: &ChannelRequest,
     objects: &dyn ObjectStore,
@@ -53,37 +53,37 @@ pub struct Runner {
     pub control: Arc<Control>,
     /// The objects.
     pub objects: Arc<dyn ObjectStore>,
-    /// Folder of the jobs' folders and logs.
+    /// The data folder, which contains the jobs' folders and logs.
     pub folder: PathBuf,
     /// The program that trains: `kokanee` itself.
     pub program: PathBuf,
-    /// What runs it.
+    /// The engine that runs it.
     pub engine: Arc<dyn Engine>,
-    /// Jobs at a time.
+    /// The most jobs that run in parallel.
     pub places: usize,
-    /// Whether jobs go on without the server when it ends.
+    /// Whether jobs keep running when the server ends.
     pub keeps_jobs: bool,
 }
 
-/// Why a job fails without having trained.
+/// The reason why a job fails without having trained.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
     /// The author of the job must act.
     #[error("ClientError: {0}")]
     Client(String),
-    /// The keeper of the machine must act.
+    /// The administrator of the machine must act.
     #[error("InternalServerError: {0}")]
     Machine(String),
-    /// The engine refuses.
+    /// The engine reports an error.
     #[error("InternalServerError: {0}")]
     Engine(#[from] EngineError),
-    /// The job is gone or has ended meanwhile, or the database fails.
+    /// The job has been deleted or has ended meanwhile, or the database fails.
     #[error(transparent)]
     Job(#[from] JobError),
 }
 
 impl Runner {
-    /// Runs jobs until `stop` counts 1. Then those at work are asked to stop and what they leave is kept, unless they are to go on.
+    /// Runs jobs until `stop` counts 1. Then running jobs are asked to stop and their results are kept, unless jobs keep running.
     pub async fn run(self: Arc<Self>, stop: watch::Receiver<u32>) {
         let places = self.places;
         queue::run(self, places, stop).await;

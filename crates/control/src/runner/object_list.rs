@@ -1,5 +1,5 @@
-//! The objects of a channel as a file, which is read once for each epoch: lists of any length take little memory, and every epoch has
-//! the same objects.
+//! The objects of a channel in a file that is read once per epoch: lists of any length need little memory, and every epoch has the same
+//! objects.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
@@ -9,11 +9,11 @@ use kokanee_formats::random::SplitMix64;
 
 use super::channels::ChannelObject;
 
-/// Objects in the order in which they were added.
+/// A list of objects in the order in which they were added.
 #[derive(Debug)]
 pub(super) struct ObjectList {
     path: PathBuf,
-    /// Where each object begins in the file, where the order is drawn.
+    /// The offset of each object in the file, if the order is shuffled.
     offsets: Option<Vec<u64>>,
     seed: u64,
 }
@@ -26,7 +26,7 @@ pub(super) struct ListWriter {
 }
 
 impl ListWriter {
-    /// Begins a list in a file, which is replaced. With a seed, each epoch has an order of its own.
+    /// Starts a list in a file, which is replaced. With a seed, each epoch has its own order.
     pub(super) fn create(path: &Path, seed: Option<u64>) -> io::Result<Self> {
         let list =
             ObjectList { path: path.to_owned(), offsets: seed.map(|_| Vec::new()), seed: seed.unwrap_or(0) };
@@ -50,7 +50,7 @@ impl ListWriter {
 }
 
 impl ObjectList {
-    /// Goes through the objects in the order of an epoch.
+    /// Visits the objects in the order of an epoch.
     pub(super) fn each<E: From<io::Error>>(
         &self,
         epoch: u64,

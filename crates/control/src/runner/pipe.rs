@@ -1,9 +1,8 @@
-//! Channels in Pipe mode: for each epoch a named pipe, `input/data/<channel>_<epoch>`, with all objects of the channel one after
-//! another.
+//! Channels in Pipe mode: a named pipe per epoch, `input/data/<channel>_<epoch>`, with all objects of the channel one after another.
 //!
-//! A thread of the server writes while the program reads. The pipe of the next epoch is there before that of this one ends, so that a
-//! program never looks for it in vain; that of an epoch that was read is removed, so that nobody waits at it. A program that closes
-//! a pipe early is done with the epoch. A channel that is never opened holds up nothing.
+//! A thread of the server writes while the program reads. The pipe of the next epoch exists before that of the present one ends, so that a
+//! program always finds it; the pipe of an epoch that has been read is removed, so that no program waits for it. A program that closes a
+//! pipe early is done with the epoch. A channel that is never opened delays nothing.
 
 use std::fs;
 use std::io::{self, Read};
@@ -23,14 +22,14 @@ use super::object_list::{ListWriter, ObjectList};
 use crate::objects::{Input, ObjectStore, Opened};
 use crate::training::ChannelRequest;
 
-/// How much is read at a time.
+/// The most bytes that are read at a time.
 const CHUNK_BYTES: usize = 256 << 10;
 /// The longest record: the upper three bits of its length have another meaning.
 const MOST_RECORD_BYTES: u64 = (1 << 29) - 1;
-/// Between two looks whether to stop, where nothing else is to be done.
+/// The time between two checks whether to stop, if there is nothing else to do.
 const IDLE: Duration = Duration::from_millis(20);
 
-/// Feeds a channel while it lives.
+/// Feeds a channel until it is dropped.
 pub(super) struct Feeder {
     stop: Arc<AtomicBool>,
     fault: Arc<OnceLock<String>>,
@@ -41,25 +40,25 @@ struct Feed {
     channel: ChannelRequest,
     objects: Arc<dyn ObjectStore>,
     list: ObjectList,
-    /// What the names of the pipes begin with.
+    /// The path that the names of the pipes begin with.
     folder: PathBuf,
     stop: Arc<AtomicBool>,
 }
 
-/// Why an epoch ended before its end.
+/// The reason why an epoch ended early.
 enum Ended {
-    /// The pipe.
+    /// The pipe stopped it.
     Halt(Halt),
-    /// An object.
+    /// An object has an error.
     Fault(RunError),
 }
 
 impl Feeder {
-    /// Makes the pipe of the first epoch, beside `folder`, and feeds it as soon as somebody reads. `list` is a file for the list of
+    /// Creates the pipe of the first epoch beside `folder`, and feeds it as soon as a program reads. `list` is the file for the list of
     /// objects.
     ///
     /// # Errors
-    /// If the objects cannot be listed, or the pipe cannot be made.
+    /// If the objects cannot be listed, or the pipe cannot be created.
     pub(super) fn start(
         channel: &ChannelRequest,
         host: Host,
@@ -95,7 +94,7 @@ impl Feeder {
         Ok(Self { stop, fault, thread: Some(thread) })
     }
 
-    /// Why the channel cannot be fed any more. The program waits for more data then, and has to be ended.
+    /// The reason why the channel can no longer be fed. The program then waits for more data, and must be killed.
     pub(super) fn fault(&self) -> Option<&str> {
         self.fault.get().map(String::as_str)
     }
@@ -105,7 +104,7 @@ impl Drop for Feeder {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
-            // Its panic was logged; the job's folder goes anyway.
+            // A panic has been logged already, and the job's folder is removed in any case.
             let _ = thread.join();
         }
     }
@@ -136,7 +135,7 @@ impl Feed {
             };
             if let Err(error) = fed {
                 let _ = fault.set(error.to_string());
-                // The end of the stream would be taken for the end of the data.
+                // The program would take the end of the stream for the end of the data.
                 while !self.stop.load(Ordering::SeqCst) {
                     std::thread::sleep(IDLE);
                 }
@@ -167,7 +166,7 @@ impl Feed {
         if !self.channel.is_wrapped {
             return self.stream(object, input, fifo, chunk).map(drop);
         }
-        // The length of a record stands before it.
+        // The length of a record precedes it.
         let length = if self.channel.is_gzip { self.unpacked_length(object, input, chunk)? } else { size };
         let word = u32::try_from(length).ok().filter(|_| length <= MOST_RECORD_BYTES).ok_or_else(|| {
             refuse(
@@ -189,7 +188,7 @@ impl Feed {
         Ok(())
     }
 
-    /// Writes what an object holds; returns how many bytes that were.
+    /// Writes the content of an object; returns its number of bytes.
     fn stream(
         &self,
         object: &ChannelObject,
@@ -252,7 +251,7 @@ impl From<Halt> for Ended {
     }
 }
 
-/// The list of objects cannot be read.
+/// An error in reading the list of objects.
 impl From<io::Error> for Ended {
     fn from(error: io::Error) -> Self {
         Self::Fault(RunError::Machine(format!("the list of a channel's objects: {error}")))
@@ -313,7 +312,7 @@ mod tests {
         for epoch in 0..3 {
             assert!(fed.read(epoch) == want, "{epoch}");
         }
-        // One that is closed early is over.
+        // An epoch that is closed early is over.
         let mut first = [0; 10];
         File::open(fed.path(3)).unwrap().read_exact(&mut first).unwrap();
         let started = Instant::now();
@@ -379,7 +378,7 @@ mod tests {
         }
         let said = fed.feeder.fault().unwrap();
         assert!(said.starts_with("ClientError: channel train: s3://bucket/in/b: "), "{said}");
-        // The end comes with the end of the job only.
+        // The stream ends only with the job.
         let waits = std::thread::spawn(move || file.read(&mut [0; 1]).unwrap());
         assert!(!waits.is_finished());
         drop(fed.feeder);

@@ -1,4 +1,4 @@
-//! The program of a job: what a built-in algorithm is, or what the image of a user's own names.
+//! The program of a job: that of a built-in algorithm, or that of a user's own image.
 
 use kokanee_contract::ResourceConfig;
 use kokanee_contract::container::environment::Environment;
@@ -23,7 +23,7 @@ pub(super) fn program(
         ..Environment::default()
     };
     let platform = platform.variables().into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-    // Nobody's variables take the place of the platform's.
+    // A request's variables must not override the platform's.
     let mut environment = request.program.environment.clone();
     environment.extend(platform);
     for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
@@ -56,8 +56,8 @@ pub(super) fn program(
     })?)
 }
 
-/// The machines that the program is told of. A built-in algorithm does the work of all, or refuses; a program of a user's own would
-/// wait for machines that are not there.
+/// The machines that the program is told about. A built-in algorithm does the work of all machines, or refuses; a user's own program would
+/// wait for machines that do not exist.
 pub(super) fn hosts(job: &TrainingJob, request: &TrainingRequest) -> ResourceConfig {
     let one = ResourceConfig::default();
     if job.state.algorithm.is_none() {
@@ -69,10 +69,10 @@ pub(super) fn hosts(job: &TrainingJob, request: &TrainingRequest) -> ResourceCon
     ResourceConfig { hosts, ..one }
 }
 
-/// No job has more machines; more names in a file would say nothing.
+/// The most machines that a job may have. More names in a file would be of no use.
 const MOST_HOSTS: u64 = 1000;
 
-/// What is said while the program runs, where it differs from what was asked for.
+/// The message while the program runs, if the run differs from the request.
 pub(super) fn training_message(request: &TrainingRequest) -> Option<String> {
     (request.instances > 1).then(|| {
         format!(

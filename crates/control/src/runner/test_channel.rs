@@ -39,7 +39,7 @@ fn put(store: &s3::Store, key: &str, bytes: &[u8], folder: &TempDir) {
     store.put_file("bucket", key, &file, Description::default()).unwrap();
 }
 
-/// What gzip makes of these bytes.
+/// Compresses these bytes with gzip.
 pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     use std::io::Write as _;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -1,4 +1,4 @@
-//! What requests to endpoints count, by the minute: the metrics of CloudWatch's namespace `AWS/SageMaker`.
+//! Counts of requests to endpoints per minute: the metrics of CloudWatch's namespace `AWS/SageMaker`.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use crate::store::now_ms;
 
 /// A minute.
 const MINUTE_MS: i64 = 60_000;
-/// Variants that are counted within a minute; requests to further ones are answered, and not counted.
+/// Maximum variants counted per minute; requests to further ones are answered but not counted.
 const MOST_VARIANTS: usize = 10_000;
 
 /// A request that was answered.
@@ -19,17 +19,17 @@ pub(super) struct Invocation {
     pub(super) region: String,
     pub(super) endpoint: String,
     pub(super) variant: String,
-    /// Instances that answered at the time.
+    /// Number of instances in service at the time.
     pub(super) instances: usize,
-    /// The status of the model's answer; 0 where there was none.
+    /// The status of the model's response; 0 if there was none.
     pub(super) status: u16,
-    /// From sending the request to the end of the model's answer.
+    /// Time from sending the request to the end of the model's response.
     pub(super) model: Duration,
     /// The rest of the time that the request took.
     pub(super) overhead: Duration,
 }
 
-/// Requests that were not published yet.
+/// Requests not published yet.
 #[derive(Debug, Default)]
 pub struct Counts {
     minutes: Mutex<BTreeMap<Key, [Option<Sample>; METRICS.len()]>>,
@@ -83,7 +83,7 @@ impl Counts {
         }
     }
 
-    /// Publishes the minutes that are over; with `all`, the present one, too. It waits for the disk.
+    /// Publishes the complete minutes; with `all`, the present one too. It blocks on the disk.
     pub fn publish(&self, metrics: &Metrics, all: bool) {
         for (region, points) in self.take(all) {
             if let Err(error) = metrics.put(&region, &points) {
@@ -92,18 +92,18 @@ impl Counts {
         }
     }
 
-    /// Takes points, by region.
+    /// Removes and returns points, by region.
     fn take(&self, all: bool) -> BTreeMap<String, Vec<Point>> {
         self.take_at(now_ms(), all)
     }
 
-    /// How long the models of an endpoint took since the server's start, in classes from fast to slow: the upper edge, none for the slowest
-    /// class, and how many answers it has.
+    /// The latencies of an endpoint's models since the server's start, in classes from fast to slow: the upper edge (none for the slowest
+    /// class) and the number of responses.
     pub fn latencies(&self, region: &str, endpoint: &str) -> Vec<(Option<Duration>, u64)> {
         self.latencies.of(region, endpoint)
     }
 
-    /// All points, which stay.
+    /// All points, without removing them.
     #[cfg(test)]
     pub(super) fn peek(&self) -> Vec<Point> {
         let taken = Self { minutes: Mutex::new(self.all().clone()), latencies: Latencies::default() };

@@ -1,15 +1,15 @@
-//! How long models took to answer, as histograms since the server's start.
+//! Response times of models, as histograms since the server's start.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Upper edges of the classes in microseconds, from 0.1 ms to 50 s; slower answers have a class of their own.
+/// Upper edges of the classes in microseconds, from 0.1 ms to 50 s; slower responses have a separate class.
 const EDGES: [u64; 18] = [
     100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000,
     2_000_000, 5_000_000, 10_000_000, 20_000_000, 50_000_000,
 ];
-/// Endpoints whose answers are put into classes; those of further ones are not.
+/// Maximum endpoints with histograms; responses of further ones are not recorded.
 const MOST_ENDPOINTS: usize = 1000;
 
 type Classes = [u64; EDGES.len() + 1];
@@ -29,8 +29,7 @@ impl Latencies {
         }
     }
 
-    /// The classes of an endpoint from its fastest answer to its slowest: the upper edge, none for the slowest class, and how many answers
-    /// it has.
+    /// The classes of an endpoint from fast to slow: the upper edge (none for the slowest class) and the number of responses.
     pub(super) fn of(&self, region: &str, endpoint: &str) -> Vec<(Option<Duration>, u64)> {
         let all = self.all();
         let Some(classes) = all.get(&(region.to_owned(), endpoint.to_owned())) else { return Vec::new() };

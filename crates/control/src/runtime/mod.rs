@@ -1,4 +1,4 @@
-//! SageMaker Runtime: requests to endpoints, passed on to the instances behind them.
+//! SageMaker Runtime: forwards requests to the instances of endpoints.
 
 mod counts;
 mod latencies;
@@ -32,20 +32,20 @@ use crate::wire::{ApiError, Place, Scope, request_id, signature_refused};
 
 /// The largest body of a request.
 pub(crate) const MOST_BODY_BYTES: usize = 6_291_456;
-/// How long a model may take until its answer begins.
+/// The time limit until a model's response begins.
 const MODEL_TIME: Duration = Duration::from_secs(60);
-/// How long a request waits while no instance answers, as for the moment in which one is started again.
+/// How long a request waits while no instance answers, for example while one restarts.
 const WAIT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(5);
-/// How much of a model's error is quoted.
+/// Maximum bytes of a model's error that are quoted.
 const MOST_ERROR_BYTES: usize = 64 << 10;
-/// The longest header that is passed on, in characters.
+/// The longest forwarded header, in characters.
 const LONGEST_HEADER: usize = 1024;
 
 const CUSTOM_ATTRIBUTES: HeaderName = HeaderName::from_static("x-amzn-sagemaker-custom-attributes");
 const TARGET_VARIANT: HeaderName = HeaderName::from_static("x-amzn-sagemaker-target-variant");
 const INVOKED_VARIANT: HeaderName = HeaderName::from_static("x-amzn-invoked-production-variant");
-/// Headers that would change which model answers or how, and that nothing here heeds.
+/// Headers that would select another model or behaviour, and that are not supported here.
 const NOT_OFFERED: [(&str, &str); 6] = [
     ("x-amzn-sagemaker-target-model", "TargetModel"),
     ("x-amzn-sagemaker-target-container-hostname", "TargetContainerHostname"),
@@ -55,13 +55,13 @@ const NOT_OFFERED: [(&str, &str); 6] = [
     ("x-amzn-sagemaker-prefix-aware-id", "PrefixAwareId"),
 ];
 
-/// What requests to endpoints are answered with.
+/// The state for answering requests to endpoints.
 pub struct Runtime {
-    /// Where instances are.
+    /// The addresses of instances.
     pub routes: Arc<Routes>,
     /// The endpoints.
     pub endpoints: Endpoints,
-    /// What requests count.
+    /// The counts of requests.
     pub counts: Arc<Counts>,
     /// The account of all endpoints.
     pub account: String,
@@ -69,7 +69,7 @@ pub struct Runtime {
     pub region: String,
     /// Memory for bodies.
     pub memory: Arc<MemoryBudget>,
-    /// How long clients are waited for.
+    /// Time limits for clients.
     pub patience: Patience,
     /// The keys that requests must be signed with.
     pub keys: Option<Arc<Keys>>,
@@ -89,7 +89,7 @@ impl Runtime {
             .map(|keys| Claim::of(keys, head.into(), Rules::Other, now_seconds()))
         {
             Some(Err(refusal)) => {
-                // A client that is still sending would not read the answer.
+                // A client that is still sending would not read the response.
                 Incoming::new(body, self.patience).discard().await;
                 return Err(unsigned(refusal));
             }
@@ -110,7 +110,7 @@ impl Runtime {
             }
             _ => Refusal::validation(error.message),
         })?;
-        // The memory is given back when the model has begun to answer.
+        // The memory is released when the model's response begins.
         let (body, _share) = (Bytes::from(body.bytes.into_vec()), body.share);
         claim.map_or(Ok(()), |claim| claim.check(&body)).map_err(unsigned)?;
         let region = Scope::of(head).region.unwrap_or_else(|| self.region.clone());
@@ -176,7 +176,7 @@ impl Runtime {
         }
     }
 
-    /// An instance for a request; none where one may answer soon.
+    /// An instance for a request; none if one may become ready soon.
     async fn choose(
         &self,
         region: &str,
@@ -193,7 +193,7 @@ impl Runtime {
                 let message = format!("Variant {target} not found for Endpoint {endpoint}.");
                 return Err(Refusal::validation(message));
             }
-            // The server may have started a moment ago.
+            // The server may have just started.
             Err(NotChosen::NoEndpoint) if !self.is_in_service(region, endpoint).await => {
                 return Err(not_found());
             }
@@ -232,7 +232,7 @@ fn unavailable(endpoint: &str) -> Refusal {
     ))
 }
 
-/// The endpoint that a request is for.
+/// The endpoint that a request names.
 fn endpoint_of(head: &Parts) -> Result<String, Refusal> {
     let path = head.uri.path().strip_prefix("/endpoints/").unwrap_or_default();
     let (name, action) = path.split_once('/').unwrap_or((path, ""));
@@ -258,7 +258,7 @@ fn endpoint_of(head: &Parts) -> Result<String, Refusal> {
     Err(Refusal::Api(ApiError::new("UnknownOperationException", message)))
 }
 
-/// The headers that a model gets.
+/// The headers that are forwarded to the model.
 fn passed_on(headers: &HeaderMap) -> Result<HeaderMap, Refusal> {
     if let Some((_, name)) = NOT_OFFERED.iter().find(|(header, _)| headers.contains_key(*header)) {
         return Err(Refusal::validation(format!("{name} is not offered on your own machine")));
@@ -288,7 +288,7 @@ fn passed_on(headers: &HeaderMap) -> Result<HeaderMap, Refusal> {
     Ok(passed)
 }
 
-/// A model's answer as that of the runtime: its body, and of its headers those that clients know.
+/// The runtime's response from a model's response: its body, and those of its headers that clients know.
 fn relayed(response: axum::http::Response<Answer>, variant: &str, counted: Counted) -> Response {
     let (head, answer) = response.into_parts();
     let mut relayed = Response::new(Body::new(Relayed::new(answer, counted)));
@@ -308,7 +308,7 @@ fn relayed(response: axum::http::Response<Answer>, variant: &str, counted: Count
     relayed
 }
 
-/// The beginning of an answer as text.
+/// The beginning of a response as text.
 async fn beginning(mut answer: Answer) -> String {
     let mut bytes = Vec::new();
     let read = async {
@@ -321,7 +321,7 @@ async fn beginning(mut answer: Answer) -> String {
             }
         }
     };
-    // What has come until then is said.
+    // The bytes that have arrived until then are quoted.
     let _ = tokio::time::timeout(MODEL_TIME, read).await;
     String::from_utf8_lossy(&bytes).into_owned()
 }

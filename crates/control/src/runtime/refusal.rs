@@ -1,4 +1,4 @@
-//! Requests to endpoints that fail, as SageMaker Runtime tells it.
+//! Failed requests to endpoints, in SageMaker Runtime's form.
 
 use axum::body::Body;
 use axum::http::header;
@@ -8,21 +8,21 @@ use serde_json::{Value, json};
 use crate::hosting::log_group;
 use crate::wire::{ApiError, request_id};
 
-/// Why a request to an endpoint is not answered by its model.
+/// The reason why a request to an endpoint is not answered by its model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// The request cannot be served as it is, or not now.
+    /// The request is invalid, or cannot be served now.
     Api(ApiError),
-    /// The model answered with an error, or not at all.
+    /// The model answered with an error, or did not answer.
     Model(ModelError),
 }
 
 /// `ModelError`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ModelError {
-    /// The status of the model's answer; 0 where there was none.
+    /// The status of the model's response; 0 if there was none.
     pub(super) status: u16,
-    /// The body of the model's answer, or what is said in its stead.
+    /// The body of the model's response, or a text instead of it.
     pub(super) message: String,
     /// The endpoint.
     pub(super) endpoint: String,
@@ -33,17 +33,17 @@ pub(super) struct ModelError {
 }
 
 impl Refusal {
-    /// `ValidationError`, as the runtime calls it.
+    /// `ValidationError`, the runtime's name for an invalid request.
     pub(super) fn validation(message: impl Into<String>) -> Self {
         Self::Api(ApiError::new("ValidationError", message))
     }
 
-    /// `ServiceUnavailable`, which clients try again.
+    /// `ServiceUnavailable`, which clients retry.
     pub(super) fn unavailable(message: impl Into<String>) -> Self {
         Self::Api(ApiError::new("ServiceUnavailable", message).status(503))
     }
 
-    /// The answer.
+    /// The response.
     pub(super) fn response(&self) -> Response {
         match self {
             Self::Api(error) => {

@@ -1,4 +1,4 @@
-//! A model's answer on its way to the client: passed on as it arrives.
+//! Forwarding a model's response to the client as it arrives.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use super::counts::{Counts, Invocation};
 use crate::hosting::{Answer, Lease};
 
-/// The body of an answer. Its instance is not stopped, and the request not counted, before its end.
+/// The body of a response. Until its end, its instance is not stopped and the request is not counted.
 pub(super) struct Relayed {
     answer: Answer,
     counted: Counted,

@@ -11,7 +11,7 @@ use super::*;
 use crate::hosting::{Connections, Instance, Phase, Route, RouteVariant};
 use crate::store::Store;
 
-/// A model that answers every request with these bytes, and says what it got.
+/// A model that answers every request with these bytes, and returns what it received.
 async fn model(answer: &'static str) -> (SocketAddr, Arc<std::sync::Mutex<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -52,7 +52,7 @@ struct Place {
     _folder: tempfile::TempDir,
 }
 
-/// An endpoint `Ep` of a variant whose instances listen at these addresses.
+/// An endpoint `Ep` with a variant whose instances listen at these addresses.
 fn place(addresses: &[SocketAddr]) -> Place {
     let folder = tempfile::tempdir().unwrap();
     let routes = Arc::new(Routes::seeded(1));
@@ -141,7 +141,7 @@ async fn requests_and_answers_are_passed_on() {
 #[tokio::test]
 async fn a_request_that_was_not_sent_goes_to_another_instance() {
     let (address, _) = model("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
-    // Nobody listens there any more.
+    // Nothing listens there any more.
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let mut place = place(&[gone, address]);
     for _ in 0..10 {
@@ -159,7 +159,7 @@ async fn errors_of_a_model_are_its_own() {
     assert_eq!((status, code.as_str()), (424, "ModelError"));
     assert_eq!((&body["OriginalStatusCode"], &body["OriginalMessage"]), (&Value::from(415), &"nope".into()));
     assert_eq!(place_of_refusals.counted("Invocation4XXErrors"), 1.0);
-    // One that ends before it answers.
+    // A model that closes the connection before it answers.
     let (address, _) = model("").await;
     let mut place = place(&[address]);
     let (status, _, body) = place.refused(PATH, &[]).await;

@@ -1,11 +1,11 @@
-//! Which bucket and key a request is about, from its host and path, and its query.
+//! The bucket and key of a request, from its host and path, and its query.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::error::{ErrorCode, Result, S3Error};
 use super::names::check_bucket;
 
-/// What S3 leaves as it is when it is asked for keys that are percent-encoded.
+/// The bytes that S3 does not encode when it percent-encodes keys.
 const KEPT_IN_KEYS: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'/').remove(b'*');
 
@@ -22,7 +22,7 @@ impl Address {
     /// Reads host and path.
     ///
     /// # Errors
-    /// `InvalidURI` where the path is not percent-encoded UTF-8.
+    /// `InvalidURI` if the path is not percent-encoded UTF-8.
     pub(crate) fn parse(host: Option<&str>, path: &str) -> Result<Self> {
         let path = path.strip_prefix('/').unwrap_or(path);
         if let Some(bucket) = host.and_then(bucket_of_host) {
@@ -46,7 +46,7 @@ pub fn bucket_of_host(host: &str) -> Option<&str> {
         None => {
             let host =
                 host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
-            // What follows the service is a region, perhaps with `dualstack` before it.
+            // A region follows the service, optionally with `dualstack` before it.
             let ends = host.match_indices(".s3").map(|(at, _)| at);
             let end = ends
                 .filter(|&at| host[at + 3..].is_empty() || host[at + 3..].starts_with(['.', '-']))
@@ -57,7 +57,7 @@ pub fn bucket_of_host(host: &str) -> Option<&str> {
     (bucket != "s3" && check_bucket(bucket).is_ok()).then_some(bucket)
 }
 
-/// Undoes percent-encoding.
+/// Decodes percent-encoding.
 pub(crate) fn decode(text: &str) -> Result<String> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded.map(|text| text.into_owned()).map_err(|_| {
@@ -80,10 +80,10 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    /// Reads the text behind the `?`.
+    /// Parses the text after the `?`.
     ///
     /// # Errors
-    /// `InvalidURI` where it is not percent-encoded UTF-8.
+    /// `InvalidURI` if it is not percent-encoded UTF-8.
     pub(crate) fn parse(query: &str) -> Result<Self> {
         let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -97,7 +97,7 @@ impl Query {
         self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The same, whatever the case of its name.
+    /// The value of a parameter, ignoring the case of its name.
     pub(crate) fn get_any_case(&self, name: &str) -> Option<&str> {
         self.parameters
             .iter()
@@ -105,7 +105,7 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Whether there is such a parameter, with or without a value.
+    /// Whether the parameter exists, with or without a value.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }

@@ -1,9 +1,9 @@
-//! Bodies in AWS's own chunks, `Content-Encoding: aws-chunked`: a size, perhaps a signature, the bytes; checksums after the last.
+//! Bodies in AWS's own chunks, `Content-Encoding: aws-chunked`: a size, optionally a signature, the bytes; checksums after the last chunk.
 //!
 //! ```text
 //! 400;chunk-signature=...\r\n  <1024 bytes>\r\n  0;chunk-signature=...\r\n  x-amz-checksum-crc32:...\r\n  \r\n
 //! ```
-//! Signatures are passed over, but where a server has keys.
+//! Signatures are ignored unless the server has keys.
 
 use bytes::{Buf as _, Bytes};
 
@@ -15,7 +15,7 @@ const MAX_LINE_BYTES: usize = 1024;
 /// More trailers than S3 knows.
 const MAX_TRAILERS: usize = 16;
 
-/// Takes the chunks off a body as it arrives.
+/// Decodes the chunks of a body as it arrives.
 #[derive(Debug, Default)]
 pub struct AwsChunked {
     state: State,
@@ -28,25 +28,24 @@ pub struct AwsChunked {
 enum State {
     #[default]
     Size,
-    /// Bytes of the chunk that are to come.
+    /// Remaining bytes of the chunk.
     Data(u64),
-    /// The line's end after a chunk.
+    /// The line end after a chunk.
     DataEnd,
     Trailer,
     End,
 }
 
 impl AwsChunked {
-    /// Takes the chunks off a body that is signed chunk by chunk. What it has given is known to be signed when
-    /// [`finish`](Self::finish) says so.
+    /// A decoder for a body that is signed chunk by chunk. The returned content is only verified when [`finish`](Self::finish) succeeds.
     pub fn signed(signatures: ChunkSignatures) -> Self {
         Self { signatures: Some(signatures), ..Self::default() }
     }
 
-    /// The next bytes of content in `input`, which is advanced; none when it is used up or the body has ended.
+    /// The next bytes of content in `input`, which is advanced; `None` when it is used up or the body has ended.
     ///
     /// # Errors
-    /// `IncompleteBody` where there are no chunks of this form; `SignatureDoesNotMatch`.
+    /// `IncompleteBody` if the chunks do not have this form; `SignatureDoesNotMatch`.
     pub fn next_data(&mut self, input: &mut Bytes) -> Result<Option<Bytes>> {
         loop {
             match self.state {
@@ -67,7 +66,7 @@ impl AwsChunked {
                     return Ok(Some(data));
                 }
                 State::End => {
-                    // Some clients end the trailers with one line's end too many.
+                    // Some clients end the trailers with an extra line end.
                     if input.iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
                         return Err(malformed("bytes follow the last chunk"));
                     }
@@ -85,9 +84,9 @@ impl AwsChunked {
     /// The trailers, once the body has ended.
     ///
     /// # Errors
-    /// `IncompleteBody` where the last chunk has not come; `SignatureDoesNotMatch`.
+    /// `IncompleteBody` if the last chunk has not arrived; `SignatureDoesNotMatch`.
     pub fn finish(self) -> Result<Vec<(String, String)>> {
-        // Without trailers the last empty line is left out by some.
+        // Without trailers, some clients omit the last empty line.
         match self.state {
             State::End | State::Trailer if self.line.is_empty() => {
                 if let Some(signatures) = &self.signatures {
@@ -133,7 +132,7 @@ impl AwsChunked {
         }
     }
 
-    /// A whole line without its end.
+    /// A complete line without its end.
     fn take_line(&mut self, input: &mut Bytes) -> Result<Option<String>> {
         let end = input.iter().position(|&byte| byte == b'\n');
         let count = end.unwrap_or(input.len());

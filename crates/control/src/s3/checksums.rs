@@ -1,4 +1,4 @@
-//! Checksums of bodies: those that clients send and ask for, and MD5 for ETags.
+//! Checksums of bodies: those that clients send or request, and MD5 for ETags.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -13,7 +13,7 @@ use super::error::{ErrorCode, Result, S3Error};
 /// A checksum that S3 keeps for an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Algorithm {
-    /// CRC-32 of IEEE 802.3, as gzip has it.
+    /// CRC-32 of IEEE 802.3, as in gzip.
     Crc32,
     /// CRC-32 of Castagnoli.
     Crc32c,
@@ -55,7 +55,7 @@ impl Algorithm {
         self.row().2
     }
 
-    /// The algorithm of this name.
+    /// The algorithm with this name.
     ///
     /// # Errors
     /// `InvalidRequest` for any other.
@@ -67,7 +67,7 @@ impl Algorithm {
         })
     }
 
-    /// The algorithm whose value stands in this header or trailer.
+    /// The algorithm of this header or trailer.
     pub fn of_header(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.header().eq_ignore_ascii_case(name))
     }
@@ -81,10 +81,10 @@ impl Algorithm {
         }
     }
 
-    /// Checks that a value could be one of this algorithm.
+    /// Checks that a value is well formed for this algorithm.
     ///
     /// # Errors
-    /// `InvalidRequest` where it is not base64 of the right length.
+    /// `InvalidRequest` if it is not base64 of the right length.
     pub fn check_value(self, value: &str) -> Result<()> {
         let (_, header, _, length) = self.row();
         if BASE64.decode(value).is_ok_and(|bytes| bytes.len() == length) {
@@ -94,7 +94,7 @@ impl Algorithm {
     }
 }
 
-/// Whether the checksum of an object in parts is that of its bytes, or of the checksums of its parts.
+/// Whether the checksum of an object in parts covers its bytes, or the checksums of its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChecksumType {
     /// Of all bytes.
@@ -116,14 +116,14 @@ impl ChecksumType {
 /// A checksum with its algorithm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checksum {
-    /// How it was computed.
+    /// The algorithm.
     pub algorithm: Algorithm,
-    /// In base64; with `-N` behind it where it is that of the checksums of N parts.
+    /// The value in base64, with `-N` at the end if it covers the checksums of N parts.
     pub value: String,
 }
 
 impl Checksum {
-    /// What it is a checksum of.
+    /// The data that it covers.
     pub fn kind(&self) -> ChecksumType {
         if self.value.contains('-') { ChecksumType::Composite } else { ChecksumType::FullObject }
     }
@@ -135,7 +135,7 @@ enum Running {
     Sha256(Sha256),
 }
 
-/// The checksum of bytes that pass.
+/// Computes the checksum of a stream of bytes.
 struct Hasher {
     algorithm: Algorithm,
     running: Running,
@@ -181,34 +181,34 @@ pub(super) fn checksum_of(algorithm: Algorithm, bytes: &[u8]) -> Checksum {
     hasher.finish()
 }
 
-/// All that is computed while a body passes.
+/// All checksums computed from a stream of bytes.
 pub(super) struct Hashes {
     md5: Md5,
     others: Vec<Hasher>,
 }
 
-/// What came out.
+/// The results.
 #[derive(Clone, Debug)]
 pub struct Digests {
     /// MD5.
     pub md5: [u8; 16],
-    /// The others that were asked for.
+    /// The other requested checksums.
     pub others: Vec<Checksum>,
 }
 
 impl Hashes {
-    /// MD5, and these.
+    /// MD5, and these algorithms.
     pub(super) fn new(algorithms: &[Algorithm]) -> Self {
         Self { md5: Md5::new(), others: algorithms.iter().map(|&algorithm| Hasher::new(algorithm)).collect() }
     }
 
-    /// The next bytes.
+    /// Adds bytes.
     pub(super) fn update(&mut self, bytes: &[u8]) {
         self.md5.update(bytes);
         self.others.iter_mut().for_each(|hasher| hasher.update(bytes));
     }
 
-    /// The end.
+    /// Ends the computation.
     pub(super) fn finish(self) -> Digests {
         Digests {
             md5: self.md5.finalize().into(),
@@ -218,12 +218,12 @@ impl Hashes {
 }
 
 impl Digests {
-    /// The value of an algorithm that was asked for.
+    /// The value of a requested algorithm.
     pub fn of(&self, algorithm: Algorithm) -> Option<&Checksum> {
         self.others.iter().find(|checksum| checksum.algorithm == algorithm)
     }
 
-    /// The ETag of an object that came in one piece.
+    /// The ETag of an object that was uploaded in one request.
     pub fn etag(&self) -> String {
         hex(&self.md5)
     }
@@ -237,7 +237,7 @@ pub(super) fn etag_of_parts(md5s: &[[u8; 16]]) -> String {
 /// The checksum of an object whose parts have these sizes in bytes and values in base64.
 ///
 /// # Errors
-/// `InvalidRequest` where the algorithm has no checksum of this kind, or a value is none.
+/// `InvalidRequest` if the algorithm has no checksum of this kind, or a value is invalid.
 pub(super) fn checksum_of_parts(
     algorithm: Algorithm,
     kind: ChecksumType,
@@ -284,7 +284,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Reads an MD5 in hexadecimal digits.
+/// Parses an MD5 in hexadecimal digits.
 pub(super) fn parse_md5(text: &str) -> Option<[u8; 16]> {
     let mut md5 = [0; 16];
     if text.len() != 32 || !text.is_ascii() {

@@ -1,4 +1,4 @@
-//! Conditions of reading, and ranges.
+//! Conditions of reading requests, and byte ranges.
 
 use axum::http::HeaderMap;
 
@@ -6,16 +6,16 @@ use super::error::{ErrorCode, Result, S3Error};
 use super::record::Record;
 use crate::times::parse_http_date;
 
-/// What the conditions of a request come to.
+/// The result of a request's conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The object is answered.
+    /// The object is returned.
     Go,
-    /// The client has it already.
+    /// The client's copy is current.
     NotModified,
 }
 
-/// The conditions of a request, without the prefix of the headers that conditions on the source of a copy have.
+/// The conditions of a request, without the prefix of the headers for conditions on the source of a copy.
 #[derive(Debug, Default)]
 pub(crate) struct Conditions<'a> {
     if_match: Option<&'a str>,
@@ -25,19 +25,19 @@ pub(crate) struct Conditions<'a> {
 }
 
 impl<'a> Conditions<'a> {
-    /// Reads the headers that begin with `prefix`.
+    /// Reads the headers with this `prefix`.
     pub(crate) fn of(headers: &'a HeaderMap, prefix: &str) -> Self {
         let text = |name: &str| headers.get(format!("{prefix}{name}")).and_then(|value| value.to_str().ok());
         Self {
             if_match: text("if-match"),
             if_none_match: text("if-none-match"),
-            // Dates that cannot be read are no conditions.
+            // Dates that cannot be parsed are ignored.
             if_modified_since: text("if-modified-since").and_then(parse_http_date),
             if_unmodified_since: text("if-unmodified-since").and_then(parse_http_date),
         }
     }
 
-    /// Holds them against an object. As RFC 9110 orders them: a condition on dates counts only without the one on ETags.
+    /// Evaluates the conditions for an object. As in RFC 9110, a condition on dates counts only without the corresponding one on ETags.
     pub(crate) fn judge(&self, record: &Record) -> Result<Verdict> {
         let seconds = record.modified_ns / 1_000_000_000;
         match (self.if_match, self.if_unmodified_since) {
@@ -57,7 +57,7 @@ impl<'a> Conditions<'a> {
     }
 }
 
-/// Whether an ETag is one of a list.
+/// Whether an ETag is in a list.
 fn matches(list: &str, etag: &str) -> bool {
     list.split(',').map(unquoted).any(|one| one == "*" || one == etag)
 }
@@ -69,7 +69,7 @@ pub(crate) fn unquoted(etag: &str) -> &str {
     etag.strip_prefix('"').and_then(|etag| etag.strip_suffix('"')).unwrap_or(etag)
 }
 
-/// Bytes of an object: where they begin, and how many.
+/// Bytes of an object: their start, and their number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) start: u64,
@@ -83,11 +83,11 @@ impl Span {
     }
 }
 
-/// Reads `Range` for an object of `size` bytes; none where the whole object is the answer: without a range, with several, or with
-/// one that cannot be read.
+/// Parses `Range` for an object of `size` bytes. `None` if the whole object is to be returned: without a range, with several, or with a
+/// malformed one.
 ///
 /// # Errors
-/// `InvalidRange` where the object has none of these bytes.
+/// `InvalidRange` if the object has none of these bytes.
 pub(crate) fn range(text: Option<&str>, size: u64) -> Result<Option<Span>> {
     let Some((first, last)) = text.and_then(|text| text.trim().strip_prefix("bytes=")?.split_once('-'))
     else {

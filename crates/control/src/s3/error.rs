@@ -1,4 +1,4 @@
-//! Errors as S3 tells them: one table from code to status.
+//! Errors in S3's form: one table from code to status.
 
 use std::io;
 use std::path::Path;
@@ -6,15 +6,15 @@ use std::path::Path;
 use kokanee_formats::FileError;
 use thiserror::Error;
 
-/// A request that S3 refuses, or that failed here.
+/// A request that S3 refuses, or that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{message}")]
 pub struct S3Error {
-    /// Which row of the table.
+    /// The row of the table.
     pub code: ErrorCode,
     /// What was wrong, and what to do.
     pub message: String,
-    /// Further elements of the answer: name and text.
+    /// Further elements of the response: name and text.
     pub details: Vec<(&'static str, String)>,
 }
 
@@ -25,7 +25,7 @@ macro_rules! codes {
         pub enum ErrorCode { $(#[doc = $doc] $name,)* }
 
         impl ErrorCode {
-            /// The table: HTTP status, and the name in answers.
+            /// The table: HTTP status, and the name in responses.
             const fn row(self) -> (u16, &'static str) {
                 match self { $(Self::$name => ($status, stringify!($name)),)* }
             }
@@ -93,7 +93,7 @@ impl ErrorCode {
         self.row().0
     }
 
-    /// Name in answers.
+    /// Name in responses.
     pub const fn name(self) -> &'static str {
         self.row().1
     }
@@ -108,14 +108,14 @@ impl S3Error {
         Self { code, message: message.into(), details: Vec::new() }
     }
 
-    /// The same with a further element.
+    /// Adds an element.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.details.push((name, value.into()));
         self
     }
 
-    /// A parameter or header that cannot be used.
+    /// An error for an invalid parameter or header.
     pub(crate) fn argument(name: &str, value: &str, message: impl Into<String>) -> Self {
         Self::new(ErrorCode::InvalidArgument, message).with("ArgumentName", name).with("ArgumentValue", value)
     }
@@ -133,7 +133,7 @@ impl S3Error {
         Self::new(ErrorCode::PreconditionFailed, message).with("Condition", name)
     }
 
-    /// What the system refuses.
+    /// An error of the system.
     pub(crate) fn io(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self + use<> {
         let wrap = FileError::io(path, action);
         |error| {

@@ -1,4 +1,4 @@
-//! Between the store and folders of this machine: inputs of jobs, and what jobs leave.
+//! Copying between the store and folders of this machine, for inputs and outputs of jobs.
 
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
@@ -9,17 +9,17 @@ use super::record::{Description, Record};
 use super::staging::Staging;
 use super::store::{Store, WriteCondition};
 
-/// What went to a folder.
+/// The amount that was copied to a folder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moved {
-    /// Objects.
+    /// Number of objects.
     pub objects: u64,
-    /// Their bytes.
+    /// Number of bytes.
     pub bytes: u64,
 }
 
 impl Store {
-    /// Puts a file of this machine as an object.
+    /// Stores a file of this machine as an object.
     ///
     /// # Errors
     /// `NoSuchBucket`; when the system refuses.
@@ -28,7 +28,7 @@ impl Store {
         self.put_staging(bucket, key, staging, description)
     }
 
-    /// Takes in a file of this machine, for an object that [`put_staging`](Self::put_staging) makes of it.
+    /// Stages a file of this machine, for an object that [`put_staging`](Self::put_staging) makes from it.
     pub(crate) fn stage_file(&self, path: &Path) -> Result<Staging> {
         let mut file = File::open(path).map_err(S3Error::io(path, "open the file"))?;
         let mut staging = self.stage(&[Algorithm::Crc32])?;
@@ -36,7 +36,7 @@ impl Store {
         Ok(staging)
     }
 
-    /// Puts what [`stage_file`](Self::stage_file) took in.
+    /// Stores the content that [`stage_file`](Self::stage_file) has read.
     pub(crate) fn put_staging(
         &self,
         bucket: &str,
@@ -51,9 +51,9 @@ impl Store {
     }
 }
 
-/// Where the object of a key that begins with `prefix` lies below a folder for the prefix. What ends with a slash, or is followed by
-/// one in the key, is a folder; a key is its own last name; a prefix that ends inside a name leaves the name whole, so that `a/tr`
-/// gives `train.rec`.
+/// The path, below a folder for `prefix`, of the object whose key begins with the prefix. A part of the prefix that ends with a slash, or
+/// is followed by one in the key, is a folder. If the prefix is the whole key, the path is the key's last name. A prefix that ends inside a
+/// name keeps the name whole: `a/tr` gives `train.rec`.
 pub(crate) fn path_below<'a>(prefix: &str, key: &'a str) -> &'a str {
     let rest = key.strip_prefix(prefix).unwrap_or(key);
     if prefix.is_empty() || prefix.ends_with('/') {
@@ -63,7 +63,7 @@ pub(crate) fn path_below<'a>(prefix: &str, key: &'a str) -> &'a str {
     rest.strip_prefix('/').unwrap_or_else(|| &key[start.min(key.len())..])
 }
 
-/// A text as a path that stays below wherever it is put.
+/// A text as a path that stays below any folder it is joined to.
 pub(crate) fn plain_path(text: &str) -> Option<PathBuf> {
     let path = Path::new(text);
     let is_plain = !text.is_empty()

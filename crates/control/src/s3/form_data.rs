@@ -1,28 +1,28 @@
-//! Forms of browsers, `multipart/form-data`: fields first, and then the file, which is never held whole.
+//! HTML forms, `multipart/form-data`: fields first, then the file, which is never held as a whole.
 
 use super::error::{ErrorCode, Result, S3Error};
 
-/// Fields and their heads together, in bytes, unless its reader takes more.
+/// Maximum bytes of the fields and their heads together, unless the reader sets another limit.
 const MAX_FIELDS_BYTES: usize = 64 << 10;
-/// The head of one part, in bytes.
+/// Maximum bytes of the head of one part.
 const MAX_HEAD_BYTES: usize = 8 << 10;
 
-/// Takes a form apart as it arrives.
+/// Parses a form as it arrives.
 #[derive(Debug)]
 pub struct FormData {
-    /// What ends a part: a line's end, two hyphens, and the boundary.
+    /// The end of a part: a line end, two hyphens, and the boundary.
     delimiter: Vec<u8>,
     buffer: Vec<u8>,
     state: State,
     fields_bytes: usize,
     most_fields_bytes: usize,
-    /// No delimiter begins earlier in the buffer.
+    /// The position before which the buffer has no delimiter.
     searched: usize,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum State {
-    /// Behind a delimiter.
+    /// After a delimiter.
     Begin,
     Field {
         name: String,
@@ -43,20 +43,20 @@ pub enum Piece {
     },
     /// The file begins.
     File {
-        /// Its name, as the browser says it.
+        /// Its name as given by the browser.
         name: String,
     },
     /// Bytes of the file.
     Data(Vec<u8>),
-    /// The file ends. What follows it is passed over.
+    /// The end of the file. The rest of the body is ignored.
     End,
 }
 
 impl FormData {
-    /// A form of this content type.
+    /// A parser for a form of this content type.
     ///
     /// # Errors
-    /// `MalformedPOSTRequest` where it is not a form.
+    /// `MalformedPOSTRequest` if it is not a form.
     pub fn new(content_type: &str) -> Result<Self> {
         let is_form = content_type.to_ascii_lowercase().starts_with("multipart/form-data");
         let boundary = content_type.split(';').find_map(|parameter| {
@@ -66,7 +66,7 @@ impl FormData {
         let boundary = boundary.filter(|boundary| is_form && (1..=70).contains(&boundary.len()));
         let boundary =
             boundary.ok_or_else(|| malformed("its type is not multipart/form-data with a boundary"))?;
-        // The first delimiter has no line before it.
+        // The first delimiter has no line end before it.
         Ok(Self {
             delimiter: format!("\r\n--{boundary}").into_bytes(),
             buffer: b"\r\n".to_vec(),
@@ -77,21 +77,21 @@ impl FormData {
         })
     }
 
-    /// The same with so many bytes of fields and their heads.
+    /// Sets the maximum bytes of fields and their heads.
     #[must_use]
     pub fn with_fields_up_to(mut self, bytes: usize) -> Self {
         self.most_fields_bytes = bytes;
         self
     }
 
-    /// The next bytes of the body.
+    /// Adds the next bytes of the body.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.state != State::End {
             self.buffer.extend_from_slice(bytes);
         }
     }
 
-    /// The next piece; none until more bytes are pushed.
+    /// The next piece; `None` until more bytes are pushed.
     ///
     /// # Errors
     /// `MalformedPOSTRequest`.
@@ -113,7 +113,7 @@ impl FormData {
                     self.count(end)?;
                     self.buffer.drain(..end + 4);
                     let (name, file) = disposition(&head)?;
-                    // A file may be empty: its end may follow at once, and then begins with the line's end that was taken.
+                    // The file may be empty: then the delimiter follows at once, and begins with the line end that ended the head.
                     if name == "file" {
                         self.state = State::File;
                         return Ok(Some(Piece::File { name: file.unwrap_or_default() }));
@@ -135,7 +135,7 @@ impl FormData {
                     self.buffer.drain(..end + self.delimiter.len());
                     self.searched = 0;
                     self.state = State::Begin;
-                    // What stands before the first delimiter is no field.
+                    // Text before the first delimiter is not a field.
                     if !name.is_empty() {
                         return Ok(Some(Piece::Field { name: name.to_lowercase(), value }));
                     }
@@ -150,7 +150,7 @@ impl FormData {
                         self.buffer = Vec::new();
                         return Ok(Some(Piece::End));
                     }
-                    // The delimiter may have begun.
+                    // The end of the buffer may be the beginning of a delimiter.
                     let sure = self.buffer.len().saturating_sub(self.delimiter.len() - 1);
                     if sure == 0 {
                         return Ok(None);
@@ -167,7 +167,7 @@ impl FormData {
         if self.fields_bytes > self.most_fields_bytes { Err(self.too_long()) } else { Ok(()) }
     }
 
-    /// Where the next delimiter begins. What was searched in vain is not searched again when more bytes come.
+    /// The position of the next delimiter. Bytes that were searched are not searched again when more arrive.
     fn delimiter(&mut self) -> Option<usize> {
         let found = find(&self.buffer[self.searched..], &self.delimiter).map(|at| self.searched + at);
         self.searched = found.unwrap_or_else(|| self.buffer.len().saturating_sub(self.delimiter.len() - 1));
@@ -244,7 +244,7 @@ mod tests {
                 assert_eq!(fields, [pair("key", "a/${filename}"), pair("x", ""), pair("file", "f.txt")]);
                 assert_eq!(data.as_deref(), Some(content));
             }
-            // The end of the body comes first.
+            // The body is truncated.
             let cut = &body[..body.len() - "--xx\r\nmore".len()];
             assert_eq!(parse(cut, 3).unwrap().1, None);
         }

@@ -1,32 +1,32 @@
-//! Paths of objects: where the bytes of a key lie in the folder of its bucket, and which key a file stands for.
+//! Paths of objects: the file of a key in its bucket's folder, and the key of a file.
 //!
-//! A key lies where its own text says: `train/part-0.csv` is the file `part-0.csv` in the folder `train`. What no file can be
-//! called is escaped, by a rule that can be undone:
+//! A key's text is its path: `train/part-0.csv` is the file `part-0.csv` in the folder `train`. Names that no file can have are escaped
+//! reversibly:
 //!
-//! | in a key | on the disk |
+//! | in a key | on disk |
 //! |---|---|
 //! | `%`, control characters (NUL too) | `%25`, `%00`, … |
-//! | a part that is `.` or `..`, or begins with `.kokanee-` | its first point is `%2E`; for `..` both are |
+//! | a part that is `.` or `..`, or begins with `.kokanee-` | its first dot is `%2E`; for `..` both are |
 //! | an empty part: `a//b`, `/a`, `a/` | `%_`: `a/%_/b`, `%_/a`, `a/%_` |
-//! | a part that is too long for a file's name | the folder `BEGINNING%+`, and in it the rest |
-//! | `a` where there is `a/b` too | `a%=` beside the folder `a` |
+//! | a part that is too long for a file name | the folder `BEGINNING%+`, which contains the rest |
+//! | `a` if `a/b` exists too | `a%=` beside the folder `a` |
 //!
-//! A record, what is known of an object beyond its bytes, lies in a tree of its own, at `a/b%meta`.
+//! A record, which describes an object beyond its bytes, is in a separate tree, at `a/b%meta`.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use kokanee_formats::OWN_PREFIX;
 
-/// From this many bytes on a part is cut. A name may have 255 on common file systems; a character of up to 4 bytes and a mark of
-/// up to 5 follow.
+/// The length in bytes from which a part is cut. A name may have 255 on common file systems; a character of up to 4 bytes and a mark of up
+/// to 5 follow.
 const CUT_BYTES: usize = 197;
 const CONTINUES: &str = "%+";
 const BESIDE: &str = "%=";
 const EMPTY: &str = "%_";
 const RECORD: &str = "%meta";
 
-/// Where a key lies, below the folder of its bucket.
+/// The path of a key, below the folder of its bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KeyPath {
     folders: Vec<String>,
@@ -34,7 +34,7 @@ pub(crate) struct KeyPath {
 }
 
 impl KeyPath {
-    /// The path of a key, which is not empty.
+    /// The path of a key, which must not be empty.
     pub(crate) fn of(key: &str) -> Self {
         let mut folders = Vec::new();
         let mut parts = key.split('/').peekable();
@@ -54,28 +54,29 @@ impl KeyPath {
         &self.folders
     }
 
-    /// The folder that it lies in.
+    /// The folder that contains it.
     pub(crate) fn folder(&self, root: &Path) -> PathBuf {
         self.folders.iter().fold(root.to_owned(), |path, folder| path.join(folder))
     }
 
-    /// Where its bytes lie.
+    /// The file with its bytes.
     pub(crate) fn file(&self, root: &Path) -> PathBuf {
         self.folder(root).join(&self.name)
     }
 
-    /// Where its bytes lie instead when there is a folder of that name.
+    /// The file with its bytes if a folder has that name.
     pub(crate) fn file_beside_folder(&self, root: &Path) -> PathBuf {
         self.folder(root).join(format!("{}{BESIDE}", self.name))
     }
 
-    /// Where its record lies, in the tree of records.
+    /// The file with its record, in the tree of records.
     pub(crate) fn record(&self, root: &Path) -> PathBuf {
         self.folder(root).join(format!("{}{RECORD}", self.name))
     }
 }
 
-/// The folders that all keys with this prefix lie below, as far as it fixes them, with the part of the prefix that they stand for.
+/// The folders that contain all keys with this prefix, as far as the prefix determines them, and the part of the prefix that they
+/// represent.
 pub(crate) fn folders_of_prefix(prefix: &str) -> (Vec<String>, &str) {
     let end = prefix.rfind('/').map_or(0, |slash| slash + 1);
     let whole = &prefix[..end];
@@ -87,25 +88,25 @@ pub(crate) fn folders_of_prefix(prefix: &str) -> (Vec<String>, &str) {
     (folders, whole)
 }
 
-/// Where a file lies whose name is `name`, when a folder takes its place.
+/// The new path of the file at `path`, when a folder takes its place.
 pub(crate) fn moved_beside(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?;
     Some(path.with_file_name(format!("{name}{BESIDE}")))
 }
 
-/// What a name on the disk stands for.
+/// The decoded form of a name on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Named {
     /// The part of a key, or its beginning.
     pub(crate) text: String,
-    /// Whether the rest of the part lies in this folder.
+    /// Whether this folder contains the rest of the part.
     pub(crate) continues: bool,
 }
 
-/// The part of a key that a file or folder of this name stands for; none for names that no key gives.
+/// The part of a key that a file or folder of this name represents; `None` for names that no key has.
 pub(crate) fn decode(name: &OsStr, is_folder: bool) -> Option<Named> {
     let name = name.to_str()?;
-    // As most names are: what the rest of this would find, sooner.
+    // A faster path for the most common names, with the same result.
     let is_plain = |byte: u8| byte != b'%' && !byte.is_ascii_control();
     if (1..CUT_BYTES).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(is_plain) {
         return Some(Named { text: name.to_owned(), continues: false });
@@ -127,11 +128,11 @@ pub(crate) fn decode(name: &OsStr, is_folder: bool) -> Option<Named> {
     is_ours.then_some(Named { text, continues })
 }
 
-/// Escapes a part between slashes. Folders that its length needs are appended; what remains is returned.
+/// Escapes a part between slashes. Folders for a long part are appended to `folders`; the rest is returned.
 fn escape_part(part: &str, folders: &mut Vec<String>) -> String {
     let mut name = String::new();
     for (at, character) in part.char_indices() {
-        // At the same place for all parts that begin alike, so that a folder holds all of them and sorting stays possible.
+        // The cut depends only on the beginning, so that one folder holds all parts with that beginning, and sorting stays possible.
         if name.len() >= CUT_BYTES {
             folders.push(std::mem::take(&mut name) + CONTINUES);
         }
@@ -165,7 +166,7 @@ mod tests {
         assert_eq!(key_of(&found).as_deref(), Some(key));
     }
 
-    /// The key that a path stands for, read back from its names.
+    /// The key of a path, decoded from its names.
     fn key_of(path: &KeyPath) -> Option<String> {
         let mut key = String::new();
         for folder in &path.folders {

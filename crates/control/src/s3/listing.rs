@@ -5,19 +5,19 @@ use super::record::Record;
 use super::store::Store;
 use super::walk::Walk;
 
-/// The most that a page holds.
+/// The maximum number of entries on a page.
 pub const MAX_KEYS: usize = 1000;
 
-/// Which objects are listed.
+/// The objects to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListRequest {
-    /// Keys begin like this.
+    /// The prefix of the keys.
     pub prefix: String,
-    /// Keys that are alike up to this text behind the prefix are listed as one; empty for none.
+    /// Keys with the same text up to this delimiter after the prefix are listed as one common prefix; empty for none.
     pub delimiter: String,
-    /// Only keys after this one, and no common prefix up to it.
+    /// Only keys after this one, and common prefixes after it.
     pub after: String,
-    /// At most so many.
+    /// The maximum number of entries.
     pub limit: usize,
 }
 
@@ -26,9 +26,9 @@ pub struct ListRequest {
 pub struct Listing {
     /// Objects in the order of their keys.
     pub objects: Vec<(String, Record)>,
-    /// What keys that are listed as one begin with.
+    /// The common prefixes.
     pub prefixes: Vec<String>,
-    /// The last key or prefix of this page, where there is another.
+    /// The last key or prefix of this page, if there is another page.
     pub next: Option<String>,
 }
 
@@ -76,7 +76,7 @@ impl Store {
                     last = Some(key.clone());
                     page.objects.push((key, record));
                 }
-                // It went meanwhile.
+                // It was deleted meanwhile.
                 Err(error) if error.code == ErrorCode::NoSuchKey => {}
                 Err(error) => return Err(error),
             }

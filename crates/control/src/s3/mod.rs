@@ -2,13 +2,13 @@
 //!
 //! | item | promise |
 //! |---|---|
-//! | [`Store`] | buckets and objects in a folder, as plain files that lie where their keys say; no HTTP needed |
+//! | [`Store`] | buckets and objects in a folder, as plain files named by their keys; independent of HTTP |
 //! | [`router`] | the protocol in front of a store, with bodies streamed and counted in a budget |
-//! | [`S3Site`] | what the shell of the server says, in S3's XML |
-//! | [`bucket_of_host`] | for whoever puts other services on the same port |
+//! | [`S3Site`] | the server shell's errors, in S3's XML |
+//! | [`bucket_of_host`] | for servers with other services on the same port |
 //!
-//! An object is acknowledged when it and its record are on the disk. The operations of [`Store`] wait for the disk: call them where that
-//! stops nobody. Readers of what clients send ([`AwsChunked`], [`Element`], [`FormData`]) are public for fuzzing.
+//! An object is acknowledged when it and its record are on disk. The operations of [`Store`] block on the disk: call them on a suitable
+//! thread. Parsers of clients' data ([`AwsChunked`], [`Element`], [`FormData`]) are public for fuzzing.
 
 mod address;
 mod aws_chunked;

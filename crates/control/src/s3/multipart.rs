@@ -1,7 +1,7 @@
 //! Uploads in parts.
 //!
-//! A part is one file, whose name says all that is known of it: `00001.<MD5>.<time>.<checksum>`. A part that is uploaded again
-//! gets another name, and the latest counts.
+//! A part is one file, whose name contains all its metadata: `00001.<MD5>.<time>.<checksum>`. A part that is uploaded again gets another
+//! name, and the latest counts.
 
 use std::fs::{self, File};
 use std::io;
@@ -22,32 +22,32 @@ use crate::times::now_ns;
 
 /// The highest number of a part.
 pub const MAX_PARTS: u32 = 10_000;
-/// The least size of a part that is not the last, in bytes.
+/// The minimum size of a part other than the last, in bytes.
 const MIN_PART_BYTES: u64 = 5 << 20;
 const ID_LENGTH: usize = 40;
 
-/// An upload that was begun.
+/// An upload in progress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upload {
     /// Its id.
     #[serde(skip)]
     pub id: String,
-    /// The key of the object that it will be.
+    /// The key of the future object.
     pub key: String,
-    /// When it was begun, in nanoseconds since 1970.
+    /// Time of its beginning, in nanoseconds since 1970.
     pub created_ns: u64,
-    /// What the object will be described as.
+    /// The description of the future object.
     pub description: Description,
-    /// The checksum of its parts.
+    /// The checksum algorithm of its parts.
     pub algorithm: Option<Algorithm>,
-    /// What the object's checksum is of.
+    /// The type of the object's checksum.
     pub kind: Option<ChecksumType>,
 }
 
-/// A part that is there.
+/// A part that was uploaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// From 1.
+    /// Its number, from 1.
     pub number: u32,
     /// Size in bytes.
     pub size: u64,
@@ -55,7 +55,7 @@ pub struct Part {
     pub modified_ns: u64,
     /// MD5.
     pub md5: [u8; 16],
-    /// The checksum of the upload's algorithm, in base64.
+    /// The checksum with the upload's algorithm, in base64.
     pub checksum: Option<String>,
     path: PathBuf,
 }
@@ -63,7 +63,7 @@ pub struct Part {
 /// A part as the client lists it when it completes an upload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListedPart {
-    /// From 1.
+    /// Its number, from 1.
     pub number: u32,
     /// Its ETag, without quotes.
     pub etag: String,
@@ -71,14 +71,14 @@ pub struct ListedPart {
     pub checksum: Option<(Algorithm, String)>,
 }
 
-/// What a client says of an object that it completes.
+/// A client's list of an object's parts, which completes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListedParts {
     /// Its parts, by number.
     pub parts: Vec<ListedPart>,
-    /// Its size in bytes.
+    /// The object's size in bytes.
     pub size: Option<u64>,
-    /// Its checksum in base64.
+    /// The object's checksum in base64.
     pub checksum: Option<(Algorithm, String)>,
 }
 
@@ -90,7 +90,7 @@ impl ListedParts {
         }
         let Some((algorithm, value)) = &self.checksum else { return Ok(()) };
         let is_same = |found: &Checksum| {
-            // The number of parts may be left out.
+            // The number of parts is optional.
             let bare = found.value.split('-').next().unwrap_or_default();
             found.algorithm == *algorithm && (*value == found.value || value == bare)
         };
@@ -110,7 +110,7 @@ impl Part {
     }
 
     fn file_name(number: u32, md5: &[u8; 16], modified_ns: u64, checksum: Option<&str>) -> String {
-        // The two characters of base64 that names should not have.
+        // Replaces the two base64 characters that are unsuitable in file names.
         let checksum = checksum.map(|value| value.replace('/', "_").replace('+', "-"));
         format!("{number:05}.{}.{modified_ns}.{}", hex(md5), checksum.as_deref().unwrap_or("none"))
     }
@@ -136,7 +136,7 @@ impl Store {
     /// Begins an upload.
     ///
     /// # Errors
-    /// `NoSuchBucket`, `InvalidRequest` where the algorithm has no checksum of that kind.
+    /// `NoSuchBucket`, `InvalidRequest` if the algorithm has no checksum of that kind.
     pub fn begin_upload(
         &self,
         bucket: &str,
@@ -180,7 +180,7 @@ impl Store {
         Some(Upload { id, ..upload })
     }
 
-    /// The upload of this id.
+    /// The upload with this id.
     ///
     /// # Errors
     /// `NoSuchBucket`, `NoSuchUpload`.
@@ -203,7 +203,7 @@ impl Store {
         Ok(uploads)
     }
 
-    /// Makes a staged file a part. When it returns, the part is on the disk.
+    /// Turns a staged file into a part. When it returns, the part is on disk.
     ///
     /// # Errors
     /// `NoSuchUpload`.
@@ -218,7 +218,7 @@ impl Store {
             _ => S3Error::io(&path, "rename the finished file")(error),
         })?;
         sync_folder(&folder);
-        // Earlier ones of the number are of no use any more.
+        // Earlier parts with this number are obsolete.
         let earlier = read_parts(&folder)?.into_iter().filter(|part| part.number == number);
         for part in earlier.filter(|part| part.modified_ns < modified_ns) {
             let _ = fs::remove_file(part.path);
@@ -244,16 +244,15 @@ impl Store {
     pub fn abort_upload(&self, bucket: &str, key: &str, id: &str) -> Result<()> {
         let upload = self.upload(bucket, key, id)?;
         let folder = self.uploads_folder(bucket).join(upload.id);
-        // Without this file there is no upload, wherever the removal ends.
+        // Without this file the upload does not exist, even if the removal stops halfway.
         let _ = fs::remove_file(folder.join("upload.json"));
         fs::remove_dir_all(&folder).map_err(S3Error::io(&folder, "remove the folder"))
     }
 
-    /// Joins the listed parts to the object. An upload that was completed before is answered with its object.
+    /// Joins the listed parts into the object. For an upload that was completed before, it returns that object.
     ///
     /// # Errors
-    /// `NoSuchUpload`, `InvalidPart`, `InvalidPartOrder`, `EntityTooSmall`, `BadDigest`, `PreconditionFailed`; the upload stays
-    /// then.
+    /// `NoSuchUpload`, `InvalidPart`, `InvalidPartOrder`, `EntityTooSmall`, `BadDigest`, `PreconditionFailed`; the upload then remains.
     pub fn complete_upload(
         &self,
         bucket: &str,
@@ -264,7 +263,7 @@ impl Store {
     ) -> Result<Record> {
         let upload = match self.upload(bucket, key, id) {
             Ok(upload) => upload,
-            // The client asks again because it did not get the answer.
+            // The client retries because it did not get the response.
             Err(error) => {
                 let record = self.stat(bucket, key).ok();
                 return record.filter(|record| record.upload.as_deref() == Some(id)).ok_or(error);
@@ -298,7 +297,7 @@ impl Store {
         };
         let staged = Staged::of(joined, size, Digests { md5: [0; 16], others: Vec::new() })?;
         let record = self.put(bucket, key, staged, record, condition)?;
-        // What cannot be removed now is still an upload that can be aborted.
+        // If this fails, the upload remains and can be aborted.
         if let Err(error) = self.abort_upload(bucket, key, id) {
             tracing::warn!(%error, "the parts of a completed upload stay behind");
         }
@@ -316,7 +315,7 @@ fn read_parts(folder: &Path) -> Result<Vec<Part>> {
     Ok(entries.flatten().filter_map(|entry| Part::parse(entry.path())).collect())
 }
 
-/// Those of the parts that the client lists.
+/// The parts that the client lists.
 fn chosen(upload: &Upload, parts: Vec<Part>, listed: &[ListedPart]) -> Result<Vec<Part>> {
     if listed.is_empty() {
         return Err(S3Error::new(ErrorCode::MalformedXML, "You must specify at least one part"));
@@ -334,7 +333,7 @@ fn chosen(upload: &Upload, parts: Vec<Part>, listed: &[ListedPart]) -> Result<Ve
             Some((algorithm, value)) if upload.algorithm == Some(*algorithm) => {
                 part.checksum.as_ref() == Some(value)
             }
-            // An upload without an algorithm keeps no checksums to compare.
+            // Parts of an upload without an algorithm have no checksums to compare.
             Some(_) => upload.algorithm.is_none(),
             None => true,
         });

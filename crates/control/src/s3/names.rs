@@ -1,4 +1,4 @@
-//! Names of buckets, and bounds of keys.
+//! Rules for names of buckets and keys.
 
 use std::net::Ipv4Addr;
 

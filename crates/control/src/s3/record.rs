@@ -1,8 +1,8 @@
-//! Records: what is known of an object beyond its bytes.
+//! Records: the metadata of objects.
 //!
-//! The bytes and the record are two files, which no system replaces as one. So a record names the file that it belongs to, by size
-//! and time, and while an object is replaced the file of records holds both the old and the new one. Whichever file of bytes is
-//! there, its record is there too. A file that somebody put or changed by hand has none, and is an object all the same.
+//! The bytes and the record are two files, which no system replaces together. So a record names the file that it belongs to, by size and
+//! time, and while an object is replaced the file of records holds both the old and the new one. Whichever file of bytes exists, its record
+//! exists too. A file that someone added or changed by hand has no record, and is an object all the same.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -15,25 +15,25 @@ use serde::{Deserialize, Serialize};
 use super::checksums::{Checksum, hex};
 use crate::times::ns_of;
 
-/// The type of objects that were put without one.
+/// The type of objects that were stored without one.
 pub(crate) const DEFAULT_TYPE: &str = "binary/octet-stream";
 
-/// What is known of an object.
+/// The metadata of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Size in bytes.
     pub size: u64,
-    /// When it was put, in nanoseconds since 1970; the time of its file.
+    /// Time of storing, in nanoseconds since 1970; equal to the time of its file.
     pub modified_ns: u64,
     /// The ETag, without quotes.
     pub etag: String,
-    /// What the client said of it.
+    /// The description that the client gave.
     #[serde(flatten)]
     pub description: Description,
-    /// The checksum that was asked for.
+    /// The requested checksum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum: Option<Checksum>,
-    /// Sizes in bytes of the parts that it was uploaded in.
+    /// Sizes in bytes of its uploaded parts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<u64>,
     /// The upload that it was completed from.
@@ -41,13 +41,13 @@ pub struct Record {
     pub upload: Option<String>,
 }
 
-/// What a client says of an object.
+/// A client's description of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
-    /// Headers that are given back: `content-type`, `cache-control`, `x-amz-storage-class`, ...
+    /// Headers that are returned: `content-type`, `cache-control`, `x-amz-storage-class`, ...
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
-    /// The user's own, without `x-amz-meta-`.
+    /// User metadata, without the prefix `x-amz-meta-`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub user: BTreeMap<String, String>,
     /// Tags.
@@ -56,14 +56,14 @@ pub struct Description {
 }
 
 impl Record {
-    /// The record of a file that was put by hand. Its ETag changes when the file does.
+    /// The record of a file that was added by hand. Its ETag changes when the file does.
     pub(crate) fn of_file(metadata: &Metadata) -> Self {
         let (size, modified_ns) = identity(metadata);
         let etag = hex(&Md5::digest(format!("{size} {modified_ns}"))) + "-1";
         Self { size, modified_ns, etag, ..Self::default() }
     }
 
-    /// Whether it is that of this file.
+    /// Whether it belongs to this file.
     pub(crate) fn is_of(&self, metadata: &Metadata) -> bool {
         identity(metadata) == (self.size, self.modified_ns)
     }
@@ -80,7 +80,7 @@ pub(crate) struct RecordFile {
 }
 
 impl RecordFile {
-    /// Reads it. What is missing or cannot be understood holds no records.
+    /// Reads the file. A missing or malformed one contains no records.
     pub(crate) fn read(path: &Path) -> io::Result<Self> {
         match fs::read(path) {
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_else(|error| {

@@ -1,4 +1,4 @@
-//! Bytes that are to become an object or a part, before they have a name.
+//! Bytes that will become an object or a part, before they have a name.
 
 use std::fs::{File, FileTimes};
 use std::io::{self, Read as _, Write as _};
@@ -13,29 +13,29 @@ use super::checksums::{Algorithm, Digests, Hashes};
 use super::error::{Result, S3Error};
 use crate::times::{now_ns, system_time};
 
-/// Bytes that are copied at a time.
+/// Bytes copied at a time.
 const COPY_BYTES: usize = 1 << 20;
 
-/// A file that is being written, without a name that anybody would find. Dropped, it is removed.
+/// A file that is being written, under a temporary name. It is removed when dropped.
 pub struct Staging {
     file: NamedTempFile,
     hashes: Hashes,
     size: u64,
 }
 
-/// A file that is written, and on the disk.
+/// A file that is complete and on disk.
 pub struct Staged {
     file: NamedTempFile,
     /// Size in bytes.
     pub size: u64,
-    /// The time that it carries, in nanoseconds since 1970.
+    /// Its timestamp, in nanoseconds since 1970.
     pub modified_ns: u64,
-    /// What its bytes amount to.
+    /// The checksums of its bytes.
     pub digests: Digests,
 }
 
 impl Staging {
-    /// Begins a file in the folder for such files, with the checksums that are to be computed beside MD5.
+    /// Creates a file in the folder of temporary files, with the algorithms to compute besides MD5.
     pub(crate) fn create(folder: &Path, algorithms: &[Algorithm]) -> Result<Self> {
         let file = temporary(folder).map_err(S3Error::io(folder, "create a file in the folder"))?;
         Ok(Self { file, hashes: Hashes::new(algorithms), size: 0 })
@@ -55,7 +55,7 @@ impl Staging {
         Ok(())
     }
 
-    /// Appends many bytes, which are written and hashed at the same time.
+    /// Appends many bytes, writing and hashing them in parallel.
     ///
     /// # Errors
     /// When the system refuses.
@@ -65,7 +65,7 @@ impl Staging {
             let write = || file.as_file().write_all_at(bytes, *size);
             let writer = thread::Builder::new().spawn_scoped(scope, write);
             hashes.update(bytes);
-            // One after the other where the system refuses a thread.
+            // Sequential if the system refuses a thread.
             let Ok(writer) = writer else { return write() };
             writer.join().unwrap_or_else(|_| Err(io::Error::other("the writing thread ended early")))
         });
@@ -74,7 +74,7 @@ impl Staging {
         Ok(())
     }
 
-    /// What makes the disk write what it has not written yet. Whether it could is found at the end.
+    /// A function that syncs the bytes written so far. A failure is detected at the end.
     pub fn begin_sync(&self) -> Option<impl FnOnce() + Send + 'static> {
         let file = self.file.as_file().try_clone().ok()?;
         Some(move || {
@@ -82,7 +82,7 @@ impl Staging {
         })
     }
 
-    /// Appends what a file has from where it stands, at most `limit` bytes.
+    /// Appends the rest of a file from its current position, at most `limit` bytes.
     ///
     /// # Errors
     /// When the system refuses.
@@ -97,12 +97,12 @@ impl Staging {
         }
     }
 
-    /// Bytes so far.
+    /// Number of bytes so far.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Brings the file to the disk.
+    /// Syncs the file to disk.
     ///
     /// # Errors
     /// When the system refuses.
@@ -113,13 +113,13 @@ impl Staging {
 }
 
 impl Staged {
-    /// Brings a file to the disk.
+    /// Syncs a file to disk.
     pub(crate) fn of(file: NamedTempFile, size: u64, digests: Digests) -> Result<Self> {
         let modified_ns = seal(&file, size)?;
         Ok(Self { file, size, modified_ns, digests })
     }
 
-    /// Gives it its name; whatever had that name is replaced.
+    /// Gives the file its name, replacing any earlier file.
     pub(crate) fn rename(self, path: &Path) -> std::result::Result<(), (Self, io::Error)> {
         let Self { file, size, modified_ns, digests } = self;
         match file.persist(path) {
@@ -129,15 +129,15 @@ impl Staged {
     }
 }
 
-/// A file without a name of its own, that only its time tells from others of the same size.
+/// A temporary file, which only its time will distinguish from others of the same size.
 pub(crate) fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(OWN_PREFIX).suffix(".part").rand_bytes(12);
-    // As any new file, and not private as temporary files are: umask decides who may read it.
+    // The umask decides who may read the file, as for any new file; temporary files would be private.
     builder.make_in(folder, |path: &Path| File::options().read(true).write(true).create_new(true).open(path))
 }
 
-/// Gives a file its time and brings it to the disk.
+/// Sets a file's time and syncs it to disk.
 fn seal(file: &NamedTempFile, size: u64) -> Result<u64> {
     let modified_ns = now_ns();
     let bring = || {
@@ -152,14 +152,14 @@ fn seal(file: &NamedTempFile, size: u64) -> Result<u64> {
     Ok(modified_ns)
 }
 
-/// Writes a small file in full: to a temporary name, to the disk, and then to its own.
+/// Writes a small file completely: under a temporary name, synced to disk, and then renamed.
 pub(crate) fn write_small(folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
     let file = stage_small(folder, bytes)?;
     file.persist(path).map_err(|error| S3Error::io(path, "rename the finished file")(error.error))?;
     Ok(())
 }
 
-/// The first half of that.
+/// Writes a small file under a temporary name and syncs it.
 pub(crate) fn stage_small(folder: &Path, bytes: &[u8]) -> Result<NamedTempFile> {
     let path: PathBuf = folder.to_owned();
     let write = || {

@@ -1,4 +1,4 @@
-//! Buckets in a folder, and how objects get in and out of them.
+//! Buckets in a folder, and operations on their objects.
 //!
 //! ```text
 //! FOLDER/<bucket>/train/part-0.csv                              the bytes of s3://<bucket>/train/part-0.csv
@@ -8,9 +8,9 @@
 //! FOLDER/.kokanee-s3/unnamed/                                   what is being written; emptied at the start
 //! ```
 //!
-//! There is no index: what lies in a bucket's folder is what the bucket holds, files that somebody copied there included. An
-//! object is written without a name, brought to the disk, and renamed; then the folder is brought to the disk too, before
-//! anybody is told. A store holds the lock of its folder, so that no two processes write there.
+//! There is no index: a bucket contains exactly the files in its folder, including those that someone copied there. An object is written
+//! under a temporary name, synced to disk, and renamed; then the folder is synced too, before the write is acknowledged. A store holds the
+//! lock of its folder, so that no two processes write there.
 
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File, Metadata};
@@ -32,34 +32,34 @@ use super::record::{Record, RecordFile};
 use super::staging::{Staged, Staging, stage_small, write_small};
 use crate::times::{now_ns, ns_of};
 
-/// The folder of what is not bytes of objects. No bucket can be called so.
+/// The folder of all data other than bytes of objects. No bucket can have this name.
 const OWN: &str = ".kokanee-s3";
-/// Writers of different keys rarely share one of so many locks.
+/// The number of locks; with so many, writers of different keys rarely share one.
 const KEY_LOCKS: usize = 1024;
-/// An object that is replaced all the time while it is being opened is tried again so often.
+/// How often opening an object that is being replaced is retried.
 const MOST_TRIES: usize = 8;
 
 /// Objects in a folder.
 pub struct Store {
     folder: PathBuf,
-    /// Held while an object of the key is replaced, from reading its record to naming the next.
+    /// Held while the object of a key is replaced, from reading its record to renaming the new one.
     keys: Vec<Mutex<()>>,
     hash: RandomState,
-    /// Held while names come and go, for moments.
+    /// Held briefly while names are added or removed.
     names: Mutex<()>,
     _lock: FolderLock,
 }
 
-/// A folder that no store can be opened in.
+/// The reason why a store cannot be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// Another process has opened it.
+    /// Another process has opened the folder.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// The system refuses.
+    /// The system refused.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Keys that differ in case would share a file.
+    /// Keys that differ only in case would share a file.
     #[error(
         "{}: the file system takes A and a for the same name, but S3 does not; choose a folder on one that tells them apart",
         .0.display()
@@ -72,9 +72,9 @@ pub enum OpenError {
 pub struct Bucket {
     /// Its name.
     pub name: String,
-    /// Where it was made.
+    /// The region in which it was created.
     pub region: String,
-    /// When, in nanoseconds since 1970.
+    /// Time of creation, in nanoseconds since 1970.
     pub created_ns: u64,
 }
 
@@ -84,28 +84,28 @@ struct BucketFile {
     created_ns: u64,
 }
 
-/// An object that is open: its bytes stay what they are, whatever happens to the key meanwhile.
+/// An open object: its bytes do not change, even if the key is replaced meanwhile.
 #[derive(Debug)]
 pub struct Object {
     /// Its bytes.
     pub file: File,
-    /// Where they lie.
+    /// The path of the file.
     pub path: PathBuf,
-    /// What is known of it.
+    /// Its record.
     pub record: Record,
 }
 
-/// What must hold for an object to be written.
+/// The conditions for writing an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteCondition {
-    /// There must be no object of this key.
+    /// The key must not exist.
     pub is_new: bool,
     /// The present object must have this ETag.
     pub etag: Option<String>,
 }
 
 impl Store {
-    /// Opens the store in a folder, which is made where it is missing.
+    /// Opens the store in a folder, which is created if missing.
     ///
     /// # Errors
     /// When another process has opened it, or the system refuses.
@@ -116,7 +116,7 @@ impl Store {
         let store = Self { folder, keys, hash: RandomState::new(), names: Mutex::new(()), _lock: lock };
         let unnamed = store.unnamed();
         make_folders(&unnamed).map_err(FileError::io(&unnamed, "create the folder"))?;
-        // Nobody else writes here, so what is there was left behind.
+        // No other process writes here, so these files were left behind.
         let left = fs::read_dir(&unnamed).map_err(FileError::io(&unnamed, "read the folder"))?;
         for entry in left.flatten() {
             let _ = fs::remove_file(entry.path());
@@ -133,7 +133,7 @@ impl Store {
         &self.folder
     }
 
-    /// Where the files of a bucket lie.
+    /// The folder with a bucket's files.
     pub(crate) fn bucket_folder(&self, bucket: &str) -> PathBuf {
         self.folder.join(bucket)
     }
@@ -162,7 +162,7 @@ impl Store {
         Ok(names.iter().filter_map(|name| self.bucket(name).ok()).collect())
     }
 
-    /// A bucket. A folder that somebody made by hand is one too.
+    /// A bucket. A folder that someone made by hand is one too.
     ///
     /// # Errors
     /// `NoSuchBucket`.
@@ -181,7 +181,7 @@ impl Store {
         Ok(Bucket { name: name.to_owned(), region, created_ns })
     }
 
-    /// Makes a bucket.
+    /// Creates a bucket.
     ///
     /// # Errors
     /// `InvalidBucketName`, `BucketAlreadyOwnedByYou`.
@@ -203,7 +203,7 @@ impl Store {
         make_folders(&folder).map_err(S3Error::io(&folder, "create the folder"))
     }
 
-    /// Removes a bucket that holds no object. Its uploads end.
+    /// Removes a bucket that holds no object. Its uploads are aborted.
     ///
     /// # Errors
     /// `NoSuchBucket`, `BucketNotEmpty`.
@@ -221,7 +221,7 @@ impl Store {
         fs::remove_dir_all(&own).map_err(S3Error::io(&own, "remove the folder"))
     }
 
-    /// Begins a file that [`put`](Self::put) gives a name, computing these checksums beside MD5.
+    /// Begins a file that [`put`](Self::put) will name, computing these checksums besides MD5.
     ///
     /// # Errors
     /// When the system refuses.
@@ -229,10 +229,10 @@ impl Store {
         Staging::create(&self.unnamed(), algorithms)
     }
 
-    /// Makes a staged file an object. When it returns, the object is on the disk.
+    /// Turns a staged file into an object. When it returns, the object is on disk.
     ///
     /// # Errors
-    /// `NoSuchBucket`, `PreconditionFailed`; when the system refuses. The former object is then as it was.
+    /// `NoSuchBucket`, `PreconditionFailed`; when the system refuses. The earlier object is then unchanged.
     pub fn put(
         &self,
         bucket: &str,
@@ -252,7 +252,7 @@ impl Store {
         Ok(record)
     }
 
-    /// Changes what is known of an object, and nothing else of it.
+    /// Changes the record of an object, but not its bytes.
     ///
     /// # Errors
     /// `NoSuchKey`.
@@ -263,7 +263,7 @@ impl Store {
         self.name(bucket, key, None, &RecordFile { records: vec![record] })
     }
 
-    /// Gives a record, and perhaps a file, their names, and brings both to the disk.
+    /// Renames a record, and optionally a file, to their final names, and syncs both to disk.
     fn name(&self, bucket: &str, key: &str, staged: Option<Staged>, file: &RecordFile) -> Result<()> {
         let bytes = serde_json::to_vec(file).expect("a record is plain data");
         let bytes = stage_small(&self.unnamed(), &bytes)?;
@@ -272,12 +272,12 @@ impl Store {
         let record = path.record(&records);
         {
             let _names = self.names();
-            // The bucket may have gone meanwhile.
+            // The bucket may have been deleted meanwhile.
             self.bucket(bucket)?;
             let folder = folder_of(&record);
             make_folders(folder).map_err(S3Error::io(folder, "create the folder"))?;
             self.make_room(&root, &path)?;
-            // The record comes first: a file without its record would be one that somebody put by hand.
+            // The record comes first: a file without its record would count as added by hand.
             bytes
                 .persist(&record)
                 .map_err(|error| S3Error::io(&record, "rename the finished file")(error.error))?;
@@ -295,7 +295,7 @@ impl Store {
         Ok(())
     }
 
-    /// Makes the folders of a key. An object in the place of one of them moves aside.
+    /// Creates the folders of a key. An object whose name one of them needs is moved aside.
     fn make_room(&self, root: &Path, path: &KeyPath) -> Result<()> {
         let mut folder = root.to_owned();
         for name in path.folders() {
@@ -324,7 +324,7 @@ impl Store {
             .map(|(path, record, file)| Object { file, path, record })
     }
 
-    /// What is known of an object.
+    /// The record of an object.
     ///
     /// # Errors
     /// `NoSuchBucket`, `NoSuchKey`.
@@ -350,7 +350,7 @@ impl Store {
         let records = path.record(&self.records_folder(bucket));
         let mut without_record: Option<Record> = None;
         for _ in 0..MOST_TRIES {
-            // An object only ever moves from the first to the second.
+            // An object only ever moves from the first path to the second.
             let candidates = [path.file(&root), path.file_beside_folder(&root)];
             let mut found = None;
             for path in candidates {
@@ -373,7 +373,7 @@ impl Store {
             if let Some(record) = file.of(&metadata) {
                 return Ok((path, record, opened));
             }
-            // Replaced twice since it was opened, or put by hand.
+            // The file was replaced twice since it was opened, or was added by hand.
             let record = Record::of_file(&metadata);
             if without_record.as_ref() == Some(&record) {
                 return Ok((path, record, opened));
@@ -383,10 +383,10 @@ impl Store {
         Err(S3Error::new(ErrorCode::SlowDown, "The object is being replaced all the time; try again"))
     }
 
-    /// Removes objects; those that are not there too. When it returns, they are gone from the disk.
+    /// Removes objects; missing ones are no error. When it returns, they are gone from disk.
     ///
     /// # Errors
-    /// `NoSuchBucket`. Each key has a result of its own.
+    /// `NoSuchBucket`. Each key has its own result.
     pub fn delete<'a>(
         &self,
         bucket: &str,
@@ -411,7 +411,7 @@ impl Store {
         Ok(results)
     }
 
-    /// Removes an object and the folders that held nothing else; returns the folder whose content changed.
+    /// Removes an object and the folders that contained nothing else; returns the folder whose content changed.
     fn remove(&self, bucket: &str, key: &str) -> Result<Option<PathBuf>> {
         let path = KeyPath::of(key);
         let (root, records) = (self.bucket_folder(bucket), self.records_folder(bucket));
@@ -464,7 +464,7 @@ fn foreign(path: &Path) -> S3Error {
     S3Error::io(path, "use what is there")(io::Error::new(io::ErrorKind::AlreadyExists, problem))
 }
 
-/// Links that somebody made lead out of the folder, so they are not followed.
+/// Links that someone made lead out of the folder, so they are not followed.
 fn check_no_link(root: &Path, path: &KeyPath) -> Result<()> {
     let mut folder = root.to_owned();
     for name in path.folders() {
@@ -476,7 +476,7 @@ fn check_no_link(root: &Path, path: &KeyPath) -> Result<()> {
     Ok(())
 }
 
-/// Removes a folder and those above it below `root` while they are empty; returns the first that stays.
+/// Removes a folder and its parents below `root` while they are empty; returns the first that remains.
 fn remove_empty_above(mut folder: &Path, root: &Path) -> PathBuf {
     while folder != root && fs::remove_dir(folder).is_ok() {
         folder = folder_of(folder);
@@ -484,7 +484,7 @@ fn remove_empty_above(mut folder: &Path, root: &Path) -> PathBuf {
     folder.to_owned()
 }
 
-/// Removes a folder with all folders in it, as far as they hold no file.
+/// Removes a folder with all sub-folders that contain no file.
 fn remove_empty_folders(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {

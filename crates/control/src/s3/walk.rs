@@ -8,41 +8,41 @@ use std::path::PathBuf;
 use super::error::{Result, S3Error};
 use super::keys::{decode, folders_of_prefix};
 
-/// Entries of one folder that are held at a time. A larger folder is read again for the next.
+/// Maximum entries of one folder that are held in memory. A larger folder is read again for the next batch.
 const BATCH: usize = 4096;
 
 /// Walks over the keys of a bucket in the order of their bytes.
 ///
-/// The order of a folder's entries is that of the keys they stand for: a folder `a` comes where `a/` comes, after `a-b`.
+/// A folder's entries are sorted by the keys they represent: a folder `a` is sorted as `a/`, after `a-b`.
 pub(crate) struct Walk {
     prefix: String,
     /// Only keys after this one.
     after: String,
-    /// Keys that begin like this are passed over.
+    /// Keys with this beginning are skipped.
     skipped: Option<String>,
     levels: Vec<Level>,
 }
 
 struct Level {
     path: PathBuf,
-    /// What the keys of the folder begin with.
+    /// The common beginning of the folder's keys.
     text: String,
     batch: std::vec::IntoIter<Entry>,
-    /// The last of the batch, where the folder has more.
+    /// The last entry of the batch, if the folder has more.
     more_after: Option<Entry>,
 }
 
-/// In the order of keys.
+/// Sorted in the order of keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    /// The key of a file; what the keys below a folder begin with.
+    /// The key of a file, or the common beginning of the keys below a folder.
     text: String,
     is_folder: bool,
     name: std::ffi::OsString,
 }
 
 impl Walk {
-    /// Begins before the first key with this prefix after `after`.
+    /// Begins at the first key with this prefix after `after`.
     pub(crate) fn new(root: PathBuf, prefix: &str, after: &str) -> Result<Self> {
         let (folders, text) = folders_of_prefix(prefix);
         let path = folders.iter().fold(root.clone(), |path, folder| path.join(folder));
@@ -59,7 +59,7 @@ impl Walk {
         Ok(walk)
     }
 
-    /// Passes over all keys that begin like this.
+    /// Skips all keys with this beginning.
     pub(crate) fn skip(&mut self, beginning: &str) {
         self.skipped = Some(beginning.to_owned());
         while self.levels.last().is_some_and(|level| level.text.starts_with(beginning)) {
@@ -100,11 +100,11 @@ impl Walk {
         self.load(path, text, None)
     }
 
-    /// Reads the first entries of a folder after `last` that matter.
+    /// Reads the first relevant entries of a folder after `last`.
     fn load(&mut self, path: PathBuf, text: String, last: Option<Entry>) -> Result<()> {
         let entries = match fs::read_dir(&path) {
             Ok(entries) => entries,
-            // Nothing begins like this, or it went meanwhile.
+            // No key begins like this, or the folder was removed meanwhile.
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Ok(());
             }
@@ -122,7 +122,7 @@ impl Walk {
             }
             let name = entry.file_name();
             let Some(named) = decode(&name, kind.is_dir()) else { continue };
-            // One buffer for all: of a large folder most entries are on other pages.
+            // One buffer is reused: most entries of a large folder are on other pages.
             key.truncate(text.len());
             key.push_str(&named.text);
             if kind.is_dir() && !named.continues {
@@ -143,7 +143,7 @@ impl Walk {
                 has_all = first.len() == BATCH;
             } else {
                 has_more = true;
-                // The heap's top is its last entry.
+                // The top of the heap is its last entry.
                 if first.peek().is_some_and(|top| entry < *top) {
                     first.pop();
                     first.push(entry);

@@ -1,4 +1,4 @@
-//! The XML of S3: written piece by piece, and read into small trees.
+//! S3's XML: written piece by piece, and parsed into small trees.
 
 use std::fmt::Write as _;
 
@@ -19,10 +19,10 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// How every document begins.
+    /// The beginning of every document.
     pub(crate) const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 
-    /// A document of S3's namespace, with what `fill` writes in it.
+    /// A document in S3's namespace, with the content that `fill` writes.
     pub(crate) fn write(root: &str, fill: impl FnOnce(&mut Self)) -> String {
         let mut document = Self { text: Self::DECLARATION.to_owned() };
         let _ = write!(document.text, "<{root} xmlns=\"{NAMESPACE}\">");
@@ -31,14 +31,14 @@ impl Document {
         document.text
     }
 
-    /// A document without a namespace, as errors are.
+    /// A document without a namespace, as for errors.
     pub(crate) fn plain(root: &str, fill: impl FnOnce(&mut Self)) -> String {
         let mut document = Self { text: Self::DECLARATION.to_owned() };
         document.element(root, fill);
         document.text
     }
 
-    /// An element, with what `fill` writes in it.
+    /// Writes an element, with the content that `fill` writes.
     pub(crate) fn element(&mut self, name: &str, fill: impl FnOnce(&mut Self)) {
         let _ = write!(self.text, "<{name}>");
         fill(self);
@@ -47,19 +47,19 @@ impl Document {
         let _ = write!(self.text, "</{name}>");
     }
 
-    /// An element of text.
+    /// Writes an element with text.
     pub(crate) fn text(&mut self, name: &str, text: &str) {
         self.element(name, |document| document.escape(text));
     }
 
-    /// The same, where there is one.
+    /// Writes an element with text, if there is a text.
     pub(crate) fn optional(&mut self, name: &str, text: Option<&str>) {
         if let Some(text) = text {
             self.text(name, text);
         }
     }
 
-    /// Text.
+    /// Writes escaped text.
     pub(crate) fn escape(&mut self, text: &str) {
         for character in text.chars() {
             match character {
@@ -67,7 +67,7 @@ impl Document {
                 '>' => self.text.push_str("&gt;"),
                 '&' => self.text.push_str("&amp;"),
                 '"' => self.text.push_str("&quot;"),
-                // XML 1.0 has no such characters; S3 writes them all the same, and clients ask for percent-encoded keys.
+                // XML 1.0 has no such characters; S3 writes them all the same, and clients can request percent-encoded keys.
                 _ if character.is_control() => {
                     let _ = write!(self.text, "&#x{:x};", u32::from(character));
                 }
@@ -77,22 +77,22 @@ impl Document {
     }
 }
 
-/// An element that was read.
+/// A parsed element.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Element {
     /// Its name without namespace.
     pub name: String,
-    /// Its text, where it has any.
+    /// Its text; may be empty.
     pub text: String,
-    /// The elements in it.
+    /// The elements inside it.
     pub children: Vec<Element>,
 }
 
 impl Element {
-    /// Reads a document.
+    /// Parses a document.
     ///
     /// # Errors
-    /// `MalformedXML`; also for more elements or a greater depth than any request of S3 has.
+    /// `MalformedXML`; also for more elements or deeper nesting than any request of S3 has.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let text = std::str::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8"))?;
         let mut reader = Reader::from_str(text);
@@ -154,17 +154,17 @@ impl Element {
         Self { name: name.to_owned(), ..Self::default() }
     }
 
-    /// The elements of a name in it.
+    /// The child elements with this name.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Self> {
         self.children.iter().filter(move |child| child.name == name)
     }
 
-    /// The text of the first element of a name in it.
+    /// The text of the first child element with this name.
     pub fn child(&self, name: &str) -> Option<&str> {
         self.children.iter().find(|child| child.name == name).map(|child| child.text.as_str())
     }
 
-    /// The same, which must be there.
+    /// The text of the first child element with this name, which must exist.
     ///
     /// # Errors
     /// `MalformedXML`.

@@ -1,4 +1,4 @@
-//! What was done for policies and bounds.
+//! Activities: changes made for policies and bounds.
 
 use rusqlite::{OptionalExtension as _, Row, named_params};
 
@@ -6,29 +6,29 @@ use super::store::{Query, Scaling};
 use super::variant::VariantId;
 use crate::store::StoreError;
 
-/// Activities are listed for six weeks.
+/// Activities are kept for six weeks.
 const KEPT_MS: i64 = 42 * 86_400_000;
 const COLUMNS: &str = "id, activity, endpoint, variant, wanted, cause, status, message, started_ms, ended_ms";
 
-/// Why the number of instances is changed.
+/// The reason why the number of instances is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// A policy wants more.
+    /// A policy wants more instances.
     Out,
-    /// A policy wants fewer.
+    /// A policy wants fewer instances.
     In,
-    /// It was not within the target's bounds.
+    /// The number was not within the target's bounds.
     Bounds,
 }
 
-/// How a change ended.
+/// The outcome of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// There are as many instances as it wanted.
+    /// The wanted number of instances is reached.
     Successful,
-    /// There are not.
+    /// The wanted number was not reached.
     Failed,
-    /// Somebody asked for another number meanwhile.
+    /// Another number was requested meanwhile.
     Overridden,
 }
 
@@ -41,49 +41,49 @@ pub struct NewActivity<'a> {
     pub region: &'a str,
     /// The variant.
     pub id: &'a VariantId,
-    /// Why, for the next decisions.
+    /// The reason, for later decisions.
     pub cause: Cause,
-    /// Why, for people.
+    /// The reason, as human-readable text.
     pub text: String,
-    /// Instances that there are to be.
+    /// The wanted number of instances.
     pub wanted: u32,
-    /// When, in milliseconds since 1970.
+    /// Time of the beginning, in milliseconds since 1970.
     pub started_ms: i64,
 }
 
 /// A change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activity {
-    /// Its place in the database.
+    /// Its id in the database.
     pub place: i64,
     /// Its id.
     pub activity: String,
     /// The variant.
     pub id: VariantId,
-    /// Instances that there were to be.
+    /// The wanted number of instances.
     pub wanted: u32,
-    /// Why, for people.
+    /// The reason, as human-readable text.
     pub text: String,
     /// `InProgress`, or the outcome.
     pub status: String,
-    /// How it ended, for people.
+    /// The outcome, as human-readable text.
     pub message: Option<String>,
-    /// When it began.
+    /// Time of its beginning.
     pub started_ms: i64,
-    /// When it ended.
+    /// Time of its end.
     pub ended_ms: Option<i64>,
 }
 
-/// When a variant was last changed, in milliseconds since 1970.
+/// Times of a variant's last changes, in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct History {
-    /// To more instances, for a policy.
+    /// The last change to more instances, for a policy.
     pub out_ms: Option<i64>,
-    /// To fewer, for a policy.
+    /// The last change to fewer, for a policy.
     pub in_ms: Option<i64>,
-    /// For whatever reason.
+    /// The last change for any reason.
     pub changed_ms: Option<i64>,
-    /// When a change last came to nothing.
+    /// The last failed change.
     pub failed_ms: Option<i64>,
 }
 
@@ -98,7 +98,7 @@ impl Cause {
 }
 
 impl Outcome {
-    /// As AWS spells it.
+    /// The name in AWS's spelling.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Successful => "Successful",
@@ -109,7 +109,7 @@ impl Outcome {
 }
 
 impl Scaling {
-    /// Notes that a change begins, and forgets those of long ago.
+    /// Records that a change begins, and deletes very old ones.
     ///
     /// # Errors
     /// If the database fails.
@@ -135,7 +135,7 @@ impl Scaling {
         })
     }
 
-    /// Notes how a change ended.
+    /// Records how a change ended.
     ///
     /// # Errors
     /// If the database fails.
@@ -155,7 +155,7 @@ impl Scaling {
         })
     }
 
-    /// Forgets a change that could not begin, since the endpoint is being changed by somebody else.
+    /// Deletes a change that could not begin, since the endpoint is being changed by another request.
     ///
     /// # Errors
     /// If the database fails.
@@ -166,7 +166,7 @@ impl Scaling {
         })
     }
 
-    /// The change at work on a variant.
+    /// The running change of a variant.
     ///
     /// # Errors
     /// If the database fails.
@@ -180,7 +180,7 @@ impl Scaling {
         })
     }
 
-    /// When a variant was changed since this time.
+    /// The times of a variant's changes since this time.
     ///
     /// # Errors
     /// If the database fails.
@@ -204,7 +204,7 @@ impl Scaling {
         })
     }
 
-    /// A page of changes, the newest first, and the place of its last where there are more.
+    /// A page of changes, the newest first, and the id of its last if there are more.
     ///
     /// # Errors
     /// If the database fails.

@@ -1,4 +1,4 @@
-//! Policies as CloudWatch shows them: each has an alarm that adds instances, and mostly one that takes them away.
+//! Policies as CloudWatch shows them: each has an alarm that adds instances, and usually one that removes them.
 
 use super::decision::{Measured, Pace, lately, low};
 use super::policies::ListedPolicy;
@@ -10,11 +10,11 @@ use crate::store::{StoreError, now_ms};
 /// The state of an alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlarmState {
-    /// Some of the periods that count have no points.
+    /// Some of the relevant periods have no points.
     Insufficient,
     /// Not all of them cross the threshold.
     Ok,
-    /// All of them do.
+    /// All of them cross the threshold.
     Alarm,
 }
 
@@ -23,28 +23,28 @@ pub enum AlarmState {
 pub struct Alarm {
     /// Its name.
     pub name: String,
-    /// What it triggers.
+    /// The policy that it triggers.
     pub policy_arn: String,
-    /// What it looks at.
+    /// The rule that it monitors.
     pub rule: TargetTracking,
-    /// Whether it goes off above the threshold, or below.
+    /// Whether it triggers above the threshold, or below.
     pub is_high: bool,
     /// The threshold.
     pub threshold: f64,
-    /// How many periods in a row must cross it.
+    /// How many consecutive periods must cross it.
     pub periods: usize,
-    /// Their length.
+    /// The length of a period.
     pub period_seconds: i64,
     /// Its state.
     pub state: AlarmState,
-    /// When the policy was put first.
+    /// Time when the policy was first put.
     pub created_ms: i64,
-    /// When the last period that counts ended.
+    /// End of the last relevant period.
     pub measured_to_ms: i64,
 }
 
 impl AlarmState {
-    /// As AWS spells it.
+    /// The name in AWS's spelling.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Insufficient => "INSUFFICIENT_DATA",
@@ -55,7 +55,7 @@ impl AlarmState {
 }
 
 impl Scaler {
-    /// The alarms of a page of policies, and the place of the last policy where there are more.
+    /// The alarms of a page of policies, and the id of the last policy if there are more.
     ///
     /// # Errors
     /// If the database fails.
@@ -63,7 +63,7 @@ impl Scaler {
         let (policies, next) = self.scaling.policies(query)?;
         let mut alarms = Vec::new();
         for listed in policies {
-            // It was read when it was put.
+            // It was parsed when it was put.
             let Ok(rule) = TargetTracking::parse(&listed.policy.config, &listed.id) else { continue };
             let (measured, measured_to_ms) = self.measure(&query.region, &rule, now_ms())?;
             alarms.push(alarm(&listed, &rule, true, (&measured, measured_to_ms), &self.pace));

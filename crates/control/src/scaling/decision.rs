@@ -1,75 +1,75 @@
-//! Whether a variant is to have another number of instances.
+//! The decision whether a variant should have another number of instances.
 
 use std::time::Duration;
 
 use super::activities::History;
 use super::policy::TargetTracking;
 
-/// Below this part of the target there is too little to do.
+/// The share of the target below which instances are removed.
 const LOW: f64 = 0.9;
 
-/// How time passes for policies.
+/// The time settings of policies.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// Between two looks at everything.
+    /// Time between two checks of all targets.
     pub look: Duration,
     /// The length of a metric's period, in seconds.
     pub period_seconds: i64,
-    /// How long after a period's end its points are there.
+    /// The delay between a period's end and the availability of its points.
     pub lag_ms: i64,
-    /// Periods in a row above the target until there are more instances.
+    /// Consecutive periods above the target before instances are added.
     pub high_periods: usize,
-    /// Periods in a row below nine tenths of the target until there are fewer.
+    /// Consecutive periods below nine tenths of the target before instances are removed.
     pub low_periods: usize,
-    /// After a change that came to nothing, until the next try.
+    /// Time after a failed change until the next attempt.
     pub retry_ms: i64,
 }
 
 /// A period's value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measured {
-    /// When the period begins, in milliseconds since 1970.
+    /// Beginning of the period, in milliseconds since 1970.
     pub start_ms: i64,
     /// The statistic.
     pub value: f64,
 }
 
-/// A variant, as a policy sees it.
+/// The situation of a variant, for the decision of a policy.
 #[derive(Clone, Debug)]
 pub struct Situation<'a> {
-    /// Instances that it is to have now.
+    /// The present target number of instances.
     pub instances: u32,
-    /// The fewest that it may have.
+    /// The minimum number of instances.
     pub least: u32,
-    /// The most.
+    /// The maximum number of instances.
     pub most: u32,
-    /// Whether it may have more.
+    /// Whether instances may be added.
     pub may_out: bool,
-    /// Whether it may have fewer.
+    /// Whether instances may be removed.
     pub may_in: bool,
     /// Periods that have points, in order.
     pub measured: &'a [Measured],
-    /// When the last period that could have points ended.
+    /// End of the last period that could have points.
     pub measured_to_ms: i64,
     /// The last changes.
     pub history: History,
-    /// Now.
+    /// The current time.
     pub now_ms: i64,
 }
 
-/// What a policy wants.
+/// The decision of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// As many instances as there are.
+    /// No change.
     Stay,
-    /// More: so many.
+    /// More instances: this number.
     Out(u32),
-    /// Fewer: so many.
+    /// Fewer instances: this number.
     In(u32),
 }
 
 impl Default for Pace {
-    /// That of Application Auto Scaling.
+    /// The times of Application Auto Scaling.
     fn default() -> Self {
         Self {
             look: Duration::from_secs(5),
@@ -82,10 +82,10 @@ impl Default for Pace {
     }
 }
 
-/// What one policy wants.
+/// The decision of one policy.
 ///
-/// A period without points says nothing: where nobody sends requests, nothing is scaled in. What was measured before the last change
-/// says nothing about the instances that there are now.
+/// Periods without points are ignored: without requests, nothing is scaled in. Measurements from before the last change do not apply to the
+/// present instances.
 pub fn decide(policy: &TargetTracking, situation: &Situation<'_>, pace: &Pace) -> Decision {
     let Situation { instances, least, most, history, now_ms, .. } = situation;
     let Some(last) = situation.measured.last() else { return Decision::Stay };
@@ -104,7 +104,7 @@ pub fn decide(policy: &TargetTracking, situation: &Situation<'_>, pace: &Pace) -
     }
     let Some(lately) = lately(pace.low_periods) else { return Decision::Stay };
     if policy.scales_in && all(lately, |value| value < low(policy)) {
-        // What would have been enough for the busiest of these periods.
+        // The number that would have been enough for the busiest of these periods.
         let busiest = lately.iter().map(|period| period.value).fold(f64::MIN, f64::max);
         let wanted = needed(busiest).max(*least);
         let may = situation.may_in && is_over(history.in_ms, policy.in_cooldown_ms);
@@ -113,8 +113,8 @@ pub fn decide(policy: &TargetTracking, situation: &Situation<'_>, pace: &Pace) -
     Decision::Stay
 }
 
-/// What all policies of a variant want together: as many instances as the one that wants most, and fewer only where each that may scale
-/// in wants fewer. With each decision comes whether its policy may.
+/// The combined decision of all policies of a variant: the largest number that any wants, and fewer instances only if each policy that may
+/// scale in wants fewer. Each decision comes with whether its policy may scale in.
 pub fn combine(decisions: &[(Decision, bool)]) -> Decision {
     let out = decisions.iter().filter_map(|(decision, _)| match decision {
         Decision::Out(wanted) => Some(*wanted),
@@ -133,13 +133,13 @@ pub fn combine(decisions: &[(Decision, bool)]) -> Decision {
     fewer.map_or(Decision::Stay, Decision::In)
 }
 
-/// The number of instances within the bounds; none where it is already.
+/// The number of instances within the bounds; `None` if it already is.
 pub fn within(instances: u32, least: u32, most: u32) -> Option<u32> {
     let wanted = instances.min(most).max(least);
     (wanted != instances).then_some(wanted)
 }
 
-/// The last so many periods before a time, where each has points.
+/// The last so many periods before a time, if all have points.
 pub(super) fn lately<'a>(
     measured: &'a [Measured],
     measured_to_ms: i64,
@@ -152,7 +152,7 @@ pub(super) fn lately<'a>(
     Some(lately)
 }
 
-/// What a policy's metric must stay below for instances to be taken away.
+/// The limit below which a policy's metric must stay for instances to be removed.
 pub(super) fn low(policy: &TargetTracking) -> f64 {
     LOW * policy.target
 }

@@ -1,14 +1,14 @@
-//! Application Auto Scaling: variants of endpoints get more instances when they have much to do, and fewer when they have little.
+//! Application Auto Scaling: adds instances to busy variants of endpoints, and removes them from idle ones.
 //!
-//! | file | what stands in it |
+//! | file | content |
 //! |---|---|
-//! | `variant` | how clients name a variant |
-//! | `policy` | target-tracking policies, read from requests |
-//! | `decision` | whether a variant is to have another number of instances: nothing but arithmetic |
+//! | `variant` | the names of variants in requests |
+//! | `policy` | target-tracking policies, parsed from requests |
+//! | `decision` | the decision about the number of instances: pure arithmetic |
 //! | `store` | targets in the database |
 //! | `policies` | policies in the database |
-//! | `activities` | what was done, in the database |
-//! | `scaler` | the loop that measures, decides and asks endpoints for instances |
+//! | `activities` | activities in the database |
+//! | `scaler` | the loop that measures, decides and requests instances from endpoints |
 //! | `alarms` | policies as CloudWatch shows them |
 
 mod activities;
@@ -31,7 +31,7 @@ pub use scaler::Scaler;
 pub use store::{Query, Scaling, ScalingError, Suspended, Target, Targeted};
 pub use variant::VariantId;
 
-/// Tables. `config` and `suspended` are as the request gave them, in JSON. Activities outlive their targets.
+/// The tables. `config` and `suspended` are as in the request, in JSON. Activities outlive their targets.
 pub(crate) const SCHEMA: &str = "CREATE TABLE scalable_targets (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         arn TEXT NOT NULL UNIQUE,

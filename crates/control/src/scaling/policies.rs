@@ -7,39 +7,39 @@ use super::store::{Query, Scaling, ScalingError, no_target, target};
 use super::variant::VariantId;
 use crate::store::{StoreError, now_ms};
 
-/// A target has no more policies.
+/// The maximum number of policies of a target.
 pub(super) const MOST_POLICIES: usize = 50;
 
 /// A policy to be put.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
-    /// The ARN of a new one.
+    /// The ARN for a new policy.
     pub arn: String,
     /// Its name.
     pub name: String,
-    /// Its configuration, as it was given.
+    /// Its configuration, as given.
     pub config: Value,
     /// The name of the alarm that adds instances.
     pub alarm_high: String,
-    /// The name of the one that takes them away.
+    /// The name of the alarm that removes them.
     pub alarm_low: String,
 }
 
 /// A policy of a target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListedPolicy {
-    /// Its place in the database.
+    /// Its id in the database.
     pub place: i64,
     /// The policy.
     pub policy: Policy,
     /// The variant.
     pub id: VariantId,
-    /// When it was put first.
+    /// Time when it was first put.
     pub created_ms: i64,
 }
 
 impl Policy {
-    /// The names of its alarms: a policy that never takes instances away has only the first.
+    /// The names of its alarms: a policy that never removes instances has only the first.
     pub fn alarms(&self) -> Vec<&str> {
         let scales_in = self.config["DisableScaleIn"] != Value::Bool(true);
         let both = [Some(self.alarm_high.as_str()), scales_in.then_some(self.alarm_low.as_str())];
@@ -48,10 +48,10 @@ impl Policy {
 }
 
 impl Scaling {
-    /// Puts a policy on a target, or changes it. Returns it as it is then.
+    /// Adds a policy to a target, or changes it. Returns the resulting policy.
     ///
     /// # Errors
-    /// If there is no such target, or if it has too many policies.
+    /// If the target does not exist, or has too many policies.
     pub fn put_policy(&self, region: &str, id: &VariantId, new: Policy) -> Result<Policy, ScalingError> {
         self.store.write(|transaction| {
             let known = target(transaction, region, id)?.ok_or_else(|| no_target(id))?;
@@ -78,17 +78,17 @@ impl Scaling {
                 |row| row.get(0),
             )?;
             if usize::try_from(count).is_ok_and(|count| count > MOST_POLICIES) {
-                // The transaction is undone then.
+                // The transaction is then undone.
                 return Err(ScalingError::Limit(format!("A scalable target has at most {MOST_POLICIES} scaling policies.")));
             }
             Ok(Policy { arn, alarm_high, alarm_low, ..new })
         })
     }
 
-    /// Forgets a policy.
+    /// Deletes a policy.
     ///
     /// # Errors
-    /// If there is none of this name.
+    /// If it does not exist.
     pub fn delete_policy(&self, region: &str, id: &VariantId, name: &str) -> Result<(), ScalingError> {
         self.store.write(|transaction| {
             let known = target(transaction, region, id)?.ok_or_else(|| no_target(id))?;
@@ -103,7 +103,7 @@ impl Scaling {
         })
     }
 
-    /// A page of policies, and the place of its last where there are more.
+    /// A page of policies, and the id of its last if there are more.
     ///
     /// # Errors
     /// If the database fails.

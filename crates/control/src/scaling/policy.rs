@@ -5,35 +5,35 @@ use serde_json::Value;
 use super::variant::VariantId;
 use crate::metrics::{INVOCATIONS, Metric, Statistic};
 
-/// The only metric that has a name of its own here.
+/// The only supported predefined metric.
 const PREDEFINED: &str = "SageMakerVariantInvocationsPerInstance";
-/// Seconds between two changes in the same direction, where the policy does not say it.
+/// Default seconds between two changes in the same direction.
 const COOLDOWN: i64 = 300;
 
-/// What a policy says: which metric is to stay near which value, and how often the number of instances may change for it.
+/// A policy: the metric, its target value, and how often the number of instances may change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TargetTracking {
-    /// The value that the metric is to have.
+    /// The target value of the metric.
     pub target: f64,
     /// The metric.
     pub metric: Metric,
-    /// What of its points counts.
+    /// The statistic of its points.
     pub statistic: Statistic,
-    /// Its unit, where the policy names one.
+    /// Its unit, if the policy names one.
     pub unit: Option<String>,
-    /// From the end of a change to more instances until the next one begins.
+    /// Time from the end of a change to more instances until the next one may begin.
     pub out_cooldown_ms: i64,
-    /// The same for fewer.
+    /// The same for fewer instances.
     pub in_cooldown_ms: i64,
-    /// Whether there may be fewer instances for it.
+    /// Whether it may remove instances.
     pub scales_in: bool,
 }
 
 impl TargetTracking {
-    /// Reads a `TargetTrackingScalingPolicyConfiguration` for a variant.
+    /// Parses a `TargetTrackingScalingPolicyConfiguration` for a variant.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault.
     pub fn parse(config: &Value, id: &VariantId) -> Result<Self, String> {
         let target = config["TargetValue"].as_f64().filter(|target| target.is_finite() && *target > 0.0);
         let target = target.ok_or("TargetValue must be greater than 0.")?;
@@ -60,7 +60,8 @@ impl TargetTracking {
     }
 }
 
-/// Every invocation counts one divided by the instances, so that a period's sum is the invocations of each.
+/// The metric in which each invocation counts one divided by the number of instances, so that a period's sum is the invocations per
+/// instance.
 fn invocations(specification: &Value, id: &VariantId) -> Result<Metric, String> {
     let kind = specification["PredefinedMetricType"].as_str().unwrap_or_default();
     if kind != PREDEFINED {

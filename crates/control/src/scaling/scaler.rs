@@ -1,4 +1,4 @@
-//! The loop that measures, decides and asks endpoints for instances.
+//! The loop that measures, decides and requests instances from endpoints.
 
 use std::sync::Arc;
 
@@ -14,23 +14,23 @@ use crate::metrics::{Direction, Metrics, Range};
 use crate::store::{StoreError, now_ms};
 use crate::wire::request_id;
 
-/// Changes older than this hold nothing up: no cool-down is longer.
+/// Changes older than this are irrelevant: no cool-down is longer.
 const HISTORY_MS: i64 = 42 * 86_400_000;
 
-/// Scales all variants that are registered.
+/// Scales all registered variants.
 #[derive(Debug)]
 pub struct Scaler {
     /// Targets and policies.
     pub scaling: Scaling,
     /// The endpoints.
     pub endpoints: Endpoints,
-    /// What is measured.
+    /// The measured metrics.
     pub metrics: Metrics,
-    /// How time passes.
+    /// The time settings.
     pub pace: Pace,
 }
 
-/// A change that is wanted, and why.
+/// A wanted change, and its reason.
 struct Change {
     cause: Cause,
     wanted: u32,
@@ -46,12 +46,12 @@ impl Scaler {
                 _ = stop.wait_for(|&count| count > 0) => return,
             }
             let scaler = Arc::clone(&self);
-            // A panic was told by its hook.
+            // The panic hook has reported a panic.
             let _ = tokio::task::spawn_blocking(move || scaler.look(now_ms())).await;
         }
     }
 
-    /// Looks at all targets once. What fails is in the log, and is tried again.
+    /// Checks all targets once. Failures are logged, and retried in the next check.
     pub fn look(&self, now_ms: i64) {
         let targets = self.scaling.all().unwrap_or_else(|error| {
             tracing::error!(%error, "scalable targets cannot be read");
@@ -91,7 +91,7 @@ impl Scaler {
         }
     }
 
-    /// The endpoint is in service again after a change.
+    /// Ends a change when the endpoint is in service again.
     fn conclude(
         &self,
         endpoint: &Endpoint,
@@ -114,7 +114,7 @@ impl Scaler {
         self.scaling.end(&activity.activity, outcome, &message, now_ms)
     }
 
-    /// What is to be changed, if anything.
+    /// The change to make, if any.
     fn change(
         &self,
         target: &Target,
@@ -137,7 +137,7 @@ impl Scaler {
         let mut decided: Vec<(Decision, bool)> = Vec::new();
         let mut policies = Vec::new();
         for policy in self.scaling.policies(&query)?.0 {
-            // It was read when it was put.
+            // It was parsed when it was put.
             let Ok(rule) = TargetTracking::parse(&policy.policy.config, &target.id) else { continue };
             let (measured, measured_to_ms) = self.measure(&target.region, &rule, now_ms)?;
             let situation = Situation {
@@ -164,7 +164,7 @@ impl Scaler {
         Ok(named.map(|(_, policy)| Change { cause, wanted, text: triggered(policy, cause) }))
     }
 
-    /// The periods that count for a policy, and when the last of them ended.
+    /// The relevant periods for a policy, and the end of the last one.
     pub(super) fn measure(
         &self,
         region: &str,
@@ -210,7 +210,7 @@ impl Scaler {
         match self.endpoints.reweigh(&endpoint.arn, &[wish]) {
             Ok(()) => Ok(()),
             Err(HostingError::Store(error)) => Err(error.into()),
-            // Somebody was faster; the next look sees what came of it.
+            // Another request was faster; the next check sees its result.
             Err(HostingError::InProgress(_)) => Ok(self.scaling.withdraw(&activity)?),
             Err(error) => {
                 let message = format!("Failed to set desired instance count to {wanted}. Reason: {error}");

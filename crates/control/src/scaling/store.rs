@@ -1,4 +1,4 @@
-//! Targets in the database, and lists of whatever else is kept by variant.
+//! Targets in the database, and queries over all data stored per variant.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::tags;
 
 const TARGET: &str = "id, arn, region, endpoint, variant, least, most, role_arn, suspended, created_ms";
 
-/// Everything that Application Auto Scaling knows.
+/// The state of Application Auto Scaling.
 #[derive(Clone, Debug)]
 pub struct Scaling {
     pub(super) store: Arc<Store>,
@@ -23,7 +23,7 @@ pub struct Scaling {
 /// A variant that may be scaled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// Its place in the database.
+    /// Its id in the database.
     pub place: i64,
     /// Its ARN.
     pub arn: String,
@@ -31,15 +31,15 @@ pub struct Target {
     pub region: String,
     /// The variant.
     pub id: VariantId,
-    /// The fewest instances.
+    /// The minimum number of instances.
     pub least: u32,
-    /// The most.
+    /// The maximum number of instances.
     pub most: u32,
-    /// The role, as it was given.
+    /// The role, as given.
     pub role_arn: String,
-    /// What is suspended.
+    /// The suspended kinds of scaling.
     pub suspended: Suspended,
-    /// When it was registered first.
+    /// Time when it was first registered.
     pub created_ms: i64,
 }
 
@@ -47,74 +47,74 @@ pub struct Target {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Suspended {
-    /// No policy takes instances away.
+    /// Whether policies may not remove instances.
     pub dynamic_scaling_in_suspended: bool,
-    /// No policy adds instances.
+    /// Whether policies may not add instances.
     pub dynamic_scaling_out_suspended: bool,
-    /// Scheduled actions are not done; there are none here.
+    /// Whether scheduled actions are suspended; there are none here.
     pub scheduled_scaling_suspended: bool,
 }
 
-/// A variant to be registered, or whose registration is to be changed. What is not said stays as it is.
+/// A variant to be registered, or changes of a registration. Values that are not set stay unchanged.
 #[derive(Clone, Debug)]
 pub struct Targeted {
-    /// The ARN of a new one.
+    /// The ARN for a new target.
     pub arn: String,
     /// The region.
     pub region: String,
-    /// The variant, with the names as they were given when it was created.
+    /// The variant, with the names as given when it was created.
     pub id: VariantId,
-    /// The fewest instances.
+    /// The minimum number of instances.
     pub least: Option<u32>,
-    /// The most.
+    /// The maximum number of instances.
     pub most: Option<u32>,
-    /// The role of a new one.
+    /// The role for a new target.
     pub role_arn: String,
     /// Members of `SuspendedState`.
     pub suspended: Option<Value>,
-    /// Keys and values of a new one.
+    /// Keys and values for a new target.
     pub tags: Vec<(String, String)>,
 }
 
-/// Which rows a list holds.
+/// The rows of a list.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
     /// The region.
     pub region: String,
-    /// Of these variants only.
+    /// Only rows of these variants.
     pub ids: Option<Vec<VariantId>>,
-    /// Policies of these names only.
+    /// Only policies with these names.
     pub names: Option<Vec<String>>,
     /// Rows on a page.
     pub limit: usize,
-    /// After the row of this place.
+    /// The id after which the page begins.
     pub after: Option<i64>,
 }
 
-/// What can be wrong with a request.
+/// An error in a request.
 #[derive(Debug, Error)]
 pub enum ScalingError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is no such target or policy.
+    /// The target or policy does not exist.
     #[error("{0}")]
     NotFound(String),
-    /// It cannot be done.
+    /// The operation is not possible.
     #[error("{0}")]
     Refused(String),
-    /// There would be too many.
+    /// A limit would be exceeded.
     #[error("{0}")]
     Limit(String),
 }
 
 impl Scaling {
-    /// That of a database.
+    /// The scaling state of a database.
     pub fn new(store: Arc<Store>) -> Self {
         Self { store }
     }
 
-    /// Whether there is a target of this ARN, within a transaction of somebody else.
+    /// Whether a target has this ARN, within the caller's transaction.
     pub(crate) fn is_target(connection: &Connection, arn: &str) -> Result<bool, StoreError> {
         let mut statement = connection.prepare_cached("SELECT 1 FROM scalable_targets WHERE arn = ?1")?;
         Ok(statement.exists([arn])?)
@@ -123,7 +123,7 @@ impl Scaling {
     /// Registers a variant, or changes its registration. Returns its ARN.
     ///
     /// # Errors
-    /// If its bounds are missing or the wrong way round.
+    /// If its bounds are missing or in the wrong order.
     pub fn register(&self, new: &Targeted) -> Result<String, ScalingError> {
         self.store.write(|transaction| {
             let known = target(transaction, &new.region, &new.id)?;
@@ -164,10 +164,10 @@ impl Scaling {
         })
     }
 
-    /// Forgets a target and its policies.
+    /// Deletes a target and its policies.
     ///
     /// # Errors
-    /// If there is none.
+    /// If it does not exist.
     pub fn deregister(&self, region: &str, id: &VariantId) -> Result<(), ScalingError> {
         self.store.write(|transaction| {
             let known = target(transaction, region, id)?.ok_or_else(|| no_target(id))?;
@@ -176,7 +176,7 @@ impl Scaling {
         })
     }
 
-    /// Forgets all targets of an endpoint that goes.
+    /// Deletes all targets of an endpoint that is being deleted.
     ///
     /// # Errors
     /// If the database fails.
@@ -213,7 +213,7 @@ impl Scaling {
         })
     }
 
-    /// A page of targets, and the place of its last where there are more.
+    /// A page of targets, and the id of the last if there are more.
     ///
     /// # Errors
     /// If the database fails.
@@ -222,7 +222,7 @@ impl Scaling {
         self.page(query, TARGET, from, "id", false, |row| Ok((row.get("id")?, read_target(row)?)))
     }
 
-    /// A page of rows, which are read with their places.
+    /// A page of rows, each read with its id.
     pub(super) fn page<T>(
         &self,
         query: &Query,
@@ -263,7 +263,7 @@ impl Scaling {
 }
 
 impl Suspended {
-    /// The same with what a request says.
+    /// Applies the values in a request.
     fn with(self, given: Option<&Value>) -> Self {
         let member = |name: &str, known| given.and_then(|given| given[name].as_bool()).unwrap_or(known);
         Self {
@@ -293,7 +293,7 @@ fn refused<T>(message: &str) -> Result<T, ScalingError> {
     Err(ScalingError::Refused(message.to_owned()))
 }
 
-/// A variant is not registered.
+/// The error for a variant that is not registered.
 pub(super) fn no_target(id: &VariantId) -> ScalingError {
     ScalingError::NotFound(format!(
         "No scalable target found for service namespace: sagemaker, resource ID: {id}, scalable dimension: \
@@ -307,7 +307,7 @@ fn forget(connection: &Connection, target: &Target) -> Result<(), StoreError> {
     tags::remove_all(connection, &target.arn)
 }
 
-/// Nobody waits any more for what is at work on a variant.
+/// Ends the running activities of a variant as overridden.
 fn abandon(connection: &Connection, region: &str, id: &VariantId, now_ms: i64) -> Result<(), StoreError> {
     let mut statement = connection.prepare_cached(
         "UPDATE scaling_activities SET status = 'Overridden', message = 'The scalable target was deregistered.', ended_ms = ?4

@@ -9,7 +9,7 @@ use crate::hosting::{Deployment, EndpointId, Endpoints, HostingError, NewEndpoin
 use crate::metrics::{INVOCATIONS, Metric, Metrics, Point};
 use crate::store::Store;
 
-/// A moment: the minute before has points.
+/// The current time: the minute before it has points.
 const NOW: i64 = 1_700_000_000_000 / 60_000 * 60_000 + 15_000;
 const MINUTE: i64 = 60_000;
 
@@ -30,7 +30,7 @@ fn rule(changes: Value) -> TargetTracking {
     TargetTracking::parse(&config(changes), &id()).unwrap()
 }
 
-/// The last minutes before now, of these values; where there is none, there are no points.
+/// The last minutes before now, with these values; `None` means a minute without points.
 fn minutes(values: &[Option<f64>]) -> Vec<Measured> {
     let end = NOW - 15_000;
     let first = end - i64::try_from(values.len()).unwrap() * MINUTE;
@@ -63,10 +63,10 @@ fn three_busy_minutes_add_instances_in_proportion() {
         |instances, values: &[Option<f64>]| decided(&rule, &situation(instances, &minutes(values)));
     let busy = [Some(11.0), Some(15.0), Some(25.0)];
     assert_eq!(decided_for(2, &busy), Decision::Out(5));
-    // Not more than the most, and not at the most.
+    // Never more than the maximum, and no change at the maximum.
     assert_eq!(decided_for(4, &busy), Decision::Out(8));
     assert_eq!(decided_for(8, &busy), Decision::Stay);
-    // A minute at the target, one without points, or none.
+    // A minute at the target, one without points, or no minutes at all.
     for values in
         [[Some(10.0), Some(15.0), Some(25.0)], [Some(20.0), None, Some(20.0)], [Some(20.0), Some(20.0), None]]
     {
@@ -74,7 +74,7 @@ fn three_busy_minutes_add_instances_in_proportion() {
     }
     assert_eq!(decided_for(2, &[Some(20.0), Some(20.0)]), Decision::Stay);
     assert_eq!(decided_for(2, &[]), Decision::Stay);
-    // No rounding error makes one more.
+    // A rounding error must not add an instance.
     assert_eq!(decided_for(3, &[Some(20.0); 3]), Decision::Out(6));
     assert_eq!(decided_for(1, &[Some(f64::MAX); 3]), Decision::Out(8));
 }
@@ -87,7 +87,7 @@ fn fifteen_quiet_minutes_take_instances_away() {
     let mut quiet = [Some(2.0); 15];
     assert_eq!(decided_for(8, &quiet), Decision::In(2));
     assert_eq!(decided_for(1, &quiet), Decision::Stay);
-    // The busiest of them counts.
+    // The busiest minute counts.
     quiet[0] = Some(4.9);
     assert_eq!(decided_for(8, &quiet), Decision::In(4));
     quiet[3] = Some(9.0);
@@ -252,7 +252,7 @@ impl Place {
         self.scaler.scaling.put_policy("r", &id(), policy).unwrap();
     }
 
-    /// So many invocations of each instance in each of the last minutes before a time.
+    /// Adds so many invocations per instance in each of the last minutes before a time.
     fn invoke(&self, now_ms: i64, minutes: i64, invocations: f64) {
         let metric = || {
             let dimensions = [("EndpointName", "Ep"), ("VariantName", "v")];
@@ -264,7 +264,7 @@ impl Place {
         self.scaler.metrics.put("r", &points).unwrap();
     }
 
-    /// What the endpoint is asked for; the fleet has done it, where it can.
+    /// Runs a check; returns the number of instances requested, which the fleet provides if it can.
     fn look(&self, now_ms: i64) -> u32 {
         self.scaler.look(now_ms);
         self.scaler.endpoints.settled(self.endpoint).unwrap();
@@ -281,7 +281,7 @@ impl Place {
 #[test]
 fn a_variant_follows_its_traffic() {
     let place = place();
-    // Not a day of the past: old points are forgotten.
+    // A time in the present, since old points are deleted.
     let now = crate::store::now_ms() / MINUTE * MINUTE + 15_000;
     place.put("p", json!({"ScaleInCooldown": 0}));
     assert_eq!(place.look(now), 2);
@@ -290,16 +290,16 @@ fn a_variant_follows_its_traffic() {
     let [ref activity] = place.activities()[..] else { panic!("one activity") };
     assert_eq!((activity.status.as_str(), activity.wanted), ("InProgress", 3));
     assert_eq!(activity.text, "monitor alarm p-high in state ALARM triggered policy p");
-    // The next look sees that it is done, and that the cool-down has begun.
+    // The next check sees that it is done, and that the cool-down has begun.
     place.invoke(now + 3 * MINUTE, 3, 15.0);
     assert_eq!(place.look(now + 3 * MINUTE), 3);
     let [ref activity] = place.activities()[..] else { panic!("one activity") };
     assert_eq!((activity.status.as_str(), activity.ended_ms), ("Successful", Some(now + 3 * MINUTE)));
     assert!(activity.message.as_deref().unwrap().contains("desired instance count to 3"), "{activity:?}");
-    // After it: the most there may be.
+    // After the cool-down: up to the maximum.
     place.invoke(now + 8 * MINUTE, 5, 90.0);
     assert_eq!(place.look(now + 8 * MINUTE), 4);
-    // Nobody sends anything for an hour, and then little.
+    // No requests for an hour, and then few.
     assert_eq!(place.look(now + 68 * MINUTE), 4);
     place.invoke(now + 83 * MINUTE, 15, 2.0);
     assert_eq!(place.look(now + 83 * MINUTE), 1);
@@ -316,7 +316,7 @@ fn a_variant_is_brought_within_its_bounds() {
     place.register(Some(1), Some(2)).unwrap();
     assert_eq!(place.look(NOW + 1), 2);
     assert_eq!(place.activities()[0].text, "maximum capacity was set to 2");
-    // By hand.
+    // A change by the user.
     let wish =
         |instances| [crate::hosting::Wish { variant: "v".into(), weight: None, instances: Some(instances) }];
     place.scaler.endpoints.reweigh(&place.arn, &wish(4)).unwrap();
@@ -338,7 +338,7 @@ fn a_change_that_fails_is_told_and_tried_again_later() {
     assert!(activity.message.as_deref().unwrap().contains("no memory"), "{activity:?}");
     assert_eq!(place.look(NOW + 64_999), 2);
     assert_eq!(place.look(NOW + 65_000), 3);
-    // More than the machine runs.
+    // More instances than the machine can run.
     place.register(Some(100_000), Some(100_000)).unwrap();
     assert_eq!(place.look(NOW + 70_000), 3);
     let newest = &place.activities()[0];
@@ -370,7 +370,7 @@ fn alarms_have_the_states_of_their_metrics() {
     let place = place();
     place.put("p", json!({}));
     place.put("q", json!({"DisableScaleIn": true, "TargetValue": 30}));
-    // Points of the present: alarms are described as they are now.
+    // Points in the present: alarms are described at the current time.
     let now_ms = crate::store::now_ms();
     place.invoke(now_ms, 4, 20.0);
     let query = Query { region: "r".into(), limit: 50, ..Query::default() };

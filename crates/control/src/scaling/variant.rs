@@ -1,4 +1,4 @@
-//! How clients of Application Auto Scaling name a variant.
+//! Names of variants in Application Auto Scaling.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use std::fmt;
 pub struct VariantId {
     /// The endpoint's name.
     pub endpoint: String,
-    /// The variant's.
+    /// The variant's name.
     pub variant: String,
 }
 
 impl VariantId {
-    /// Reads a `ResourceId`; none where it names something else.
+    /// Parses a `ResourceId`; `None` if it names another resource.
     pub fn parse(text: &str) -> Option<Self> {
         let (endpoint, variant) = text.strip_prefix("endpoint/")?.split_once("/variant/")?;
         let is_name = |name: &str| !name.is_empty() && !name.contains('/');

@@ -1,4 +1,4 @@
-//! Requests for S3 to a server whose objects are in another one.
+//! Requests for S3 to a server whose objects are in another S3.
 
 use axum::Router;
 use axum::extract::Request;
@@ -8,13 +8,13 @@ use kokanee_http::{Incoming, Patience};
 
 use crate::wire::{escaped, request_id};
 
-/// Refuses them all with the address of the other S3. A redirection would be followed with a signature for this host, and be refused there
-/// with a text that leads astray.
+/// Refuses all requests with the address of the other S3. A client would follow a redirection with a signature for this host, and the other
+/// S3 would refuse it with a misleading text.
 pub(super) fn elsewhere(url: String, patience: Patience) -> Router {
     Router::new().fallback(move |request: Request| {
         let url = escaped(&url).to_string();
         async move {
-            // A client that is still sending would not read the answer.
+            // A client that is still sending would not read the response.
             Incoming::new(request.into_body(), patience).discard().await;
             let body = format!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>InvalidRequest</Code><Message>The buckets of this local SageMaker are \

@@ -1,4 +1,4 @@
-//! A request's way to the part of the server that it is for.
+//! The entry point of all requests, which forwards them to the parts of the server.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::wire::{
 /// The largest body of a call; AWS refuses larger ones too.
 const MAX_CALL_BYTES: usize = 4 << 20;
 
-/// What all requests go through.
+/// The state for handling all requests.
 pub(super) struct Entry {
     pub(super) guard: Guard,
     pub(super) control: Arc<Control>,
@@ -39,7 +39,7 @@ pub(super) struct Entry {
     pub(super) keys: Option<Arc<Keys>>,
     /// Whether only this machine reaches the server.
     pub(super) is_loopback: bool,
-    /// What answers `CONNECT`.
+    /// The handler of `CONNECT`.
     pub(super) proxy: Proxy,
 }
 
@@ -48,7 +48,7 @@ impl Entry {
         Router::new().fallback(enter).with_state(Arc::new(self))
     }
 
-    /// What a request says of its signature; none where the server has no keys.
+    /// The signature that a request claims; `None` if the server has no keys.
     fn claim<'a>(&'a self, head: &'a Parts) -> Result<Option<Claim<'a>>, Refusal> {
         let claim = |keys| Claim::of(keys, Head::from(head), Rules::Other, now_seconds());
         self.keys.as_deref().map(claim).transpose()
@@ -58,7 +58,7 @@ impl Entry {
 async fn enter(State(entry): State<Arc<Entry>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     if head.method == Method::CONNECT {
-        // No page can make a browser send this; what comes through it is checked as all else.
+        // No page can make a browser send this; requests inside the connection are checked like all others.
         return entry.proxy.connect(&head).await;
     }
     let place = place(&head);
@@ -70,7 +70,7 @@ async fn enter(State(entry): State<Arc<Entry>>, request: Request) -> Response {
         Place::S3 => sandboxed(&entry.s3, head, body).await,
         Place::Console => entry.console.answer(head, body).await,
         Place::Own => own(&entry, &head),
-        // Nobody reads it, and the SDK waits for an answer.
+        // The data is discarded, but the SDK waits for a response.
         Place::Telemetry => StatusCode::OK.into_response(),
         Place::Runtime => forward(&entry.runtime, head, body).await,
         Place::Json | Place::Query | Place::Cbor => call(&entry, place, &head, body).await,
@@ -82,7 +82,7 @@ async fn forward(router: &Router, head: Parts, body: Body) -> Response {
     response
 }
 
-/// What S3 answers a browser that shows it: a page among the objects must not act as a page of this server, whose origin it has.
+/// S3's response to a browser: a page among the objects must not act as a page of this server, whose origin it shares.
 async fn sandboxed(router: &Router, head: Parts, body: Body) -> Response {
     let is_shown = head.headers.contains_key("sec-fetch-dest");
     let mut response = forward(router, head, body).await;
@@ -99,7 +99,7 @@ async fn call(entry: &Arc<Entry>, place: Place, head: &Parts, body: Body) -> Res
     let claim = match entry.claim(head) {
         Ok(claim) => claim,
         Err(refusal) => {
-            // A client that is still sending would not read the answer.
+            // A client that is still sending would not read the response.
             Incoming::new(body, entry.patience).discard().await;
             return refuse(place, &signature_refused(place, refusal));
         }
@@ -109,7 +109,7 @@ async fn call(entry: &Arc<Entry>, place: Place, head: &Parts, body: Body) -> Res
         Ok(body) => body,
         Err(error) => return refuse(place, &body_refused(&error)),
     };
-    // What is parsed of the body lives no longer than its share.
+    // The parsed body must not live longer than its share.
     let (body, _share) = (body.bytes.into_vec(), body.share);
     if let Some(Err(refusal)) = claim.map(|claim| claim.check(&body)) {
         return refuse(place, &signature_refused(place, refusal));
@@ -141,7 +141,7 @@ async fn call(entry: &Arc<Entry>, place: Place, head: &Parts, body: Body) -> Res
     let (response, code) = match answered.await {
         Ok((call, Ok(output))) => (call.answer(&output, &request_id), None),
         Ok((_, Err(error))) => (protocol.refuse(service, &error, &request_id), Some(error.code)),
-        // The panic hook has told why.
+        // The panic hook has reported the cause.
         Err(_) => {
             let error = ApiError::internal("a bug in Kokanee; please report it");
             (protocol.refuse(service, &error, &request_id), Some(error.code))
@@ -168,7 +168,7 @@ fn body_refused(error: &ServeError) -> ApiError {
     }
 }
 
-/// An error before anything else of a request is known, as the part of the server says it that the request is for.
+/// An error before the operation is known, in the form of the part of the server that the request is for.
 fn refuse(place: Place, error: &ApiError) -> Response {
     let request_id = request_id();
     match place {
@@ -200,7 +200,7 @@ fn respond(status: u16, content_type: &str, body: String, code: &str, request_id
         .expect("the parts of the head are valid")
 }
 
-/// The server's own pages. Whether it is well anybody may ask; what it does is told to this machine, and to who has the keys.
+/// The server's own pages. Anyone may read its health; its metrics only this machine, and clients with the keys.
 fn own(entry: &Entry, head: &Parts) -> Response {
     if !entry.is_loopback && head.uri.path() != "/_kokanee/health" {
         let checked = entry.claim(head).and_then(|claim| claim.map_or(Ok(()), |claim| claim.check(&[])));

@@ -1,16 +1,16 @@
-//! The one form of a request that client and server sign, whatever form it was sent in.
+//! The canonical form of a request that client and server sign, however it was sent.
 
 use axum::http::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::head::{Head, Rules, decoded};
 
-/// Everything but the unreserved characters of RFC 3986.
+/// All characters except the unreserved ones of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// The same in a path.
 const ENCODED_IN_PATH: &AsciiSet = &ENCODED.remove(b'/');
 
-/// What is hashed and signed of a request.
+/// The text of a request that is hashed and signed.
 pub(super) fn request(head: &Head<'_>, rules: Rules, signed_headers: &[&str], payload: &str) -> Vec<u8> {
     let path = match rules {
         Rules::S3 => percent_encode(&decoded(head.uri.path()), ENCODED_IN_PATH).to_string(),
@@ -30,7 +30,7 @@ pub(super) fn request(head: &Head<'_>, rules: Rules, signed_headers: &[&str], pa
     text
 }
 
-/// The parameters in their order, but for the signature itself.
+/// The sorted parameters, without the signature itself.
 fn query(query: &str) -> String {
     let encoded = |text: &str| percent_encode(&decoded(&text.replace('+', " ")), ENCODED).to_string();
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
@@ -44,7 +44,7 @@ fn query(query: &str) -> String {
     pairs.join("&")
 }
 
-/// The values of a header, with single spaces, divided by commas.
+/// The values of a header, with single spaces, separated by commas.
 pub(super) fn header(headers: &HeaderMap, name: &str) -> Option<Vec<u8>> {
     let mut text = Vec::new();
     let mut values = headers.get_all(name).iter().peekable();
@@ -64,7 +64,7 @@ pub(super) fn header(headers: &HeaderMap, name: &str) -> Option<Vec<u8>> {
     Some(text)
 }
 
-/// A path without `.`, `..` and empty parts, as all services but S3 have it.
+/// A path without `.`, `..` and empty parts, as for all services except S3.
 fn plain(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {

@@ -1,4 +1,4 @@
-//! The signatures of a body's chunks: each is made of the one before, the first of the request's own.
+//! The signatures of a body's chunks: each depends on the one before, the first on the request's own.
 
 use sha2::{Digest as _, Sha256};
 
@@ -9,16 +9,16 @@ use super::scope::Scope;
 const CHUNK: &str = "AWS4-HMAC-SHA256-PAYLOAD";
 const TRAILER: &str = "AWS4-HMAC-SHA256-TRAILER";
 const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-/// The trailer that signs those before it.
+/// The trailer with the signature of the trailers before it.
 pub(crate) const SIGNATURE_TRAILER: &str = "x-amz-trailer-signature";
 
-/// Follows a body's chunks, and compares the signature of each.
+/// Follows a body's chunks, and verifies the signature of each.
 #[derive(Clone)]
 pub struct ChunkSignatures {
     key: Vec<u8>,
     date: String,
     scope: Scope,
-    /// The signature before, and that of the chunk that is being read.
+    /// The previous signature, and that of the current chunk.
     previous: String,
     current: String,
     hash: Sha256,
@@ -44,7 +44,7 @@ impl ChunkSignatures {
         }
     }
 
-    /// A chunk begins with this line: `400;chunk-signature=...`.
+    /// Begins a chunk with this line: `400;chunk-signature=...`.
     ///
     /// # Errors
     /// If it has no signature.
@@ -55,15 +55,15 @@ impl ChunkSignatures {
         Ok(())
     }
 
-    /// Bytes of the chunk.
+    /// Adds bytes of the chunk.
     pub fn update(&mut self, bytes: &[u8]) {
         self.hash.update(bytes);
     }
 
-    /// The chunk is whole.
+    /// Ends the chunk.
     ///
     /// # Errors
-    /// If its signature is another.
+    /// If its signature is wrong.
     pub fn end(&mut self) -> Result<(), Refusal> {
         let hash = hex(&std::mem::take(&mut self.hash).finalize());
         let rest = format!("{}\n{EMPTY}\n{hash}", self.previous);
@@ -71,13 +71,13 @@ impl ChunkSignatures {
         self.check(CHUNK, &rest, &self.previous)
     }
 
-    /// All trailers have come, in this order.
+    /// Verifies all trailers, in their order.
     ///
     /// # Errors
-    /// If their signature is another, or lacks.
+    /// If their signature is wrong or missing.
     pub fn finish(&self, trailers: &[(String, String)]) -> Result<(), Refusal> {
         if !self.has_trailer {
-            // No trailer was announced, so none is signed.
+            // No trailers were announced, so none are signed.
             return if trailers.is_empty() { Ok(()) } else { Err(Refusal::mismatch()) };
         }
         let (last, signed) = trailers.split_last().ok_or_else(Refusal::mismatch)?;

@@ -1,4 +1,4 @@
-//! What a request says of its signature, and whether it is true.
+//! The signature that a request claims, and its verification.
 
 use axum::http::header;
 
@@ -9,7 +9,7 @@ use super::proof::Proof;
 use super::refusal::{Refusal, Why};
 use super::{version_2, version_4};
 
-/// A signature of a known key at a time that holds; whether it is right is to be seen.
+/// A signature with a known key and a valid time, not verified yet.
 #[derive(Debug)]
 pub struct Claim<'a> {
     keys: &'a Keys,
@@ -25,11 +25,10 @@ enum Form {
 }
 
 impl<'a> Claim<'a> {
-    /// Reads what a request says of its signature, at `now` seconds since 1970. Whoever names no key, or another one, is refused here,
-    /// before the body is taken in.
+    /// Parses the signature of a request, at `now` seconds since 1970. A missing or unknown key is refused here, before the body is read.
     ///
     /// # Errors
-    /// All but a wrong signature.
+    /// All except a wrong signature.
     pub fn of(keys: &'a Keys, head: Head<'a>, rules: Rules, now: u64) -> Result<Self, Refusal> {
         let parameters = head.parameters();
         let has = |name: &str| parameters.iter().any(|(known, _)| known == name);
@@ -66,10 +65,10 @@ impl<'a> Claim<'a> {
         Ok(Self { keys, head, rules, form })
     }
 
-    /// Compares the signature of a request with this body.
+    /// Verifies the signature of a request with this body.
     ///
     /// # Errors
-    /// If it is another.
+    /// If it is wrong.
     pub fn check(&self, body: &[u8]) -> Result<(), Refusal> {
         match &self.form {
             Form::Version4(claim) => {
@@ -80,10 +79,10 @@ impl<'a> Claim<'a> {
         }
     }
 
-    /// Compares the signature of a request to S3, whose body is still to come. `bucket` is the one that the host names.
+    /// Verifies the signature of a request to S3, whose body has not arrived yet. `bucket` is the one that the host names.
     ///
     /// # Errors
-    /// If it is another.
+    /// If it is wrong.
     pub fn prove(&self, bucket: Option<&str>) -> Result<Proof, Refusal> {
         match &self.form {
             Form::Version4(claim) => claim.prove(self.keys, &self.head),

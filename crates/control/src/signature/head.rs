@@ -1,16 +1,16 @@
-//! The head of a request, as its signature sees it.
+//! The head of a request, for its signature.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri};
 use percent_encoding::percent_decode_str;
 
-/// How far a client's clock may be off, in seconds.
+/// The maximum deviation of a client's clock, in seconds.
 pub(super) const SKEW_SECONDS: u64 = 900;
 
-/// Which rules a service has.
+/// The signature rules of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rules {
-    /// S3: paths as they are, bodies signed as `x-amz-content-sha256` says, version 2.
+    /// S3: paths unchanged, bodies signed as `x-amz-content-sha256` says, version 2 supported.
     S3,
     /// All others: paths encoded twice, bodies signed.
     Other,

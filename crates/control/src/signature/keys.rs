@@ -1,4 +1,4 @@
-//! The pair of keys of a server.
+//! The key pair of a server.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use super::mac::{hex, is_signed, sha256, sign};
 use super::scope::{ALGORITHM, Scope};
 use crate::times::now_seconds;
 
-/// The shortest secret: what can be guessed by trying is none.
+/// The minimum length of a secret; a shorter one could be guessed.
 const SHORTEST_SECRET: usize = 8;
 const LONGEST: usize = 128;
 
@@ -28,10 +28,10 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// A pair.
+    /// A key pair.
     ///
     /// # Errors
-    /// What is wrong with one of them, for people; the secret is not quoted.
+    /// What is wrong with one of them, as human-readable text; the secret is not quoted.
     pub fn new(access: &str, secret: &str) -> Result<Self, String> {
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
         if !(3..=LONGEST).contains(&access.len()) || !access.bytes().all(is_name) {
@@ -44,27 +44,28 @@ impl Keys {
         Ok(Self { access: access.to_owned(), secret: secret.to_owned() })
     }
 
-    /// What clients sign with for a server that has no keys. It is no secret, and keeps real ones from being used.
+    /// The keys that clients use for a server without keys. They are not secret, and keep clients from using real ones.
     pub fn anybody() -> Self {
         Self { access: "kokanee".to_owned(), secret: "kokanee".to_owned() }
     }
 
-    /// What lets a browser into the console, where requests must be signed: whoever has the keys can compute it, and it tells nothing of them.
+    /// The token for the console of a server that requires signed requests. Anyone with the keys can compute it, and it does not reveal
+    /// them.
     pub fn console_token(&self) -> String {
         hex(&sign(self.secret.as_bytes(), &self.console_text("token", "")))
     }
 
-    /// Whether this is the token of the console. It takes the same time whichever digit is wrong.
+    /// Whether this is the token of the console. The comparison takes constant time.
     pub(crate) fn is_console_token(&self, token: &str) -> bool {
         is_signed(self.secret.as_bytes(), &self.console_text("token", ""), token)
     }
 
-    /// What a browser is known by that has shown the token, as long as the server has this nonce.
+    /// The session value of a browser that has shown the token, valid as long as the server has this nonce.
     pub(crate) fn console_session(&self, nonce: &str) -> String {
         hex(&sign(self.secret.as_bytes(), &self.console_text("session", nonce)))
     }
 
-    /// Whether this is what a browser is known by.
+    /// Whether this is the session value for this nonce.
     pub(crate) fn is_console_session(&self, nonce: &str, session: &str) -> bool {
         is_signed(self.secret.as_bytes(), &self.console_text("session", nonce), session)
     }
@@ -83,7 +84,7 @@ impl Keys {
         &self.secret
     }
 
-    /// The value of `Authorization` for a request with this body. All headers are signed that `head` has; `x-amz-date` is one of them.
+    /// The value of `Authorization` for a request with this body. All headers in `head` are signed, including `x-amz-date`.
     pub fn authorization(
         &self,
         head: &Head<'_>,
@@ -116,7 +117,7 @@ impl Keys {
         )
     }
 
-    /// The key that is made of the secret for a day, a region and a service.
+    /// The key derived from the secret for a day, a region and a service.
     pub(super) fn signing_key(&self, scope: &Scope) -> Vec<u8> {
         let mut key = format!("AWS4{}", self.secret).into_bytes();
         for part in [&scope.day, &scope.region, &scope.service, "aws4_request"] {
@@ -126,7 +127,7 @@ impl Keys {
     }
 }
 
-/// `x-amz-date` for now.
+/// The current time for `x-amz-date`.
 pub fn date_of_now() -> String {
     let now = now_seconds();
     format!("{}Z", utc(now).replace(' ', "T").replace(['-', ':'], ""))

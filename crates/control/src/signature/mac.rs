@@ -1,4 +1,4 @@
-//! Hashes, and the codes that are made of them with a secret.
+//! Hashes and message authentication codes.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ pub(super) fn sign(key: &[u8], text: &str) -> Vec<u8> {
     hmac_sha256(key, text).finalize().into_bytes().to_vec()
 }
 
-/// Whether a text has this signature, in hexadecimal digits. It takes the same time whichever digit is wrong.
+/// Whether a text has this signature, in hexadecimal digits. The comparison takes constant time.
 pub(super) fn is_signed(key: &[u8], text: &str, signature: &str) -> bool {
     unhex(signature).is_some_and(|bytes| hmac_sha256(key, text).verify_slice(&bytes).is_ok())
 }

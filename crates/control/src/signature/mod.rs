@@ -1,15 +1,15 @@
-//! Signatures of requests, for servers that are given keys: made, and verified.
+//! Signatures of requests, for servers with keys: creation and verification.
 //!
 //! | item | promise |
 //! |---|---|
-//! | [`Keys`] | the one pair of keys that requests are signed with; signs, too |
-//! | [`Claim`] | what a request's head says of its signature: known key, right time; its signature is not compared yet |
-//! | [`Proof`] | the signature is right; what it says of the body is still to be held against the body |
+//! | [`Keys`] | the key pair that requests are signed with; also signs |
+//! | [`Claim`] | the parsed signature of a request: known key, valid time; not verified yet |
+//! | [`Proof`] | a verified signature; its properties of the body are still to be compared with the body |
 //! | [`ChunkSignatures`] | the signatures of a body's chunks |
-//! | [`Refusal`] | why not; each protocol has its own words for it |
+//! | [`Refusal`] | the reason for a refusal; each protocol has its own words for it |
 //!
-//! Version 4 stands in the header `Authorization` or in the query; version 2 is known for S3 only, whose clients still presign with it.
-//! Signatures are compared in constant time. Nothing here knows services: which [`Rules`] hold is the caller's affair.
+//! Version 4 is in the header `Authorization` or in the query; version 2 is supported for S3 only, whose clients still presign with it.
+//! Signatures are compared in constant time. Nothing here knows services: the caller selects the [`Rules`].
 //!
 //! Sources: AWS's "Signature Version 4 signing process" and "Authenticating Requests (AWS Signature Version 4)" of S3, whose published
 //! examples are tests, and "Signing and authenticating REST requests (AWS signature version 2)".

@@ -1,4 +1,4 @@
-//! The policy of a browser's form, which whoever made the form signed.
+//! The policy of an HTML form, which the form's author signed.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use super::scope::{ALGORITHM, Scope};
 use super::version_2;
 
 impl Keys {
-    /// Whether a form's fields, by their names in lowercase, have a policy that is signed with these keys, in either version.
+    /// Checks that a form's fields, by their names in lowercase, have a policy signed with these keys, in either version.
     ///
     /// # Errors
-    /// If not.
+    /// If they do not.
     pub fn check_policy(&self, fields: &BTreeMap<String, String>) -> Result<(), Refusal> {
         let get = |name: &str| fields.get(name).map(String::as_str);
         let incomplete = |name: &str| {

@@ -1,12 +1,12 @@
-//! What a right signature says of the body.
+//! The properties of the body in a verified signature.
 
 use super::chunks::ChunkSignatures;
 
 /// A request that was signed with the keys.
 #[derive(Clone, Debug, Default)]
 pub struct Proof {
-    /// The hash that the body must have, in hexadecimal digits, where it was signed.
+    /// The required hash of the body, in hexadecimal digits, if it was signed.
     pub sha256: Option<String>,
-    /// The signatures that the chunks of the body must have, where they have some.
+    /// The required signatures of the body's chunks, if it has chunks.
     pub chunks: Option<ChunkSignatures>,
 }

@@ -1,37 +1,37 @@
-//! Why a request is refused for its signature.
+//! Refusals of requests because of their signatures.
 
 use thiserror::Error;
 
 /// A kind of refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// Nothing is signed.
+    /// There is no signature.
     Missing,
-    /// The header `Authorization` cannot be read.
+    /// The header `Authorization` is malformed.
     Header,
-    /// The parameters of a presigned address cannot be read.
+    /// The parameters of a presigned address are malformed.
     Parameters,
     /// The key is not the server's.
     UnknownKey,
-    /// The signature is another.
+    /// The signature is wrong.
     Mismatch,
-    /// The time of the request is not that of the server.
+    /// The time of the request differs too much from the server's.
     Skewed,
-    /// A presigned address no longer holds.
+    /// A presigned address has expired.
     Expired,
-    /// Something else that no client sends.
+    /// Another fault that no real client has.
     Unusable,
 }
 
-/// A request that is not answered, with the reason.
+/// A refused request, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{message}")]
 pub struct Refusal {
-    /// Which kind.
+    /// The kind of refusal.
     pub why: Why,
     /// What was wrong.
     pub message: String,
-    /// Names and texts that help to find it.
+    /// Names and texts that help to find the cause.
     pub details: Vec<(&'static str, String)>,
 }
 

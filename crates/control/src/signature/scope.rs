@@ -1,8 +1,8 @@
-//! What a signature of version 4 is for: a day, a region, a service.
+//! The scope of a signature of version 4: a day, a region, a service.
 
 pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// What a signature is for.
+/// The scope of a signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Scope {
     pub(super) day: String,
@@ -19,7 +19,7 @@ impl Scope {
         format!("{algorithm}\n{date}\n{}\n{rest}", self.text())
     }
 
-    /// Access key and scope of `KEY/DAY/REGION/SERVICE/aws4_request`.
+    /// Parses the access key and scope of `KEY/DAY/REGION/SERVICE/aws4_request`.
     pub(super) fn parse(credential: &str) -> Option<(String, Self)> {
         let mut parts = credential.rsplitn(5, '/');
         let is_request = parts.next() == Some("aws4_request");

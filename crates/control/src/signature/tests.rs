@@ -114,7 +114,7 @@ fn presigned_addresses_hold_for_their_time_and_their_request() {
     }
     assert_eq!(prove(&presigned, now() + 86_401).unwrap_err().message, "Request has expired");
     assert_eq!(prove(&presigned, now() - 901).unwrap_err().message, "Request is not yet valid");
-    // A copy of another object, made of an address for an upload.
+    // A copy of another object, made from an address for an upload.
     let header = head("GET", PRESIGNED, &[HOST, ("x-amz-copy-source", "/b/secret")]);
     assert_eq!(
         prove(&header, now()).unwrap_err().details,
@@ -250,7 +250,7 @@ fn check_chunks(proof: &Proof, signatures: [&str; 3], trailers: &str) {
         text(last, first),
         text(&format!(";chunk-signature={second}"), ""),
         text("\r\n0;", "\r\n00;x="),
-        // A chunk is left out, and one comes twice.
+        // A missing chunk, and a repeated one.
         [text("", "").split_at(65_536 + 87).1.to_vec()].concat(),
     ] {
         assert_eq!(read(proof, &wrong, 1000), Err(ErrorCode::SignatureDoesNotMatch));
@@ -281,7 +281,7 @@ fn chunks_are_signed_as_in_aws_s_example() {
         "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9",
     ];
     check_chunks(&proof, signatures, "");
-    // A trailer that nobody signed.
+    // An unsigned trailer.
     let body = chunks(signatures, "x-amz-checksum-crc32c:sOO8/Q==\r\n");
     assert_eq!(read(&proof, &body, 1000), Err(ErrorCode::SignatureDoesNotMatch));
 }
@@ -330,7 +330,7 @@ fn keys_have_a_form_and_keep_their_secret() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// What a client signs is accepted, and nothing else.
+    /// A client's signature is accepted, and no other.
     #[test]
     fn whatever_is_signed_is_proven(
         path in "/([a-zA-Z0-9.~_-]|/|%[0-9A-F]{2}|[$+:@!]){0,12}",
@@ -362,7 +362,7 @@ proptest! {
         }
     }
 
-    /// Nothing that anybody writes is taken for a signature, and nothing stops the server.
+    /// No arbitrary text is accepted as a signature, and none stops the server.
     #[test]
     fn nothing_else_is_taken_for_a_signature(
         fields in "(AWS4-HMAC-SHA256 |AWS |Credential=|AKIAIOSFODNN7EXAMPLE/|20130524/|us-east-1/|s3/|aws4_request|, ?|SignedHeaders=|host|;|x-amz-date|Signature=|[0-9a-f]{2}|[ -~]){0,14}",

@@ -1,4 +1,4 @@
-//! Version 2 of S3: HMAC-SHA1 of a few headers, the path, and the parameters that choose an operation.
+//! Version 2 of S3: HMAC-SHA1 of a few headers, the path, and the parameters that select an operation.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::keys::Keys;
 use super::refusal::{Refusal, Why};
 use crate::times::{iso, parse_http_date};
 
-/// Parameters that are signed.
+/// The signed parameters.
 const SIGNED: &[&str] = &[
     "accelerate",
     "acl",
@@ -55,12 +55,12 @@ const SIGNED: &[&str] = &[
 pub(super) struct Claim {
     pub(super) access: String,
     signature: String,
-    /// The end of a presigned address, as it was written.
+    /// The expiry of a presigned address, as written.
     expires: Option<String>,
 }
 
 impl Claim {
-    /// Reads `KEY:SIGNATURE`.
+    /// Parses `KEY:SIGNATURE`.
     pub(super) fn of_header(head: &Head<'_>, fields: &str, now: u64) -> Result<Self, Refusal> {
         let malformed = |message: &str| Refusal::new(Why::Header, message);
         let (access, signature) = fields.split_once(':').ok_or_else(|| {
@@ -78,7 +78,7 @@ impl Claim {
     }
 
     pub(super) fn of_query(parameters: &[(String, String)], now: u64) -> Result<Self, Refusal> {
-        // What is signed has lines; parameters that brought lines of their own could give one request the text of another.
+        // The signed text consists of lines; parameters with line breaks could give one request the text of another.
         if parameters.iter().any(|(name, value)| name.contains('\n') || value.contains('\n')) {
             return Err(Refusal::new(Why::Unusable, "a parameter has more than one line"));
         }
@@ -103,14 +103,14 @@ impl Claim {
         Ok(Self { access, signature, expires: Some(expires) })
     }
 
-    /// Compares the signature. `bucket` is the one that the host names.
+    /// Verifies the signature. `bucket` is the one that the host names.
     pub(super) fn check(&self, keys: &Keys, head: &Head<'_>, bucket: Option<&str>) -> Result<(), Refusal> {
         let path = head.uri.path();
         let text = self.text(head, bucket, path);
         if is_signed(keys.secret(), &text, &self.signature) {
             return Ok(());
         }
-        // A bucket itself is signed with a slash by some, whether they send it or not.
+        // Some clients sign a bucket with a final slash, whether they send it or not.
         let is_bucket = bucket.is_none() && path.len() > 1 && !path[1..].contains('/');
         if is_bucket
             && is_signed(keys.secret(), &self.text(head, bucket, &format!("{path}/")), &self.signature)
@@ -168,7 +168,7 @@ impl Claim {
     }
 }
 
-/// The parameters that are signed, as they are signed.
+/// The signed parameters, in their signed form.
 fn resources(query: &str) -> String {
     let pairs = query.split('&').map(|pair| match pair.split_once('=') {
         Some((name, value)) => (name, Some(value)),
@@ -186,14 +186,14 @@ fn resources(query: &str) -> String {
     if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 
-/// The values of a header, divided by commas.
+/// The values of a header, separated by commas.
 fn trimmed(head: &Head<'_>, name: &str) -> Option<Vec<u8>> {
     let values: Vec<&[u8]> =
         head.headers.get_all(name).iter().map(|value| value.as_bytes().trim_ascii()).collect();
     (!values.is_empty()).then(|| values.join(&b','))
 }
 
-/// Whether a text has this signature, in base64. It takes the same time whichever byte is wrong.
+/// Whether a text has this signature, in base64. The comparison takes constant time.
 pub(super) fn is_signed(secret: &str, text: &[u8], signature: &str) -> bool {
     let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).expect("a key may have any length");
     mac.update(text);

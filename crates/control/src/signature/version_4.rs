@@ -1,4 +1,4 @@
-//! Version 4.
+//! Signatures of version 4.
 
 use super::canonical;
 use super::chunks::ChunkSignatures;
@@ -10,7 +10,7 @@ use super::refusal::{Refusal, Why};
 use super::scope::{ALGORITHM, Scope};
 use crate::times::{iso, parse_iso};
 
-/// Presigned addresses are for a week at most.
+/// The maximum validity of presigned addresses: a week.
 const MAX_EXPIRES_SECONDS: u64 = 604_800;
 const PAYLOAD: &str = "x-amz-content-sha256";
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
@@ -26,7 +26,7 @@ pub(super) struct Claim {
     date: String,
     signed_headers: Vec<String>,
     signature: String,
-    /// What a presigned address says of the body.
+    /// The body hash in a presigned address.
     payload: Option<String>,
 }
 
@@ -143,7 +143,7 @@ impl Claim {
         Ok(claim)
     }
 
-    /// What holds wherever a signature stands.
+    /// Checks the rules that are common to headers and presigned addresses.
     fn check_form(&self, head: &Head<'_>, rules: Rules, refuse: fn(&str) -> Refusal) -> Result<(), Refusal> {
         if self.date.get(..8) != Some(&self.scope.day) {
             return Err(refuse("Invalid credential date: it is not that of the request."));
@@ -158,8 +158,8 @@ impl Claim {
         if !is_signed("host") {
             return Err(refuse("Host must be a signed header."));
         }
-        // Whoever has a presigned address could make another request of it by headers, such as a copy of any object. The body's hash is
-        // signed anyway.
+        // With unsigned headers, the holder of a presigned address could turn it into another request, such as a copy of any object. The
+        // body's hash is signed anyway.
         let mut names = head.headers.keys().map(|name| name.as_str());
         let unsigned = names.find(|name| name.starts_with("x-amz-") && *name != PAYLOAD && !is_signed(name));
         match unsigned {
@@ -171,7 +171,7 @@ impl Claim {
         }
     }
 
-    /// Compares the signature; returns the key that it was made with.
+    /// Verifies the signature; returns the key that it was made with.
     pub(super) fn check(
         &self,
         keys: &Keys,
@@ -215,7 +215,7 @@ impl Claim {
     }
 }
 
-/// What a presigned address says of the body; where it says nothing, the header does.
+/// The body hash in a presigned address, or otherwise in the header.
 fn payload_of_query(head: &Head<'_>, in_query: Option<&str>) -> Result<String, Refusal> {
     let in_header = head.headers.contains_key(PAYLOAD).then(|| head.text(PAYLOAD).unwrap_or_default());
     match (in_query, in_header) {
@@ -229,7 +229,7 @@ fn payload_of_query(head: &Head<'_>, in_query: Option<&str>) -> Result<String, R
     }
 }
 
-/// Names of headers, each once and in order, so that what is signed is no longer than the request.
+/// Names of headers, unique and sorted, so that the signed text is no longer than the request.
 fn names(text: &str) -> Option<Vec<String>> {
     let names: Vec<String> = text.split(';').map(str::to_owned).collect();
     let is_name = |name: &String| !name.is_empty() && !name.bytes().any(|byte| byte.is_ascii_uppercase());

@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-/// Takes the steps that a database has not taken; its version is how many it has. Returns the version and the latest that is known; a
-/// database that is later is left alone.
+/// Applies the steps that a database lacks; its version is the number of applied steps. Returns the version and the latest known one; a
+/// later database is left unchanged.
 pub(super) fn run(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<(u32, u32)> {
     let known = u32::try_from(steps.len()).unwrap_or(u32::MAX);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

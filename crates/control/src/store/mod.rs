@@ -1,7 +1,7 @@
-//! What is known, in SQLite: one file that `sqlite3` opens.
+//! The state of all resources, in SQLite: one file that `sqlite3` opens.
 //!
-//! One connection writes, others read (write-ahead log). A transaction that was committed is on the disk
-//! (`synchronous = FULL`), so that nothing that was acknowledged is lost by a crash of the server or of the machine.
+//! One connection writes, others read (write-ahead log). A committed transaction is on disk (`synchronous = FULL`), so that no acknowledged
+//! change is lost when the server or the machine crashes.
 
 mod migrations;
 
@@ -15,28 +15,28 @@ use thiserror::Error;
 
 /// The name of the file in the data folder.
 const FILE: &str = "kokanee.db";
-/// Readers that are kept open for the next call.
+/// Maximum readers kept open for later calls.
 const MOST_IDLE_READERS: usize = 8;
-/// How long a connection waits for another; ours do not hold locks for long.
+/// How long a connection waits for another; ours hold locks only briefly.
 const BUSY: Duration = Duration::from_secs(10);
 
-/// The database of a data folder, which no other server uses meanwhile.
+/// The database of a data folder, which no other server uses at the same time.
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
-    // These go first: the connection that is closed last moves the write-ahead log into the file, and a reader cannot.
+    // Dropped first: the last connection to close moves the write-ahead log into the file, which a reader cannot do.
     readers: Mutex<Vec<Connection>>,
     writer: Mutex<Connection>,
     lock: FolderLock,
 }
 
-/// The database cannot be used.
+/// An error of the database.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// Another server uses the folder, or it cannot be written into.
+    /// Another server uses the folder, or it is not writable.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// A later release wrote it.
+    /// The database was written by a later release.
     #[error(
         "{} is of a later release of Kokanee (its schema has version {found}, this release knows {known}): use that release, or \
          another --data folder", path.display()
@@ -46,32 +46,32 @@ pub enum StoreError {
         path: PathBuf,
         /// Version of its schema.
         found: u32,
-        /// The latest that is known.
+        /// The latest known version.
         known: u32,
     },
-    /// SQLite refuses.
+    /// SQLite cannot open the file.
     #[error("{}: {source}", path.display())]
     Open {
         /// The file.
         path: PathBuf,
-        /// What it said.
+        /// SQLite's error.
         source: rusqlite::Error,
     },
-    /// A statement failed: the disk is full or broken, or the file was changed by others.
+    /// A statement failed: the disk is full or broken, or the file was changed by another program.
     #[error("the database failed: {0}")]
     Statement(#[from] rusqlite::Error),
-    /// A row holds what this release does not understand.
+    /// A row has content that this release does not understand.
     #[error("the database holds an unreadable {what}: {source}")]
     Content {
         /// The column.
         what: &'static str,
-        /// Why.
+        /// The cause.
         source: serde_json::Error,
     },
 }
 
 impl Store {
-    /// Opens the database of a data folder, whose schema is what these steps lead to: modules that keep something here bring their own.
+    /// Opens the database of a data folder and applies these schema steps; modules that store data here provide their own.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -96,7 +96,7 @@ impl Store {
         self.lock.folder()
     }
 
-    /// Runs a transaction that writes. It is on the disk when this returns, or undone where `work` fails.
+    /// Runs a writing transaction. It is on disk when this returns, or undone if `work` fails.
     pub(crate) fn write<T, E: From<StoreError>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
@@ -109,7 +109,7 @@ impl Store {
         Ok(value)
     }
 
-    /// Runs queries on one state of the database.
+    /// Runs queries on a consistent state of the database.
     pub(crate) fn read<T, E: From<StoreError>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
@@ -142,7 +142,7 @@ pub(crate) fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Whatever panicked while it held the lock left no transaction behind: dropped, it is undone.
+/// Locks a mutex even after a panic: the panicking thread left no transaction, since a dropped one is undone.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

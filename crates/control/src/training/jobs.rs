@@ -19,17 +19,17 @@ pub type NewTrainingJob = NewJob<Training>;
 /// All training jobs.
 pub type TrainingJobs = Jobs<Training>;
 
-/// Their table.
+/// The table of training jobs.
 pub(crate) const SCHEMA: &str = schema!("training_jobs");
-/// The group of the logs of training jobs.
+/// The log group of training jobs.
 pub const LOG_GROUP: &str = "/aws/sagemaker/TrainingJobs";
-/// Folder of the jobs' folders in the data folder.
+/// The folder in the data folder that contains the jobs' folders.
 pub(crate) const FOLDER: &str = "jobs";
 
 impl JobKind for Training {
     type State = TrainingState;
     const TABLE: &'static str = "training_jobs";
-    /// What it is doing.
+    /// The secondary status.
     type Detail = String;
     const DETAIL_COLUMNS: &'static str = "state ->> 'secondary' AS secondary";
     const SEARCHED: &'static str = "name || ' ' || status || ' ' || coalesce(state ->> 'algorithm', '')";
@@ -40,24 +40,24 @@ impl JobKind for Training {
 }
 
 impl TrainingJob {
-    /// The stream of its log: `<job>/algo-1-<epoch>`, the same whichever server asks.
+    /// The stream of its log: `<job>/algo-1-<epoch>`, the same for every server.
     pub fn log_stream(&self) -> String {
         format!("{}/algo-1-{}", self.name, self.state.created_ms.div_euclid(1000))
     }
 
-    /// Its folder, in the data folder.
+    /// The path of its folder in the data folder.
     pub fn folder(&self) -> String {
         format!("{FOLDER}/{}/{}", self.region, self.name)
     }
 
-    /// Its log, in the data folder.
+    /// The path of its log in the data folder.
     pub fn log_path(&self) -> String {
         format!("{}/{LOG_FILE}", self.folder())
     }
 }
 
 impl TrainingJobs {
-    /// A job does something else now; without a message, SageMaker's own is said.
+    /// Sets the secondary status of a job; without a message, SageMaker's own is used.
     ///
     /// # Errors
     /// If it has ended.
@@ -65,8 +65,8 @@ impl TrainingJobs {
         self.change(id, |state| state.enter(secondary, message, now_ms()))
     }
 
-    /// A job logged metrics. They are points of its metrics too, and its log goes on at `log_offset`: all of that is noted at once, so
-    /// that a server that is killed neither loses a point nor counts one twice.
+    /// Records the metrics that a job logged, also as points of its metrics, together with the offset `log_offset` at which its log
+    /// continues. All of that happens in one transaction, so that a killed server neither loses a point nor counts one twice.
     ///
     /// # Errors
     /// If it has ended.
@@ -83,7 +83,7 @@ impl TrainingJobs {
         })
     }
 
-    /// A job ends.
+    /// Ends a job.
     ///
     /// # Errors
     /// If it has ended.

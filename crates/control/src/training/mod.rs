@@ -1,7 +1,7 @@
-//! Training jobs: what is known of them, and what happens to them.
+//! Training jobs: their state and its changes.
 //!
-//! [`TrainingState`] knows what can happen to a job when, and the times; a runner tells how jobs get on ([`TrainingJobs::enter`],
-//! [`TrainingJobs::measured`]) and how they end ([`TrainingJobs::finish`]).
+//! [`TrainingState`] knows which change is possible when, and records the times. A runner reports the progress of jobs
+//! ([`TrainingJobs::enter`], [`TrainingJobs::measured`]) and their ends ([`TrainingJobs::finish`]).
 
 mod jobs;
 mod refused;

@@ -1,11 +1,11 @@
-//! Hyperparameters that an algorithm refuses, known before its program is started.
+//! Hyperparameters that an algorithm refuses, found before its program starts.
 
 use std::collections::BTreeMap;
 
 use kokanee_contract::AlgorithmContract;
 use kokanee_contract::container::failure::{Failure, FailureKind};
 
-/// What the algorithm will say against its hyperparameters: as on AWS, the job fails, not the call.
+/// The algorithm's message against its hyperparameters, if any. As on AWS, the job fails, not the call.
 pub fn refused_hyperparameters(
     contract: &AlgorithmContract,
     given: &BTreeMap<String, String>,

@@ -1,4 +1,4 @@
-//! What a request for a training job asks of whoever runs it, checked as far as that needs no object and no image.
+//! A request for a training job, as far as its run needs it, checked without access to objects and images.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -11,10 +11,10 @@ use thiserror::Error;
 
 use crate::s3_uri::{S3Uri, S3UriError};
 
-/// A day, where the request sets no limit.
+/// One day: the limit if the request sets none.
 const DEFAULT_MAX_RUNTIME_SECONDS: u64 = 86_400;
 
-/// A request that no job can be made of.
+/// An error in a request for a training job.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct RequestError(pub String);
@@ -22,34 +22,34 @@ pub struct RequestError(pub String);
 /// The members of `CreateTrainingJob` that a run needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingRequest {
-    /// Names and values.
+    /// The names and values of hyperparameters.
     pub hyperparameters: BTreeMap<String, String>,
     /// The input.
     pub channels: Vec<ChannelRequest>,
-    /// Where the job's folder of artefacts is.
+    /// The address of the job's folder of artefacts.
     pub output: S3Uri,
-    /// How the artefacts are put there.
+    /// How the artefacts are packed.
     pub packing: Packing,
-    /// Where state to resume from is kept.
+    /// The location of the state to resume from.
     pub checkpoints: Option<CheckpointRequest>,
-    /// Name and regular expression of each metric.
+    /// The name and regular expression of each metric.
     pub metrics: Vec<(String, String)>,
-    /// How long the program may run.
+    /// The longest time that the program may run.
     pub max_runtime: Duration,
-    /// How many machines were asked for.
+    /// The number of machines in the request.
     pub instances: u64,
-    /// Their type, where the request names one.
+    /// Their type, if the request names one.
     pub instance_type: Option<String>,
-    /// The program of an image of the user's own.
+    /// The program of a user's own image.
     pub program: ProgramRequest,
 }
 
-/// What a request says about the program in an image of the user's own.
+/// A request's settings for the program in a user's own image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProgramRequest {
-    /// `ContainerEntrypoint`, instead of the image's own.
+    /// `ContainerEntrypoint`, which replaces the image's own.
     pub entrypoint: Vec<String>,
-    /// `ContainerArguments`, instead of `train`.
+    /// `ContainerArguments`, which replace `train`.
     pub arguments: Vec<String>,
     /// `Environment`.
     pub environment: BTreeMap<String, String>,
@@ -60,11 +60,11 @@ pub struct ProgramRequest {
 pub struct ChannelRequest {
     /// Its name.
     pub name: String,
-    /// MIME type of its data.
+    /// The MIME type of its data.
     pub content_type: Option<String>,
-    /// How its data comes: the channel's own mode, or that of the job.
+    /// Its input mode: the channel's own, or else that of the job.
     pub mode: InputMode,
-    /// How its data is spread over machines.
+    /// How its data is distributed over machines.
     pub distribution: Distribution,
     /// The prefix of its objects, or the object that lists them.
     pub source: S3Uri,
@@ -72,27 +72,27 @@ pub struct ChannelRequest {
     pub is_manifest: bool,
     /// Whether the objects are decompressed.
     pub is_gzip: bool,
-    /// Whether each object becomes a RecordIO record.
+    /// Whether each object is wrapped into a RecordIO record.
     pub is_wrapped: bool,
-    /// The seed that the order of objects is drawn from.
+    /// The seed of the shuffled order of objects.
     pub shuffle_seed: Option<u64>,
 }
 
-/// How artefacts are put into S3.
+/// How artefacts are packed for S3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
     /// As `model.tar.gz`.
     Gzip,
-    /// As an object for each file.
+    /// As one object per file.
     None,
 }
 
-/// Where state to resume from is kept.
+/// The location of the state to resume from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointRequest {
-    /// Where it is in S3.
+    /// Its address in S3.
     pub uri: S3Uri,
-    /// Where it is in the job's folder: the path below `/opt/ml`.
+    /// Its path in the job's folder, below `/opt/ml`.
     pub path: PathBuf,
 }
 
@@ -102,10 +102,10 @@ impl TrainingRequest {
         pairs(request.get("HyperParameters"))
     }
 
-    /// Reads the members of `CreateTrainingJob`, which were checked against the table.
+    /// Reads the members of `CreateTrainingJob`, which have been checked against the table.
     ///
     /// # Errors
-    /// If they contradict each other, or ask for what is not offered here.
+    /// If they contradict each other, or ask for a feature that is not offered here.
     pub fn parse(request: &Map<String, Value>) -> Result<Self, RequestError> {
         let member = |path: &[&str]| member(request, path);
         let text = |path: &[&str]| member(path).and_then(Value::as_str);
@@ -156,7 +156,7 @@ impl TrainingRequest {
     }
 }
 
-/// Spot training waits for machines; the time for that has to be given, and only then.
+/// Checks that the request sets a time to wait for machines exactly if it asks for spot training.
 fn check_spot(is_spot: bool, max_runtime: u64, max_wait: Option<u64>) -> Result<(), RequestError> {
     match max_wait {
         Some(max_wait) if is_spot && max_wait >= max_runtime => Ok(()),
@@ -248,7 +248,7 @@ impl From<S3UriError> for RequestError {
     }
 }
 
-/// A member of a structure, by the path to it; none where it is null.
+/// The member of a structure at a path; none if it is null.
 fn member<'a>(structure: &'a Map<String, Value>, path: &[&str]) -> Option<&'a Value> {
     let (first, rest) = path.split_first()?;
     let first = structure.get(*first)?;
@@ -266,7 +266,7 @@ mod tests {
 
     use super::*;
 
-    /// The request with these members, and what every request has.
+    /// Parses a request with these members, and those that every request has.
     fn parse(members: Value) -> Result<TrainingRequest, String> {
         let mut request = json!({
             "AlgorithmSpecification": {"TrainingInputMode": "Pipe"},

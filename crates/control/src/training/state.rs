@@ -1,6 +1,6 @@
-//! The life of a training job: statuses, their times, and what comes of it.
+//! The life of a training job: statuses, their times, and its results.
 //!
-//! `InProgress` goes to `Completed`, `Failed`, or by `Stopping` to `Stopped`; secondary statuses say more. Source: the guide's
+//! `InProgress` leads to `Completed`, to `Failed`, or through `Stopping` to `Stopped`; secondary statuses give details. Source: the guide's
 //! `DescribeTrainingJob`. Times are milliseconds since 1970.
 
 use kokanee_contract::container::failure::failure_reason;
@@ -9,43 +9,43 @@ use serde_json::{Map, Value, json};
 
 use crate::jobs::{JobState, Refused, Status, Times};
 
-/// `FinalMetricDataList` holds no more.
+/// The most entries of `FinalMetricDataList`.
 const MOST_FINAL_METRICS: usize = 40;
 
 /// `SecondaryStatus`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Secondary {
-    /// Waits for its turn, or is being prepared.
+    /// The job waits for its turn, or is being prepared.
     Starting,
-    /// Gets its data.
+    /// The job downloads its data.
     Downloading,
     /// Its program runs.
     Training,
-    /// Its model is being put into S3.
+    /// Its model is being uploaded to S3.
     Uploading,
-    /// Its program died with the machine, and waits to go on.
+    /// Its program died with the machine, and waits to be resumed.
     Interrupted,
-    /// It goes on from its checkpoint.
+    /// It resumes from its checkpoint.
     Restarting,
-    /// Told to stop.
+    /// It was told to stop.
     Stopping,
-    /// Stopped.
+    /// It has stopped.
     Stopped,
-    /// Stopped, since its time was over.
+    /// It was stopped because its time was over.
     MaxRuntimeExceeded,
-    /// Done.
+    /// It has completed.
     Completed,
-    /// Ended by an error.
+    /// It ended with an error.
     Failed,
 }
 
 impl Secondary {
-    /// Its spelling.
+    /// The status in SageMaker's spelling.
     pub const fn as_str(self) -> &'static str {
         self.row().0
     }
 
-    /// What SageMaker says with it.
+    /// SageMaker's message for the status.
     pub const fn message(self) -> &'static str {
         self.row().1
     }
@@ -68,7 +68,7 @@ impl Secondary {
         }
     }
 
-    /// Whether only the end of a job has it.
+    /// Whether a job has this status only at its end.
     const fn is_final(self) -> bool {
         matches!(self, Self::Stopped | Self::MaxRuntimeExceeded | Self::Completed | Self::Failed)
     }
@@ -81,9 +81,9 @@ pub struct Transition {
     pub status: Secondary,
     /// When it began.
     pub start_ms: i64,
-    /// When it ended; none for that of now.
+    /// When it ended; none for the present one.
     pub end_ms: Option<i64>,
-    /// What is to be said about it.
+    /// The message for it.
     pub message: String,
 }
 
@@ -98,57 +98,57 @@ pub struct FinalMetric {
     pub at_ms: i64,
 }
 
-/// How a job ended.
+/// The outcome of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is done; its model is at this address.
+    /// It completed; its model is at this address.
     Completed {
         /// `s3://…/output/model.tar.gz`.
         artefacts: String,
     },
-    /// It ended by an error.
+    /// It ended with an error.
     Failed {
         /// `ClientError: …`; only its first 1024 characters are kept.
         reason: String,
     },
     /// It stopped because it was told to.
     Stopped {
-        /// What it left as a model.
+        /// The address of the model that it left.
         artefacts: Option<String>,
     },
     /// It was stopped because its time was over.
     MaxRuntimeExceeded {
-        /// What it left as a model.
+        /// The address of the model that it left.
         artefacts: Option<String>,
     },
 }
 
-/// Everything about a training job that changes, and what its image means.
+/// The changing state of a training job, and the meaning of its image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainingState {
-    /// The built-in algorithm that its image names; none for an image that a user brings.
+    /// The built-in algorithm that its image names; none for a user's own image.
     pub algorithm: Option<String>,
     /// The status.
     pub status: Status,
-    /// What it is doing.
+    /// The secondary status.
     pub secondary: Secondary,
     /// When it was created.
     pub created_ms: i64,
-    /// When anything of this changed last.
+    /// When anything here was last changed.
     pub modified_ms: i64,
-    /// When it got its machine.
+    /// When its machine became available.
     pub started_ms: Option<i64>,
     /// When it ended.
     pub ended_ms: Option<i64>,
-    /// What it did, in order.
+    /// The history of its secondary statuses, in order.
     pub transitions: Vec<Transition>,
     /// Why it failed.
     pub failure_reason: Option<String>,
-    /// Where its model is.
+    /// The address of its model.
     pub artefacts: Option<String>,
     /// The last value of each metric.
     pub metrics: Vec<FinalMetric>,
-    /// Where the log goes on after the lines whose metrics are known.
+    /// The offset at which the log continues after the lines whose metrics are recorded.
     #[serde(default)]
     pub log_offset: u64,
 }
@@ -174,13 +174,13 @@ impl TrainingState {
         state
     }
 
-    /// The job does something else now, or says something else about it.
+    /// Sets the secondary status, or a new message for the present one.
     ///
     /// # Errors
     /// If it has ended.
     ///
     /// # Panics
-    /// If `secondary` is one of the end, which is [`finish`](Self::finish)'s.
+    /// If `secondary` is a final status, which only [`finish`](Self::finish) may set.
     pub fn enter(&mut self, secondary: Secondary, message: Option<&str>, now_ms: i64) -> Result<(), Refused> {
         assert!(!secondary.is_final(), "a job ends by `finish`");
         self.check_open()?;
@@ -192,7 +192,7 @@ impl TrainingState {
         Ok(())
     }
 
-    /// The job ends.
+    /// Ends the job.
     ///
     /// # Errors
     /// If it has ended.
@@ -218,7 +218,7 @@ impl TrainingState {
             }
         };
         self.status = status;
-        // SDK v2 reads TrainingStartTime of every job that has ended.
+        // SDK v2 reads TrainingStartTime for every job that has ended.
         self.started_ms.get_or_insert(now_ms);
         self.ended_ms = Some(now_ms);
         self.push(secondary, None, now_ms);
@@ -228,7 +228,7 @@ impl TrainingState {
         Ok(())
     }
 
-    /// Metrics were logged; those that are not finite say nothing.
+    /// Records metrics that were logged; those that are not finite are ignored.
     ///
     /// # Errors
     /// If the job has ended.
@@ -249,12 +249,12 @@ impl TrainingState {
         Ok(())
     }
 
-    /// Seconds between start and end, begun ones whole; none before the end.
+    /// The seconds from start to end, rounded up; none before the end.
     pub fn training_seconds(&self) -> Option<i64> {
         Some((self.ended_ms? - self.started_ms? + 999) / 1000)
     }
 
-    /// Adds to an answer of `DescribeTrainingJob` what this knows.
+    /// Adds this state to an answer of `DescribeTrainingJob`.
     pub fn describe(&self, answer: &mut Map<String, Value>) {
         let transitions: Vec<Value> = self.transitions.iter().map(Transition::describe).collect();
         let mut set = |name: &str, value: Value| answer.insert(name.to_owned(), value);
@@ -263,7 +263,7 @@ impl TrainingState {
         set("CreationTime", seconds(self.created_ms));
         set("LastModifiedTime", seconds(self.modified_ms));
         set("SecondaryStatusTransitions", json!(transitions));
-        // Clients read it whatever the status is.
+        // Clients read it whatever the status.
         set("ModelArtifacts", json!({"S3ModelArtifacts": self.artefacts.as_deref().unwrap_or_default()}));
         if let Some(started_ms) = self.started_ms {
             set("TrainingStartTime", seconds(started_ms));
@@ -284,7 +284,7 @@ impl TrainingState {
         }
     }
 
-    /// Notes a change; the clock may have been set back.
+    /// Records the time of a change. It never decreases, even if the clock is set back.
     fn change_at(&mut self, now_ms: i64) -> i64 {
         self.modified_ms = self.modified_ms.max(now_ms);
         self.modified_ms
@@ -356,7 +356,7 @@ impl FinalMetric {
     }
 }
 
-/// As AWS writes times in JSON.
+/// A point in time in the form that AWS uses in JSON.
 pub(crate) fn seconds(ms: i64) -> Value {
     json!(ms as f64 / 1000.0)
 }

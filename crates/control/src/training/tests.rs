@@ -39,7 +39,7 @@ fn a_job_goes_through_its_life() {
     state.enter(Secondary::Training, None, 3000).unwrap();
     let metric = |value, at_ms| FinalMetric { name: "m".into(), value, at_ms };
     state.measured([metric(2.0, 3100), metric(f64::NAN, 3150), metric(1.0, 3200)], 3200).unwrap();
-    // A clock that was set back does not turn the order of times round.
+    // If the clock is set back, times still do not decrease.
     state.enter(Secondary::Uploading, None, 10).unwrap();
     state.finish(Outcome::Completed { artefacts: "s3://b/k".into() }, 4100).unwrap();
     let times: Vec<_> =
@@ -100,7 +100,7 @@ fn jobs_wait_in_order_and_outlive_the_server() {
     let first = jobs.next_waiting().unwrap().unwrap();
     assert_eq!(first.name, "b");
     jobs.enter(first.id, Secondary::Training, None).unwrap();
-    // One that no runner has stops at once; one that runs is told.
+    // A job that no runner has taken stops at once; a running job is told to stop.
     jobs.stop("us-east-1", "a").unwrap();
     assert_eq!(jobs.find("us-east-1", "a").unwrap().state.status, Status::Stopped);
     jobs.stop("us-east-1", "b").unwrap();

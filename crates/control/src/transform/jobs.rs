@@ -1,4 +1,4 @@
-//! Transform jobs: what they add to jobs of any kind.
+//! The specific part of transform jobs.
 
 use rusqlite::Row;
 
@@ -27,7 +27,7 @@ pub(crate) const FOLDER: &str = "transform";
 impl JobKind for Transform {
     type State = TransformState;
     const TABLE: &'static str = "transform_jobs";
-    /// Why it failed.
+    /// The failure reason.
     type Detail = Option<String>;
     const DETAIL_COLUMNS: &'static str = "state ->> 'failure_reason' AS failure_reason";
 
@@ -42,19 +42,19 @@ impl TransformJob {
         format!("{FOLDER}/{}/{}", self.region, self.name)
     }
 
-    /// The stream of what its container says: `<job>/<instance>-<epoch>`, the same whichever server asks.
+    /// The stream of its container's output: `<job>/<instance>-<epoch>`, the same for every server.
     pub fn log_stream(&self) -> String {
         format!("{}/{}-{}", self.name, self.instance_id(), self.state.created_ms.div_euclid(1000))
     }
 
-    /// The id of its instance, as AWS writes it.
+    /// The id of its instance, in AWS's format.
     pub fn instance_id(&self) -> String {
         format!("i-0{:016x}", self.state.created_ms.unsigned_abs())
     }
 }
 
 impl TransformJobs {
-    /// A job has its machine.
+    /// Records that a job has its machine.
     ///
     /// # Errors
     /// If it has ended.
@@ -62,7 +62,7 @@ impl TransformJobs {
         self.change(id, |state| state.begin(now_ms()))
     }
 
-    /// A job ends.
+    /// Ends a job.
     ///
     /// # Errors
     /// If it has ended.

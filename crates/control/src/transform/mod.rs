@@ -1,4 +1,4 @@
-//! Batch transform jobs: what is known of them, and what a request asks for.
+//! Batch transform jobs: their state, and their requests.
 
 mod jobs;
 mod request;

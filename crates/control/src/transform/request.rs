@@ -1,4 +1,4 @@
-//! What a request for a transform job asks for, checked as far as that needs no object.
+//! The request for a transform job, checked as far as possible without reading objects.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,48 +14,48 @@ use serde_json::{Map, Value};
 use crate::s3_uri::S3Uri;
 use crate::training::{ChannelRequest, RequestError};
 
-/// As SageMaker has it, where `ModelClientConfig` says nothing.
+/// SageMaker's default, for requests without `ModelClientConfig`.
 const DEFAULT_TIMEOUT_SECONDS: u64 = 600;
 const DEFAULT_RETRIES: u64 = 3;
-/// Payloads at work together have no more.
+/// The maximum size of all parallel payloads together.
 const MOST_MB_AT_WORK: u64 = 100;
 
 /// The members of `CreateTransformJob` that a run needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TransformRequest {
-    /// Where the input is.
+    /// The location of the input.
     pub input: ChannelRequest,
-    /// Where the answers go.
+    /// The location of the output.
     pub output: S3Uri,
-    /// How many machines were asked for.
+    /// The requested number of machines.
     pub instances: u64,
-    /// How long an answer may take.
+    /// The time limit for a response.
     pub timeout: Duration,
-    /// How often a request is sent again that was not answered.
+    /// How often a failed request is retried.
     pub retries: u64,
     settings: Settings,
     asked: Defaults,
 }
 
-/// What a request may leave to the container, which says it as `/execution-parameters`.
+/// Settings that a request may leave to the container, which answers `/execution-parameters`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Defaults {
-    /// Requests at a time.
+    /// Number of parallel requests.
     pub max_concurrent_transforms: Option<u64>,
     /// `MULTI_RECORD` or `SINGLE_RECORD`.
     #[serde(deserialize_with = "strategy")]
     pub batch_strategy: Option<BatchStrategy>,
-    /// Most of a request.
+    /// Maximum size of a request.
     #[serde(rename = "MaxPayloadInMB")]
     pub max_payload_mb: Option<u64>,
 }
 
 impl TransformRequest {
-    /// Reads the members of `CreateTransformJob`, which were checked against the table.
+    /// Parses the members of `CreateTransformJob`, which were checked against the table.
     ///
     /// # Errors
-    /// If they contradict each other, or ask for what is not offered here.
+    /// If they contradict each other, or request something unsupported.
     pub fn parse(request: &Map<String, Value>) -> Result<Self, RequestError> {
         let request = Value::Object(request.clone());
         let refused = |problem: &str| RequestError(problem.to_owned());
@@ -119,7 +119,7 @@ impl TransformRequest {
                 distribution: Distribution::FullyReplicated,
                 source: S3Uri::parse(&text(source, "S3Uri"))?,
                 is_manifest,
-                // Files are decompressed as they are read.
+                // Files are decompressed while they are read.
                 is_gzip: false,
                 is_wrapped: false,
                 shuffle_seed: None,
@@ -133,7 +133,7 @@ impl TransformRequest {
         })
     }
 
-    /// How to transform, with what the request leaves to the container. At most `most_concurrent` requests are at work.
+    /// The settings, with the container's defaults for what the request leaves open. At most `most_concurrent` requests run in parallel.
     pub fn settings(&self, container: Defaults, most_concurrent: usize) -> Settings {
         let asked = self.asked;
         let concurrent = asked.max_concurrent_transforms.or(container.max_concurrent_transforms).unwrap_or(1);
@@ -153,7 +153,7 @@ impl TransformRequest {
         }
     }
 
-    /// What the container is told in its environment: what the user set.
+    /// The environment variables for the container, from the user's settings.
     pub fn environment(&self) -> BTreeMap<String, String> {
         let Defaults { max_concurrent_transforms, batch_strategy, max_payload_mb } = self.asked;
         let strategy = batch_strategy.map(|strategy| match strategy {

@@ -7,41 +7,41 @@ use serde_json::{Map, Value, json};
 use crate::hosting::Container;
 use crate::jobs::{JobState, Refused, Status, Times};
 
-/// Everything about a transform job that changes, and what its model was when it was created.
+/// The changing part of a transform job, and its model as of creation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransformState {
-    /// What its instance runs; the model may be deleted meanwhile.
+    /// The container that its instance runs; the model may be deleted meanwhile.
     pub container: Container,
     /// The status.
     pub status: Status,
-    /// When it was created, in milliseconds since 1970.
+    /// Time of creation, in milliseconds since 1970.
     pub created_ms: i64,
-    /// When anything of this changed last.
+    /// Time of the last change.
     pub modified_ms: i64,
-    /// When it got its machine.
+    /// Time when it got its machine.
     pub started_ms: Option<i64>,
-    /// When it ended.
+    /// Time of its end.
     pub ended_ms: Option<i64>,
-    /// Why it failed.
+    /// The failure reason.
     pub failure_reason: Option<String>,
 }
 
-/// How a job ended.
+/// The outcome of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All of its input is answered.
+    /// All of its input was answered.
     Completed,
-    /// It ended by an error.
+    /// It ended with an error.
     Failed {
         /// `ClientError: …`; only its first 1024 characters are kept.
         reason: String,
     },
-    /// It stopped because it was told to.
+    /// It was stopped on request.
     Stopped,
 }
 
 impl TransformState {
-    /// A job that was created now.
+    /// A job created now.
     pub fn new(container: Container, now_ms: i64) -> Self {
         Self {
             container,
@@ -54,7 +54,7 @@ impl TransformState {
         }
     }
 
-    /// The job has its machine.
+    /// Records that the job has its machine.
     ///
     /// # Errors
     /// If it has ended.
@@ -65,7 +65,7 @@ impl TransformState {
         Ok(())
     }
 
-    /// The job ends.
+    /// Ends the job.
     ///
     /// # Errors
     /// If it has ended.
@@ -85,7 +85,7 @@ impl TransformState {
         Ok(())
     }
 
-    /// Adds to an answer of `DescribeTransformJob` what this knows.
+    /// Adds this state to a response of `DescribeTransformJob`.
     pub fn describe(&self, answer: &mut Map<String, Value>) {
         let seconds = |ms: i64| json!(ms as f64 / 1000.0);
         let mut set = |name: &str, value: Value| answer.insert(name.to_owned(), value);

@@ -1,4 +1,4 @@
-//! What SageMaker says about the records of a transform job: the stream `…/data-log`.
+//! SageMaker's messages about the records of a transform job: the stream `…/data-log`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::training::ChannelRequest;
 pub(super) struct DataLog {
     log: Mutex<LogWriter>,
     input: PathBuf,
-    /// Bucket and key of what the files were fetched from; the key of a manifest says nothing about them.
+    /// The source of the files: the bucket and the prefix of keys. The key of a manifest does not name them, so there is no prefix then.
     bucket: String,
     prefix: Option<String>,
 }
@@ -38,7 +38,7 @@ impl DataLog {
         ));
     }
 
-    /// A file was not answered.
+    /// Logs that a file got no answer.
     pub(super) fn refuse(&self, file: &Path, kind: &str, message: &str) {
         let name = file.strip_prefix(&self.input).unwrap_or(file).to_string_lossy();
         let name = format!("{}/{}", self.bucket, key_of(self.prefix.as_deref(), &name));
@@ -52,12 +52,12 @@ impl DataLog {
 
     fn say(&self, line: &str) {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        // A disk that is full does not end the job.
+        // A full disk does not end the job.
         let _ = log.write(format!("[sagemaker logs]: {line}\n").as_bytes());
     }
 }
 
-/// The key of a file that was fetched by a prefix: what it is called here is what follows the prefix, unless that ends within a name.
+/// The key of a file that was fetched by a prefix. Its name here is the part after the prefix, unless the prefix ends within a name.
 fn key_of(prefix: Option<&str>, name: &str) -> String {
     let Some(prefix) = prefix else { return name.to_owned() };
     let (folder, rest) = prefix.rsplit_once('/').map_or(("", prefix), |(folder, rest)| (folder, rest));

@@ -9,13 +9,13 @@ use crate::engine::LOG_FILE;
 use crate::folder_files::{FolderFile, files_below, remove_folder};
 use crate::transform::TransformJob;
 
-/// What only a job at work has.
+/// The input folder, which exists only while a job is running.
 pub(super) const INPUT: &str = "input";
 const UNFINISHED_INPUT: &str = "input.part";
 const REFUSED_INPUT: &str = "refused";
 const OUTPUT: &str = "output";
 const INSTANCE: &str = "instance";
-/// What is said about records.
+/// The file of the log about records.
 const DATA_LOG: &str = "data-log";
 
 /// The folder of a job: its input, the instance of its model, and its answers.
@@ -30,22 +30,22 @@ impl TransformFolder {
         Self { path: data.join(job.folder()), in_data: job.folder() }
     }
 
-    /// Files with records.
+    /// The files with records.
     pub(super) fn input(&self) -> PathBuf {
         self.path.join(INPUT)
     }
 
-    /// Files with records that were not answered.
+    /// The files with records that got no answer.
     pub(super) fn refused(&self) -> PathBuf {
         self.path.join(REFUSED_INPUT)
     }
 
-    /// Files with answers.
+    /// The files with answers.
     pub(super) fn output(&self) -> PathBuf {
         self.path.join(OUTPUT)
     }
 
-    /// Where the model's instance runs.
+    /// The folder of the model's instance.
     pub(super) fn instance(&self) -> PathBuf {
         self.path.join(INSTANCE)
     }
@@ -54,12 +54,12 @@ impl TransformFolder {
         self.path.join(DATA_LOG)
     }
 
-    /// The logs' paths in the data folder: that of the instance, and that about records.
+    /// The paths of the logs in the data folder: that of the instance, and that about records.
     pub(super) fn logs(&self) -> [String; 2] {
         [format!("{}/{INSTANCE}/{LOG_FILE}", self.in_data), format!("{}/{DATA_LOG}", self.in_data)]
     }
 
-    /// Fills the input with `fetch`, unless it is there; whole or not at all. False if `fetch` was told to stop.
+    /// Fills the input with `fetch`, unless it is already there. It appears complete or not at all. False if `fetch` was told to stop.
     pub(super) fn fill(
         &self,
         fetch: impl FnOnce(&Path) -> Result<bool, TransformFault>,
@@ -77,7 +77,7 @@ impl TransformFolder {
         Ok(true)
     }
 
-    /// Takes a file out of the input.
+    /// Removes a file from the input.
     pub(super) fn refuse(&self, file: &Path) -> Result<(), TransformFault> {
         let below = file.strip_prefix(self.input()).unwrap_or(file);
         let to = self.refused().join(below);
@@ -87,13 +87,13 @@ impl TransformFolder {
         fs::rename(file, &to).map_err(machine(file))
     }
 
-    /// What is to be put into S3.
+    /// The answers that must be uploaded to S3.
     pub(super) fn answers(&self) -> Result<Vec<FolderFile>, TransformFault> {
         let output = self.output();
         files_below(&output).map_err(machine(&output))
     }
 
-    /// Removes all but the logs.
+    /// Removes everything except the logs.
     pub(super) fn clear(&self) -> io::Result<()> {
         for name in [UNFINISHED_INPUT, REFUSED_INPUT, OUTPUT] {
             remove_folder(&self.path.join(name))?;
@@ -107,7 +107,7 @@ impl TransformFolder {
                 _ => fs::remove_file(&path)?,
             }
         }
-        // Last: the folder is known by it.
+        // This comes last, because the input folder marks a job whose folder has not been cleared.
         remove_folder(&self.input())
     }
 }

@@ -1,8 +1,8 @@
-//! Batch transform jobs at work.
+//! Runs batch transform jobs.
 //!
-//! A job's input is copied into a folder of its own, an instance of its model is started beside it as an endpoint's would be, and
-//! the crate `kokanee_transform` sends the one through the other. What it has finished it does not do again: a job that an earlier
-//! server left goes on with the files that are missing. Answers are put into S3 when all of the input is done.
+//! A job's input is copied into its own folder, and an instance of its model is started as for an endpoint. The crate `kokanee_transform`
+//! then sends the input through the model. Finished work is not repeated: a job that an earlier server left continues with the missing
+//! files. Answers are uploaded to S3 when all of the input is done.
 
 mod data_log;
 mod folder;
@@ -31,21 +31,21 @@ pub struct Transformer {
     pub control: Arc<Control>,
     /// The objects.
     pub objects: Arc<dyn ObjectStore>,
-    /// What runs their instances.
+    /// The fleet that runs their instances.
     pub fleet: Arc<Fleet>,
-    /// Folder of the jobs' folders.
+    /// The data folder, which contains the jobs' folders.
     pub folder: PathBuf,
-    /// Jobs at a time.
+    /// The most jobs that run in parallel.
     pub places: usize,
-    /// Requests at a time of a job that leaves it to the machine.
+    /// The most parallel requests of a job that leaves the number to the machine.
     pub most_concurrent: usize,
     /// Whether jobs wait for the next server when this one ends, instead of being stopped.
     pub keeps_jobs: bool,
-    /// What requests are sent by.
+    /// The runtime on which requests are sent.
     pub runtime: Handle,
 }
 
-/// Why a job does not go on.
+/// The reason why a job cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TransformFault {
     /// The author of the job must act.
@@ -54,16 +54,16 @@ pub(crate) enum TransformFault {
     /// The author of the model must act.
     #[error("AlgorithmError: {0}")]
     Algorithm(String),
-    /// The keeper of the machine must act.
+    /// The administrator of the machine must act.
     #[error("InternalServerError: {0}")]
     Machine(String),
-    /// The job is gone or has ended meanwhile, or the database fails.
+    /// The job has been deleted or has ended meanwhile, or the database fails.
     #[error(transparent)]
     Job(#[from] JobError),
 }
 
 impl Transformer {
-    /// Runs jobs until `stop` counts 1. Then those at work are stopped, unless they are to wait for the next server, which goes on with
+    /// Runs jobs until `stop` counts 1. Then running jobs are stopped, unless they are to wait for the next server, which continues with
     /// what is missing.
     pub async fn run(self: Arc<Self>, stop: watch::Receiver<u32>) {
         let places = self.places;
@@ -84,7 +84,7 @@ impl Worker for Transformer {
         &self.control.transform_jobs
     }
 
-    /// Removes what a server that was killed left of jobs that had ended.
+    /// Removes the folders that a killed server left of jobs that had ended.
     fn begin(&self) -> Result<(), JobError> {
         let root = self.folder.join(FOLDER);
         queue::clear_ended(&self.control.transform_jobs, &root, INPUT, |job| self.clear(job))

@@ -1,4 +1,4 @@
-//! The model of a transform job: asked what it takes, and for answers.
+//! The model of a transform job: its defaults, and its answers to requests.
 
 use std::time::{Duration, Instant};
 
@@ -12,35 +12,35 @@ use crate::fleet::LoneInstance;
 use crate::hosting::SendError;
 use crate::transform::Defaults;
 
-/// An answer has no more bytes; all answers at work are held.
+/// The most bytes of an answer; all answers of running requests are in memory.
 const MOST_ANSWER_BYTES: usize = 256 << 20;
-/// Of what a model says against a request, so much is quoted.
+/// The most characters that are quoted from a model's error message.
 const MOST_QUOTED_CHARS: usize = 500;
 /// How long `/execution-parameters` may take.
 const ASK: Duration = Duration::from_secs(10);
-/// Before a request is sent again.
+/// The pause before a request is retried.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// A model that answers.
+/// A model that answers requests.
 pub(super) struct Model<'a> {
     pub(super) runtime: &'a Handle,
     pub(super) instance: &'a LoneInstance,
     /// How long an answer may take.
     pub(super) timeout: Duration,
-    /// How often a request is sent again that was not answered.
+    /// The number of retries for a request without an answer.
     pub(super) retries: u64,
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 enum Failure {
     /// The model refuses.
     Refused { status: u16, message: String },
-    /// The model did not answer; it may the next time.
+    /// The model did not answer, but may answer a retry.
     Silent(String),
 }
 
 impl Model<'_> {
-    /// What the model would have of a transform job; nothing where it does not say.
+    /// The model's preferred settings for a transform job; none if it does not give any.
     pub(super) fn defaults(&self) -> Defaults {
         let mut request = Request::new(Full::new(Bytes::new()));
         *request.uri_mut() = Uri::from_static("/execution-parameters");
@@ -48,7 +48,7 @@ impl Model<'_> {
         answer.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default()
     }
 
-    /// The answer to the records of a request.
+    /// Returns the model's answer to the records of a request.
     pub(super) fn invoke(
         &self,
         content_type: &str,
@@ -99,7 +99,7 @@ impl Model<'_> {
             let lease = loop {
                 match self.instance.lease() {
                     Some(lease) => break lease,
-                    // It is being started again.
+                    // It is being restarted.
                     None if begun.elapsed() < timeout => tokio::time::sleep(PAUSE).await,
                     None => return Err(Failure::Silent("it does not run".to_owned())),
                 }

@@ -1,4 +1,4 @@
-//! One transform job at work, from its input to its end.
+//! The run of one transform job, from its input to its end.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -15,14 +15,14 @@ use crate::metrics;
 use crate::runner::{RunError, download_channel};
 use crate::transform::{LOG_GROUP, Outcome, TransformJob, TransformRequest};
 
-/// Between two looks at an instance that is being started.
+/// The time between two looks at an instance that is starting.
 const POLL: Duration = Duration::from_millis(20);
-/// Between two looks at whether the job was told to stop.
+/// The time between two checks whether the job was told to stop.
 const LOOK: Duration = Duration::from_millis(250);
-/// As SageMaker says it where records are at fault; more follows here.
+/// SageMaker's message for faulty records; details follow here.
 const SEE_LOGS: &str = "See job logs for more information";
 
-/// A job at work.
+/// A running job.
 pub(super) struct Work<'a> {
     transformer: &'a Transformer,
     job: &'a TransformJob,
@@ -31,16 +31,16 @@ pub(super) struct Work<'a> {
     is_ending: &'a AtomicBool,
 }
 
-/// Why a job is left before its end.
+/// The reason why a job is left before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Left {
     /// It was told to stop.
     Stopped,
-    /// The server ends.
+    /// The server is ending.
     Ending,
 }
 
-/// Files that were not answered.
+/// The files that got no answer.
 #[derive(Default)]
 struct Refusals {
     count: usize,
@@ -84,7 +84,7 @@ impl<'a> Work<'a> {
             },
         );
         let worked = self.work(&instance);
-        // The next server starts it again.
+        // If the job is not done, the next server starts the instance again.
         self.transformer.runtime.block_on(instance.end());
         match worked? {
             Ok(outcome) => Ok(Some(outcome)),
@@ -141,7 +141,7 @@ impl<'a> Work<'a> {
         }))
     }
 
-    /// Sends all files through the model. One that is not answered does not hold up the others.
+    /// Sends all files through the model. A file that gets no answer does not delay the others.
     fn transform(
         &self,
         settings: &Settings,
@@ -190,7 +190,7 @@ impl<'a> Work<'a> {
         TransformFault::Client(format!("{SEE_LOGS}. {problem}"))
     }
 
-    /// Puts the answers into S3: what lies in a folder of the input lies in such a folder there.
+    /// Uploads the answers to S3, into the same folders as those of the input.
     fn upload(&self) -> Result<(), TransformFault> {
         for answer in self.folder.answers()? {
             let to = self.request.output.below(&answer.name);
@@ -213,7 +213,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Looks now and then whether the job is to be left.
+/// Checks now and then whether the job must be left.
 struct Looking<'a> {
     work: &'a Work<'a>,
     looked: std::cell::Cell<Instant>,

@@ -1,31 +1,31 @@
-//! What a tuning job does next: a function of what is known of it and its children, and of the time.
+//! The next step of a tuning job, as a function of its state, its children and the time.
 
 use kokanee_tuner::closing::{Closing, MOST_FAILURES};
 
 use crate::jobs::Status;
 use crate::tuning::{Child, Outcome, TuningState, ended};
 
-/// What is to be done. After it, the next step is asked for.
+/// The next step. After it, the tuner asks again.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
-    /// Nothing, for now.
+    /// Do nothing for now.
     Wait,
-    /// Tells these children to stop, by their places.
+    /// Stop these children, given by their indices.
     Stop(Vec<usize>),
-    /// Creates no more children.
+    /// Stop creating children.
     Close(Closing),
-    /// Creates a child of a definition.
+    /// Create a child of a definition.
     Create {
-        /// The definition's place.
+        /// The index of the definition.
         definition: usize,
-        /// The place of the child whose values it tries again.
+        /// The index of the child whose values it retries.
         retries: Option<usize>,
     },
-    /// Ends.
+    /// End the job.
     Finish(Outcome),
 }
 
-/// The next step of a tuning job that has not ended.
+/// Returns the next step of a tuning job that has not ended.
 pub(super) fn next(state: &TuningState, children: &[Child], now_ms: i64) -> Step {
     let at_work = children.iter().filter(|child| !child.has_ended()).count();
     let is_stopping = state.status == Status::Stopping;
@@ -53,7 +53,7 @@ pub(super) fn next(state: &TuningState, children: &[Child], now_ms: i64) -> Step
     if at_work > 0 { Step::Wait } else { Step::Finish(end(children)) }
 }
 
-/// A child to create, where one is missing.
+/// Returns the step that creates a child, if one is needed.
 fn creation(state: &TuningState, children: &[Child]) -> Option<Step> {
     for (place, child) in children.iter().enumerate() {
         let is_retried = children.iter().any(|other| other.retries == Some(child.number));
@@ -79,26 +79,26 @@ fn creation(state: &TuningState, children: &[Child]) -> Option<Step> {
     Some(Step::Create { definition, retries: None })
 }
 
-/// How often the values of a child were tried before it.
+/// The number of tries of a child's values before it.
 fn tries_before(children: &[Child], child: &Child) -> usize {
     let before = |child: &Child| children.iter().find(|other| Some(other.number) == child.retries);
     std::iter::successors(before(child), |child| before(child)).count()
 }
 
-/// A reason to create no more children.
+/// The reason to create no more children, if there is one.
 fn closing(state: &TuningState, children: &[Child], now_ms: i64) -> Option<Closing> {
     let goal = state.definitions.first()?.goal();
     let seconds = now_ms.saturating_sub(state.created_ms) as f64 / 1000.0;
     state.limits.criteria().met(goal, &ended(children), seconds)
 }
 
-/// How a tuning job ends whose children have all ended.
+/// The outcome of a tuning job whose children have all ended.
 fn end(children: &[Child]) -> Outcome {
     if children.iter().any(|child| child.result().is_some()) {
         return Outcome::Completed;
     }
     let tries = children.len().min(MOST_FAILURES);
-    // AWS's words, both.
+    // Both are AWS's words.
     let reason = if !children.is_empty() && children.iter().all(|child| child.status == Status::Completed) {
         format!(
             "No objective metrics found after running {tries} training jobs. Please ensure that the custom algorithm is emitting the \

@@ -1,6 +1,6 @@
-//! Tuning jobs at work.
+//! Runs tuning jobs.
 //!
-//! `decision` says what is to be done next, from a job and its children alone, and `search` which values are tried; [`Tuner`] does it.
+//! `decision` computes the next step from a job and its children alone, `search` the values to try; [`Tuner`] carries out the steps.
 
 mod decision;
 mod search;
@@ -29,9 +29,9 @@ use crate::store::now_ms;
 use crate::training::{self, TrainingState, refused_hyperparameters};
 use crate::tuning::{Child, OBJECTIVE_HYPERPARAMETER, Outcome, StrategyKind, Tuning, TuningJob, TuningJobs};
 
-/// Tuning jobs at a time; others wait. Each is a thread that sleeps, as a rule.
+/// The most tuning jobs that run at once; others wait. Each is a thread that mostly sleeps.
 const MOST_AT_ONCE: usize = 100;
-/// Between two looks at the children of a tuning job.
+/// The time between two looks at the children of a tuning job.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Runs tuning jobs.
@@ -42,10 +42,10 @@ pub struct Tuner {
     pub keeps_jobs: bool,
 }
 
-/// Why a tuning job does not go on.
+/// The reason why a tuning job cannot continue.
 #[derive(Debug, thiserror::Error)]
 enum TuningFault {
-    /// What was checked when it was created is not so.
+    /// A property that was checked at its creation no longer holds.
     #[error("InternalServerError: {0}")]
     Search(String),
     /// The job is gone or has ended meanwhile, or the database fails.
@@ -54,7 +54,7 @@ enum TuningFault {
 }
 
 impl Tuner {
-    /// Runs jobs until `stop` counts 1. Then those at work are stopped, unless they are to wait for the next server.
+    /// Runs jobs until `stop` counts 1. Then running jobs are stopped, unless they are to wait for the next server.
     pub async fn run(self: Arc<Self>, stop: watch::Receiver<u32>) {
         queue::run(self, MOST_AT_ONCE, stop).await;
     }
@@ -83,7 +83,7 @@ impl Worker for Tuner {
     }
 }
 
-/// A tuning job at work.
+/// A running tuning job.
 struct Work<'a> {
     tuner: &'a Tuner,
     job: TuningJob,
@@ -92,13 +92,13 @@ struct Work<'a> {
     curves: Curves,
 }
 
-/// The objective of each child after each of its epochs, as far as they are needed.
+/// The objective of each child after each of its epochs, as far as needed.
 #[derive(Default)]
 struct Curves {
     values: HashMap<u32, Vec<f64>>,
-    /// Children whose curves do not grow any more.
+    /// Children whose curves are complete.
     complete: HashSet<u32>,
-    /// How many epochs of a child were judged.
+    /// The number of epochs of each child that have been judged.
     judged: HashMap<u32, usize>,
 }
 
@@ -113,7 +113,7 @@ impl<'a> Work<'a> {
                     children: jobs.children(parent.id)?,
                     definitions: parent.state.definitions,
                 }),
-                // It was deleted since.
+                // The parent has been deleted since.
                 Err(JobError::NotFound) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -159,7 +159,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Looks how the children get on.
+    /// Updates the children from their training jobs.
     fn look(&mut self) -> Result<(), TuningFault> {
         let mut changed = Vec::new();
         for child in self.children.iter_mut().filter(|child| !child.has_ended()) {
@@ -187,7 +187,7 @@ impl<'a> Work<'a> {
     fn stop(&mut self, place: usize) -> Result<(), TuningFault> {
         let child = &mut self.children[place];
         match self.tuner.control.training_jobs.stop(&self.job.region, &child.name) {
-            // It may have ended meanwhile, or be gone.
+            // It may have ended or been deleted meanwhile.
             Ok(()) | Err(JobError::Refused(_) | JobError::NotFound) => {
                 if !child.has_ended() {
                     child.status = Status::Stopping;
@@ -224,14 +224,14 @@ impl<'a> Work<'a> {
                     }
                     return Ok(());
                 }
-                // Somebody has a training job of that name.
+                // Another training job already has that name.
                 Err(JobError::Exists { .. }) if salt < 100 => salt += 1,
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// A child, and the training job to be created with it.
+    /// Builds a child, and the training job to be created with it.
     fn child(
         &self,
         number: u32,
@@ -257,7 +257,7 @@ impl<'a> Work<'a> {
         let refused = algorithm.and_then(kokanee_contract::algorithm);
         if let Some(reason) = refused.and_then(|contract| refused_hyperparameters(contract, &hyperparameters))
         {
-            // One that was made just now has not ended.
+            // A new job has not ended, so this cannot fail.
             let _ = state.finish(training::Outcome::Failed { reason }, now_ms());
         }
         let mut request = definition.template.clone();
@@ -282,7 +282,7 @@ impl<'a> Work<'a> {
         (child, NewJob { region, name, arn, request, tags: Vec::new(), state })
     }
 
-    /// Stops trainings that are worse than others were.
+    /// Stops trainings that perform worse than earlier ones.
     fn judge(&mut self) -> Result<(), TuningFault> {
         let state = &self.job.state;
         let rule = match state.strategy {
@@ -325,7 +325,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Why a training is to be stopped, if it is, after an epoch that was not judged yet. It is compared with others of its definition.
+    /// The reason to stop a training, if any, after an epoch that has not been judged yet. It is compared with others of its definition.
     fn stop_reason(&mut self, place: usize, rule: StoppingRule) -> Option<Stop> {
         let child = &self.children[place];
         let goal = self.job.state.definitions[child.definition].goal();

@@ -1,4 +1,4 @@
-//! The values of the next child.
+//! The search for the values of the next child.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use kokanee_tuner::{Options, Source, Space, Strategy, SuggestError, Suggestion, 
 
 use crate::tuning::{Child, Definition, DefinitionError, StrategyKind, TuningState};
 
-/// A parent of a warm start: what it trained, and what came of it.
+/// A parent of a warm start: its definitions and its children.
 #[derive(Clone, Debug)]
 pub(super) struct Parent {
     pub(super) definitions: Vec<Definition>,
@@ -23,7 +23,7 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// That of the definition in this place.
+    /// The search of the definition at this index.
     ///
     /// # Errors
     /// If its ranges are not valid.
@@ -63,7 +63,7 @@ impl Search {
         Ok(Self { place, space, options, seed: state.seed ^ place as u64, parents })
     }
 
-    /// Names and values; none where all have been tried.
+    /// Returns the next names and values; none if all have been tried.
     ///
     /// # Errors
     /// If the strategy cannot search the ranges.

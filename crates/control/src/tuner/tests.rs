@@ -59,7 +59,7 @@ fn values_that_the_machine_failed_are_tried_again() {
     let mut tries = children(&[FAILED_BY_US, FAILED_BY_US]);
     tries[1].retries = Some(1);
     assert_eq!(decision::next(&state, &tries, 0), again(1));
-    // Two retries are enough, and they are not among the five.
+    // Two retries suffice, and they do not count among the five trainings.
     let mut tries = children(&[FAILED_BY_US, FAILED_BY_US, FAILED_BY_US, DONE, DONE, DONE]);
     (tries[1].retries, tries[2].retries) = (Some(1), Some(2));
     assert_eq!(decision::next(&state, &tries, 0), NEW);
@@ -132,7 +132,7 @@ fn patience_follows_the_order_of_ends() {
     let state = TuningState { limits, ..state() };
     let mut tries = children(&[(Status::Completed, Some(1.0), ""), DONE, DONE]);
     assert_eq!(decision::next(&state, &tries, 0), Step::Close(Closing::NotImproving));
-    // The best ended last.
+    // The best child ended last.
     tries[0].ended_ms = Some(9000);
     assert_eq!(decision::next(&state, &tries, 0), NEW);
 }

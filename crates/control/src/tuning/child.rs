@@ -8,24 +8,24 @@ use serde::{Deserialize, Serialize};
 use crate::jobs::Status;
 use crate::training::TrainingJob;
 
-/// What a child was given, and what is known of it. It stays when the training job is deleted.
+/// The settings and the state of a child. It outlives a deleted training job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Child {
-    /// Counted from 1, in the order of creation.
+    /// Its number, counted from 1 in the order of creation.
     pub number: u32,
     /// The training job's name.
     pub name: String,
     /// Its ARN.
     pub arn: String,
-    /// Its place among the definitions.
+    /// The index of its definition.
     pub definition: usize,
-    /// Names and values of what is tuned.
+    /// The names and values of its tuned hyperparameters.
     pub values: BTreeMap<String, String>,
-    /// The child that it tries again, since the machine failed that one.
+    /// The number of the child that it retries, whose training failed because of the machine.
     pub retries: Option<u32>,
     /// When it was created, in milliseconds since 1970.
     pub created_ms: i64,
-    /// When it got its machine.
+    /// When its machine became available.
     pub started_ms: Option<i64>,
     /// When it ended.
     pub ended_ms: Option<i64>,
@@ -38,7 +38,7 @@ pub struct Child {
 }
 
 impl Child {
-    /// Takes over how its training job gets on. Whether anything changed.
+    /// Updates the child from its training job. Returns whether anything changed.
     pub(crate) fn update(&mut self, job: &TrainingJob, metric: &str) -> bool {
         let state = &job.state;
         let known = state.metrics.iter().find(|known| known.name == metric).map(|known| known.value);
@@ -55,7 +55,7 @@ impl Child {
         is_new
     }
 
-    /// Its training job is gone; a row without one ends.
+    /// Ends a child whose training job no longer exists.
     pub(crate) fn lose(&mut self, now_ms: i64) {
         self.status = Status::Stopped;
         self.ended_ms = Some(now_ms);
@@ -66,7 +66,7 @@ impl Child {
         self.status.is_final()
     }
 
-    /// Whether the machine failed it, and not its author.
+    /// Whether it failed because of the machine rather than its author.
     pub fn is_retryable(&self) -> bool {
         let reason = self.failure_reason.as_deref().unwrap_or_default();
         self.status == Status::Failed && reason.starts_with("InternalServerError")
@@ -81,18 +81,18 @@ impl Child {
         }
     }
 
-    /// The value of the objective of a training that has ended well or was stopped.
+    /// The value of the objective, if the training completed or was stopped.
     pub fn result(&self) -> Option<f64> {
         self.objective.filter(|_| self.objective_status() == "Succeeded")
     }
 
-    /// What it says about its values.
+    /// Its outcome for the search.
     pub(crate) fn outcome(&self) -> Outcome {
         match (self.status, self.objective) {
             (Status::InProgress | Status::Stopping, _) => Outcome::Running,
             (Status::Completed, Some(value)) => Outcome::Finished(value),
             (Status::Stopped, value) => Outcome::Stopped(value),
-            // The machine's faults say nothing about values.
+            // A failure of the machine says nothing about the values.
             (Status::Failed, _) if self.is_retryable() => Outcome::Stopped(None),
             (Status::Completed | Status::Failed, _) => Outcome::Failed,
         }

@@ -22,8 +22,8 @@ impl TuningJobs {
         Ok(self.store.read(|transaction| select(transaction, id))?)
     }
 
-    /// Creates a child and its training job at once, which gets the tags that the tuning job has now. None where the tuning job is to
-    /// stop or has ended meanwhile.
+    /// Creates a child together with its training job, which gets the tuning job's present tags. None if the tuning job is stopping or has
+    /// ended meanwhile.
     ///
     /// # Errors
     /// If there is a training job of this name.
@@ -51,7 +51,7 @@ impl TuningJobs {
         Ok(created)
     }
 
-    /// Notes how children get on.
+    /// Records changes to children.
     pub(crate) fn update_children(&self, id: JobId, changed: &[Child]) -> Result<(), JobError> {
         self.change_with(id, |transaction, job| {
             for child in changed {
@@ -64,7 +64,7 @@ impl TuningJobs {
     }
 }
 
-/// Brings the counts of a tuning job up to date.
+/// Updates the counts and the best result of a tuning job.
 fn note(job: &mut TuningJob, children: &[Child]) {
     let state = &mut job.state;
     state.counters = count(children);
@@ -94,14 +94,14 @@ fn count(children: &[Child]) -> Counters {
     counters
 }
 
-/// The child with the best result; of equal ones the first. Definitions share what is sought, or the first one's is looked at.
+/// The child with the best result; the first of equal ones. Definitions share an objective, or that of the first one counts.
 pub(crate) fn best<'a>(definitions: &[Definition], children: &'a [Child]) -> Option<&'a Child> {
     let goal = definitions.first()?.goal();
     let results = children.iter().filter_map(|child| Some((child, child.result()?)));
     results.min_by(|(_, a), (_, b)| goal.compare(*a, *b)).map(|(child, _)| child)
 }
 
-/// What came of the children that have ended, in the order in which they did.
+/// The outcomes of the children that have ended, in the order of their ends.
 pub(crate) fn ended(children: &[Child]) -> Vec<Outcome> {
     let mut ended: Vec<&Child> = children.iter().filter(|child| child.has_ended()).collect();
     ended.sort_by_key(|child| (child.ended_ms, child.number));

@@ -1,4 +1,4 @@
-//! What a tuning job trains: a training job's request without name and hyperparameters, what is tuned, and what is sought.
+//! What a tuning job trains: a training job's request without name and hyperparameters, the tuned hyperparameters, and the objective.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-/// `_tuning_objective_metric`, which every child's hyperparameters have.
+/// The hyperparameter `_tuning_objective_metric`, which every child gets.
 pub(crate) const OBJECTIVE_HYPERPARAMETER: &str = "_tuning_objective_metric";
 
 /// A training job definition.
@@ -15,23 +15,23 @@ pub(crate) const OBJECTIVE_HYPERPARAMETER: &str = "_tuning_objective_metric";
 pub struct Definition {
     /// `DefinitionName`.
     pub name: Option<String>,
-    /// The metric that is sought.
+    /// The objective metric.
     pub metric: String,
-    /// Whether great values of it are good.
+    /// Whether larger values of the metric are better.
     pub maximizes: bool,
     /// `ParameterRanges`.
     pub ranges: Map<String, Value>,
     /// `StaticHyperParameters`.
     pub statics: BTreeMap<String, String>,
-    /// The built-in algorithm; none for an image of the user's own.
+    /// The built-in algorithm; none for a user's own image.
     pub algorithm: Option<String>,
-    /// The members of `CreateTrainingJob` that all children share, complete.
+    /// The complete members of `CreateTrainingJob` that all children share.
     pub template: Map<String, Value>,
-    /// How often values are tried again when the machine failed a training.
+    /// The most retries for the values of a training that failed because of the machine.
     pub most_retries: u32,
 }
 
-/// Ranges that cannot be searched.
+/// An error in ranges.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum DefinitionError {
     /// A bound is not a number.
@@ -41,9 +41,9 @@ pub enum DefinitionError {
         name: String,
         /// `MinValue` or `MaxValue`.
         member: &'static str,
-        /// What was given.
+        /// The text that was given.
         text: String,
-        /// What was expected.
+        /// The kind of value that was expected.
         expected: &'static str,
     },
     /// The ranges are not valid.
@@ -52,12 +52,12 @@ pub enum DefinitionError {
 }
 
 impl Definition {
-    /// What is good.
+    /// The direction of the objective.
     pub fn goal(&self) -> Goal {
         if self.maximizes { Goal::Maximize } else { Goal::Minimize }
     }
 
-    /// What is searched.
+    /// The search space.
     ///
     /// # Errors
     /// If a range is not valid.
@@ -65,7 +65,7 @@ impl Definition {
         Ok(Space::new(ranges(&self.ranges)?)?)
     }
 
-    /// All names of hyperparameters, each with the kind of its range; static ones have none.
+    /// All names of hyperparameters, each with the kind of its range; static ones have no kind.
     pub(crate) fn kinds(&self) -> BTreeMap<String, Option<&'static str>> {
         let mut kinds: BTreeMap<_, _> = self.statics.keys().map(|name| (name.clone(), None)).collect();
         for (list, kind) in LISTS {

@@ -19,7 +19,7 @@ pub type NewTuningJob = NewJob<Tuning>;
 /// All tuning jobs.
 pub type TuningJobs = Jobs<Tuning>;
 
-/// Their table, and that of their children: `content` is a [`Child`](super::Child) in JSON.
+/// The table of tuning jobs, and that of their children, whose `content` is a [`Child`](super::Child) in JSON.
 pub(crate) const SCHEMA: &str = concat!(
     schema!("tuning_jobs"),
     "CREATE TABLE tuning_children (
@@ -48,10 +48,10 @@ impl JobKind for Tuning {
     }
 }
 
-/// What lists say of a tuning job beyond what they say of every job.
+/// What lists show about a tuning job in addition to the fields of every job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TuningDetail {
-    /// How its training jobs get on.
+    /// The counts of its training jobs.
     pub counters: Counters,
     /// `Strategy`.
     pub strategy: Value,
@@ -60,7 +60,7 @@ pub struct TuningDetail {
 }
 
 impl TuningJobs {
-    /// A job creates no more training jobs.
+    /// Stops a job from creating more training jobs.
     ///
     /// # Errors
     /// If it has ended.
@@ -68,7 +68,7 @@ impl TuningJobs {
         self.change(id, |state| state.close(why, now_ms()))
     }
 
-    /// A job ends.
+    /// Ends a job.
     ///
     /// # Errors
     /// If it has ended.

@@ -1,8 +1,8 @@
-//! Hyperparameter tuning jobs: what is known of them, and what happens to them.
+//! Hyperparameter tuning jobs: their state and its changes.
 //!
-//! A tuning job creates training jobs, its children. [`TuningState`] has its life, `children` what each child was given and came to; the
-//! two and the child's own row change in one transaction, so that a server that is killed neither loses a child nor creates one
-//! twice. The [`tuner`](crate::tuner) works on them; which values are tried is the crate `kokanee_tuner`'s.
+//! A tuning job creates training jobs, its children. [`TuningState`] holds its life, and `children` the settings and results of each child.
+//! Both change together with the child's own row in one transaction, so that a killed server neither loses a child nor creates one twice.
+//! The [`tuner`](crate::tuner) runs them; the crate `kokanee_tuner` chooses the values to try.
 
 mod child;
 mod children;

@@ -9,20 +9,20 @@ use serde_json::{Map, Value, json};
 use super::definition::Definition;
 use crate::jobs::{JobState, Refused, Status, Times};
 
-/// The part of the best value by which a training must be better to improve the objective. Source: API reference,
+/// A training improves the objective only if it is better by this fraction of the best value. Source: API reference,
 /// `BestObjectiveNotImproving`.
 pub(super) const LEAST_GAIN: f64 = 0.01;
 
 /// How values are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StrategyKind {
-    /// By a model of what was measured.
+    /// By a model of the measured results.
     Bayesian,
-    /// Evenly at random.
+    /// Uniformly at random.
     Random,
     /// All combinations.
     Grid,
-    /// At random, and only the best go on.
+    /// At random; only the best trainings continue.
     Hyperband {
         /// Epochs before a training is judged.
         min_resource: u64,
@@ -31,27 +31,27 @@ pub enum StrategyKind {
     },
 }
 
-/// What bounds a tuning job.
+/// The limits of a tuning job.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Training jobs in all.
+    /// The most training jobs in total.
     pub most_trainings: u32,
-    /// Training jobs at a time.
+    /// The most training jobs in parallel.
     pub most_parallel: u32,
-    /// Seconds until it ends.
+    /// The most seconds until it ends.
     pub max_runtime_s: Option<u64>,
-    /// A value of the objective that is good enough.
+    /// The value of the objective at which it ends.
     pub target: Option<f64>,
-    /// Training jobs in a row that do not improve the objective.
+    /// The number of training jobs in a row without an improvement after which it ends.
     pub most_not_improving: Option<u32>,
-    /// Whether it ends when more trainings seem to be of no use.
+    /// Whether it ends when more trainings are unlikely to help.
     pub ends_on_convergence: bool,
-    /// Whether trainings that are worse than others were are stopped.
+    /// Whether trainings that perform worse than earlier ones are stopped.
     pub stops_early: bool,
 }
 
 impl Limits {
-    /// What ends it, beside the number of training jobs.
+    /// The criteria that end it, apart from the number of training jobs.
     pub fn criteria(&self) -> Criteria {
         Criteria {
             target: self.target,
@@ -77,38 +77,38 @@ pub struct Counters {
     pub failed: u32,
 }
 
-/// How a tuning job ended.
+/// The outcome of a tuning job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It did what it was asked for.
+    /// It completed.
     Completed,
     /// It found nothing.
     Failed {
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// It stopped because it was told to.
     Stopped,
 }
 
-/// Everything about a tuning job that changes, and what its request means.
+/// The changing state of a tuning job, and the meaning of its request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TuningState {
-    /// What is trained; one, as a rule.
+    /// The definitions of its trainings; usually one.
     pub definitions: Vec<Definition>,
     /// How values are chosen.
     pub strategy: StrategyKind,
-    /// What bounds it.
+    /// The limits of the job.
     pub limits: Limits,
-    /// What chance comes from.
+    /// The seed of its random choices.
     pub seed: u64,
-    /// The parents of a warm start, by their names, and whether data and algorithm are theirs.
+    /// The names of a warm start's parents, and whether the job has the same data and algorithm.
     pub parents: Option<(Vec<String>, bool)>,
     /// The status.
     pub status: Status,
     /// When it was created.
     pub created_ms: i64,
-    /// When anything of this changed last.
+    /// When anything here was last changed.
     pub modified_ms: i64,
     /// When it ended.
     pub ended_ms: Option<i64>,
@@ -116,9 +116,9 @@ pub struct TuningState {
     pub failure_reason: Option<String>,
     /// Why it creates no more training jobs, and since when.
     pub closing: Option<(Closing, i64)>,
-    /// How its training jobs get on.
+    /// The counts of its training jobs.
     pub counters: Counters,
-    /// Training jobs that have ended since the best one did.
+    /// The number of training jobs that have ended since the objective last improved.
     pub not_improving: u32,
     /// The best result so far.
     pub best: Option<f64>,
@@ -151,7 +151,7 @@ impl TuningState {
         }
     }
 
-    /// No more training jobs are created. The first reason stays.
+    /// Stops the creation of training jobs. If called again, the first reason stays.
     ///
     /// # Errors
     /// If the job has ended.
@@ -162,7 +162,7 @@ impl TuningState {
         Ok(())
     }
 
-    /// The job ends.
+    /// Ends the job.
     ///
     /// # Errors
     /// If it has ended.
@@ -181,7 +181,7 @@ impl TuningState {
         Ok(())
     }
 
-    /// Adds to an answer of `DescribeHyperParameterTuningJob` what this knows.
+    /// Adds this state to an answer of `DescribeHyperParameterTuningJob`.
     pub fn describe(&self, answer: &mut Map<String, Value>, now_ms: i64) {
         let mut set = |name: &str, value: Value| answer.insert(name.to_owned(), value);
         let seconds = |ms: i64| json!(ms as f64 / 1000.0);
@@ -225,7 +225,7 @@ impl Counters {
 }
 
 impl StrategyKind {
-    /// Its spelling.
+    /// The strategy in AWS's spelling.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Bayesian => "Bayesian",
@@ -262,7 +262,7 @@ impl JobState for TuningState {
     }
 }
 
-/// What the chance of a tuning job is drawn from.
+/// The seed of a tuning job's random choices.
 pub(crate) fn seed(random_seed: Option<u64>, arn: &str, now_ms: i64) -> u64 {
     random_seed
         .unwrap_or_else(|| arn.bytes().fold(now_ms.unsigned_abs(), |state, byte| combine(state, byte.into())))

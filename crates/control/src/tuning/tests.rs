@@ -17,7 +17,7 @@ pub(crate) fn definition(maximizes: bool) -> Definition {
     }
 }
 
-/// Five trainings, two at a time, in a job that began at 0.
+/// The state of a job with at most five trainings, two in parallel, that began at 0.
 pub(crate) fn state() -> TuningState {
     let limits = Limits { most_trainings: 5, most_parallel: 2, ..Limits::default() };
     TuningState::new(vec![definition(false)], StrategyKind::Random, limits, 1, 0)

@@ -5,12 +5,12 @@ use thiserror::Error;
 use super::definition::Definition;
 use super::jobs::TuningJob;
 
-/// Training jobs of a tuning job and its parents together.
+/// The most training jobs of a tuning job and its parents together.
 pub(crate) const MOST_TRAININGS: u32 = 750;
-/// What may change from a parent, in its children's values.
+/// The most changes to hyperparameters compared with a parent.
 const MOST_CHANGES: usize = 10;
 
-/// A parent that a tuning job cannot have.
+/// An error in the choice of a parent.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum WarmStartError {
     #[error(
@@ -72,7 +72,7 @@ pub(crate) fn check(new: &Definition, parent: &TuningJob, is_identical: bool) ->
             }
             (Some("categorical"), None) => changes += categories(old, hyperparameter),
             (Some(_), None) => changes += 1,
-            // The guide counts a value that goes and one that comes.
+            // The guide counts two changes: one value removed and one added.
             (None, None) if old.statics.get(hyperparameter) != new.statics.get(hyperparameter) => {
                 changes += 2
             }
@@ -88,7 +88,7 @@ pub(crate) fn check(new: &Definition, parent: &TuningJob, is_identical: bool) ->
     Ok(())
 }
 
-/// Of a parent with the same data and algorithm, only where trainings run may change.
+/// Checks that the image and the input data are those of a parent with identical data and algorithm.
 fn check_fields(new: &Definition, old: &Definition) -> Result<(), WarmStartError> {
     const FIELDS: &str = "outputDataConfig, staticHyperParameters, roleArn, resourceConfig, stoppingCondition, vpcConfig, \
                           enableManagedSpotTraining, checkpointConfig";

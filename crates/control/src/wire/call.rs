@@ -1,18 +1,18 @@
-//! A call: an operation with its input, whatever protocol it came by.
+//! A call: an operation with its input, independent of the protocol.
 
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
 use crate::operations::{Operation, Refusal, Service, check};
 
-/// How a call came, and how its answer goes.
+/// The protocol of a call and its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// `application/x-amz-json-1.0`.
     Json10,
     /// `application/x-amz-json-1.1`.
     Json11,
-    /// A form, answered in XML.
+    /// A form, with a response in XML.
     Query,
     /// `rpc-v2-cbor`.
     Cbor,
@@ -23,11 +23,11 @@ pub enum Protocol {
 pub struct Call {
     /// The service, where it is known.
     pub service: Option<Service>,
-    /// The operation's name as it was sent.
+    /// The operation's name as sent.
     pub operation: String,
-    /// Its members, timestamps in seconds since 1970; what the table does not know is kept.
+    /// Its members, timestamps in seconds since 1970; members that the table lacks are kept.
     pub input: Map<String, Value>,
-    /// How it came.
+    /// Its protocol.
     pub protocol: Protocol,
 }
 

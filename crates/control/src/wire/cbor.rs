@@ -1,4 +1,4 @@
-//! `rpc-v2-cbor`: `/service/NAME/operation/OPERATION` with a map in CBOR, answered by one. Some SDKs speak nothing else to
+//! `rpc-v2-cbor`: `/service/NAME/operation/OPERATION` with a map in CBOR, and a map as the response. Some SDKs use only this protocol for
 //! CloudWatch.
 
 use axum::body::Body;
@@ -47,7 +47,7 @@ pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Call, ApiError> {
     Ok(Call { service: Some(service), operation, input, protocol: Protocol::Cbor })
 }
 
-/// The same value in JSON: times in seconds, bytes in base64.
+/// Converts a value to JSON: times in seconds, bytes in base64.
 fn json(value: Cbor) -> Result<Value, String> {
     Ok(match value {
         Cbor::Integer(number) => match (i64::try_from(number), u64::try_from(number)) {
@@ -56,7 +56,7 @@ fn json(value: Cbor) -> Result<Value, String> {
             _ => return Err("a number of the body has more than 64 bits".to_owned()),
         },
         Cbor::Float(number) if number.is_finite() => number.into(),
-        // Not a number in JSON, so that it is refused where a number is asked for.
+        // NaN and infinities become text, so that they are refused where a number is required.
         Cbor::Float(number) => number.to_string().into(),
         Cbor::Bytes(bytes) => STANDARD.encode(bytes).into(),
         Cbor::Text(text) => text.into(),
@@ -74,7 +74,7 @@ fn json(value: Cbor) -> Result<Value, String> {
     })
 }
 
-/// A value of a shape in CBOR.
+/// Converts a value of a shape to CBOR.
 fn cbor(model: &Model, shape_name: &str, value: &Value) -> Cbor {
     let shape = model.shape(shape_name);
     match (shape.kind, value) {
@@ -128,7 +128,7 @@ pub(super) fn refuse(service: Option<Service>, error: &ApiError, request_id: &st
 
 fn respond(status: u16, body: &Cbor, in_query: Option<String>, request_id: &str) -> Response {
     let mut bytes = Vec::new();
-    // Nothing that is written into memory fails.
+    // Writing to memory cannot fail.
     let _ = ciborium::into_writer(body, &mut bytes);
     let mut response = Response::builder()
         .status(status)

@@ -1,4 +1,4 @@
-//! Bodies that clients compress: `PutMetricData` from 10 KiB on.
+//! Compressed request bodies: `PutMetricData` from 10 KiB on.
 
 use std::io::Read as _;
 
@@ -8,7 +8,7 @@ use flate2::read::MultiGzDecoder;
 
 use super::error::ApiError;
 
-/// The body as it was before it was compressed, up to `most` bytes.
+/// The decompressed body, up to `most` bytes.
 pub(crate) fn decoded(head: &Parts, body: Vec<u8>, most: usize) -> Result<Vec<u8>, ApiError> {
     let encoding = head.headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
     match encoding.map(str::trim) {

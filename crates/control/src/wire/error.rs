@@ -1,4 +1,4 @@
-//! An operation that fails, as AWS tells it.
+//! Errors of operations, in AWS's form.
 
 use std::fmt;
 
@@ -19,17 +19,17 @@ impl ApiError {
         Self { code: code.to_owned(), message: message.into(), status: 400 }
     }
 
-    /// A request that cannot be served as it is: `ValidationException`.
+    /// An invalid request: `ValidationException`.
     pub fn validation(message: impl Into<String>) -> Self {
         Self::new("ValidationException", message)
     }
 
-    /// A fault of the server: `InternalFailure`, status 500, which clients try again.
+    /// A fault of the server: `InternalFailure`, status 500, which clients retry.
     pub fn internal(message: impl Into<String>) -> Self {
         Self { status: 500, ..Self::new("InternalFailure", message) }
     }
 
-    /// The same with another status.
+    /// Sets another status.
     #[must_use]
     pub fn status(mut self, status: u16) -> Self {
         self.status = status;

@@ -1,7 +1,7 @@
-//! Requests that a web page made a browser send are refused: the server does what it is asked without a password.
+//! Refuses requests that a web page made a browser send, since the server needs no password.
 //!
-//! A page cannot set `Host` or `Origin`. A foreign `Host` is what a page sends whose name was made to point to this machine (DNS
-//! rebinding), a foreign `Origin` what any other page sends.
+//! A page cannot set `Host` or `Origin`. A foreign `Host` comes from a page whose name was made to point to this machine (DNS rebinding), a
+//! foreign `Origin` from any other page.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Method, header};
 
 use crate::aws_names::{is_aws, is_in};
 
-/// Which hosts are ours.
+/// The hosts that count as this server.
 #[derive(Clone, Debug)]
 pub struct Guard {
     address: SocketAddr,
@@ -18,15 +18,15 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Lets through requests to this address, to loopback, to names of AWS (which clients behind a proxy use) and to `names`.
+    /// Allows requests to this address, to loopback, to names of AWS (which clients behind a proxy use) and to `names`.
     pub fn new(address: SocketAddr, names: Vec<String>) -> Self {
         Self { address, names: names.into_iter().map(|name| name.to_ascii_lowercase()).collect() }
     }
 
-    /// Whether a request may be answered.
+    /// Checks whether a request may be answered.
     ///
     /// # Errors
-    /// Why not, as text for people.
+    /// The reason for a refusal, as human-readable text.
     pub fn check(&self, head: &Parts) -> Result<(), String> {
         let host = head.uri.authority().map(|authority| authority.as_str());
         let host = host.or_else(|| text(&head.headers, header::HOST.as_str()));
@@ -44,7 +44,7 @@ impl Guard {
         {
             return Err(format!("a web page of {} may not use this server", shown(origin)));
         }
-        // Images, forms and scripts of a page carry no Origin when they are read; following a link is what a person does.
+        // Images, forms and scripts of a page send no Origin when they are read; following a link is a person's action.
         let is_link = head.method == Method::GET && text(&head.headers, "sec-fetch-mode") == Some("navigate");
         if !is_link && text(&head.headers, "sec-fetch-site") == Some("cross-site") {
             return Err("a web page of another site may not use this server".to_owned());
@@ -56,13 +56,13 @@ impl Guard {
         let (name, _) = split_port(host);
         let name = name.trim_end_matches('.').to_ascii_lowercase();
         if let Ok(ip) = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-            // An address cannot be rebound; which of ours it is does not matter where all are listened on.
+            // An address cannot be rebound. If the server listens on all addresses, any of them is accepted.
             return ip.is_loopback() || ip == self.address.ip() || self.address.ip().is_unspecified();
         }
         is_aws(&name) || is_in(&name, "localhost") || self.names.iter().any(|known| is_in(&name, known))
     }
 
-    /// Whether an origin is this very server, as a person's browser names it.
+    /// Whether an origin is this server, under a name that a browser uses.
     fn is_own_origin(&self, origin: &str) -> bool {
         let Some((_, host)) = origin.split_once("://") else { return false };
         let (name, port) = split_port(host);
@@ -72,7 +72,7 @@ impl Guard {
     }
 }
 
-/// Host and port; the brackets of an IPv6 address stay.
+/// Host and port; an IPv6 address keeps its brackets.
 fn split_port(host: &str) -> (&str, Option<&str>) {
     match host.rsplit_once(':') {
         Some((name, port)) if !port.ends_with(']') => (name, Some(port)),

@@ -43,7 +43,7 @@ fn parse(body: &[u8]) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// An answer; that of an operation without output has no body, as on AWS.
+/// A response; for an operation without output it has no body, as on AWS.
 pub(super) fn answer(call: &Call, output: &Value, request_id: &str) -> Response {
     let has_output = call.row().is_none_or(|row| !row.output.is_empty());
     let text = if has_output { output.to_string() } else { String::new() };
@@ -63,7 +63,7 @@ pub(super) fn refuse(
     if let Ok(value) = error.code.parse() {
         headers.insert("x-amzn-errortype", value);
     }
-    // Clients that grew up with the query protocol look for its code.
+    // Clients that used the query protocol before expect its code.
     if service == Some(Service::CloudWatch)
         && let Ok(value) = in_query(service, error).parse()
     {

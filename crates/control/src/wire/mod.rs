@@ -1,4 +1,4 @@
-//! The protocols on the one port: from an HTTP request to a call, and back.
+//! The protocols on the shared port: from an HTTP request to a call, and back.
 //!
 //! | protocol | services | recognised by |
 //! |---|---|---|

@@ -1,4 +1,4 @@
-//! Which part of the server a request is for.
+//! Selection of the server's part that a request is for.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
@@ -6,10 +6,10 @@ use axum::http::{HeaderMap, Method, header};
 use super::scope::Scope;
 use crate::s3::bucket_of_host;
 
-/// Paths below are the server's own; no bucket can have such a name.
+/// The prefix of the server's own paths; no bucket can have such a name.
 const OWN_PATH: &str = "/_kokanee/";
 
-/// Pages for people. A bucket can be called so: signed requests, and those to a host that names a bucket, are S3's.
+/// The prefix of the console. A bucket can have this name: signed requests, and those to a host that names a bucket, belong to S3.
 const CONSOLE_PATH: &str = "/console";
 
 /// A part of the server.
@@ -25,15 +25,15 @@ pub enum Place {
     Runtime,
     /// The server's own pages.
     Own,
-    /// Pages for people.
+    /// The console.
     Console,
-    /// What SageMaker's SDKs tell their makers about their use.
+    /// The telemetry of SageMaker's SDKs.
     Telemetry,
     /// S3.
     S3,
 }
 
-/// The part of the server that a request is for, told by its head.
+/// The part of the server that a request is for, according to its head.
 pub fn place(head: &Parts) -> Place {
     let is_post = head.method == Method::POST;
     let path = head.uri.path();
@@ -74,7 +74,7 @@ fn is_console(head: &Parts) -> bool {
     !is_signed && host.and_then(bucket_of_host).is_none()
 }
 
-/// `GET https://sm-pysdk-t-<region>.s3.<region>.amazonaws.com/telemetry?…`, which comes by way of the proxy.
+/// `GET https://sm-pysdk-t-<region>.s3.<region>.amazonaws.com/telemetry?…`, which arrives through the proxy.
 fn is_telemetry(head: &Parts) -> bool {
     let host = head.headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
     head.method == Method::GET
@@ -83,7 +83,7 @@ fn is_telemetry(head: &Parts) -> bool {
         && host.contains(".amazonaws.com")
 }
 
-/// `/endpoints/NAME/invocations`, and its relatives with streams and queues.
+/// `/endpoints/NAME/invocations`, and its variants for streams and queues.
 fn is_invocation(path: &str) -> bool {
     let mut parts = path.strip_prefix("/endpoints/").unwrap_or_default().split('/');
     parts.next().is_some_and(|name| !name.is_empty())
@@ -91,7 +91,7 @@ fn is_invocation(path: &str) -> bool {
         && parts.next().is_none()
 }
 
-/// Whether a call stands in the address, as those do that are signed for others to send (`GET /?Action=GetCallerIdentity&…`).
+/// Whether the address contains a call, as for calls signed for others to send (`GET /?Action=GetCallerIdentity&…`).
 fn has_action(head: &Parts) -> bool {
     head.uri.query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("Action=")))
 }

@@ -1,4 +1,4 @@
-//! The query protocol: a form in, XML out.
+//! The query protocol: requests as forms, responses in XML.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ use super::error::ApiError;
 use super::{time, xml};
 use crate::operations::{Kind, Model, Service};
 
-/// A form with more fields is refused.
+/// The maximum number of fields in a form.
 const MOST_FIELDS: usize = 10_000;
-/// Longest name of a field, and with it the depth of structures.
+/// Longest name of a field, which also limits the depth of structures.
 const LONGEST_NAME: usize = 512;
-/// Members of a list are numbered up to this.
+/// The highest number of a list member.
 const MOST_MEMBERS: usize = 1000;
 
 pub(super) fn read(service_of_scope: Option<&str>, body: &[u8]) -> Result<Call, ApiError> {
@@ -71,14 +71,14 @@ fn decoded(bytes: &[u8]) -> Result<String, ApiError> {
         .map_err(|_| ApiError::new("MalformedQueryString", "the form is not UTF-8"))
 }
 
-/// Puts a structure together from fields such as `Dimensions.member.1.Name`.
+/// Builds a structure from fields such as `Dimensions.member.1.Name`.
 struct Reader<'a> {
     model: &'a Model,
     fields: &'a BTreeMap<String, String>,
 }
 
 impl Reader<'_> {
-    /// The value whose fields begin with `at`; none where there is no such field.
+    /// The value whose fields begin with `at`; `None` if there is no such field.
     fn value(&self, shape_name: &str, at: &str) -> Result<Option<Value>, ApiError> {
         let shape = self.model.shape(shape_name);
         match shape.kind {
@@ -183,7 +183,7 @@ fn code_of(service: Option<Service>, error: &ApiError) -> (&str, u16) {
     if let Some((code, status)) = service.and_then(|service| service.model().errors.get(&error.code)) {
         return (code, *status);
     }
-    // The query protocol has names of its own for what the others call an exception.
+    // The query protocol has its own names for some exceptions of the other protocols.
     let code = match error.code.as_str() {
         "ValidationException" => "ValidationError",
         "UnknownOperationException" => "InvalidAction",
@@ -192,7 +192,7 @@ fn code_of(service: Option<Service>, error: &ApiError) -> (&str, u16) {
     (code, error.status)
 }
 
-/// `InvalidParameterValue;Sender`: what other protocols tell clients that grew up with this one.
+/// `InvalidParameterValue;Sender`: the error in the form for clients that used the query protocol before.
 pub(super) fn in_query(service: Option<Service>, error: &ApiError) -> String {
     let (code, _) = code_of(service, error);
     let blame = if error.is_senders() { "Sender" } else { "Receiver" };

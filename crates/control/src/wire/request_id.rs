@@ -4,7 +4,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// An id as AWS writes them, `0b9c8dc4-5d0e-4a1f-8f7e-3a0f1f1a7d2c`; no two are the same.
+/// A unique id in AWS's format, `0b9c8dc4-5d0e-4a1f-8f7e-3a0f1f1a7d2c`.
 pub fn request_id() -> String {
     static KEYS: OnceLock<[RandomState; 2]> = OnceLock::new();
     static COUNT: AtomicU64 = AtomicU64::new(0);

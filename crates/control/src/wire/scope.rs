@@ -1,4 +1,4 @@
-//! The credential scope of a signature: for which region and service a client believes to sign.
+//! The credential scope of a signature: the region and service that the client signed for.
 
 use axum::http::header;
 use axum::http::request::Parts;
@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 /// Longest name of a region or service.
 const LONGEST_NAME: usize = 40;
 
-/// What a request's signature says about itself; it is not verified here.
+/// The scope in a request's signature; it is not verified here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
     /// `us-west-2`.
@@ -16,7 +16,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The scope in the header `Authorization` or in the query of a presigned address; empty where there is none.
+    /// The scope in the header `Authorization` or in the query of a presigned address; empty if there is none.
     pub fn of(head: &Parts) -> Self {
         let header = head.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let query = head.uri.query().unwrap_or_default();

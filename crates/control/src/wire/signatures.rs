@@ -1,10 +1,10 @@
-//! Refused signatures, in the words of the services that are no S3.
+//! Refused signatures, in the words of services other than S3.
 
 use super::error::ApiError;
 use super::place::Place;
 use crate::signature::{Refusal, Why};
 
-/// The words of a service's protocol for a refusal.
+/// A refusal in the words of a service's protocol.
 pub(crate) fn refused(place: Place, refusal: Refusal) -> ApiError {
     let Refusal { why, message, .. } = refusal;
     let (message, in_query, status_in_query, elsewhere) = match why {

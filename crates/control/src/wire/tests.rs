@@ -43,7 +43,7 @@ fn requests_find_their_place() {
         check_place("GET", path, &[("host", "localhost:7243")], Place::Console);
     }
     check_place("POST", "/console/buckets/b/upload", &[], Place::Console);
-    // A bucket may be called so.
+    // A bucket may have this name.
     check_place("GET", "/consoles", &[], Place::S3);
     check_place("GET", "/console/key", &[("authorization", &scoped("s3"))], Place::S3);
     check_place("GET", "/console/key?X-Amz-Signature=0", &[], Place::S3);
@@ -276,7 +276,7 @@ fn request_ids_differ() {
     assert!(first != second && first.len() == 36, "{first} {second}");
 }
 
-/// What `fuzz/fuzz_targets/calls.rs` does with an input.
+/// Processes an input as `fuzz/fuzz_targets/calls.rs` does.
 fn check_anything(target: &[u8], credential: &[u8], body: &[u8]) {
     let request =
         Request::post("/").header("x-amz-target", target).header("authorization", credential).body(());
@@ -310,7 +310,7 @@ fn deep_and_long_input_is_refused() {
         "Dimensions.member.1.Name=a&".repeat(20_000)
     );
     check_anything(target, b"Credential=a/b/c/sts/d", form.as_bytes());
-    // Lists of one list each; a map of more pairs, and a text of more bytes, than the body has.
+    // Deeply nested lists; a map with more pairs, and a text with more bytes, than the body has.
     check_anything(target, b"", &[0x81; 100_000]);
     check_anything(target, b"", &[0xbb, 0, 0, 0, 1, 0, 0, 0, 0, 0x61, b'a']);
     check_anything(target, b"", &[0xa1, 0x7b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, b'a']);

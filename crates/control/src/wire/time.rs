@@ -1,4 +1,4 @@
-//! Points in time as XML and queries write them.
+//! Points in time in the forms of XML and queries.
 
 use kokanee_formats::utc;
 

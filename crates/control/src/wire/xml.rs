@@ -1,4 +1,4 @@
-//! Answers of the query protocol.
+//! Responses of the query protocol.
 
 use std::borrow::Cow;
 
@@ -49,7 +49,7 @@ pub(super) fn write(text: &mut String, model: &Model, shape_name: &str, element:
     }
 }
 
-/// Text as XML holds it; characters that XML cannot hold become question marks.
+/// Text escaped for XML; characters that XML cannot hold become question marks.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     let is_special = |character: char| {
         matches!(character, '<' | '>' | '&' | '"' | '\r' | '\u{fffe}' | '\u{ffff}')

@@ -1,4 +1,4 @@
-//! Columns of answers to bodies of answers.
+//! Encoding of answer columns into response bodies.
 //!
 //! Source of the forms: SageMaker Developer Guide, "Common Data Formats for Inference" and the pages of the algorithms; the spacing of
 //! JSON is that of Python's `json.dumps`, which the real containers use.
@@ -13,12 +13,12 @@ use prost::Message as _;
 
 use super::predictor::{Columns, Key};
 
-/// The longest number with what separates it from the next: a sign, 17 digits, a point, an exponent, a comma and a blank.
+/// The longest number with its separator: a sign, 17 digits, a point, an exponent, a comma and a blank.
 const NUMBER_BYTES: usize = 28;
-/// What a record has beside names and values: frames, tags and lengths.
+/// Bytes of a record besides names and values: frames, tags and lengths.
 const RECORD_BYTES: usize = 48;
 
-/// Writes answers one block after another.
+/// Writes the answers, block by block.
 pub(super) struct Writer {
     form: Form,
     keys: Vec<Key>,
@@ -35,15 +35,15 @@ enum Form {
     Csv,
 }
 
-/// Types of answers that are written, in the order in which errors name them.
+/// Media types of responses, in the order in which errors name them.
 pub(super) const ANSWERS: [MediaType; 4] =
     [MediaType::Json, MediaType::JsonLines, MediaType::RecordIo, MediaType::Csv];
 
-/// A value that an answer cannot hold: the row within its block, the key and the value.
+/// A value that a response cannot hold: the row within its block, the key and the value.
 pub(super) type NotFinite = (usize, &'static str, f32);
 
 impl Writer {
-    /// A writer of answers of one of [`ANSWERS`]; none for other types.
+    /// A writer of responses of one of [`ANSWERS`]; `None` for other types.
     pub(super) fn new(media: MediaType, container: &'static str, keys: Vec<Key>) -> Option<Self> {
         let form = match media {
             MediaType::Json => Form::Json,
@@ -55,13 +55,13 @@ impl Writer {
         Some(Self { form, keys, container, written: 0 })
     }
 
-    /// An upper bound of the bytes of a row's answer, without what is copied from its request.
+    /// An upper bound of the bytes of a row's answer, without the parts copied from its request.
     pub(super) fn row_bytes(&self) -> usize {
         let key = |key: &Key| key.name.len() + RECORD_BYTES + NUMBER_BYTES * key.values();
         RECORD_BYTES + self.keys.iter().map(key).sum::<usize>()
     }
 
-    /// Whether the columns are as many, and as long, as `rows` answers have them.
+    /// Whether the columns have the number and lengths that `rows` answers require.
     pub(super) fn fits(&self, columns: &Columns, rows: usize) -> bool {
         let lengths = columns.0.iter().map(Vec::len);
         lengths.eq(self.keys.iter().map(|key| rows * key.values()))
@@ -114,7 +114,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Appends what stands behind the last answer.
+    /// Appends the text after the last answer.
     pub(super) fn finish(&self, out: &mut Vec<u8>) {
         if self.form == Form::Json {
             if self.written == 0 {
@@ -143,7 +143,7 @@ impl Writer {
         out.extend_from_slice(if self.keys.is_empty() { b"{}" } else { b"}" });
     }
 
-    /// One record per row; keys and shape of its tensors stay empty, as the real containers leave them.
+    /// Writes one record per row; keys and shape of its tensors stay empty, as in the real containers.
     fn record(&self, values: &[&[f32]], echo: Option<&Echo>, out: &mut Vec<u8>) {
         let mut record = Record::default();
         for (key, values) in self.keys.iter().zip(values) {
@@ -160,7 +160,7 @@ impl Writer {
     }
 }
 
-/// Numbers in the shortest form that reads back as the same 64-bit float; whole ones with `.0`.
+/// Numbers in the shortest form that reads back as the same 64-bit float; whole numbers with `.0`.
 fn list<'a>(values: impl Iterator<Item = &'a f32>, separator: &str, out: &mut Vec<u8>) {
     for (index, &value) in values.enumerate() {
         let separator = if index == 0 { "" } else { separator };

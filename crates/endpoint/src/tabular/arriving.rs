@@ -1,4 +1,4 @@
-//! A body as it arrives, in blocks of whole lines or records.
+//! A body as it arrives, read in blocks of whole lines or records.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(super) struct Arriving {
     incoming: Incoming,
     arrival: Arc<Arrival>,
     cutter: Cutter,
-    /// Memory for what the cutter holds.
+    /// Memory for the bytes in the cutter.
     share: Share,
     head: Head,
     is_text: bool,
@@ -34,10 +34,10 @@ impl Arriving {
         }
     }
 
-    /// The next whole lines or records: those that have arrived, once there is one, and at the end whatever is left.
+    /// The next whole lines or records: those that have arrived, as soon as there is one, and at the end whatever is left.
     ///
     /// # Errors
-    /// As [`Incoming::next_of`] and [`Share::grow`]; 400 for what is too long, or no body of its type.
+    /// As [`Incoming::next_of`] and [`Share::grow`]; 400 for an item that is too long, or a body of another type.
     pub(super) async fn next(&mut self) -> Result<Cut, ServeError> {
         loop {
             self.share.resize(self.cutter.held_bytes()).await?;
@@ -47,7 +47,7 @@ impl Arriving {
             }
             let arriving = self.incoming.next_of(&self.arrival);
             let arrived = if front == Front::Some {
-                // What is there is answered before anything is waited for.
+                // Items that have arrived are answered before waiting for more.
                 let Some(arrived) = arriving.now_or_never() else { return Ok(self.cutter.cut()) };
                 arrived?
             } else {
@@ -58,7 +58,7 @@ impl Arriving {
                     self.cutter.push(&bytes);
                     self.arrival.received(bytes.len(), self.cutter.held_bytes());
                     self.head.push(&bytes);
-                    // A compressed body has no lines for which to wait.
+                    // A compressed body has no line ends to wait for.
                     self.head.check(self.is_text)?;
                 }
                 None => self.cutter.finish(),
@@ -66,7 +66,7 @@ impl Arriving {
         }
     }
 
-    /// Takes in the rest of a body that is refused, as far as that is bearable.
+    /// Reads and discards the rest of a refused body, within the server's bounds.
     pub(super) async fn discard(self) {
         self.incoming.discard().await;
     }

@@ -1,4 +1,4 @@
-//! Whole lines and whole records, cut out of a body that arrives in pieces of any size.
+//! A cutter that takes whole lines and records from a body that arrives in pieces of any size.
 
 use kokanee_contract::MediaType;
 use kokanee_formats::recordio::{MAGIC, MAX_RECORD_BYTES};
@@ -7,77 +7,77 @@ use memchr::memchr;
 
 use super::requests::{Place, long_line, long_record};
 
-/// Bytes after which a block has enough items. What it becomes takes up to sixty times as many bytes.
+/// Bytes after which a block has enough items. Its decoded form takes up to sixty times as many bytes.
 const BLOCK_BYTES: usize = 96 << 10;
-/// Room of the buffer that is kept from block to block.
+/// Buffer capacity that is kept from block to block.
 const KEPT_BYTES: usize = 2 * BLOCK_BYTES;
 
-/// Bytes before the data of a frame: magic number, and a word of its length and its place in a divided record.
+/// Bytes before a frame's data: the magic number, and a word with its length and its position in a divided record.
 const HEADER_BYTES: usize = 8;
 const LENGTH_BITS: u32 = 29;
 
-/// Holds what has arrived, and cuts blocks of whole items off its front.
+/// Buffers the bytes that have arrived, and cuts blocks of whole items off the front.
 pub(super) struct Cutter {
     form: Form,
     limits: CutLimits,
-    /// What has arrived and was not cut off.
+    /// Bytes that have arrived and were not cut off yet.
     bytes: Vec<u8>,
-    /// Where the items end that are whole.
+    /// The end of the whole items in the buffer.
     whole: usize,
-    /// How many they are.
+    /// The number of whole items in the buffer.
     items: usize,
-    /// Where the search for the next item's end goes on: of a record, where its next part begins.
+    /// Where the search for the next item's end continues: for a record, where its next part begins.
     seen: usize,
     /// Bytes of the longest item so far.
     longest: usize,
-    /// Items that were cut off.
+    /// Number of items cut off so far.
     cut_items: u64,
-    /// Bytes that were cut off.
+    /// Number of bytes cut off so far.
     cut_bytes: u64,
     has_ended: bool,
 }
 
-/// Where items end.
+/// How the end of an item is found.
 #[derive(Clone, Copy)]
 enum Form {
     Lines,
-    /// What is known of the record that is not whole: its parts, and the bytes of their data.
+    /// The record that is still incomplete: its number of parts, and the bytes of their data.
     Records {
         parts: u64,
         data: usize,
     },
 }
 
-/// What a block may have.
+/// The limits of a block.
 #[derive(Clone, Copy)]
 pub(super) struct CutLimits {
-    /// Items.
+    /// The maximum number of items.
     pub(super) items: usize,
-    /// Bytes of an item.
+    /// The maximum bytes of an item.
     pub(super) item_bytes: usize,
 }
 
-/// What lies at the front.
+/// The content at the front of the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Front {
     /// No whole item.
     Nothing,
-    /// Some.
+    /// Some whole items; the block could take more.
     Some,
-    /// A block that takes no more, or the end of the body.
+    /// A full block, or the end of the body.
     Full,
 }
 
-/// Items that were cut off.
+/// A block of items that were cut off.
 pub(super) struct Cut {
     pub(super) bytes: Rope,
-    /// Bytes of the longest item until now.
+    /// Bytes of the longest item so far.
     pub(super) longest: usize,
-    /// Whether the body ends with it.
+    /// Whether this is the last block of the body.
     pub(super) is_last: bool,
 }
 
-/// Whether a body of this type has items that can be cut off.
+/// Whether a body of this type can be cut into items.
 pub(super) fn can_cut(media: MediaType) -> bool {
     matches!(media, MediaType::Csv | MediaType::JsonLines | MediaType::RecordIo)
 }
@@ -103,25 +103,25 @@ impl Cutter {
         }
     }
 
-    /// Takes what has arrived.
+    /// Appends bytes that have arrived.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Nothing more will arrive.
+    /// Marks the end of the body.
     pub(super) fn finish(&mut self) {
         self.has_ended = true;
     }
 
-    /// Bytes of memory that are taken.
+    /// Bytes of memory in use.
     pub(super) fn held_bytes(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// Looks for whole items in what has arrived.
+    /// Looks for whole items in the buffer.
     ///
     /// # Errors
-    /// 400 where the next item is longer than allowed, once those before it were cut off.
+    /// 400 where the next item is longer than allowed; only after the items before it were cut off.
     pub(super) fn look(&mut self) -> Result<Front, ServeError> {
         loop {
             if self.items >= self.limits.items || self.whole >= BLOCK_BYTES {
@@ -132,12 +132,12 @@ impl Cutter {
                 Form::Records { parts, data } => self.part(parts, data),
             };
             match found {
-                // It is told in its turn.
+                // The error is reported after these items were cut off.
                 Err(_) if self.items > 0 => return Ok(Front::Full),
                 Err(refused) => return Err(refused),
                 Ok(true) => {}
                 Ok(false) if self.has_ended => {
-                    // The rest is a record that is cut short; its reader says so.
+                    // The rest is a truncated record; its reader reports that.
                     self.whole = self.bytes.len();
                     return Ok(Front::Full);
                 }
@@ -179,7 +179,7 @@ impl Cutter {
         Ok(end.is_some())
     }
 
-    /// Takes the next part of a record, and adds the record to the whole items where it was the last.
+    /// Adds the next part of a record, and counts the record as whole if it was the last part.
     fn part(&mut self, parts: u64, data: usize) -> Result<bool, ServeError> {
         let begin = self.seen;
         let Some(header) = self.bytes[begin..].first_chunk::<HEADER_BYTES>() else { return Ok(false) };
@@ -188,10 +188,10 @@ impl Cutter {
         let (flag, length) = (word >> LENGTH_BITS, (word & ((1 << LENGTH_BITS) - 1)) as usize);
         let is_frame = u32::from_le_bytes([m0, m1, m2, m3]) == MAGIC;
         let is_in_order = if parts == 0 { flag <= 1 } else { flag == 2 || flag == 3 };
-        // The magic number is left out between two parts.
+        // The magic number between two parts is not in the stream, but belongs to the data.
         let data = if parts == 0 { length } else { data + size_of::<u32>() + length };
         if !is_frame || !is_in_order || data > MAX_RECORD_BYTES {
-            // The reader of records has the words for each of these faults, and needs no more than the header.
+            // The reader of records reports each of these faults, and needs only the header.
             self.form = Form::Records { parts: 0, data: 0 };
             self.add(begin + HEADER_BYTES);
             return Ok(true);
@@ -220,7 +220,7 @@ impl Cutter {
         self.items += 1;
     }
 
-    /// The number of the next item that is not whole yet, from 1.
+    /// The number of the next incomplete item, from 1.
     fn next_item(&self) -> u64 {
         self.cut_items + self.items as u64 + 1
     }
@@ -235,14 +235,14 @@ mod tests {
 
     const LIMITS: CutLimits = CutLimits { items: 5, item_bytes: 100 };
 
-    /// The blocks of a body that arrives in pieces of at most `most` bytes, and how it ended.
+    /// The blocks of a body that arrives in pieces of at most `most` bytes, and the result at its end.
     fn blocks(media: MediaType, body: &[u8], most: usize) -> Result<Vec<Vec<u8>>, ServeError> {
         let (mut cutter, mut blocks, mut rng) = (Cutter::new(media, LIMITS), Vec::new(), Rng::new(5));
         let mut left = body;
         loop {
             let front = cutter.look()?;
             assert!(cutter.bytes.len() <= 2 * LIMITS.items * LIMITS.item_bytes + most);
-            // Blocks of what has arrived, and those that wait for more.
+            // Takes blocks as soon as there are items in some cases, and waits for more in others.
             if front == Front::Full || front == Front::Some && rng.range(0..2) == 0 {
                 let cut = cutter.cut();
                 blocks.push(cut.bytes.into_vec());

@@ -1,4 +1,4 @@
-//! A reader of a body that may still be arriving.
+//! A reader for a body that may still be arriving.
 
 use std::io::{self, BufRead, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kokanee_http::{Rope, RopeReader};
 
-/// Where a body's bytes go in.
+/// The end where a body's bytes go in.
 pub(super) struct Inlet {
     waiting: Arc<Mutex<Rope>>,
     /// Bytes that went in and were not read yet.
     unread: Arc<AtomicUsize>,
 }
 
-/// Where they come out. It is at its end whenever all that went in was read, and reads on once there is more: readers of lines and
-/// records that are given whole ones go on counting them, and never see that they came in blocks.
+/// The end where the bytes come out. It reports the end of input whenever all bytes were read, and continues once there are more. Readers
+/// of lines and records that receive whole items keep counting across blocks, and never notice the blocks.
 pub(super) struct Outlet {
     reader: RopeReader,
     waiting: Arc<Mutex<Rope>>,
@@ -33,14 +33,14 @@ impl Inlet {
         (Self { waiting, unread }, outlet)
     }
 
-    /// Puts bytes in, once all that went in before was read.
+    /// Puts bytes in, once all earlier ones were read.
     pub(super) fn put(&self, bytes: Rope) {
         debug_assert_eq!(self.unread(), 0, "nothing is overwritten");
         self.unread.store(bytes.len(), Ordering::Relaxed);
         *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = bytes;
     }
 
-    /// Bytes that were not read yet.
+    /// The number of bytes not read yet.
     pub(super) fn unread(&self) -> usize {
         self.unread.load(Ordering::Relaxed)
     }

@@ -1,9 +1,8 @@
-//! The adapter for models that answer rows of numbers: what a dozen of SageMaker's algorithms share.
+//! The adapter for models that answer rows of numbers, shared by a dozen of SageMaker's algorithms.
 //!
-//! A [`Predictor`] takes rows and gives columns. [`Tabular`] reads rows from CSV, JSON, JSON lines and RecordIO, hands them to it in
-//! blocks on a bounded number of threads, and writes the answers in the form that was asked for. Everything on the way is counted in
-//! one budget of memory. A request is answered as a whole or not at all, unless its body may have any length: such a body is answered
-//! block by block, as it arrives.
+//! A [`Predictor`] maps rows to columns of answers. [`Tabular`] reads rows from CSV, JSON, JSON lines and RecordIO, passes them to it in
+//! blocks on a bounded number of threads, and writes the answers in the requested form. One memory budget covers all steps. A request is
+//! answered as a whole or not at all, unless its body may have any length: such a body is answered block by block, as it arrives.
 
 mod answers;
 mod arriving;
@@ -31,22 +30,22 @@ use crate::app::ended;
 use crate::backend::{Backend, Body, BoxFuture, Call, Reply};
 use crate::config::{MAX_CONCURRENT_TRANSFORMS, MEGABYTE};
 
-/// The largest body where nobody has set `MaxPayloadInMB`. The service itself sends 6 MB at most, which is what batch transform is
-/// told; other clients may send more. The budget of [`ServerSettings::memory_bytes`](crate::ServerSettings::memory_bytes) has room for
-/// one such body, its rows and its answers within the half that one request may have.
+/// The largest body where `MaxPayloadInMB` is not set. The service itself sends 6 MB at most, which batch transform is told; other clients
+/// may send more. The budget of [`ServerSettings::memory_bytes`](crate::ServerSettings::memory_bytes) has room for one such body, its rows
+/// and its answers within the half that one request may use.
 pub const DEFAULT_TABULAR_BODY_BYTES: usize = 64 * MEGABYTE;
 
-/// What requests count.
+/// The counters of a request.
 static COLUMNS: LogColumns = columns![instances];
 /// The index of the only counter.
 const INSTANCES: usize = 0;
 
-/// A predictor as a backend.
+/// A predictor as a [`Backend`].
 pub struct Tabular<P> {
     predictor: Arc<P>,
     budget: Arc<MemoryBudget>,
-    /// Places for blocks that are being read and predicted: as many as there are cores, so that connections and pings are served
-    /// beside them.
+    /// Permits for blocks that are being read and predicted: as many as there are cores, so that connections and pings are served at the
+    /// same time.
     places: Arc<Semaphore>,
     cores: u32,
     instances: Counter,
@@ -65,7 +64,7 @@ impl<P: Predictor> Tabular<P> {
         }
     }
 
-    /// Answers a body that was read, all or nothing.
+    /// Answers a body that was read completely, all or nothing.
     async fn answer(
         &self,
         mut work: Work<P>,
@@ -87,23 +86,23 @@ impl<P: Predictor> Tabular<P> {
         Ok(Reply::Whole(answer))
     }
 
-    /// Does all the work that there is, here or on the bounded number of threads.
+    /// Does all remaining work, on this thread or on the bounded number of threads.
     async fn do_work(&self, mut work: Work<P>, is_here: bool) -> Result<Work<P>, ServeError> {
         loop {
             work.reserve().await?;
             let is_done = if is_here {
                 work.turn()?
             } else {
-                // Never closed.
+                // The semaphore is never closed.
                 let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| ended())?;
-                // Whoever left does not take the memory along: the thread still holds it.
+                // If the request is dropped meanwhile, its memory stays reserved: the thread still uses it.
                 let stepping = tokio::task::spawn_blocking(move || {
                     let is_done = work.turn();
                     drop(place);
                     (work, is_done)
                 });
                 let stepped = stepping.await.map_err(|error| match error.is_panic() {
-                    // The panic hook has told why.
+                    // The panic hook has reported the cause.
                     true => ServeError::new(Code::Internal, "a bug in Kokanee; please report it"),
                     false => ended(),
                 })?;
@@ -139,7 +138,7 @@ impl<P: Predictor> Backend for Tabular<P> {
         requests::guess(head)
     }
 
-    /// CSV is answered by JSON, as the real containers do.
+    /// CSV is answered with JSON, as in the real containers.
     fn own_answer(&self, body: MediaType) -> MediaType {
         if body == MediaType::Csv { MediaType::Json } else { body }
     }
@@ -148,7 +147,7 @@ impl<P: Predictor> Backend for Tabular<P> {
         DEFAULT_TABULAR_BODY_BYTES
     }
 
-    /// As many as there are cores.
+    /// One request per core.
     fn default_concurrent_transforms(&self) -> u32 {
         self.cores.clamp(1, MAX_CONCURRENT_TRANSFORMS)
     }

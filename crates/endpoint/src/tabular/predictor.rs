@@ -1,4 +1,4 @@
-//! What an algorithm is to the adapter: rows in, columns out.
+//! The interface between an algorithm and the adapter: rows in, columns out.
 
 use kokanee_formats::rows::Rows;
 use thiserror::Error;
@@ -18,11 +18,10 @@ pub trait Predictor: Send + Sync + 'static {
     /// The columns of an answer, in their order.
     ///
     /// # Errors
-    /// When the options ask for what there is not.
+    /// When the options ask for something that the model does not have.
     fn keys(&self, options: &AnswerOptions) -> Result<Vec<Key>, PredictError>;
 
-    /// Answers rows of [`width`](Self::width) features, of which there is one at least: for each of [`keys`](Self::keys) its values,
-    /// row after row.
+    /// Answers at least one row of [`width`](Self::width) features: for each of [`keys`](Self::keys) its values, row after row.
     ///
     /// # Errors
     /// When a row has no answer.
@@ -34,7 +33,7 @@ pub trait Predictor: Send + Sync + 'static {
 pub struct Key {
     /// Its name.
     pub name: &'static str,
-    /// How many values a row has; none for a single number.
+    /// Values per row; `None` for a single number.
     pub vector: Option<usize>,
 }
 
@@ -55,14 +54,14 @@ impl Key {
     }
 }
 
-/// For each key the values of all rows, row after row: `[rows, values]`.
+/// The values of all rows for each key, row after row: `[rows, values]`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Columns(pub Vec<Vec<f32>>);
 
-/// What a request wants of its answers.
+/// The options that a request sets for its answers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AnswerOptions {
-    /// The parameters that `Accept` gives to the answer's type, such as `verbose=true`: names in lower case, and values.
+    /// The parameters of the answer's type in `Accept`, such as `verbose=true`: names in lower case, and values.
     pub parameters: Vec<(String, String)>,
     /// The member `configuration` of a JSON body.
     pub configuration: Option<serde_json::Value>,
@@ -75,16 +74,16 @@ impl AnswerOptions {
     }
 }
 
-/// Why there is no answer.
+/// The reason why rows were not answered.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PredictError {
-    /// The options cannot be met; what was expected.
+    /// The options cannot be met; contains what was expected.
     #[error("{0}")]
     Options(String),
     /// A row cannot be answered.
     #[error("{problem}")]
     Row {
-        /// Its index among the rows that were given.
+        /// Its index among the given rows.
         index: usize,
         /// What is wrong with it.
         problem: String,

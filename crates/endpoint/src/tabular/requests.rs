@@ -1,4 +1,4 @@
-//! Bodies of requests to blocks of rows.
+//! Decoding of request bodies into blocks of rows.
 
 use std::fmt;
 use std::io::BufRead as _;
@@ -22,29 +22,29 @@ use crate::head::Head;
 pub(super) const ACCEPTS: [MediaType; 4] =
     [MediaType::Json, MediaType::JsonLines, MediaType::Csv, MediaType::RecordIo];
 
-/// The words with which the real containers refuse a body.
+/// The text with which the real containers refuse a body.
 pub const REFUSED: &str = "unable to evaluate payload provided: ";
-/// What a line or a record may have beside its values: names, identifiers, labels.
+/// Allowance for parts of a line or a record besides its values: names, identifiers, labels.
 const ITEM_MARGIN_BYTES: usize = 1 << 20;
-/// Bytes of lines or records after which a block has enough of them.
+/// Bytes of lines or records after which a block is large enough.
 const BLOCK_BYTES: usize = 4 << 20;
-/// What a byte of a record may become while it is decoded, an empty entry of a map being the worst.
+/// Bytes that a byte of a record may become when decoded; an empty map entry is the worst case.
 const DECODED_BYTES: usize = 32;
-/// What a byte of a configuration may become: a map of one entry has room for eleven.
+/// Bytes that a byte of a configuration may become: a map of one entry has room for eleven.
 pub(super) const CONFIGURATION_BYTES: usize = 130;
-/// What a row takes beside its values.
+/// Bytes of a row besides its values.
 const ROW_BYTES: usize = 64;
-/// The memory for requests is what limits them.
+/// Requests are limited only by the memory for them.
 const LIMITS: Limits = Limits { rows: usize::MAX, values: usize::MAX };
-/// The shortest row of any form that has one: an empty frame.
+/// The shortest row of any form: an empty frame.
 const LEAST_ROW_BYTES: usize = 8;
 
-/// A block of rows, and what their answers repeat of them.
+/// A block of rows, and the parts of them that their answers repeat.
 pub(super) struct Block {
     pub(super) rows: Rows,
-    /// One for each row of RecordIO; none otherwise.
+    /// One for each row of RecordIO; otherwise empty.
     pub(super) echoes: Vec<Echo>,
-    /// The place of the first row.
+    /// The position of the first row.
     pub(super) first: u64,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Requests {
     inlet: Inlet,
     /// Bytes of the longest line or record, where it is known.
     longest: Option<usize>,
-    /// Rows given.
+    /// Number of rows returned so far.
     given: u64,
 }
 
@@ -70,7 +70,7 @@ enum Source {
         line: u64,
         buffer: Vec<u8>,
     },
-    /// All rows of an object, and the next to be given.
+    /// All rows of an object, and the index of the next one to return.
     Object {
         rows: Rows,
         next: usize,
@@ -81,7 +81,7 @@ impl Requests {
     /// A reader of a body, or of its first whole lines or records. The types of [`ACCEPTS`] only.
     ///
     /// # Errors
-    /// When the body is not what its type says. Of JSON, all of it is read.
+    /// When the body does not match its type. A JSON body is read completely.
     pub(super) fn new(
         content: &ContentType,
         body: Rope,
@@ -118,13 +118,13 @@ impl Requests {
         Ok((Self { source, width, inlet, longest: None, given: 0 }, configuration))
     }
 
-    /// Goes on with further whole lines or records, once all before them were read. `longest` is the length of the longest until now.
+    /// Continues with more whole lines or records, once all earlier ones were read. `longest` is the length of the longest so far.
     pub(super) fn put(&mut self, bytes: Rope, longest: usize) {
         self.inlet.put(bytes);
         self.longest = Some(longest);
     }
 
-    /// Bytes of memory that reading such a body into its rows takes at once, before the first block; `body` is all of it.
+    /// Bytes of memory needed at once, before the first block, to read such a body into rows; `body` is the whole body.
     pub(super) fn opening_bytes(content: &ContentType, body: &Rope, width: usize) -> usize {
         if content.media != MediaType::Json {
             return 0;
@@ -136,17 +136,17 @@ impl Requests {
             signs[2] += piece.iter().filter(|&&byte| byte == b'g' || byte == b'\\').count();
         }
         let [commas, brackets, hints] = signs;
-        // Of the names that mean something only "configuration" has a g, or its escape.
+        // Of the recognised names, only "configuration" contains a g or an escape for it.
         let configuration =
             if hints > 0 { CONFIGURATION_BYTES * body.len().min(MAX_CONFIGURATION_BYTES) } else { 0 };
-        // Every value but the last of a row, and every key, is followed by a comma, and every row has an array. Vectors grow by
-        // doubling, while their old selves are still there.
+        // A comma follows every value but the last of a row, and every key; every row has an array. Vectors grow by doubling, while the old
+        // allocation still exists.
         3 * (size_of::<f32>() * (commas + brackets) + ROW_BYTES / 2 * brackets)
             + 2 * size_of::<f32>() * width
             + configuration
     }
 
-    /// Rows that a block may have.
+    /// The number of rows that a block may have.
     pub(super) fn most_rows(&self, most: usize) -> usize {
         match &self.source {
             Source::Object { rows, next } => most.min(rows.len() - next),
@@ -155,7 +155,7 @@ impl Requests {
         }
     }
 
-    /// Bytes of memory that reading a block of so many rows takes.
+    /// Bytes of memory needed to read a block of so many rows.
     pub(super) fn block_bytes(&self, rows: usize) -> usize {
         let unread = self.unread();
         let values = size_of::<f32>() * (rows * self.width);
@@ -164,7 +164,7 @@ impl Requests {
             Source::Object { .. } => 0,
             Source::Csv { .. } => 3 * item.min(MAX_LINE_BYTES),
             Source::Lines { .. } => 8 * item.min(self.most_item_bytes()),
-            // What is repeated of records is not longer than they are.
+            // The echoed parts of records are not longer than the records.
             Source::RecordIo(_) => {
                 DECODED_BYTES * item.min(ITEM_MARGIN_BYTES)
                     + 4 * unread.min(BLOCK_BYTES + self.most_item_bytes())
@@ -173,21 +173,21 @@ impl Requests {
         2 * values.min(2 * size_of::<f32>() * unread.max(self.width)) + rows * ROW_BYTES + read
     }
 
-    /// Bytes of the body, or of what it became, that are held between blocks.
+    /// Bytes of the body, or of its decoded form, that are held between blocks.
     pub(super) fn held_bytes(&self) -> usize {
         let object = match &self.source {
             Source::Object { rows, .. } => rows.len() * (ROW_BYTES + size_of::<f32>() * self.width),
             _ => 0,
         };
-        // Readers that go on keep their buffers, which have grown by doubling.
+        // Readers that continue keep their buffers, which have grown by doubling.
         let buffers = self.longest.map_or(0, |longest| 2 * (longest + size_of::<f32>() * self.width));
         self.unread() + object + buffers
     }
 
-    /// The next rows, at most `most`; none at the end.
+    /// The next rows, at most `most`; an empty block at the end.
     ///
     /// # Errors
-    /// 400, naming the place of what is no row of the model's width.
+    /// 400, naming the position of anything that is not a row of the model's width.
     pub(super) fn read(&mut self, most: usize) -> Result<Block, ServeError> {
         let mut block = Block { rows: Rows::new(self.width), echoes: Vec::new(), first: self.given };
         let (width, item_bytes) = (self.width, self.most_item_bytes());
@@ -237,19 +237,19 @@ impl Requests {
         Ok(block)
     }
 
-    /// Bytes that were not read yet.
+    /// The number of bytes not read yet.
     pub(super) fn unread(&self) -> usize {
         self.inlet.unread()
     }
 
-    /// The most bytes of a line or a record.
+    /// The maximum bytes of a line or a record.
     pub(super) fn most_item_bytes(&self) -> usize {
-        // Ten bytes for a key, eight for a value, and their like in labels.
+        // Ten bytes for a key, eight for a value, and the same for labels.
         ITEM_MARGIN_BYTES + 32 * self.width
     }
 }
 
-/// The type of a body that does not say it, by its first bytes.
+/// Guesses the type of a body without `Content-Type` from its first bytes.
 pub(super) fn guess(head: &[u8]) -> MediaType {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let has = |word: &[u8]| head.windows(word.len()).any(|window| window == word);
@@ -263,7 +263,7 @@ pub(super) fn guess(head: &[u8]) -> MediaType {
     }
 }
 
-/// Where in a body something stands.
+/// A position in a body.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place {
     /// Index in `instances`, from 0.
@@ -275,7 +275,7 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// A 400 about this place.
+    /// A 400 error for this position.
     pub(super) fn refused(self, problem: impl fmt::Display) -> ServeError {
         let (named, error) = match self {
             Place::Instance(index) => (format!("instances[{index}]: "), [("instance", index), ("", 0)]),
@@ -290,17 +290,17 @@ impl Place {
     }
 }
 
-/// A 400 in the real containers' words.
+/// A 400 error in the real containers' words.
 pub(super) fn refused(problem: impl fmt::Display) -> ServeError {
     ServeError::bad(format!("{REFUSED}{problem}"))
 }
 
-/// The refusal of a line of more than `most` bytes.
+/// The error for a line of more than `most` bytes.
 pub(super) fn long_line(line: u64, most: usize) -> ServeError {
     Place::Line(line).refused(format!("longer than {most} bytes; expected one instance per line"))
 }
 
-/// The refusal of a record of more than `most` bytes.
+/// The error for a record of more than `most` bytes.
 pub(super) fn long_record(place: Place, bytes: usize, most: usize) -> ServeError {
     place.refused(format!("{bytes} bytes; expected at most {most} for the features of this model"))
 }
@@ -341,7 +341,7 @@ fn json_refused(error: JsonError) -> ServeError {
     }
 }
 
-/// A configuration holds for a body: one of an instance would go unheard.
+/// Refuses configurations of instances: a configuration applies to the whole body, so one of an instance would be ignored.
 fn no_configuration(
     configurations: &[(usize, serde_json::Value)],
     place: impl Fn(u64) -> Place,

@@ -1,4 +1,4 @@
-//! A request whose body may have any length: answered block by block, in bounded memory.
+//! A request whose body may have any length, answered block by block in bounded memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,19 +12,19 @@ use super::arriving::Arriving;
 use super::predictor::Predictor;
 use super::work::Work;
 
-/// Such a request. Nothing of it is read or answered while nobody takes the answer.
+/// Such a request. It reads and answers only while the client takes the response.
 pub(super) struct Stream<P> {
     tabular: Arc<Tabular<P>>,
     arriving: Arriving,
     work: Work<P>,
-    /// How long a block may take.
+    /// The time limit of a block.
     deadline: Option<Duration>,
     counters: Arc<Counters>,
     has_answered: bool,
 }
 
 impl<P: Predictor> Stream<P> {
-    /// `share` is for what has arrived; `work` has its own.
+    /// A new stream; `share` is the memory for bytes that have arrived, and `work` has its own.
     pub(super) fn new(
         tabular: Arc<Tabular<P>>,
         work: Work<P>,
@@ -38,16 +38,16 @@ impl<P: Predictor> Stream<P> {
         Self { tabular, arriving, work, deadline, counters, has_answered: false }
     }
 
-    /// The pieces of the answer, each counted until it is sent.
+    /// The pieces of the response, each counted until it is sent.
     pub(super) fn pieces(self) -> Pieces {
         Box::pin(unfold(Some(self), |stream| async { stream?.next_piece().await }))
     }
 
-    /// The next piece, and what is left to do; none at the end.
+    /// The next piece and the remaining stream; `None` at the end.
     async fn next_piece(mut self) -> Option<(Result<Counted<Vec<u8>>, ServeError>, Option<Self>)> {
         while !self.work.is_last() {
             self = match self.next_block().await {
-                // An answer has one piece at least, even where it is empty.
+                // A response has at least one piece, even an empty one.
                 Ok((stream, piece)) if piece.bytes.is_empty() && !stream.work.is_last() => stream,
                 Ok((stream, piece)) => return Some((Ok(piece), Some(stream))),
                 Err(error) => return Some((Err(error), None)),
@@ -56,7 +56,7 @@ impl<P: Predictor> Stream<P> {
         None
     }
 
-    /// Answers the next block. Blank lines alone have an empty answer.
+    /// Answers the next block. A block of blank lines gives an empty answer.
     async fn next_block(self) -> Result<(Self, Counted<Vec<u8>>), ServeError> {
         let Self { tabular, mut arriving, mut work, deadline, counters, has_answered } = self;
         let answered = async {
@@ -72,7 +72,7 @@ impl<P: Predictor> Stream<P> {
         let mut work = match answered.await {
             Ok(work) => work,
             Err(error) => {
-                // What is refused with a status is told to clients that send before they read.
+                // Clients that send the whole body before they read see the error's status only if the body is taken.
                 if !has_answered && error.code != Code::RequestTimeout {
                     arriving.discard().await;
                 }

@@ -1,4 +1,4 @@
-//! A request on its way: block after block is read, predicted and written.
+//! A request in progress: block after block is read, predicted and written.
 
 use std::sync::Arc;
 
@@ -10,15 +10,16 @@ use super::cutting::{Cut, CutLimits};
 use super::predictor::{AnswerOptions, PredictError, Predictor};
 use super::requests::{Block, CONFIGURATION_BYTES, Place, Requests, refused};
 
-/// The most rows of a block. Where a block takes milliseconds, small requests find a place between those of large ones.
+/// The maximum number of rows of a block. If a block takes milliseconds, small requests get their turn between those of large
+/// ones.
 const BLOCK_ROWS: usize = 4096;
-/// The most values of a block; a row may have more.
+/// The maximum number of values of a block; a single row may have more.
 const BLOCK_VALUES: usize = 1 << 20;
 
-/// Memory for the answers of a block of a body that is answered as it arrives; one row's may take more.
+/// Memory for the answers of a block of a streamed body; a single row's answer may take more.
 const STREAMED_ANSWERS_BYTES: usize = 1 << 20;
 
-/// Steps of a turn: the body is opened, a block is answered, and the end is found.
+/// Steps per turn: opening the body, answering a block, and finding the end.
 const STEPS: usize = 3;
 
 /// A request that is being answered.
@@ -31,7 +32,7 @@ pub(super) struct Work<P> {
     instances: u64,
     /// Bytes of the configuration's text.
     configuration_bytes: usize,
-    /// Whether nothing follows on what there is of the body.
+    /// Whether no more of the body will be put in.
     is_last: bool,
 }
 
@@ -51,7 +52,7 @@ enum State {
 }
 
 impl<P: Predictor> Work<P> {
-    /// A request whose body lies in memory.
+    /// A request whose body is completely in memory.
     pub(super) fn begin(
         predictor: &Arc<P>,
         from: &ContentType,
@@ -73,10 +74,10 @@ impl<P: Predictor> Work<P> {
         }
     }
 
-    /// A request whose body arrives while it is answered; nothing of it is there.
+    /// A request whose body is still to arrive.
     ///
     /// # Errors
-    /// When its types ask for what there is not.
+    /// When its types ask for something that the model does not have.
     pub(super) fn begin_stream(
         predictor: &Arc<P>,
         from: &ContentType,
@@ -92,18 +93,18 @@ impl<P: Predictor> Work<P> {
         Ok(work)
     }
 
-    /// What may be put into such a request at a time.
+    /// The limits of the next block to put in.
     pub(super) fn cut_limits(&self) -> CutLimits {
         match &self.state {
             State::Open { requests, block_rows, .. } => {
                 CutLimits { items: *block_rows, item_bytes: requests.most_item_bytes() }
             }
-            // It is open from its beginning.
+            // A streamed request is open from its beginning, so this is never used.
             State::Body { .. } => CutLimits { items: 1, item_bytes: 0 },
         }
     }
 
-    /// Puts in what comes next, once all that came before was answered.
+    /// Puts in the next block, once all earlier ones were answered.
     pub(super) fn put(&mut self, cut: Cut) {
         let Cut { bytes, longest, is_last } = cut;
         if let State::Open { requests, .. } = &mut self.state {
@@ -112,25 +113,25 @@ impl<P: Predictor> Work<P> {
         self.is_last = is_last;
     }
 
-    /// Whether nothing follows on what was put in.
+    /// Whether the last block was put in.
     pub(super) fn is_last(&self) -> bool {
         self.is_last
     }
 
-    /// What was answered since this was called last, and how many instances it has.
+    /// The answers since the last call, and their number of instances.
     pub(super) fn take_answer(&mut self) -> (Counted<Vec<u8>>, u64) {
         let bytes = std::mem::take(&mut self.answer).into_vec();
-        // It is part of what was reserved.
+        // The answer is part of the memory reserved earlier.
         let share = self.share.split(bytes.len());
         (Counted { bytes, share }, std::mem::take(&mut self.instances))
     }
 
-    /// Takes the memory that the next step needs.
+    /// Reserves the memory that the next step needs.
     pub(super) async fn reserve(&mut self) -> Result<(), ServeError> {
         self.share.resize(self.needed_bytes()).await
     }
 
-    /// The same where it is there now.
+    /// Does the same without waiting; false if the memory is not available now.
     fn try_reserve(&mut self) -> bool {
         let needed = self.needed_bytes();
         match needed.checked_sub(self.share.bytes()) {
@@ -156,8 +157,8 @@ impl<P: Predictor> Work<P> {
         }
     }
 
-    /// Does the next steps, of which the first has its memory; true when there are none left until more is put in, or ever. A request
-    /// of one block is done in one turn.
+    /// Does the next steps; the memory of the first is already reserved. Returns true when nothing is left to do until more is put in. A
+    /// request of one block is done in one turn.
     pub(super) fn turn(&mut self) -> Result<bool, ServeError> {
         for step in 0..STEPS {
             if step > 0 && !self.try_reserve() {
@@ -218,7 +219,7 @@ impl<P: Predictor> Work<P> {
             other => refused(other),
         })?;
         let answered = keys.iter().map(super::Key::values).sum::<usize>();
-        // A value of an answer takes four times the bytes of one of a request, or more.
+        // A value of an answer takes at least four times the bytes of a value of a request.
         let values = predictor.width().max(4 * answered).max(1);
         let writer = Writer::new(to, predictor.container(), keys)
             .ok_or_else(|| ServeError::new(Code::NotAcceptable, format!("{to} is not written here")))?;
@@ -227,7 +228,7 @@ impl<P: Predictor> Work<P> {
         Ok(())
     }
 
-    /// The answer, and how many instances it has.
+    /// The complete answer, and its number of instances.
     pub(super) async fn finish(self) -> Result<(Counted<Rope>, u64), ServeError> {
         let Self { answer, mut share, instances, .. } = self;
         share.resize(answer.len()).await?;
@@ -235,12 +236,12 @@ impl<P: Predictor> Work<P> {
     }
 }
 
-/// An upper bound of the memory for the answers of so many rows: they are there as columns, as bytes, and as a part of all answers.
+/// An upper bound of the memory for the answers of so many rows: they exist as columns, as bytes, and as a part of all answers.
 fn answer_bytes(rows: usize, writer: &Writer) -> usize {
     3 * rows * writer.row_bytes()
 }
 
-/// A predictor's error, with the place of the row in the request.
+/// A predictor's error, with the position of the row in the request.
 fn told(error: PredictError, block: &Block) -> ServeError {
     match error {
         PredictError::Options(message) => refused(message),
@@ -249,7 +250,7 @@ fn told(error: PredictError, block: &Block) -> ServeError {
     }
 }
 
-/// The place of a row.
+/// The position of a row.
 fn place(block: &Block, index: usize) -> Place {
     Place::Instance(block.first + index as u64)
 }

@@ -1,4 +1,4 @@
-//! Clients that are slow, gone, wrong or hostile: each gets what it deserves, and the server lives on for the others.
+//! Clients that are slow, disconnected, faulty or hostile: each is refused, and the server keeps serving the others.
 
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
@@ -24,7 +24,7 @@ fn a_head_that_never_ends_is_cut_off() {
     let mut slow = connect(server.address);
     let started = Instant::now();
     slow.write_all(b"GET /ping HTTP/1.1\r\nHost: x\r\n").unwrap();
-    // A byte now and then does not buy more time.
+    // Sending a byte now and then does not extend the time limit.
     while started.elapsed() < Duration::from_secs(20) {
         std::thread::sleep(Duration::from_millis(50));
         if slow.write_all(b"X").is_err() {
@@ -68,7 +68,7 @@ fn heads_that_are_too_large_or_malformed() {
     let server = Running::new();
     let check = |head: &str, status: u16| {
         let mut stream = connect(server.address);
-        // It may be refused before it is sent.
+        // The server may refuse the request before all of it is sent.
         let _ = stream.write_all(head.as_bytes());
         if let Some(answer) = read(&mut stream) {
             assert_eq!(answer.status, status, "{answer:?}");
@@ -94,19 +94,19 @@ fn wrong_lengths() {
             "POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: {length}\r\n\r\n"
         )
     };
-    // More was announced than comes.
+    // The body is shorter than announced.
     let mut stream = connect(server.address);
     stream.write_all(format!("{}1,2,3", head(100)).as_bytes()).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     assert!(read(&mut stream).is_none_or(|answer| answer.status == 400));
-    // More comes than was announced: the rest is no request.
+    // The body is longer than announced: the rest is not a valid request.
     let mut stream = connect(server.address);
     stream.write_all(format!("{}1,2,3 rest that is no request\r\n\r\n", head(5)).as_bytes()).unwrap();
     let mut all = Vec::new();
     let _ = stream.read_to_end(&mut all);
     let text = String::from_utf8_lossy(&all);
     assert!(text.starts_with("HTTP/1.1 200 ") && text.contains("HTTP/1.1 400 "), "{text}");
-    // A chunk that is none.
+    // A malformed chunk.
     let mut stream = connect(server.address);
     let chunked = "POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\na1\r\n";
     stream.write_all(chunked.as_bytes()).unwrap();
@@ -120,7 +120,7 @@ fn more_connections_than_there_are_places() {
     server.wait_for("kokanee_connections", |open| open == 0.0);
     let idle = [connect(server.address), connect(server.address)];
     server.wait_for("kokanee_connections", |open| open == 2.0);
-    // Nothing is sent: what is refused unread may be reset before its answer is seen.
+    // Nothing is sent: a refusal before reading may reset the connection before the client sees the response.
     let answer = read(&mut connect(server.address)).unwrap().refused(503, &["all connections are in use"]);
     assert_eq!(answer.header("retry-after"), Some("1"));
     drop(idle);

@@ -1,4 +1,4 @@
-//! Requests and answers in every form.
+//! Requests and responses in every form.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(crate) const LINES: &str = "application/jsonlines";
 pub(crate) const RECORDIO: &str = "application/x-recordio-protobuf";
 pub(crate) const CSV: &str = "text/csv";
 
-/// A record whose only feature is this.
+/// A record with this tensor as its only feature.
 pub(crate) fn record(tensor: value::Value) -> Record {
     let mut record = Record::default();
     record.features.insert("values".to_owned(), Value { value: Some(tensor) });
@@ -29,14 +29,14 @@ pub(crate) fn dense(values: &[f32]) -> Record {
     record(value::Value::Float32Tensor(Float32Tensor { values: values.to_vec(), ..Default::default() }))
 }
 
-/// Records as a body.
+/// A body of these records.
 pub(crate) fn frames(records: &[Record]) -> Vec<u8> {
     let mut writer = RecordWriter::new(Vec::new(), "a request");
     records.iter().for_each(|record| writer.write(&record.encode_to_vec()).unwrap());
     writer.finish().unwrap()
 }
 
-/// The records of an answer.
+/// The records of a response body.
 fn answered(body: &[u8]) -> Vec<Record> {
     RecordReader::new(body, "an answer").map(|raw| Record::decode(&*raw.unwrap().payload).unwrap()).collect()
 }
@@ -51,7 +51,7 @@ fn label<'a>(record: &'a Record, key: &str) -> &'a [f32] {
     }
 }
 
-/// The rows (1.5, 16, 14) and (0, 4, 0), in every form there is.
+/// The rows (1.5, 16, 14) and (0, 4, 0), in every form.
 fn bodies() -> Vec<(&'static str, Vec<u8>)> {
     let instances = [
         [r#"{"features": [1.5, 16.0, 14.0]}"#, r#"{"features": [0, 4, 0]}"#],
@@ -113,7 +113,7 @@ fn every_form_of_a_request_is_answered_in_every_form() {
         let records = answered(&answer.body);
         let sums: Vec<&[f32]> = records.iter().map(|record| label(record, "sum")).collect();
         assert_eq!(sums, [[31.5], [4.0]], "{content_type}");
-        // Without Accept in kind, but for CSV; without Content-Type by what it looks like.
+        // Without Accept the response has the request's type, except for CSV; without Content-Type the body's type is guessed.
         let own = if content_type.starts_with(CSV) { JSON } else { content_type };
         for accept in ["", "*/*"] {
             assert_eq!(server.post(content_type, accept, &body).header("content-type"), Some(own));
@@ -183,7 +183,7 @@ fn no_instances_have_no_predictions() {
 fn rows_sent_together_are_answered_as_rows_sent_apart() {
     let server = Running::new();
     let mut rng = kokanee_testkit::Rng::new(7);
-    // More than a block.
+    // More rows than a block has.
     let lines: Vec<String> = (0..10_000)
         .map(|_| {
             let values: Vec<String> =

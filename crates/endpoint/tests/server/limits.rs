@@ -1,4 +1,4 @@
-//! Memory and time that requests may take.
+//! Limits of the memory and time of requests.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ const MIB: usize = 1 << 20;
 
 #[test]
 fn pings_are_answered_while_many_rows_are() {
-    // A block takes a while, and 100,000 rows many blocks.
+    // A block takes a while, and 100,000 rows take many blocks.
     let server = Running::with(ServerSettings::default(), Duration::from_millis(20), 128 * MIB);
     let body = "1,2,3\n".repeat(100_000);
     std::thread::scope(|scope| {
@@ -75,7 +75,7 @@ fn the_largest_body_has_room_and_its_answer_too() {
 #[test]
 fn an_answer_that_has_no_room_is_refused() {
     let server = Running::with(ServerSettings::default(), Duration::ZERO, 4 * MIB);
-    // Few bytes of a request may be many of an answer.
+    // A small request may have a large response.
     let refused = server.post(CSV, "application/json;verbose=true", "1,2,3\n".repeat(100_000));
     refused.refused(413, &["the request and its answer need more than 2097152 bytes of memory"]);
     server.post(CSV, "", "1,2,3\n".repeat(100)).ok();

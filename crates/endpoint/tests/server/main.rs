@@ -1,4 +1,4 @@
-//! The serving shell as clients see it: real HTTP over loopback, before a model that adds up its features.
+//! The server as clients see it: real HTTP over loopback, with a model that adds up its features.
 
 mod bad_clients;
 mod forms;

@@ -1,4 +1,4 @@
-//! What is said to requests that cannot be answered.
+//! Responses to requests that cannot be answered.
 
 use kokanee_testkit::http::send;
 
@@ -50,7 +50,7 @@ fn a_fault_is_told_in_the_real_words_with_its_place() {
         &frames(&[ok.clone(), Default::default()]),
         &["record 2", "is missing; the record has no features"],
     );
-    // A body that ends in a record, a length that cannot be, and what is no record at all.
+    // A body that ends inside a record, an impossible length, and bytes that are not a record.
     let whole = frames(&[ok.clone(), ok]);
     check(
         RECORDIO,

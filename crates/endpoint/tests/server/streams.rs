@@ -1,4 +1,4 @@
-//! Bodies of any length, where there is no limit to the payload.
+//! Bodies of any length, with an unlimited payload.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -41,7 +41,7 @@ fn chunk(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
     stream.write_all(&[size.as_bytes(), bytes, b"\r\n"].concat())
 }
 
-/// Takes what has arrived.
+/// Reads what has arrived.
 #[track_caller]
 fn read_on(stream: &mut TcpStream, seen: &mut String) {
     let mut piece = [0; 4096];
@@ -50,7 +50,7 @@ fn read_on(stream: &mut TcpStream, seen: &mut String) {
     seen.push_str(&String::from_utf8_lossy(&piece[..length]));
 }
 
-/// Sends a body in chunks of at most so many bytes while the answer is read. Also gives the most memory that was seen to be taken.
+/// Sends a body in chunks of at most `most` bytes while the response is read. Also returns the most memory seen in use.
 fn send(server: &Running, content_type: &str, accept: &str, body: &[u8], most: usize) -> (Answer, usize) {
     let mut stream = open(server, content_type, accept);
     let mut writer = stream.try_clone().unwrap();
@@ -60,7 +60,7 @@ fn send(server: &Running, content_type: &str, accept: &str, body: &[u8], most: u
             let (mut rng, mut left) = (Rng::new(11), body);
             while !left.is_empty() {
                 let (piece, rest) = left.split_at(rng.range(1..most + 1).min(left.len()));
-                // A request may be refused before it is sent.
+                // The server may refuse a request before all of it is sent.
                 if chunk(&mut writer, piece).is_err() {
                     return;
                 }
@@ -138,7 +138,7 @@ fn answers_come_while_the_body_is_still_being_sent() {
         let mut stream = open(&server, content_type, "application/json");
         let mut seen = String::new();
         for (count, row) in (1..).zip(rows) {
-            // In pieces that meet inside a row.
+            // In pieces that break inside a row.
             for piece in row.chunks(7) {
                 chunk(&mut stream, piece).unwrap();
             }
@@ -172,7 +172,7 @@ fn an_early_fault_has_its_status_and_a_late_one_breaks_the_answer_off() {
     let whole = Running::new();
     for (content_type, rows) in bodies(50_000) {
         let rows = rows.concat();
-        // The same words as for a whole body, whatever its faults. A long item needs more memory.
+        // The errors are the same as for a whole body. A long item needs more memory.
         let check = |fault: Vec<u8>, status: u16, part: &str| {
             let (early, _) = send(&server, content_type, CSV, &fault, 3 * MIB);
             let early = early.refused(status, &[part]);
@@ -181,7 +181,7 @@ fn an_early_fault_has_its_status_and_a_late_one_breaks_the_answer_off() {
             }
             let (late, _) = send(&server, content_type, CSV, &[&rows[..], &fault].concat(), 10_000);
             assert!(late.status == 200 && !late.is_whole, "{part}: {late:?}");
-            // What was answered before are whole rows.
+            // Complete rows were answered before the fault.
             assert!(late.text().lines().count() > 10_000 && late.text().ends_with('\n'));
         };
         let (wrong, unanswered, panics, long): (_, Vec<u8>, Vec<u8>, Vec<u8>) = match content_type {
@@ -219,7 +219,7 @@ fn an_early_fault_has_its_status_and_a_late_one_breaks_the_answer_off() {
             if content_type == RECORDIO { "expected at most 1048672" } else { "longer than 1048672 bytes" };
         check(long, 400, part);
     }
-    // Rows of one block are one matter.
+    // Rows of one block are answered together or not at all.
     let (early, _) = send(&server, CSV, CSV, b"1,2,3\n1,2,x\n", MIB);
     early.refused(400, &["line 2: column 3 is"]);
     let (packed, _) =
@@ -234,7 +234,7 @@ fn an_early_fault_has_its_status_and_a_late_one_breaks_the_answer_off() {
 fn a_record_in_parts_is_one_record() {
     let server = unlimited();
     let record = frames(&[dense(&[1.0, 2.0, 3.0])]);
-    // Data that hold the magic number are divided there, and the number is left out.
+    // Data that contain the magic number are divided there, and the number is left out.
     let magic = [0x0a, 0x23, 0xd7, 0xce];
     let value = f32::from_le_bytes(magic);
     let whole = frames(&[dense(&[1.0, value, 1.0])]);

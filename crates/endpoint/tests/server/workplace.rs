@@ -1,4 +1,4 @@
-//! A model that adds up its features, and servers of it.
+//! A model that adds up its features, and servers for it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, mpsc};
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 /// Features of a row.
 pub(crate) const WIDTH: usize = 3;
-/// A feature that has no answer.
+/// A feature that gives an error.
 pub(crate) const UNANSWERED: f32 = 1313.0;
 /// A feature on which the model panics.
 pub(crate) const PANICS: f32 = 1314.0;
@@ -107,14 +107,14 @@ impl Running {
         send(self.address, "GET", path, &[], b"")
     }
 
-    /// Asks with these types; an empty one is left out.
+    /// Sends a request with these types; an empty one is left out.
     pub(crate) fn post(&self, content_type: &str, accept: &str, body: impl AsRef<[u8]>) -> Answer {
         let headers = [("Content-Type", content_type), ("Accept", accept)];
         let headers: Vec<_> = headers.into_iter().filter(|(_, value)| !value.is_empty()).collect();
         send(self.address, "POST", "/invocations", &headers, body.as_ref())
     }
 
-    /// Waits for a metric without labels to become something.
+    /// Waits until a metric without labels meets a condition.
     #[track_caller]
     pub(crate) fn wait_for(&self, name: &str, is_it: impl Fn(f64) -> bool) {
         let started = Instant::now();
@@ -130,7 +130,7 @@ impl Running {
         }
     }
 
-    /// It still answers, and nothing holds memory any longer.
+    /// Checks that the server still answers and holds no memory for requests.
     #[track_caller]
     pub(crate) fn lives_on(&self) {
         assert_eq!(self.post("text/csv", "text/csv", "1,2,3").ok().text(), "6.0\n");

@@ -1,4 +1,4 @@
-//! What can be wrong with an archive.
+//! Errors of archives.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,35 +7,35 @@ use thiserror::Error;
 
 use crate::FileError;
 
-/// An archive that cannot be packed or unpacked.
+/// An error in packing or unpacking an archive.
 #[derive(Debug, Error)]
 pub enum ArchiveError {
-    /// A file that is no archive, or not a whole one.
+    /// The file is not an archive, or is incomplete.
     #[error("{} cannot be used: {reason}", path.display())]
     Damaged {
         /// The archive.
         path: PathBuf,
-        /// What is wrong, and what to do.
+        /// The fault, and what to do.
         reason: String,
     },
-    /// Something in it that must not be unpacked.
+    /// The archive has an entry that must not be unpacked.
     #[error("{} is not unpacked: entry `{entry}` {reason}", path.display())]
     UnsafeEntry {
         /// The archive.
         path: PathBuf,
         /// Name of the entry.
         entry: String,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// The system refused.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried, as a verb.
+        /// The attempted action, as a verb.
         action: &'static str,
-        /// On which path.
+        /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -43,7 +43,7 @@ pub enum ArchiveError {
 impl From<FileError> for ArchiveError {
     fn from(error: FileError) -> Self {
         let FileError { path, action, source } = error;
-        // Here the object stands at the end.
+        // In this message the object comes at the end.
         let action = action.strip_suffix(" the file").unwrap_or(action);
         Self::Io { action, path, source }
     }

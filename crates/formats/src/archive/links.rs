@@ -1,4 +1,4 @@
-//! Links inside an archive: they are followed to files of the archive, never on the disk.
+//! Links inside an archive: they are resolved to files of the archive, never to files on the disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,17 +6,17 @@ use std::path::{Component, Path, PathBuf};
 
 use super::ArchiveError;
 
-/// A chain of more links leads nowhere.
+/// The maximum length of a chain of links.
 const MOST_HOPS: usize = 40;
 
-/// The links of an archive, by their paths in it. They are made when all files are there, so that nothing is ever written
-/// through one.
+/// The links of an archive, by their paths in it. They are created after all files were unpacked, so that nothing is ever written through a
+/// link.
 #[derive(Default)]
 pub(super) struct Links(BTreeMap<PathBuf, Link>);
 
 struct Link {
     leads_to: PathBuf,
-    /// A symbolic link counts from its own folder, a hard one from the archive's root.
+    /// A symbolic link is relative to its own folder, a hard link to the archive's root.
     is_symbolic: bool,
 }
 
@@ -25,15 +25,15 @@ impl Links {
         self.0.insert(path, Link { leads_to, is_symbolic });
     }
 
-    /// A later entry has the same path.
+    /// Removes a link when a later entry has the same path.
     pub(super) fn forget(&mut self, path: &Path) {
         self.0.remove(path);
     }
 
-    /// Gives each link the content of the file that it stands for.
+    /// Gives each link the content of the file that it refers to.
     ///
     /// # Errors
-    /// When one leads out of the archive, to a folder, or nowhere.
+    /// When a link leads out of the archive, to a folder, or nowhere.
     pub(super) fn make(
         &self,
         archive: &Path,
@@ -57,7 +57,7 @@ impl Links {
                 fs::create_dir_all(parent).map_err(io)?;
             }
             if files.contains(path) {
-                // An earlier entry of the same path.
+                // Removes an earlier entry with the same path.
                 fs::remove_file(&to).map_err(io)?;
             }
             if fs::hard_link(&from, &to).is_err() {
@@ -67,7 +67,7 @@ impl Links {
         Ok(())
     }
 
-    /// The file that a link stands for in the end.
+    /// The file that a link finally refers to.
     fn follow(&self, path: &Path, files: &BTreeSet<PathBuf>) -> Option<PathBuf> {
         let mut path = path.to_owned();
         for _ in 0..MOST_HOPS {
@@ -81,8 +81,8 @@ impl Links {
 
     fn target(&self, path: &Path, link: &Link, files: &BTreeSet<PathBuf>) -> Option<PathBuf> {
         if link.leads_to.is_absolute() {
-            // Where it was packed the archive's root had a path of its own: of entries that the target ends with, the longest
-            // is the one.
+            // When the archive was packed, its root had some absolute path: the target is the longest entry with which the link's path
+            // ends.
             let entries = files.iter().chain(self.0.keys());
             let within = entries.filter(|entry| *entry != path && link.leads_to.ends_with(entry));
             return within.max_by_key(|entry| entry.components().count()).cloned();

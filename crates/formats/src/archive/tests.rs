@@ -1,4 +1,4 @@
-//! Archives of all kinds, and what must not come out of them.
+//! Archives of all kinds, and dangerous entries that must be refused.
 
 use std::io::Write as _;
 
@@ -7,7 +7,7 @@ use tempfile::tempdir;
 
 use super::*;
 
-/// Unpacks an archive of the entries that `build` appends; gives the content of `out/NAME` for each name asked for.
+/// Unpacks an archive of the entries that `build` appends into the sub-folder `out` of a new folder; returns that folder.
 fn unpack_built(build: impl FnOnce(&mut tar::Builder<&mut Vec<u8>>)) -> Result<tempfile::TempDir, String> {
     let folder = tempdir().unwrap();
     let archive = folder.path().join("a.tar.gz");
@@ -34,7 +34,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-/// A header whose name is taken as it is, however bad.
+/// A header with this name, however invalid.
 fn header(name: &str, kind: tar::EntryType, size: u64) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
@@ -79,7 +79,7 @@ fn a_file_that_is_no_archive_is_refused() {
     }
 }
 
-/// A link and where it leads.
+/// Appends a link and its target.
 fn link(tar: &mut tar::Builder<&mut Vec<u8>>, name: &str, leads_to: &str, kind: EntryType) {
     let mut header = header(name, kind, 0);
     header.as_gnu_mut().unwrap().linkname[..leads_to.len()].copy_from_slice(leads_to.as_bytes());
@@ -144,7 +144,7 @@ fn links_out_of_the_archive_or_to_nothing_are_refused_with_what_to_do() {
         assert!(message.contains("entry `link` is a link to "), "{leads_to}: {message}");
         assert!(message.contains("pack the model with `tar --dereference`"), "{leads_to}: {message}");
     }
-    // Nothing is written through a link, whatever comes after it.
+    // Nothing is written through a link, whatever entries follow it.
     let folder = unpack_built(|tar| {
         link(tar, "a", "b", EntryType::Symlink);
         file(tar, "b", "first");
@@ -155,7 +155,7 @@ fn links_out_of_the_archive_or_to_nothing_are_refused_with_what_to_do() {
     assert_eq!(std::fs::read(folder.path().join("out/a")).unwrap(), b"second");
 }
 
-/// Unpacks bytes as an archive; gives `config.json`.
+/// Unpacks bytes as an archive; returns `config.json`.
 fn unpack_bytes(bytes: &[u8]) -> Result<Vec<u8>, String> {
     let folder = tempdir().unwrap();
     let archive = folder.path().join("a.tar.gz");

@@ -1,4 +1,4 @@
-//! What can be wrong with a CSV file.
+//! Errors of CSV files.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,32 +7,32 @@ use thiserror::Error;
 
 use super::MAX_LINE_BYTES;
 
-/// A file that is not numeric CSV.
+/// An error in reading numeric CSV.
 #[derive(Debug, Error)]
 pub enum CsvError {
-    /// The system refuses to read.
+    /// The system refused to read.
     #[error("{}: cannot read on after line {line}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// Lines read before.
+        /// Number of lines read before.
         line: u64,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
-    /// A line that is not a row of numbers.
+    /// A line is not a row of numbers.
     #[error("Unable to parse csv: row {line}, file {}: {fault}", path.display())]
     Line {
         /// The file.
         path: PathBuf,
-        /// Its line, from 1.
+        /// The line, from 1.
         line: u64,
-        /// What is wrong.
+        /// The fault.
         fault: CsvFault,
     },
 }
 
-/// What is wrong with a line.
+/// A fault of a line.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CsvFault {
     /// A field that is not a number.
@@ -40,9 +40,9 @@ pub enum CsvFault {
     NotANumber {
         /// From 1.
         column: usize,
-        /// The field, cut short.
+        /// The field, truncated.
         text: String,
-        /// What it may be.
+        /// The probable cause.
         hint: &'static str,
     },
     /// A number that no algorithm can use.
@@ -53,33 +53,33 @@ pub enum CsvFault {
         /// The field.
         text: String,
     },
-    /// A number beyond single precision.
+    /// A number outside the range of single precision.
     #[error("column {column} is {text:?}, which does not fit 32-bit floats; scale the column")]
     TooLarge {
         /// From 1.
         column: usize,
-        /// The field, cut short.
+        /// The field, truncated.
         text: String,
     },
-    /// Another number of fields.
+    /// A wrong number of fields.
     #[error("the row has {got} columns; expected {label_size} label column(s) and {width} others{hint}")]
     Width {
-        /// Fields of the row.
+        /// Number of fields in the row.
         got: usize,
-        /// Labels expected.
+        /// Expected number of labels.
         label_size: usize,
-        /// Other columns expected.
+        /// Expected number of other columns.
         width: usize,
-        /// What may be wrong.
+        /// The probable cause.
         hint: &'static str,
     },
-    /// Bytes that are no text.
+    /// Bytes that are not UTF-8.
     #[error("byte {byte} is not UTF-8; save the file as UTF-8")]
     NotUtf8 {
-        /// Within the line, from 1.
+        /// The byte within the line, from 1.
         byte: usize,
     },
-    /// A line without end.
+    /// A line longer than the limit.
     #[error("the line is longer than {MAX_LINE_BYTES} bytes. Is this a CSV file?")]
     TooLong,
 }

@@ -1,4 +1,4 @@
-//! Decimal numbers to single precision, with the bits that `str::parse` gives.
+//! Decimal numbers to single precision, with the same bits as `str::parse`.
 
 use super::CsvFault;
 
@@ -10,12 +10,12 @@ const POWERS: [f64; 23] = [
 /// Digits that always fit 64 bits.
 const MOST_DIGITS: usize = 19;
 
-/// The number that `bytes` begin with, and how many of them it takes; none where that is not a plain number, or one that takes more
-/// care. Plain numbers are digits with an optional minus, point and exponent.
+/// The number that `bytes` begin with, and its length in bytes; `None` if it is not a plain number, or needs the exact method. Plain
+/// numbers are digits with an optional minus, point and exponent.
 ///
-/// The digits as a whole number, rounded to double precision and scaled by a power of ten that is exact, are off by at most 2
-/// units in the last place (Clinger's fast path, with one rounding more). A double rounds to the same `f32` as the exact number
-/// unless it lies that close to the middle between two of them: those are left to `str::parse`, one in many millions.
+/// The digits as a whole number, rounded to double precision and scaled by an exact power of ten, are off by at most 2 units in the last
+/// place (Clinger's fast path, with one rounding more). A double rounds to the same `f32` as the exact number unless it is that close to
+/// the middle between two of them. Those numbers are left to `str::parse`, one in many millions.
 #[inline]
 pub(super) fn prefix(bytes: &[u8]) -> Option<(f32, usize)> {
     let is_negative = bytes.first() == Some(&b'-');
@@ -40,8 +40,8 @@ pub(super) fn prefix(bytes: &[u8]) -> Option<(f32, usize)> {
     Some((if is_negative { -value } else { value }, at))
 }
 
-/// Appends the digits from `at` on to `digits`; returns where they end. Eight bytes are looked at together, however many of them
-/// are digits: a loop by bytes ends at another count for every number and is mispredicted.
+/// Appends the digits from `at` on to `digits`; returns their end. Eight bytes are processed together, however many of them are digits: a
+/// loop over bytes ends at a different count for every number and is mispredicted.
 #[inline]
 fn take_digits(bytes: &[u8], mut at: usize, digits: &mut u64) -> usize {
     const POWERS: [u64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
@@ -60,29 +60,28 @@ fn take_digits(bytes: &[u8], mut at: usize, digits: &mut u64) -> usize {
     at
 }
 
-/// The number that the digits at the beginning of eight bytes are, and how many digits these are.
+/// The value of the digits at the beginning of eight bytes, and their number.
 #[inline]
 fn leading_digits(bytes: [u8; 8]) -> (u64, usize) {
     const EACH: u64 = 0x0101_0101_0101_0101;
     const PAIRS: u64 = 0x0000_00ff_0000_00ff;
     let digits = u64::from_le_bytes(bytes) ^ (EACH * 0x30);
-    // The upper half of a byte that is a digit is 0, also after adding 6. A carry reaches only bytes behind the first other one.
+    // The upper half of a digit's byte is 0, also after adding 6. A carry only reaches bytes after the first non-digit.
     let others = (digits | digits.wrapping_add(EACH * 0x06)) & (EACH * 0xf0);
     let count = (others.trailing_zeros() / 8) as usize;
-    // What is no digit falls out at the top, and zeros come in front.
-    // In two steps, since a shift by all 64 bits is none.
+    // The shift drops the non-digits at the top and fills zeros in front. It takes two steps, since a shift by all 64 bits is not possible.
     let half = 4 * (8 - count);
     let digits = (digits << half) << half;
-    // Pairs of digits become numbers up to 99, and those are weighed and added in one multiplication each.
+    // Pairs of digits become numbers up to 99, which are weighted and added in one multiplication each.
     let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
     let even = (pairs & PAIRS).wrapping_mul(100 + (1_000_000 << 32));
     let odd = (pairs >> 16 & PAIRS).wrapping_mul(1 + (10_000 << 32));
     (even.wrapping_add(odd) >> 32, count)
 }
 
-/// What stands behind the `e`, and where it ends.
+/// The exponent after the `e`, and its end.
 fn exponent(bytes: &[u8], mut at: usize) -> Option<(i32, usize)> {
-    /// Digits that do not overflow.
+    /// The maximum number of digits that does not overflow.
     const MOST: usize = 4;
     let is_negative = bytes.get(at) == Some(&b'-');
     at += usize::from(is_negative || bytes.get(at) == Some(&b'+'));
@@ -95,12 +94,12 @@ fn exponent(bytes: &[u8], mut at: usize) -> Option<(i32, usize)> {
 /// `digits` times 10 to the power of `scale`, in single precision.
 #[inline]
 fn scaled(digits: u64, scale: i32) -> Option<f32> {
-    /// Bits of a double that an `f32` has no room for, and the middle of what they can be.
+    /// The bits of a double that an `f32` has no room for, and the middle of their range.
     const BEYOND: u64 = (1 << 29) - 1;
     const MIDDLE: u64 = 1 << 28;
-    /// More units in the last place than the double may be off.
+    /// More units in the last place than the error of the double.
     const MARGIN: u64 = 8;
-    /// Within these an `f32` is normal, and does not become infinite.
+    /// The range in which an `f32` is normal and finite.
     const NORMAL: std::ops::Range<f64> = 1e-37..1e38;
     let power = *POWERS.get(scale.unsigned_abs() as usize)?;
     let value = if scale < 0 { digits as f64 / power } else { digits as f64 * power };
@@ -108,14 +107,14 @@ fn scaled(digits: u64, scale: i32) -> Option<f32> {
     (is_safe && NORMAL.contains(&value)).then_some(value as f32)
 }
 
-/// Why a field is not a number.
+/// The reason why a field is not a number.
 pub(super) enum NumberFault {
     NotANumber,
     NotFinite,
     TooLarge,
 }
 
-/// The number of a field; blanks around it do not count, nor do quotation marks.
+/// The number in a field; blanks and quotation marks around it are ignored.
 pub(super) fn of(field: &str) -> Result<f32, NumberFault> {
     let text = field.trim();
     let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim();
@@ -131,7 +130,7 @@ pub(super) fn of(field: &str) -> Result<f32, NumberFault> {
 
 impl NumberFault {
     pub(super) fn at(self, column: usize, field: &str, is_first_line: bool) -> CsvFault {
-        /// Characters of a field that a message shows.
+        /// Maximum characters of a field in a message.
         const SHOWN: usize = 40;
         let text: String = field.trim().chars().take(SHOWN).collect();
         match self {
@@ -155,7 +154,7 @@ mod tests {
 
     use super::*;
 
-    /// The fast way, where it is taken, must give the bits of the slow one.
+    /// Checks that the fast method, where it applies, gives the bits of the slow one.
     #[track_caller]
     fn check(text: &str) {
         if let Some((value, taken)) = prefix(text.as_bytes()) {

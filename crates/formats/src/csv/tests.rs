@@ -4,7 +4,7 @@ use crate::rows::Row;
 fn read(text: &[u8], label_size: usize, width: Option<usize>) -> Result<(Vec<Vec<f32>>, Vec<f32>), String> {
     let mut reader = CsvReader::new(text, Path::new("a.csv"), CsvFormat { label_size, width });
     let (mut rows, mut labels) = (Rows::new(0), Vec::new());
-    // Two at a time, so that batches follow each other.
+    // Two at a time, so that there are several batches.
     let mut all = Vec::new();
     loop {
         rows.clear();

@@ -1,4 +1,4 @@
-//! Who holds the lock of a folder, and whether that process still lives.
+//! The holder of a folder's lock, and whether its process is alive.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use super::LARGEST_LOCK_BYTES;
 use crate::utc::utc;
 
-/// Longest command line that is written down, in characters.
+/// The maximum length of the recorded command line, in characters.
 const LONGEST_COMMAND_CHARS: usize = 300;
 /// The bit of SIGKILL in the kernel's masks of pending signals.
 const KILL_BIT: u64 = 1 << 8;
 
-/// Who writes into a folder.
+/// The process that writes into a folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Holder {
     pub(super) kokanee_pid: u32,
@@ -38,7 +38,7 @@ impl Holder {
         Self { kokanee_pid: std::process::id(), command, since }
     }
 
-    /// What a lock's file says. It may be a moment before whoever has just locked it has written it.
+    /// Reads the holder from a lock's file. A process that has just locked it may need a moment to write it.
     pub(super) fn of(file: &mut File) -> Option<Self> {
         for _ in 0..20 {
             let mut text = String::new();
@@ -52,8 +52,8 @@ impl Holder {
         None
     }
 
-    /// Whether its process is gone, or was killed and is about to be. A process that is killed keeps its files open while its
-    /// memory is given back, which takes a moment. False where the system does not tell, as all but Linux.
+    /// Whether its process has ended, or was killed and is about to end. A killed process keeps its files open until its memory is freed,
+    /// which takes a moment. False where the system does not tell, that is everywhere but on Linux.
     pub(super) fn has_ended(&self) -> bool {
         match fs::read_to_string(format!("/proc/{}/status", self.kokanee_pid)) {
             Ok(status) => is_ending(&status),
@@ -69,7 +69,7 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Whether `/proc/<pid>/status` is that of a process that has ended or was killed.
+/// Whether this `/proc/<pid>/status` belongs to a process that has ended or was killed.
 fn is_ending(status: &str) -> bool {
     status.lines().filter_map(|line| line.split_once(':')).any(|(name, value)| match name {
         "State" => value.trim_start().starts_with(['Z', 'X']),

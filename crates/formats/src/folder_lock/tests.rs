@@ -43,7 +43,7 @@ fn what_a_killed_process_left_stops_nobody_and_files_of_others_are_kept() {
         drop(FolderLock::acquire(place.path()).unwrap());
         assert!(!path.exists());
     }
-    // The temporary files that it wrote down go, and no others.
+    // The temporary files that it recorded are removed, and no others.
     fs::create_dir(place.path().join("sub")).unwrap();
     for name in ["sub/notes.part", ".kokanee-b.part"] {
         fs::write(place.path().join(name), "x").unwrap();
@@ -56,7 +56,7 @@ fn what_a_killed_process_left_stops_nobody_and_files_of_others_are_kept() {
     let found =
         fs::read_dir(place.path().join("sub")).unwrap().flatten().find(|file| named(&file.file_name()));
     let kept = found.unwrap().path();
-    // The process dies: neither cleans up.
+    // The process is killed: neither value cleans up.
     drop((lock, written));
     fs::write(&kept, "half").unwrap();
     fs::write(&path, left).unwrap();
@@ -98,7 +98,7 @@ fn a_killed_holder_is_waited_for_and_a_living_one_is_not() {
             FolderLock::acquire(place.path()).unwrap();
         });
     };
-    // First it is a zombie, since nobody has taken note of its end; then it is gone.
+    // It is a zombie at first, since nobody has waited for it; then it is gone.
     killed.kill().unwrap();
     check_waits();
     killed.wait().unwrap();
@@ -112,7 +112,7 @@ fn a_folder_that_its_holder_removes_meanwhile_is_made_again() {
     let folder = place.path().join("made");
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
-        // As a holder does at its end, but all the time.
+        // Removes the folder as a holder does at its end, but continuously.
         scope.spawn(|| {
             while !is_over.load(Ordering::SeqCst) {
                 let _ = fs::remove_dir(&folder);

@@ -1,14 +1,14 @@
-//! The list of an update's files: a line of JSON each, appended before the file is made.
+//! The list of an update's files: one line of JSON per file, appended before the file is created.
 
 use serde::{Deserialize, Serialize};
 
-/// Version of the lines' form; the first line says it.
+/// Version of the lines' format, given in the first line.
 pub(super) const FORMAT: u32 = 1;
 
 /// A line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Line {
-    /// The first line, by which a list of ours is known.
+    /// The first line, which identifies a list of Kokanee.
     #[serde(rename = "kokanee_folder_update")]
     Begin(u32),
     /// A file of the new set.
@@ -17,12 +17,12 @@ pub(super) enum Line {
     /// A file of the old set that the new one lacks.
     #[serde(rename = "remove")]
     Remove(String),
-    /// All files are whole and on the disk.
+    /// All files are complete and on disk.
     #[serde(rename = "complete")]
     Commit,
 }
 
-/// What the lines say together.
+/// The content of all lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Manifest {
     pub(super) files: Vec<String>,
@@ -37,7 +37,7 @@ impl Line {
 }
 
 impl Manifest {
-    /// Reads a list; `None` where it is none of ours. A last line that was cut off counts for nothing.
+    /// Reads a list; `None` if it is not a list of Kokanee. An incomplete last line is ignored.
     ///
     /// # Errors
     /// When a later version wrote it.
@@ -65,7 +65,7 @@ impl Manifest {
     }
 }
 
-/// Whether it names a file in the folder itself.
+/// Whether a name refers to a file in the folder itself.
 pub(super) fn is_plain(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0'])
 }

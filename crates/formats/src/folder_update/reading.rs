@@ -1,4 +1,4 @@
-//! Reading files of a folder whose update may be on its way.
+//! Reading files of a folder that may have an unfinished update.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _};
@@ -9,7 +9,7 @@ use super::{COMMIT_FOLDER, MANIFEST_FILE, finish};
 use crate::FileError;
 use crate::atomic_file::folder_of;
 
-/// Where a file of the folder is to be read: in its place, or in an update that is complete and not yet all in place.
+/// The current path of a file of the folder: in its place, or in a committed update that is not in place yet.
 pub fn path_of(folder: &Path, name: &str) -> PathBuf {
     let commit = folder.join(COMMIT_FOLDER);
     let plain = folder.join(name);
@@ -24,7 +24,7 @@ pub fn path_of(folder: &Path, name: &str) -> PathBuf {
     }
 }
 
-/// Where a file is to be read, after an update of its folder that was interrupted has been finished.
+/// The current path of a file, after finishing an interrupted update of its folder.
 ///
 /// # Errors
 /// As [`finish`].
@@ -38,12 +38,12 @@ pub fn current(path: &Path) -> Result<PathBuf, FileError> {
     Ok(path_of(folder, name))
 }
 
-/// Opens a file of the folder where [`path_of`] says; that another process moves it into its place meanwhile does no harm.
+/// Opens a file of the folder at [`path_of`]; it does not matter if another process moves the file meanwhile.
 ///
 /// # Errors
 /// When the file is absent or the system refuses.
 pub fn open(folder: &Path, name: &str) -> io::Result<File> {
-    /// Between two looks at a name another process can move it once; more looks than this see more than one update.
+    /// Between two attempts another process can move a name once; more attempts than this mean more than one update.
     const MOST_LOOKS: usize = 20;
     for _ in 1..MOST_LOOKS {
         let path = path_of(folder, name);

@@ -1,4 +1,4 @@
-//! Finishing what was interrupted, and removing what will never be finished.
+//! Finishing interrupted updates, and removing abandoned ones.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
@@ -11,11 +11,11 @@ use super::{COMMIT_FOLDER, LONGEST_WAIT, MANIFEST_FILE, STAGING_PREFIX};
 use crate::FileError;
 use crate::atomic_file::sync_folder;
 
-/// Finishes an update of `folder` that was interrupted, if there is one. Where this process may not write, or another is at
-/// it, nothing happens: [`path_of`](super::path_of) reads the new set all the same.
+/// Finishes an interrupted update of `folder`, if there is one. Does nothing if this process may not write, or another process is finishing
+/// it: [`path_of`](super::path_of) reads the new set in any case.
 ///
 /// # Errors
-/// When the system refuses otherwise, or something that is no update of Kokanee is in the way.
+/// When the system refuses otherwise, or a file or folder that is not an update of Kokanee has its name.
 pub fn finish(folder: &Path) -> Result<(), FileError> {
     match recover(folder) {
         Ok(_) => Ok(()),
@@ -28,10 +28,10 @@ pub fn finish(folder: &Path) -> Result<(), FileError> {
     }
 }
 
-/// Finishes an update as [`finish`] does, for those who are about to list the folder.
+/// Finishes an update as [`finish`] does, for callers that then list the folder.
 ///
 /// # Errors
-/// As [`finish`], and when the update cannot be finished: a list would mix both sets.
+/// As [`finish`], and when the update cannot be finished: a listing would mix both sets.
 pub fn finish_before_listing(folder: &Path) -> Result<(), FileError> {
     if !folder.join(COMMIT_FOLDER).join(MANIFEST_FILE).exists() {
         return Ok(());
@@ -42,7 +42,7 @@ pub fn finish_before_listing(folder: &Path) -> Result<(), FileError> {
     }
 }
 
-/// What [`recover`] found.
+/// The result of [`recover`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Recovered {
     Nothing,
@@ -94,7 +94,7 @@ pub(super) fn finish_before_writing(folder: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Step 3. May be repeated from any place where it was interrupted. False where `lives` said no.
+/// Performs step 3. May be repeated after any interruption. Returns false if `lives` returned false.
 pub(super) fn put_in_place(
     folder: &Path,
     manifest: &Manifest,
@@ -114,7 +114,7 @@ pub(super) fn put_in_place(
         }
         let place = folder.join(name);
         match fs::rename(commit.join(name), &place) {
-            // Moved before the interruption.
+            // Already moved before the interruption.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             result => result.map_err(io(&place))?,
         }
@@ -135,20 +135,20 @@ pub(super) fn put_in_place(
     }
     let path = commit.join(MANIFEST_FILE);
     match fs::remove_file(&path) {
-        // Where the file system has no locks, another process may have finished at the same time.
+        // Without locks in the file system, another process may have finished at the same time.
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         result => result.map_err(io(&path))?,
     }
     if !lives() {
         return Ok(false);
     }
-    // Where something was put beside our files, the folder stays.
+    // If someone put other files beside ours, the folder stays.
     let _ = fs::remove_dir(&commit);
     sync_folder(folder);
     Ok(true)
 }
 
-/// Removes what interrupted updates staged: folders of this name that hold a list of ours which nobody has locked.
+/// Removes what interrupted updates staged: folders with such a name and an unlocked list of Kokanee.
 pub(super) fn remove_abandoned(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
@@ -168,8 +168,8 @@ pub(super) fn remove_abandoned(folder: &Path) {
     }
 }
 
-/// Removes an update's folder with the files that it lists, and nothing else. The list goes last, so that what is interrupted
-/// here is found again.
+/// Removes an update's folder with the files that it lists, and nothing else. The list is removed last, so that an interrupted removal can
+/// be continued.
 pub(super) fn remove_staging(staging: &Path, files: &[String]) {
     for name in files {
         let _ = fs::remove_file(staging.join(name));
@@ -180,7 +180,7 @@ pub(super) fn remove_staging(staging: &Path, files: &[String]) {
     }
 }
 
-/// Whether the path still leads to this file.
+/// Whether the path still refers to this file.
 pub(crate) fn is_same_file(file: &File, path: &Path) -> bool {
     #[cfg(unix)]
     {

@@ -1,4 +1,4 @@
-//! Updates that are killed between any two steps, and folders with files of others.
+//! Updates that are killed between any two steps, and folders with other programs' files.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ fn staged(folder: &Path) -> FolderUpdate {
     update
 }
 
-/// A folder with the old set and what others put there.
+/// A folder with the old set and other programs' files.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, content) in OLD {
@@ -53,7 +53,7 @@ fn expected(set: &[(&str, &str)]) -> BTreeMap<String, String> {
     set.iter().chain(&foreign).map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
 }
 
-/// What a reader sees who may not write.
+/// The content that a reader without write permission sees.
 fn seen(folder: &Path, names: &[&str]) -> BTreeMap<String, String> {
     let text = |name: &&str| Some(((*name).to_owned(), String::from_utf8(read(folder, name).ok()?).unwrap()));
     names.iter().filter_map(text).collect()
@@ -85,7 +85,7 @@ fn killed_between_any_two_steps_a_folder_holds_the_old_set_or_the_new_one() {
             break;
         }
         if step == 0 {
-            // Killed while files were still being written.
+            // The process is killed while files are still being written.
             staged(folder.path()).ended = true;
         }
         let old = !folder.path().join(COMMIT_FOLDER).join(MANIFEST_FILE).exists()
@@ -96,7 +96,7 @@ fn killed_between_any_two_steps_a_folder_holds_the_old_set_or_the_new_one() {
         finish(folder.path()).unwrap();
         assert_eq!(seen(folder.path(), &names), set(wanted), "finished after step {step}");
         finish(folder.path()).unwrap();
-        // The next writer leaves no trace of the interruption.
+        // The next writer removes all traces of the interruption.
         drop(FolderUpdate::begin(folder.path()).unwrap());
         assert_eq!(content(folder.path()), expected(wanted), "begun after step {step}");
         staged(folder.path()).commit().unwrap();
@@ -132,10 +132,10 @@ fn an_update_of_a_live_process_is_read_through_and_left_alone() {
     let folder = folder();
     let update = staged(folder.path());
     let staging = update.staging.clone();
-    // Another update, begun meanwhile, does not take it for abandoned.
+    // Another update, begun meanwhile, does not consider it abandoned.
     drop(FolderUpdate::begin(folder.path()).unwrap());
     assert!(staging.join("words").exists());
-    // As while its files are moved: the list is locked.
+    // The list is locked, as while its files are moved.
     let held = update.manifest.try_clone().unwrap();
     let mut left = 3;
     let mut lives = || {
@@ -168,7 +168,7 @@ fn a_set_can_become_a_folder_of_its_own() {
         .extend([("set-1/numbers".to_owned(), "1".to_owned()), ("set-1/again".to_owned(), "1".to_owned())]);
     assert_eq!(content(folder.path()), expected);
 
-    // A name that is taken by a folder with something in it stays as it is, and nothing else is left.
+    // A non-empty folder with this name stays unchanged, and nothing else is left behind.
     let mut update = FolderUpdate::begin(folder.path()).unwrap();
     update.write_bytes("numbers", b"2").unwrap();
     update.commit_as("set-1").unwrap_err();

@@ -1,4 +1,4 @@
-//! What can be wrong with instances in JSON.
+//! Errors of instances in JSON.
 
 use std::fmt;
 
@@ -8,20 +8,20 @@ use super::MAX_CONFIGURATION_BYTES;
 use crate::numeric::NumericFault;
 use crate::rows::Limits;
 
-/// A request that is not what it should be.
+/// An error in the instances of a request.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[error("{place}{fault}")]
 pub struct JsonError {
-    /// Where.
+    /// The place of the fault.
     pub place: JsonPlace,
-    /// What is wrong there.
+    /// The fault.
     pub fault: JsonFault,
 }
 
 /// A place in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JsonPlace {
-    /// The body as a whole, or the one line that there is.
+    /// The body as a whole, or its only line.
     Alone,
     /// An element of the body's `instances`, from 0.
     Instance(usize),
@@ -29,7 +29,7 @@ pub enum JsonPlace {
     Line(u64),
 }
 
-/// What stands before a fault: `instances[3].`, `line 3: `, or nothing.
+/// Formats the prefix of a fault: `instances[3].`, `line 3: `, or nothing.
 impl fmt::Display for JsonPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -40,7 +40,7 @@ impl fmt::Display for JsonPlace {
     }
 }
 
-/// What is wrong with a request or one of its instances.
+/// A fault of a request or one of its instances.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum JsonFault {
     /// The text is not JSON.
@@ -50,47 +50,47 @@ pub enum JsonFault {
         line: usize,
         /// Byte in the line, from 1.
         column: usize,
-        /// The parser's words.
+        /// The parser's message.
         problem: String,
     },
-    /// A body without instances.
+    /// The body has no member `instances`.
     #[error(
         "the member \"instances\" is missing; expected {{\"instances\": [{{\"features\": [1.5, …]}}, …]}}, or one instance per line as \
          application/jsonlines"
     )]
     NoInstances,
-    /// An instance without a row.
+    /// An instance has no row.
     #[error("features is missing; expected {{\"features\": [1.5, …]}} or {{\"data\": {{\"features\": …}}}}")]
     NoFeatures,
-    /// A member that comes twice.
+    /// A member occurs twice.
     #[error("{member} comes twice")]
     Twice {
-        /// Which.
+        /// The member.
         member: &'static str,
     },
-    /// Something of another kind than is expected.
+    /// A value has another type than expected.
     #[error("{field}{} is {got}; expected {expected}", index(*.position))]
     Kind {
         /// The member.
         field: &'static str,
-        /// Which element of it, from 0; none for the member itself.
+        /// The index of its element, from 0; `None` for the member itself.
         position: Option<usize>,
-        /// What it is.
+        /// The value found.
         got: String,
-        /// What it should be.
+        /// The expected type.
         expected: &'static str,
     },
-    /// A number beyond single precision.
+    /// A number outside the range of single precision.
     #[error("{field}[{position}] is {got}, which does not fit 32-bit floats")]
     TooLarge {
         /// The member.
         field: &'static str,
-        /// Which element of it, from 0.
+        /// The index of the element, from 0.
         position: usize,
         /// The number.
         got: String,
     },
-    /// Another number of features than the model has.
+    /// An instance has another number of features than the model.
     #[error("features has {got} values, the model takes {width}")]
     Width {
         /// Features of the instance.
@@ -98,10 +98,10 @@ pub enum JsonFault {
         /// Features of the model.
         width: usize,
     },
-    /// Keys, values and shape that are no row.
+    /// Keys, values and shape that do not form a row.
     #[error(transparent)]
     Row(#[from] NumericFault),
-    /// Too long a configuration.
+    /// A configuration that is too long.
     #[error(
         "configuration has {bytes} bytes, with those before it; expected at most {MAX_CONFIGURATION_BYTES}"
     )]
@@ -112,7 +112,7 @@ pub enum JsonFault {
     /// More instances, or more values, than a request may have.
     #[error("the request is larger than {limits} at once; divide it")]
     TooMany {
-        /// What it may have.
+        /// The limits.
         limits: Limits,
     },
 }

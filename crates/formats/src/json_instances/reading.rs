@@ -1,7 +1,6 @@
-//! The visitors that take a text to rows.
+//! The parsers' visitors that turn a text into rows.
 //!
-//! What is wrong is kept in the reader, since the parser's errors have no place for it; the parser is then stopped with an error
-//! that nobody sees.
+//! Faults are stored in the reader, since the parser's errors cannot hold them; the parser is then stopped with an error that nobody sees.
 
 use std::fmt;
 
@@ -15,7 +14,7 @@ use crate::rows::{Limits, Rows};
 
 const FEATURES: &str = "features";
 
-/// Rows as they are read.
+/// The rows read so far, and the state of reading.
 pub(super) struct Reader {
     pub(super) instances: Instances,
     limits: Limits,
@@ -29,7 +28,7 @@ pub(super) struct Reader {
     fault: Option<JsonFault>,
 }
 
-/// What an instance gives; their memory is used for all of them.
+/// The parts of an instance; their memory is reused for all instances.
 #[derive(Default)]
 struct Parts {
     is_there: bool,
@@ -38,24 +37,24 @@ struct Parts {
     shape: Vec<u64>,
 }
 
-/// What is read next.
+/// The part of a request that is read next.
 #[derive(Clone, Copy)]
 enum Part {
     /// The body: an object with `instances`.
     Body,
     /// The list of instances.
     List,
-    /// One of them.
+    /// One instance.
     Instance,
-    /// Its member `data`.
+    /// The member `data` of an instance.
     Data,
-    /// Its features.
+    /// The features of an instance.
     Features,
     /// A list of numbers: the features, or their `values`.
     Values(&'static str),
     /// A list of whole numbers: `keys` or `shape`.
     Wholes(&'static str),
-    /// An element of these.
+    /// An element of one of these lists.
     Value(&'static str, usize),
     Whole(&'static str, usize),
 }
@@ -94,14 +93,14 @@ impl Reader {
                 let (line, column) = (error.line(), error.column());
                 let problem = error.to_string();
                 let problem = problem.split(" at line ").next().unwrap_or_default().to_owned();
-                // The parser's line says where: an instance was not understood yet.
+                // The parser's line is used, since no instance was recognised yet.
                 let place = if let JsonPlace::Line(_) = self.place { self.place } else { JsonPlace::Alone };
                 JsonError { place, fault: JsonFault::Syntax { line, column, problem } }
             }
         })
     }
 
-    /// Keeps a fault, and gives the error that stops the parser.
+    /// Stores a fault, and returns the error that stops the parser.
     fn stop<E: serde::de::Error>(&mut self, fault: JsonFault) -> E {
         self.fault = Some(fault);
         E::custom("a fault that was kept")
@@ -123,7 +122,7 @@ impl Reader {
         self.row.shape.clear();
     }
 
-    /// Adds the row that was read.
+    /// Adds the row to the batch.
     fn end_row<E: serde::de::Error>(&mut self) -> Result<(), E> {
         let width = self.instances.rows.width();
         let Parts { is_there, values, keys, shape } = &self.row;
@@ -148,7 +147,7 @@ impl Reader {
         self.check_count(0)
     }
 
-    /// Reads a configuration; none for `null` and for an empty object.
+    /// Reads a configuration; `None` for `null` and for an empty object.
     fn configuration<'de, M: MapAccess<'de>>(
         &mut self,
         map: &mut M,
@@ -171,7 +170,7 @@ impl Reader {
     }
 }
 
-/// Reads a part.
+/// The seed that reads a part.
 struct Seed<'a> {
     reader: &'a mut Reader,
     part: Part,
@@ -186,7 +185,7 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
 }
 
 impl Seed<'_> {
-    /// The part is something else than it should be.
+    /// Reports that the part has the wrong type.
     fn refuse<E: serde::de::Error>(self, got: impl fmt::Display) -> E {
         let (field, position, expected) = match self.part {
             Part::Body => ("the body", None, "an object with \"instances\""),
@@ -246,7 +245,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
-        /// Characters of a text that a message shows.
+        /// Maximum characters of a text in a message.
         const SHOWN: usize = 40;
         let text: String = text.chars().take(SHOWN).collect();
         Err(self.refuse(format_args!("{text:?}")))
@@ -332,7 +331,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
         match part {
             Part::Body if !seen[0] => Err(reader.stop(JsonFault::NoInstances)),
             Part::Instance => reader.end_row(),
-            // Without values it is an empty row, which has a shape.
+            // Without values the row is empty, but has a shape.
             Part::Features => {
                 reader.row.is_there = true;
                 Ok(())
@@ -342,7 +341,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 }
 
-/// Reads the name of a member: its place among those that are known.
+/// Reads the name of a member as its index among the known names.
 struct Member {
     members: &'static [(&'static str, Option<Part>)],
 }

@@ -17,7 +17,7 @@ fn dense(instances: &Instances) -> Vec<Vec<f32>> {
     (0..instances.rows.len()).map(row).collect()
 }
 
-/// A text as an element of a body, as a line among others, and alone.
+/// Checks an instance as an element of a body, as a line among others, and alone.
 #[track_caller]
 fn check_instance(instance: &str, expected: &[f32]) {
     let width = expected.len();
@@ -68,7 +68,7 @@ fn sparse_instances_stay_sparse_and_configurations_are_kept() {
     assert_eq!(read_json_lines(b"\n \n", 2, LIMITS).unwrap().rows.len(), 0);
 }
 
-/// Faults of an instance, of which the other one is good.
+/// Checks the faults of an instance beside a valid one.
 #[track_caller]
 fn check_refused(instance: &str, expected: &str) {
     let good = r#"{"features": [1, 2]}"#;
@@ -181,7 +181,7 @@ fn numbers_without_end_and_depths_without_end_are_refused_quickly() {
             format!("{{\"instances\": [[{bad}, 1]]}}"),
             format!("{{\"other\": {nested}, \"instances\": []}}"),
         ] {
-            // A fraction that is too small for a float is 0, as everywhere.
+            // A fraction that is too small for a float becomes 0, as everywhere.
             let _ = read_json(body.as_bytes(), 2, LIMITS).map_err(|error| error.to_string());
         }
     }

@@ -1,4 +1,4 @@
-//! What can be wrong with an array file.
+//! Errors of array files.
 
 use std::path::PathBuf;
 
@@ -6,53 +6,53 @@ use thiserror::Error;
 
 use crate::FileError;
 
-/// A file of MXNet's that cannot be read or written.
+/// An error in reading or writing an MXNet file.
 #[derive(Debug, Error)]
 pub enum MxnetError {
     /// The system refused.
     #[error(transparent)]
     Io(#[from] FileError),
-    /// The file is not what it should be.
+    /// The file has a fault.
     #[error("{}: at byte {at}: {fault}; expected an MXNet parameter file", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Bytes before the fault.
+        /// Number of bytes before the fault.
         at: usize,
-        /// What is wrong.
+        /// The fault.
         fault: MxnetFault,
     },
 }
 
-/// What is wrong with an array file.
+/// A fault of an array file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum MxnetFault {
     /// Another kind of file.
     #[error("the file does not start with MXNet's magic number")]
     NoMagic,
-    /// A file that is cut short, or a damaged length.
+    /// The file is truncated, or a length is damaged.
     #[error("the file ends: {expected} more bytes expected, {left} left")]
     Ends {
-        /// Bytes that should follow.
+        /// Expected number of bytes.
         expected: usize,
-        /// Bytes that do.
+        /// Remaining number of bytes.
         left: usize,
     },
-    /// A number of things that no machine can address.
+    /// A count that no machine can address.
     #[error("a count of {count} is absurd")]
     Count {
-        /// The number.
+        /// The count.
         count: u64,
     },
-    /// Neither a list nor a dictionary.
+    /// The number of names fits neither a list nor a dictionary.
     #[error("{names} names for {arrays} arrays")]
     Names {
-        /// Names there are.
+        /// Number of names.
         names: usize,
-        /// Arrays there are.
+        /// Number of arrays.
         arrays: usize,
     },
-    /// A name of other bytes.
+    /// A name is not UTF-8.
     #[error("a name is not UTF-8")]
     NameNotUtf8,
     /// A sparse array.
@@ -61,16 +61,16 @@ pub enum MxnetFault {
         /// MXNet's number of the type.
         storage: i32,
     },
-    /// No array, or one of a later version.
+    /// The data is not an array, or has a later version.
     #[error("an array starts with {magic:#x}, which is not the magic of any version")]
     ArrayMagic {
-        /// What stands there.
+        /// The number found instead of the magic number.
         magic: u32,
     },
     /// Too many dimensions, or none.
     #[error("an array has {dimensions} dimensions")]
     Dimensions {
-        /// How many.
+        /// The number of dimensions.
         dimensions: u32,
     },
     /// An extent below zero.
@@ -79,7 +79,7 @@ pub enum MxnetFault {
     /// An array that no machine can hold.
     #[error("an array is absurdly large")]
     Absurd,
-    /// Elements of a type that MXNet added later, or damage.
+    /// Elements have a type that MXNet added later, or the type is damaged.
     #[error("an array has element type {kind}, which is none of MXNet's numbers")]
     ElementType {
         /// MXNet's number of the type.

@@ -1,6 +1,6 @@
 use super::*;
 
-/// What stands before the device of a 2 x 2 array in version 2.
+/// The bytes before the device of a 2 x 2 array in version 2.
 fn head() -> Vec<u8> {
     let mut head = ARRAY_V2.to_le_bytes().to_vec();
     head.extend(0i32.to_le_bytes());
@@ -9,7 +9,7 @@ fn head() -> Vec<u8> {
     head
 }
 
-/// A file of one array of the numbers 1 to 4, with this name or none.
+/// A file with one array of the numbers 1 to 4, with this name or none.
 fn file(head: &[u8], kind: i32, elements: &[u8], name: Option<&str>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for number in [LIST_MAGIC, 0, 1] {

@@ -1,10 +1,10 @@
-//! Elements of arrays, of each type that MXNet knows.
+//! Elements of arrays, in each type of MXNet.
 
 use std::io::{self, Write};
 
 use thiserror::Error;
 
-/// Elements as they are in the file.
+/// Elements in the type of the file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Values {
     /// float32, MXNet's type 0.
@@ -32,11 +32,11 @@ pub enum ValuesView<'a> {
     F64(&'a [f64]),
 }
 
-/// An element that float32 cannot hold.
+/// The error for an element that float32 cannot hold.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("element {position} is {value}, which 32-bit floats cannot hold")]
 pub struct Inexact {
-    /// From 1.
+    /// The position, from 1.
     pub position: usize,
     /// The element as text.
     pub value: String,
@@ -44,22 +44,22 @@ pub struct Inexact {
 
 /// Bytes of the widest element.
 pub(super) const WIDEST: usize = 8;
-/// Whole numbers up to here, and some beyond, are float32.
+/// All whole numbers up to here are exact in float32.
 const WHOLE: u64 = 1 << 24;
 
-/// Bytes of an element; none for a type that is not known.
+/// Bytes of an element; `None` for an unknown type.
 pub(super) fn width(kind: i32) -> Option<usize> {
     [4, 8, 2, 1, 4, 1, 8].get(usize::try_from(kind).ok()?).copied()
 }
 
-/// Elements of `N` bytes each.
+/// Converts elements of `N` bytes each.
 fn each<const N: usize, T>(bytes: &[u8], element: impl Fn([u8; N]) -> T) -> Vec<T> {
     let (elements, _) = bytes.as_chunks::<N>();
     elements.iter().map(|bytes| element(*bytes)).collect()
 }
 
 impl Values {
-    /// Elements of a type for which [`width`] is known.
+    /// Elements of a type that [`width`] knows.
     pub(super) fn from_le_bytes(kind: i32, bytes: &[u8]) -> Self {
         match kind {
             0 => Self::F32(each(bytes, f32::from_le_bytes)),
@@ -85,10 +85,10 @@ impl Values {
         }
     }
 
-    /// The elements as float32. Doubles are rounded to the nearest; whole numbers must be held exactly.
+    /// The elements as float32. Doubles are rounded to the nearest; whole numbers must be representable exactly.
     ///
     /// # Errors
-    /// Names the first element that is beyond float32's range, or a whole number between two of its values.
+    /// Names the first element that is outside float32's range, or a whole number that float32 cannot represent.
     pub fn into_f32(self) -> Result<Vec<f32>, Inexact> {
         let whole = |(index, value): (usize, i64)| {
             let near = value as f32;
@@ -118,7 +118,7 @@ impl Values {
     }
 }
 
-/// The number that 16 bits are in IEEE 754's binary16: a sign, 5 bits of exponent, 10 of fraction.
+/// The value of 16 bits in IEEE 754's binary16: a sign, 5 bits of exponent, 10 of fraction.
 fn half(bits: u16) -> f32 {
     /// 2^-24, the unit of subnormal halves.
     const UNIT: f32 = 1.0 / 16_777_216.0;

@@ -1,4 +1,4 @@
-//! What can be wrong with rows of numbers.
+//! Errors of rows of numbers.
 
 use std::path::PathBuf;
 
@@ -9,64 +9,64 @@ use crate::decompressed::PackingFault;
 use crate::recordio::RecordIoError;
 use crate::rows::Rows;
 
-/// A file that holds no rows of numbers.
+/// An error in reading rows of numbers.
 #[derive(Debug, Error)]
 pub enum NumericError {
-    /// The input cannot be read, or is packed in a way that is not read.
+    /// The input cannot be read, or has an unsupported compression or archive form.
     #[error("{}: {fault}", path.display())]
     Packing {
         /// The file.
         path: PathBuf,
-        /// What it is.
+        /// The fault.
         fault: PackingFault,
     },
-    /// A line of CSV that is no row.
+    /// A line of CSV is not a row.
     #[error(transparent)]
     Csv(#[from] CsvError),
     /// Damaged RecordIO.
     #[error(transparent)]
     RecordIo(#[from] RecordIoError),
-    /// A record that holds no row.
+    /// A record has no row.
     #[error("{}: record {record} at byte {offset}: {fault}", path.display())]
     Record {
         /// The file.
         path: PathBuf,
         /// Number of the record, from 1.
         record: u64,
-        /// Where the record's first frame begins, in bytes from the start of the file.
+        /// The position of the record's first frame, in bytes from the start of the file.
         offset: u64,
-        /// What is wrong with it.
+        /// The fault.
         fault: NumericFault,
     },
 }
 
-/// A record that holds no row of numbers.
+/// A fault of a record.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum NumericFault {
     /// The data cannot be decoded.
     #[error("its {bytes} bytes are not an aialgs.data.Record in protobuf encoding: {problem}")]
     NotProtobuf {
-        /// Length of the data.
+        /// Length of the data in bytes.
         bytes: usize,
-        /// The decoder's words.
+        /// The decoder's message.
         problem: String,
     },
-    /// Another number of features.
+    /// A wrong number of features.
     #[error(
         "cannot copy sequence with size {got} to array axis with dimension {width}: the record has {got} features; expected {width}"
     )]
     Width {
-        /// Features of the record.
+        /// Number of features in the record.
         got: usize,
-        /// Features expected.
+        /// Expected number of features.
         width: usize,
     },
-    /// Another number of labels.
+    /// A wrong number of labels.
     #[error("label[\"values\"] has {got} values; expected {label_size}, as the records before it have")]
     Labels {
-        /// Labels of the record.
+        /// Number of labels in the record.
         got: usize,
-        /// Labels expected.
+        /// Expected number of labels.
         label_size: usize,
     },
     /// A row without columns.
@@ -75,26 +75,26 @@ pub enum NumericFault {
         /// The field.
         field: &'static str,
     },
-    /// A row with more columns than any algorithm has.
+    /// A row with more columns than any algorithm supports.
     #[error("{field}: the shape has {width} elements; expected at most {}", Rows::MOST_COLUMNS)]
     TooWide {
         /// The field.
         field: &'static str,
-        /// Elements by the shape.
+        /// Number of elements according to the shape.
         width: u128,
     },
-    /// The features do not say which of them is the row.
+    /// No feature is recognisable as the row.
     #[error("features[\"values\"] is missing; the record has {present}")]
     Missing {
-        /// What there is instead.
+        /// The features that exist.
         present: String,
     },
-    /// A tensor of another kind.
+    /// A tensor of an unsupported type.
     #[error("{field} holds {got}; expected a tensor of float32, float64 or int32")]
     WrongKind {
         /// The field.
         field: &'static str,
-        /// What it holds.
+        /// The type found.
         got: &'static str,
     },
     /// A value that no algorithm can use.
@@ -102,29 +102,29 @@ pub enum NumericFault {
     Value {
         /// The field.
         field: &'static str,
-        /// From 1.
+        /// The position, from 1.
         position: usize,
         /// The value.
         got: f64,
     },
-    /// A shape of another size than the values.
+    /// The shape does not match the number of values.
     #[error("{field}: the shape has {elements} elements and there are {values} values")]
     Shape {
         /// The field.
         field: &'static str,
-        /// Elements by the shape.
+        /// Number of elements according to the shape.
         elements: u128,
-        /// Values that there are.
+        /// Number of values.
         values: usize,
     },
-    /// Keys that do not belong to the values.
+    /// The number of keys differs from that of the values.
     #[error("{field}: {keys} keys for {values} values; a sparse tensor has one for each")]
     Keys {
         /// The field.
         field: &'static str,
-        /// Keys.
+        /// Number of keys.
         keys: usize,
-        /// Values.
+        /// Number of values.
         values: usize,
     },
     /// A key beyond the width.
@@ -134,10 +134,10 @@ pub enum NumericFault {
         field: &'static str,
         /// The key.
         key: u64,
-        /// Columns of the row.
+        /// Number of columns of the row.
         width: u128,
     },
-    /// A key that comes twice.
+    /// A key that occurs twice.
     #[error("{field}: key {key} comes twice")]
     KeyTwice {
         /// The field.
@@ -145,7 +145,7 @@ pub enum NumericFault {
         /// The key.
         key: u32,
     },
-    /// A sparse row of which nobody knows how many columns it has.
+    /// A sparse row whose number of columns is unknown.
     #[error("{field}: a sparse tensor without a shape; set shape to the number of columns")]
     NoWidth {
         /// The field.

@@ -1,4 +1,4 @@
-//! The row of numbers in a record's message.
+//! The row of numbers in a record.
 
 use super::NumericFault;
 use crate::record::{Record, Value, value};
@@ -7,13 +7,13 @@ use crate::rows::Rows;
 /// A row and its labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NumericRecord {
-    /// Columns.
+    /// Number of columns.
     pub width: usize,
-    /// The columns of the values, ascending; none for a dense row.
+    /// The columns of the values, ascending; `None` for a dense row.
     pub columns: Option<Vec<u32>>,
     /// The values.
     pub values: Vec<f32>,
-    /// Labels; none where the record has none.
+    /// Labels; empty if the record has none.
     pub labels: Vec<f32>,
 }
 
@@ -22,7 +22,7 @@ const LABEL: &str = "label[\"values\"]";
 
 /// A tensor of any numeric kind.
 pub(crate) struct Tensor<'a> {
-    /// What it is called in errors.
+    /// Its name in errors.
     pub(crate) field: &'static str,
     pub(crate) values: Vec<f32>,
     pub(crate) keys: &'a [u64],
@@ -30,10 +30,10 @@ pub(crate) struct Tensor<'a> {
 }
 
 impl NumericRecord {
-    /// The row of a record. `width` is that of a sparse row without a shape.
+    /// Extracts the row of a record. `width` is that of a sparse row without a shape.
     ///
     /// # Errors
-    /// When the record holds no row of finite numbers.
+    /// When the record has no row of finite numbers.
     pub fn from_record(record: &Record, width: Option<usize>) -> Result<Self, NumericFault> {
         let mut features = record.features.values();
         let feature = match (record.features.get("values"), features.next(), features.next()) {
@@ -88,7 +88,7 @@ impl<'a> Tensor<'a> {
         let Self { field, values, keys, shape } = self;
         let elements = (!shape.is_empty())
             .then(|| shape.iter().fold(1u128, |product, &extent| product.saturating_mul(u128::from(extent))));
-        // An empty sparse row has a shape and nothing else.
+        // An empty sparse row has only a shape.
         if keys.is_empty() && !(values.is_empty() && elements.is_some_and(|elements| elements > 0)) {
             return match elements {
                 Some(elements) if elements != values.len() as u128 => {
@@ -121,7 +121,7 @@ impl<'a> Tensor<'a> {
     }
 }
 
-/// The values in single precision, if that has room for them.
+/// The values in single precision, if they are within its range.
 fn finite(values: impl Iterator<Item = f64>, field: &'static str) -> Result<Vec<f32>, NumericFault> {
     let value = |(index, got): (usize, f64)| {
         let value = got as f32;
@@ -135,7 +135,7 @@ fn finite(values: impl Iterator<Item = f64>, field: &'static str) -> Result<Vec<
 }
 
 fn present(record: &Record) -> String {
-    /// Names that a message shows, and characters of each.
+    /// Maximum number of names in a message, and of characters in each.
     const SHOWN: (usize, usize) = (4, 32);
     let names = record.features.keys().take(SHOWN.0);
     let names: Vec<String> =

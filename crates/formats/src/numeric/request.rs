@@ -1,4 +1,4 @@
-//! A body of records, as a request brings it.
+//! A request body of records.
 
 use prost::Message as _;
 use thiserror::Error;
@@ -8,51 +8,51 @@ use crate::record::Record;
 use crate::recordio::{FrameFault, RecordIoError, RecordReader, RecordView};
 use crate::rows::{Limits, Rows};
 
-/// The rows of a request, with what its answer must repeat. Labels are passed over.
+/// The rows of a request, with the parts that its response repeats. Labels are ignored.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RequestRecords {
-    /// A row for each record.
+    /// One row per record.
     pub rows: Rows,
-    /// The identifier of each record, for its answer.
+    /// The identifier of each record, for its response.
     pub uids: Vec<Option<String>>,
-    /// The text about each record, for its answer.
+    /// The metadata text of each record, for its response.
     pub metadata: Vec<Option<String>>,
 }
 
-/// A body that holds no rows of numbers.
+/// An error in the records of a body.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[error("record {record} at byte {byte}: {fault}")]
 pub struct RecordsError {
     /// Number of the record, from 1.
     pub record: u64,
-    /// Where its first frame begins, in bytes from the start of the body.
+    /// The position of its first frame, in bytes from the start of the body.
     pub byte: u64,
-    /// What is wrong with it.
+    /// The fault.
     pub fault: RecordsFault,
 }
 
-/// What is wrong with a record of a body.
+/// A fault of a record in a body.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum RecordsFault {
     /// The frame is damaged, or the body is not RecordIO.
     #[error("{}", .0.of_body())]
     Frame(FrameFault),
-    /// The record holds no row.
+    /// The record has no row.
     #[error(transparent)]
     Row(#[from] NumericFault),
     /// More rows, or more values, than a request may have.
     #[error("the request is larger than {limits} at once; divide it")]
     TooMany {
-        /// What it may have.
+        /// The limits.
         limits: Limits,
     },
 }
 
-/// The rows of a body of RecordIO frames, each of `width` features. A body without a byte has no row.
+/// Reads the rows of a body of RecordIO frames, each of `width` features. An empty body has no rows.
 ///
 /// # Errors
-/// When a frame is damaged, a record holds no row of `width` finite numbers, or there are more than `limits` allow. Record and
-/// byte are named.
+/// When a frame is damaged, a record has no row of `width` finite numbers, or there are more than `limits` allow. The error names the
+/// record and the byte.
 pub fn read_records(body: &[u8], width: usize, limits: Limits) -> Result<RequestRecords, RecordsError> {
     let mut read = RequestRecords { rows: Rows::new(width), ..RequestRecords::default() };
     let mut reader = RecordReader::new(body, "");
@@ -72,30 +72,30 @@ pub fn read_records(body: &[u8], width: usize, limits: Limits) -> Result<Request
             Err(RecordIoError::Frame { record, offset, fault, .. }) => {
                 return Err(RecordsError { record, byte: offset, fault: RecordsFault::Frame(fault) });
             }
-            // Memory can always be read.
+            // Reading from memory never fails.
             Err(RecordIoError::Io(_)) => return Ok(read),
         }
     }
 }
 
-/// What the answer to a record repeats of it.
+/// The parts of a record that its response repeats.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Echo {
     /// The record's identifier.
     pub uid: Option<String>,
-    /// The text about it.
+    /// The record's metadata text.
     pub metadata: Option<String>,
 }
 
-/// Adds the row of a record's data to rows of its width.
+/// Adds the row in a record's data to rows of its width.
 ///
 /// # Errors
-/// When the data is no record, or holds no row of finite numbers of that width.
+/// When the data is not a record, or has no row of finite numbers of that width.
 pub fn take_record(payload: &[u8], rows: &mut Rows) -> Result<Echo, NumericFault> {
     take(payload, rows).map(|(_, echo)| echo)
 }
 
-/// The same, with how many values the row names.
+/// As [`take_record`], and also returns the number of values that the row names.
 fn take(payload: &[u8], rows: &mut Rows) -> Result<(usize, Echo), NumericFault> {
     let width = rows.width();
     if let Some(dense) = wire::dense(payload)

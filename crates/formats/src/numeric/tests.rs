@@ -48,7 +48,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// All rows, expanded, and all labels of a file; read two at a time.
+/// All rows of a file as dense ones, and all labels; read two at a time.
 fn read(
     bytes: &[u8],
     format: NumericFormat,
@@ -141,7 +141,7 @@ fn check_refused(bytes: &[u8], format: NumericFormat, width: Option<usize>, expe
 #[test]
 fn records_without_a_row_are_refused_with_their_place() {
     let good = record(float32(&[1.0, 2.0]), Some(float32(&[0.5])));
-    // The second record takes the quick way where the first has taught the width, and must come out of it with the same fault.
+    // If the first record has set the width, the second takes the fast path, and must give the same fault there.
     let check = |bad: Record, expected: &str| {
         let expected = format!("train/a: record 2 at byte 52: {expected}");
         check_refused(&frames(&[good.clone(), bad]), NumericFormat::RecordIo, None, &expected);
@@ -295,7 +295,7 @@ fn delimited(number: u8, content: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Records as programs may write them, and as hostile ones may: fields that nobody knows, arrays in pieces, keys that come twice.
+/// Records as programs may write them, also hostile ones: unknown fields, arrays in pieces, repeated keys.
 fn wire_record() -> impl Strategy<Value = Vec<u8>> {
     let unknown = prop_oneof![
         8 => Just(Vec::new()),

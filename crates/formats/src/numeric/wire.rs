@@ -1,8 +1,8 @@
-//! Dense records straight from their bytes, without the message in between.
+//! Fast decoding of dense records directly from their bytes, without building the message.
 //!
-//! A record that programs write for a dense row is one map entry in field 1, perhaps one in field 2, and nothing else. Each entry
-//! is a key and a value in this order; the value is one tensor, and the tensor one packed array. Anything else (several features,
-//! a shape, arrays in pieces, unknown fields, damage) is left to the message, which knows all rules of protobuf.
+//! The usual record of a dense row is one map entry in field 1, optionally one in field 2, and nothing else. Each entry is a key and a
+//! value in this order; the value is one tensor, and the tensor one packed array. Anything else (several features, a shape, arrays in
+//! pieces, unknown fields, damage) is left to the message decoder, which knows all rules of protobuf.
 
 /// The arrays of a record.
 #[derive(Clone, Copy, Debug)]
@@ -11,7 +11,7 @@ pub(super) struct Dense<'a> {
     pub(super) labels: Option<Packed<'a>>,
 }
 
-/// The elements of a packed array as they lie in the record.
+/// The elements of a packed array, as bytes of the record.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Packed<'a> {
     F32(&'a [[u8; 4]]),
@@ -20,10 +20,10 @@ pub(super) enum Packed<'a> {
     I32(&'a [u8]),
 }
 
-/// The arrays of a record that is as simple as can be; none for any other.
+/// The arrays of a record in the simplest form; `None` for any other.
 pub(super) fn dense(payload: &[u8]) -> Option<Dense<'_>> {
     let (features, rest) = field(payload, 1)?;
-    // Whatever its name is: it is the only feature.
+    // The name does not matter: it is the only feature.
     let (_, values) = entry(features)?;
     let labels = match field(rest, 2) {
         None if rest.is_empty() => None,
@@ -36,9 +36,9 @@ pub(super) fn dense(payload: &[u8]) -> Option<Dense<'_>> {
     Some(Dense { values, labels })
 }
 
-/// The content of the field `number`, with which `bytes` must begin, and what follows it.
+/// The content of the field `number`, which `bytes` must begin with, and the bytes after it.
 fn field(bytes: &[u8], number: u8) -> Option<(&[u8], &[u8])> {
-    /// That a length and so many bytes follow.
+    /// The wire type for a length followed by so many bytes.
     const DELIMITED: u8 = 2;
     let (&key, rest) = bytes.split_first()?;
     if key != number << 3 | DELIMITED {
@@ -48,11 +48,11 @@ fn field(bytes: &[u8], number: u8) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::try_from(length).ok()?)
 }
 
-/// Name and array of an entry of a map.
+/// The name and array of a map entry.
 fn entry(bytes: &[u8]) -> Option<(&str, Packed<'_>)> {
     let (name, rest) = field(bytes, 1)?;
     let (value, []) = field(rest, 2)? else { return None };
-    // The oneof of a value says the type.
+    // The field of the value's oneof gives the type.
     let kind = value.first()? >> 3;
     let (tensor, []) = field(value, kind)? else { return None };
     let (array, []) = field(tensor, 1)? else { return None };
@@ -71,7 +71,7 @@ fn entry(bytes: &[u8]) -> Option<(&str, Packed<'_>)> {
     Some((std::str::from_utf8(name).ok()?, packed))
 }
 
-/// A number of up to nine groups of 7 bits, and what follows it. Longer ones are left to the message.
+/// A number of up to nine groups of 7 bits, and the bytes after it. Longer ones are left to the message decoder.
 fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     const MOST: usize = 9;
     let mut number = 0;
@@ -85,18 +85,18 @@ fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 impl Packed<'_> {
-    /// How many elements there are.
+    /// The number of elements.
     pub(super) fn count(self) -> usize {
         match self {
             Self::F32(values) => values.len(),
             Self::F64(values) => values.len(),
-            // Each ends in a byte without the mark that another follows.
+            // The last byte of each element has no continuation bit.
             Self::I32(values) => values.iter().filter(|&byte| byte & 0x80 == 0).count(),
         }
     }
 
-    /// Appends the elements in single precision. False where one is not finite there, or takes more care; what was appended is then
-    /// of no use.
+    /// Appends the elements in single precision. Returns false if one is not finite there, or needs the exact method; the appended elements
+    /// are then invalid.
     pub(super) fn append_to(self, out: &mut Vec<f32>) -> bool {
         let before = out.len();
         match self {
@@ -114,7 +114,7 @@ impl Packed<'_> {
     }
 }
 
-/// Whether all values are finite. No branch within, so that many are looked at in one instruction.
+/// Whether all values are finite. The loop has no branch, so that one instruction checks many values.
 fn are_finite(values: &[f32]) -> bool {
     const EXPONENT: u32 = 0x7f80_0000;
     values.iter().fold(true, |all, value| all & (value.to_bits() & EXPONENT != EXPONENT))

@@ -1,4 +1,4 @@
-//! What can be wrong with RecordIO.
+//! Errors of RecordIO.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::FileError;
 use crate::compression::Compression;
 
-/// A file or body of records that cannot be read or written.
+/// An error in reading or writing records.
 #[derive(Debug, Error)]
 pub enum RecordIoError {
     /// The system refused.
@@ -20,14 +20,14 @@ pub enum RecordIoError {
         path: PathBuf,
         /// Number of the record, from 1.
         record: u64,
-        /// Where the record's first frame begins, in bytes from the start of the file.
+        /// The position of the record's first frame, in bytes from the start of the file.
         offset: u64,
-        /// What is wrong with it.
+        /// The fault.
         fault: FrameFault,
     },
 }
 
-/// What is wrong with a RecordIO frame.
+/// A fault of a RecordIO frame.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FrameFault {
     /// The frame does not begin with the magic number.
@@ -36,7 +36,7 @@ pub enum FrameFault {
          not RecordIO, or what lies before this place is damaged", hex(.got)
     )]
     WrongMagic {
-        /// Where the frame begins, in bytes from the start of the file.
+        /// The position of the frame, in bytes from the start of the file.
         at: u64,
         /// The four bytes found instead.
         got: [u8; 4],
@@ -51,9 +51,9 @@ pub enum FrameFault {
     Truncated {
         /// Header, data or padding.
         part: &'static str,
-        /// Bytes that should have followed.
+        /// Expected number of bytes.
         expected: u64,
-        /// Bytes that were there.
+        /// Number of bytes present.
         got: u64,
     },
     /// The file ends between the parts of a divided record.
@@ -61,10 +61,10 @@ pub enum FrameFault {
         "the file ends after part {parts} of a divided record: expected a further part; the file is incomplete, copy or write it again"
     )]
     Unfinished {
-        /// How many parts were there.
+        /// Number of parts present.
         parts: u64,
     },
-    /// The frame claims more bytes than a record may have.
+    /// The frame claims more bytes than the limit of a record.
     #[error(
         "the frame claims {length} bytes of data, more than the {limit} a record may have; the length field is damaged"
     )]
@@ -74,12 +74,12 @@ pub enum FrameFault {
         /// Bytes allowed.
         limit: u64,
     },
-    /// A continuation flag out of order.
+    /// A continuation flag is out of order.
     #[error(
         "expected {expected}, got continuation flag {got}; a part of a divided record is missing or damaged"
     )]
     Continuation {
-        /// What may stand here.
+        /// The expected flag.
         expected: &'static str,
         /// The top three bits of the length field.
         got: u32,
@@ -87,7 +87,7 @@ pub enum FrameFault {
 }
 
 impl FrameFault {
-    /// The same told of the body of a request, which nobody can copy again.
+    /// The message for a request body, which cannot be copied again like a file.
     pub fn of_body(&self) -> String {
         match self {
             Self::WrongMagic { got, .. } => format!(

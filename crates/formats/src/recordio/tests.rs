@@ -14,7 +14,7 @@ fn read(bytes: &[u8]) -> Result<Vec<RawRecord>, RecordIoError> {
     RecordReader::new(bytes, "x.rec").collect()
 }
 
-/// A frame with any magic, flag and claimed length.
+/// A frame with this magic, flag and claimed length.
 fn frame(magic: u32, flag: u32, length: usize, data: &[u8]) -> Vec<u8> {
     let word = flag << LENGTH_BITS | length as u32;
     [&magic.to_le_bytes(), &word.to_le_bytes(), data].concat()
@@ -170,7 +170,7 @@ fn a_file_that_is_not_there_is_named() {
     assert!(error.to_string().starts_with("no/such.rec: cannot open the file: "), "{error}");
 }
 
-/// All records as they are seen through a buffer of this size.
+/// All records as read through a buffer of this size.
 fn seen(bytes: &[u8], buffer: usize) -> Result<Vec<RawRecord>, String> {
     let mut reader = RecordReader::new(std::io::BufReader::with_capacity(buffer, bytes), "x.rec");
     let mut records = Vec::new();

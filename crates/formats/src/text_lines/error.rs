@@ -1,4 +1,4 @@
-//! What can be wrong with a file of lines of text.
+//! Errors of text files.
 
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -9,27 +9,27 @@ use crate::FileError;
 use crate::compression::Compression;
 use crate::decompressed::{Decompressed, PackingFault};
 
-/// A text file that cannot be read, or is not text.
+/// An error in reading a text file.
 #[derive(Debug, Error)]
 pub enum TextError {
     /// The system refused.
     #[error(transparent)]
     Io(#[from] FileError),
-    /// A line that cannot be read as text.
+    /// A line cannot be read as text.
     #[error("{}:{line}:{byte}: {fault}", path.display())]
     Line {
         /// The file.
         path: PathBuf,
-        /// Line, from 1.
+        /// The line, from 1.
         line: u64,
-        /// Byte within the line, from 1.
+        /// The byte within the line, from 1.
         byte: u64,
-        /// What is wrong with it.
+        /// The fault.
         fault: TextFault,
     },
 }
 
-/// What is wrong with a line of text.
+/// A fault of a line of text.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TextFault {
     /// Not UTF-8.
@@ -38,39 +38,39 @@ pub enum TextFault {
         /// The first byte of the invalid sequence.
         byte: u8,
     },
-    /// A line without end.
+    /// A line longer than the limit.
     #[error("the line is longer than {limit} bytes; expected one sentence a line. Is this a text file?")]
     TooLong {
-        /// Bytes allowed in a line.
+        /// Maximum bytes of a line.
         limit: u64,
     },
-    /// The file is compressed or an archive, of a kind that is not read.
+    /// The file has an unsupported compression, or is an archive.
     #[error(
         "the file is {0}; text is read plain or compressed with gzip: unpack it first ({undo})", undo = .0.undo
     )]
     Packed(Compression),
-    /// The file is compressed with gzip, and so is what comes out, or that is packed in another way.
+    /// The file is compressed with gzip, and the decompressed data is compressed again or an archive.
     #[error(
         "the file is compressed with gzip, and what comes out of it is {0}; text is read plain or compressed with gzip once: \
          unpack it first (gunzip, then {undo})", undo = .0.undo
     )]
     PackedTwice(Compression),
-    /// The system refused to read on.
+    /// The system refused to read further.
     #[error("cannot read on: {problem}")]
     Unreadable {
-        /// The system's words.
+        /// The system's message.
         problem: String,
     },
     /// The compressed data is damaged or ends early.
     #[error("cannot decompress the rest: {problem}; the file is damaged or incomplete, copy it again")]
     DamagedGzip {
-        /// The decompressor's words.
+        /// The decompressor's message.
         problem: String,
     },
 }
 
 impl TextFault {
-    /// What it means that reading failed.
+    /// The fault behind a read error.
     pub fn of_reading<R: Read>(input: &Decompressed<R>, error: &io::Error) -> Self {
         let problem = error.to_string();
         if input.is_damage(error) { Self::DamagedGzip { problem } } else { Self::Unreadable { problem } }

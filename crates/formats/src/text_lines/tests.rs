@@ -9,7 +9,7 @@ use crate::decompressed::BUFFER_BYTES;
 
 const SIZE: ChunkSize = ChunkSize { lines: 2, bytes: 1 << 20 };
 
-/// All lines of a file with these bytes, read two at a time.
+/// Reads all lines of a file with these bytes, two at a time.
 fn read(bytes: &[u8]) -> Result<Vec<String>, String> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("x.txt");

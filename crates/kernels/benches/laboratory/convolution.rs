@@ -1,5 +1,5 @@
-//! Are fewer multiplications worth the passes that they cost? Minimal filtering beside windows laid side by side, forwards: 64
-//! sentences of 14 tokens, 512 units, 1024 outputs.
+//! Experiment: are fewer multiplications worth the passes that they cost? Compares minimal filtering with windows laid side by
+//! side, in the forward pass: 64 sentences of 14 tokens, 512 units, 1024 outputs.
 
 use std::ops::Range;
 
@@ -21,12 +21,12 @@ struct Layer {
     x: Vec<f32>,
     weight: Vec<f32>,
     bias: Vec<f32>,
-    /// What lies between, made once: training uses its memory again.
+    /// Intermediate results, allocated once: training reuses its memory too.
     room: Vec<Block<f32>>,
 }
 
 impl Layer {
-    /// `N` matrices of so many elements, of any content, from `room`.
+    /// Takes `N` matrices of the given sizes from `room`. Their content is arbitrary.
     fn matrices<const N: usize>(room: &mut [Block<f32>], sizes: [usize; N]) -> [&mut [f32]; N] {
         let mut room = room.iter_mut();
         sizes.map(|size| room.next().expect("room for each matrix").room(size))

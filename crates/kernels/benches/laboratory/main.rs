@@ -1,11 +1,11 @@
-//! The laboratory: for questions that have been asked of the kernels, the way that is shipped beside others that lost, on the shapes
-//! of training (M30K-RNN512, CNN8). A way that loses on one machine may win on the next; here it stays with its figures, and the
-//! shipped kernels stay free of it.
+//! The laboratory compares, for questions that have been asked of the kernels, the way that is shipped with others that lost, on
+//! the shapes of training (M30K-RNN512, CNN8). A way that loses on one machine may win on the next; here it stays with its figures,
+//! and the shipped kernels stay free of it.
 //!
 //! `cargo xtask bench laboratory [--threads N] [--rounds N] [--only PART-OF-A-NAME]`
 //!
-//! Each round runs every way of an experiment once, one after the other, so that a machine that gets slower slows all of them; the
-//! best round of each counts. Before, all ways must have given the same result.
+//! Each round runs every way of an experiment once, one after the other, so that a machine that gets slower slows all of them. The
+//! best round of each way counts. Before the rounds, all ways must have given the same result.
 //!
 //! A new experiment is a file with a function that returns [`Experiment`]s, and a line in `main`.
 
@@ -23,18 +23,18 @@ use kokanee_kernels::optimizer::Adam;
 use kokanee_kernels::pages::Block;
 use kokanee_kernels::{Precision, Team};
 
-/// A question, and the ways that answer it. The first is the shipped one.
+/// A question, and the ways that answer it. The first way is the shipped one.
 pub(crate) struct Experiment<'a> {
     pub(crate) name: String,
     pub(crate) ways: Vec<Way<'a>>,
 }
 
-/// One way to do it.
+/// One way to do the work of an experiment.
 pub(crate) struct Way<'a> {
     pub(crate) name: &'static str,
     /// Does the work once and returns its result, whole or in part, for comparison.
     pub(crate) run: Box<dyn FnMut() -> Vec<f32> + 'a>,
-    /// How far a result may be from the shipped way's, as a part of the largest number in that.
+    /// How far a result may be from that of the shipped way, as a part of the largest number in the latter.
     pub(crate) tolerance: f32,
 }
 
@@ -46,12 +46,12 @@ pub(crate) fn numbers(count: usize, seed: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 7919 + seed * 104_729 + 13) % 2003) as f32 / 1001.0 - 1.0).collect()
 }
 
-/// The same in large pages, as tensors have them.
+/// The same numbers in large pages, as tensors have them.
 pub(crate) fn block(count: usize, seed: usize) -> Block<f32> {
     Block::from(&numbers(count, seed)[..])
 }
 
-/// The optimizer of the works.
+/// The optimizer of the workloads.
 pub(crate) const RULE: Adam =
     Adam { rate: 3e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, clip: 1.0 };
 
@@ -88,7 +88,7 @@ fn measure(mut experiment: Experiment<'_>, rounds: usize) {
     }
 }
 
-/// All ways must agree with the first.
+/// Checks that all ways agree with the first.
 fn compare(experiment: &mut Experiment<'_>) {
     let mut results = experiment.ways.iter_mut().map(|way| (way.name, way.tolerance, (way.run)()));
     let Some((_, _, want)) = results.next() else { return };

@@ -1,5 +1,5 @@
-//! Are large pages worth a way of our own to memory? A product and a pass of Adam on operands in large pages, as tensors have them,
-//! and in those that the system gives by itself.
+//! Experiment: are large pages worth an allocator of our own? Compares a product and a pass of Adam on operands in large pages, as
+//! tensors have them, with the same on the pages that the system gives by default.
 
 use kokanee_kernels::optimizer::adam;
 use kokanee_kernels::pages::Block;

@@ -1,4 +1,5 @@
-//! Should the weight of a recurrence be laid out once for all its steps? 15 steps of 64 rows into 2048 gates from 512 units.
+//! Experiment: should the weight of a recurrence be laid out once for all its steps? 15 steps of 64 rows into 2048 gates from 512
+//! units.
 
 use kokanee_kernels::packed::PackedMatrix;
 use kokanee_kernels::{Mat, MatMut, Precision, Team, gemm};

@@ -1,8 +1,8 @@
-//! Should a weight be updated while its gradient is multiplied? The gradient of the output layer as a whole and then Adam, beside
-//! blocks of rows that are updated one by one while they lie in cache.
+//! Experiment: should a weight be updated while its gradient is multiplied? Compares the whole gradient of the output layer
+//! followed by Adam with blocks of rows that are updated one by one while they lie in cache.
 //!
-//! A finer way, with Adam on each piece of the gradient as it leaves the multipliers, was tried inside the kernels, and lost more:
-//! training in bf16 became 1 to 2.6% slower on Zen 4.
+//! A finer way, with Adam on each piece of the gradient as it leaves the multipliers, was tried inside the kernels and lost by
+//! more: training in bf16 became 1 to 2.6% slower on Zen 4.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ const ROWS: usize = 18_726;
 const WIDTH: usize = 512;
 const TOKENS: usize = 860;
 
-/// A weight with its moments, and what its gradient is a product of: d logits T x V, hidden T x H.
+/// A weight with its moments, and the factors of its gradient: d logits T x V, hidden T x H.
 struct Training {
     weight: Block<f32>,
     m: Block<f32>,
@@ -40,7 +40,7 @@ pub(crate) fn experiments(team: &Team) -> Vec<Experiment<'_>> {
         let way = |name, rows: usize| {
             let training = Rc::clone(&training);
             let run = Box::new(move || training.borrow_mut().update(team, precision, rows));
-            // The same sums, and so the same bits; but where a row's place in its block decides which kernel adds up.
+            // The sums are the same, and so are the bits, except where a row's place in its block decides which kernel adds up.
             Way { name, run: run as Box<dyn FnMut() -> Vec<f32>>, tolerance: 1e-5 }
         };
         Experiment {
@@ -56,17 +56,17 @@ pub(crate) fn experiments(team: &Team) -> Vec<Experiment<'_>> {
 }
 
 impl Training {
-    /// One update from the beginning, so many rows at a time; the first rows of the result.
+    /// Makes one update from the beginning, `rows` rows at a time. Returns the first rows of the result.
     fn update(&mut self, team: &Team, precision: Precision, rows: usize) -> Vec<f32> {
         let Training { weight, m, v, gradient, d_logits, hidden } = self;
-        // Each way makes the same, the first update.
+        // Each way makes the same update, the first.
         for part in [&mut weight[..WIDTH], &mut m[..WIDTH], &mut v[..WIDTH]] {
             part.fill(0.0);
         }
         for first in (0..ROWS).step_by(rows) {
             let count = rows.min(ROWS - first);
             let part = first * WIDTH..(first + count) * WIDTH;
-            // A block's gradient needs no place of its own.
+            // The gradients of all blocks use the same memory.
             let gradient = &mut gradient[..count * WIDTH];
             let a = Mat::strided(&d_logits[first..], TOKENS, count, ROWS).t();
             let b = Mat::new(hidden, TOKENS, WIDTH);

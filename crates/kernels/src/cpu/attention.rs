@@ -11,7 +11,7 @@ use super::softmax::softmax_row;
 use super::threads::{SharedMut, Team};
 use super::{LANES, math};
 
-/// Where each row's probabilities stand in a flat array: `offsets[r]..offsets[r + 1]`.
+/// Returns where each row's probabilities stand in a flat array: `offsets[r]..offsets[r + 1]`.
 pub fn offsets(spans: &[Range<u32>]) -> Vec<usize> {
     let mut sum = 0;
     let mut offsets = Vec::with_capacity(spans.len() + 1);
@@ -27,7 +27,7 @@ fn rows(span: &Range<u32>) -> Range<usize> {
     span.start as usize..span.end as usize
 }
 
-/// Scores of the mlp attention (Bahdanau), `score(s) = v . tanh(keys_s + query)`, then softmax over each row's span.
+/// Computes scores of the mlp attention (Bahdanau), `score(s) = v . tanh(keys_s + query)`, then the softmax over each row's span.
 ///
 /// `keys` S x A, `queries` R x A, `v` A; `probabilities` flat, see [`offsets`].
 pub fn mlp_probabilities(
@@ -59,7 +59,7 @@ fn score_and_softmax(
     let before = |row: usize| offsets[row];
     team.split_by_weight(spans.len(), before, |range| {
         for row in range {
-            // SAFETY: `split` gives each thread rows of its own, whose probabilities do not overlap.
+            // SAFETY: `split` gives each thread its own rows, whose probabilities do not overlap.
             let p = unsafe { shared.slice(offsets[row]..offsets[row + 1]) };
             let query = &queries[row * units..(row + 1) * units];
             for (p, s) in p.iter_mut().zip(rows(&spans[row])) {
@@ -89,11 +89,11 @@ multiversion! {
     }
 }
 
-/// Gradients through the scores of [`mlp_probabilities`].
+/// Propagates gradients through the scores of [`mlp_probabilities`].
 ///
-/// With u = tanh(keys_s + query) and ds the gradient of the score: `dv += ds u`, and `ds v (1 - u^2)` is added to the
-/// gradients of `keys_s` and of the query. `d_scores` is flat like the probabilities; `d_keys` S x A is added to, for which
-/// rows that share a span must stand together; `d_queries` R x A is overwritten; `d_v` A is added to.
+/// With u = tanh(keys_s + query) and ds the gradient of the score: `dv += ds u`, and `ds v (1 - u^2)` is added to the gradients of
+/// `keys_s` and of the query. `d_scores` is flat like the probabilities. `d_keys` S x A is added to, which requires that rows that
+/// share a span stand together. `d_queries` R x A is overwritten. `d_v` A is added to.
 pub fn mlp_backward(
     team: &Team,
     spans: &[Range<u32>],
@@ -110,7 +110,7 @@ pub fn mlp_backward(
     assert!(queries.len() == spans.len() * units && d_queries.len() == queries.len());
     assert!(d_scores.len() == offsets[spans.len()] && d_v.len() == units && d_keys.len() == keys.len());
     let groups = groups(spans);
-    // One partial sum of dv for each row keeps the order of additions free of the number of threads.
+    // One partial sum of dv per row makes the order of additions independent of the number of threads.
     let mut d_v_rows = D_V_ROWS.take();
     d_v_rows.clear();
     d_v_rows.resize(spans.len() * units, 0.0);
@@ -119,7 +119,7 @@ pub fn mlp_backward(
     team.split_by_weight(groups.len(), before(&groups, &offsets), |range| {
         for row in groups[range].iter().cloned().flatten() {
             let span = row * units..(row + 1) * units;
-            // SAFETY: `split` gives each thread rows of its own.
+            // SAFETY: `split` gives each thread its own rows.
             let (d_query, d_v) = unsafe { (d_queries.slice(span.clone()), d_v_shared.slice(span.clone())) };
             let positions = rows(&spans[row]);
             let keyed = positions.start * units..positions.end * units;
@@ -134,17 +134,17 @@ pub fn mlp_backward(
 }
 
 thread_local! {
-    /// Room of [`mlp_backward`], kept between the steps of a decoder: fresh pages cost more than the sums.
+    /// Buffer of [`mlp_backward`], kept between the steps of a decoder: fresh pages cost more than the sums.
     static D_V_ROWS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
 multiversion! {
-    /// One query and its positions; `d_keys` and `d_v` are added to, `d_query` is overwritten.
+    /// Handles one query and its positions; `d_keys` and `d_v` are added to, `d_query` is overwritten.
     fn mlp_backward_row(
         keys: &[f32], query: &[f32], v: &[f32], d_scores: &[f32],
         d_keys: &mut [f32], d_query: &mut [f32], d_v: &mut [f32],
     ) {
-        /// Some units of all positions: what belongs to the query stays in registers.
+        /// Handles some units of all positions: what belongs to the query stays in registers.
         #[inline(always)]
         fn block<const FMA: bool, const N: usize>(
             first: usize, keys: &[f32], query: &[f32], v: &[f32], d_scores: &[f32],
@@ -178,7 +178,7 @@ multiversion! {
     }
 }
 
-/// Context of each row: the sum of its positions' `values` (S x H), weighted by the probabilities. `contexts` R x H.
+/// Computes the context of each row: the sum of its positions' `values` (S x H), weighted by the probabilities. `contexts` R x H.
 pub fn contexts(
     team: &Team,
     spans: &[Range<u32>],
@@ -193,7 +193,7 @@ pub fn contexts(
     let before = |row: usize| offsets[row];
     team.split_by_weight(spans.len(), before, |range| {
         for row in range {
-            // SAFETY: `split` gives each thread rows of its own.
+            // SAFETY: `split` gives each thread its own rows.
             let context = unsafe { shared.slice(row * width..(row + 1) * width) };
             context.fill(0.0);
             for (&p, s) in probabilities[offsets[row]..offsets[row + 1]].iter().zip(rows(&spans[row])) {
@@ -209,10 +209,10 @@ multiversion! {
     }
 }
 
-/// Gradients through [`contexts`] and the softmax before it.
+/// Propagates gradients through [`contexts`] and the softmax before it.
 ///
-/// `dp_s = d_context . values_s`; `d_values_s += p_s d_context`; `d_scores_s = p_s (dp_s - sum_t p_t dp_t)`. `d_values`
-/// (S x H) is added to, for which rows that share a span must stand together; `d_scores` is overwritten.
+/// `dp_s = d_context . values_s`; `d_values_s += p_s d_context`; `d_scores_s = p_s (dp_s - sum_t p_t dp_t)`. `d_values` (S x H) is
+/// added to, which requires that rows that share a span stand together. `d_scores` is overwritten.
 pub fn contexts_backward(
     team: &Team,
     spans: &[Range<u32>],
@@ -231,7 +231,7 @@ pub fn contexts_backward(
     team.split_by_weight(groups.len(), before(&groups, &offsets), |range| {
         for row in groups[range].iter().cloned().flatten() {
             let flat = offsets[row]..offsets[row + 1];
-            // SAFETY: `split` gives each thread rows of its own, and the spans of different groups are disjoint.
+            // SAFETY: `split` gives each thread its own rows, and the spans of different groups are disjoint.
             let d_scores = unsafe { d_scores.slice(flat.clone()) };
             let d_context = &d_contexts[row * width..(row + 1) * width];
             let p = &probabilities[flat];
@@ -254,12 +254,12 @@ multiversion! {
     }
 }
 
-/// Positions of all rows before a group, by its number.
+/// Returns the number of positions of all rows before a group.
 fn before<'a>(groups: &'a [Range<usize>], offsets: &'a [usize]) -> impl Fn(usize) -> usize {
     |group| offsets[groups.get(group).map_or(offsets.len() - 1, |group| group.start)]
 }
 
-/// Rows that share a span, as ranges: the unit of work of a thread that adds to gradients of the span.
+/// Returns the rows that share a span, as ranges. Each range is the unit of work of a thread that adds to gradients of the span.
 fn groups(spans: &[Range<u32>]) -> Vec<Range<usize>> {
     let mut groups: Vec<Range<usize>> = Vec::new();
     for row in 0..spans.len() {
@@ -276,7 +276,7 @@ fn groups(spans: &[Range<u32>]) -> Vec<Range<usize>> {
     groups
 }
 
-/// Scores of the dot attention, `score(s) = keys_s . query`, then softmax over each row's span.
+/// Computes scores of the dot attention, `score(s) = keys_s . query`, then the softmax over each row's span.
 ///
 /// `keys` S x A, `queries` R x A; `probabilities` flat, see [`offsets`].
 pub fn dot_probabilities(
@@ -290,8 +290,8 @@ pub fn dot_probabilities(
     score_and_softmax(team, spans, units, keys, queries, probabilities, dot);
 }
 
-/// Gradients through the scores of [`dot_probabilities`]: `d_keys_s += ds query`, `d_query = sum of ds keys_s`. `d_keys` S x A
-/// is added to, for which rows that share a span must stand together; `d_queries` R x A is overwritten.
+/// Propagates gradients through the scores of [`dot_probabilities`]: `d_keys_s += ds query`, `d_query = sum of ds keys_s`. `d_keys`
+/// S x A is added to, which requires that rows that share a span stand together. `d_queries` R x A is overwritten.
 pub fn dot_backward(
     team: &Team,
     spans: &[Range<u32>],
@@ -310,7 +310,7 @@ pub fn dot_backward(
     team.split_by_weight(groups.len(), before(&groups, &offsets), |range| {
         for row in groups[range].iter().cloned().flatten() {
             let span = row * units..(row + 1) * units;
-            // SAFETY: `split` gives each thread rows of its own.
+            // SAFETY: `split` gives each thread its own rows.
             let d_query = unsafe { d_queries.slice(span.clone()) };
             d_query.fill(0.0);
             for (&ds, s) in d_scores[offsets[row]..offsets[row + 1]].iter().zip(rows(&spans[row])) {
@@ -323,13 +323,13 @@ pub fn dot_backward(
     });
 }
 
-/// Mean of the `values` (S x H) of each span; `means` R x H.
+/// Computes the mean of the `values` (S x H) of each span; `means` R x H.
 pub fn means(team: &Team, spans: &[Range<u32>], width: usize, values: &[f32], means: &mut [f32]) {
     assert_eq!(means.len(), spans.len() * width, "one mean a span");
     let shared = SharedMut::new(means);
     team.split(spans.len(), 1, |range| {
         for row in range {
-            // SAFETY: `split` gives each thread rows of its own.
+            // SAFETY: `split` gives each thread its own rows.
             let mean = unsafe { shared.slice(row * width..(row + 1) * width) };
             mean.fill(0.0);
             let weight = 1.0 / spans[row].len().max(1) as f32;
@@ -340,7 +340,8 @@ pub fn means(team: &Team, spans: &[Range<u32>], width: usize, values: &[f32], me
     });
 }
 
-/// Gradients through [`means`]: every value of a span gets its share. `d_values` S x H is added to; no two spans may overlap.
+/// Propagates gradients through [`means`]: every value of a span gets its share. `d_values` S x H is added to; no two spans may
+/// overlap.
 pub fn means_backward(spans: &[Range<u32>], width: usize, d_means: &[f32], d_values: &mut [f32]) {
     for (span, d_mean) in spans.iter().zip(d_means.chunks_exact(width.max(1))) {
         let weight = 1.0 / span.len().max(1) as f32;

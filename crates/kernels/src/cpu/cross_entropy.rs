@@ -1,10 +1,10 @@
-//! The output layer and its loss: softmax cross-entropy of `hidden W' + bias`, whose logits never exist as a whole.
+//! The output layer and its loss: softmax cross-entropy of `hidden W' + bias`, without storing all logits at once.
 //!
-//! A product hands over its sums a piece at a time, while they lie in the first cache (`gemm_into`). What is kept of a logit is
-//! `e = exp(logit - shift)`, where the shift of a row is about its label's logit, known beforehand from one inner product. Once
-//! all pieces were there, the sum of a row's `e` says the rest: its softmax is `e / sum`, and its gradient with respect to the
-//! logits is `(e - sum target) * (scale / sum)`. The factor in brackets at the end is left to products that follow, so that only
-//! the label's element changes after it was written.
+//! A product hands over its sums a piece at a time, while they lie in the first cache (`gemm_into`). For each logit
+//! `e = exp(logit - shift)` is kept, where the shift of a row is about its label's logit, known beforehand from one inner product.
+//! After all pieces, the sum of a row's `e` determines the rest: its softmax is `e / sum`, and its gradient with respect to the
+//! logits is `(e - sum target) * (scale / sum)`. The products that follow apply the last factor in brackets, so that only the
+//! label's element changes after it was written.
 
 use std::cell::Cell;
 
@@ -20,7 +20,7 @@ use super::{LANES, math};
 #[cfg(test)]
 mod tests;
 
-/// What the loss of one row says.
+/// The loss of one row.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TokenLoss {
     /// Negative natural logarithm of the probability of the label.
@@ -29,7 +29,7 @@ pub struct TokenLoss {
     pub correct: bool,
 }
 
-/// How the gradient of a loss is taken.
+/// The options of a loss's gradient.
 #[derive(Clone, Copy, Debug)]
 pub struct LossGradient {
     /// Factor of every gradient.
@@ -39,7 +39,7 @@ pub struct LossGradient {
     pub smoothing: f32,
 }
 
-/// An output layer and what goes into it: T rows of H, for V words.
+/// An output layer and its inputs: T rows of H, for V words.
 #[derive(Clone, Copy)]
 pub struct OutputLayer<'a> {
     /// T x H.
@@ -50,8 +50,8 @@ pub struct OutputLayer<'a> {
     pub bias: &'a [f32],
 }
 
-/// Gradients with respect to the logits (T x V), to be written: row t is `rows[t] * factors[t]`, so that a product with them is
-/// one with `rows` on whose other side, or result, the factors are multiplied.
+/// Output buffers for the gradients with respect to the logits (T x V). Row t is `rows[t] * factors[t]`: a product with them is one
+/// with `rows` whose other side, or result, is multiplied by the factors.
 pub struct LogitGradients<'a> {
     /// T x V, as [`Side::stored`](super::gemm::Side::stored) reads them.
     pub rows: &'a mut [f32],
@@ -59,7 +59,7 @@ pub struct LogitGradients<'a> {
     pub factors: &'a mut [f32],
 }
 
-/// Losses of the labels, one a row of `hidden`.
+/// Computes the losses of the labels, one per row of `hidden`.
 pub fn losses(
     team: &Team,
     precision: Precision,
@@ -71,10 +71,11 @@ pub fn losses(
     sums.split_rows(team, losses, |row, loss| *loss = sums.loss(row).0);
 }
 
-/// As [`losses`], with gradients: with respect to a row of logits `(softmax - target) * scale`, where the target is
-/// 1 - smoothing for the label and smoothing / (V - 1) for every other word. Their sum over the rows is added to `d_bias`.
+/// Computes losses as [`losses`] does, and their gradients: with respect to a row of logits `(softmax - target) * scale`, where the
+/// target is 1 - smoothing for the label and smoothing / (V - 1) for every other word. The sum of the gradients over the rows is
+/// added to `d_bias`.
 ///
-/// In bf16 they are rounded, but for the factors.
+/// In bf16 the gradients are rounded, but not their factors.
 pub fn gradients(
     team: &Team,
     precision: Precision,
@@ -96,7 +97,7 @@ pub fn gradients(
     sums.split_rows(team, losses, |row, loss| {
         let (own, total) = sums.loss(row);
         *loss = own;
-        // SAFETY: `split_rows` gives each thread rows of its own.
+        // SAFETY: `split_rows` gives each thread its own rows.
         let gradients = unsafe {
             factors_shared.set(row, gradient.scale / total);
             shared.slice(row * width..(row + 1) * width)
@@ -117,7 +118,7 @@ pub fn gradients(
     add_to_bias(team, precision, gradients, factors, d_bias);
 }
 
-/// Adds the gradients of all rows up.
+/// Adds the gradients of all rows to the gradient of the bias.
 fn add_to_bias(team: &Team, precision: Precision, gradients: &[f32], factors: &[f32], d_bias: &mut [f32]) {
     let (vocabulary, width) = (d_bias.len(), precision.stored(d_bias.len()));
     let d_bias = SharedMut::new(d_bias);
@@ -125,7 +126,7 @@ fn add_to_bias(team: &Team, precision: Precision, gradients: &[f32], factors: &[
         let mut sums = [[0.0; COLUMNS / 2]; 2];
         for block in range {
             let cols = block * COLUMNS..vocabulary.min((block + 1) * COLUMNS);
-            // SAFETY: `split` gives each thread blocks of its own.
+            // SAFETY: `split` gives each thread its own blocks.
             let d_bias = unsafe { d_bias.slice(cols.clone()) };
             let rows = gradients.chunks_exact(width).zip(factors);
             match precision {
@@ -149,13 +150,12 @@ fn add_to_bias(team: &Team, precision: Precision, gradients: &[f32], factors: &[
     });
 }
 
-/// Columns whose sums over all rows stay in the first cache; even.
+/// The number of columns whose sums over all rows stay in the first cache; even.
 const COLUMNS: usize = 2048;
-/// Above this a sum of a row's exponentials may have left the range of its numbers: the label is e^69 times less probable than
-/// the best word.
+/// Above this limit a sum of a row's exponentials may have overflowed: the label is e^69 times less probable than the best word.
 const LARGEST_TOTAL: f32 = 1e30;
 
-/// What was found out about each row while its logits came by.
+/// The values collected for each row while its logits are computed.
 struct RowSums {
     rows: usize,
     parts: usize,
@@ -170,7 +170,7 @@ struct RowSums {
 /// Sums of the parts of each row (parts x rows), so that the threads' turns do not decide their order.
 #[derive(Default)]
 struct PartSums {
-    /// Of exponentials.
+    /// Sums of exponentials.
     totals: Block<f32>,
     /// Largest logits.
     maxima: Block<f32>,
@@ -184,9 +184,9 @@ thread_local! {
 #[derive(Clone, Copy, Default)]
 struct LabelLogit {
     logit: f32,
-    /// The part that it stands in.
+    /// The part that holds the label.
     part: usize,
-    /// Whether it is the largest of its part, and the first of equals.
+    /// Whether it is the largest logit of its part, and the first of equals.
     leads: bool,
 }
 
@@ -212,7 +212,7 @@ impl RowSums {
         let shared = SharedMut::new(&mut shifts);
         team.split(rows, ROWS, |range| {
             for row in range {
-                // SAFETY: `split` gives each thread rows of its own.
+                // SAFETY: `split` gives each thread its own rows.
                 unsafe { shared.set(row, shift(row)) };
             }
         });
@@ -225,7 +225,7 @@ impl RowSums {
             labels: vec![LabelLogit::default(); rows],
         };
         sums.compute(team, precision, layer, labels, exps);
-        // Where a label is next to impossible, once more with the largest logit instead of its own.
+        // Where a label is next to impossible, the row is computed again with the largest logit instead of the label's.
         let mut out_of_range = false;
         for row in 0..rows {
             if sums.totals[row] > LARGEST_TOTAL {
@@ -262,12 +262,12 @@ impl RowSums {
                 if cols.contains(&label) {
                     let label = label - cols.start;
                     let (logit, leads) = label_among(logits, bias, label);
-                    // SAFETY: each row has its label in one part alone, and pieces have no rows of a part in common.
+                    // SAFETY: each row has its label in exactly one part, and pieces share no rows of a part.
                     unsafe { found.set(row, LabelLogit { logit, part, leads }) };
                 }
                 let (largest, total) = exponentials(logits, bias, shifts[row]);
                 let at = part * rows + row;
-                // SAFETY: pieces have no rows of a part in common.
+                // SAFETY: pieces share no rows of a part.
                 unsafe {
                     totals.set(at, total);
                     maxima.set(at, largest);
@@ -277,7 +277,7 @@ impl RowSums {
                 // SAFETY: as above; parts begin at whole panels, so that no word of two numbers belongs to two parts.
                 let to = unsafe { exps.slice(start..start + precision.stored(cols.len())) };
                 precision.store(logits, to);
-                // Where the next tile's go, so that they need not wait for memory.
+                // The destination of the next tile, fetched so that its writes need not wait for memory.
                 let next = to.as_ptr().wrapping_add(TILE_ROWS * width);
                 (0..to.len()).step_by(LANES).for_each(|at| prefetch(next.wrapping_add(at)));
             }
@@ -295,7 +295,7 @@ impl RowSums {
             .fold(f32::NEG_INFINITY, f32::max)
     }
 
-    /// The exponential of a row's label, with the bits that [`exponentials`] has for it.
+    /// The exponential of a row's label, bit for bit as [`exponentials`] computes it.
     fn label_exp(&self, row: usize) -> f32 {
         let mut logit = [self.labels[row].logit];
         exponentials(&mut logit, &[0.0], self.shifts[row]).1
@@ -312,12 +312,12 @@ impl RowSums {
         (TokenLoss { nll: total.ln() + (self.shifts[row] - logit), correct }, total)
     }
 
-    /// Calls `each` with every row and its loss, which is to be set, on all threads.
+    /// Calls `each` on all threads with every row and its loss, which `each` must set.
     fn split_rows(&self, team: &Team, losses: &mut [TokenLoss], each: impl Fn(usize, &mut TokenLoss) + Sync) {
         assert_eq!(losses.len(), self.rows, "one loss a label");
         let losses = SharedMut::new(losses);
         team.split(self.rows, ROWS, |range| {
-            // SAFETY: `split` gives each thread rows of its own.
+            // SAFETY: `split` gives each thread its own rows.
             let losses = unsafe { losses.slice(range.clone()) };
             range.zip(losses).for_each(|(row, loss)| each(row, loss));
         });
@@ -326,12 +326,12 @@ impl RowSums {
 
 impl Drop for RowSums {
     fn drop(&mut self) {
-        // A thread that ends keeps nothing.
+        // A thread that is ending keeps nothing.
         let _ = PART_SUMS.try_with(|kept| kept.set(Some(std::mem::take(&mut self.of_parts))));
     }
 }
 
-/// Rows that are finished by one thread at least.
+/// The least number of rows that a thread finishes.
 const ROWS: usize = 16;
 
 multiversion! {
@@ -345,7 +345,7 @@ multiversion! {
 }
 
 multiversion! {
-    /// `sums = exp(sums + bias - shift)`. Returns the largest of `sums + bias` and the sum of the exponentials.
+    /// Computes `sums = exp(sums + bias - shift)`. Returns the largest of `sums + bias` and the sum of the exponentials.
     fn exponentials(sums: &mut [f32], bias: &[f32], shift: f32) -> (f32, f32) {
         let mut largest = [f32::NEG_INFINITY; LANES];
         let mut totals = [0f32; LANES];

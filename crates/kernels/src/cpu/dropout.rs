@@ -1,22 +1,23 @@
-//! Dropout whose mask is a pure function of a key and the position: nothing is stored, and the backward pass draws it again.
+//! Dropout whose mask is a pure function of a key and the position: nothing is stored, and the backward pass computes the mask
+//! again.
 
 use super::threads::{SharedMut, Team};
 
-/// Elements that one thread handles at least.
+/// The least number of elements that a thread handles.
 const GRAIN: usize = 8192;
 
-/// Inverted dropout (Srivastava et al. 2014) in place: each element is zeroed with probability `rate` in [0, 1), the others
-/// are divided by `1 - rate`. The same key gives the same mask; so gradients go through by calling this on them.
+/// Applies inverted dropout (Srivastava et al. 2014) in place: each element is zeroed with probability `rate` in [0, 1), the others
+/// are divided by `1 - rate`. The same key gives the same mask, so calling this function on the gradients propagates them.
 pub fn dropout(team: &Team, x: &mut [f32], rate: f32, key: u64) {
     assert!((0.0..1.0).contains(&rate), "a dropout rate is in [0, 1)");
-    // Of the 2^32 values of the hash, so many are dropped.
+    // The number of the 2^32 values of the hash that are dropped.
     let threshold = (f64::from(rate) * 4_294_967_296.0) as u32;
     let scale = 1.0 / (1.0 - rate);
     let len = x.len();
     let shared = SharedMut::new(x);
     team.split(len, GRAIN, |range| {
         let start = range.start;
-        // SAFETY: `split` gives each thread a range of its own.
+        // SAFETY: `split` gives each thread its own range.
         dropout_part(
             unsafe { shared.slice(range) },
             start as u32,
@@ -37,7 +38,7 @@ multiversion! {
     }
 }
 
-/// Dropout whose mask is one for each sequence and not for each token (Gal and Ghahramani 2016): row r of `x` (rows of `width`
+/// Applies dropout with one mask per sequence instead of per token (Gal and Ghahramani 2016): row r of `x` (rows of `width`
 /// elements) has the mask of sequence `sequences[r]`.
 pub fn dropout_rows(team: &Team, x: &mut [f32], width: usize, sequences: &[u32], rate: f32, key: u64) {
     assert!((0.0..1.0).contains(&rate), "a dropout rate is in [0, 1)");
@@ -47,7 +48,7 @@ pub fn dropout_rows(team: &Team, x: &mut [f32], width: usize, sequences: &[u32],
     let shared = SharedMut::new(x);
     team.split(sequences.len(), (GRAIN / width.max(1)).max(1), |range| {
         for row in range {
-            // SAFETY: `split` gives each thread rows of its own.
+            // SAFETY: `split` gives each thread its own rows.
             let x = unsafe { shared.slice(row * width..(row + 1) * width) };
             let start = sequences[row].wrapping_mul(width as u32);
             dropout_part(x, start, key as u32, (key >> 32) as u32, threshold, scale);
@@ -55,7 +56,7 @@ pub fn dropout_rows(team: &Team, x: &mut [f32], width: usize, sequences: &[u32],
     });
 }
 
-/// A bijection of 32 bits in which every input bit moves every output bit (two multiplications and three shifts, the
+/// Maps 32 bits one to one, such that every input bit changes every output bit (two multiplications and three shifts, with the
 /// constants of Wellons' search for the least biased ones).
 #[inline(always)]
 fn mix(mut x: u32) -> u32 {

@@ -1,9 +1,9 @@
-//! Operations on each element alone.
+//! Element-wise operations.
 
 use super::math;
 use super::threads::{SharedMut, Team};
 
-/// Elements that one thread handles at least; below this the work is not worth sharing.
+/// The least number of elements that a thread handles; below this the work is not worth sharing.
 const GRAIN: usize = 8192;
 
 /// Applies `kernel` to matching parts of `y` and `x`, on all threads of the team.
@@ -11,7 +11,7 @@ fn split2(team: &Team, y: &mut [f32], x: &[f32], kernel: impl Fn(&mut [f32], &[f
     assert_eq!(y.len(), x.len(), "element-wise operands differ in size");
     let shared = SharedMut::new(y);
     team.split(x.len(), GRAIN, |range| {
-        // SAFETY: `split` gives each thread a range of its own.
+        // SAFETY: `split` gives each thread its own range.
         kernel(unsafe { shared.slice(range.clone()) }, &x[range]);
     });
 }
@@ -20,7 +20,7 @@ fn split2(team: &Team, y: &mut [f32], x: &[f32], kernel: impl Fn(&mut [f32], &[f
 pub fn fill(team: &Team, y: &mut [f32], value: f32) {
     let shared = SharedMut::new(y);
     team.split(shared.len(), GRAIN, |range| {
-        // SAFETY: `split` gives each thread a range of its own.
+        // SAFETY: `split` gives each thread its own range.
         unsafe { shared.slice(range) }.fill(value);
     });
 }
@@ -31,7 +31,7 @@ pub fn add_assign(team: &Team, y: &mut [f32], x: &[f32]) {
 }
 
 multiversion! {
-    /// `y += x`, by the calling thread alone.
+    /// `y += x`, on the calling thread only.
     pub(crate) fn add_part(y: &mut [f32], x: &[f32]) {
         y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
     }
@@ -42,7 +42,7 @@ pub fn scale(team: &Team, y: &mut [f32], factor: f32) {
     let len = y.len();
     let shared = SharedMut::new(y);
     team.split(len, GRAIN, |range| {
-        // SAFETY: `split` gives each thread a range of its own.
+        // SAFETY: `split` gives each thread its own range.
         unsafe { shared.slice(range) }.iter_mut().for_each(|y| *y *= factor);
     });
 }
@@ -54,7 +54,7 @@ pub fn scale_rows(team: &Team, y: &mut [f32], factors: &[f32]) {
     let shared = SharedMut::new(y);
     team.split(factors.len(), (GRAIN / width.max(1)).max(1), |range| {
         for row in range {
-            // SAFETY: `split` gives each thread rows of its own.
+            // SAFETY: `split` gives each thread its own rows.
             let row_of_y = unsafe { shared.slice(row * width..(row + 1) * width) };
             row_of_y.iter_mut().for_each(|y| *y *= factors[row]);
         }
@@ -66,7 +66,7 @@ pub fn tanh(team: &Team, y: &mut [f32]) {
     let len = y.len();
     let shared = SharedMut::new(y);
     team.split(len, GRAIN / 8, |range| {
-        // SAFETY: `split` gives each thread a range of its own.
+        // SAFETY: `split` gives each thread its own range.
         tanh_part(unsafe { shared.slice(range) });
     });
 }
@@ -104,7 +104,7 @@ pub fn fill_rows(team: &Team, y: &mut [f32], biases: &[&[f32]]) {
     let rows = y.len() / width;
     let shared = SharedMut::new(y);
     team.split(rows, (GRAIN / width).max(1), |range| {
-        // SAFETY: `split` gives each thread rows of its own.
+        // SAFETY: `split` gives each thread its own rows.
         let part = unsafe { shared.slice(range.start * width..range.end * width) };
         part.chunks_exact_mut(width).for_each(|row| row.copy_from_slice(&sum));
     });

@@ -1,5 +1,5 @@
-//! Tests that a row's bits do not depend on what other rows there are, where it stands, or how many threads work: what a
-//! server's promise that an answer does not depend on its neighbours rests on, beside products (`gemm::packed`).
+//! Tests that a row's bits do not depend on what other rows there are, where it stands, or how many threads work. A server's
+//! promise that an answer does not depend on its neighbours rests on this, and on the same property of products (`gemm::packed`).
 
 use std::ops::Range;
 
@@ -9,14 +9,15 @@ use super::threads::Team;
 use super::{attention, conv, elementwise, rnn_cell, softmax};
 
 const ROWS: usize = 23;
-/// Not a multiple of any register, so that rows begin everywhere in one and have a rest.
+/// Not a multiple of any register, so that rows begin everywhere in a register and leave a remainder.
 const UNITS: usize = 37;
 
 fn numbers(len: usize) -> Vec<f32> {
     (0..len).map(|i| ((i * 2_654_435_761) % 1999) as f32 / 400.0 - 2.5).collect()
 }
 
-/// `kernel(team, rows)` gives so many numbers for each row; they must be those that it gives for the row alone.
+/// Checks `kernel(team, rows)`, which returns the same number of values for each row: they must equal those that it returns for the
+/// row alone.
 fn check(name: &str, kernel: impl Fn(&Team, Range<usize>) -> Vec<f32>) {
     let one = Team::new(1);
     let alone: Vec<Vec<f32>> = (0..ROWS).map(|row| kernel(&one, row..row + 1)).collect();
@@ -42,7 +43,7 @@ fn sentences() -> Vec<Range<u32>> {
     (0..ROWS).map(span).collect()
 }
 
-/// The sentences of some rows alone, and their tokens' part of `values` (`width` a token).
+/// The sentences of some rows alone, and the part of `values` (`width` per token) that belongs to their tokens.
 fn part(rows: &Range<usize>, values: &[f32], width: usize) -> (Vec<Range<u32>>, Vec<f32>) {
     let all = sentences();
     let (start, end) = (all[rows.start].start, all[rows.end - 1].end);
@@ -71,7 +72,7 @@ fn attention_of_a_row_does_not_depend_on_others() {
             attention::contexts(team, &spans, UNITS, &p, &keys, &mut contexts);
             let mut means = vec![0.0; spans.len() * UNITS];
             attention::means(team, &spans, UNITS, &keys, &mut means);
-            // All that belongs to a row, one row after the other.
+            // The values of each row, one row after the other.
             let offsets = attention::offsets(&spans);
             let row = |r: usize| {
                 let wide = r * UNITS..(r + 1) * UNITS;

@@ -1,4 +1,4 @@
-//! Which instructions this machine has, and the macro that compiles one kernel body for each of them.
+//! The instruction sets of this machine, and the macro that compiles one kernel body for each of them.
 
 use std::sync::OnceLock;
 
@@ -13,26 +13,26 @@ pub enum Isa {
     Avx512,
 }
 
-/// What the environment variable `KOKANEE_ISA` asks for and cannot have.
+/// An error in the environment variable `KOKANEE_ISA`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IsaError {
-    /// It names no instruction set.
+    /// The variable names no instruction set.
     #[error(
         "{VARIABLE} is \"{got}\", which is no instruction set: expected portable, avx2 or avx512; without it the best one is used"
     )]
     Unknown {
-        /// What it says.
+        /// The value of the variable.
         got: String,
     },
-    /// The machine lacks what it names.
+    /// The machine lacks the instruction set that the variable names.
     #[error(
         "{VARIABLE} asks for {}, which this machine does not have: its best instruction set is {}; name that or a lesser one, or \
          leave the variable out", .asked.name(), .best.name()
     )]
     Lacking {
-        /// What it names.
+        /// The instruction set that the variable names.
         asked: Isa,
-        /// The best that there is.
+        /// The best instruction set of the machine.
         best: Isa,
     },
 }
@@ -56,7 +56,7 @@ impl Isa {
     /// and for comparing machines.
     ///
     /// # Panics
-    /// When [`Isa::asked_for`] is an error: programs look there first.
+    /// When [`Isa::asked_for`] is an error: programs check that first.
     pub fn detect() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| match Isa::asked_for() {
@@ -65,11 +65,11 @@ impl Isa {
         })
     }
 
-    /// What the environment variable `KOKANEE_ISA` (`portable`, `avx2`, `avx512`, in letters of either case) asks for; none where
-    /// it is not set or empty.
+    /// The instruction set that the environment variable `KOKANEE_ISA` (`portable`, `avx2`, `avx512`, in upper or lower case) asks
+    /// for; none if it is not set or empty.
     ///
     /// # Errors
-    /// When it is another word, or this machine lacks what it names.
+    /// When it is another word, or this machine lacks the instruction set.
     pub fn asked_for() -> Result<Option<Isa>, IsaError> {
         let text = std::env::var_os(VARIABLE);
         Self::named(&text.unwrap_or_default().to_string_lossy(), Self::of_machine())
@@ -87,7 +87,7 @@ impl Isa {
         }
     }
 
-    /// Whether this machine multiplies bf16 numbers in 512-bit registers. `KOKANEE_ISA` at any level takes it away.
+    /// Whether this machine multiplies bf16 numbers in 512-bit registers. `KOKANEE_ISA` at any level disables it.
     pub fn has_avx512_bf16() -> bool {
         #[cfg(target_arch = "x86_64")]
         return Self::has_extensions() && is_x86_feature_detected!("avx512bf16");
@@ -95,7 +95,7 @@ impl Isa {
         false
     }
 
-    /// Whether this machine multiplies 8-bit integers in 512-bit registers. `KOKANEE_ISA` at any level takes it away.
+    /// Whether this machine multiplies 8-bit integers in 512-bit registers. `KOKANEE_ISA` at any level disables it.
     pub fn has_avx512_vnni() -> bool {
         #[cfg(target_arch = "x86_64")]
         return Self::has_extensions() && is_x86_feature_detected!("avx512vnni");
@@ -103,7 +103,7 @@ impl Isa {
         false
     }
 
-    /// Whether extensions of AVX-512 may be used where the machine has them; found once.
+    /// Whether extensions of AVX-512 may be used if the machine has them; determined once.
     #[cfg(target_arch = "x86_64")]
     fn has_extensions() -> bool {
         static ALLOWED: OnceLock<bool> = OnceLock::new();

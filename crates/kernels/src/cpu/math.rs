@@ -1,6 +1,6 @@
 //! Elementary functions on one `f32`, written so that a loop over them vectorises: no branches, no tables, no calls.
 //!
-//! NaN goes through every function, so that a diverging model is seen and not hidden.
+//! NaN passes through every function, so that a diverging model is noticed instead of hidden.
 
 const LOG2_E: f32 = std::f32::consts::LOG2_E;
 /// ln 2 in two parts (Cody and Waite): the first has few enough bits that its product with a small integer is exact.
@@ -40,7 +40,7 @@ fn exp_parts<const FMA: bool>(x: f32) -> (f32, f32) {
 
 #[inline(always)]
 fn clamp(x: f32, low: f32, high: f32) -> f32 {
-    // Comparisons that are false for NaN leave it as it is.
+    // Comparisons are false for NaN, and so leave it as it is.
     let x = if x < low { low } else { x };
     if x > high { high } else { x }
 }

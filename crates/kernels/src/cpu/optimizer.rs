@@ -1,14 +1,14 @@
 //! Parameter updates, one pass over memory each.
 //!
-//! An update tells whether all gradients were numbers. Where one was infinite or none, the weights are spoilt: to know it before
-//! would take another pass.
+//! An update returns whether all gradients were finite. If one was infinite or NaN, the weights are spoilt: knowing it before the
+//! update would take another pass.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::math;
 use super::threads::{SharedMut, Team};
 
-/// Elements that one thread handles at least.
+/// The least number of elements that a thread handles.
 const GRAIN: usize = 16_384;
 
 /// Constants of one Adam update (Kingma and Ba 2015, as MXNet computes it; `sockeye` section 8).
@@ -33,7 +33,7 @@ pub struct Adam {
 pub struct Sgd {
     /// Learning rate.
     pub rate: f32,
-    /// Share of the last update that is made again, in [0, 1); read by [`momentum`] only.
+    /// Share of the last update that is repeated, in [0, 1); used by [`momentum`] only.
     pub momentum: f32,
     /// Weight decay; outside the clip.
     pub weight_decay: f32,
@@ -70,23 +70,23 @@ pub struct SparseRows<'a> {
 /// Rows of a matrix whose gradients were zero for some updates that have not been made yet.
 #[derive(Clone, Copy, Debug)]
 pub struct StaleRows<'a> {
-    /// Number of each row, strictly ascending, and how many of the updates it has had.
+    /// The number of each row, strictly ascending, and how many of the updates it has had.
     pub rows: &'a [(u32, u32)],
     /// Columns of the matrix.
     pub width: usize,
 }
 
-/// The bits of |x|, which grow with it; infinity's are the least of those of no number.
+/// The bits of |x|, which grow with |x|; those of infinity are less than those of any NaN.
 #[inline(always)]
 fn magnitude(x: f32) -> u32 {
     x.abs().to_bits()
 }
 
-/// Elements that a row is replayed for at a time: few enough for them and their states to stay in registers.
+/// The number of elements of a row that are replayed at a time: few enough for them and their states to stay in registers.
 const REPLAYED: usize = 64;
 
-/// The kernels of one rule: what it does to one weight with its state and gradient, applied to a dense gradient (or none,
-/// which is zero), to a gradient of some rows, and to rows again and again with gradients of zero.
+/// Defines the kernels of one rule, from its effect on one weight with its state and gradient. They apply it to a dense gradient
+/// (or to none, which is zero), to a gradient of some rows, and to rows repeatedly with gradients of zero.
 macro_rules! update_rule {
     (
         $rule:ident, [$($state:ident),*], $element:ident, $with:ident, $without:ident, $again:ident,
@@ -153,7 +153,7 @@ macro_rules! update_rule {
             $( let $state = SharedMut::new($state); )*
             let finite = AtomicBool::new(true);
             team.split(len, GRAIN, |range| {
-                // SAFETY: `split` gives each thread a range of its own.
+                // SAFETY: `split` gives each thread its own range.
                 let weights = unsafe { weights.slice(range.clone()) };
                 $(
                     // SAFETY: as above.
@@ -187,7 +187,7 @@ macro_rules! update_rule {
             team.split(rows.len(), (GRAIN / width).max(1), |part| {
                 for index in part {
                     let row = rows[index] as usize * width..(rows[index] as usize + 1) * width;
-                    // SAFETY: `split` gives each thread rows of its own, and each row comes once, as was checked.
+                    // SAFETY: `split` gives each thread its own rows, and each row occurs once, as was checked.
                     let weights = unsafe { weights.slice(row.clone()) };
                     $(
                         // SAFETY: as above.
@@ -213,12 +213,12 @@ macro_rules! update_rule {
             stale.check(weights.len());
             let weights = SharedMut::new(weights);
             $( let $state = SharedMut::new($state); )*
-            // Neighbours, which are about as stale, go to different threads.
+            // Neighbouring rows, which are about equally stale, go to different threads.
             let threads = if rows.len() * width > GRAIN { team.size() } else { 1 };
             let part = |first: usize| {
                 for &(row, had) in rows.iter().skip(first).step_by(threads) {
                     let row = row as usize * width..(row as usize + 1) * width;
-                    // SAFETY: each thread has rows of its own, and each row comes once, as was checked.
+                    // SAFETY: each thread has its own rows, and each row occurs once, as was checked.
                     let weights = unsafe { weights.slice(row.clone()) };
                     $(
                         // SAFETY: as above.
@@ -234,58 +234,58 @@ macro_rules! update_rule {
 
 update_rule! {
     Adam, [m, v], adam_element, adam_with, adam_without, adam_again,
-    /// One Adam update of `weights` with moments `m` and `v`; without `gradients` the gradient is zero.
+    /// Makes one Adam update of `weights` with moments `m` and `v`; without `gradients` the gradient is zero.
     ///
     /// `g = clip(gradient + decay w)`, `m = b1 m + (1-b1) g`, `v = b2 v + (1-b2) g^2`, `w -= rate m / (sqrt(v) + eps)`.
     adam,
-    /// As [`adam`], for some rows alone: those that the gradient has.
+    /// As [`adam`], but only for the rows that the gradient has.
     adam_rows,
-    /// The updates that `rules` say, with gradients of zero, of rows that have had the first of them: bit for bit what [`adam`]
-    /// would have given update by update.
+    /// Makes the updates of `rules` with gradients of zero, for rows that have had the first of them: bit for bit as [`adam`] would
+    /// have made them one by one.
     adam_replay
 }
 
 update_rule! {
     Sgd, [], sgd_element, sgd_with, sgd_without, sgd_again,
-    /// One update of `weights` by gradient descent without momentum; without `gradients` the gradient is zero.
+    /// Makes one update of `weights` by gradient descent without momentum; without `gradients` the gradient is zero.
     ///
     /// `w = (1 - rate decay) w - rate clip(gradient)`.
     sgd,
-    /// As [`sgd`], for some rows alone: those that the gradient has.
+    /// As [`sgd`], but only for the rows that the gradient has.
     sgd_rows,
-    /// The updates that `rules` say, with gradients of zero, of rows that have had the first of them: bit for bit what [`sgd`]
-    /// would have given update by update.
+    /// Makes the updates of `rules` with gradients of zero, for rows that have had the first of them: bit for bit as [`sgd`] would
+    /// have made them one by one.
     sgd_replay
 }
 
 update_rule! {
     Sgd, [b], momentum_element, momentum_with, momentum_without, momentum_again,
-    /// One update of `weights` by gradient descent with the last update `b`; without `gradients` the gradient is zero.
+    /// Makes one update of `weights` by gradient descent with the last update `b`; without `gradients` the gradient is zero.
     ///
     /// `b = momentum b - rate decay w - rate clip(gradient)`, `w += b`.
     momentum,
-    /// As [`momentum`], for some rows alone: those that the gradient has.
+    /// As [`momentum`], but only for the rows that the gradient has.
     momentum_rows,
-    /// The updates that `rules` say, with gradients of zero, of rows that have had the first of them: bit for bit what [`momentum`]
-    /// would have given update by update.
+    /// Makes the updates of `rules` with gradients of zero, for rows that have had the first of them: bit for bit as [`momentum`]
+    /// would have made them one by one.
     momentum_replay
 }
 
 update_rule! {
     RmsProp, [n], rmsprop_element, rmsprop_with, rmsprop_without, rmsprop_again,
-    /// One RMSProp update of `weights` with mean square `n`; without `gradients` the gradient is zero.
+    /// Makes one RMSProp update of `weights` with mean square `n`; without `gradients` the gradient is zero.
     ///
     /// `g = clip(gradient + decay w)`, `n = decay n + (1 - decay) g^2`, `w -= rate g / sqrt(n + eps)`.
     rmsprop,
-    /// As [`rmsprop`], for some rows alone: those that the gradient has.
+    /// As [`rmsprop`], but only for the rows that the gradient has.
     rmsprop_rows,
-    /// The updates that `rules` say, with gradients of zero, of rows that have had the first of them: bit for bit what [`rmsprop`]
-    /// would have given update by update.
+    /// Makes the updates of `rules` with gradients of zero, for rows that have had the first of them: bit for bit as [`rmsprop`]
+    /// would have made them one by one.
     rmsprop_replay
 }
 
 impl SparseRows<'_> {
-    /// Whether this can be the gradient of a matrix of `len` elements.
+    /// Checks that this can be the gradient of a matrix of `len` elements.
     fn check(&self, len: usize) {
         let SparseRows { rows, values, width } = *self;
         assert!(values.len() == rows.len() * width, "one row of values a row");
@@ -295,14 +295,14 @@ impl SparseRows<'_> {
 }
 
 impl StaleRows<'_> {
-    /// Whether these can be rows of a matrix of `len` elements.
+    /// Checks that these can be rows of a matrix of `len` elements.
     fn check(&self, len: usize) {
         assert!(self.rows.is_sorted_by(|(a, _), (b, _)| a < b), "rows ascend, each once");
         check_rows(self.rows.last().map(|&(row, _)| row), self.width, len);
     }
 }
 
-/// Whether a matrix of `len` elements has rows of `width`, `last` among them.
+/// Checks that a matrix of `len` elements has rows of `width`, `last` among them.
 fn check_rows(last: Option<u32>, width: usize, len: usize) {
     assert!(width > 0 && len.is_multiple_of(width), "rows of {width} do not fill {len} elements");
     assert!(last.is_none_or(|row| (row as usize) < len / width), "a row beyond the matrix");
@@ -341,22 +341,22 @@ fn clamp(x: f32, limit: f32) -> f32 {
     if x < -limit { -limit } else { x }
 }
 
-/// Zero instead of a number too small to be normal. The moments of a word that is not seen any more would shrink into that
-/// range and stay there, where many processors compute a hundred times slower; no update is large enough to differ.
+/// Replaces subnormal numbers by zero. The moments of a word that no longer occurs would shrink into that range and stay there,
+/// where many processors compute a hundred times slower; no update is large enough to differ.
 #[inline(always)]
 fn normal(x: f32) -> f32 {
     math::flush(x, f32::MIN_POSITIVE)
 }
 
-/// Sum of the squares of `x`: not finite exactly when an element is not. The order of additions does not depend on the
-/// number of threads.
+/// Sum of the squares of `x`. It is not finite exactly when an element is not. The order of additions does not depend on the number
+/// of threads.
 pub fn sum_of_squares(team: &Team, x: &[f32]) -> f64 {
     let mut parts = vec![0.0; x.len().div_ceil(GRAIN)];
     let shared = SharedMut::new(&mut parts);
     team.split(x.len().div_ceil(GRAIN), 1, |range| {
         for block in range {
             let elements = &x[block * GRAIN..x.len().min((block + 1) * GRAIN)];
-            // SAFETY: `split` gives each thread blocks of its own.
+            // SAFETY: `split` gives each thread its own blocks.
             let part = unsafe { shared.slice(block..block + 1) };
             part[0] = squares(elements);
         }
@@ -366,7 +366,7 @@ pub fn sum_of_squares(team: &Team, x: &[f32]) -> f64 {
 
 multiversion! {
     fn squares(x: &[f32]) -> f64 {
-        /// Sums that do not wait for each other.
+        /// The number of sums that do not wait for each other.
         const LANES: usize = 16;
         let mut sums = [0.0; LANES];
         let blocks = x.chunks_exact(LANES);
@@ -385,14 +385,14 @@ pub fn add_scaled(team: &Team, y: &mut [f32], factor: f32, x: &[f32]) {
     assert_eq!(y.len(), x.len(), "one addend an element");
     let shared = SharedMut::new(y);
     team.split(x.len(), GRAIN, |range| {
-        // SAFETY: `split` gives each thread a range of its own.
+        // SAFETY: `split` gives each thread its own range.
         let y = unsafe { shared.slice(range.clone()) };
         add_scaled_part(y, factor, &x[range]);
     });
 }
 
 multiversion! {
-    /// `y += factor x`, by the calling thread alone.
+    /// `y += factor x`, on the calling thread only.
     pub(crate) fn add_scaled_part(y: &mut [f32], factor: f32, x: &[f32]) {
         for (y, &x) in y.iter_mut().zip(x) {
             *y += factor * x;
@@ -412,11 +412,11 @@ mod tests {
     /// Weights and up to two states.
     type Arrays = [Vec<f32>; 3];
 
-    /// What a rule is applied to.
+    /// The gradients that a rule is applied to.
     enum Work<'a> {
         Dense(&'a [f32]),
         Rows(SparseRows<'a>),
-        /// So many updates without a gradient.
+        /// The given number of updates without a gradient.
         Replay(usize, StaleRows<'a>),
     }
 
@@ -478,15 +478,15 @@ mod tests {
         ((i * 2_654_435_761) % 1000) as f32 / 500.0 - 1.0
     }
 
-    /// Runs updates with gradients of some rows, dense and as rows with everything else replayed at the end, and compares every
-    /// bit.
+    /// Runs updates with gradients of some rows, once dense and once as rows with all other rows replayed at the end, and compares
+    /// every bit.
     fn check(threads: usize, height: usize, width: usize, touched: &[&[u32]]) {
         let team = Team::new(threads);
         for (rule, kernel) in KERNELS {
             let weights: Vec<f32> = (0..height * width).map(value).collect();
             let mut dense: Arrays = [weights.clone(), vec![0.0; weights.len()], vec![0.0; weights.len()]];
             let mut sparse = dense.clone();
-            // Updates that each row has had.
+            // The number of updates that each row has had.
             let mut had = vec![0; height];
             let mut replay = |sparse: &mut Arrays, updates: usize, rows: &[u32]| {
                 let stale: Vec<(u32, u32)> = rows.iter().map(|&row| (row, had[row as usize])).collect();

@@ -1,8 +1,8 @@
 //! Memory in large pages.
 //!
-//! Second caches are indexed by physical addresses. Pages of 4 KiB lie anywhere, so by chance some sets of the cache get more lines of
-//! a block than they hold and others fewer; in a page of 2 MiB what lies together lands in different sets. Large pages also need
-//! fewer translations of addresses. Training is some 2% faster with all its blocks there (Zen 4, `bench train`).
+//! Second caches are indexed by physical addresses. Pages of 4 KiB lie anywhere, so by chance some sets of the cache get more lines
+//! of a block than they hold and others fewer; within a page of 2 MiB neighbouring lines land in different sets. Large pages also
+//! need fewer translations of addresses. Training is some 2% faster with all its blocks in large pages (Zen 4, `bench train`).
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::cell::RefCell;
@@ -15,23 +15,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 const PAGE_BYTES: usize = 2 << 20;
 /// Bytes of a region that blocks are cut from.
 const REGION_BYTES: usize = 8 * PAGE_BYTES;
-/// A block of more than this has a region of its own.
+/// A block of more than this has its own region.
 const LARGE_BYTES: usize = REGION_BYTES / 4;
-/// Bytes of the pages that the system gives otherwise: whole ones on every system that there is.
+/// Bytes of the pages that the system gives otherwise: a multiple of the page size of every system.
 const SMALL_PAGE_BYTES: usize = 1 << 16;
-/// A dropped block of at least this many bytes gives its pages back although the region has other blocks: else a living vector of a few
-/// bytes would hold on to the whole region.
+/// A dropped block of at least this many bytes gives its pages back although the region has other blocks: otherwise a live vector
+/// of a few bytes would keep the whole region.
 const WORTH_GIVING_BACK: usize = 4 * SMALL_PAGE_BYTES;
-/// Blocks begin at cache lines.
+/// The alignment of blocks: that of cache lines.
 const LINE_BYTES: usize = 64;
 
 #[repr(align(64))]
 struct Line;
 
-/// Types that any bits are a value of.
+/// Types for which any bits are a value.
 ///
 /// # Safety
-/// Zero bits must be a value, and none may need to be dropped or be aligned to more than a cache line.
+/// Zero bits must be a value. The type must not need to be dropped, nor be aligned to more than a cache line.
 pub unsafe trait Plain: Copy + Send + Sync + 'static {}
 
 // SAFETY: all bits are numbers.
@@ -39,11 +39,11 @@ unsafe impl Plain for f32 {}
 // SAFETY: as above.
 unsafe impl Plain for u32 {}
 
-/// Bytes of all blocks.
+/// Total bytes of all blocks.
 static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
 
-/// Bytes of all blocks that this process has at the moment, those included that a thread keeps for their next use. Allocators do not
-/// see them.
+/// Total bytes of all blocks that this process has at the moment, including those that a thread keeps for their next use.
+/// Allocators do not see them.
 pub fn live_bytes() -> usize {
     LIVE_BYTES.load(Ordering::Relaxed)
 }
@@ -52,13 +52,13 @@ pub fn live_bytes() -> usize {
 pub struct Block<T: Plain> {
     first: NonNull<T>,
     len: usize,
-    /// Kept as long as a block lies in it.
+    /// Kept while the block lies in it.
     region: Option<Arc<Region>>,
 }
 
 impl<T: Plain> Block<T> {
-    /// `len` elements, all bits zero. Its memory goes back to the system with the last of its neighbours: who needs many blocks for
-    /// a short time keeps them for the next use.
+    /// A block of `len` elements, all bits zero. Its memory goes back to the system with the last of its neighbours: code that
+    /// needs many blocks for a short time keeps them for the next use.
     pub fn zeros(len: usize) -> Block<T> {
         const { assert!(align_of::<T>() <= LINE_BYTES) };
         let layout = Layout::array::<T>(len).expect("a block that fits the address space");
@@ -72,10 +72,11 @@ impl<T: Plain> Block<T> {
 }
 
 impl<T: Plain> Block<T> {
-    /// The first `len` elements, of any content, of a block that grows where it is too small: for what is needed again and again.
+    /// The first `len` elements, of arbitrary content, of a block that grows if it is too small: for buffers that are needed
+    /// repeatedly.
     pub fn room(&mut self, len: usize) -> &mut [T] {
         if self.len < len {
-            // Somewhat more, so that it does not grow again for a little.
+            // It gets somewhat more, so that it does not have to grow again soon.
             *self = Block::zeros(len + len / 4);
         }
         &mut self[..len]
@@ -129,11 +130,11 @@ unsafe impl<T: Plain> Send for Block<T> {}
 unsafe impl<T: Plain> Sync for Block<T> {}
 
 thread_local! {
-    /// The region that this thread cuts small blocks from, and how many of its bytes are taken.
+    /// The region from which this thread cuts small blocks, and how many of its bytes are taken.
     static CURRENT: RefCell<Option<(Arc<Region>, usize)>> = const { RefCell::new(None) };
 }
 
-/// Zeroed bytes that nobody else has, and the region that they lie in; none where there are no bytes.
+/// Returns zeroed bytes that nobody else has, and the region that they lie in; none if `bytes` is zero.
 fn cut(bytes: usize) -> (NonNull<u8>, Option<Arc<Region>>) {
     if bytes == 0 {
         return (NonNull::<Line>::dangling().cast(), None);
@@ -154,12 +155,12 @@ fn cut(bytes: usize) -> (NonNull<u8>, Option<Arc<Region>>) {
                 (region, taken)
             }
         };
-        // SAFETY: `taken` bytes and those asked for lie inside the region, as was just seen to.
+        // SAFETY: `taken` bytes and those asked for lie inside the region, as was just ensured.
         let start = unsafe { region.start.add(*taken) };
         *taken = (*taken + bytes).next_multiple_of(LINE_BYTES).min(region.bytes);
         (start, Some(Arc::clone(region)))
     });
-    // A thread that ends has no current region any more.
+    // A thread that is ending no longer has a current region.
     from_current.unwrap_or_else(|_| alone())
 }
 
@@ -169,7 +170,7 @@ struct Region {
     bytes: usize,
 }
 
-// SAFETY: a region is only an address and a size; who may use which of its bytes is decided by `cut`.
+// SAFETY: a region is only an address and a size; `cut` decides who may use which of its bytes.
 unsafe impl Send for Region {}
 // SAFETY: as above.
 unsafe impl Sync for Region {}
@@ -177,7 +178,7 @@ unsafe impl Sync for Region {}
 #[cfg(unix)]
 impl Region {
     fn new(bytes: usize) -> Region {
-        // The system gives small pages at any address; what lies before and after the large ones goes back.
+        // The system gives small pages at any address. The memory before and after the large ones goes back.
         let bytes = bytes.next_multiple_of(SMALL_PAGE_BYTES);
         let asked = bytes + PAGE_BYTES;
         let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
@@ -199,7 +200,7 @@ impl Region {
         };
         #[cfg(target_os = "linux")]
         {
-            // A last page of which little is used stays in small ones.
+            // The last page stays in small ones if little of it is used.
             let large = (bytes + PAGE_BYTES / 2) / PAGE_BYTES * PAGE_BYTES;
             // SAFETY: advice on how our own memory is backed; where the system refuses it, nothing has changed.
             unsafe { libc::madvise(start, large.min(bytes), libc::MADV_HUGEPAGE) };

@@ -6,14 +6,14 @@ use super::LANES;
 use super::gemm::prefetch;
 use super::threads::{SharedMut, Team};
 
-/// Rows between the one that [`sums_by_group`] adds and the one that it asks the memory for.
+/// How many rows ahead of the one that it adds [`sums_by_group`] prefetches.
 const ROWS_AHEAD: usize = 4;
-/// Rows that [`column_sums`] adds up in one part.
+/// Number of rows that [`column_sums`] adds up in one part.
 const ROWS: usize = 64;
 
-/// `sums = beta sums + sum over the rows of x` (rows x `sums.len()`), with `beta` 0 or 1.
+/// Computes `sums = beta sums + sum over the rows of x` (rows x `sums.len()`), with `beta` 0 or 1.
 ///
-/// Rows are added up in parts of 64, each read as it lies in memory, and then the parts.
+/// Rows are added up in parts of 64, each read in the order of memory, and then the parts.
 pub fn column_sums(team: &Team, sums: &mut [f32], beta: f32, x: &[f32]) {
     let width = sums.len();
     if width == 0 {
@@ -31,7 +31,7 @@ pub fn column_sums(team: &Team, sums: &mut [f32], beta: f32, x: &[f32]) {
     let shared = SharedMut::new(&mut part_sums);
     team.split(parts, 1, |range| {
         for part in range {
-            // SAFETY: `split` gives each thread parts of its own.
+            // SAFETY: `split` gives each thread its own parts.
             let sums = unsafe { shared.slice(part * width..(part + 1) * width) };
             column_sums_part(sums, &x[part * ROWS * width..x.len().min((part + 1) * ROWS * width)]);
         }
@@ -55,9 +55,9 @@ multiversion! {
 }
 
 multiversion! {
-    /// Adds columns of rows to the sums of their groups, in twice their precision: `sums` is groups x columns, `x` rows x `width`,
-    /// `groups` has the group of each row, and `columns` says which columns are added. Rows are added in their order, so that the bits
-    /// are the same with any instruction set.
+    /// Adds columns of rows to the sums of their groups, in double precision: `sums` is groups x columns, `x` rows x `width`,
+    /// `groups` has the group of each row, and `columns` says which columns are added. Rows are added in their order, so that the
+    /// bits are the same with any instruction set.
     pub fn sums_by_group(sums: &mut [f64], x: &[f32], width: usize, columns: Range<usize>, groups: &[u32]) {
         let count = columns.len();
         for (row, &group) in groups.iter().enumerate() {
@@ -71,8 +71,8 @@ multiversion! {
 }
 
 multiversion! {
-    /// `moved = x - shift` for each row of `x` (rows x `shift.len()`); `squares` becomes the sums of the squares of the moved rows. The
-    /// bits are the same with any instruction set.
+    /// Computes `moved = x - shift` for each row of `x` (rows x `shift.len()`); `squares` becomes the sums of the squares of the
+    /// moved rows. The bits are the same with any instruction set.
     pub fn move_rows(moved: &mut [f32], squares: &mut [f32], x: &[f32], shift: &[f32]) {
         assert!(moved.len() == x.len() && x.len() == squares.len() * shift.len(), "rows of different sizes");
         let rows = moved.chunks_exact_mut(shift.len()).zip(x.chunks_exact(shift.len()));
@@ -104,7 +104,7 @@ fn squares_lanes(x: &[f32]) -> f32 {
 }
 
 multiversion! {
-    /// Turns products with centres into distances less the row's own square, `squares - 2 products`; returns the least one.
+    /// Turns products with centres into distances without the row's own square, `squares - 2 products`; returns the least one.
     pub fn distances(products: &mut [f32], squares: &[f32]) -> f32 {
         assert_eq!(products.len(), squares.len(), "a square for each product");
         let mut least = [f32::INFINITY; LANES];
@@ -125,7 +125,7 @@ multiversion! {
 }
 
 multiversion! {
-    /// How many numbers are at most `limit`.
+    /// Counts the numbers that are at most `limit`.
     pub fn count_at_most(x: &[f32], limit: f32) -> usize {
         x.chunks(1 << 16).map(|x| x.iter().map(|&x| u32::from(x <= limit)).sum::<u32>() as usize).sum()
     }

@@ -1,18 +1,18 @@
 //! The element-wise part of recurrent cells: everything after the products.
 //!
-//! After an optimizer step that is far too long, some gates are all but shut, and states and gradients are as small as 1e-38.
+//! After an optimizer step that is far too long, some gates are almost closed, and states and gradients are as small as 1e-38.
 //! Products with them are subnormal, and many processors compute those a hundred times slower. So gates, states and gradients below
 //! 2^-63 become zero. The product of two larger numbers is normal, and what is dropped is too small to change a sum of usual size.
 
 use super::threads::{SharedMut, Team};
 use super::{LANES, math};
 
-/// Smaller magnitudes of gates, states and gradients count as zero, 2^-63: its square is the smallest normal number.
+/// Magnitudes of gates, states and gradients below this, 2^-63, count as zero: its square is the smallest normal number.
 const SMALLEST: f32 = 1.0 / (1u64 << 63) as f32;
-/// Rows are shared between threads only from this many elements on.
+/// The least number of elements from which rows are shared between threads.
 const GRAIN: usize = 4096;
 
-/// One LSTM step for B rows of H units.
+/// Computes one LSTM step for B rows of H units.
 ///
 /// * `gates` B x 4H: in, the pre-activations in the order i, f, g, o; out, sigma(i), sigma(f), tanh(g), sigma(o), which
 ///   the backward step needs.
@@ -34,7 +34,7 @@ pub fn lstm_forward(
     team.split(rows, GRAIN.div_ceil(units.max(1)), |range| {
         for row in range {
             let span = row * units..(row + 1) * units;
-            // SAFETY: `split` gives each thread rows of its own.
+            // SAFETY: `split` gives each thread its own rows.
             let (gates, c, h) = unsafe {
                 (gates.slice(4 * span.start..4 * span.end), c.slice(span.clone()), h.slice(span.clone()))
             };
@@ -43,7 +43,7 @@ pub fn lstm_forward(
     });
 }
 
-/// `LANE`-many elements of a slice from `at`, as an array: what the compiler turns into one register.
+/// Loads `N` elements of a slice from `at` on as an array, which the compiler turns into one register.
 #[inline(always)]
 fn load<const N: usize>(x: &[f32], at: usize) -> [f32; N] {
     x[at..at + N].try_into().expect("a slice of N elements")
@@ -54,7 +54,7 @@ fn store<const N: usize>(x: &mut [f32], at: usize, values: [f32; N]) {
     x[at..at + N].copy_from_slice(&values);
 }
 
-/// `x`, or zero where it is smaller than [`SMALLEST`].
+/// `x`, or zero if its magnitude is below [`SMALLEST`].
 #[inline(always)]
 fn or_zero(x: f32) -> f32 {
     math::flush(x, SMALLEST)
@@ -111,7 +111,7 @@ multiversion! {
     }
 }
 
-/// Gradients through one LSTM step.
+/// Propagates gradients through one LSTM step.
 ///
 /// * `gates`: in, the activated gates that [`lstm_forward`] left; out, the gradient of the pre-activations.
 /// * `dh`: gradient of h. `dc`: in, the gradient of c that comes from later steps; out, the gradient of `c_previous`.
@@ -137,7 +137,7 @@ pub fn lstm_backward(
     team.split(rows, GRAIN.div_ceil(units.max(1)), |range| {
         for row in range {
             let span = row * units..(row + 1) * units;
-            // SAFETY: `split` gives each thread rows of its own.
+            // SAFETY: `split` gives each thread its own rows.
             let (gates, dc) = unsafe { (gates.slice(4 * span.start..4 * span.end), dc.slice(span.clone())) };
             let mask = mask.map(|mask| &mask[span.clone()]);
             lstm_backward_row(gates, mask, &c_previous[span.clone()], &c[span.clone()], &dh[span], dc);
@@ -194,8 +194,8 @@ multiversion! {
     }
 }
 
-/// One GRU step for B rows of H units (Cho et al. 2014, with the reset gate applied after the recurrent product, as cuDNN and
-/// MXNet have it).
+/// Computes one GRU step for B rows of H units (Cho et al. 2014, with the reset gate applied after the recurrent product, as in
+/// cuDNN and MXNet).
 ///
 /// * `input`, `hidden` B x 3H: the pre-activations from the input and from the state, kept apart, in the order r, z, n.
 ///   On return `input` holds sigma(r), sigma(z), n; `hidden` is as it was: both are needed for the backward step.
@@ -217,7 +217,7 @@ pub fn gru_forward(
         for row in range {
             let span = row * units..(row + 1) * units;
             let gates = 3 * span.start..3 * span.end;
-            // SAFETY: `split` gives each thread rows of its own.
+            // SAFETY: `split` gives each thread its own rows.
             let (input, h) = unsafe { (input.slice(gates.clone()), h.slice(span.clone())) };
             gru_forward_row(input, &hidden[gates], &h_previous[span], h);
         }
@@ -260,11 +260,11 @@ multiversion! {
     }
 }
 
-/// Gradients through one GRU step.
+/// Propagates gradients through one GRU step.
 ///
 /// * `gates` B x 3H: in, what [`gru_forward`] left in `input`; out, the gradient of the input's pre-activations.
-/// * `hidden` B x 3H: in, the state's pre-activations; out, their gradient. They differ in n only, where the state's is
-///   multiplied by r.
+/// * `hidden` B x 3H: in, the state's pre-activations; out, their gradient. The two gradients differ in n only, where the state's
+///   is multiplied by r.
 /// * `d` B x H: in, the gradient of h; out, the part of the gradient of `h_previous` that does not pass the product.
 ///
 /// `dn = d (1-z)(1-n^2)`, `dz = d (h_previous - n) z (1-z)`, `dr = dn b_n r (1-r)`, `d_previous = d z`.
@@ -284,7 +284,7 @@ pub fn gru_backward(
         for row in range {
             let span = row * units..(row + 1) * units;
             let wide = 3 * span.start..3 * span.end;
-            // SAFETY: `split` gives each thread rows of its own.
+            // SAFETY: `split` gives each thread its own rows.
             let (gates, hidden, d) =
                 unsafe { (gates.slice(wide.clone()), hidden.slice(wide), d.slice(span.clone())) };
             gru_backward_row(gates, hidden, &h_previous[span], d);
@@ -337,7 +337,7 @@ multiversion! {
 mod tests {
     use super::*;
 
-    /// A row and a rest of one.
+    /// A full register and a remainder.
     const UNITS: usize = LANES + 3;
 
     /// Values whose magnitudes run through all exponents, with both signs.
@@ -355,7 +355,7 @@ mod tests {
     #[test]
     fn no_factor_of_an_lstm_is_faint() {
         let team = Team::new(1);
-        // Gates from wide open to shut.
+        // Gates from wide open to closed.
         let mut gates: Vec<f32> = (0..4 * UNITS).map(|i| 4.0 - 2.5 * (i % UNITS) as f32).collect();
         let before = vec![0.5; UNITS];
         let (mut c, mut h) = (vec![0.0; UNITS], vec![0.0; UNITS]);

@@ -1,10 +1,10 @@
-//! Softmax over a vocabulary: the best words of a row, and what a word costs.
+//! Softmax over a vocabulary: the best words of a row, and the cost of a word.
 
 use super::reduce::sum_lanes;
 use super::threads::{SharedMut, Team};
 use super::{LANES, math};
 
-/// `x = e^(x - max)`; returns the sum.
+/// Computes `x = e^(x - max)`; returns the sum.
 #[inline(always)]
 fn exp_and_sum<const FMA: bool>(x: &mut [f32], max: f32) -> f32 {
     let mut sums = [0f32; LANES];
@@ -23,7 +23,7 @@ fn exp_and_sum<const FMA: bool>(x: &mut [f32], max: f32) -> f32 {
     sum
 }
 
-/// The sum of `e^(x - max)`, with the bits that [`exp_and_sum`] gives.
+/// The sum of `e^(x - max)`, bit for bit as [`exp_and_sum`] computes it.
 #[inline(always)]
 fn sum_of_exps<const FMA: bool>(x: &[f32], max: f32) -> f32 {
     let mut sums = [0f32; LANES];
@@ -37,7 +37,7 @@ fn sum_of_exps<const FMA: bool>(x: &[f32], max: f32) -> f32 {
 }
 
 multiversion! {
-    /// Softmax of one short row, in place.
+    /// Computes the softmax of one short row, in place.
     pub fn softmax_row(x: &mut [f32]) {
         let max = x.iter().fold(f32::NEG_INFINITY, |m, &x| if x > m { x } else { m });
         let sum = exp_and_sum::<FMA>(x, max);
@@ -55,7 +55,7 @@ pub struct WordCost {
 }
 
 multiversion! {
-    /// What one word of a row of `logits` (V) costs, to which `bias` is added first. The content of `logits` is undefined
+    /// The cost of one word of a row of `logits` (V), to which `bias` is added first. The content of `logits` is undefined
     /// afterwards.
     pub fn word_cost(logits: &mut [f32], bias: &[f32], word: u32) -> WordCost {
         assert!(logits.len() == bias.len() && (word as usize) < bias.len(), "one logit a word, of which this is one");
@@ -66,7 +66,7 @@ multiversion! {
     }
 }
 
-/// The `k` most probable words of each row of `logits` (rows x V), to which `bias` is added first; cheapest first, equals in
+/// Finds the `k` most probable words of each row of `logits` (rows x V), to which `bias` is added first; cheapest first, equals in
 /// the order of the vocabulary. `best` takes rows x min(k, V) entries. The content of `logits` is undefined afterwards.
 pub fn best_words(team: &Team, logits: &mut [f32], bias: &[f32], k: usize, best: &mut [WordCost]) {
     let vocabulary = bias.len();
@@ -79,7 +79,7 @@ pub fn best_words(team: &Team, logits: &mut [f32], bias: &[f32], k: usize, best:
     let (logits, best) = (SharedMut::new(logits), SharedMut::new(best));
     team.split(rows, 1, |range| {
         for row in range {
-            // SAFETY: `split` gives each thread rows of its own.
+            // SAFETY: `split` gives each thread its own rows.
             let (logits, best) = unsafe {
                 (logits.slice(row * vocabulary..(row + 1) * vocabulary), best.slice(row * k..(row + 1) * k))
             };
@@ -90,7 +90,7 @@ pub fn best_words(team: &Team, logits: &mut [f32], bias: &[f32], k: usize, best:
 
 multiversion! {
     fn best_words_row(logits: &mut [f32], bias: &[f32], best: &mut [WordCost]) {
-        // A small insertion-sorted list of the largest logits; a whole block is passed over when none of it can enter.
+        // A small insertion-sorted list of the largest logits. A whole block is skipped if none of it can enter the list.
         let k = best.len();
         let mut filled = 0;
         let mut threshold = f32::NEG_INFINITY;
@@ -133,7 +133,7 @@ multiversion! {
         let max = if filled > 0 { best[0].cost } else { f32::NEG_INFINITY };
         let log_sum = sum_of_exps::<FMA>(logits, max).ln() + max;
         for (rank, entry) in best.iter_mut().enumerate() {
-            // Rows of NaN fill nothing: they get words in order at infinite cost.
+            // Rows of NaN fill no entries: they get words in order at infinite cost.
             *entry = if rank < filled {
                 WordCost { word: entry.word, cost: log_sum - entry.cost }
             } else {

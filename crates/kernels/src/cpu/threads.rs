@@ -3,10 +3,10 @@
 //! A training step calls some hundreds of kernels of 5 to 500 microseconds, most of them split over the cores. Waking a
 //! sleeping thread costs as much as the shorter of them, so members spin for a while before they sleep.
 //!
-//! Each part of the work has a thread of its own, the same from job to job, so that what a thread wrote in one kernel lies in its
-//! caches in the next: cores that do not share a cache pass lines to each other as slowly as memory does. But the cores may not be ours
-//! alone: a part that its thread has not begun is done by another that has nothing else to do, so that a thread that the system has
-//! stopped does not hold up the rest.
+//! Each part of the work has its own thread, the same from job to job, so that what a thread wrote in one kernel lies in its caches
+//! in the next: cores that do not share a cache pass lines to each other as slowly as memory does. But other programs may use the
+//! cores too. If the thread of a part has not begun it, another thread with nothing else to do takes it, so that a thread that the
+//! system has stopped does not hold up the rest.
 
 use std::cell::UnsafeCell;
 use std::io;
@@ -31,7 +31,7 @@ pub struct Team {
 struct Shared {
     /// Number of the current job.
     job_number: AtomicU64,
-    /// For each part of a job, the number of the last job of which somebody has begun it.
+    /// For each part of a job, the number of the last job in which a thread has begun it.
     begun: Box<[Begun]>,
     /// Parts of the current job that are not done.
     pending: AtomicUsize,
@@ -44,7 +44,7 @@ struct Shared {
     wake: Condvar,
 }
 
-/// In a cache line of its own, since each part is begun by another thread.
+/// In its own cache line, since each part is begun by a different thread.
 #[derive(Default)]
 #[repr(align(64))]
 struct Begun(AtomicU64);
@@ -75,18 +75,18 @@ pub struct TeamError {
 }
 
 impl Team {
-    /// A team of `size` threads (at least one), the caller included.
+    /// Creates a team of `size` threads (at least one), the caller included.
     ///
     /// # Panics
-    /// When the system refuses a thread; where the number comes from outside, [`Team::start`] says so.
+    /// When the system refuses a thread; if the number comes from outside, use [`Team::start`].
     pub fn new(size: usize) -> Team {
         Team::start(size).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// A team of `size` threads (at least one), the caller included.
+    /// Creates a team of `size` threads (at least one), the caller included.
     ///
     /// # Errors
-    /// When the system refuses a thread; those that it started are ended.
+    /// When the system refuses a thread; the threads already started are ended.
     pub fn start(size: usize) -> Result<Team, TeamError> {
         Team::of_threads(size, start_thread)
     }
@@ -108,7 +108,7 @@ impl Team {
             bed: Mutex::new(()),
             wake: Condvar::new(),
         });
-        // Dropped before it is complete, it ends the threads that it has.
+        // If it is dropped before it is complete, it ends the threads that it has.
         let mut team = Team { shared, members: Vec::new() };
         for index in 1..size.max(1) {
             let shared = Arc::clone(&team.shared);
@@ -119,7 +119,7 @@ impl Team {
         Ok(team)
     }
 
-    /// A team of as many threads as this process may use cores.
+    /// Creates a team of as many threads as this process may use cores.
     ///
     /// # Errors
     /// As [`Team::start`].
@@ -132,8 +132,8 @@ impl Team {
         self.members.len() + 1
     }
 
-    /// Calls `part(i)` once for every `i` in `0..size()`, on as many threads as are free, each `i` on the same thread every time if
-    /// it is, and returns when all are done. A call from inside a part, or from a second thread meanwhile, runs all parts on the
+    /// Calls `part(i)` once for every `i` in `0..size()`, and returns when all are done. Each `i` runs on the same thread every
+    /// time, unless that thread is not free. A call from inside a part, or from a second thread meanwhile, runs all parts on the
     /// calling thread.
     pub fn run<F: Fn(usize) + Sync>(&self, part: F) {
         unsafe fn call<F: Fn(usize) + Sync>(data: *const (), index: usize) {
@@ -145,7 +145,7 @@ impl Team {
             (0..self.size()).for_each(part);
             return;
         }
-        // SAFETY: `busy` is ours and no part is pending, so nobody else touches the job.
+        // SAFETY: this thread holds `busy` and no part is pending, so nobody else touches the job.
         unsafe { *shared.job.get() = Job { call: call::<F>, data: (&raw const part).cast() } };
         shared.pending.store(self.size(), Ordering::Relaxed);
         shared.job_number.fetch_add(1, Ordering::SeqCst);
@@ -168,8 +168,8 @@ impl Team {
         }
     }
 
-    /// Splits `0..len` into one contiguous range a thread, with borders at multiples of `grain`, and calls `part` for
-    /// those that are not empty. Short ranges (`len` up to `grain`) stay on the calling thread.
+    /// Splits `0..len` into one contiguous range per thread, with boundaries at multiples of `grain`, and calls `part` for those
+    /// that are not empty. Short ranges (`len` up to `grain`) stay on the calling thread.
     pub fn split<F: Fn(Range<usize>) + Sync>(&self, len: usize, grain: usize, part: F) {
         let grain = grain.max(1);
         if len <= grain || self.size() == 1 {
@@ -188,7 +188,7 @@ impl Team {
         });
     }
 
-    /// As [`Team::split`], into ranges of about the same weight: `before(i)` is that of all elements before number `i`, and
+    /// As [`Team::split`], into ranges of about the same weight: `before(i)` is the weight of all elements before number `i`, and
     /// `before(len)` that of all.
     pub(crate) fn split_by_weight<F: Fn(Range<usize>) + Sync>(
         &self,
@@ -200,7 +200,7 @@ impl Team {
         if all == 0 || len <= 1 || self.size() == 1 {
             return self.split(len, 1, part);
         }
-        // The first element before which lies this part of the weight.
+        // The first element before which this part of the weight lies.
         let border = |index: usize| {
             let (mut low, mut high) = (0, len);
             while low < high {
@@ -219,10 +219,10 @@ impl Team {
         });
     }
 
-    /// Calls `part` for every one of `0..count`: for parts of which each is much work. Every thread has a range of its own, the same
-    /// each time; one that is done, since another is held up or has the slower core, helps the next.
+    /// Calls `part` for every one of `0..count`: for parts that are each much work. Every thread has its own range, the same each
+    /// time; a thread that is done, since another is held up or has the slower core, helps the next.
     pub fn take_turns<F: Fn(usize) + Sync>(&self, count: usize, part: F) {
-        /// Ranges at most: with more threads some share one.
+        /// The largest number of ranges: with more threads some share one.
         const RANGES: usize = 16;
         let ranges = self.size().min(RANGES);
         let range = |number: usize| share(count, ranges, number);
@@ -264,11 +264,11 @@ impl Drop for Team {
 }
 
 impl Shared {
-    /// Does the thread's own part of the current job, and others that nobody has begun. Returns the job's number.
+    /// Runs the thread's own part of the current job, and others that nobody has begun. Returns the job's number.
     fn work(&self, own: usize) -> u64 {
         let number = self.job_number.load(Ordering::Acquire);
         for index in (own..self.begun.len()).chain(0..own) {
-            // Every part of the job before was begun. If this job is over by now, so were all of its own.
+            // Every part of the job before was begun. If this job is over by now, all of its own parts were begun too.
             let begun = &self.begun[index].0;
             let is_mine = begun.load(Ordering::Relaxed) + 1 == number
                 && begun.compare_exchange(number - 1, number, Ordering::AcqRel, Ordering::Relaxed).is_ok();
@@ -279,9 +279,9 @@ impl Shared {
         number
     }
 
-    /// Does a part that this thread has begun.
+    /// Runs a part that this thread has begun.
     fn do_part(&self, index: usize) {
-        // SAFETY: a part of this job is ours and not done, so the job stays as it is.
+        // SAFETY: this thread has a part of this job that is not done, so the job stays as it is.
         let job = unsafe { *self.job.get() };
         // SAFETY: `run` keeps `data` alive until this part is counted as done below.
         let done = catch_unwind(AssertUnwindSafe(|| unsafe { (job.call)(job.data, index) }));
@@ -298,7 +298,7 @@ impl Shared {
         }
     }
 
-    /// Waits until there is another job; false when the team ends.
+    /// Waits until there is another job. Returns false when the team ends.
     fn wait_for_job_after(&self, last: u64) -> bool {
         let has_work = || self.job_number.load(Ordering::SeqCst) != last;
         let ends = || self.stop.load(Ordering::SeqCst);
@@ -318,7 +318,7 @@ impl Shared {
     }
 }
 
-/// A mutable slice that the threads of a team share, each using rows of its own.
+/// A mutable slice that the threads of a team share, each using its own rows.
 #[derive(Clone, Copy)]
 pub(crate) struct SharedMut<T> {
     data: *mut T,

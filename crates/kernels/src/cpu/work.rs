@@ -1,5 +1,5 @@
-//! How much work was asked for: counts of multiply-adds and of blocks of memory, which are the same on every machine and in every
-//! run, as a clock is not.
+//! Counts of the work that was asked for, in multiply-adds and blocks of memory. Unlike times, they are the same on every machine
+//! and in every run.
 
 use std::cell::Cell;
 
@@ -8,8 +8,9 @@ thread_local! {
     static BLOCKS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Blocks of memory (those of [`pages`](super::pages), where tensors and operands of products lie) that the calling thread has had
-/// made since it began. What is used again is not counted: once training or decoding has got going, there should be no more.
+/// The number of blocks of memory (those of [`pages`](super::pages), for tensors and operands of products) that the calling thread
+/// has had allocated since it began. Reused blocks are not counted: once training or decoding has warmed up, there should be no
+/// more.
 pub fn blocks() -> u64 {
     BLOCKS.get()
 }
@@ -19,11 +20,11 @@ pub(crate) fn count_block() {
     BLOCKS.set(BLOCKS.get().wrapping_add(1));
 }
 
-/// Multiply-adds of all matrix products that the calling thread has asked for since it began; it wraps around at 2^64.
+/// The multiply-adds of all matrix products that the calling thread has asked for since it began; the count wraps around at 2^64.
 ///
 /// A product of m x k with k x n counts m n k, once, on the thread that called it, whatever its number format and however many
-/// threads of a team shared it; what a kernel computes beside it to fill its registers is not counted. Two readings of one
-/// thread, subtracted, are the work in between.
+/// threads of a team shared it; additional computation to fill a kernel's registers is not counted. The difference of two readings
+/// of one thread is the work in between.
 ///
 /// ```
 /// use kokanee_kernels::{Mat, MatMut, Precision, Team, gemm, work};

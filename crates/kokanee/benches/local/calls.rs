@@ -1,4 +1,4 @@
-//! Describe and List among many jobs.
+//! Measures Describe and List among many jobs.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -9,10 +9,10 @@ use crate::client::Connection;
 use crate::servers::Server;
 use crate::{Options, folder, in_threads, rate, row};
 
-/// Calls of one connection whose times are taken.
+/// Number of calls measured per connection.
 const CALLS: usize = 2000;
 const CONNECTIONS: usize = 4;
-/// How long a job may wait and run.
+/// The longest time that a job may wait and run.
 const LONGEST_JOB: Duration = Duration::from_secs(600);
 const WINDOW: Duration = Duration::from_secs(3);
 
@@ -38,7 +38,7 @@ fn measure(name: &str, server: &Server, jobs: usize) -> Result<(), String> {
         "",
     );
     if name == "kokanee" {
-        // The image is missing, so that all fail; the calls are to be measured, not that.
+        // The image is missing, so that all jobs fail; the benchmark measures the calls, not the jobs.
         wait_for_end(&mut server.connect()?, &format!("job-{}", jobs - 1))?;
     }
     let describe = |number: usize| format!("{{\"TrainingJobName\":\"job-{}\"}}", number * 7919 % jobs);
@@ -50,7 +50,7 @@ fn measure(name: &str, server: &Server, jobs: usize) -> Result<(), String> {
     rates(name, "ListTrainingJobs", server, list)
 }
 
-/// Creates so many jobs, by several clients.
+/// Creates `jobs` jobs, by several clients.
 pub(crate) fn create(server: &Server, jobs: usize) -> Result<(), String> {
     let next = AtomicUsize::new(0);
     in_threads(CONNECTIONS, || {
@@ -65,12 +65,12 @@ pub(crate) fn create(server: &Server, jobs: usize) -> Result<(), String> {
     })
 }
 
-/// A job of an image that nobody has: it is created as any other, and fails soon.
+/// A job with a missing image: it is created like any other, and fails soon.
 fn request(number: usize) -> String {
     request_with(&format!("job-{number}"), "mine:1", "[]")
 }
 
-/// A job of an image, with these definitions of metrics.
+/// A job with an image and these definitions of metrics.
 pub(crate) fn request_with(name: &str, image: &str, metrics: &str) -> String {
     format!(
         r#"{{"TrainingJobName":"{name}","AlgorithmSpecification":{{"TrainingImage":"{image}","TrainingInputMode":"File","MetricDefinitions":{metrics}}},

@@ -1,17 +1,17 @@
-//! A client that costs little: one connection that is used again, and answers whose length is said.
+//! A client with little overhead: one reused connection, and responses with a known length.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-/// A connection.
+/// A reused connection.
 pub(crate) struct Connection {
     address: SocketAddr,
-    /// None where the server has closed it.
+    /// None if the server has closed it.
     stream: Option<TcpStream>,
     buffer: Vec<u8>,
 }
 
-/// An answer.
+/// A response.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
@@ -32,14 +32,14 @@ impl Connection {
         self.ask(&head, input.as_bytes())
     }
 
-    /// Calls an operation, which must succeed.
+    /// Calls an operation that must succeed, and returns its output.
     pub(crate) fn say(&mut self, operation: &str, input: &str) -> Result<String, String> {
         let answer = self.call(operation, input).map_err(|error| format!("{operation}: {error}"))?;
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         if answer.status == 200 { Ok(text) } else { Err(format!("{operation}: {}: {text}", answer.status)) }
     }
 
-    /// Sends a request, of which `head` is the beginning.
+    /// Sends a request that begins with `head`.
     pub(crate) fn ask(&mut self, head: &str, body: &[u8]) -> io::Result<Answer> {
         let head = format!("{head}Content-Length: {}\r\n\r\n", body.len());
         let mut stream = match self.stream.take() {
@@ -58,7 +58,7 @@ impl Connection {
         Ok(Answer { status, body })
     }
 
-    /// Reads an answer, part by part: its status, and whether the connection ends with it.
+    /// Reads a response, part by part: its status, and whether the connection ends with it.
     fn receive(&mut self, stream: &mut TcpStream, mut take: impl FnMut(&[u8])) -> io::Result<(u16, bool)> {
         let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         let mut chunk = vec![0; 256 << 10];

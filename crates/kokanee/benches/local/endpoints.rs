@@ -1,4 +1,4 @@
-//! What InvokeEndpoint adds to a model's own answer, beside what a relay adds that only copies bytes.
+//! Measures what InvokeEndpoint adds to a model's own answer, compared with a relay that only copies bytes.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -16,12 +16,12 @@ const CALLS: usize = 1000;
 const CLIENTS: usize = 4;
 const WINDOW: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Rows of a request: one that costs the model next to nothing, and one that it works on.
+/// Numbers of rows in a request: one that costs the model next to nothing, and one that takes it some work.
 const ROWS: [usize; 2] = [20, 1000];
-/// Sentences of a request to seq2seq.
+/// Number of sentences in a request to seq2seq.
 const SENTENCES: usize = 32;
 
-/// A request that is measured.
+/// A request to be measured.
 struct Ask {
     what: String,
     endpoint: &'static str,
@@ -54,7 +54,7 @@ pub(crate) fn run(_: &Options) -> Result<(), String> {
     Ok(())
 }
 
-/// Where the only instance of an endpoint listens.
+/// The address of the only instance of an endpoint.
 fn model(data: &Path, endpoint: &str) -> Result<SocketAddr, String> {
     let instance = data.join("endpoints/us-east-1").join(endpoint);
     let ready = find(&instance, "ready.json").ok_or("the instance has no ready file")?;
@@ -76,7 +76,7 @@ fn measure(ask: &Ask, direct: SocketAddr, server: SocketAddr) -> Result<(), Stri
     ];
     let mut times = [Vec::new(), Vec::new(), Vec::new()];
     let mut rates = [0.0; 3];
-    // In turns, so that a machine that gets slower slows all.
+    // Taken in turns, so that a machine that gets slower slows all of them.
     for _ in 0..3 {
         for (index, (_, address, path)) in ways.iter().enumerate() {
             times[index].extend(latencies(*address, path, ask)?);
@@ -95,7 +95,7 @@ fn measure(ask: &Ask, direct: SocketAddr, server: SocketAddr) -> Result<(), Stri
     Ok(())
 }
 
-/// A relay that copies bytes between clients and `to`, and looks at none: two threads for each connection.
+/// A relay that copies bytes between clients and `to` without interpreting them: two threads for each connection.
 fn relay(to: SocketAddr) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
@@ -121,7 +121,7 @@ fn copy(mut from: TcpStream, mut to: TcpStream) {
     let _ = to.shutdown(std::net::Shutdown::Write);
 }
 
-/// The endpoint `letters` with a small recurrent model.
+/// Creates the endpoint `letters` with a small recurrent model.
 fn deploy_seq2seq(server: &Server) -> Result<(), String> {
     let text = |error: io::Error| error.to_string();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/versions/0.1.0/rnn");
@@ -134,7 +134,7 @@ fn deploy_seq2seq(server: &Server) -> Result<(), String> {
     host(&mut connection, "letters", "seq2seq", "s3://bucket/letters.tar.gz")
 }
 
-/// The endpoint `ep` with a k-means model of 50 columns.
+/// Creates the endpoint `ep` with a k-means model of 50 columns.
 fn deploy_kmeans(server: &Server) -> Result<(), String> {
     let text = |error: io::Error| error.to_string();
     let mut connection = server.connect()?;
@@ -155,7 +155,7 @@ fn deploy_kmeans(server: &Server) -> Result<(), String> {
     host(&mut connection, "ep", "kmeans", "s3://bucket/out/model/output/model.tar.gz")
 }
 
-/// Model, configuration and endpoint of one name, with one instance.
+/// Creates a model, a configuration and an endpoint of the same name, with one instance.
 fn host(connection: &mut Connection, name: &str, algorithm: &str, data: &str) -> Result<(), String> {
     let image = format!("174872318107.dkr.ecr.us-west-2.amazonaws.com/{algorithm}:1");
     connection.say(

@@ -1,4 +1,4 @@
-//! From CreateTrainingJob to the first sign of a training, and to its end.
+//! Measures the time from CreateTrainingJob to the first sign of a training, and to its end.
 
 use std::fs;
 use std::path::Path;
@@ -54,7 +54,7 @@ pub(crate) fn run(_: &Options) -> Result<(), String> {
     Ok(())
 }
 
-/// Sentences of numbers, and the same turned round, in the bucket.
+/// Puts sentences of numbers, and the same reversed, into the bucket.
 fn put_pairs(server: &Server, folder: &Path) -> Result<(), String> {
     let io = |error: std::io::Error| error.to_string();
     let words =

@@ -1,10 +1,10 @@
-//! The local SageMaker: its start, its calls, its objects, its jobs, and what it adds to a model's answers.
+//! Benchmarks of the local SageMaker: its start, its calls, its objects, its jobs, and what it adds to a model's answers.
 //!
 //! `cargo xtask bench local [--peers] [--jobs N] [--mb N] [PART …]`, where a part is `start`, `calls`, `objects`, `jobs`,
-//! `endpoints` or `pages`. With `--peers`, moto's server is measured at the same calls and objects; it does nothing with them. Limits are what
-//! the disk and the loopback of this machine do without a server.
+//! `endpoints` or `pages`. With `--peers`, moto's server is measured with the same calls and objects; it does no work for them.
+//! Limits are the speeds of this machine's disk and loopback without a server.
 
-// What a benchmark prints is its result.
+// The output of a benchmark is its result.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod calls;
@@ -23,13 +23,13 @@ use kokanee_testkit::median;
 
 use crate::servers::Server;
 
-/// What is asked for.
+/// The options of the benchmark.
 pub(crate) struct Options {
-    /// A Python that has moto, where it is to be measured, too.
+    /// A Python with moto, if that is to be measured too.
     pub(crate) moto: Option<String>,
-    /// Jobs that are there when calls are measured.
+    /// Number of existing jobs when calls are measured.
     pub(crate) jobs: usize,
-    /// Megabytes of a large object.
+    /// Size of a large object in megabytes.
     pub(crate) mb: usize,
     parts: Vec<String>,
 }
@@ -87,7 +87,7 @@ fn run(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
-/// How long until it answers, and what it takes while nobody asks.
+/// Measures the time to the first response, and the resources of an idle server.
 fn start(_: &Options) -> Result<(), String> {
     let idle = Duration::from_secs(5);
     let mut starts = Vec::new();
@@ -106,7 +106,7 @@ fn start(_: &Options) -> Result<(), String> {
     Ok(())
 }
 
-/// Does the same in several threads.
+/// Runs `work` in several threads.
 pub(crate) fn in_threads(count: usize, work: impl Fn() -> Result<(), String> + Sync) -> Result<(), String> {
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..count).map(|_| scope.spawn(&work)).collect();
@@ -114,7 +114,7 @@ pub(crate) fn in_threads(count: usize, work: impl Fn() -> Result<(), String> + S
     })
 }
 
-/// How often several clients, each of which is made anew, do something in a second.
+/// Measures how often per second several clients, each newly connected, do something.
 pub(crate) fn rate<C>(
     clients: usize,
     window: Duration,

@@ -1,4 +1,4 @@
-//! Objects, large and small, beside what the disk and the loopback do by themselves.
+//! Measures objects, large and small, compared with the disk and the loopback alone.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -96,7 +96,7 @@ fn small(name: &str, server: &Server) -> Result<(), String> {
     Ok(())
 }
 
-/// Files that are written as objects have to be: under another name, brought to the disk, renamed, and the folder brought to the disk.
+/// Writes files in the way that objects need: under another name, flushed to disk, renamed, and with the folder flushed to disk.
 fn small_files(folder: &Path) -> std::io::Result<f64> {
     let folder = folder.join("small");
     fs::create_dir_all(&folder)?;
@@ -117,7 +117,7 @@ fn small_files(folder: &Path) -> std::io::Result<f64> {
     Ok(SMALL as f64 / begun.elapsed().as_secs_f64())
 }
 
-/// Does `work` in several threads; the function that it is given counts up to the number of small objects.
+/// Runs `work` in several threads; the function that it gets counts up to the number of small objects.
 fn counted(work: impl Fn(&dyn Fn() -> Option<usize>) -> Result<(), String> + Sync) -> Result<(), String> {
     let next = AtomicUsize::new(0);
     let number = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&number| number < SMALL);

@@ -1,4 +1,4 @@
-//! Pages of the console among many jobs.
+//! Measures pages of the console among many jobs.
 
 use std::io::Write as _;
 use std::time::Instant;
@@ -9,9 +9,9 @@ use crate::client::Connection;
 use crate::servers::Server;
 use crate::{Options, calls, folder, row};
 
-/// Times each page is asked for.
+/// Number of requests for each page.
 const VISITS: usize = 100;
-/// Lines of a long log, and values of a long metric.
+/// Number of lines in a long log, and of values in a long metric.
 const LONG: usize = 100_000;
 
 pub(crate) fn run(options: &Options) -> Result<(), String> {
@@ -28,7 +28,7 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         &calls::request_with("long", "long:1", r#"[{"Name":"loss","Regex":"loss=([0-9]+)"}]"#),
     )?;
     calls::wait_for_end(&mut connection, "long")?;
-    // Jobs of an image that nobody has: they fail one after another while pages are asked for.
+    // Jobs with a missing image: they fail one after the other while pages are requested.
     calls::create(&server, options.jobs)?;
     let number = options.jobs / 2;
     for (what, path) in [

@@ -1,4 +1,4 @@
-//! The servers that are measured: `kokanee local`, and moto's server, which answers without doing.
+//! The measured servers: `kokanee local`, and moto's server, which answers without doing any work.
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
@@ -10,16 +10,16 @@ use crate::client::Connection;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server that runs.
+/// A running server.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    /// From starting the process to its first answer.
+    /// Time from starting the process to its first response.
     pub(crate) started_in: Duration,
     child: Child,
 }
 
 impl Server {
-    /// `kokanee local` on a folder.
+    /// Starts `kokanee local` on a folder.
     pub(crate) fn kokanee(data: &Path) -> Result<Self, String> {
         let begun = Instant::now();
         let mut command = Command::new(env!("CARGO_BIN_EXE_kokanee"));
@@ -36,7 +36,7 @@ impl Server {
         }
     }
 
-    /// moto's server, of this Python.
+    /// Starts moto's server with this Python.
     pub(crate) fn moto(python: &str) -> Result<Self, String> {
         let begun = Instant::now();
         let address: SocketAddr = ([127, 0, 0, 1], 7399).into();
@@ -68,7 +68,7 @@ impl Server {
         Connection::new(self.address).map_err(|error| format!("{}: {error}", self.address))
     }
 
-    /// Memory that the process holds, in MiB, and processor time that it has used, in seconds.
+    /// The memory of the process, in MiB, and the processor time that it has used, in seconds.
     pub(crate) fn usage(&self) -> (f64, f64) {
         let read =
             |name: &str| fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap_or_default();

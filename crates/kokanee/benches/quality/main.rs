@@ -1,12 +1,12 @@
-//! Whole trainings on real data, through the program as a user runs it: prepare, train, evaluate, draw.
+//! Whole trainings on real data, through the program as a user runs it: prepare, train, evaluate, plot.
 //!
-//! `cargo xtask bench quality WORK [--set NAME=VALUE …]`; without a name it lists the works. `cargo xtask bench quality precision
-//! [WORK …]` trains some of them in f32 and in bf16, with three seeds each. `cargo xtask bench quality tuning` tunes the
-//! hyperparameters of short trainings.
+//! `cargo xtask bench quality WORK [--set NAME=VALUE …]`; without a name it lists the workloads.
+//! `cargo xtask bench quality precision [WORK …]` trains some of them in f32 and in bf16, with three seeds each.
+//! `cargo xtask bench quality tuning` tunes the hyperparameters of short trainings.
 //!
-//! Files stay under `target/quality/WORK`; a run that was interrupted goes on from its last checkpoint.
+//! Files are kept under `target/quality/WORK`; an interrupted run resumes from its last checkpoint.
 
-// What a benchmark prints is its result.
+// The output of a benchmark is its result.
 #![allow(clippy::print_stdout)]
 
 mod precision;
@@ -27,23 +27,23 @@ struct Work {
     name: &'static str,
     what: &'static str,
     data: &'static Data,
-    /// Hyperparameters, those that works share first.
+    /// Hyperparameters, with the shared ones first.
     settings: &'static [&'static [&'static str]],
-    /// Validation perplexity and accuracy of Sockeye 1.18.106 at the same checkpoints, where it was recorded (one seed).
+    /// Validation perplexity and accuracy of Sockeye 1.18.106 at the same checkpoints, if they were recorded (one seed).
     sockeye: &'static [(f64, f64)],
 }
 
-/// Where a work's text lies among the corpora.
+/// The files of a workload's text among the corpora.
 struct Data {
     folder: &'static str,
     /// Source and target of training and validation.
     train: [&'static str; 2],
     validation: [&'static str; 2],
-    /// More options of `kokanee prepare`.
+    /// Further options of `kokanee prepare`.
     prepare: &'static [&'static str],
-    /// Whether the targets are phonemes that lose their stress first (`AA1` becomes `AA`), as in most of what is published.
+    /// Whether the stress of target phonemes is removed first (`AA1` becomes `AA`), as in most published results.
     strips_stress: bool,
-    /// What is measured in the end, and how.
+    /// The source and target of the final measurement, and its options.
     test: [&'static str; 2],
     evaluations: &'static [&'static [&'static str]],
 }
@@ -58,8 +58,8 @@ const MULTI30K: Data = Data {
     evaluations: &[&[]],
 };
 
-/// Words that occur once in training are `<unk>`: the model learns what an unknown word looks like, and the output layer is
-/// less than half as wide.
+/// Words that occur once in training are `<unk>`: the model learns about unknown words, and the output layer is less than half as
+/// wide.
 const MULTI30K_FREQUENT: Data =
     Data { prepare: &["--word-min-count-source", "2", "--word-min-count-target", "2"], ..MULTI30K };
 
@@ -75,7 +75,7 @@ const CMUDICT: Data = Data {
 
 const CMUDICT_WITHOUT_STRESS: Data = Data { strips_stress: true, evaluations: &[&[]], ..CMUDICT };
 
-/// Convolutions that translate.
+/// Settings of convolutions for translation.
 const MULTI30K_CNN: &[&str] = &[
     "encoder_type=cnn",
     "decoder_type=cnn",
@@ -94,7 +94,7 @@ const MULTI30K_CNN: &[&str] = &[
     "checkpoint_threshold=6",
 ];
 
-/// One LSTM layer that pronounces.
+/// Settings of one LSTM layer for pronunciation.
 const CMUDICT_RNN: &[&str] = &[
     "rnn_num_hidden=512",
     "num_embed_source=128",
@@ -106,7 +106,7 @@ const CMUDICT_RNN: &[&str] = &[
     "checkpoint_threshold=6",
 ];
 
-/// Convolutions that pronounce.
+/// Settings of convolutions for pronunciation.
 const CMUDICT_CNN: &[&str] = &[
     "encoder_type=cnn",
     "decoder_type=cnn",
@@ -299,7 +299,7 @@ fn usage() -> String {
     format!("name a work, `precision` or `tuning`:\n{}", list.join("\n"))
 }
 
-/// The folder of a training, made where it is missing.
+/// The folder of a training, created if it is missing.
 fn folder_of(label: &str) -> Result<PathBuf, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/quality").join(label);
     let cannot = |e: std::io::Error| format!("{}: {e}", folder.display());
@@ -307,7 +307,7 @@ fn folder_of(label: &str) -> Result<PathBuf, String> {
     folder.canonicalize().map_err(cannot)
 }
 
-/// Does a work, in the folder called `label`.
+/// Runs a workload, in the folder called `label`.
 fn run(work: &Work, label: &str, args: &[String]) -> Result<(), String> {
     let corpora = kokanee_testkit::corpora()?;
     let folder = folder_of(label)?;
@@ -341,7 +341,7 @@ fn run(work: &Work, label: &str, args: &[String]) -> Result<(), String> {
     println!("\nthis run of train took {seconds:.0} s\n");
     let picture = folder.join("learning-curve.svg");
     let mut inspect = kokanee("inspect");
-    // The picture is named after the model's path: a short one says the same everywhere.
+    // The picture is named after the model's path: a short one is the same everywhere.
     inspect.0.current_dir(folder_of("")?);
     inspect.arg(Path::new(label).join("model")).arg("--curve").arg(&picture).finish()?;
     for (number, options) in work.data.evaluations.iter().enumerate() {
@@ -357,7 +357,7 @@ fn run(work: &Work, label: &str, args: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Makes RecordIO files and vocabularies of the texts that `file` finds.
+/// Creates RecordIO files and vocabularies from the texts that `file` finds.
 fn prepare(data: &Data, file: impl Fn(&str) -> PathBuf, records: &Path) -> Result<(), String> {
     let mut prepare = kokanee("prepare");
     let flags = ["--train-source", "--train-target", "--val-source", "--val-target"];
@@ -370,7 +370,7 @@ fn prepare(data: &Data, file: impl Fn(&str) -> PathBuf, records: &Path) -> Resul
     prepare.arg("--output-dir").arg(records).finish()
 }
 
-/// Copies a gzip-compressed text without its digits, which in ARPAbet are those of stress.
+/// Copies a gzip-compressed text without its digits, which mark stress in ARPAbet.
 fn strip_stress(from: &Path, to: &Path) -> Result<(), String> {
     let cannot = |e: std::io::Error| format!("{}: {e}", from.display());
     let mut text = String::new();
@@ -380,7 +380,7 @@ fn strip_stress(from: &Path, to: &Path) -> Result<(), String> {
     out.write_all(text.as_bytes()).and_then(|()| out.finish()).map(|_| ()).map_err(cannot)
 }
 
-/// The metrics of every checkpoint, beside Sockeye's where they are known.
+/// Prints the metrics of every checkpoint, beside Sockeye's if they are known.
 fn curve(work: &Work, model: &Path) -> Result<(), String> {
     let metrics = read_json(&model.join("metrics.json"))?;
     println!("\n| checkpoint | Sockeye perplexity, accuracy | Kokanee perplexity, accuracy | sentences/s |");
@@ -402,7 +402,7 @@ fn curve(work: &Work, model: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// A command of the program, to be run and to succeed.
+/// A command of the program, which must succeed.
 struct Kokanee(Command, &'static str);
 
 fn kokanee(command: &'static str) -> Kokanee {
@@ -417,7 +417,7 @@ impl Kokanee {
         self
     }
 
-    /// Trains on what [`prepare`] made.
+    /// Adds the options for training on the output of [`prepare`].
     fn data(&mut self, records: &Path) -> &mut Self {
         self.arg("--train").arg(records.join("train.rec")).arg("--validation").arg(records.join("val.rec"));
         self.arg("--vocab").arg(records)

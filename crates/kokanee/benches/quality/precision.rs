@@ -1,20 +1,20 @@
-//! What training in bf16 costs in quality: the same works in both precisions, with several seeds each.
+//! Measures how training in bf16 affects quality: the same workloads in both precisions, with several seeds each.
 
 use serde_json::Value;
 
 use super::{WORKS, folder_of, read_json, run};
 
-/// Works that are compared, short enough to be trained six times.
+/// The compared workloads, short enough to be trained six times.
 const COMPARED: [&str; 4] = ["multi30k", "cmudict-short", "multi30k-cnn-short", "cmudict-cnn-short"];
 const PRECISIONS: [&str; 2] = ["f32", "bf16"];
 const SEEDS: [&str; 3] = ["13", "14", "15"];
 
-/// What is compared: its name, its field of the evaluation, and what it is multiplied by.
+/// The compared measures: name, field of the evaluation, and factor.
 const MEASURES: [(&str, &str, f64); 3] =
     [("perplexity", "perplexity", 1.0), ("BLEU", "bleu", 100.0), ("PER, %", "per", 100.0)];
 
-/// Trains the works named in `args` (all of [`COMPARED`] without a name) in both precisions and prints what came of them. A
-/// training that was made before is not made again.
+/// Trains the workloads named in `args` (all of [`COMPARED`] without a name) in both precisions and prints the results. A training
+/// that was already made is not repeated.
 pub(super) fn compare(args: &[String]) -> Result<(), String> {
     let (names, options): (Vec<&String>, Vec<&String>) =
         args.iter().partition(|arg| COMPARED.contains(&arg.as_str()));
@@ -47,7 +47,7 @@ pub(super) fn compare(args: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// One measure of the seeds of one work and precision.
+/// One measure for all seeds of one workload and precision.
 fn row(
     name: &str,
     precision: &str,

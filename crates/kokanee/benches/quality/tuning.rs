@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use super::{CMUDICT, folder_of, kokanee, prepare, read_json};
 
-/// The objective, and where the measures of a training have it.
+/// The objective, as it is named among the measures of a training.
 const OBJECTIVE: &str = "validation:perplexity";
 const METRIC: &str = "perplexity";
-/// What all trainings share: one pass over 103,493 words.
+/// Settings of all trainings: one pass over 103,493 words.
 const SHARED: [&str; 4] =
     ["max_num_epochs=1", "bucket_width=50", "num_embed_target=64", "checkpoint_frequency_num_batches=100000"];
-/// What is searched.
+/// The searched ranges.
 const RANGES: [&str; 6] = [
     "learning_rate=1e-4:3e-2:log",
     "rnn_num_hidden=32,64,128",
@@ -23,15 +23,15 @@ const RANGES: [&str; 6] = [
     "batch_size=32:256:log",
     "optimizer_type=adam,sgd,rmsprop",
 ];
-/// The sizes of the training with defaults: the greatest that are searched. Everything else has SageMaker's default.
+/// The sizes of the training with defaults: the greatest ones in the ranges. All other hyperparameters have SageMaker's defaults.
 const DEFAULT_SIZES: [&str; 2] = ["rnn_num_hidden=128", "num_embed_source=64"];
 const STRATEGIES: [&str; 2] = ["bayesian", "random"];
-/// After so many trainings the best so far is told.
+/// Numbers of trainings after which the best so far is reported.
 const MILESTONES: [usize; 6] = [5, 10, 15, 20, 30, 60];
 
-/// A training that a tuning made.
+/// A training of a tuning.
 struct Trial {
-    /// Its place in the order in which trainings ended.
+    /// Its position in the order in which trainings ended.
     ended: u64,
     objective: f64,
     seconds: f64,
@@ -44,7 +44,7 @@ struct Tuning {
     strategy: &'static str,
     /// Strategy and seed: the name of its folder.
     name: String,
-    /// In the order in which they ended.
+    /// The trials in the order in which they ended.
     trials: Vec<Trial>,
 }
 
@@ -54,8 +54,8 @@ impl Tuning {
     }
 }
 
-/// Tunes with each strategy and seed (`--jobs N`, 30; `--parallel N`, 2; `--seeds N`, 3), trains with the defaults, and prints
-/// what came of it. Whatever was made before is not made again. `--record FILE` writes every training into a CSV file.
+/// Tunes with each strategy and seed (`--jobs N`, 30; `--parallel N`, 2; `--seeds N`, 3), trains with the defaults, and prints the
+/// results. Existing trainings are not repeated. `--record FILE` writes every training into a CSV file.
 pub(super) fn compare(args: &[String]) -> Result<(), String> {
     let (mut jobs, mut parallel, mut seeds, mut record) = ("30", "2", 3, None);
     let mut args = args.iter();
@@ -133,7 +133,7 @@ pub(super) fn compare(args: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// The names of the hyperparameters that are searched.
+/// The names of the searched hyperparameters.
 fn names() -> impl Iterator<Item = &'static str> {
     RANGES.iter().filter_map(|range| Some(range.split_once('=')?.0))
 }
@@ -160,7 +160,7 @@ fn least(trials: &[Trial]) -> Option<&Trial> {
     trials.iter().min_by(|a, b| a.objective.total_cmp(&b.objective))
 }
 
-/// The best so far and what it cost, strategy by strategy: the median over the seeds, with the least and the greatest.
+/// A table of the best so far and its cost for each strategy: the median over the seeds, with the least and the greatest.
 fn table(tunings: &[Tuning], defaults: f64) -> String {
     let mut text = format!("\n{OBJECTIVE} of one epoch, with the defaults {defaults:.3}\n\n| trainings |");
     for strategy in STRATEGIES {
@@ -197,7 +197,7 @@ fn table(tunings: &[Tuning], defaults: f64) -> String {
     text
 }
 
-/// The median, with the least and the greatest where there are several.
+/// The median, with the least and the greatest if there are several values.
 fn spread(values: &[f64], digits: usize) -> String {
     let [least, median, greatest] = [0.0, 0.5, 1.0].map(|share| quantile(values.iter().copied(), share));
     match values.len() {
@@ -207,7 +207,7 @@ fn spread(values: &[f64], digits: usize) -> String {
     }
 }
 
-/// The trainings as the recorded task of `bench tuner` reads them.
+/// The trainings in the format of the recorded task of `bench tuner`.
 fn recorded<'a>(trials: impl Iterator<Item = &'a Trial>) -> String {
     let names: Vec<&str> = names().collect();
     let mut text = format!(

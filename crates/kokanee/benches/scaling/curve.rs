@@ -1,4 +1,4 @@
-//! A curve: what was measured beside what was expected, as a picture and as a table.
+//! A curve of measured and expected times, as a picture and as a table.
 
 use std::fmt::Write as _;
 
@@ -8,23 +8,23 @@ use crate::law::{Cost, Law};
 use crate::output::Output;
 use crate::windows::Windows;
 
-/// How a curve is drawn.
+/// The scale of a curve's axes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Axes {
-    /// Heights compare as the times do, and a straight line is linear.
+    /// Heights are proportional to times, and a straight line means linear growth.
     FromZero,
     /// Powers are straight lines.
     Logarithmic,
 }
 
-/// What a time is of.
+/// The unit of a time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unit {
-    /// Of the axis.
+    /// Label of the axis.
     pub(crate) name: &'static str,
-    /// Of the table's column.
+    /// Head of the table's column.
     pub(crate) column: &'static str,
-    /// So many are a second.
+    /// How many of the unit are one second.
     pub(crate) of_a_second: f64,
 }
 
@@ -45,21 +45,21 @@ pub(crate) struct Point {
     pub(crate) x: f64,
     pub(crate) seconds: Windows,
     pub(crate) cost: Cost,
-    /// Seconds by the law.
+    /// Seconds according to the law.
     pub(crate) expected: f64,
-    /// Multiply-adds a second at most.
+    /// The largest number of multiply-adds per second.
     pub(crate) peak: f64,
 }
 
 /// Curves that share their laws.
 pub(crate) struct Study {
     pub(crate) curves: Vec<Curve>,
-    /// For a precision: its law, and the multiply-adds a second that its products reach at most.
+    /// For each precision: its law, and the largest number of multiply-adds per second of its products.
     pub(crate) laws: Vec<(String, Law, f64)>,
 }
 
 impl Study {
-    /// Prints the tables and hands them and the pictures out.
+    /// Prints the tables, and passes them and the pictures to the output.
     ///
     /// # Errors
     /// When they cannot be written.

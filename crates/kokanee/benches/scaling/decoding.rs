@@ -1,4 +1,4 @@
-//! Decoding time for a sentence.
+//! Measures decoding time per sentence.
 
 use std::sync::Arc;
 
@@ -15,15 +15,15 @@ use crate::machine::{FORMATS, Machine};
 use crate::shape::{BASE, BASE_LENGTH};
 use crate::windows::Windows;
 
-/// Seconds of a window at least.
+/// The least number of seconds in a window.
 const WINDOW_SECONDS: f64 = 0.3;
-/// Sentences that are decoded together: one alone, and many.
+/// Numbers of sentences that are decoded together: one alone, and many.
 const BATCHES: [usize; 2] = [1, 64];
 /// SageMaker's default beam.
 const BASE_BEAM: usize = 5;
 const LENGTHS: [usize; 5] = [5, 10, 20, 40, 80];
 const BEAMS: [usize; 5] = [1, 2, 5, 10, 20];
-/// Far below any logit, so that the words that end an answer are never said, and each has as many words as asked for.
+/// Far below any logit, so that words that end an answer are never emitted, and each answer has as many words as requested.
 const NEVER: f32 = -1e4;
 
 const UNIT: Unit = Unit { name: "time for a sentence in ms", of_a_second: 1e3, column: "ms a sentence" };
@@ -53,7 +53,7 @@ pub(crate) fn study(options: &Options, machine: &Machine) -> Study {
     ];
     let mut laws = Vec::new();
     for (name, format) in FORMATS {
-        // Of any length; what an answer may have is said with the request.
+        // Any length is accepted; the request limits the answer.
         let lengths = LengthStatistics {
             ratio_mean: 2.0,
             ratio_std: 0.0,
@@ -104,7 +104,7 @@ fn bytes_a_value(format: &str) -> f64 {
     }
 }
 
-/// The base model with first parameters, but for the biases of `</s>` and `<pad>`, which end an answer.
+/// Creates the base model with initial parameters, except for the biases of `</s>` and `<pad>`, which end an answer.
 fn model_that_never_ends(team: &Team) -> Model {
     let h = BASE.hyperparameters(LENGTHS[LENGTHS.len() - 1], &[]).expect("hyperparameters that are built");
     let mut model = BASE.model(&h, team);
@@ -118,8 +118,8 @@ fn model_that_never_ends(team: &Team) -> Model {
 }
 
 impl Work {
-    /// Of one sentence: the encoder once, the decoder for each hypothesis and word; the weights that a step multiplies by go by
-    /// once a step for the whole batch.
+    /// The cost of one sentence: the encoder runs once, the decoder for each hypothesis and word; the weights that a step
+    /// multiplies by are read once per step for the whole batch.
     fn cost(&self, bytes_a_value: f64) -> Cost {
         let (words, rows) = (self.length as f64, (self.length * self.beam) as f64);
         let encoder = words * BASE.for_source_token();

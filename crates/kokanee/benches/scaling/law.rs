@@ -1,14 +1,15 @@
-//! The law that times are held against: so long for a multiply-add, so long for a byte of parameters that goes by.
+//! The law that times are compared with: a constant time per multiply-add, and one per byte of parameters read or written.
 
-/// What one unit of work asks of the machine.
+/// The cost of one unit of work.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Cost {
     pub(crate) multiply_adds: f64,
-    /// Of parameters that go by whatever the number of tokens: the optimizer's pass, or the weights of a step of decoding.
+    /// Bytes of parameters that are read or written whatever the number of tokens: the optimizer's pass, or the weights of a step
+    /// of decoding.
     pub(crate) bytes: f64,
 }
 
-/// Two constants of a machine and a precision.
+/// The two constants of a machine and a precision.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Law {
     pub(crate) seconds_a_multiply_add: f64,
@@ -23,7 +24,7 @@ impl Law {
     /// The constants, neither below 0, for which the relative errors of all measurements (a cost and its seconds) have the
     /// least sum of squares.
     pub(crate) fn fitted(measured: &[(Cost, f64)]) -> Law {
-        // Over its time every measurement should be 1 = a x + b y.
+        // Divided by its time, every measurement should be 1 = a x + b y.
         let rows: Vec<(f64, f64)> =
             measured.iter().map(|(cost, time)| (cost.multiply_adds / time, cost.bytes / time)).collect();
         let sum = |term: fn(&(f64, f64)) -> f64| rows.iter().map(term).sum::<f64>();

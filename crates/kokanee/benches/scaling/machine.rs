@@ -1,4 +1,4 @@
-//! What the machine can do at most: the limits that all other figures are a share of.
+//! The limits of the machine, as the reference for all other figures.
 
 use std::fmt::Write as _;
 
@@ -7,13 +7,13 @@ use kokanee_kernels::{Isa, Mat, Precision, Team, peak};
 
 use crate::windows::Windows;
 
-/// Side of the products whose rate stands for the peak of arithmetic: large enough that memory does not matter.
+/// Side of the products whose rate is taken as the peak of arithmetic: large enough that memory does not matter.
 const SIDE: usize = 4096;
 /// Rows of the product with packed weights: a window of decoding.
 const ROWS: usize = 320;
-/// Bytes that no cache holds.
+/// Number of bytes that no cache holds.
 const FAR_BYTES: usize = 512 << 20;
-/// Windows of each limit, and their seconds. The best counts, since a limit is what nothing disturbs.
+/// Number of windows for each limit, and their seconds. The best counts, since a limit is the undisturbed speed.
 const WINDOWS: (usize, f64) = (4, 0.15);
 
 /// Formats by the names that options and tables give them.
@@ -23,13 +23,13 @@ pub(crate) const FORMATS: [(&str, Format); 3] =
 /// Rates of this machine with a number of threads.
 pub(crate) struct Machine {
     threads: usize,
-    /// Multiply-adds a second of the multipliers alone, in `f32` and in bf16.
+    /// Multiply-adds per second of the multipliers alone, in `f32` and in bf16.
     multipliers: [f64; 2],
-    /// Multiply-adds a second of the products of decoding, in the order of [`FORMATS`].
+    /// Multiply-adds per second of the products of decoding, in the order of [`FORMATS`].
     packed: [f64; 3],
-    /// Bytes a second, read from memory.
+    /// Bytes per second, read from memory.
     read: f64,
-    /// Bytes a second, each copied from memory to memory.
+    /// Bytes per second, each copied from memory to memory.
     copy: f64,
 }
 
@@ -76,12 +76,12 @@ impl Machine {
         Machine { threads, multipliers, packed, read, copy }
     }
 
-    /// Most multiply-adds a second of training in a precision.
+    /// The largest number of multiply-adds per second for training in a precision.
     pub(crate) fn training_peak(&self, precision: &str) -> f64 {
         self.multipliers[usize::from(precision != "f32")]
     }
 
-    /// Most multiply-adds a second of decoding in a format.
+    /// The largest number of multiply-adds per second for decoding in a format.
     pub(crate) fn decoding_peak(&self, format: &str) -> f64 {
         let at = FORMATS.iter().position(|(name, _)| *name == format);
         at.map_or(f64::NAN, |at| self.packed[at])

@@ -1,10 +1,11 @@
-//! How cost grows: time against the size of the model, of the data and of the search, beside the law that multiply-adds let expect.
+//! Measures how cost grows: time against the size of the model, of the data and of the search, compared with the law expected from
+//! multiply-adds.
 //!
 //! `cargo xtask bench scaling [training|decoding] [--points N] [--windows W] [--threads T] [--precision f32,bf16] [--docs]`
 //!
-//! Data are random ids and models freshly initialised: time depends on shapes alone. `--points` takes so many points of each
-//! curve, its ends first. Pictures go to `target/scaling`; with `--docs` they go to `docs/curves`, and the tables between the
-//! marks in `docs/performance.md`.
+//! Data are random ids and models freshly initialised: time depends on shapes alone. `--points` takes this many points of each
+//! curve, its ends first. Pictures go to `target/scaling`; with `--docs` they go to `docs/curves`, and the tables between the marks
+//! in `docs/performance.md`.
 
 // A benchmark speaks to a terminal.
 #![allow(clippy::print_stdout)]
@@ -23,15 +24,15 @@ use std::process::exit;
 use machine::Machine;
 use output::Output;
 
-/// What is measured, and how thoroughly.
+/// The options of the measurement.
 pub(crate) struct Options {
     training: bool,
     decoding: bool,
-    /// Most points of a curve.
+    /// The largest number of points per curve.
     pub(crate) points: usize,
     pub(crate) windows: usize,
     pub(crate) threads: usize,
-    /// Of training; decoding is measured in all of its own.
+    /// Precisions of training; decoding is measured in all of its formats.
     pub(crate) precisions: Vec<String>,
     docs: bool,
 }
@@ -81,7 +82,7 @@ impl Options {
                 _ => Err(format!("{arg} {text}: a whole number of at least {least} is expected")),
             };
             match arg.as_str() {
-                // Cargo says that this is a benchmark.
+                // Cargo marks a benchmark with this.
                 "--bench" => {}
                 "training" => options.decoding = false,
                 "decoding" => options.training = false,
@@ -103,7 +104,7 @@ impl Options {
         Ok(options)
     }
 
-    /// As many of `all` as were asked for: the ends, and evenly spaced ones between them.
+    /// The requested number of points from `all`: the ends, and evenly spaced ones between them.
     pub(crate) fn points_of(&self, all: &[usize]) -> Vec<usize> {
         let count = all.len().min(self.points);
         (0..count).map(|index| all[index * (all.len() - 1) / (count - 1).max(1)]).collect()

@@ -1,26 +1,26 @@
-//! Where pictures and tables go: the target folder, or the documentation.
+//! The destination of pictures and tables: the target folder, or the documentation.
 
 use std::path::{Path, PathBuf};
 
 use kokanee_formats::write_atomically;
 
-/// The page that holds the tables.
+/// The page with the tables.
 const PAGE: &str = "docs/performance.md";
-/// Where its pictures lie, as the page names it.
+/// The folder of its pictures, relative to the page.
 const PICTURES: &str = "curves";
 
-/// Takes what was measured to where it is read.
+/// Writes measurements to their destination.
 pub(crate) struct Output {
     pictures: PathBuf,
-    /// The page whose sections are replaced; none when only pictures are wanted.
+    /// The page whose sections are replaced; none if only pictures are wanted.
     page: Option<PathBuf>,
 }
 
 impl Output {
-    /// The documentation's folders when `docs`, else `scaling` in the target folder.
+    /// The documentation's folders if `docs`, otherwise `scaling` in the target folder.
     ///
     /// # Errors
-    /// When the folder cannot be made.
+    /// When the folder cannot be created.
     pub(crate) fn new(docs: bool) -> Result<Output, String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let (pictures, page) = if docs {
@@ -32,7 +32,7 @@ impl Output {
         Ok(Output { pictures, page })
     }
 
-    /// Writes a picture; gives its path as the page names it.
+    /// Writes a picture; returns its path relative to the page.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -41,7 +41,7 @@ impl Output {
         Ok(format!("{PICTURES}/{name}.svg"))
     }
 
-    /// Replaces what stands between `<!-- scaling: NAME -->` and `<!-- end -->` in the page.
+    /// Replaces the text between `<!-- scaling: NAME -->` and `<!-- end -->` in the page.
     ///
     /// # Errors
     /// When the page cannot be read or written, or has no such marks.

@@ -1,4 +1,4 @@
-//! Training time for a target token.
+//! Measures training time per target token.
 
 use std::sync::Arc;
 
@@ -15,9 +15,9 @@ use crate::machine::Machine;
 use crate::shape::{BASE, BASE_BATCH, BASE_LENGTH, FORWARD_AND_BACKWARD, Shape};
 use crate::windows::Windows;
 
-/// Seconds of a window at least.
+/// The least number of seconds in a window.
 const WINDOW_SECONDS: f64 = 0.5;
-/// Batches of the corpus: it only has to be more than one.
+/// Number of batches in the corpus: it only has to be more than one.
 const BATCHES: usize = 4;
 /// Adam reads a parameter, its gradient and two moments, and writes parameter and moments, four bytes each.
 const BYTES_A_PARAMETER: f64 = 7.0 * 4.0;
@@ -34,21 +34,21 @@ struct Work {
     threads: usize,
 }
 
-/// What a curve varies.
+/// The quantity that a curve varies.
 struct Sweep {
     file: &'static str,
     title: &'static str,
     x_label: &'static str,
     axes: Axes,
     values: Vec<usize>,
-    /// How a value changes the work.
+    /// Changes the work to a value of the curve.
     change: fn(&mut Work, usize),
 }
 
-/// Measures all curves in every precision that is built.
+/// Measures all curves in every supported precision.
 ///
 /// # Errors
-/// When none of the precisions is.
+/// When none of the precisions is supported.
 pub(crate) fn study(options: &Options, machine: &Machine) -> Result<Study, String> {
     let base = Work { shape: BASE, length: BASE_LENGTH, batch: BASE_BATCH, threads: options.threads };
     let (is_built, refused): (Vec<_>, Vec<_>) = options.precisions.iter().partition(|p| base.with(p).is_ok());
@@ -138,7 +138,7 @@ fn threads(options: &Options) -> Sweep {
 }
 
 impl Sweep {
-    /// The points in each precision; what is expected of them is not known yet.
+    /// Measures the points in each precision, without their expected times yet.
     fn measure(
         &self,
         base: Work,
@@ -176,7 +176,7 @@ impl Work {
         self.shape.hyperparameters(self.length, &further)
     }
 
-    /// Of one target token; a sentence has as many target tokens as source tokens and its `</s>`.
+    /// The cost of one target token; a sentence has as many target tokens as source tokens, plus its `</s>`.
     fn cost(&self) -> Cost {
         let target = self.length as f64 + 1.0;
         let source_share = self.length as f64 / target;
@@ -192,7 +192,7 @@ impl Work {
         let team = Arc::new(Team::new(self.threads));
         let mut random = Rng::new(self.length as u64);
         let mut sentence = |vocabulary: usize| -> Vec<u32> {
-            // The first four ids are no words.
+            // The first four ids are not words.
             (0..self.length).map(|_| random.range(4..vocabulary) as u32).collect()
         };
         let mut corpus = Corpus::new();

@@ -1,4 +1,4 @@
-//! Times of one thing, measured several times over.
+//! Repeated measurements of a time.
 
 use std::time::Instant;
 
@@ -13,8 +13,8 @@ pub(crate) struct Windows {
 }
 
 impl Windows {
-    /// Runs `work`, which says how many units it did, for `count` windows of at least `seconds` each, after one run that does
-    /// not count.
+    /// Runs `work`, which returns the number of units that it did, for `count` windows of at least `seconds` each, after one run
+    /// that does not count.
     pub(crate) fn measure(count: usize, seconds: f64, work: &mut dyn FnMut() -> usize) -> Windows {
         work();
         let times: Vec<f64> = (0..count)

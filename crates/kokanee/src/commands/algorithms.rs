@@ -1,4 +1,4 @@
-//! `kokanee algorithms`: which algorithms there are, with their channels, formats and metrics.
+//! `kokanee algorithms`: the list of algorithms, with their channels, formats and metrics.
 
 use std::fmt::Write as _;
 
@@ -30,7 +30,7 @@ pub(crate) struct AlgorithmsArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// When there is no such algorithm.
+/// When the algorithm does not exist.
 pub(crate) fn run(args: &AlgorithmsArgs) -> Result<()> {
     match &args.name {
         Some(name) => print(&describe(named(Some(name))?.contract())),

@@ -1,4 +1,4 @@
-//! `kokanee demo`: learn to pronounce English words, on data that is built in.
+//! `kokanee demo`: learns to pronounce English words, on built-in data.
 //!
 //! It is AWS's word-pronunciation sample end to end, through the same code as the other commands: text files, records and
 //! vocabularies, a model trained on them, its error rates on words it never saw, and the pronunciation of any word.
@@ -76,7 +76,7 @@ fn minutes(text: &str) -> Result<f64, String> {
     }
 }
 
-/// The demo's folder and what lies in it.
+/// The demo's folder and its files.
 pub(super) struct DemoFolder(PathBuf);
 
 impl DemoFolder {
@@ -84,12 +84,12 @@ impl DemoFolder {
         &self.0
     }
 
-    /// The licence of the data, which is written first: a folder with it is the demo's.
+    /// The licence of the data, which is written first: a folder that contains it is the demo's.
     fn licence(&self) -> PathBuf {
         self.0.join("LICENSE-CMUDICT")
     }
 
-    /// A folder with files of others is not used: they could have the names of the demo's.
+    /// Refuses a folder with files of others: they could have the same names as the demo's.
     fn check_replaceable(&self) -> Result<()> {
         let entries =
             std::fs::read_dir(&self.0).with_context(|| format!("cannot list {}", self.0.display()))?;
@@ -130,12 +130,12 @@ impl DemoFolder {
         self.0.join("model")
     }
 
-    /// Where `kokanee train --output MODEL` looks by default, so that it can go on from here.
+    /// The folder that `kokanee train --output MODEL` uses by default, so that it can resume from here.
     fn checkpoints(&self) -> PathBuf {
         self.model().join("checkpoints")
     }
 
-    /// Stands there once the model is trained.
+    /// A file that exists once the model is trained.
     fn finished_mark(&self) -> PathBuf {
         self.0.join("demo.json")
     }
@@ -160,7 +160,7 @@ fn part_name(part: Part) -> &'static str {
 /// Runs the command.
 ///
 /// # Errors
-/// When files cannot be written, or what lies in the folder cannot be used.
+/// When files cannot be written, or the content of the folder cannot be used.
 pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     let started = Instant::now();
     let folder = DemoFolder(args.output.clone());

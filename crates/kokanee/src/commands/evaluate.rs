@@ -1,4 +1,4 @@
-//! `kokanee evaluate`: a model measured on text with references.
+//! `kokanee evaluate`: measures a model on text with references.
 
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ struct Figures {
 
 #[derive(Serialize)]
 struct WorstSentence {
-    /// Line of the source's file, from 1 (with equal sources as one: its place among the different ones).
+    /// Line in the source's file, from 1 (with equal sources grouped: its position among the different ones).
     number: usize,
     source: String,
     target: String,
@@ -103,7 +103,7 @@ struct WorstSentence {
 /// Runs the command.
 ///
 /// # Errors
-/// Whatever is wrong with the model, the texts, or the place to write to.
+/// Errors of the model, the texts, or the output.
 pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     let started = Instant::now();
     let translator = args.search.open(&args.model, 1, false)?;
@@ -131,14 +131,14 @@ pub(crate) fn run(args: &EvaluateArgs) -> Result<()> {
     print(&figures.report(&quality))
 }
 
-/// An item for each entry of a dictionary.
+/// Returns an item for each entry of a dictionary.
 fn read_pronunciations(dictionary: &Path) -> Result<Vec<Item>> {
     let read = Pronunciations::read(dictionary)?;
     let item = |entry: &Entry| Item { source: entry.letters.clone(), references: vec![entry.sounds.clone()] };
     Ok(read.entries().iter().map(item).collect())
 }
 
-/// Items of a source file and files of references with as many lines.
+/// Reads items from a source file and files of references with the same number of lines.
 pub(crate) fn read_items(source: &Path, targets: &[PathBuf]) -> Result<Vec<Item>> {
     let sources = read_lines(source)?;
     ensure!(!sources.is_empty(), "{} is empty: there is nothing to evaluate on", source.display());

@@ -1,4 +1,4 @@
-//! `kokanee export`: models of Kokanee in the formats of others.
+//! `kokanee export`: writes models of Kokanee in other formats.
 
 use std::path::{Path, PathBuf};
 
@@ -49,7 +49,7 @@ enum Format {
 /// Runs the command.
 ///
 /// # Errors
-/// Whatever is wrong with the model, or with the place to write to.
+/// Errors of the model or the output.
 pub(crate) fn run(args: &ExportArgs) -> Result<()> {
     let opened = OpenedFolder::open(&args.model)?;
     let artifact = opened.load()?;
@@ -70,11 +70,11 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
     print(&format!("wrote {}\n", said(&args.output, args.format)))
 }
 
-/// Writes a model of Kokanee with its vocabularies, source and target, in place of an earlier one. Its history is not known, so
-/// that of an earlier model goes.
+/// Writes a model of Kokanee with its vocabularies, source and target, and replaces an earlier one. Its history is not known, so
+/// that of an earlier model is removed.
 ///
 /// # Errors
-/// When files of others are in the way, or the system refuses.
+/// When files of others would be overwritten, or the system returns an error.
 pub(super) fn write_model(artifact: &Artifact, vocabularies: [&Vocabulary; 2], folder: &Path) -> Result<()> {
     let [source, target] = vocabularies.map(Vocabulary::to_json);
     let companions = [(VOCAB_SOURCE_FILE, source.as_bytes()), (VOCAB_TARGET_FILE, target.as_bytes())];

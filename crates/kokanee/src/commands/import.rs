@@ -1,4 +1,4 @@
-//! `kokanee import`: models of Sockeye 1.x and of SageMaker, as models of Kokanee.
+//! `kokanee import`: converts models of Sockeye 1.x and of SageMaker to models of Kokanee.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ pub(crate) struct ImportArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// Whatever is wrong with the model, or with the place to write to.
+/// Errors of the model or the output.
 pub(crate) fn run(args: &ImportArgs) -> Result<()> {
     let options = ImportOptions {
         parameters: args.params.as_deref(),

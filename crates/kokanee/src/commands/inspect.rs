@@ -1,4 +1,4 @@
-//! `kokanee inspect`: what a file or folder contains.
+//! `kokanee inspect`: shows the content of a file or folder.
 
 mod kind;
 mod model;
@@ -60,7 +60,7 @@ pub(crate) struct InspectArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// When there is nothing at the path, or it is damaged. What could be read is shown first.
+/// When nothing exists at the path, or it is damaged. What could be read is shown first.
 pub(crate) fn run(args: &InspectArgs) -> Result<()> {
     let path = args.path.as_path();
     let mut text = String::new();
@@ -118,7 +118,7 @@ fn describe(args: &InspectArgs, kind: Kind, path: &Path, out: &mut String) -> Re
     }
 }
 
-/// Writes what a model has to export, where it was asked for.
+/// Writes the export of a model, if it was asked for.
 fn export(args: &InspectArgs, report: &Report) -> Result<()> {
     let Some(path) = &args.export else { return Ok(()) };
     match report.exports.first() {
@@ -152,7 +152,7 @@ fn vocabulary(path: &Path, head: usize, out: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// A model that must be imported before it can be used.
+/// Describes a model that must be imported before it can be used.
 fn sockeye_model(path: &Path, out: &mut String) -> Result<()> {
     let opened = OpenedFolder::open(path)?;
     let Some(found) = sockeye::find_model(opened.path()) else { bail!("{} holds no model", path.display()) };
@@ -176,7 +176,7 @@ fn sockeye_model(path: &Path, out: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// A folder of unknown purpose: what each file in it is.
+/// Describes each file in a folder of unknown purpose.
 fn folder(path: &Path, out: &mut String) -> Result<()> {
     let mut entries: Vec<PathBuf> =
         std::fs::read_dir(path)?.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();

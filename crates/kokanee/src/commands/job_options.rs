@@ -1,4 +1,4 @@
-//! The options that say what is trained: algorithm, data and hyperparameters.
+//! The options for a training: algorithm, data and hyperparameters.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ pub(super) struct JobOptions {
 }
 
 impl JobOptions {
-    /// The hyperparameters of the file, with those set on the command line and then `more` in their place.
+    /// The hyperparameters of the file, overridden by those set on the command line and then by `more`.
     ///
     /// # Errors
     /// When the file cannot be read, or a name is set twice.
@@ -68,7 +68,7 @@ impl JobOptions {
         Ok(raw)
     }
 
-    /// The options that name data: option, channel, and path if it was given.
+    /// The options that name data: option, channel, and path if given.
     pub(super) fn paths(&self) -> [(&'static str, &'static str, &Option<PathBuf>); 5] {
         [
             ("--train", TRAIN, &self.train),
@@ -79,7 +79,7 @@ impl JobOptions {
         ]
     }
 
-    /// The channels that the options name.
+    /// The channels for the options.
     ///
     /// # Errors
     /// When the algorithm has no such channel or needs others, or does not read a content type.
@@ -120,7 +120,7 @@ impl JobOptions {
         Ok(InputChannels { channels, notes: Vec::new() })
     }
 
-    /// The content types that were given, by channel.
+    /// The given content types, by channel.
     fn content_types(
         &self,
         contract: &AlgorithmContract,
@@ -128,7 +128,7 @@ impl JobOptions {
         let mut types = BTreeMap::new();
         for given in &self.content_type {
             let (channel, text) = match given.split_once('=') {
-                // A parameter has an equals sign too.
+                // A parameter contains an equals sign too.
                 Some((name, text)) if !name.contains(['/', ';']) => (Some(name.trim()), text),
                 _ => (None, given.as_str()),
             };
@@ -146,7 +146,7 @@ impl JobOptions {
                 });
                 return Err(wrong(format!("{} reads other types: {whose}", contract.name)));
             }
-            // What is said of one channel goes before what is said of all.
+            // A content type for one channel takes precedence over one for all.
             for spec in named {
                 if channel.is_some() || !types.contains_key(spec.name) {
                     types.insert(spec.name.to_owned(), content_type.clone());
@@ -157,7 +157,7 @@ impl JobOptions {
     }
 }
 
-/// The content type of a channel of which none was given. CSV that is read as RecordIO is the likeliest mistake.
+/// The content type of a channel for which none was given. CSV that is read as RecordIO is the most likely mistake.
 fn unsaid(spec: &ChannelSpec, option: &str, path: &Path) -> Result<ContentType, CommandLineError> {
     let is_csv = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
     if is_csv && spec.content_types.contains(&MediaType::Csv) {
@@ -171,7 +171,7 @@ fn unsaid(spec: &ChannelSpec, option: &str, path: &Path) -> Result<ContentType, 
     Ok(spec.default_content_type.into())
 }
 
-/// `NAME=VALUE`, as `--set` takes it.
+/// Parses `NAME=VALUE`, the argument of `--set`.
 fn name_and_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),

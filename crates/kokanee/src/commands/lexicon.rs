@@ -1,4 +1,4 @@
-//! `kokanee lexicon`: which target words translate a source word, learned from parallel text.
+//! `kokanee lexicon`: learns the target words that translate a source word from parallel text.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -14,7 +14,7 @@ use super::parallel_input::ParallelInput;
 use crate::output_file::print;
 use crate::process;
 
-/// Lines encoded together.
+/// Number of lines encoded together.
 const CHUNK_PAIRS: usize = 8192;
 
 const EXAMPLES: &str = "\
@@ -92,7 +92,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 /// Runs the command.
 ///
 /// # Errors
-/// Whatever is wrong with the texts, the records, the vocabularies, or the place to write to.
+/// Errors of the texts, the records, the vocabularies, or the output.
 pub(crate) fn run(args: &LexiconArgs) -> Result<()> {
     let started = Instant::now();
     let (source, target) = args.vocabularies()?;

@@ -1,4 +1,4 @@
-//! `kokanee local`: a SageMaker, with the services around it, on this machine.
+//! `kokanee local`: runs a SageMaker, with the services around it, on this machine.
 
 mod client;
 mod images;
@@ -40,17 +40,17 @@ use super::serve::{LogForm, signals, start_log};
 use crate::exit::CommandLineError;
 use crate::output_file::print;
 
-/// The account that everything belongs to; no real one has this number.
+/// The account that everything belongs to; no real account has this number.
 const ACCOUNT: &str = "000000000000";
-/// The region where neither the command line nor the environment names one.
+/// The region if neither the command line nor the environment names one.
 const REGION: &str = "us-east-1";
-/// The file in the data folder that says where the server listens.
+/// The file in the data folder that contains the server's address.
 const READY_FILE: &str = "server.json";
-/// Threads for connections; what waits for the disk has others.
+/// Number of threads for connections; calls that wait for the disk use others.
 const CONNECTION_THREADS: usize = 2;
-/// How long calls that wait for the disk are waited for at the end, so that the database is closed and not only left.
+/// Time to wait at the end for calls that use the disk, so that the database is closed properly.
 const CLOSING: Duration = Duration::from_secs(5);
-/// How long a server that should be there may take to accept a connection.
+/// Time within which a running server must accept a connection.
 const REACH: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "\
@@ -207,7 +207,7 @@ impl From<ModeName> for Mode {
 /// Runs the command.
 ///
 /// # Errors
-/// When the port or the data folder cannot be had, or no server runs that `env` could speak of.
+/// When the port or the data folder is not available, or no server runs that `env` could refer to.
 pub(crate) fn run(args: &LocalArgs) -> Result<()> {
     args.check()?;
     let data = args.data()?;
@@ -243,17 +243,17 @@ pub(crate) fn run(args: &LocalArgs) -> Result<()> {
     }
 }
 
-/// What clients need beside the address of a server.
+/// The data that clients need besides the address of a server.
 #[derive(Clone, Debug, Default)]
 struct Access {
-    /// The keys that requests to it must be signed with.
+    /// The keys with which requests to it must be signed.
     keys: Option<Keys>,
-    /// Where its buckets are, if that is another S3.
+    /// The place of its buckets, if that is another S3.
     other_s3: Option<RemoteSettings>,
 }
 
 impl LocalArgs {
-    /// Refuses options of a server before a command that starts none.
+    /// Refuses options of a server for a command that starts none.
     fn check(&self) -> Result<()> {
         let starts_none = !matches!(self.command, None | Some(LocalCommand::Run { .. }));
         let of_server = self.server.given().filter(|_| starts_none);
@@ -268,14 +268,14 @@ impl LocalArgs {
         Err(CommandLineError(message).into())
     }
 
-    /// For a server that is to be started.
+    /// The access to a server that is to be started.
     fn access(&self, args: &ServerArgs) -> Result<Access> {
         let keys = self.keys.given()?;
         let other_s3 = args.other_s3.given(self.region(), keys.as_ref())?;
         Ok(Access { keys, other_s3 })
     }
 
-    /// For the server that runs on a data folder.
+    /// The access to the server that runs on a data folder.
     fn access_of_server(&self, data: &Path) -> Result<Access> {
         let keys = self.keys.of_server(data)?;
         Ok(Access { keys, other_s3: OtherS3Args::of_server(data, self.region())? })
@@ -328,12 +328,12 @@ impl LocalArgs {
                 let mut status = None;
                 let work = async {
                     status = Some(child(command, &environment).await?);
-                    // Jobs and instances do not outlive the server.
+                    // Jobs and instances must not outlive the server.
                     end.send_replace(1);
                     running.await.context("the runner of jobs failed")?;
                     anyhow::Ok(())
                 };
-                // What the command left open does not hold up the end.
+                // Connections that the command left open must not delay the end.
                 let (stop, stopped) = watch::channel(2);
                 server.run(work, stopped).await?;
                 drop((ready, stop));
@@ -383,12 +383,12 @@ impl LocalArgs {
         args: &ServerArgs,
         access: &Access,
     ) -> Result<Workers> {
-        // Programs find this server, and not AWS.
+        // Programs use this server instead of AWS.
         let environment = self.environment(server.address(), data, access, Mode::DataPath)?;
         Workers::new(server, data, &environment, args.jobs.map(usize::from), args.keep_jobs)
     }
 
-    /// What is said when it listens. A secret that is printed ends up in logs.
+    /// The message once the server listens. A printed secret would end up in logs.
     fn greeting(&self, server: &LocalServer, data: &Path, access: &Access) -> String {
         let mut text = format!(
             "Local SageMaker on {}, data in {}\nConsole: {}\n\nIn your client's terminal:\n  eval \"$({})\"\n",
@@ -416,7 +416,7 @@ impl LocalArgs {
         text
     }
 
-    /// Writes what clients read, and where they find the server.
+    /// Writes the files that clients read to find the server.
     fn announce(
         &self,
         server: &LocalServer,
@@ -466,7 +466,7 @@ impl LocalArgs {
         named.unwrap_or_else(|| REGION.to_owned())
     }
 
-    /// The data folder, from the root: clients run elsewhere.
+    /// The data folder as an absolute path: clients run elsewhere.
     fn data(&self) -> Result<PathBuf> {
         let folder = match &self.data {
             Some(folder) => folder.clone(),
@@ -484,7 +484,7 @@ impl LocalArgs {
     }
 }
 
-/// Where people look.
+/// The URL of the console.
 fn console_url(address: SocketAddr) -> String {
     format!("{}/console", url(address))
 }
@@ -498,7 +498,7 @@ fn runtime() -> Result<Runtime> {
         .context("the system refused to start threads")
 }
 
-/// Where the server of a data folder listens.
+/// The address of the server of a data folder.
 fn server_of(data: &Path) -> Result<SocketAddr> {
     running(data).with_context(|| {
         format!(
@@ -508,7 +508,7 @@ fn server_of(data: &Path) -> Result<SocketAddr> {
     })
 }
 
-/// Where the server of a data folder listens; none where none does.
+/// The address of the server of a data folder; none if no server runs.
 fn running(data: &Path) -> Option<SocketAddr> {
     let text = fs::read_to_string(data.join(READY_FILE)).ok()?;
     let content: serde_json::Value = serde_json::from_str(&text).ok()?;
@@ -517,7 +517,7 @@ fn running(data: &Path) -> Option<SocketAddr> {
     TcpStream::connect_timeout(&address, REACH).ok().map(|_| address)
 }
 
-/// Runs a command to its end. Ctrl-C is the command's own affair: the terminal sends it the signal, too.
+/// Runs a command to its end. Ctrl-C is left to the command: the terminal sends it the signal too.
 async fn child(command: &[OsString], environment: &Environment) -> Result<ExitStatus> {
     let (program, arguments) = command.split_first().context("no command is given")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -543,7 +543,7 @@ async fn child(command: &[OsString], environment: &Environment) -> Result<ExitSt
     }
 }
 
-/// As shells say how a command ended.
+/// The exit code of a command, as shells report it.
 fn exit_code(status: ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt as _;
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
@@ -573,7 +573,7 @@ fn region(text: &str) -> Result<String, String> {
     }
 }
 
-/// `30d`, `12h`, `45m`, `10s`.
+/// Parses `30d`, `12h`, `45m`, `10s`.
 fn time(text: &str) -> Result<Duration, String> {
     let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
     let parsed = units.iter().find_map(|&(unit, seconds)| {

@@ -1,4 +1,4 @@
-//! One file a command: what it is called with, and what it does.
+//! The commands, one file each: the arguments, and the work.
 
 pub(crate) mod algorithms;
 pub(crate) mod demo;

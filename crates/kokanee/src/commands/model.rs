@@ -1,4 +1,4 @@
-//! From a model's path to the algorithm that answers for it.
+//! Finds the algorithm for a model's path.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use kokanee_endpoint::Backend;
 use super::search_options::SearchOptions;
 use crate::algorithms::ALGORITHMS;
 
-/// How a model shall answer.
+/// The options of a model for answering requests.
 pub(crate) struct AnswerOptions {
-    /// Threads, and how sentences are decoded where there are sentences.
+    /// The number of threads, and the options of decoding for models of sentences.
     pub(crate) search: SearchOptions,
-    /// The most instances that wait.
+    /// The largest number of waiting instances.
     pub(crate) queue: usize,
     /// Whether texts of requests and answers are written to the log.
     pub(crate) log_text: bool,
@@ -22,10 +22,10 @@ pub(crate) struct AnswerOptions {
     pub(crate) memory_bytes: Box<dyn Fn(usize) -> usize + Send>,
 }
 
-/// The algorithm whose model lies at a path. Where no algorithm knows it, the first of the table says what it misses.
+/// The algorithm of the model at a path. If no algorithm recognises it, the first of the table reports what is missing.
 ///
 /// # Errors
-/// When a model is damaged, or of a later program.
+/// When a model is damaged, or was written by a later program.
 pub(crate) fn algorithm_of(model: &Path) -> Result<&'static dyn Algorithm> {
     match model_folder::algorithm_of(model, ALGORITHMS) {
         Ok(algorithm) => Ok(algorithm),
@@ -36,7 +36,7 @@ pub(crate) fn algorithm_of(model: &Path) -> Result<&'static dyn Algorithm> {
     }
 }
 
-/// Loads a model. `tell` gets what of it this version does not know.
+/// Loads a model. `tell` is called with each part of it that this version does not know.
 ///
 /// # Errors
 /// When it cannot be loaded, or not with these options.
@@ -53,7 +53,7 @@ pub(crate) fn load(model: &Path, options: &AnswerOptions, tell: impl Fn(&str)) -
     Ok(algorithm_of(model)?.load(model, &options)?)
 }
 
-/// The files of a model that its answers depend on: its archive, or those in its folder.
+/// The files of a model that determine its answers: its archive, or those in its folder.
 ///
 /// # Errors
 /// When the folder cannot be opened.

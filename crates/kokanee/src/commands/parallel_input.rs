@@ -1,4 +1,4 @@
-//! Two texts whose lines belong together.
+//! Two parallel texts, read line by line.
 
 use std::path::Path;
 
@@ -22,10 +22,10 @@ impl ParallelInput {
         Ok(Self { source: TextInput::open(Some(source))?, target: TextInput::open(Some(target))? })
     }
 
-    /// The next pairs, at most `most`; none at the end.
+    /// Returns the next pairs, at most `most`; none at the end.
     ///
     /// # Errors
-    /// When a line cannot be read, or one text ends before the other: then the whole longer one is counted.
+    /// When a line cannot be read, or one text ends before the other: then the longer one is counted to its end.
     pub(crate) fn next_chunk(&mut self, most: usize) -> Result<Vec<(String, String)>> {
         let mut pairs = Vec::new();
         while pairs.len() < most {

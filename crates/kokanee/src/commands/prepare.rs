@@ -38,7 +38,7 @@ Text is UTF-8, one sentence per line, tokens separated by whitespace, plain or g
 is the translation of line N of the source; pairs with a blank side are left out. The option names of AWS's script \
 work too: -ts -tt -vs -vt -to -vo -single-vocab.";
 
-/// The spellings of AWS's create_vocab_proto.py that clap cannot parse, and what they stand for.
+/// The spellings of AWS's create_vocab_proto.py that clap cannot parse, and their replacements.
 const SHORT_SPELLINGS: [(&str, &str); 7] = [
     ("-ts", "--train-source"),
     ("-tt", "--train-target"),
@@ -116,7 +116,7 @@ pub(crate) struct PrepareArgs {
     quiet: bool,
 }
 
-/// Rewrites AWS's one-dash spellings of `kokanee prepare`, which are no short options in clap's sense.
+/// Rewrites AWS's one-dash spellings of `kokanee prepare`, which are not short options in clap's sense.
 pub(crate) fn accept_short_spellings(mut args: Vec<OsString>) -> Vec<OsString> {
     if args.get(1).is_none_or(|name| name != "prepare") {
         return args;
@@ -138,7 +138,7 @@ pub(crate) fn accept_short_spellings(mut args: Vec<OsString>) -> Vec<OsString> {
 /// Runs the command.
 ///
 /// # Errors
-/// Whatever is wrong with the texts, the vocabularies given, or the places to write to.
+/// Errors of the texts, the given vocabularies, or the outputs.
 pub(crate) fn run(args: &PrepareArgs) -> Result<()> {
     let started = Instant::now();
     let bars = Bars { quiet: args.quiet, bar: Mutex::new(None) };
@@ -195,12 +195,12 @@ impl PrepareArgs {
 struct Texts {
     train: [PathBuf; 2],
     validation: (Option<PathBuf>, Option<PathBuf>),
-    /// Holds the texts of dictionaries for as long as they are read.
+    /// Keeps the texts of dictionaries while they are read.
     _written: Option<TempDir>,
 }
 
 impl Texts {
-    /// Those that were given. Dictionaries are written out as texts.
+    /// The given texts. Dictionaries are written out as texts.
     fn of(args: &PrepareArgs) -> Result<Self> {
         let dictionaries = [&args.train_pronunciations, &args.val_pronunciations];
         let written = dictionaries.iter().any(|given| given.is_some()).then(tempfile::tempdir).transpose();
@@ -237,7 +237,7 @@ fn write_texts(dictionary: &Path, folder: &Path, name: &str) -> Result<[PathBuf;
     Ok(paths)
 }
 
-/// Progress on stderr: one bar a phase.
+/// Progress on stderr: one bar per phase.
 struct Bars {
     quiet: bool,
     bar: Mutex<Option<ProgressBar>>,

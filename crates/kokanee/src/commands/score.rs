@@ -1,4 +1,4 @@
-//! `kokanee score`: how probable a given translation is.
+//! `kokanee score`: computes the probability of given translations.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::exit::say;
 use crate::output_file::ResultOutput;
 use crate::process;
 
-/// Pairs read and scored together.
+/// Number of pairs read and scored together.
 const CHUNK_PAIRS: usize = 512;
 
 const EXAMPLES: &str = "\
@@ -52,7 +52,7 @@ pub(crate) struct ScoreArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// Whatever is wrong with the model, the texts, or the place to write to.
+/// Errors of the model, the texts, or the output.
 pub(crate) fn run(args: &ScoreArgs) -> Result<()> {
     let translator = Translator::open(&args.model, process::team(usize::from(args.threads))?)?;
     for note in &translator.notes {

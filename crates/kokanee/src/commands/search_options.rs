@@ -1,4 +1,4 @@
-//! How to decode, where a command asks otherwise than the model.
+//! The options of decoding, if a command overrides those of the model.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -55,12 +55,12 @@ pub(crate) struct SearchOptions {
 }
 
 impl SearchOptions {
-    /// Threads to compute with; 0 for as many as the machine has cores.
+    /// Number of threads to compute with; 0 stands for the number of the machine's cores.
     pub(crate) fn threads(&self) -> usize {
         usize::from(self.threads)
     }
 
-    /// What was given, by the names on the command line.
+    /// The given settings, by their names on the command line.
     pub(crate) fn settings(&self) -> BTreeMap<&'static str, String> {
         let given = [
             ("beam-size", self.beam_size.map(|value| value.to_string())),
@@ -77,11 +77,12 @@ impl SearchOptions {
         given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 
-    /// Opens a model of seq2seq that decodes as asked; what of it this version does not know is told on stderr.
+    /// Opens a model of seq2seq that decodes with these options; parts of it that this version does not know are reported on
+    /// stderr.
     ///
     /// # Errors
-    /// When it cannot be opened, when the lexicon cannot or is another model's, and when a value is not valid by the table of
-    /// hyperparameters.
+    /// When the model cannot be opened, when the lexicon cannot be read or belongs to another model, and when a value is not valid
+    /// by the table of hyperparameters.
     pub(crate) fn open(&self, model: &Path, nbest: usize, attention: bool) -> Result<Translator> {
         let settings = SearchSettings::parse(&self.settings())?;
         let tell = |note: &str| say(&format!("note: {note}"));

@@ -1,4 +1,4 @@
-//! `kokanee serve`: the model behind HTTP, as SageMaker's inference container or for people.
+//! `kokanee serve`: serves the model over HTTP, as SageMaker's inference container or for people.
 
 pub(super) mod ready_file;
 
@@ -19,9 +19,9 @@ use super::model::{AnswerOptions, load};
 use super::search_options::SearchOptions;
 use crate::algorithms::ALGORITHMS;
 
-/// The archive's name in SageMaker's model folder, where it was not unpacked.
+/// The archive's name in SageMaker's model folder, if it was not unpacked.
 const ARCHIVE: &str = "model.tar.gz";
-/// Threads for connections, beside those that compute.
+/// Number of threads for connections, in addition to those that compute.
 const CONNECTION_THREADS: usize = 2;
 
 const EXAMPLES: &str = "\
@@ -92,7 +92,7 @@ pub(super) enum LogForm {
 /// Runs the command.
 ///
 /// # Errors
-/// Whatever is wrong with the model, the environment, or the address to listen on.
+/// Errors of the model, the environment, or the address to listen on.
 pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     start_log(args.log)?;
     let model = args.model()?;
@@ -110,7 +110,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
         .build()
         .context("the system refused to start threads")?;
     let ended = runtime.block_on(args.serve(model, settings));
-    // What is left over (a model being loaded, connections that were given up) must not hold up the end.
+    // Remaining work (a model being loaded, abandoned connections) must not delay the end.
     runtime.shutdown_background();
     match ended? {
         Ended::Drained => tracing::info!("ended"),
@@ -154,7 +154,7 @@ impl ServeArgs {
         Ok(ended?)
     }
 
-    /// Where the model lies.
+    /// The path of the model.
     fn model(&self) -> Result<PathBuf> {
         if let Some(model) = &self.model {
             return Ok(model.clone());
@@ -167,13 +167,13 @@ impl ServeArgs {
             folder.display()
         );
         let archive = folder.join(ARCHIVE);
-        // Training leaves the archive beside the files that are in it.
+        // Training leaves the archive beside its unpacked files.
         let is_unpacked = ALGORITHMS.iter().any(|algorithm| algorithm.recognises(&folder));
         Ok(if !is_unpacked && archive.exists() { archive } else { folder })
     }
 }
 
-/// Listens on an address, or on the first address of a name that can be had: of IPv4 before IPv6, as the default is.
+/// Listens on an address, or on the first available address of a name: IPv4 before IPv6, like the default.
 async fn listen(host: &str, port: u16) -> Result<Server> {
     let help = "give a name of this machine, such as localhost, or an address, such as 127.0.0.1 or ::1";
     let resolved = tokio::net::lookup_host((host, port)).await;
@@ -220,7 +220,7 @@ pub(super) fn start_log(form: LogForm) -> Result<()> {
         LogForm::Text => log.with_ansi(false).try_init(),
         LogForm::Json => log.json().flatten_event(true).try_init(),
     };
-    // Another log can only be there by a fault of ours; its text says so.
+    // Another log can only exist by a fault of ours; its text says so.
     started.map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))?;
     let earlier = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {

@@ -1,4 +1,4 @@
-//! `kokanee shim`: the process that keeps a task of the local SageMaker.
+//! `kokanee shim`: the process that supervises a task of the local SageMaker.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `kokanee train`: as a SageMaker training container, or with files named on the command line.
+//! `kokanee train`: trains as a SageMaker training container, or with files named on the command line.
 
 mod by_hand;
 mod container;
@@ -77,14 +77,14 @@ pub(crate) struct TrainArgs {
     trial: bool,
 }
 
-/// Adds the table of hyperparameters to the long help: that of the algorithm which the arguments name.
+/// Adds the table of hyperparameters to the long help: that of the algorithm that the arguments name.
 pub(crate) fn with_hyperparameters(command: clap::Command, args: &[OsString], width: usize) -> clap::Command {
     let named =
         args.iter().enumerate().find_map(|(index, arg)| match arg.to_str()?.strip_prefix("--algorithm")? {
             "" => args.get(index + 1)?.to_str(),
             rest => rest.strip_prefix('='),
         });
-    // A name that is not known is refused when the command runs, and the help then is of the first algorithm.
+    // An unknown name is refused when the command runs; the help is then that of the first algorithm.
     let algorithm = algorithms::named(named).unwrap_or(algorithms::ALGORITHMS[0]);
     let contract = algorithm.contract();
     let heading = format!("Hyperparameters of {} (--algorithm {})", contract.title, contract.name);
@@ -94,7 +94,7 @@ pub(crate) fn with_hyperparameters(command: clap::Command, args: &[OsString], wi
 /// Runs the command.
 ///
 /// # Errors
-/// Whatever is wrong with hyperparameters, channels or files, or happens to the training.
+/// Errors of hyperparameters, channels or files, and those of the training.
 pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     let (Some(_), Some(output)) = (&args.job.train, &args.output) else {
         let layout = args.prefix.as_ref().map_or_else(Layout::opt_ml, Layout::under);
@@ -109,7 +109,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
     execute(algorithm, &job, args.quiet)
 }
 
-/// Trains, with log lines on stdout (unless `quiet`) and a progress line where stderr is a terminal.
+/// Trains, with log lines on stdout (unless `quiet`) and a progress line if stderr is a terminal.
 fn execute(algorithm: &dyn Algorithm, job: &TrainingJob, quiet: bool) -> Result<()> {
     let mut folders = vec![&*job.files.model];
     if algorithm.resumes() {
@@ -129,7 +129,7 @@ impl TrainArgs {
     }
 }
 
-/// This machine where nobody gave it another name.
+/// The name of this machine if it was given no other.
 fn own_host() -> String {
     ResourceConfig::default().current_host
 }

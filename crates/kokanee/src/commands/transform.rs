@@ -1,4 +1,4 @@
-//! `kokanee transform`: files of records in, files of answers out, as SageMaker's batch transform does it.
+//! `kokanee transform`: answers files of records with files of answers, like SageMaker's batch transform.
 
 mod engine;
 
@@ -26,10 +26,11 @@ use super::train::stop_on_signals;
 use crate::exit::say;
 use crate::terminal;
 
-/// Most records of a request. Requests do not leave the process, so larger ones would gain nothing and be seen later.
+/// The largest number of records per request. Requests do not leave the process, so larger ones would gain nothing and be answered
+/// later.
 const RECORDS_PER_REQUEST: usize = 1024;
 
-/// More are not kept busy by any machine, and each holds requests in memory.
+/// No machine keeps more requests busy, and each holds memory.
 const MOST_CONCURRENT: u16 = 100;
 
 const EXAMPLES: &str = "\
@@ -105,7 +106,7 @@ pub(crate) struct TransformArgs {
     search: SearchOptions,
 }
 
-/// Takes exactly these names, and says which there are.
+/// Accepts exactly these names, and lists them in errors.
 fn named<T: Clone + Send + Sync + 'static>(
     names: &'static [&'static str],
     from_name: fn(&str) -> Option<T>,
@@ -116,7 +117,7 @@ fn named<T: Clone + Send + Sync + 'static>(
 /// Runs the command.
 ///
 /// # Errors
-/// Whatever is wrong with the model, the options, the files or a record.
+/// Errors of the model, the options, the files or a record.
 pub(crate) fn run(args: &TransformArgs) -> Result<()> {
     let settings = args.settings();
     settings.check()?;
@@ -171,7 +172,7 @@ impl TransformArgs {
     }
 }
 
-/// A number that another model does not have: of the archive, or of the files in the folder that answers depend on.
+/// A number that identifies a model: of the archive, or of the files in the folder that determine answers.
 fn checksum(model: &Path) -> Result<u32> {
     let mut crc = Crc::new();
     for path in model::files(model)? {
@@ -210,7 +211,7 @@ fn told(summary: &Summary, output: &Path, seconds: f64) -> String {
     text
 }
 
-/// Progress on stderr, and the wish to stop.
+/// Progress on stderr, and requests to stop.
 struct Bar {
     bar: ProgressBar,
     quiet: bool,
@@ -250,7 +251,7 @@ impl Progress for Bar {
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        // After an error the terminal must not keep half a bar.
+        // After an error no half bar must remain on the terminal.
         self.bar.finish_and_clear();
     }
 }

@@ -1,4 +1,4 @@
-//! `kokanee translate`: text in, text or JSON out, line by line.
+//! `kokanee translate`: translates text to text or JSON, line by line.
 
 use std::path::{Path, PathBuf};
 
@@ -15,10 +15,10 @@ use crate::text_input::TextInput;
 use kokanee_pages::svg::heat_map;
 use kokanee_pages::{Attention, Scale};
 
-/// Lines translated together. More would wait longer for the first answer and gain little.
+/// Number of lines translated together. More would delay the first answer and gain little.
 const CHUNK_LINES: usize = 512;
 
-/// Bytes that are written before a chunk is complete.
+/// Number of bytes that are written before a chunk is complete.
 const FLUSHED_BYTES: usize = 1 << 20;
 /// The largest picture, in cells: some 30 MB.
 const MOST_DRAWN: usize = 1 << 18;
@@ -101,7 +101,7 @@ struct JsonHypothesis {
 /// Runs the command.
 ///
 /// # Errors
-/// Whatever is wrong with the model, the input, or the place to write to.
+/// Errors of the model, the input, or the output.
 pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
     ensure!(
         !args.attention || args.format == Format::Json,
@@ -123,7 +123,7 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
         for ((line, answer), number) in lines.iter().zip(&answers).zip(first_line..) {
             tally.add(answer);
             args.write(&mut text, number, line, answer)?;
-            // Attention of long lines is large.
+            // The attention of long lines is large.
             if text.len() > FLUSHED_BYTES {
                 output.write(&text)?;
                 text.clear();
@@ -207,7 +207,7 @@ pub(crate) fn plot(path: &Path, line: u64, answer: &Answer) -> Result<()> {
     write_file(path, &heat_map::draw(&attention, &title).document())
 }
 
-/// What is told at the end.
+/// Counts for the summary at the end.
 #[derive(Default)]
 struct Tally {
     lines: u64,

@@ -1,4 +1,4 @@
-//! `kokanee tune`: many trainings, to find hyperparameters that make a metric good.
+//! `kokanee tune`: runs many trainings to find hyperparameters that make a metric good.
 
 mod conclusion;
 mod decision;
@@ -53,9 +53,9 @@ The same command resumes where it was interrupted, by Ctrl-C or by kill -9; with
 its end. `kokanee train --algorithm NAME --help` lists the hyperparameters of an algorithm, `kokanee algorithms NAME` \
 its metrics.";
 
-/// Exit code after Ctrl-C or SIGTERM, as shells give it.
+/// Exit code after Ctrl-C or SIGTERM, as in shells.
 const INTERRUPTED_EXIT: i32 = 130;
-/// The hyperparameter that says how many threads compute.
+/// The hyperparameter for the number of threads.
 const THREADS: &str = "num_threads";
 
 /// Options of `kokanee tune`.
@@ -118,8 +118,7 @@ pub(crate) struct TuneArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// Whatever is wrong with options, hyperparameters or files, before anything is trained; and five trials that fail where none has a
-/// result.
+/// Errors of options, hyperparameters or files, before anything is trained; and five failed trials without any result.
 pub(crate) fn run(args: &TuneArgs) -> Result<()> {
     if let Some(folder) = &args.report {
         return conclusion::write_again(folder);
@@ -142,7 +141,7 @@ fn tune(args: &TuneArgs, output: &Path) -> Result<Ending> {
     let goal = goal(metric);
     let parents = parents(&request, &space)?;
     let options = request.options(goal, parents.iter().all(|parent| parent.is_identical));
-    // What cannot be searched is said before anything is written.
+    // Errors of the search are reported before anything is written.
     let known: Vec<Known> = parents.iter().flat_map(|parent| parent.trials.iter().cloned()).collect();
     kokanee_tuner::suggest(&space, &known, &options, request.seed)?;
     let rule = request.stopping_rule()?;
@@ -217,7 +216,7 @@ fn tune(args: &TuneArgs, output: &Path) -> Result<Ending> {
     Ok(ending)
 }
 
-/// The threads of each trial, where several share the cores and nobody said otherwise.
+/// The threads of each trial, if several share the cores and the user has not set them.
 fn threads(contract: &AlgorithmContract, request: &Request, parallel: u32) -> Vec<(String, String)> {
     let is_set = request.hyperparameters.contains_key(THREADS)
         || request.ranges.iter().any(|range| range.starts_with(THREADS));
@@ -228,7 +227,7 @@ fn threads(contract: &AlgorithmContract, request: &Request, parallel: u32) -> Ve
     vec![(THREADS.to_owned(), (cores / parallel as usize).max(1).to_string())]
 }
 
-/// The seconds of `90s`, `30m`, `2h` or `1d`.
+/// Parses the seconds of `90s`, `30m`, `2h` or `1d`.
 fn seconds(text: &str) -> Result<f64, String> {
     let expected = "expected a time such as 90s, 30m, 2h or 1d";
     let (number, unit) = match text.char_indices().next_back() {

@@ -7,18 +7,18 @@ use kokanee_pages::{Attention, label, palette};
 #[cfg(test)]
 mod tests;
 
-/// Longest target label before it is cut, in columns.
+/// Longest target label that is not cut, in columns.
 const LONGEST_ROW_LABEL: usize = 20;
 /// Longest source label written in one line above its column.
 const LONGEST_LEVEL_LABEL: usize = 3;
-/// Most lines for source labels written from top to bottom.
+/// The largest number of lines for source labels written from top to bottom.
 const MOST_HEADER_LINES: usize = 12;
 /// Shades of a map without colours, from the least to the most weight.
 const SHADES: [char; 5] = [' ', '░', '▒', '▓', '█'];
 /// Steps shown in the legend of a coloured map.
 const LEGEND_STEPS: usize = 16;
 
-/// What the terminal can show.
+/// The colours that the terminal can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColorMode {
     /// 256 colours by ANSI escapes.
@@ -27,8 +27,8 @@ pub enum ColorMode {
     Plain,
 }
 
-/// Draws the matrix: a line per target token, a block per source token, a legend below. Ends with
-/// a line break. A matrix wider than `width` columns is cut into parts drawn one below the other.
+/// Draws the matrix: a line per target token, a block per source token, a legend below. Ends with a line break. A matrix wider than
+/// `width` columns is cut into parts drawn one below the other.
 pub fn heatmap(attention: &Attention<'_>, color: ColorMode, width: usize) -> String {
     if attention.target.is_empty() || attention.source.is_empty() {
         return "(nothing to draw: no token on one side)\n".to_owned();
@@ -64,7 +64,7 @@ pub fn heatmap(attention: &Attention<'_>, color: ColorMode, width: usize) -> Str
     out
 }
 
-/// Source tokens above their columns: each in one line if `level`, else from top to bottom.
+/// Writes source tokens above their columns: each in one line if `level`, otherwise from top to bottom.
 fn header(out: &mut String, tokens: &[String], indent: usize, cell: usize, level: bool) {
     let mut lines: Vec<String> = Vec::new();
     if level {
@@ -100,8 +100,8 @@ fn header(out: &mut String, tokens: &[String], indent: usize, cell: usize, level
     }
 }
 
-/// Blocks of `size` columns, neighbours of one colour under one escape. A weight that is not a number
-/// shows as question marks.
+/// Writes blocks of `size` columns, with adjacent blocks of one colour under one escape. A weight that is NaN is shown as question
+/// marks.
 fn cells(out: &mut String, levels: &[Option<f32>], size: usize, color: ColorMode) {
     let mut current = None;
     for level in levels {

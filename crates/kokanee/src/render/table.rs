@@ -4,7 +4,7 @@ use std::fmt;
 
 use kokanee_pages::label;
 
-/// How a column is aligned.
+/// The alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Align {
     Left,
@@ -43,9 +43,8 @@ impl Table {
         self
     }
 
-    /// Adds a row. Cells that are missing stay blank; a cell too many is a fault of the caller and
-    /// is shown in a column without a name. Line breaks and other control characters are made
-    /// visible.
+    /// Adds a row. Missing cells stay blank; an extra cell is a fault of the caller and is shown in a column without a name. Line
+    /// breaks and other control characters are made visible.
     pub fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
         self.rows.push(cells.into_iter().map(|cell| shown(cell.as_ref())).collect());
     }
@@ -72,7 +71,7 @@ fn shown(text: &str) -> String {
 }
 
 impl fmt::Display for Table {
-    /// Each line ends with a line break and holds no blanks before it.
+    /// Each line ends with a line break and has no blanks before it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0).max(self.head.len());
         let lines = || std::iter::once(&self.head).chain(&self.rows);

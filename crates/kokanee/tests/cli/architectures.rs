@@ -1,4 +1,4 @@
-//! Every kind of network, and what SageMaker does not have, through the command line.
+//! Tests of every kind of network, and of features that SageMaker does not have, through the command line.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ const LINE: &str = "train --train data/train.rec --validation data/val.rec --voc
 const CNN: &str = "--set encoder_type=cnn --set decoder_type=cnn --set cnn_num_hidden=32 --set max_seq_len_source=8 \
     --set max_seq_len_target=8";
 
-/// Prepares the tiny language and trains with the tiny model's settings, where these do not say otherwise.
+/// Prepares the tiny language and trains with the tiny model's settings, overridden by `settings`.
 fn train(work: &Workplace, settings: &str) -> Said {
     prepared(work);
     let mut all = BTreeMap::new();
@@ -28,8 +28,8 @@ fn assignments(settings: &str) -> impl Iterator<Item = (&str, &str)> {
     settings.split_whitespace().filter_map(|word| word.split_once('='))
 }
 
-/// Settings under which the tiny language is learned well enough to be translated, and parameters that the model then has and
-/// has not.
+/// Checks settings with which the tiny language is learned well enough to be translated, and which parameters the model then has
+/// and lacks.
 #[track_caller]
 fn check_learned(settings: &str, has: &[&str], lacks: &[&str]) {
     let work = Workplace::new();
@@ -40,7 +40,7 @@ fn check_learned(settings: &str, has: &[&str], lacks: &[&str]) {
     let last = checkpoints.last().unwrap()["validation"]["perplexity"].as_f64().unwrap();
     assert!(last < 2.0, "{settings}: perplexity {last}");
 
-    // The header of a safetensors file is JSON behind its length.
+    // The header of a safetensors file is JSON after its length.
     let bytes = std::fs::read(work.path("model/model.safetensors")).unwrap();
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let header: serde_json::Map<String, Value> = serde_json::from_slice(&bytes[8..8 + length]).unwrap();

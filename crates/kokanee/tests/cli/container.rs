@@ -1,4 +1,4 @@
-//! Training as SageMaker runs it, under another folder.
+//! Tests of training as a SageMaker container, under another folder.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ const HYPERPARAMETERS: &str = r#"{"num_embed_source": "8", "num_embed_target": "
 const CHANNELS: &str = r#"{"train": {"ContentType": "application/x-recordio-protobuf", "TrainingInputMode": "File"},
     "validation": {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"}, "vocab": {}, "extra": {}}"#;
 
-/// A job's folder as SageMaker lays it out.
+/// A job's folder in SageMaker's layout.
 pub(crate) fn job() -> Workplace {
     let work = Workplace::new();
     prepared(&work);
@@ -109,7 +109,7 @@ fn a_job_starts_from_the_model_channel() {
     );
 }
 
-/// Spoils a job, and expects these parts within what SageMaker shows of the failure file, and on stderr.
+/// Damages a job, and expects these parts in the part of the failure file that SageMaker shows, and on stderr.
 #[track_caller]
 fn check(spoil: impl FnOnce(&Workplace), parts: &[&str]) {
     let work = job();

@@ -4,7 +4,7 @@ use crate::workplace::Workplace;
 #[cfg(unix)]
 fn the_demo_runs_to_its_end_and_its_commands_work() {
     let work = Workplace::new();
-    // Time for a few updates only: what is tested is the way, not how far it leads.
+    // Time for a few updates only: the test is about the steps, not the quality.
     let said = work.run("demo --minutes 0.001 --threads 1 kokanee").well();
     for part in [
         "105,565 words to train on",
@@ -41,7 +41,7 @@ fn the_demo_runs_to_its_end_and_its_commands_work() {
         .collect();
     assert_eq!(commands.len(), 6, "{commands:?}");
     for command in commands {
-        // Everything but what takes long is pasted into a shell as it is; the training is only begun.
+        // Everything but long commands is pasted into a shell as it is; the training is only begun.
         let command = match command {
             command if command.contains(" evaluate ") => continue,
             command if command.contains(" train ") => {

@@ -1,5 +1,5 @@
-//! Folders that belong to the user: one command at a time writes into them, sets of files are replaced as one, and files of
-//! others stay.
+//! Tests of the user's folders: one command at a time writes into them, sets of files are replaced together, and files of others
+//! stay.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ impl Drop for Ended {
     }
 }
 
-/// A training that would never end, once it has locked its folders.
+/// A training that would never end, after it has locked its folders.
 fn endless(work: &Workplace, more: &str) -> Ended {
     let line = format!(
         "{LINE} --output model {TINY} --set checkpoint_threshold=-1 --set checkpoint_frequency_num_batches=1 {more}"
@@ -31,7 +31,7 @@ fn endless(work: &Workplace, more: &str) -> Ended {
     child
 }
 
-/// Who holds a lock says so once it is theirs.
+/// The holder of a lock writes to the file once it has the lock.
 fn wait_for_lock(work: &Workplace, folder: &str) {
     let path = work.path(folder).join(".kokanee-lock");
     wait_for(|| fs::read(&path).is_ok_and(|text| text.ends_with(b"\n")));
@@ -120,12 +120,12 @@ fn a_container_locks_its_model_and_its_checkpoints() {
     }
 }
 
-/// Killed at some moment, again and again, a training into the folder of an older model with other words leaves one model or the
+/// Killed repeatedly at random moments, a training into the folder of an older model with other words leaves one model or the
 /// other.
 #[test]
 fn a_killed_training_leaves_the_old_model_or_the_new_one() {
     let work = Workplace::new();
-    // The same words, counted in other sentences, so that their order is another.
+    // The same words, counted in other sentences, so that their order differs.
     let (source, target) = pairs(90, 5);
     for (side, text) in [("src", source), ("trg", target)] {
         work.write(&format!("train.{side}"), &text);
@@ -145,12 +145,12 @@ fn a_killed_training_leaves_the_old_model_or_the_new_one() {
         if round % 2 == 0 {
             std::thread::sleep(Duration::from_millis(round * 15));
         } else {
-            // At the moment when the first file of the new model is in its place.
+            // At the moment when the first file of the new model is in place.
             wait_for(|| words(&work.path("model")) != words(&trained().join("model")));
         }
         child.0.kill().unwrap();
         child.0.wait().unwrap();
-        // Files that do not belong together would be refused: config.json tells what they must be.
+        // Files that do not belong together would be refused: config.json records their digests.
         work.run_with("translate -q --model model", "a b c\n").well();
         let now = words(&work.path("model"));
         let is_new = now == words(&work.path("data"));
@@ -171,8 +171,8 @@ fn visible(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// Runs a command into a copy of the folder `old`, kills it after ever longer, and lets `open` open what it left: that must be the
-/// old set or, as `new` has it, the new one.
+/// Runs a command into a copy of the folder `old`, kills it after longer and longer times, and runs `open` on the result: that must
+/// be the old set or the new one, from `new`.
 #[track_caller]
 fn check_killed(work: &Workplace, command: &str, open: &str) {
     work.run(&command.replace("OUT", "new")).well();
@@ -192,7 +192,7 @@ fn check_killed(work: &Workplace, command: &str, open: &str) {
         let now = visible(&work.path("out"));
         assert!(now == old || now == new, "a mixture after {wait_ms} ms");
     }
-    // What the kills left in the way stops nobody.
+    // What the kills left behind stops nobody.
     work.run(&line).well();
     assert_eq!(visible(&work.path("out")), new);
     let hidden: Vec<_> =
@@ -234,7 +234,7 @@ fn an_interrupted_update_of_a_model_is_finished_by_whoever_opens_it() {
     prepared(&work);
     copy(&trained().join("model"), &work.path("model"));
     work.run(&format!("{LINE} {TINY} --set max_num_batches=1 --output new")).well();
-    // As a process leaves it that is killed between two renames: two files are in place, three are not.
+    // The state after a process was killed between two renames: two files are in place, three are not.
     let commit = work.path("model/.kokanee-commit");
     fs::create_dir(&commit).unwrap();
     let names = ["metrics.json", "vocab.src.json", "vocab.trg.json", "model.safetensors", "config.json"];
@@ -282,7 +282,7 @@ fn files_of_others_in_an_output_folder_stay() {
         work.run(line).refused(&[&format!("out/{name} is there and was not written by Kokanee")]);
         assert_eq!(work.read(&format!("out/{name}")), "{\"mine\": 1}", "{line}");
     }
-    // What is called otherwise is in nobody's way.
+    // Files with other names are no obstacle.
     for line in [&train, &export, &import, &train] {
         work.write("out/notes.txt", "mine");
         work.write("out/state-notes/a.txt", "mine");

@@ -1,4 +1,4 @@
-//! The server under attack: whatever clients send, it answers pings, serves honest clients, and stays within its memory.
+//! Tests of the server under attack: whatever clients send, it answers pings, serves honest clients, and stays within its memory.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -11,17 +11,17 @@ use serde_json::{Value, json};
 use crate::serve::Served;
 use crate::workplace::{Workplace, model};
 
-/// SageMaker waits so long for the answer to a ping.
+/// The time that SageMaker waits for the response to a ping.
 const PING_LIMIT: Duration = Duration::from_secs(2);
-/// What docs/serving.md promises: the memory of all requests together.
+/// The limit in docs/serving.md: the memory of all requests together.
 const REQUEST_MEMORY_BYTES: usize = 128 << 20;
-/// Beside it: buffers of connections, threads that answer, what the decoder works with, and what the allocator keeps.
+/// Additional memory: buffers of connections, threads that answer, the decoder's buffers, and what the allocator keeps.
 const OTHER_BYTES: usize = 128 << 20;
-/// The largest body that is taken.
+/// The largest accepted body.
 const BODY_BYTES: usize = 6 << 20;
-/// How often each body is answered.
+/// How often each body must be answered.
 const TIMES: usize = 3;
-/// Honest requests that must be answered while slow clients hold what they can.
+/// Number of honest requests that must be answered while slow clients hold as much as they can.
 const HONEST_ROUNDS: usize = 200;
 
 const JSON: &str = "application/json";
@@ -29,7 +29,7 @@ const JSON_LINES: &str = "application/jsonlines";
 const RECORD_IO: &str = "application/x-recordio-protobuf";
 const TEXT: &str = "text/plain";
 
-/// A body of its type, and the statuses that it may have.
+/// A body of its type, and its allowed statuses.
 struct Hostile {
     content_type: &'static str,
     body: Vec<u8>,
@@ -41,7 +41,7 @@ fn hostile(content_type: &'static str, body: impl Into<Vec<u8>>, statuses: &'sta
 }
 
 fn bodies() -> Vec<Hostile> {
-    // What is refused for want of room for now is refused rightly, too.
+    // Refusals for lack of room are correct too.
     let words = |count: usize| "a ".repeat(count);
     let instances = |count: usize, tokens: usize, key: &str| {
         let instance = json!({"data": words(tokens), "configuration": {key: "true"}});
@@ -63,14 +63,14 @@ fn bodies() -> Vec<Hostile> {
         hostile(JSON_LINES, many("{\"source\":\"\"}\n"), &[400, 429]),
         hostile(RECORD_IO, [part(1), part(2).repeat(BODY_BYTES / 8 - 1)].concat(), &[400, 429]),
         hostile(RECORD_IO, part(0).repeat(BODY_BYTES / 8), &[400, 429]),
-        // Attention that is refused, that is worth a little, and whose answer is too large.
+        // Attention that is refused, that costs little, and whose answer is too large.
         hostile(JSON, instances(64, 4096, "attention_matrix"), &[400, 429]),
         hostile(JSON_LINES, lines(16, 4096, "alignments"), &[200, 429]),
         hostile(JSON_LINES, lines(32, 900, "attention_matrix"), &[413, 429]),
     ]
 }
 
-/// Sends a body until there was room for it a few times.
+/// Sends a body until it was accepted a few times.
 fn attack(served: &Served, hostile: &Hostile, is_over: &AtomicBool) {
     let mut left = TIMES;
     while left > 0 && !is_over.load(Ordering::Relaxed) {
@@ -84,7 +84,7 @@ fn attack(served: &Served, hostile: &Hostile, is_over: &AtomicBool) {
     }
 }
 
-/// Sends most of a body at once, and then a byte now and then.
+/// Sends most of a body at once, and then a byte from time to time.
 fn drip(served: &Served, is_over: &AtomicBool) {
     let _ends = Ends(is_over);
     while !is_over.load(Ordering::Relaxed) {
@@ -97,7 +97,7 @@ fn drip(served: &Served, is_over: &AtomicBool) {
         sent = sent.and_then(|()| stream.write_all(&vec![b'a'; BODY_BYTES - 100_000]));
         let mut answer = [0];
         while !is_over.load(Ordering::Relaxed) && sent.is_ok() {
-            // Given up, it is told.
+            // A client whose request is abandoned gets a response.
             if stream.read(&mut answer).is_ok() {
                 break;
             }
@@ -141,7 +141,7 @@ fn clients_that_want_to_hurt_neither_stop_the_pings_nor_the_answers_of_others_no
             assert_eq!(answer["predictions"], json!([{"target": "A B"}, {"target": "F D C"}]));
             thread::sleep(Duration::from_millis(10));
         };
-        // All bodies at once; then a dozen slow clients that hold what they can get.
+        // First all bodies at once; then a dozen slow clients that hold as much as they can.
         while attacks.iter().any(|attack| !attack.is_finished()) {
             honest();
         }
@@ -158,11 +158,11 @@ fn clients_that_want_to_hurt_neither_stop_the_pings_nor_the_answers_of_others_no
     assert!(longest < PING_LIMIT, "a ping took {longest:?}");
     assert!(pings > 20, "{pings} pings");
     assert!(grown < REQUEST_MEMORY_BYTES + OTHER_BYTES, "the memory grew by {} MiB", grown >> 20);
-    // It is none the worse for it.
+    // The server still works afterwards.
     assert_eq!(served.translate("f e d"), "F E D\n");
 }
 
-/// Stops the other threads when one ends, even by a panic: they would run for ever.
+/// Stops the other threads when one ends, even by a panic: otherwise they would run forever.
 struct Ends<'a>(&'a AtomicBool);
 
 impl Drop for Ends<'_> {

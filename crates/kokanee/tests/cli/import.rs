@@ -1,4 +1,4 @@
-//! Models of Sockeye in and out: what it said, imported models say; what is exported comes back bit for bit.
+//! Tests of import and export of Sockeye's models: imported models give Sockeye's outputs; exported ones come back bit for bit.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::workplace::{Said, Workplace, model, said, trained};
 
-/// Runs the program with arguments that may hold blanks, as the paths of other folders do.
+/// Runs the program with arguments that may contain blanks, such as paths of other folders.
 fn run<const N: usize>(work: &Workplace, args: [&str; N]) -> Said {
     said(work.command(&args))
 }
@@ -36,7 +36,7 @@ fn micro(name: &str) -> (PathBuf, PathBuf) {
     (folder.join(name), folder.to_owned())
 }
 
-/// The trained model of these tests as Sockeye's folder `sockeye`.
+/// The trained model of these tests as a Sockeye folder, `sockeye`.
 fn exported() -> Workplace {
     let work = Workplace::new();
     let said = run(&work, ["export", "--model", &model(), "--output", "sockeye"]).well();
@@ -44,7 +44,7 @@ fn exported() -> Workplace {
     work
 }
 
-/// A recorded case says what Sockeye 1.18 said: best of one, best five, and the scores of given translations.
+/// Checks that a recorded case gives the outputs of Sockeye 1.18: best of one, best five, and the scores of given translations.
 #[track_caller]
 fn check_golden(case: &str) {
     let folder = golden(case);
@@ -132,7 +132,7 @@ fn an_imported_model_is_trained_on() {
     assert!(said.stdout.contains(words), "{said:?}");
     let input = data.join("test.src").display().to_string();
     let answers = |model: &str| run(&work, ["translate", "--model", model, "--input", &input]).well().stdout;
-    // The last sentence is longer than what the new data would let through at once, were the old lengths forgotten.
+    // The last sentence is longer than the new data would allow at once, if the old lengths were forgotten.
     assert_eq!(answers("better"), answers("m"));
 }
 
@@ -275,7 +275,7 @@ fn what_does_not_fit_is_told_all_at_once() {
     check(&[], &["sockeye/vocab.src.json cannot be used: it has 5 words, and the model has 10"]);
 }
 
-/// The case of a user's files: a name of Sockeye's that leads nowhere.
+/// A case from a user's files: a link with one of Sockeye's names that leads nowhere.
 #[test]
 #[cfg(unix)]
 fn parameters_behind_a_dangling_link_are_not_replaced_by_others() {

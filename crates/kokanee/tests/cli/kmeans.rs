@@ -1,4 +1,4 @@
-//! K-means as a user runs it: through the container contract and by hand, in File and Pipe mode, with good data and bad.
+//! Tests of k-means as a user runs it: through the container contract and by hand, in File and Pipe mode, with good data and bad.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -24,7 +24,7 @@ fn blobs(rows: usize) -> String {
     text
 }
 
-/// A job's folder as SageMaker lays it out, with this data in the channel train.
+/// A job's folder in SageMaker's layout, with this data in the channel train.
 fn job(hyperparameters: &Value, channels: &Value, train: &[(&str, &[u8])]) -> Workplace {
     let work = Workplace::new();
     work.write("job/input/config/hyperparameters.json", hyperparameters.to_string());
@@ -151,7 +151,7 @@ fn a_sweep_shows_the_elbow() {
         .iter()
         .map(|line| line.split_whitespace().nth(2).expect("a column").parse().expect("a number"))
         .collect();
-    // Three groups: to three clusters it falls steeply, then hardly.
+    // With three groups, the measure falls steeply up to three clusters, then hardly.
     assert!(msd[0] > 10.0 * msd[2] && msd[2] < 3.0 * msd[4], "{msd:?} {}", swept.stdout);
     assert!(work.read("sweep/sweep.svg").contains("<svg"), "a picture");
     assert!(work.path("sweep/k=3/model_algo-1").exists());
@@ -212,7 +212,7 @@ fn bad_jobs_say_what_is_wrong_and_leave_no_model() {
         &[("a.csv", b"1,2\n1e30,4\n5,6\n7,8\n")],
         &["squares overflow 32-bit floats", "scale column 1"],
     );
-    // The commonest fault: the first column is taken for a label.
+    // The most common fault: the first column is taken for a label.
     check(
         three(),
         json!({"train": {"ContentType": "text/csv"}}),
@@ -285,7 +285,7 @@ fn records() -> [Vec<u8>; 2] {
     [rows[..200].concat(), rows[200..].concat()]
 }
 
-/// Writes each of these to a FIFO of its own, when a reader opens it.
+/// Writes each of these to a separate FIFO, when a reader opens it.
 fn fifos(work: &Workplace, contents: &[(&str, Vec<u8>)]) -> Vec<JoinHandle<()>> {
     contents
         .iter()
@@ -330,7 +330,7 @@ fn file_mode_pipe_mode_shards_and_threads_give_the_same_model() {
 
     let pipe = job(&hyperparameters("1"), &recordio("Pipe"), &[]);
     let all = [first, second].concat();
-    // One more than is opened: a writer that nobody reads from must not hang the job.
+    // One more than is opened: a writer without a reader must not hang the job.
     let writers = fifos(&pipe, &[("train_0", all.clone()), ("train_1", all)]);
     run(&pipe).well();
     writers.into_iter().for_each(|writer| writer.join().unwrap());

@@ -1,4 +1,4 @@
-//! Learning a lexicon through the program.
+//! Tests of learning a lexicon through the program.
 
 use crate::workplace::{Workplace, model, pairs, prepared, trained};
 
@@ -11,7 +11,7 @@ fn texts_and_records_give_the_same_lexicon() {
     let said =
         work.run(&format!("lexicon {texts} {vocabularies} --output a.bin --words-per-source 1 --frequent 0"));
     let said = said.well();
-    // In the tiny language each letter stands for its capital, so one translation a word is all there is.
+    // In the tiny language each letter stands for its capital, so each word has exactly one translation.
     for part in [
         "400 pairs; 6 translations of 10 source words; wrote a.bin",
         "with the 0 most frequent words: 100.00% of the reference's tokens and 100.00% of its sentences are left",

@@ -1,4 +1,4 @@
-//! `kokanee local`: what it prints, what it keeps out, and what it runs.
+//! Tests of `kokanee local`: what it prints, what it refuses, and what it runs.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::workplace::{Said, Workplace, said};
 
-/// Whatever a server is asked to do is done by then.
+/// Every request to a server is done within this time.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(180);
 
 /// A server with its data in the folder `data`.
@@ -32,12 +32,12 @@ impl Local {
         Self { child, address: content["address"].as_str().expect("an address").to_owned() }
     }
 
-    /// Status and text of the answer to a list of jobs that is asked of `host`.
+    /// Status and text of the response to a list of jobs requested from `host`.
     fn list(&self, host: &str, more: &str) -> (u16, String) {
         self.call(host, more, "ListTrainingJobs", "{\"MaxResults\":100}").expect("answers")
     }
 
-    /// Status and text of the answer to a call; none where the server is gone.
+    /// Status and text of the response to a call; none if the server is gone.
     pub(crate) fn call(&self, host: &str, more: &str, operation: &str, body: &str) -> Option<(u16, String)> {
         let more = format!(
             "{more}X-Amz-Target: SageMaker.{operation}\r\nContent-Type: application/x-amz-json-1.1\r\n"
@@ -47,7 +47,7 @@ impl Local {
         Some((status, String::from_utf8(answer).ok()?))
     }
 
-    /// Status and whole answer to a request, of which `head` is the beginning; none where the server is gone.
+    /// Status and whole response to a request that begins with `head`; none if the server is gone.
     pub(crate) fn ask(&self, head: &str, body: &[u8]) -> Option<(u16, Vec<u8>)> {
         let mut stream = TcpStream::connect(&self.address).ok()?;
         let head = format!("{head}Connection: close\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -59,14 +59,14 @@ impl Local {
         Some((status, answer))
     }
 
-    /// Status and answer of an operation of SageMaker; none where the server is gone.
+    /// Status and response of an operation of SageMaker; none if the server is gone.
     pub(crate) fn operation(&self, operation: &str, input: &Value) -> Option<(u16, Value)> {
         let (status, answer) = self.call(&self.address, "", operation, &input.to_string())?;
         let (_, body) = answer.split_once("\r\n\r\n")?;
         Some((status, serde_json::from_str(body).unwrap_or(Value::Null)))
     }
 
-    /// Asks again until a member of the answer has this value.
+    /// Repeats a call until a member of the response has this value.
     pub(crate) fn until(&self, operation: &str, input: &Value, member: &str, value: &str) {
         let started = Instant::now();
         loop {
@@ -79,12 +79,12 @@ impl Local {
         }
     }
 
-    /// Puts an object or makes a bucket.
+    /// Puts an object or creates a bucket.
     pub(crate) fn put(&self, path: &str, body: &[u8]) -> Option<u16> {
         Some(self.ask(&format!("PUT {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"), body)?.0)
     }
 
-    /// The bytes of an object, which is there.
+    /// The bytes of an existing object.
     pub(crate) fn get(&self, path: &str) -> Vec<u8> {
         let (status, answer) =
             self.ask(&format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"), b"").expect("answers");
@@ -127,7 +127,7 @@ fn a_server_has_its_folder_and_says_where_it_is() {
     assert_eq!(said.lines()[0], url);
     let said = work.run("local env --data data --shell fish").well();
     assert!(said.stdout.starts_with("set -gx AWS_ENDPOINT_URL "), "{said:#?}");
-    // A command that needs a server uses the one that runs.
+    // A command that needs a server uses the running one.
     let said = run(&work, "echo $AWS_ENDPOINT_URL").well();
     assert_eq!(said.stdout.trim(), format!("http://{}", server.address));
     assert_eq!(server.interrupt(), Some(0));

@@ -1,4 +1,4 @@
-//! `kokanee local`, killed at any moment while it is at work: what it acknowledged is there afterwards.
+//! Tests that everything that `kokanee local` acknowledged still exists after it is killed at any moment.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -12,24 +12,24 @@ use crate::local::{LONGEST_WAIT, Local};
 use crate::local_resources::{fill_bucket, has_ended, host, kmeans_job};
 use crate::workplace::Workplace;
 
-/// As many kills as CI has time for; `cargo xtask soak kills` sets more.
+/// Number of kills for which CI has time; `cargo xtask soak kills` sets more.
 const KILLS: usize = 200;
 const KILLS_VARIABLE: &str = "KOKANEE_KILLS";
-/// A server lives no longer.
+/// The longest life of a server.
 const LONGEST_LIFE_MS: u64 = 200;
-/// Trainings that have not ended are no more than these.
+/// The largest number of trainings that have not ended.
 const MOST_OPEN_JOBS: usize = 4;
 
-/// What servers acknowledged, and what was only asked for.
+/// A record of what servers acknowledged, and of what was only requested.
 #[derive(Default)]
 struct Book {
     /// Length of each object by the number in its key.
     objects: BTreeMap<usize, usize>,
-    /// Version of the object that is written again and again, and one that may have been written since.
+    /// Version of the object that is written repeatedly, and one that may have been written since.
     version: usize,
     version_asked: usize,
     jobs: Vec<String>,
-    /// Jobs that have ended, and how.
+    /// Jobs that have ended, with their outcomes.
     ended: BTreeMap<String, Value>,
     stopped: Vec<String>,
     next_object: usize,
@@ -83,13 +83,13 @@ fn kills_lose_nothing() {
         Command::new("pgrep").args(["-f", &folder.display().to_string()]).output().expect("pgrep is there");
     assert_eq!(String::from_utf8_lossy(&left.stdout), "", "processes are left");
     let work_done = [book.objects.len(), book.version, book.jobs.len(), book.invocations];
-    // Few, and fewer where the machine is busy with other things.
+    // Few, and fewer if the machine is busy with other things.
     let rare = [book.stopped.len(), book.transforms];
     let is_enough = work_done.iter().all(|&count| count > kills / 50) && rare.iter().all(|&count| count > 0);
     assert!(is_enough, "too little was at work: {work_done:?}, {rare:?}");
 }
 
-/// What is known of the process of the endpoint's instance.
+/// The known data of the process of the endpoint's instance.
 fn instance(work: &Workplace) -> String {
     let generations = work.path("data/endpoints/us-east-1/ep");
     let generation = std::fs::read_dir(generations).expect("a folder").next().expect("one").expect("is read");
@@ -105,7 +105,7 @@ fn lock(book: &Mutex<Book>) -> std::sync::MutexGuard<'_, Book> {
     book.lock().expect("no client failed")
 }
 
-/// Writes an object of its own; none where the server is gone.
+/// Writes a new object; none if the server is gone.
 fn write_objects(server: &Local, book: &Mutex<Book>) -> Option<()> {
     let number = {
         let mut book = lock(book);
@@ -131,7 +131,7 @@ fn write_versions(server: &Local, book: &Mutex<Book>) -> Option<()> {
     Some(())
 }
 
-/// Creates a job, some of which are long, and tells a few to stop.
+/// Creates a job, sometimes a long one, and stops a few.
 fn create_jobs(server: &Local, book: &Mutex<Book>) -> Option<()> {
     let (number, is_full) = {
         let mut book = lock(book);
@@ -152,7 +152,7 @@ fn create_jobs(server: &Local, book: &Mutex<Book>) -> Option<()> {
     if number % 4 == 1 && number > 1 {
         let asked = lock(book).transforms + 1;
         let (status, answer) = server.operation("CreateTransformJob", &transform(asked))?;
-        // The answer to the last try may have been lost with its server.
+        // The response to the last try may have been lost with its server.
         assert!(status == 200 || answer["__type"] == "ResourceInUse", "{answer}");
         lock(book).transforms = asked;
     }
@@ -180,7 +180,7 @@ fn transform(number: usize) -> Value {
     })
 }
 
-/// Asks the endpoint, which a server that has just begun may not have found yet.
+/// Invokes the endpoint, which a server that has just begun may not have found yet.
 fn invoke(server: &Local, book: &Mutex<Book>) -> Option<()> {
     let head = "POST /endpoints/ep/invocations HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/csv\r\n";
     let (status, answer) = server.ask(head, b"1,2\n")?;
@@ -190,7 +190,7 @@ fn invoke(server: &Local, book: &Mutex<Book>) -> Option<()> {
     Some(())
 }
 
-/// Looks at a job that has not ended as far as is known; then at one that has.
+/// Checks a job that has not ended as far as is known; then one that has.
 fn watch_jobs(server: &Local, book: &Mutex<Book>) -> Option<()> {
     let name = {
         let book = lock(book);
@@ -223,7 +223,7 @@ fn check_objects(server: &Local, book: &Book) {
     }
 }
 
-/// Every job is there, has ended as it should, and trained once.
+/// Checks that every job exists, has ended as it should, and trained once.
 fn check_jobs(server: &Local, work: &Workplace, book: &Book) {
     let started = Instant::now();
     for name in &book.jobs {
@@ -252,7 +252,7 @@ fn check_jobs(server: &Local, work: &Workplace, book: &Book) {
     }
 }
 
-/// Every transform job is there, and has an answer for each row.
+/// Checks that every transform job exists, and has an answer for each row.
 fn check_transforms(server: &Local, book: &Book) {
     for number in 1..=book.transforms {
         let name = format!("transform-{number}");

@@ -1,5 +1,5 @@
-//! `kokanee local` with six clients at once, jobs by the hundred and an endpoint that changes under load: no request fails, and
-//! memory stays flat.
+//! Tests of `kokanee local` with six clients at once, hundreds of jobs and an endpoint that changes under load: no request fails,
+//! and memory stays flat.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,25 +11,25 @@ use crate::local::{LONGEST_WAIT, Local};
 use crate::local_resources::{endpoint_config, fill_bucket, has_ended, host, kmeans_job, training_job};
 use crate::workplace::{Workplace, said};
 
-/// As many jobs as CI has time for; `cargo xtask soak load` sets more.
+/// Number of jobs for which CI has time; `cargo xtask soak load` sets more.
 const JOBS: usize = 120;
 const JOBS_VARIABLE: &str = "KOKANEE_JOBS";
-/// These create jobs and watch them.
+/// Number of clients that create jobs and watch them.
 const CLIENTS: usize = 6;
-/// These ask the endpoint, without a pause.
+/// Number of clients that invoke the endpoint, without a pause.
 const CALLERS: usize = 2;
 const PAUSE_BETWEEN_UPDATES: Duration = Duration::from_secs(2);
-/// A server's memory may grow by this much from the middle to the end, which is what allocators and caches need.
+/// The allowed growth of a server's memory from the middle to the end, which allocators and caches need.
 const MAX_GROWTH: f64 = 1.1;
 const MAX_GROWTH_KIB: f64 = 4096.0;
 
-/// What has been done so far.
+/// The work done so far.
 #[derive(Default)]
 struct Work {
     jobs: AtomicUsize,
     answers: AtomicUsize,
     updates: AtomicUsize,
-    /// All jobs have ended.
+    /// Whether all jobs have ended.
     is_over: AtomicBool,
 }
 
@@ -86,7 +86,7 @@ fn six_clients_at_once_see_no_error_and_memory_stays_flat() {
     assert_eq!(server.interrupt(), Some(0));
 }
 
-/// Sets a flag when it goes, so that a failure ends the other threads too.
+/// Sets a flag when it is dropped, so that a failure ends the other threads too.
 struct Over<'a>(&'a AtomicBool);
 
 impl Drop for Over<'_> {
@@ -95,7 +95,7 @@ impl Drop for Over<'_> {
     }
 }
 
-/// Every sixth job, one after the other: creates it, looks at it until it has ended, and reads its model, log and metric.
+/// Runs every sixth job, one after the other: creates it, watches it until it has ended, and reads its model, log and metric.
 fn run_jobs(server: &Local, done: &Work, client: usize, jobs: usize) {
     for number in (client..jobs).step_by(CLIENTS) {
         let name = format!("trivial-{number}");
@@ -139,7 +139,7 @@ fn ask_endpoint(server: &Local, done: &Work) {
     }
 }
 
-/// Moves the endpoint from one configuration to the other and back.
+/// Switches the endpoint from one configuration to the other and back.
 fn update_endpoint(server: &Local, done: &Work) {
     let (status, answer) = server.operation("CreateEndpointConfig", &endpoint_config("d")).expect("answers");
     assert_eq!(status, 200, "{answer}");
@@ -159,7 +159,7 @@ fn update_endpoint(server: &Local, done: &Work) {
     }
 }
 
-/// Pages of all jobs: each is there once.
+/// Checks pages of all jobs: each occurs once.
 fn check_list(server: &Local, jobs: usize) {
     let mut names = Vec::new();
     let mut input = json!({"MaxResults": 100, "NameContains": "trivial", "StatusEquals": "Completed"});
@@ -179,14 +179,14 @@ fn check_list(server: &Local, jobs: usize) {
     assert_eq!((count, names.len()), (jobs, jobs));
 }
 
-/// What the server has of the machine's memory, in KiB, where the system says so.
+/// The server's resident memory, in KiB, if the system tells it.
 fn resident_kib(server: &Local) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-/// The second half of the jobs needed no more than the first.
+/// Checks that the second half of the jobs needed no more memory than the first.
 #[expect(clippy::print_stdout, reason = "what a long run found")]
 fn check_memory(samples: &[(usize, f64)], jobs: usize) {
     let peak = |is_wanted: &dyn Fn(usize) -> bool| {

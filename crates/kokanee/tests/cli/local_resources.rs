@@ -1,4 +1,4 @@
-//! What the longer tests of `kokanee local` train, host and ask for.
+//! Requests and data for the longer tests of `kokanee local`.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::local::Local;
 pub(crate) const IMAGE: &str = "174872318107.dkr.ecr.us-west-2.amazonaws.com/kmeans:1";
 pub(crate) const ROLE: &str = "arn:aws:iam::000000000000:role/KokaneeRole";
 
-/// The bucket `bucket`, with ten rows around each of three points in `in/rows.csv`.
+/// Fills the bucket `bucket` with ten rows around each of three points in `in/rows.csv`.
 pub(crate) fn fill_bucket(server: &Local) {
     let row = |number: usize| format!("{},{}\n", number % 3 * 50, number as f64 / 10.0);
     let rows = (0..30).map(row).collect::<String>();
@@ -15,7 +15,7 @@ pub(crate) fn fill_bucket(server: &Local) {
     assert_eq!((put("/bucket", b""), put("/bucket/in/rows.csv", rows.as_bytes())), (200, 200));
 }
 
-/// A training job of an image with these hyperparameters.
+/// A training job with an image and these hyperparameters.
 pub(crate) fn training_job(name: &str, image: &str, hyperparameters: &Value) -> Value {
     json!({
         "TrainingJobName": name,
@@ -32,7 +32,7 @@ pub(crate) fn training_job(name: &str, image: &str, hyperparameters: &Value) -> 
     })
 }
 
-/// K-means on the rows of [`fill_bucket`].
+/// A k-means job on the rows of [`fill_bucket`].
 pub(crate) fn kmeans_job(name: &str, epochs: usize) -> Value {
     let hyperparameters =
         json!({"k": "3", "feature_dim": "2", "mini_batch_size": "30", "epochs": epochs.to_string()});
@@ -43,7 +43,7 @@ pub(crate) fn has_ended(job: &Value) -> bool {
     ["Completed", "Failed", "Stopped"].contains(&job["TrainingJobStatus"].as_str().unwrap_or_default())
 }
 
-/// Has the endpoint `ep` serve what a job trains: model `m`, endpoint configuration `c`, one instance of the variant `A`.
+/// Creates the endpoint `ep` with the model of a job: model `m`, endpoint configuration `c`, one instance of the variant `A`.
 pub(crate) fn host(server: &Local, job: &str) {
     server.until("DescribeTrainingJob", &json!({"TrainingJobName": job}), "TrainingJobStatus", "Completed");
     let data = format!("s3://bucket/out/{job}/output/model.tar.gz");
@@ -60,7 +60,7 @@ pub(crate) fn host(server: &Local, job: &str) {
     server.until("DescribeEndpoint", &json!({"EndpointName": "ep"}), "EndpointStatus", "InService");
 }
 
-/// One instance of the model `m`.
+/// A configuration with one instance of the model `m`.
 pub(crate) fn endpoint_config(name: &str) -> Value {
     let variant = json!({
         "VariantName": "A", "ModelName": "m", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large",

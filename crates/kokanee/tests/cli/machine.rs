@@ -1,4 +1,4 @@
-//! What the program asks of the machine, and what it says where the machine does not have it.
+//! Tests of the program's demands on the machine, and of its messages if the machine does not meet them.
 
 use std::process::Command;
 
@@ -36,7 +36,7 @@ fn a_job_says_in_its_failure_file_that_there_is_no_such_instruction_set() {
 fn a_job_that_no_machine_holds_is_a_client_error_at_once() {
     let work = job();
     work.write("job/input/config/hyperparameters.json", r#"{"rnn_num_hidden": "65536"}"#);
-    // No room for a matrix of the model, so that taking one would be an abort.
+    // There is no room for a matrix of the model, so that allocating one would abort.
     said(limited(&work, 2_000_000, &["train", "--prefix", "job"])).refused(&["this training needs about"]);
     let failure = work.read("job/output/failure");
     assert!(failure.starts_with("ClientError: this training needs about "), "{failure}");
@@ -58,7 +58,7 @@ fn threads_that_the_system_refuses_are_an_error() {
     said(limited(&work, 1_000_000, &args)).refused(&["the system started ", " of 1024 threads", "--threads"]);
 }
 
-/// Preparing, reading and lexicons get along with the one thread that there is.
+/// Preparing, reading and lexicons work with the only thread that there is.
 #[test]
 fn data_is_prepared_without_threads() {
     let work = Workplace::new();
@@ -100,7 +100,7 @@ fn a_model_that_int8_has_no_room_for_is_refused_with_its_layers() {
     work.run("translate --model job/model --input in.txt --precision bf16").well();
 }
 
-/// Runs the program with so many KiB of address space.
+/// Runs the program with `kib` KiB of address space.
 fn limited(work: &Workplace, kib: u64, args: &[&str]) -> Command {
     let program = work.command(args);
     let mut command = Command::new("sh");

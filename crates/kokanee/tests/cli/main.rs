@@ -1,4 +1,4 @@
-//! The program as a user runs it: every command on tiny data made here, and what it says to bad input.
+//! Tests of the program as a user runs it: every command on tiny generated data, and its messages for bad input.
 
 mod architectures;
 mod container;

@@ -82,7 +82,7 @@ fn a_pipe_that_would_be_read_twice_is_refused_and_one_that_is_read_once_works() 
     assert_eq!(read("files/train.rec"), read("piped/train.rec"));
 }
 
-/// A file of each kind, made by the program of its name.
+/// A file of each kind, created by the program of its name.
 const PACKED: [(&str, &[u8], &str); 4] = [
     ("text.bz2", include_bytes!("../data/packed/text.bz2"), "compressed with bzip2"),
     ("text.xz", include_bytes!("../data/packed/text.xz"), "compressed with xz"),

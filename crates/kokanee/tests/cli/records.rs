@@ -1,11 +1,11 @@
-//! Damaged and doubtful records, vocabularies and text, as training meets them.
+//! Tests of damaged and doubtful records, vocabularies and text in training.
 
 use kokanee_formats::recordio::RecordWriter;
 use kokanee_seq2seq_data::Vocabulary;
 
 use crate::workplace::{TINY, Workplace, prepared};
 
-/// `aialgs.data.Record` with int32 tensors, written by hand so that it can hold what no writer of ours would.
+/// `aialgs.data.Record` with int32 tensors, encoded by hand so that it can contain what our writers would not write.
 fn record(source: &[i32], target: &[i32]) -> Vec<u8> {
     fn field(number: u8, content: &[u8]) -> Vec<u8> {
         let mut bytes = vec![number << 3 | 2, u8::try_from(content.len()).expect("short")];
@@ -124,7 +124,7 @@ fn damaged_vocabularies_are_refused() {
     check_vocabulary(&format!("{{{special}, \"a\": 5}}"), &["no word has id 4"]);
     check_vocabulary("{\"a\": 0}", &["the special symbol \"<pad>\" is missing"]);
     check_vocabulary("[1]", &["expected a JSON object"]);
-    // Whole, but of other records.
+    // Complete, but for other records.
     let other = Vocabulary::build([("a", 1)], Default::default());
     let work = Workplace::new();
     prepared(&work);

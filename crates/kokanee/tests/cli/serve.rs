@@ -1,4 +1,4 @@
-//! The server as a program: where it finds its model, what it says, signals, sudden death.
+//! Tests of the server as a program: finding its model, messages, signals, sudden death.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -65,7 +65,7 @@ impl Served {
         stream
     }
 
-    /// As [`Served::ask`], for bodies that may be refused before they are sent as a whole.
+    /// As [`Served::ask`], for bodies that may be refused before they are sent completely.
     pub(crate) fn ask_bytes(
         &self,
         method: &str,
@@ -78,7 +78,7 @@ impl Served {
         answer(stream)
     }
 
-    /// A line of its memory in the system's books, in bytes.
+    /// A line of its memory in the system's statistics, in bytes.
     pub(crate) fn memory(&self, name: &str) -> usize {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).expect("Linux");
@@ -87,7 +87,7 @@ impl Served {
         kilobytes.and_then(|kilobytes| kilobytes.parse::<usize>().ok()).expect("a size") << 10
     }
 
-    /// Status and body; status 0 where there is no answer.
+    /// Status and body; status 0 if there is no response.
     pub(crate) fn ask(&self, method: &str, path: &str, content_type: &str, body: &str) -> (u16, String) {
         answer(self.send(method, path, content_type, body))
     }
@@ -103,7 +103,7 @@ impl Served {
         assert!(kill.expect("kill is there").success());
     }
 
-    /// The exit code, if it ends within a minute by itself.
+    /// The exit code, if it ends by itself within a minute.
     fn ended(mut self) -> Option<i32> {
         let started = Instant::now();
         loop {
@@ -155,7 +155,7 @@ fn a_model_is_served_as_the_notebooks_use_it() {
     );
     let matrix: Vec<Vec<f64>> = serde_json::from_value(predictions[0]["matrix"].clone()).unwrap();
     assert!(matrix.len() == 2 && matrix.iter().all(|row| row.len() == 2), "{matrix:?}");
-    // As far as attention may go, in pieces: what the refusal says to do helps.
+    // The largest allowed attention, in pieces: the remedy in the refusal works.
     let long = |configuration: Value| {
         let body = json!({"instances": [{"data": "a b ".repeat(2048), "configuration": configuration}]});
         served.ask("POST", "/invocations", "application/json", &body.to_string())
@@ -256,7 +256,7 @@ fn the_log_has_a_line_a_request_and_no_text() {
 fn a_signal_ends_it_well() {
     for signal in ["-TERM", "-INT"] {
         let served = Served::ready(&Workplace::new(), &format!("--model {}", model()), &[]);
-        // A request whose body is on its way is finished first.
+        // A request whose body is arriving is finished first.
         let mut stream = TcpStream::connect(&served.address).unwrap();
         stream
             .write_all(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\na ")
@@ -278,7 +278,7 @@ fn a_ready_file_tells_where_it_listens_as_long_as_it_does() {
     let path = work.path("ready.json");
     let line = format!("--model {} --ready-file {}", model(), path.display());
     let read = || std::fs::read_to_string(&path).ok();
-    // That of a run that was killed is replaced.
+    // The file of a run that was killed is replaced.
     std::fs::write(&path, "{\"pid\": 1}").unwrap();
     let served = Served::ready(&work, &line, &[]);
     let file: Value = serde_json::from_str(&read().unwrap()).unwrap();
@@ -287,7 +287,7 @@ fn a_ready_file_tells_where_it_listens_as_long_as_it_does() {
     assert_eq!(file["pid"], served.child.id());
     served.signal("-TERM");
     assert_eq!((served.ended(), read()), (Some(0), None));
-    // What another process has written is not ours.
+    // A file that another process has written is not ours.
     let served = Served::ready(&work, &line, &[]);
     std::fs::write(&path, "another").unwrap();
     served.signal("-TERM");
@@ -328,7 +328,7 @@ fn after_a_sudden_death_it_starts_as_if_nothing_had_been() {
         let on = port.map_or(String::new(), |port: String| format!(" --port {port}"));
         let mut served = Served::ready(&work, &format!("{line}{on}"), &[]);
         assert_eq!(served.translate("d e"), "D E\n");
-        // Killed with requests under way, on a port that is taken again at once.
+        // Killed with requests in progress, on a port that is used again at once.
         let long = "a b c d e f\n".repeat(3000);
         let waiting: Vec<_> =
             (0..4).map(|_| served.send("POST", "/invocations", "text/plain", &long)).collect();

@@ -1,11 +1,11 @@
-//! What users report of such programs, tried on this one: full disks, odd white space, byte order marks.
+//! Tests of problems that users report of similar programs: full disks, odd white space, byte order marks.
 //! `docs/situations.md` lists all of them.
 
 use std::fs;
 
 use crate::workplace::{Said, Workplace, model, pairs, prepared, said};
 
-/// Runs a command line where no file may grow beyond a few blocks, which a writer meets as it meets a full disk.
+/// Runs a command line in which no file may grow beyond a few blocks, which has the same effect on a writer as a full disk.
 fn on_a_full_disk(work: &Workplace, line: &str) -> Said {
     let program = work.command(&line.split_whitespace().collect::<Vec<_>>());
     let mut shell = std::process::Command::new("sh");
@@ -60,7 +60,7 @@ fn a_full_disk_is_named_with_the_file_and_leaves_nothing_half_written() {
 fn a_folder_that_cannot_be_written_is_told_before_training_begins() {
     let work = Workplace::new();
     prepared(&work);
-    // No folder can be made below a file, whoever the user is.
+    // No folder can be created below a file, whoever the user is.
     let line = "train --train data/train.rec --validation data/val.rec --vocab data --output";
     for folders in ["model --checkpoints train.src/states", "train.src/model"] {
         let said = work.run(&format!("{line} {folders} --set rnn_num_hidden=8")).refused(&["train.src/"]);
@@ -91,7 +91,7 @@ fn white_space_of_unicode_parts_words_and_ends_no_line() {
     assert_eq!(plain_answers.lines().len(), odd.len());
 
     let object = |line: &str| format!("{{\"source\": \"{}\"}}\n", line.trim_end_matches('\n'));
-    // Control characters are no JSON; the others stand in it as they are.
+    // Control characters are invalid in JSON; the others are contained in it as they are.
     let lines: String =
         spaced.split_inclusive('\n').filter(|line| !line.contains(['\u{b}', '\u{c}'])).map(object).collect();
     work.write("in/x.jsonl", lines);

@@ -5,7 +5,7 @@ use crate::workplace::{TINY, Workplace, prepared, said, trained};
 
 const LINE: &str = "train --train data/train.rec --validation data/val.rec --vocab data --output model";
 
-/// The values after `Validation-perplexity=`, one a checkpoint.
+/// The values after `Validation-perplexity=`, one per checkpoint.
 fn perplexities(log: &str) -> Vec<&str> {
     log.lines().filter_map(|line| line.split("Validation-perplexity=").nth(1)).collect()
 }
@@ -118,7 +118,7 @@ fn there_must_be_something_to_resume() {
     assert!(!work.path("model").exists());
 }
 
-/// The settings of the trained model, at a learning rate that changes next to nothing.
+/// The settings of the trained model, at a learning rate that changes almost nothing.
 fn hardly_learning() -> String {
     TINY.replace("learning_rate=0.01", "learning_rate=1e-9") + " --set max_num_batches=1"
 }
@@ -172,7 +172,7 @@ impl Drop for Ended {
     }
 }
 
-/// Sends a signal to a training that would never end, and gives what it said.
+/// Sends a signal to a training that would never end, and returns its output.
 #[cfg(unix)]
 fn stopped_by(signal: &str, work: &Workplace) -> crate::workplace::Said {
     let line = format!("{LINE} {TINY} --set checkpoint_threshold=-1 --set max_num_batches=-1");

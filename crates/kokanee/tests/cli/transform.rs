@@ -1,4 +1,4 @@
-//! Batch transform through the program: what it answers, what it refuses, and what a killed job leaves.
+//! Tests of batch transform through the program: its answers, its refusals, and the files after a kill.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -11,7 +11,7 @@ fn transform(work: &Workplace, options: &str) -> Said {
     work.run(&format!("transform --model {} --input in --output out {options}", model()))
 }
 
-/// Names of everything below a folder, hidden files too, the list of finished files left out.
+/// Names of everything below a folder, hidden files included, without the list of finished files.
 fn names(work: &Workplace, folder: &str) -> Vec<String> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(work.path(folder)).into_iter().flatten() {
@@ -77,14 +77,14 @@ fn answers_are_joined_with_what_was_asked() {
     ));
 }
 
-/// The commands of a text that begin with `kokanee transform`, lines continued.
+/// The commands of a text that begin with `kokanee transform`, with continued lines joined.
 fn documented(text: &str) -> Vec<String> {
     let text = text.replace("\\\n", " ");
     let lines = text.lines().map(str::trim).filter(|line| line.starts_with("kokanee transform "));
     lines.map(str::to_owned).collect()
 }
 
-/// What the documented commands give; `tests/outside` pastes them into the shells that people use.
+/// The results of the documented commands; `tests/outside` pastes the commands into the shells that people use.
 #[test]
 fn the_documented_filters_pair_each_id_with_its_answer() {
     let help = Workplace::new().run("transform --help").well().stdout;

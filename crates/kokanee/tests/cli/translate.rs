@@ -66,7 +66,7 @@ fn inputs_longer_than_any_trained_on_are_translated_in_pieces() {
     assert!(matrix.iter().all(|row| row.as_array().unwrap().len() == 24));
 }
 
-/// The keys of an object in order, as they stand in the text.
+/// The keys of an object, in the order of the text.
 fn keys(line: &str) -> Vec<String> {
     let value: Value = serde_json::from_str(line).unwrap();
     value.as_object().unwrap().keys().cloned().collect()
@@ -146,7 +146,7 @@ fn each_line_is_answered_as_it_comes() {
         input.write_all(line.as_bytes()).unwrap();
         assert_eq!(output.next().unwrap().unwrap(), expected);
     }
-    // The reader leaves: that is no error.
+    // The reader closes the pipe, which is not an error.
     drop(output);
     let _ = input.write_all(b"a\na\n");
     drop(input);
@@ -191,7 +191,7 @@ fn a_model_without_its_vocabulary_is_refused() {
     run().refused(&[
         "m/vocab.trg.json cannot be used: it is not the vocab.trg.json that this model was written with",
     ]);
-    // As earlier versions wrote it, without what tells files apart.
+    // As earlier versions wrote it, without the digests of files.
     let mut config: serde_json::Value = serde_json::from_str(&work.read("m/config.json")).unwrap();
     config.as_object_mut().unwrap().remove("files").unwrap();
     work.write("m/config.json", config.to_string());

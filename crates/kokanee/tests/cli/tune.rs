@@ -1,4 +1,4 @@
-//! `kokanee tune` as a user runs it: real trainings as child processes.
+//! Tests of `kokanee tune` as a user runs it: real trainings as child processes.
 
 use std::fs;
 
@@ -31,7 +31,7 @@ pub(crate) fn trials(work: &Workplace, folder: &str) -> Vec<Value> {
     history(work, folder)["trials"].as_array().expect("trials").clone()
 }
 
-/// Numbers, values, objectives and curves: what must not depend on interruptions.
+/// Numbers, values, objectives and curves, which must not depend on interruptions.
 pub(crate) fn essence(work: &Workplace, folder: &str) -> Vec<Value> {
     let essence = |trial: &Value| {
         json!([trial["number"], trial["values"], trial["objective"], trial["status"], trial["curve"]])
@@ -71,7 +71,7 @@ fn a_tuning_leaves_the_best_model_tables_and_pictures() {
     let kinds = work.read("tuned/pictures/slice-init_method.svg");
     assert!(kinds.contains(">random</text>") && kinds.contains(">kmeans++</text>"), "{kinds}");
 
-    // The same command has nothing to do, more trials go on, and another request is told apart.
+    // The same command has nothing to do, more trials continue, and another request is detected.
     let before = essence(&work, "tuned");
     let again = work.run(&format!("{line} --jobs 5")).well();
     assert!(!again.stdout.contains("trial 1/5"), "{again:?}");
@@ -224,7 +224,7 @@ fn hyperband_stops_trials_at_a_rung_and_at_the_greatest_resource() {
             }
         }
     }
-    // The first two of a bracket are compared with nobody.
+    // The first two of a bracket are compared with no other trial.
     assert!(at_rung >= 1 && complete >= 2, "{found:#?}");
     work.run("inspect tuned/best").well();
 }
@@ -250,7 +250,7 @@ fn time_that_is_over_stops_the_trial_at_work_and_counts_all_runs() {
     // A trial that is stopped keeps its best model.
     work.run("inspect tuned/best").well();
 
-    // The time of the first run counts: there is none left, and later there is some.
+    // The time of the first run counts: first none is left, and later there is some.
     let again = work.run(&format!("{line} --max-time 4s")).well();
     assert!(!again.stdout.contains("trial 2/"), "{again:?}");
     assert_eq!(essence(&work, "tuned").len(), 1);

@@ -1,4 +1,5 @@
-//! `kokanee tune` interrupted and killed: the same command goes on, and comes to what an undisturbed one comes to.
+//! Tests that after interruptions and kills of `kokanee tune` the same command resumes, and reaches the result of an undisturbed
+//! run.
 
 use std::fs;
 use std::io::Read as _;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use crate::tune::{SEQ2SEQ, essence, reports, trials};
 use crate::workplace::{TINY, Workplace, prepared};
 
-/// A tuning of a small model that takes seconds; so many updates lie between checkpoints.
+/// A tuning of a small model that takes seconds; `every` updates lie between checkpoints, and a training has `updates` of them.
 fn small(output: &str, jobs: u32, [every, updates]: [u32; 2]) -> String {
     format!(
         "{SEQ2SEQ} --output {output} --jobs {jobs} {TINY} --set checkpoint_frequency_num_batches={every} \
@@ -35,19 +36,19 @@ fn wait_for(mut there: impl FnMut() -> bool) {
     }
 }
 
-/// Sends a process a signal, and does not wait for what comes of it.
+/// Sends a process a signal, without waiting for its effect.
 fn signal(name: &str, process: u32) {
     assert!(
         Command::new("kill").args([name, &process.to_string()]).status().expect("kill is there").success()
     );
 }
 
-/// A file's text, as far as it is there.
+/// The text of a file as far as it exists.
 fn text(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
-/// The process of a training, by the lock of its folder.
+/// The process of a training, from the lock of its folder.
 fn trainer(lock: &Path) -> u32 {
     let holder: Value = serde_json::from_str(text(lock).lines().next().expect("a line")).expect("JSON");
     holder["kokanee_pid"].as_u64().expect("a number") as u32
@@ -66,7 +67,7 @@ fn a_killed_or_interrupted_tuning_goes_on_to_the_same_history() {
         // While a trial trains: the last of the rounds interrupts in good order, the others kill.
         wait_for(|| text(&log).contains("Checkpoint [2]"));
         if round < 2 {
-            // The next command comes at once, as that of a script: it may find the killed one at its end.
+            // The next command comes at once, as in a script: the killed one may still be ending.
             signal("-KILL", child.id());
             killed.push(child);
         } else {
@@ -80,7 +81,7 @@ fn a_killed_or_interrupted_tuning_goes_on_to_the_same_history() {
     }
     work.run(&line).well();
     assert_eq!(essence(&work, "killed"), essence(&work, "undisturbed"));
-    // Nobody holds the folder of a trial any more.
+    // No process holds the folder of a trial any more.
     for number in 1..=3 {
         assert!(!work.path(&format!("killed/trials/{number:03}/model/.kokanee-lock")).exists());
     }
@@ -128,12 +129,12 @@ fn a_second_tuning_of_the_same_folder_is_refused_at_once() {
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     child.kill().expect("is killed");
     child.wait().expect("ends");
-    // The training that it left stops by itself.
+    // The training that is left over stops by itself.
     let folder = work.path("tuned/trials/001/model");
     wait_for(|| FolderLock::acquire(&folder).is_ok());
 }
 
-/// Reads what a process says until it says this.
+/// Reads the output of a process until it contains `wanted`.
 fn read_until(stderr: &mut ChildStderr, wanted: &str) {
     let mut said = Vec::new();
     let mut byte = [0];

@@ -1,4 +1,4 @@
-//! A tuning job of `kokanee local` whose server is killed again and again comes to the same history as one that is left alone.
+//! Tests that a tuning job of `kokanee local` whose server is killed repeatedly has the same history as an undisturbed one.
 
 use std::process::Command;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use crate::local::Local;
 use crate::local_resources::{IMAGE, fill_bucket, training_job};
 use crate::workplace::Workplace;
 
-/// As many kills as CI has time for; `cargo xtask soak tuning` sets more.
+/// Number of kills for which CI has time; `cargo xtask soak tuning` sets more.
 const KILLS: usize = 50;
 const KILLS_VARIABLE: &str = "KOKANEE_TUNING_KILLS";
-/// A server lives no longer.
+/// The longest life of a server.
 const LONGEST_LIFE_MS: u64 = 250;
-/// More trainings than so many lives have time for.
+/// More trainings than there is time for in that many lives.
 const TRAININGS_PER_KILL: f64 = 0.6;
 
 #[test]

@@ -1,4 +1,5 @@
-//! Models, states and data folders that earlier versions wrote go on working; `tests/versions/README.md` says how they were made.
+//! Tests that models, states and data folders of earlier versions still work; `tests/versions/README.md` documents how they were
+//! created.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use crate::local::Local;
 use crate::local_resources::{kmeans_job, training_job};
 use crate::workplace::{Workplace, copy, said};
 
-/// The settings that the states were trained with, as `make.sh` has them.
+/// The settings with which the states were trained, as in `make.sh`.
 const SETTINGS: &str = "--set batch_size=16 --set num_threads=1 --set max_seq_len_source=12 --set max_seq_len_target=12 \
      --set seed=7 --set num_embed_source=8 --set num_embed_target=8 --set learning_rate=0.01 \
      --set checkpoint_frequency_num_batches=10 --set max_num_batches=40 --resume";
@@ -50,7 +51,7 @@ fn models_of_every_version_say_the_same_words_in_every_precision() {
     }
 }
 
-/// Sums are rounded in another order by other instruction sets, so figures are compared, not bits.
+/// Sums are rounded in another order by other instruction sets, so the test compares figures, not bits.
 #[test]
 fn states_of_every_version_are_gone_on_from() {
     const TOLERANCE: f64 = 1e-3;
@@ -77,7 +78,7 @@ fn states_of_every_version_are_gone_on_from() {
     }
 }
 
-/// What a local SageMaker kept, `make_local.sh` put there.
+/// The content of the local SageMaker was created by `make_local.sh`.
 #[test]
 fn data_folders_of_every_version_are_opened() {
     let folders = fs::read_dir(versions()).unwrap().map(|entry| entry.unwrap().path().join("local"));
@@ -123,7 +124,7 @@ fn data_folders_of_every_version_are_opened() {
         let (status, answer) = server.ask(head, b"1,2\n").expect("answers");
         assert!(status == 200 && String::from_utf8_lossy(&answer).contains("closest_cluster"));
 
-        // It goes on from there.
+        // It can be used further.
         ask(
             "CreateTrainingJob",
             training_job("later", "174872318107.dkr.ecr.us-west-2.amazonaws.com/own:1", &json!({})),
@@ -140,7 +141,7 @@ fn data_folders_of_every_version_are_opened() {
     }
 }
 
-/// Gives objects the times that their records name, which a copy with times keeps and git does not.
+/// Sets the times of objects to those in their records, which a copy with times keeps and git does not.
 fn restore_times(records: &Path, objects: &Path) {
     for entry in fs::read_dir(records).unwrap().map(Result::unwrap) {
         let name = entry.file_name().into_string().unwrap();
@@ -159,7 +160,7 @@ fn said_by(work: &Workplace, args: &[&str]) -> String {
     said(work.command(args)).well().stdout
 }
 
-/// A model as a later version may leave it, in all that this one can bear.
+/// A model in the form of a later version, with everything that this one can accept.
 #[test]
 fn a_model_of_a_later_version_is_used_with_a_note() {
     let work = Workplace::new();

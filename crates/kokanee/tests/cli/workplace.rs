@@ -1,4 +1,4 @@
-//! A folder to work in, the program, and a model that is trained once for all tests.
+//! A working folder, the program, and a model that is trained once for all tests.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// What the program said and how it ended.
+/// The output of the program, and its exit.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
@@ -16,7 +16,7 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    /// It ended well.
+    /// Checks that it succeeded.
     #[track_caller]
     pub(crate) fn well(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:#?}");
@@ -24,7 +24,7 @@ impl Said {
         self
     }
 
-    /// It refused with exit code 1 and an error that holds all these parts.
+    /// Checks that it failed with exit code 1 and an error that contains all these parts.
     #[track_caller]
     pub(crate) fn refused(self, parts: &[&str]) -> Self {
         assert_eq!(self.code, Some(1), "{self:#?}");
@@ -35,7 +35,7 @@ impl Said {
         self
     }
 
-    /// The command line was wrong.
+    /// Checks that the command line was refused.
     #[track_caller]
     pub(crate) fn misused(self, parts: &[&str]) {
         assert_eq!(self.code, Some(2), "{self:#?}");
@@ -49,7 +49,7 @@ impl Said {
     }
 }
 
-/// A folder that is removed at the end; the program runs in it.
+/// A temporary folder, in which the program runs.
 pub(crate) struct Workplace {
     folder: tempfile::TempDir,
 }
@@ -95,7 +95,7 @@ impl Workplace {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("starts");
         let written = child.stdin.take().expect("piped").write_all(input.as_bytes());
-        // A program that refuses its arguments may be gone before it reads.
+        // A program that refuses its arguments may have ended before it reads.
         if let Err(error) = written {
             assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe, "takes input");
         }
@@ -131,10 +131,10 @@ pub(crate) fn pairs(count: usize, seed: u64) -> (String, String) {
 pub(crate) const TINY: &str = "--set num_embed_source=16 --set num_embed_target=16 --set rnn_num_hidden=32 \
      --set batch_size=16 --set learning_rate=0.01 --set num_threads=1";
 
-/// How long that model is trained.
+/// The length of that model's training.
 const LENGTH: &str = "--set checkpoint_frequency_num_batches=150 --set max_num_batches=450";
 
-/// Text files of the tiny language in this folder, and `data/` with what `prepare` makes of them.
+/// Writes text files of the tiny language into this folder, and `data/` with the output of `prepare`.
 pub(crate) fn prepared(work: &Workplace) {
     let (source, target) = pairs(400, 1);
     work.write("train.src", source);
@@ -145,7 +145,7 @@ pub(crate) fn prepared(work: &Workplace) {
     work.run("prepare -ts train.src -tt train.trg -vs val.src -vt val.trg --output-dir data").well();
 }
 
-/// A folder with `data/` and a trained `model/`, made once. Tests only read it.
+/// A folder with `data/` and a trained `model/`, created once. Tests only read it.
 pub(crate) fn trained() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -153,7 +153,7 @@ pub(crate) fn trained() -> &'static Path {
         prepared(&work);
         let line = "train --train data/train.rec --validation data/val.rec --vocab data --output model";
         work.run(&format!("{line} {TINY} {LENGTH}")).well();
-        // One folder under cargo's own, so that test runs leave no more and more of them.
+        // One folder under cargo's own, so that test runs do not accumulate more and more of them.
         let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(concat!(env!("CARGO_CRATE_NAME"), "-trained"));
         let _ = fs::remove_dir_all(&kept);
         copy(work.folder.path(), &kept);

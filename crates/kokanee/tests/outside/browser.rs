@@ -1,4 +1,4 @@
-//! The page as a browser shows it.
+//! Tests of the page in a browser.
 
 use std::path::Path;
 use std::process::Command;

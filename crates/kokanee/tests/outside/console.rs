@@ -1,6 +1,7 @@
-//! The console of `kokanee local` in a headless browser.
+//! Tests of the console of `kokanee local` in a headless browser.
 //!
-//! Pictures of every page are kept in `target/tmp/console/`; with `KOKANEE_SCREENSHOTS` those of the documentation are written there.
+//! Pictures of every page are kept in `target/tmp/console/`; with `KOKANEE_SCREENSHOTS` those of the documentation are written
+//! there.
 
 mod endpoints;
 
@@ -17,14 +18,14 @@ const WIDE: Look = Look { width: 1280, is_dark: false };
 const DARK: Look = Look { width: 1280, is_dark: true };
 const NARROW: Look = Look { width: 400, is_dark: false };
 
-/// Heights of pictures in pixels: those that are kept for a look, and those of the documentation, which are small files.
+/// Heights of pictures in pixels: those that are kept for inspection, and those of the documentation, which are small files.
 const TALLEST: f64 = 2400.0;
 const TALLEST_IN_DOCS: f64 = 1100.0;
 
 const ROLE: &str = "arn:aws:iam::000000000000:role/local";
 const IMAGE: &str = "000000000000.dkr.ecr.us-east-1.amazonaws.com";
 
-/// Texts of the pictures of a search that lie over each other, or beyond their picture.
+/// Texts of a search's pictures that overlap, or extend beyond their picture.
 const OVERLAPS: &str = "[...document.querySelectorAll('#pictures svg')].flatMap((svg) => { \
     const frame = svg.getBoundingClientRect(); \
     const boxes = [...svg.querySelectorAll('text')].map((text) => [text.textContent, text.getBoundingClientRect()]); \
@@ -198,7 +199,7 @@ impl<'a> Scene<'a> {
         self.server.wait("DescribeEndpoint", &json!({"EndpointName": name}), "EndpointStatus", "InService");
     }
 
-    /// Sees a page in every look: it has its names, tells no error, and is not wider than its window.
+    /// Checks a page in every look: it has its names, shows no error, and is not wider than its window.
     fn see(&self, browser: &mut Browser, name: &str) {
         for (look, suffix) in [(DARK, "-dark"), (NARROW, "-narrow"), (WIDE, "")] {
             browser.look(look);
@@ -223,7 +224,7 @@ fn pictures() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("console")
 }
 
-/// Every page, with and without scripts; what people do on them.
+/// Visits every page, with and without scripts, and does what people do on them.
 pub(crate) fn people_watch_stop_compare_invoke_and_browse(program: &str) {
     let work = Workplace::new();
     let scene = Scene::new(&work);
@@ -241,7 +242,7 @@ pub(crate) fn people_watch_stop_compare_invoke_and_browse(program: &str) {
     }
     scene.train_steps("steps-at-work");
 
-    // A job that is at work: its curve grows by itself, and it is stopped.
+    // A running job: its curve grows by itself, and it is stopped.
     let job = server.console("/jobs/training/steps-at-work");
     browser.open(&job);
     let points = "(() => { const svg = document.querySelector('#curves svg'); return svg ? \
@@ -272,7 +273,7 @@ pub(crate) fn people_watch_stop_compare_invoke_and_browse(program: &str) {
     browser.open(&server.console(""));
     scene.see(&mut browser, "overview");
 
-    // The table: found by a part of the name, by status and by algorithm; chosen ones are compared.
+    // The table: jobs are found by a part of the name, by status and by algorithm; selected ones are compared.
     browser.open(&server.console("/jobs"));
     scene.see(&mut browser, "jobs");
     browser.fill("#q", "kmeans completed");
@@ -319,7 +320,7 @@ fn tuning(scene: &Scene<'_>, browser: &mut Browser) {
     assert!(text.contains("Best training job") && text.contains("12 completed"), "{text}");
     // Best so far, importance, parallel coordinates, and a slice for each hyperparameter.
     assert_eq!(browser.evaluate("document.querySelectorAll('#pictures svg').length"), json!(6));
-    // The slice over a category names its values below the axis, and nothing lies over another or beyond its picture.
+    // The slice over a category names its values below the axis, and nothing overlaps or extends beyond its picture.
     let names = "[...document.querySelectorAll('#pictures svg')].filter((svg) => \
                  svg.getAttribute('aria-label').startsWith('test:msd over init_method')).map((svg) => \
                  [...svg.querySelectorAll('text')].map((text) => text.textContent).join('|')).join()";
@@ -353,13 +354,13 @@ fn buckets(scene: &Scene<'_>, browser: &mut Browser) {
     assert!(browser.text().contains("1.125"));
     browser.open(&server.console("/buckets/my-data/object?key=models%2Fseq2seq.tar.gz"));
     assert!(browser.text().contains("gzip"));
-    // What objects hold is shown, and never run.
+    // The content of objects is shown, and never run.
     browser.open(&server.console("/buckets/my-data/object?key=notes%2Freadme.txt"));
     assert!(browser.text().contains("<script>"));
     assert!(browser.evaluate("document.title").as_str().is_some_and(|title| title.starts_with("readme.txt")));
     browser.open(&format!("http://{}/my-data/notes/page.html", server.address));
     assert_ne!(browser.evaluate("document.title"), "taken over");
-    // The browser tells that it blocked the script.
+    // The browser reports that it blocked the script.
     assert!(!browser.problems().is_empty());
 
     let page = server.ask("GET", "/console/buckets/my-data?prefix=notes%2F", &[], "").ok().text();

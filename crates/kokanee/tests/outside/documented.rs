@@ -1,5 +1,5 @@
-//! Every documented command works as it stands: the `sh` blocks of README and docs, and the examples of each `--help`, pasted
-//! into a shell in a folder that holds files of the names that they speak of.
+//! Tests that every documented command works unchanged: the `sh` blocks of README and docs, and the examples of each `--help`,
+//! pasted into a shell in a folder with files of the names that they use.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use crate::serving::Server;
 use crate::workplace::{self, TINY, Workplace};
 
-/// Beginnings of documented commands that are not run here, each with the reason.
+/// Beginnings of documented commands that are not run here, each with its reason.
 const NOT_RUN: &[(&str, &str)] = &[
     ("cargo ", "they are the repository's own; the gate runs what it needs of them"),
     ("cd fuzz", "it belongs to the commands of cargo after it"),
@@ -27,19 +27,19 @@ const NOT_RUN: &[(&str, &str)] = &[
 /// Whole commands that are not run here: they work in /opt/ml. The tests of the command line run them in another folder.
 const OF_CONTAINERS: &[&str] = &["kokanee train", "kokanee serve"];
 
-/// The narrowest terminal that is common; a help's lines must fit, or it breaks the commands.
+/// The narrowest common terminal; the lines of a help must fit, or the terminal breaks the commands.
 const TERMINAL_COLUMNS: usize = 80;
 
 /// A text with commands.
 struct Document {
-    /// Such as `docs/training.md`, or `kokanee train --help`.
+    /// The name, such as `docs/training.md`, or `kokanee train --help`.
     name: String,
     commands: Vec<String>,
     /// A line of its examples that a terminal would break.
     too_wide: Option<String>,
 }
 
-/// A test by its name.
+/// A test and its name.
 type Named = (&'static str, Box<dyn FnOnce(&str) + Send>);
 
 /// A test of each document in one shell.
@@ -85,7 +85,7 @@ fn documents() -> Vec<Document> {
     documents
 }
 
-/// What `kokanee … --help` prints.
+/// The output of `kokanee … --help`.
 fn help(subcommand: &[&str]) -> String {
     Workplace::new().run(&format!("{} --help", subcommand.join(" "))).well().stdout
 }
@@ -117,7 +117,7 @@ fn blocks(markdown: &str) -> Vec<&str> {
     lines
 }
 
-/// The examples of a help: lines that begin with two blanks, and those that a backslash continues. More blanks begin a note.
+/// The examples of a help: lines that begin with two blanks, and their continuations after a backslash. More blanks begin a note.
 fn examples(help: &str) -> Vec<&str> {
     let listed = help.lines().skip_while(|line| !matches!(*line, "Example:" | "Examples:")).skip(1);
     let mut lines: Vec<&str> = Vec::new();
@@ -130,7 +130,7 @@ fn examples(help: &str) -> Vec<&str> {
     lines
 }
 
-/// Whole commands: a backslash or a pipe at a line's end continues it.
+/// Joins whole commands: a backslash or a pipe at a line's end continues it.
 fn joined(lines: Vec<&str>) -> Vec<String> {
     let mut commands: Vec<String> = Vec::new();
     let mut continues = false;
@@ -194,7 +194,7 @@ fn on_a_free_port(command: &str) -> String {
 }
 
 /// A shell that reads this command from its stdin, as if it was pasted, with history expansion in bash. `kokanee` is the program
-/// under test; `kokanee train` makes small models in few updates.
+/// under test; `kokanee train` creates small models in few updates.
 fn shell_command(work: &Workplace, shell: &str, line: &str) -> Command {
     work.write("typed", format!("{line}\nexit $?\n"));
     let mut command = Command::new(shell);
@@ -263,7 +263,7 @@ fn sample() -> Workplace {
     work
 }
 
-/// `bin/kokanee`, which trains small models in few updates, and the folder of a training job.
+/// Creates `bin/kokanee`, which trains small models in few updates, and the folder of a training job.
 fn small_trainings(work: &Workplace) {
     let settings = TINY.split("--set").filter_map(|setting| setting.trim().split_once('='));
     let mut settings: BTreeMap<&str, &str> = settings.collect();
@@ -297,7 +297,7 @@ fn small_trainings(work: &Workplace) {
     workplace::copy(&workplace::trained().join("model"), &work.path("job/model"));
 }
 
-/// Models of Sockeye, as a folder and as what a job of SageMaker left.
+/// Creates models of Sockeye, as a folder and as the output of a SageMaker job.
 fn old_models(work: &Workplace) {
     let golden = kokanee_testkit::golden("rnn_lstm_mlp_last");
     let folder = work.path("sockeye-model");

@@ -1,10 +1,10 @@
-//! SageMaker's clients against `kokanee local`.
+//! Tests of SageMaker's clients against `kokanee local`.
 
 use std::path::Path;
 
 use crate::workplace::{Workplace, said};
 
-/// boto3 and SDK v2, which know of the server by their environment only.
+/// boto3 and SDK v2, which find the server only by their environment.
 pub(crate) fn boto3_and_the_sdk_use_a_local_sagemaker(python: &str) {
     check("local_boto3.py", python, &[]);
 }
@@ -14,12 +14,12 @@ pub(crate) fn clients_read_logs_and_metrics(python: &str) {
     check("local_logs.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);
 }
 
-/// The calls of boto3 and the commands of curl that pages of the console show.
+/// The calls of boto3 and the commands of curl that the console's pages show.
 pub(crate) fn calls_that_the_console_shows_do_the_same_again(python: &str) {
     check("local_console.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);
 }
 
-/// Programs of users' own, and every way in which data comes to jobs and goes from them.
+/// Users' own programs, and every way in which data gets to jobs and from them.
 pub(crate) fn own_programs_train_in_a_local_sagemaker(python: &str) {
     check("local_own.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);
 }
@@ -40,7 +40,7 @@ pub(crate) fn clients_with_keys_are_served_and_others_refused(python: &str) {
     check_with(&keys, "local_keys.py", python, &[env!("CARGO_BIN_EXE_kokanee"), "data"]);
 }
 
-/// Clients that find the server as their proxy, with `AWS_ENDPOINT_URL` beside it or without.
+/// Clients that use the server as their proxy, with or without `AWS_ENDPOINT_URL`.
 pub(crate) fn clients_use_a_local_sagemaker_by_a_proxy(python: &str) {
     for mode in ["proxy", "proxy-only"] {
         let script = script("python/local_proxy.py");
@@ -95,12 +95,12 @@ pub(crate) fn the_sdk_for_javascript_uses_a_local_sagemaker(packages: &str) {
     beside_a_server(&[], &["node", &script("javascript/local.mjs"), packages]);
 }
 
-/// Runs a script of Python beside a server of its own.
+/// Runs a Python script beside a new server.
 fn check(name: &str, python: &str, arguments: &[&str]) {
     check_with(&[], name, python, arguments);
 }
 
-/// The same with further variables.
+/// The same with further environment variables.
 fn check_with(variables: &[(&str, &str)], name: &str, python: &str, arguments: &[&str]) {
     let script = script(&format!("python/{name}"));
     beside_a_server(variables, &[&[python, "-W", "ignore", &script], arguments].concat());
@@ -112,7 +112,7 @@ fn script(name: &str) -> String {
     path.to_str().expect("UTF-8").to_owned()
 }
 
-/// Runs a command beside a server of its own; it says that all is as it expects.
+/// Runs a command, which must succeed, beside a new server.
 fn beside_a_server(variables: &[(&str, &str)], words: &[&str]) {
     run_with_a_server(variables, &[&["--"], words].concat());
 }
@@ -123,12 +123,12 @@ fn run_with_a_server(variables: &[(&str, &str)], words: &[&str]) {
     let options = ["local", "run", "--data", "data", "--jobs", "1", "--region", "us-west-2"];
     let line = [options.as_slice(), words].concat();
     let mut command = work.command(&line);
-    // No container tool answers, whether this machine has one or not.
+    // No container tool is found, whether this machine has one or not.
     command.env("DOCKER_HOST", "unix:///nowhere.sock").env("CONTAINER_HOST", "unix:///nowhere.sock");
-    // Whatever the user of this machine has set up for AWS plays no part.
+    // The user's AWS settings on this machine must not matter.
     command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
     command.env_remove("AWS_PROFILE");
-    // Nor does a proxy that it needs for the network.
+    // Nor must a proxy that the machine needs for the network.
     for name in ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"] {
         command.env_remove(name);
     }

@@ -24,7 +24,7 @@ pub(crate) struct LocalServer<'a> {
 }
 
 impl<'a> LocalServer<'a> {
-    /// Starts it, with these variables, and waits until it answers.
+    /// Starts it with these environment variables, and waits until it answers.
     pub(crate) fn start(work: &'a Workplace, variables: &[(&str, &str)]) -> Self {
         let mut command =
             work.command(&["local", "--data", DATA, "--port", "0", "--jobs", "2", "--region", "us-east-1"]);
@@ -51,7 +51,7 @@ impl<'a> LocalServer<'a> {
         format!("http://{}/console{path}", self.address)
     }
 
-    /// A bucket's folder: what is written there is an object.
+    /// A bucket's folder: files that are written there are objects.
     pub(crate) fn bucket(&self, name: &str) -> PathBuf {
         let folder = self.work.path(DATA).join("s3").join(name);
         fs::create_dir_all(&folder).expect("a folder");
@@ -70,7 +70,7 @@ impl<'a> LocalServer<'a> {
         http::read(&mut stream).expect("an answer")
     }
 
-    /// Calls an operation of SageMaker, which must succeed.
+    /// Calls an operation of SageMaker that must succeed.
     #[track_caller]
     pub(crate) fn call(&self, operation: &str, input: &Value) -> Value {
         let target = format!("SageMaker.{operation}");

@@ -1,4 +1,4 @@
-//! What needs programs from outside: documented commands in the shells that people paste them into, and the page in a browser.
+//! Tests that need other programs: documented commands in the shells that people use, and the page in a browser.
 
 mod browser;
 mod console;
@@ -124,7 +124,7 @@ fn main() -> ExitCode {
     outside::run(tests)
 }
 
-/// The first of these programs that can be started, or what to install.
+/// The first of these programs that can be started, or a message on what to install.
 fn found(programs: &[&str]) -> Result<String, String> {
     let answers = |name: &&&str| {
         let mut command = Command::new(name);

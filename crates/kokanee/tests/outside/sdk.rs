@@ -1,4 +1,4 @@
-//! SageMaker's SDK as a client of `kokanee serve`.
+//! Tests of SageMaker's SDK as a client of `kokanee serve`.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 use crate::serving::Server;
 use crate::workplace::Workplace;
 
-/// The Python that has SDK v2, or what is missing.
+/// The Python that has SDK v2, or a message on what is missing.
 pub(crate) fn python() -> Result<String, String> {
     python_with("sagemaker", "KOKANEE_PYTHON")
 }
 
-/// The Python that has SDK v3, or what is missing.
+/// The Python that has SDK v3, or a message on what is missing.
 pub(crate) fn python_of_v3() -> Result<String, String> {
     python_with("sagemaker-serve", "KOKANEE_PYTHON_SDK_V3")
 }
@@ -27,7 +27,7 @@ fn python_with(package: &str, variable: &str) -> Result<String, String> {
     Err(format!("{program} has no package {package}; {variable} names another Python"))
 }
 
-/// The folder that has the packages of AWS's SDK for JavaScript, or what is missing.
+/// The folder that has the packages of AWS's SDK for JavaScript, or a message on what is missing.
 pub(crate) fn javascript() -> Result<String, String> {
     let variable = "KOKANEE_JAVASCRIPT";
     let folder = std::env::var(variable).map_err(|_| {
@@ -44,7 +44,7 @@ pub(crate) fn javascript() -> Result<String, String> {
     Err("node is not installed".to_owned())
 }
 
-/// The SDK's serializers and deserializers, against a model of scikit-learn's centroids and what scikit-learn says of rows.
+/// Tests the SDK's serializers and deserializers against a model of scikit-learn's centroids and scikit-learn's labels of rows.
 pub(crate) fn serializers_and_deserializers_talk_to_the_server(python: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let golden = root.join("../../algorithms/kmeans/tests/golden");

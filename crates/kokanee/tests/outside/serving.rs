@@ -5,17 +5,17 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A server that answers.
+/// A running server.
 pub(crate) struct Server {
     child: Child,
-    /// Such as `127.0.0.1:45678`.
+    /// Its address, such as `127.0.0.1:45678`.
     pub(crate) address: String,
 }
 
 impl Server {
     /// Starts it and waits until it is ready. The command must ask for a log in JSON.
     pub(crate) fn start(mut command: Command, name: &str) -> Self {
-        // A shell stands between: they are a group, which is stopped as one.
+        // There is a shell in between: both form a group, which is stopped together.
         command.process_group(0);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts");
         let mut log = BufReader::new(child.stderr.take().expect("piped")).lines();
@@ -34,7 +34,7 @@ impl Server {
             }
             said.push_str(&line);
         }
-        // Nobody reads on; the pipe must not fill up.
+        // Nobody reads any further; the pipe must not fill up.
         std::thread::spawn(move || log.map_while(Result::ok).for_each(drop));
         Self { child, address }
     }

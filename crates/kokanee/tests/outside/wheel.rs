@@ -1,14 +1,14 @@
-//! The wheel, in a Python that has nothing else.
+//! Tests of the wheel, in a Python environment without other packages.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::workplace::{Said, Workplace, said};
 
-/// What the program's users have beside it.
+/// A package that the program's users also have.
 const BOTO3: &str = "boto3==1.44.8";
 
-/// The file of the wheel, or what is missing.
+/// The file of the wheel, or a message on what is missing.
 pub(crate) fn file() -> Result<String, String> {
     let variable = "KOKANEE_WHEEL";
     let file = std::env::var(variable)
@@ -20,7 +20,7 @@ pub(crate) fn file() -> Result<String, String> {
     }
 }
 
-/// `pip install` into an empty environment, and a script with boto3 beside the program that it brought.
+/// Runs `pip install` in an empty environment, and a script with boto3 beside the installed program.
 pub(crate) fn installs_into_an_empty_environment(wheel: &str) {
     let work = Workplace::new();
     let environment = work.path("python").display().to_string();
@@ -37,7 +37,7 @@ pub(crate) fn installs_into_an_empty_environment(wheel: &str) {
     assert_eq!(of_wheel.stdout, run(&work, &bin.join("kokanee"), &["--version"]).stdout);
 }
 
-/// Runs a program as in a terminal in which the environment was activated.
+/// Runs a program as in a terminal with the environment activated.
 fn run(work: &Workplace, program: &Path, args: &[&str]) -> Said {
     let mut command = Command::new(program);
     command.args(args).current_dir(work.path(""));

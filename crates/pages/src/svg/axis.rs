@@ -1,12 +1,11 @@
-//! From values to places on an axis, and the round numbers written beside it.
+//! Positions of values on an axis, and the round numbers beside it.
 
 use crate::human;
 
-/// Values beyond this are not drawn: ratios of two could not be computed. Nor are differences below
-/// its inverse shown.
+/// Values beyond this are not drawn, since ratios of two could not be computed. Differences below its inverse are not shown either.
 const LARGEST: f64 = 1e150;
 
-/// Whether a value has a place on an axis.
+/// Whether a value has a position on an axis.
 pub(super) fn drawable(value: f64, log: bool) -> bool {
     value.abs() <= LARGEST && (!log || value >= 1.0 / LARGEST)
 }
@@ -33,18 +32,18 @@ impl Axis {
         if low > high {
             (low, high, whole) = if log { (1.0, 10.0, false) } else { (0.0, 1.0, false) };
         }
-        // Closer together than the digits of a number can tell ticks apart.
+        // The digits of a number could not distinguish ticks that are closer together.
         if high - low <= (1e-9 * low.abs().max(high.abs())).max(1.0 / LARGEST) {
             let by = if low.abs() < 1.0 / LARGEST { 0.5 } else { low.abs() * 0.5 };
             (low, high) = if log { (low / 2.0, high * 2.0) } else { (low - by, high + by) };
         }
         let step = round_step((high - low) / wanted_ticks as f64);
-        // Epochs and updates are counted, so no tick lies between two of them.
+        // Epochs and updates are whole numbers, so no tick lies between two of them.
         let step = if whole && high - low >= 2.0 { step.max(1.0) } else { step };
         Self { low, high, log, wanted_ticks, step }
     }
 
-    /// The range with its ends moved out to the next tick; on a logarithmic scale a little out.
+    /// Moves the ends of the range outwards to the next tick; on a logarithmic scale a little outwards.
     pub(super) fn widened(mut self) -> Self {
         if self.log {
             let margin = (self.high / self.low).powf(0.04);
@@ -56,7 +55,7 @@ impl Axis {
         self
     }
 
-    /// Where a value lies, 0 (low end) to 1 (high end).
+    /// The position of a value, 0 (low end) to 1 (high end).
     pub(super) fn share(&self, value: f64) -> f64 {
         if self.log {
             (value.ln() - self.low.ln()) / (self.high.ln() - self.low.ln())
@@ -72,7 +71,7 @@ impl Axis {
 
     fn even_ticks(&self) -> Vec<f64> {
         let step = self.step;
-        // A tick that rounding puts a hair outside still counts.
+        // A tick that rounding puts just outside still counts.
         let (first, last) = ((self.low / step - 1e-6).ceil(), (self.high / step + 1e-6).floor());
         let count = (last - first).clamp(0.0, 4.0 * self.wanted_ticks as f64) as usize;
         (0..=count).map(|index| tidy((first + index as f64) * step, step)).collect()
@@ -103,7 +102,7 @@ impl Axis {
 fn round_step(rough: f64) -> f64 {
     let power = 10f64.powf(rough.log10().floor());
     let digit = rough / power;
-    // A rough step just above a round one keeps it: one tick more than wanted does no harm.
+    // A rough step just above a round one becomes that one: one tick too many does no harm.
     power
         * if digit <= 1.2 {
             1.0
@@ -116,7 +115,7 @@ fn round_step(rough: f64) -> f64 {
         }
 }
 
-/// A multiple of `step` without the dust of binary fractions: 0.30000000000000004 becomes 0.3.
+/// A multiple of `step` without the rounding errors of binary fractions: 0.30000000000000004 becomes 0.3.
 fn tidy(value: f64, step: f64) -> f64 {
     let decimals = -step.log10().floor();
     if (0.0..=300.0).contains(&decimals) {
@@ -126,7 +125,7 @@ fn tidy(value: f64, step: f64) -> f64 {
     }
 }
 
-/// A number as short as it can be told: `0.05`, `12,500`, `1.5e-7`; at most six digits that count.
+/// A number in its shortest form: `0.05`, `12,500`, `1.5e-7`; at most six significant digits.
 pub fn number(value: f64) -> String {
     let magnitude = value.abs();
     if value == 0.0 {

@@ -1,4 +1,4 @@
-//! Bars beside each other: histograms, and amounts by name.
+//! Bar charts: histograms, and amounts by name.
 
 use std::fmt::Write as _;
 
@@ -17,9 +17,9 @@ const NAME_SPACE: f64 = 62.0;
 /// Bars to be drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bars {
-    /// Head line.
+    /// Title.
     pub title: String,
-    /// What stands below the bars.
+    /// The label below the bars.
     pub x_label: String,
     /// Names and amounts; amounts that are not finite or below 0 are drawn as 0.
     pub bars: Vec<(String, f64)>,
@@ -27,8 +27,8 @@ pub struct Bars {
     pub area: (f64, f64),
 }
 
-/// Draws the bars, from left to right as they come. Each tells its amount in a tooltip; where there is no room for all names, every
-/// second, third, … is written.
+/// Draws the bars from left to right. Each shows its amount in a tooltip; if there is no room for all names, only every second, third, … is
+/// written.
 pub fn draw(chart: &Bars) -> Drawing {
     let amounts: Vec<f64> =
         chart.bars.iter().map(|(_, amount)| if amount.is_finite() { amount.max(0.0) } else { 0.0 }).collect();

@@ -5,23 +5,22 @@ use std::fmt::Write as _;
 use super::{Drawing, escape, px, text, text_width};
 use crate::{Attention, label, palette};
 
-/// Longest side of the grid aimed at, in pixels; large matrices get smaller cells.
+/// Target length of the grid's longest side, in pixels; large matrices get smaller cells.
 const GRID: f64 = 900.0;
 /// Smallest and largest side of a cell in pixels.
 const CELL: (f64, f64) = (11.0, 34.0);
-/// Longest label before it is cut, in text columns; the tooltip has all of it.
+/// Longest label before it is truncated, in text columns; the tooltip shows the whole label.
 const LONGEST_LABEL: usize = 22;
 /// Space around everything, in pixels.
 const MARGIN: f64 = 18.0;
 /// Height of the title and the line below it in pixels.
 const TITLE: f64 = 44.0;
-/// What the sides of the grid are.
+/// The meaning of the sides of the grid.
 const KEY: &str = "rows: target, columns: source";
 /// Slant of column labels that are wider than a cell, in degrees.
 const SLANT: f64 = 50.0;
 
-/// Draws the matrix: rows are target tokens, columns source tokens, dark is 0. Each cell tells its
-/// weight in a tooltip.
+/// Draws the matrix: rows are target tokens, columns source tokens, dark is 0. Each cell shows its weight in a tooltip.
 pub fn draw(attention: &Attention<'_>, title: &str) -> Drawing {
     let (rows, columns) = (attention.target.len(), attention.source.len());
     let cell = (GRID / rows.max(columns).max(1) as f64).clamp(CELL.0, CELL.1).floor();
@@ -111,14 +110,14 @@ fn cells(body: &mut String, attention: &Attention<'_>, (left, top): (f64, f64), 
     let _ = writeln!(body, "</g>");
 }
 
-/// The scale beside the grid: 0 at the foot, `weight` at the head.
+/// The colour scale beside the grid: 0 at the bottom, `weight` at the top.
 fn color_bar(body: &mut String, (x, y): (f64, f64), height: f64, weight: f32) {
     const STEPS: usize = 32;
     let step = height / STEPS as f64;
     let _ = writeln!(body, r#"<g shape-rendering="crispEdges">"#);
     for index in 0..STEPS {
         let fill = palette::hex(1.0 - index as f32 / (STEPS - 1) as f32);
-        // Drawn a little too high, so that no gap shows between steps.
+        // Drawn slightly too high, so that no gap appears between steps.
         let (x, y, height) = (px(x), px(y + step * index as f64), px(step + 0.5));
         let _ = writeln!(body, r#"<rect x="{x}" y="{y}" width="14" height="{height}" fill="{fill}"/>"#);
     }

@@ -8,61 +8,58 @@ use super::axis::{self, Axis, number};
 use super::{Drawing, escape, px, text, text_width};
 use crate::{label, palette};
 
-/// Size of the plotting area in pixels, where nothing else is said.
+/// Default size of the plotting area in pixels.
 const AREA: (f64, f64) = (620.0, 340.0);
 /// Space around everything, in pixels.
 const MARGIN: f64 = 18.0;
-/// Size of labels in pixels.
+/// Font size of labels in pixels.
 const SIZE: f64 = 11.0;
-/// Longest name in the legend before it is cut, in text columns.
+/// Longest name in the legend before it is truncated, in text columns.
 const LONGEST_NAME: usize = 30;
-/// Most points of a line that are marked one by one.
+/// Maximum number of points of a line that get individual marks.
 const MOST_MARKS: usize = 60;
 
-/// What the legend says of dashed lines.
+/// The legend's text for dashed lines.
 const EXPECTED: &str = "expected";
 
 /// One named line.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Series {
-    /// What the legend calls it.
+    /// Its name in the legend.
     pub name: String,
     /// (x, y) in the order they are joined. A point that is not finite, or not above 0 on a
     /// logarithmic axis, interrupts the line.
     pub points: Vec<(f64, f64)>,
-    /// What was expected in place of the points: dashed, without marks, in the same colour; may be
-    /// empty.
+    /// The expected values for the points: dashed, without marks, in the same colour; may be empty.
     pub expected: Vec<(f64, f64)>,
-    /// What the points were made of, such as values before they were smoothed: thin and pale; may be empty.
+    /// The underlying points, such as values before smoothing: thin and pale; may be empty.
     pub raw: Vec<(f64, f64)>,
 }
 
 /// A chart to be drawn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
-    /// Head line.
+    /// Title.
     pub title: String,
-    /// What x is, with its unit.
+    /// The quantity on x, with its unit.
     pub x_label: String,
-    /// What y is, with its unit.
+    /// The quantity on y, with its unit.
     pub y_label: String,
     /// Whether x is drawn on a logarithmic scale.
     pub log_x: bool,
     /// Whether y is drawn on a logarithmic scale.
     pub log_y: bool,
-    /// Whether y begins at 0, for amounts that are compared by their height; not on a logarithmic
-    /// scale.
+    /// Whether y begins at 0, for amounts that are compared by their height; ignored on a logarithmic scale.
     pub y_from_zero: bool,
-    /// The numbers written along x, where round ones would not do; those that lie outside are left
-    /// out.
+    /// The numbers written along x instead of round ones; those outside the range are left out.
     pub x_ticks: Vec<f64>,
     /// The lines, in the order of the legend.
     pub series: Vec<Series>,
     /// Width and height of the plotting area in pixels.
     pub area: (f64, f64),
-    /// Whether the lines are named at the right. A page that names them itself has more room.
+    /// Whether the names of the lines are shown at the right. A page that shows them itself has more room.
     pub has_legend: bool,
-    /// Whether a page's script is told the values, for a read-out under the pointer.
+    /// Whether the page's script receives the values, to show them under the pointer.
     pub has_hover: bool,
 }
 
@@ -84,8 +81,7 @@ impl Default for Chart {
     }
 }
 
-/// Draws the chart: lines, axes with round ticks, a legend at the right. Points tell their values
-/// in tooltips; what was expected of them is dashed.
+/// Draws the chart: lines, axes with round ticks, a legend at the right. Points show their values in tooltips; expected values are dashed.
 pub fn draw(chart: &Chart) -> Drawing {
     let mut area = chart.area;
     let visible = |&(x, y): &(f64, f64)| axis::drawable(x, chart.log_x) && axis::drawable(y, chart.log_y);
@@ -102,7 +98,7 @@ pub fn draw(chart: &Chart) -> Drawing {
 
     let tick_width = y_axis.ticks().iter().map(|&y| text_width(&number(y), SIZE)).fold(0.0, f64::max);
     if !chart.has_legend {
-        // Charts beside each other are all as wide.
+        // Charts beside each other have the same width.
         area.0 -= tick_width;
     }
     let y_label_width = if chart.y_label.is_empty() { 0.0 } else { SIZE + 10.0 };
@@ -161,12 +157,12 @@ pub fn draw(chart: &Chart) -> Drawing {
     Drawing { width, height, title: chart.title.clone(), description, body, hover }
 }
 
-/// Ticks on an axis of so many pixels.
+/// The number of ticks for an axis of so many pixels.
 fn wanted_ticks(pixels: f64) -> usize {
     ((pixels / 70.0).round() as usize).clamp(3, 8)
 }
 
-/// What a page's script needs for a read-out: the plotting area, and of each line its points, by pixel and as text.
+/// The data for a page's script to show values under the pointer: the plotting area, and the points of each line, by pixel and as text.
 fn hover(
     chart: &Chart,
     visible: &dyn Fn(&(f64, f64)) -> bool,
@@ -192,7 +188,7 @@ fn hover(
     .to_string()
 }
 
-/// One line, interrupted where a point cannot be drawn; a point alone between two gaps is a dot.
+/// One line, interrupted where a point cannot be drawn; a single point between two gaps is a dot.
 fn line(
     body: &mut String,
     index: usize,
@@ -240,7 +236,7 @@ fn line(
     }
 }
 
-/// The names of the lines, each beside a piece of it; gives the width taken in pixels.
+/// The names of the lines, each beside a sample of it; returns the width in pixels.
 fn legend(body: &mut String, series: &[Series], (x, y): (f64, f64)) -> f64 {
     let mut widest = 0.0;
     for (index, series) in series.iter().enumerate() {
@@ -264,13 +260,13 @@ fn has_expected(series: &[Series]) -> bool {
     series.iter().any(|series| !series.expected.is_empty())
 }
 
-/// How a line that was expected is drawn.
+/// The style of an expected line.
 fn expected(index: usize) -> String {
     let (hue, _) = palette::line(index);
     format!(r#"stroke="{hue}" stroke-width="1.4" stroke-opacity="0.8" stroke-dasharray="5 4""#)
 }
 
-/// How values before they were smoothed are drawn.
+/// The style of values before smoothing.
 fn raw(index: usize) -> String {
     let (hue, _) = palette::line(index);
     format!(r#"stroke="{hue}" stroke-width="1" stroke-opacity="0.35""#)

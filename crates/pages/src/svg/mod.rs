@@ -1,5 +1,5 @@
-//! Charts as SVG, each with a title and a description for those who listen. As a document of its own a chart brings its style: no
-//! script, no outside font, readable on light and dark paper. In a page it takes the page's.
+//! Charts as SVG, each with a title and a description for screen readers. As a separate document a chart includes its style: no script, no
+//! external font, readable on light and dark backgrounds. In a page it uses the page's style.
 
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ pub use axis::number;
 /// Width of a text column in units of the font size: a guess that fits usual sans-serif fonts.
 const COLUMN_WIDTH: f64 = 0.62;
 
-/// Paper and ink follow the reader's preference; where a viewer knows none, dark ink on white paper.
+/// Background and foreground follow the reader's preference; viewers without one show dark on white.
 const STYLE: &str = "\
     svg.k-plot text{font-family:'Helvetica Neue',Helvetica,Arial,'DejaVu Sans','Noto Sans',sans-serif}\
     .k-paper{fill:#fff}.k-ink{fill:#1d2733}.k-faint{fill:#5c6877}\
@@ -28,7 +28,7 @@ const STYLE: &str = "\
     @media(prefers-color-scheme:dark){.k-paper{fill:#151a21}.k-ink{fill:#e8ecf1}.k-faint{fill:#9aa6b4}\
     .k-rule{stroke:#2b333d}.k-axis{stroke:#9aa6b4}.k-above{stroke:#151a21}}";
 
-/// Text with what XML would read as markup escaped, and what it forbids made visible.
+/// Text with XML markup escaped, and characters that XML forbids made visible.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     if text.is_empty() {
@@ -65,7 +65,7 @@ fn text(out: &mut String, (x, y): (f64, f64), size: f64, attributes: &str, conte
     let _ = writeln!(out, r#"<text x="{x}" y="{y}" font-size="{size}" {attributes}>{content}</text>"#);
 }
 
-/// A chart that is drawn.
+/// A finished chart.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Drawing {
     width: f64,
@@ -73,12 +73,12 @@ pub struct Drawing {
     title: String,
     description: String,
     body: String,
-    /// Values for the page's script, in JSON; empty for none.
+    /// Values for the page's script, in JSON; may be empty.
     hover: String,
 }
 
 impl Drawing {
-    /// A file of its own.
+    /// The chart as a separate file.
     pub fn document(&self) -> String {
         let Self { body, .. } = self;
         let (width, height) = self.size();
@@ -95,7 +95,7 @@ impl Drawing {
         )
     }
 
-    /// A part of a page: as wide as its place, at most as wide as it was drawn.
+    /// The chart as part of a page: as wide as its container, but at most as wide as it was drawn.
     pub fn inline(&self) -> Markup {
         let Self { body, .. } = self;
         let (width, height) = self.size();

@@ -1,4 +1,4 @@
-//! Parallel coordinates: one line for each run, through one axis for each of its settings.
+//! Parallel coordinates: one line per run, through one axis per setting.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,10 @@ use crate::{label, palette};
 
 const MARGIN: f64 = 18.0;
 const SIZE: f64 = 11.0;
-/// Height of the axes in pixels, unless names of categories need more: so much each.
+/// Minimum height of the axes, and height of each category name, in pixels.
 const HEIGHT: f64 = 260.0;
 const LINE: f64 = 14.0;
-/// Width from the first axis to the last, in pixels, unless that brings two axes too close or too far apart.
+/// Width from the first axis to the last, in pixels, unless that puts axes too close or too far apart.
 const WIDTH: f64 = 960.0;
 /// Least and greatest distance between two axes, in pixels.
 const STEPS: (f64, f64) = (150.0, 300.0);
@@ -21,27 +21,27 @@ const LONGEST_NAME: usize = 20;
 /// An axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParallelAxis {
-    /// What it is.
+    /// Its name.
     pub name: String,
     /// Whether its scale is logarithmic.
     pub log: bool,
-    /// Names of values 0, 1, 2, …, where it is of categories; empty for numbers.
+    /// Names of values 0, 1, 2, …, if it has categories; empty for numbers.
     pub categories: Vec<String>,
 }
 
 /// A run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParallelLine {
-    /// What its tooltip says.
+    /// The text of its tooltip.
     pub name: String,
-    /// A value for each axis; none where it has none.
+    /// A value for each axis; `None` where it has none.
     pub values: Vec<Option<f64>>,
-    /// How good it is, 0 to 1: the colour; none for grey.
+    /// Its quality, 0 to 1, which sets the colour; `None` for grey.
     pub level: Option<f32>,
 }
 
 impl ParallelAxis {
-    /// Its categories, as they are written beside it.
+    /// The names of its categories, as written beside it.
     fn names(&self) -> Vec<(f64, String)> {
         let name =
             |(place, name): (usize, &String)| (place as f64, label::fit(&label::visible(name), LONGEST_NAME));
@@ -49,7 +49,7 @@ impl ParallelAxis {
     }
 }
 
-/// Draws the lines; the last ones lie on top.
+/// Draws the lines; the last ones are on top.
 pub fn draw(title: &str, axes: &[ParallelAxis], lines: &[ParallelLine]) -> Drawing {
     let ticks: Vec<Vec<(f64, String)>> = axes.iter().map(ParallelAxis::names).collect();
     let widest = ticks.first().into_iter().flatten().map(|(_, name)| text_width(name, SIZE));

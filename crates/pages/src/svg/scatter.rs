@@ -1,4 +1,4 @@
-//! Points over an axis: slices of a search, one for each hyperparameter.
+//! Scatter plots: slices of a search, one per hyperparameter.
 
 use std::fmt::Write as _;
 
@@ -10,33 +10,33 @@ const MARGIN: f64 = 18.0;
 const SIZE: f64 = 11.0;
 /// Longest name of a category, in text columns.
 const LONGEST_NAME: usize = 24;
-/// Between the lines of two names beside each other, and between the ends of two names in a row, in pixels.
+/// Minimum distance between the lines of two neighbouring names, and between the ends of two names in a row, in pixels.
 const LINE: f64 = 13.0;
 const GAP: f64 = 8.0;
-/// How far names are turned that have no room in a row, in degrees.
+/// The rotation of names that do not fit into a row, in degrees.
 const SLANTED: f64 = 40.0;
 const UPRIGHT: f64 = 90.0;
 
 /// Points to be drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scatter {
-    /// Head line.
+    /// Title.
     pub title: String,
-    /// What x is, with its unit.
+    /// The quantity on x, with its unit.
     pub x_label: String,
     /// Whether x is drawn on a logarithmic scale.
     pub log_x: bool,
     /// Whether y is drawn on a logarithmic scale.
     pub log_y: bool,
-    /// Names of the values 0, 1, 2, … of x, where it is of categories; empty for numbers.
+    /// Names of the values 0, 1, 2, … of x, if it has categories; empty for numbers.
     pub categories: Vec<String>,
-    /// x, y, and a name for the tooltip. Points that have no place on the axes are left out.
+    /// x, y, and a name for the tooltip. Points without a position on the axes are left out.
     pub points: Vec<(f64, f64, String)>,
     /// Width and height of the plotting area in pixels.
     pub area: (f64, f64),
 }
 
-/// Draws the points; later ones are brighter, so that the way of a search shows.
+/// Draws the points; later ones are brighter, which shows the course of a search.
 pub fn draw(chart: &Scatter) -> Drawing {
     let visible = |point: &&(f64, f64, String)| {
         let has_place = chart.categories.is_empty() || category(point.0, &chart.categories).is_some();
@@ -103,20 +103,20 @@ pub fn draw(chart: &Scatter) -> Drawing {
     }
 }
 
-/// The name of a value of x; none where it is no category.
+/// The name of a value of x; `None` if it is not a category.
 fn category(x: f64, categories: &[String]) -> Option<&str> {
     categories.iter().enumerate().find(|(place, _)| *place as f64 == x).map(|(_, name)| name.as_str())
 }
 
-/// Names of categories below the axis, each in the middle of its band: in a row where all have room, else turned, so that none lies over
+/// Names of categories below the axis, each in the middle of its band: in a row if all fit, otherwise rotated, so that none overlaps
 /// another.
 struct Names {
     names: Vec<String>,
     /// Width of a category in pixels.
     band: f64,
-    /// How far they are turned, in degrees.
+    /// Their rotation, in degrees.
     angle: f64,
-    /// Every so many of them are written: more where even upright lines have no room beside each other.
+    /// Only every such name is written: more than 1 where even upright names do not fit beside each other.
     every: usize,
 }
 
@@ -137,7 +137,7 @@ impl Names {
         Some(Self { names, band, angle, every })
     }
 
-    /// How far the names reach beyond the left end of the axis, in pixels.
+    /// How far the names extend beyond the left end of the axis, in pixels.
     fn left(&self) -> f64 {
         let beyond = |(place, name): (usize, &String)| {
             let reach = if self.angle == 0.0 { 0.5 } else { self.angle.to_radians().cos() };
@@ -146,7 +146,7 @@ impl Names {
         self.names.iter().enumerate().map(beyond).fold(0.0, f64::max)
     }
 
-    /// How far they reach below the axis, beside the space of a tick, in pixels.
+    /// How far they extend below the axis, besides the space of a tick, in pixels.
     fn height(&self) -> f64 {
         let longest = self.names.iter().map(|name| text_width(name, SIZE)).fold(0.0, f64::max);
         (longest * self.angle.to_radians().sin()).max(SIZE)
@@ -162,7 +162,7 @@ impl Names {
             if self.angle == 0.0 {
                 text(body, (x, bottom + 18.0), SIZE, r#"class="k-faint" text-anchor="middle""#, name);
             } else {
-                // They end below their tick.
+                // The names end below their tick.
                 let (x, y) = (x + SIZE * 0.36, bottom + 13.0);
                 let turned = format!(r#"transform="rotate(-{} {} {})""#, self.angle, px(x), px(y));
                 text(body, (x, y), SIZE, &format!(r#"class="k-faint" text-anchor="end" {turned}"#), name);

@@ -13,8 +13,8 @@ fn curve(chart: &Chart) -> String {
     lines::draw(chart).document()
 }
 
-/// Walks the document as a strict reader would: every tag closed in order, attributes quoted, no
-/// raw `<` or stray `&` in text, no character that XML 1.0 forbids. Gives the texts found.
+/// Walks the document as a strict reader would: every tag closed in order, attributes quoted, no raw `<` or stray `&` in text, no character
+/// that XML 1.0 forbids. Returns the texts found.
 fn check_well_formed(svg: &str) -> Vec<String> {
     assert!(
         svg.chars().all(|c| matches!(c, '\n' | ' '..) && !matches!(c, '\x7f'..='\u{9f}')),
@@ -125,7 +125,7 @@ fn places_follow_the_axes() {
     assert!((ys[0] - ys[1] - 170.0).abs() < 0.2 && (ys[1] - ys[2] - 170.0).abs() < 0.2, "{ys:?}");
 }
 
-/// Places of the marks of a drawing: (x, y) in pixels.
+/// Positions of the marks of a drawing: (x, y) in pixels.
 fn marks(svg: &str) -> Vec<(f64, f64)> {
     let value = |line: &str, name: &str| -> f64 {
         line.split(name).nth(1).unwrap().split('"').nth(1).unwrap().parse().unwrap()
@@ -159,7 +159,7 @@ fn what_is_expected_is_dashed_unmarked_and_within_the_axes() {
     assert!(check_well_formed(&svg).iter().any(|text| text == "expected"));
     assert_eq!(svg.matches("<circle").count(), 2);
     assert_eq!(svg.matches(r#"stroke-dasharray="5 4""#).count(), 2, "the line and its piece in the legend");
-    // From 0 both heights stand to each other as the values do; the axis then makes room for 20.
+    // From 0 the two heights are in proportion to the values; the axis then makes room for 20.
     let height = |marks: &[(f64, f64)], which: usize| 392.0 - marks[which].1;
     assert!((height(&before, 0) / height(&before, 1) - 4.0 / 6.0).abs() < 0.01, "{before:?}");
     let after = marks(&svg);
@@ -266,7 +266,7 @@ fn bars_scatter_plots_and_parallel_coordinates_are_documents() {
     );
 }
 
-/// A text of a drawing: its box before it is turned, as left, right and baseline, and how far it is turned, in degrees.
+/// A text of a drawing: its box before rotation, as left, right and baseline, and its rotation, in degrees.
 #[derive(Debug)]
 struct Written {
     left: f64,
@@ -332,7 +332,7 @@ fn check_names_of_a_slice(count: usize, length: usize, angle: f64) {
         let apart = if angle == 0.0 {
             pair[1].left - pair[0].right
         } else {
-            // Between the two lines that they stand on, less their height.
+            // The distance between the two baselines, minus the height of the text.
             (pair[1].right - pair[0].right) * angle.to_radians().sin() - 11.0
         };
         assert!(apart > 0.0, "{pair:?} overlap");

@@ -4,7 +4,7 @@ use kokanee_kernels::elementwise;
 
 use crate::{Tape, Var};
 
-/// The sum of two tensors of the same shape. Takes `a` over: its memory is used when nobody else holds it.
+/// The sum of two tensors of the same shape. Takes ownership of `a`, and reuses its memory if nobody else holds it.
 ///
 /// Backward: `da = db = dy`.
 pub fn add(tape: &Tape, a: Var, b: &Var) -> Var {

@@ -7,20 +7,20 @@ use kokanee_kernels::attention;
 
 use crate::{Gradients, Slot, Tape, Tensor, Var};
 
-/// What attention gives.
+/// The result of attention.
 pub struct Attended {
     /// B x H: the weighted sum of the encoder's outputs.
     pub context: Var,
-    /// The weights of all rows, one after the other; row r has as many as its span is long.
+    /// The weights of all rows, one after the other; row r has one per position of its span.
     pub probabilities: Arc<Tensor>,
 }
 
 /// Attention with a hidden layer (Bahdanau, Cho, Bengio 2015, without biases): `score(s) = v . tanh(keys_s + query)`,
 /// softmax over the row's span, context = weighted sum of `values`.
 ///
-/// `spans[r]` are the rows of `keys` (S x A) and `values` (S x H) that query row r sees; `queries` B x A; `v` 1 x A. When
-/// gradients are recorded, rows that share a span stand together. Backward: see `attention::contexts_backward` and
-/// `attention::mlp_backward`; tanh is computed again rather than kept.
+/// `spans[r]` are the rows of `keys` (S x A) and `values` (S x H) that query row r sees; `queries` B x A; `v` 1 x A. When gradients
+/// are recorded, rows that share a span stand together. Backward: see `attention::contexts_backward` and `attention::mlp_backward`;
+/// tanh is computed again instead of kept.
 pub fn mlp_attention(
     tape: &Tape,
     spans: &Arc<[Range<u32>]>,
@@ -108,8 +108,8 @@ fn total(spans: &[Range<u32>]) -> usize {
     spans.iter().map(|span| span.len()).sum()
 }
 
-/// The contexts that probabilities give, and how gradients come back through them: to the values here, and to what the scores
-/// were made of by `scores_backward`, which gets the gradient of the scores.
+/// Computes the contexts of `probabilities`, and records how gradients flow back through them: to the values here, and through the
+/// scores by `scores_backward`, which gets the gradient of the scores.
 fn attended(
     tape: &Tape,
     spans: &Arc<[Range<u32>]>,
@@ -148,7 +148,7 @@ fn attended(
     Attended { context, probabilities }
 }
 
-/// Lets `add` add to the gradient of `of`, or to one that is thrown away where nobody wants it.
+/// Calls `add` with the gradient of `of` to add to, or with one that is thrown away if no gradient is wanted.
 fn with_gradient(gradients: &mut Gradients, of: &Var, add: impl FnOnce(&kokanee_kernels::Team, &mut Tensor)) {
     if of.wants_gradient() {
         gradients.accumulate_part(of, of.value().shape(), add);

@@ -19,11 +19,11 @@ pub struct Filters {
     units: usize,
 }
 
-/// How filters are kept.
+/// The form in which filters are kept.
 enum Kept {
     /// C x H x width, as on disk.
     AsStored(Var),
-    /// Laid out by [`Filters::lay_out`], and nothing else: for tapes that forget.
+    /// Only laid out by [`Filters::lay_out`]: for tapes that do not record.
     Packed(Arc<PackedMatrix>),
 }
 
@@ -37,26 +37,25 @@ impl Filters {
         Filters { weight: Kept::AsStored(weight.clone()), bias: bias.clone(), window, units }
     }
 
-    /// Filters that [`Filters::lay_out`] has laid out, `bias` C.
+    /// Filters laid out by [`Filters::lay_out`], `bias` C.
     pub fn packed(matrix: Arc<PackedMatrix>, bias: &Var, window: Window) -> Filters {
         let units = matrix.inputs() / window.width;
         assert_eq!(matrix.inputs(), window.width * units, "filters as wide as their window");
         Filters { weight: Kept::Packed(matrix), bias: bias.clone(), window, units }
     }
 
-    /// Filters C x H x width as a matrix C x (width H) that meets windows of neighbouring rows.
+    /// Lays out filters C x H x width as a matrix C x (width H), which multiplies windows of neighbouring rows.
     pub fn lay_out(team: &Team, format: Format, weight: &Tensor) -> PackedMatrix {
         let &[outputs, units, width] = weight.shape().extents() else {
             panic!("filters have three extents, not {}", weight.shape())
         };
-        // Nothing that decoding needs is of this size.
+        // Decoding needs no other memory of this size.
         let mut laid_out = Tensor::lasting([outputs, width * units]);
         conv::window_filters(team, laid_out.data_mut(), weight.data(), units, width);
         PackedMatrix::pack(team, format, laid_out.mat())
     }
 
-    /// Pre-activations B x C of windows B x (width H) that are at hand: one step of a decoder, whose weights are packed. Not
-    /// recorded.
+    /// Pre-activations B x C of given windows B x (width H): one step of a decoder, whose weights are packed. Not recorded.
     pub fn step(&self, tape: &Tape, windows: &Tensor) -> Tensor {
         let Kept::Packed(packed) = &self.weight else { panic!("steps are for filters that are packed") };
         multiplied(tape, packed, &self.bias, windows)
@@ -70,10 +69,10 @@ fn multiplied(tape: &Tape, packed: &PackedMatrix, bias: &Var, windows: &Tensor) 
     y
 }
 
-/// Convolution of `x` (T x H) within the sentences `spans`: T x C. Positions beyond a sentence count as zeros.
+/// Computes the convolution of `x` (T x H) within the sentences `spans`: T x C. Positions beyond a sentence count as zeros.
 ///
-/// By minimal filtering, which saves four multiplications of ten (`filtered_in_tiles`); but for filters of one tap, which are a
-/// linear layer, and for weights that are packed, where an output may depend on its own window alone and is one row of a product.
+/// Uses minimal filtering, which saves four multiplications of ten (`filtered_in_tiles`). The exceptions are filters of one tap,
+/// which are a linear layer, and packed weights: there an output may depend on its own window alone and is one row of a product.
 pub fn convolution(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Filters) -> Var {
     let (rows, units, window) = (x.value().rows(), filters.units, filters.window);
     assert_eq!(x.value().cols(), units, "inputs of a convolution");
@@ -91,14 +90,14 @@ pub fn convolution(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Fi
     }
 }
 
-/// Convolution by minimal filtering.
+/// Computes a convolution by minimal filtering.
 ///
-/// Neighbouring outputs of a sentence are taken together in tiles of up to four. To a tile, three neighbouring taps of a filter are a
-/// product of polynomials, transposed, and such a product may be made by values at a few points: with constant matrices B, F
-/// and A that have a row for each point, outputs are `y = A' ((F g) (B d))` of the taps g and the inputs d that they see, where m outputs
-/// need m + 2 points (Toom 1963, Cook 1966; Winograd 1980; Lavin & Gray 2016; the matrices stand in `kokanee_kernels::conv::minimal`).
-/// Wider filters are sums of such chunks of taps, so the values at one point are one product over all units of all chunks, for all tiles of
-/// the batch that need the point:
+/// Neighbouring outputs of a sentence are computed together in tiles of up to four. For a tile, three neighbouring taps of a filter
+/// are a transposed product of polynomials, which can be computed from values at a few points: with constant matrices B, F and A
+/// that have a row for each point, outputs are `y = A' ((F g) (B d))` of the taps g and the inputs d that they see, where m outputs
+/// need m + 2 points (Toom 1963, Cook 1966; Winograd 1980; Lavin & Gray 2016; the matrices are in
+/// `kokanee_kernels::conv::minimal`). Wider filters are sums of such chunks of taps, so the values at one point are one product
+/// over all units of all chunks, for all tiles of the batch that need the point:
 ///
 /// ```text
 /// M_i = D_i G_i'     R_i x C from R_i x n_i H and C x n_i H, for each point i
@@ -106,8 +105,8 @@ pub fn convolution(tape: &Tape, spans: &Arc<[Range<u32>]>, x: &Var, filters: &Fi
 ///
 /// D = B d is linear in x, G = F g in the filters, and y = A' M + b in M, so gradients go back through the same products and the
 /// transposed transforms: `dM = A dy`; `dD_i = dM_i G_i`, `dG_i = dM_i' D_i`; each token gets B' dD of the tiles that saw it, each
-/// filter F' dG; and `db = column sums of dy`. D is made again for backward rather than kept: it is larger than x, and while its
-/// products are made it is in cache. G is kept, since more time goes into making it than into reading it again.
+/// filter F' dG; and `db = column sums of dy`. D is computed again for the backward pass instead of kept: it is larger than x, and
+/// while its products are computed it is in cache. G is kept, since computing it takes more time than reading it again.
 fn filtered_in_tiles(
     tape: &Tape,
     spans: &Arc<[Range<u32>]>,
@@ -118,7 +117,7 @@ fn filtered_in_tiles(
     let (team, precision, width) = (tape.team(), tape.precision(), filters.window.width);
     let (forwards, backwards) = match precision {
         Precision::F32 => (Filtering::fewest(width), Filtering::fewest(width)),
-        // What rounding costs a layer's outputs is felt by the gates of all layers after it; gradients only add it up.
+        // Rounding errors in a layer's outputs affect the gates of all layers after it; gradients only add them up.
         Precision::Bf16 => (Filtering::pairs(width), Filtering::fours(width)),
     };
     let [forwards, backwards] = [forwards, backwards].map(|filtering| Transforms {
@@ -126,12 +125,12 @@ fn filtered_in_tiles(
         window: filters.window,
         units: filters.units,
         outputs: weight.value().rows(),
-        // What products alone read is stored as they read it, where chunks begin at whole words.
+        // Operands that only products read are stored as products read them, if chunks begin at whole words.
         stored: if filters.units.is_multiple_of(2) { precision } else { Precision::F32 },
     });
 
     let d = forwards.inputs(team, spans, x.value());
-    // Those of the way back are the same, and some more; where there is none, the fewer will do.
+    // The filters of the backward pass are the same, and some more; without a backward pass, the fewer are enough.
     let goes_back = x.wants_gradient();
     let g = if goes_back { backwards } else { forwards }.filters(team, weight);
     let mut m = forwards.for_products(Precision::F32, spans);
@@ -176,14 +175,14 @@ fn filtered_in_tiles(
     y
 }
 
-/// What stands on both sides of the products of a convolution, of R_i x n_i H, C x n_i H and R_i x C elements.
+/// The operands and the result of the products of a convolution, of R_i x n_i H, C x n_i H and R_i x C elements.
 #[derive(Clone, Copy)]
 struct Transforms {
     filtering: Filtering,
     window: Window,
     units: usize,
     outputs: usize,
-    /// How that is stored which products alone read.
+    /// The precision in which operands that only products read are stored.
     stored: Precision,
 }
 
@@ -233,20 +232,20 @@ impl Transforms {
 /// One matrix for each product of minimal filtering, one after the other in memory. Some may be empty.
 struct Matrices {
     elements: Tensor,
-    /// What products they are stored for: what products leave is f32.
+    /// The precision of the products that they are stored for. Results of products are stored as f32.
     stored: Precision,
     rows: [usize; PRODUCTS],
     cols: [usize; PRODUCTS],
 }
 
 impl Matrices {
-    /// Of any value.
+    /// Matrices of arbitrary content.
     fn scratch(stored: Precision, rows: [usize; PRODUCTS], cols: [usize; PRODUCTS]) -> Matrices {
         let len: usize = rows.iter().zip(cols).map(|(&rows, cols)| rows * stored.stored(cols)).sum();
         Matrices { elements: Tensor::scratch([len]), stored, rows, cols }
     }
 
-    /// Elements of each matrix in memory.
+    /// The number of elements of each matrix in memory.
     fn lens(&self) -> [usize; PRODUCTS] {
         std::array::from_fn(|i| self.rows[i] * self.stored.stored(self.cols[i]))
     }
@@ -266,7 +265,7 @@ impl Matrices {
         Side::stored(self.stored, self.all()[product], self.rows[product], self.cols[product])
     }
 
-    /// Each matrix that is not empty, beside the sides whose product it is to become.
+    /// Each matrix that is not empty, with the two sides whose product it is to become.
     fn of<'a>(
         &'a mut self,
         sides: impl Fn(usize) -> (Side<'a>, Side<'a>),
@@ -284,9 +283,9 @@ impl Matrices {
     }
 }
 
-/// The activation: T x H from T x H, or from T x 2H for glu.
+/// Computes the activation: T x H from T x H, or from T x 2H for glu.
 ///
-/// Kept for backward: `x`; its derivative stands at `conv::activate_backward`.
+/// Kept for backward: `x`; the derivative is at `conv::activate_backward`.
 pub fn activation(tape: &Tape, kind: Activation, x: Var) -> Var {
     let units = x.value().cols() / kind.fan_in();
     let mut y = Tensor::scratch([x.value().rows(), units]);

@@ -5,11 +5,11 @@ use kokanee_kernels::{Mat, MatMut, Side, elementwise, gemm};
 
 use crate::{Tape, Tensor, Var};
 
-/// Gradients of logits held at a time: 64 MiB in `f32`, about twice the last cache of the machines this was measured on. Smaller
-/// tiles read and write the weight's gradient more often than they save.
+/// The number of gradients of logits held at a time: 64 MiB in `f32`, about twice the last cache of the machines on which this was
+/// measured. With smaller tiles, reading and writing the weight's gradient more often costs more than they save.
 const TILE: usize = 16 << 20;
 
-/// Rows of logits whose gradients exist at a time, for estimates of memory.
+/// The number of rows of logits whose gradients exist at a time, for estimates of memory.
 pub fn logit_rows(vocabulary: usize) -> u64 {
     rows_of_tile(TILE, vocabulary) as u64
 }
@@ -22,17 +22,17 @@ fn rows_of_tile(tile: usize, vocabulary: usize) -> usize {
 pub struct CrossEntropy {
     /// `scale` times the sum of the tokens' negative log-probabilities: one number.
     pub loss: Var,
-    /// Each token's own.
+    /// The loss of each token.
     pub tokens: Vec<TokenLoss>,
 }
 
-/// Softmax cross-entropy of `hidden W' + bias` with `labels`, times `gradient.scale`. With smoothing the gradient is that of the
-/// smoothed loss, while the loss that is told is the plain one (so Sockeye and MXNet have it).
+/// Computes the softmax cross-entropy of `hidden W' + bias` with `labels`, times `gradient.scale`. With smoothing the gradient is
+/// that of the smoothed loss, while the returned loss is the plain one (as in Sockeye and MXNet).
 ///
-/// `hidden` T x H, `weight` V x H, `bias` V, one label a row. `dlogits = scale (softmax - target)`, `dhidden = dlogits W`,
-/// `dW = dlogits' hidden`, `db = column sums`. The kernel makes `dlogits` while it multiplies, a tile of rows at a time, but for a
-/// factor of each row: `dlogits = F G` with a diagonal F, so `dhidden = F (G W)` and `dW = G' (F hidden)`. So when gradients are
-/// recorded they are ready when the loss is.
+/// `hidden` T x H, `weight` V x H, `bias` V, one label per row. `dlogits = scale (softmax - target)`, `dhidden = dlogits W`,
+/// `dW = dlogits' hidden`, `db = column sums`. The kernel computes `dlogits` while it multiplies, a tile of rows at a time, except
+/// for a factor of each row: `dlogits = F G` with a diagonal F, so `dhidden = F (G W)` and `dW = G' (F hidden)`. So when gradients
+/// are recorded they are ready together with the loss.
 pub fn cross_entropy(
     tape: &Tape,
     hidden: &Var,

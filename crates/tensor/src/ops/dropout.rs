@@ -1,12 +1,13 @@
-//! y = x with some elements left out.
+//! y = x with some elements set to zero.
 
 use kokanee_kernels::dropout as kernel;
 
 use crate::{Rows, Tape, Var};
 
-/// Inverted dropout of each element with probability `rate`; nothing on a tape that does not train. Takes `x` over.
+/// Applies inverted dropout to each element with probability `rate`; does nothing on a tape that does not train. Takes ownership of
+/// `x`.
 ///
-/// Backward: the same mask on dy; it is drawn again rather than kept.
+/// Backward: the same mask on dy; it is computed again instead of kept.
 pub fn dropout(tape: &Tape, x: Var, rate: f32) -> Var {
     if rate == 0.0 {
         return x;
@@ -27,8 +28,8 @@ pub fn dropout(tape: &Tape, x: Var, rate: f32) -> Var {
     y
 }
 
-/// Dropout whose mask is one for each sequence (Gal and Ghahramani 2016): row r of `x` has the mask of sequence `sequences[r]`,
-/// and `key`, from [`sequence_dropout_key`], is the same at every step of a loop. Without a key nothing is left out.
+/// Applies dropout with one mask per sequence (Gal and Ghahramani 2016): row r of `x` has the mask of sequence `sequences[r]`, and
+/// `key`, from [`sequence_dropout_key`], is the same at every step of a loop. Without a key nothing is dropped.
 ///
 /// Backward: the same mask on dy.
 pub fn sequence_dropout(tape: &Tape, x: &Var, sequences: &Rows, key: Option<(f32, u64)>) -> Var {

@@ -7,17 +7,17 @@ use kokanee_kernels::{Team, gather};
 
 use crate::{Rows, Tape, Tensor, Var};
 
-/// A table V x E of which rows are looked up.
+/// A table V x E whose rows are looked up.
 #[derive(Clone)]
 pub enum Table {
     /// A variable.
     Var(Var),
-    /// In the format of a decoder's weights, and nothing else: for tapes that forget.
+    /// Only in the format of a decoder's weights: for tapes that do not record.
     Packed(Arc<packed::Table>),
 }
 
 impl Table {
-    /// The table that a decoder in `format` keeps: `f32` is shared with the model, and stays when that is dropped.
+    /// The table that a decoder in `format` keeps: in `f32` it is shared with the model, and stays when the model is dropped.
     pub fn pack(team: &Team, format: Format, table: &Arc<Tensor>) -> Table {
         match format {
             Format::F32 => Table::Var(Var::shares(Arc::clone(table))),
@@ -25,7 +25,7 @@ impl Table {
         }
     }
 
-    /// Memory that it takes.
+    /// Bytes of memory that the table takes.
     pub fn bytes(&self) -> usize {
         match self {
             Table::Var(var) => size_of_val(var.value().data()),

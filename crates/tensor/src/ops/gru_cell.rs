@@ -7,9 +7,9 @@ use crate::{Tape, Tensor, Var};
 /// The new state h, B x H, from the pre-activations of the input (`input`, B x 3H) and of the state (`hidden`, B x 3H), both in
 /// the order r, z, n, and the old `h`.
 ///
-/// `r = sigma(a_r + b_r)`, `z = sigma(a_z + b_z)`, `n = tanh(a_n + r b_n)`, `h' = (1 - z) n + z h` (Cho et al. 2014; the reset
-/// gate comes after the recurrent product, as in MXNet). Kept for backward: the activated gates (in `input`'s memory),
-/// `hidden` and `h`; the derivation stands at `rnn_cell::gru_backward`.
+/// `r = sigma(a_r + b_r)`, `z = sigma(a_z + b_z)`, `n = tanh(a_n + r b_n)`, `h' = (1 - z) n + z h` (Cho et al. 2014; the reset gate
+/// comes after the recurrent product, as in MXNet). Kept for backward: the activated gates (in `input`'s memory), `hidden` and `h`;
+/// the derivation is at `rnn_cell::gru_backward`.
 pub fn gru_cell(tape: &Tape, input: Var, hidden: Var, h: &Var) -> Var {
     let (rows, units) = (h.value().rows(), h.value().cols());
     let (d_input, d_hidden) = (input.slot(), hidden.slot());

@@ -13,12 +13,12 @@ use crate::{Slot, Tape, Tensor, Var};
 pub enum Weight {
     /// A variable, or some of its columns.
     Columns(Columns),
-    /// Laid out for products, and nothing else: for tapes that forget. Each row of such a product has the same bits whatever other
-    /// rows there are and however many threads.
+    /// Only laid out for products: for tapes that do not record. Each row of such a product has the same bits whatever other rows
+    /// there are and however many threads compute it.
     Packed(Arc<PackedMatrix>),
 }
 
-/// Some columns of a variable N x K: a concatenated input meets its part of the weight without a copy.
+/// Some columns of a variable N x K: a concatenated input is multiplied by its part of the weight without a copy.
 #[derive(Clone, Debug)]
 pub struct Columns {
     pub(crate) var: Var,
@@ -37,7 +37,7 @@ impl Weight {
         Weight::Columns(Columns { columns, var: var.clone() })
     }
 
-    /// Outputs N.
+    /// The number of outputs N.
     pub fn outputs(&self) -> usize {
         match self {
             Weight::Columns(weight) => weight.var.value().rows(),
@@ -45,7 +45,7 @@ impl Weight {
         }
     }
 
-    /// Inputs K of these columns.
+    /// The number of inputs K of these columns.
     pub fn inputs(&self) -> usize {
         match self {
             Weight::Columns(weight) => weight.columns.len(),
@@ -61,7 +61,7 @@ impl Columns {
     }
 }
 
-/// `x W' + sum of biases`: R x N from `x` R x K, `weight` N x K, biases of N each.
+/// Computes `x W' + sum of biases`: R x N from `x` R x K, `weight` N x K, biases of N each.
 ///
 /// Backward, from dy: `dx = dy W`, `dW = dy' x` (one product over all rows), `db = column sums of dy`.
 pub fn linear(tape: &Tape, x: &Var, weight: &Weight, biases: &[&Var]) -> Var {

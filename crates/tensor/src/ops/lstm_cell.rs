@@ -6,9 +6,9 @@ use crate::{Tape, Tensor, Var};
 
 /// The new state `(h, c)`, B x H each, from pre-activations `z` B x 4H in the order i, f, g, o and the old `c`.
 ///
-/// `c' = sigma(f) c + sigma(i) tanh(g)`; `h' = sigma(o) tanh(c')` (Hochreiter and Schmidhuber 1997 with the forget gate of
-/// Gers 2000; the gate order is MXNet's). On a tape that trains, what is added to c is left out with probability `dropout`.
-/// Kept for backward: the activated gates (in `z`'s memory), the mask, `c` and `c'`; the derivation stands at
+/// `c' = sigma(f) c + sigma(i) tanh(g)`; `h' = sigma(o) tanh(c')` (Hochreiter and Schmidhuber 1997 with the forget gate of Gers
+/// 2000; the gate order is MXNet's). On a tape that trains, elements of the addend of c are dropped with probability `dropout`.
+/// Kept for backward: the activated gates (in `z`'s memory), the mask, `c` and `c'`; the derivation is at
 /// `rnn_cell::lstm_backward`.
 pub fn lstm_cell(tape: &Tape, z: Var, c: &Var, dropout: f32) -> (Var, Var) {
     let (rows, units) = (c.value().rows(), c.value().cols());

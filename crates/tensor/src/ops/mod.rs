@@ -1,4 +1,4 @@
-//! One file an operation: shapes, forward, what is kept, backward with its derivation.
+//! The operations, one file each: shapes, forward, what is kept, backward with its derivation.
 
 mod add;
 mod attention;

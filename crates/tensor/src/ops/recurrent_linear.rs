@@ -1,4 +1,4 @@
-//! Products inside a recurrence: small ones forwards and backwards at every step, one large one for each weight at the end.
+//! Products inside a recurrence: small ones, forward and backward, at every step, and one large one for each weight at the end.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -10,26 +10,26 @@ use crate::{Rows, Tape, Tensor, Var};
 
 /// A weight that is used at every step of a loop.
 ///
-/// It is laid out once for the products of all steps, forwards and backwards, and it gathers what the steps bring (inputs, and
-/// gradients of outputs), so that the weight's gradient is one product over all steps. Make it before the loop starts: its own
+/// It is laid out once for the products of all steps, forward and backward, and it gathers what the steps contribute (inputs, and
+/// gradients of outputs), so that the weight's gradient is one product over all steps. Create it before the loop starts: its own
 /// backward step must come after those of the loop.
 pub struct RecurrentWeight {
     packed: Arc<PackedMatrix>,
-    /// Where gradients are recorded.
+    /// Present if gradients are recorded.
     recorded: Option<Recorded>,
 }
 
-/// The weight as it is, and what the way back needs.
+/// The weight itself, and the data of the backward pass.
 #[derive(Clone)]
 struct Recorded {
     weight: Columns,
     backwards: Arc<Backwards>,
 }
 
-/// What the way back needs of a weight.
+/// The data of a weight for the backward pass.
 #[derive(Default)]
 struct Backwards {
-    /// The transposed weight, laid out by the first step that comes back.
+    /// The transposed weight, laid out by the first backward step.
     transposed: OnceLock<PackedMatrix>,
     steps: Mutex<Vec<Step>>,
 }
@@ -40,7 +40,7 @@ struct Step {
 }
 
 impl RecurrentWeight {
-    /// Lays `weight` out, where it is not yet.
+    /// Lays `weight` out, if it is not laid out yet.
     pub fn new(tape: &Tape, weight: Weight) -> RecurrentWeight {
         let weight = match weight {
             Weight::Packed(packed) => {
@@ -89,10 +89,11 @@ impl Backwards {
     }
 }
 
-/// `addend[rows] + sum over the terms of x W'`: B x N from inputs B x K; `rows` names the addend's row of each of the B rows.
+/// Computes `addend[rows] + sum over the terms of x W'`: B x N from inputs B x K; `rows` names the addend's row of each of the B
+/// rows.
 ///
-/// Backward, from dy: `dx = dy W` for each term; row `rows[i]` of the addend's gradient gets `dy_i`; the weights' gradients
-/// wait for the end of the loop.
+/// Backward, from dy: `dx = dy W` for each term; row `rows[i]` of the addend's gradient gets `dy_i`; the weights' gradients are
+/// computed at the end of the loop.
 pub fn recurrent_linear(
     tape: &Tape,
     addend: Option<(&Var, &Rows)>,

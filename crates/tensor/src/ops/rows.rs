@@ -4,7 +4,7 @@ use kokanee_kernels::gather;
 
 use crate::{Rows, Tape, Tensor, Var};
 
-/// Rows `rows` of `x` (R x K), in that order; a row may come several times. Backward adds each row back to its source.
+/// Rows `rows` of `x` (R x K), in that order; a row may occur several times. Backward adds each row back to its source.
 pub fn gather_rows(tape: &Tape, x: &Var, rows: Rows) -> Var {
     let width = x.value().cols();
     let mut y = Tensor::scratch([rows.len(), width]);
@@ -22,7 +22,7 @@ pub fn gather_rows(tape: &Tape, x: &Var, rows: Rows) -> Var {
     y
 }
 
-/// The first `count` rows of `x`: what is left of a recurrent state when sentences end.
+/// The first `count` rows of `x`: the remaining part of a recurrent state when sentences end.
 pub fn first_rows(tape: &Tape, x: &Var, count: usize) -> Var {
     if count == x.value().rows() {
         return x.clone();
@@ -43,7 +43,7 @@ pub fn first_rows(tape: &Tape, x: &Var, count: usize) -> Var {
     y
 }
 
-/// One matrix of `total` rows from parts: row `i` of a part becomes row `rows[i]`. Together the parts name every row once.
+/// One matrix of `total` rows from parts: row `i` of a part becomes row `rows[i]`. Together the parts name every row exactly once.
 pub fn stack_rows(tape: &Tape, parts: Vec<(Var, Rows)>, total: usize) -> Var {
     let width = parts.first().map_or(0, |(x, _)| x.value().cols());
     assert_eq!(parts.iter().map(|(_, rows)| rows.len()).sum::<usize>(), total, "parts fill all rows");

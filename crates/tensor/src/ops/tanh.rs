@@ -4,7 +4,7 @@ use kokanee_kernels::elementwise;
 
 use crate::{Tape, Var};
 
-/// `tanh(x)`, any shape. Takes `x` over: its memory is used when nobody else holds it.
+/// `tanh(x)`, any shape. Takes ownership of `x`, and reuses its memory if nobody else holds it.
 ///
 /// Backward: `dx = dy (1 - y^2)`.
 pub fn tanh(tape: &Tape, x: Var) -> Var {

@@ -1,4 +1,4 @@
-//! Jobs from files to files; `pieces` has the parts between them.
+//! Whole jobs from files to files; `pieces` tests the parts in between.
 
 mod pieces;
 
@@ -13,8 +13,7 @@ use std::time::Duration;
 
 use super::*;
 
-/// Answers each line `{"source":"a"}` or `a` with its letters in capitals, under the other key. A line with "bad" is
-/// refused.
+/// Answers each line `{"source":"a"}` or `a` with its letters in capitals, under the other key. A line with "bad" is refused.
 fn capitals(_content_type: &str, _accept: &str, body: Vec<u8>) -> Result<Vec<u8>, InvokeError> {
     let text = String::from_utf8(body).expect("UTF-8");
     if let Some(at) = text.lines().position(|line| line.contains("bad")) {
@@ -52,7 +51,7 @@ impl Workplace {
         Job { input: self.path("in"), output: self.path("out"), settings, identity, overwrite: false }
     }
 
-    /// All that lies in the output folder, the list of finished files left out.
+    /// All files in the output folder, except the list of finished files.
     fn outputs(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
         collect(&self.path("out"), &mut found);
@@ -177,7 +176,7 @@ fn filters_and_joins() {
     check_processing(("$", Input, "$"), "{}\n\"bad\"\n{}", Err("in/a: line 2: a bad word"));
 }
 
-/// The same for rows of CSV.
+/// As the check above, for rows of CSV.
 #[track_caller]
 fn check_rows(paths: (&str, JoinSource, &str), input: &str, expected: Result<&str, &str>) {
     check_with(Settings::new("text/csv;label_size=0", "text/csv"), paths, input, expected);
@@ -235,7 +234,7 @@ fn answers_that_cannot_be_told_apart_are_refused() {
     let two_for_one = |_: &str, _: &str, _: Vec<u8>| Ok(b"1\n2\n3\n".to_vec());
     let error = run(&work.job(text()), &two_for_one, &Silent).unwrap_err().to_string();
     assert!(error.contains("a: one of the lines 1 to 2: the answer has 3 lines, but 2 records"), "{error}");
-    // Other types may answer as they like.
+    // Responses of other types may have any form.
     let settings = Settings { accept: "application/json".into(), ..text() };
     run(&work.job(settings), &two_for_one, &Silent).unwrap();
     assert_eq!(work.outputs(), pairs(&[("a.out", "1\n2\n3\n")]));
@@ -250,14 +249,14 @@ fn a_failed_record_stops_the_job_and_leaves_what_is_finished() {
         assert!(error.ends_with("in/2: line 3: a bad word"), "{error}");
         assert_eq!(work.outputs(), pairs(&[("1.out", "A\n")]));
     }
-    // Mended, the job goes on with what is left.
+    // After the fix, the job resumes with the rest.
     work.write("2", "b\nc\nx\nd\n");
     let summary = run(&work.job(text()), &capitals, &Silent).unwrap();
     assert_eq!((summary.files, summary.finished_before), (2, 1));
     assert_eq!(work.outputs(), pairs(&[("1.out", "A\n"), ("2.out", "B\nC\nX\nD\n"), ("3.out", "E\n")]));
 }
 
-/// Remembers messages, and wants a stop after so many mini-batches.
+/// Records messages, and stops the job after so many mini-batches.
 #[derive(Default)]
 struct Watch {
     messages: RefCell<Vec<String>>,
@@ -289,7 +288,7 @@ impl Progress for Watch {
 fn a_stopped_job_goes_on_and_redoes_only_what_changed() {
     let work = Workplace::new(&[("1", "a\nb\n"), ("2", "c\nd\n"), ("3", "e\n")]);
     let job = work.job(Settings { batch_strategy: BatchStrategy::SingleRecord, ..text() });
-    // Begin, two answers and end of the first file; begin and one answer of the second.
+    // Begin, two responses and end of the first file; begin and one response of the second.
     let watch = Watch { stop_after: Some(5), ..Watch::default() };
     assert!(matches!(run(&job, &capitals, &watch), Err(TransformError::Stopped)));
     assert_eq!(work.outputs(), pairs(&[("1.out", "A\nB\n")]));
@@ -333,7 +332,7 @@ fn files_of_others_are_not_replaced_unless_that_is_asked_for() {
     fs::create_dir_all(nested.path("out/1.out")).unwrap();
     let job_with_folder = Job { overwrite: true, ..nested.job(text()) };
     check(&job_with_folder, &["out/1.out: the file exists, but it is a folder"]);
-    // What the job has finished is its own, with or without the option.
+    // Files that the job has finished belong to it, with or without the option.
     assert_eq!(run(&job, &capitals, &Silent).unwrap().finished_before, 2);
     let again = Job { overwrite: true, ..job.clone() };
     assert_eq!(run(&again, &capitals, &Silent).unwrap().finished_before, 2);
@@ -358,7 +357,7 @@ fn a_list_that_was_cut_short_is_mended_and_a_damaged_one_is_refused() {
     run(&job, &capitals, &Silent).unwrap();
     let list = work.path("out").join(JOURNAL_FILE);
     let whole = fs::read(&list).unwrap();
-    // Killed while the second line was written: its file has no name yet.
+    // The process was killed while the second line was written: its file has no name yet.
     fs::write(&list, &whole[..whole.len() - 9]).unwrap();
     fs::remove_file(work.path("out/2.out")).unwrap();
     let summary = run(&job, &capitals, &Silent).unwrap();

@@ -1,4 +1,4 @@
-//! Splitting and assembling by themselves.
+//! Tests of splitting and assembling.
 
 use std::io::{self, BufReader, Cursor, Read, Write as _};
 use std::path::Path;
@@ -22,7 +22,7 @@ fn split(bytes: &[u8], settings: &Settings) -> Result<Vec<MiniBatch>, TransformE
     Ok(found)
 }
 
-/// Bodies of the mini-batches, each with the numbers of its records.
+/// Checks the bodies of the mini-batches, each with the numbers of its records.
 #[track_caller]
 fn check(bytes: &[u8], settings: Settings, expected: Result<&[(&str, &[u64])], &str>) {
     match (split(bytes, &settings), expected) {
@@ -66,14 +66,14 @@ fn lines() {
         Settings { max_payload_bytes: MEGABYTE, ..text() },
         Err("1048576 bytes (--max-payload-mb 1); raise the limit (0 for none)"),
     );
-    // Without a limit of records, mini-batches of several still end somewhere.
+    // Without a limit of records, mini-batches of several are still bounded.
     let long = vec![b'y'; 4 << 20];
     let two = [long.as_slice(), b"\n", &long, b"\n"].concat();
     assert_eq!(split(&two, &limited(0)).unwrap().len(), 2);
     assert_eq!(split(&[b'x'; 8 << 20], &limited(0)).unwrap().len(), 1);
-    // Nothing is no JSON, but a line all the same.
+    // An empty line is not JSON, but counts as a line.
     check(b"\n{}\n  \r\n[]", json_lines(), Ok(&[("{}\n[]", &[2, 4])]));
-    // As it is no row of numbers.
+    // It is not a row of numbers either.
     let csv = Settings::new("text/csv", "text/csv");
     assert!(csv.answers_line_by_line());
     check(b"1,2\n\n3,4\n", csv, Ok(&[("1,2\n3,4\n", &[1, 3])]));
@@ -158,7 +158,7 @@ fn record_io_frames_go_on_as_they_were() {
     assert_eq!(bodies(0), [bytes.as_slice()]);
     assert_eq!(bodies(16), [&bytes[..12], &bytes[12..20], &bytes[20..]]);
     assert_eq!(bodies(20), [&bytes[..20], &bytes[20..]]);
-    // A record that was divided stays divided, whatever its padding holds.
+    // A record that was divided stays divided, whatever its padding is.
     let mut divided = bytes.clone();
     divided[7] = 1 << 5;
     divided[11] = 0xee;
@@ -299,7 +299,7 @@ fn a_file_of_300_mb_never_has_more_than_a_few_requests_in_memory() {
         },
     );
     assert_eq!((result.unwrap(), written), (Ok(()), BYTES + 1));
-    // Those on the way, the one being read, the record that did not fit into it, and the buffer in front of it.
+    // The mini-batches in progress, the one being read, the record that did not fit into it, and the buffer before it.
     let bound = (ordered::most_on_the_way(2) as u64 + 1) * MEGABYTE + LINE_BYTES + BUFFER as u64;
     assert!(most as u64 <= bound, "{most} of {bound} bytes");
     assert!(most as u64 > MEGABYTE, "{most}");

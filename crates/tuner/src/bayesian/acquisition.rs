@@ -1,11 +1,11 @@
-//! What a point promises: the logarithm of expected improvement, weighed by the probability of a value.
+//! The acquisition function: the logarithm of expected improvement, weighted by the probability that a trial gives a value.
 
 use super::model::{Losses, Model};
 use crate::normal::{log_cumulative, log_improvement};
 
 impl Model {
     /// ln (EI · P(value)^[`CAUTION`]) at a point of the space. EI is the geometric mean of the processes' expected improvements. The
-    /// arithmetic mean would follow the most hopeful process, which keeps a search from closing in on a minimum.
+    /// arithmetic mean would follow the most optimistic process, which keeps a search from converging to a minimum.
     pub(super) fn promise(&self, point: &[f64]) -> f64 {
         let asked = self.asked(point);
         let one = |Losses { posterior, best }: &Losses| {
@@ -21,7 +21,7 @@ impl Model {
         improvement + feasible
     }
 
-    /// [`Model::promise`], with its derivative by each coordinate in `slopes` \[d\].
+    /// [`Model::promise`], with its derivative by each coordinate written to `slopes` \[d\].
     pub(super) fn promise_with_slopes(&self, point: &[f64], slopes: &mut [f64]) -> f64 {
         let asked = self.asked(point);
         let share = 1.0 / self.losses.len() as f64;
@@ -52,14 +52,14 @@ impl Model {
     }
 }
 
-/// How much a failed trial costs beside an improvement missed. With 1, a search that has closed in on a minimum, where little improvement
-/// is left, would spend half of its trials where all fail.
+/// The cost of a failed trial relative to a missed improvement. With 1, a search near a minimum, where little improvement is left, would
+/// spend half of its trials where all fail.
 const CAUTION: f64 = 4.0;
 
-/// How steeply a label's expectation becomes a probability: +1, seen, is a probability of 0.99997.
+/// The steepness with which a label's expectation becomes a probability: an observed +1 gives a probability of 0.99997.
 const STEEPNESS: f64 = 4.0;
 
-/// The argument of Φ that makes a probability of a regression of labels, and its derivatives by mean and variance.
+/// The argument of Φ that turns a regression of labels into a probability, and its derivatives by mean and variance.
 fn certainty(mean: f64, variance: f64) -> (f64, f64, f64) {
     let spread = 1.0 + STEEPNESS * STEEPNESS * variance;
     let root = spread.sqrt();

@@ -1,4 +1,4 @@
-//! Where a promise is looked for: everywhere evenly, near the best trials, then uphill.
+//! The search for promising points: evenly over the space, near the best trials, then uphill.
 
 use super::model::Model;
 use crate::history::History;
@@ -7,28 +7,28 @@ use crate::normal::draw;
 use crate::quasi_random::Sobol;
 use crate::space::Range;
 
-/// Points all over the space.
+/// Number of points spread over the space.
 const EVERYWHERE: usize = 512;
-/// Only every third suggestion may be far from the best trials: in many dimensions most of a space is far, uncertain, and so promises more
-/// than it holds.
+/// Only every third suggestion may be far from the best trials: in many dimensions most of a space is far and uncertain, and so its promise
+/// exceeds its value.
 const FAR_TURN: usize = 3;
-/// Measured points whose neighbourhood is searched, the best expected first.
+/// Number of measured points whose neighbourhood is searched, the best expected first.
 const INCUMBENTS: usize = 5;
-/// Neighbours of each, and the widths of their neighbourhoods in the unit cube.
+/// Number of neighbours of each, and the widths of their neighbourhoods in the unit cube.
 const NEIGHBOURS: usize = 80;
 const WIDTHS: [f64; 4] = [0.2, 0.05, 0.01, 0.002];
-/// Of either kind, how many climb.
+/// Number of points of each kind that climb.
 const CLIMBERS: usize = 4;
-/// Evaluations of one climb.
+/// Maximum evaluations of one climb.
 const STEPS: usize = 40;
-/// Rounds over the neighbours in integers and categories.
+/// Maximum rounds over the neighbours in integers and categories.
 const ROUNDS: usize = 10;
 
 /// Streams of random numbers, one per purpose.
 const CANDIDATE_STREAM: u64 = 2;
 const NEIGHBOUR_STREAM: u64 = 3;
 
-/// Points of the space, the most promising first; each is where its configuration encodes.
+/// Points of the space, the most promising first; each is the encoding of its configuration.
 pub(super) fn ranked(history: &History<'_>, model: &Model) -> Vec<Vec<f64>> {
     let space = history.space;
     let judged = |points: Vec<Vec<f64>>| {
@@ -61,7 +61,7 @@ fn everywhere(history: &History<'_>) -> Vec<Vec<f64>> {
     (0..EVERYWHERE).map(|index| sobol.point(index)).collect()
 }
 
-/// Each moves some coordinates of an incumbent: one surely, others with a chance that leaves two on average.
+/// Each neighbour moves some coordinates of an incumbent: one always, the others with a probability that gives two on average.
 fn neighbours(history: &History<'_>, model: &Model) -> Vec<Vec<f64>> {
     let mut random = history.stream(NEIGHBOUR_STREAM);
     let dimensions = history.space.dimensions();
@@ -70,7 +70,7 @@ fn neighbours(history: &History<'_>, model: &Model) -> Vec<Vec<f64>> {
         for index in 0..NEIGHBOURS {
             let mut point = incumbent.clone();
             let surely = random.place(dimensions.len());
-            // Every other moves all, as ridges along no axis need.
+            // Every other neighbour moves all coordinates, which ridges that follow no axis require.
             let chance = if index % 2 == 0 { 1.0 } else { 1.0 / dimensions.len() as f64 };
             for (j, dimension) in dimensions.iter().enumerate() {
                 if j != surely && random.unit() >= chance {
@@ -93,7 +93,7 @@ fn neighbours(history: &History<'_>, model: &Model) -> Vec<Vec<f64>> {
     points
 }
 
-/// Uphill from `start` along numbers as if integers were continuous, then over neighbours in integers and categories.
+/// Climbs from `start`, first along numbers as if integers were continuous, then over neighbours in integers and categories.
 fn climbed(history: &History<'_>, model: &Model, start: &[f64]) -> (f64, Vec<f64>) {
     let dimensions = history.space.dimensions();
     let is_number = |j: usize| !matches!(dimensions[j].range(), Range::Categorical { .. });

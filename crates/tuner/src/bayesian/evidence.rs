@@ -6,25 +6,25 @@ use crate::options::{Options, WarmStart};
 use crate::space::Range;
 use crate::trial::{Outcome, Source, Trial};
 
-/// What the history says, as the processes take it.
+/// The history in the form that the processes take.
 pub(super) struct Evidence {
-    /// Trials with losses, \[n\]; targets are for [`Evidence::targets`] to set.
+    /// Trials with losses, \[n\]; [`Evidence::targets`] computes the targets.
     pub(super) measured: Data,
     losses: Vec<f64>,
     sources: Vec<Source>,
     /// +1 for each trial that gave a value, -1 for each that failed.
     pub(super) labels: Data,
-    /// Trials that run, and those whose losses cannot be compared yet.
+    /// Running trials, and those whose losses cannot be compared yet.
     pub(super) expected: Vec<Vec<f64>>,
-    /// Points of the space among which the best is: this tuning's, or all where parents' trials are as good.
+    /// The points of the space that the best one is chosen from: this tuning's, or all where parents' trials are equivalent.
     pub(super) incumbents: Vec<Vec<f64>>,
-    /// What is added to a point of the space: the tuning that it is of, where parents' trials are of others.
+    /// The coordinate added to a point of the space for its tuning, where parents' trials belong to other tunings.
     task: Option<f64>,
-    /// Whether each tuning's losses are on a scale of their own.
+    /// Whether each tuning's losses have their own scale.
     is_apart: bool,
 }
 
-/// A tuning's losses are on a scale of their own; with fewer than this there is none.
+/// The minimum number of losses that give a tuning its own scale.
 const LEAST_TO_SCALE: usize = 3;
 
 impl Evidence {
@@ -36,7 +36,7 @@ impl Evidence {
             history.trials.iter().filter(is_one).count()
         };
         let own_has_scale = !transfers || values(true) >= LEAST_TO_SCALE || values(false) < LEAST_TO_SCALE;
-        // Until then nothing tells this tuning from its parents.
+        // Before that, nothing distinguishes this tuning from its parents.
         let has_tasks = transfers && own_has_scale;
         let columns = columns(history, has_tasks);
         let mut evidence = Self {
@@ -64,7 +64,7 @@ impl Evidence {
                     evidence.measured.push(&point, 0.0);
                     evidence.losses.push(options.goal.loss(value));
                     evidence.sources.push(trial.source);
-                    // What parents found stands in until this tuning has values.
+                    // The parents' points are used until this tuning has values.
                     if is_own || !transfers || !own_has_scale || values(true) == 0 {
                         evidence.incumbents.push(in_space);
                     }
@@ -77,7 +77,8 @@ impl Evidence {
         evidence
     }
 
-    /// Normalised losses of the measured trials; where parents' trials are of other tunings, each tuning's on their own.
+    /// Normalised losses of the measured trials; where parents' trials belong to other tunings, each tuning's losses are normalised
+    /// separately.
     pub(super) fn targets(&self, exponent: f64) -> Normalized {
         if !self.is_apart {
             return Normalized::new(&self.losses, exponent);
@@ -101,7 +102,7 @@ impl Evidence {
         all
     }
 
-    /// A point of the space as the processes take it.
+    /// A point of the space in the form that the processes take.
     pub(super) fn asked(&self, point: &[f64]) -> Vec<f64> {
         point.iter().copied().chain(self.task).collect()
     }
@@ -116,7 +117,7 @@ fn columns(history: &History<'_>, has_tasks: bool) -> Vec<Column> {
     own.chain(has_tasks.then_some(Column::Category)).collect()
 }
 
-/// The coordinate of a tuning among those of a warm start; this one's is 0.
+/// The coordinate of a tuning among those of a warm start; this tuning's is 0.
 fn task_of(source: Source) -> f64 {
     match source {
         Source::Own => 0.0,
@@ -154,7 +155,7 @@ mod tests {
     fn each_tuning_has_a_scale_of_its_own_where_data_differ() {
         let z = 1.224_74;
         check(WarmStart::TransferLearning, &[3.0, 1.0, 2.0], &[-z, 0.0, z, z, -z, 0.0], 3);
-        // Two have no scale yet; what parents found stands in.
+        // Two losses have no scale yet; the parents' results are used.
         check(WarmStart::TransferLearning, &[3.0, 1.0], &[-z, 0.0, z], 3);
         check(WarmStart::TransferLearning, &[], &[-z, 0.0, z], 3);
         let all = [-0.5, 0.5, 1.5, -1.5];

@@ -1,4 +1,4 @@
-//! Bayesian optimisation: what a Gaussian process of the history expects most of.
+//! Bayesian optimisation: the configuration from which a Gaussian process of the history expects most.
 
 mod acquisition;
 mod candidates;
@@ -10,20 +10,20 @@ use crate::history::History;
 use crate::options::Options;
 use crate::space::Value;
 
-/// At most so many quasi-random trials before a model has its say.
+/// The maximum of the default number of quasi-random trials before the model is used.
 const MOST_INITIAL: usize = 10;
 
-/// Every so many suggestions are random while the model takes most of what it sees for noise. It then believes in slopes that chance
-/// made, and would try the same corner of the space for ever.
+/// The interval of random suggestions while the model regards most of the variation as noise. It then trusts slopes that arose by chance,
+/// and would try the same corner of the space for ever.
 const RANDOM_TURN: usize = 2;
 
-/// The next configuration: quasi-random at first, then what promises most.
+/// The next configuration: quasi-random at first, then the most promising one.
 pub(crate) fn suggest(history: &History<'_>, options: &Options) -> Vec<Value> {
     let default = (history.space.dimensions().len() + 2).min(MOST_INITIAL);
     let initial = options.initial_trials.unwrap_or(default);
     let measured = history.trials.iter().filter(|trial| trial.value().is_some()).count();
     let parents = history.trials.len() - history.own.min(history.trials.len());
-    // Two values at least: one has no scale.
+    // A single value has no scale.
     if history.own + parents < initial || measured < 2 {
         return history.quasi_random();
     }
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
     use crate::{Dimension, Goal, Outcome, Scale, Space, Trial};
 
-    /// Whether the suggestion after so many trials is the random one, and whether the model calls what it sees noise.
+    /// Whether the suggestion after so many trials is the random one, and whether the model regards the variation as noise.
     fn is_random(trials: usize, loss: impl Fn(f64, &mut SplitMix64) -> f64) -> (bool, bool) {
         let dimension = |name: &str| Dimension::continuous(name, 0.0, 1.0, Scale::Linear);
         let space = Space::new(vec![dimension("a"), dimension("b"), dimension("c")]).unwrap();

@@ -1,32 +1,32 @@
-//! Processes conditioned on the history: of losses, and of failures where there are any.
+//! Processes conditioned on the history: one kind for losses, and one for failures if there are any.
 
 use super::evidence::Evidence;
 use crate::gp::{Data, Effort, Fitted, Posterior, Smoothness, fit, refit, sample};
 use crate::history::History;
 use crate::options::Options;
 
-/// The processes, and what they say of the history.
+/// The processes, and the history they are conditioned on.
 pub(crate) struct Model {
-    /// Of losses, several with parameters that are about as likely.
+    /// Processes of losses, with several similarly likely sets of parameters.
     pub(super) losses: Vec<Losses>,
-    /// Of labels: +1 for a trial that gave a value, -1 for one that failed. Nothing where none failed.
+    /// The process of labels: +1 for a trial that gave a value, -1 for one that failed. `None` if none failed.
     pub(super) feasibility: Option<Posterior>,
     /// Measured points, the best expected first.
     pub(super) incumbents: Vec<Vec<f64>>,
-    /// Whether it takes most of what it sees for noise.
+    /// Whether it regards most of the variation as noise.
     pub(super) is_noise: bool,
     evidence: Evidence,
 }
 
 /// A process of losses.
 pub(super) struct Losses {
-    /// Conditioned on fantasies of running trials, too.
+    /// The process, also conditioned on fantasies of running trials.
     pub(super) posterior: Posterior,
     /// The least expected loss among the measured and the running trials.
     pub(super) best: f64,
 }
 
-/// Evaluations of the likelihood for n points: a suggestion is to take less than 100 ms with 100 observations, 2 s with 500.
+/// Evaluations of the likelihood for n points. A suggestion should take less than 100 ms with 100 observations, 2 s with 500.
 fn effort(n: usize) -> Effort {
     let evaluations = match n {
         0..=40 => 180,
@@ -37,7 +37,8 @@ fn effort(n: usize) -> Effort {
     Effort { points: 200, evaluations }
 }
 
-/// Draws of parameters beside the most likely ones for n points, and moves between two: what is averaged over costs as often.
+/// For n points, the number of parameter draws besides the most likely ones, and of moves between two. Averaging multiplies the cost of a
+/// prediction.
 fn draws(n: usize) -> (usize, usize) {
     match n {
         0..=40 => (9, 12),
@@ -47,13 +48,13 @@ fn draws(n: usize) -> (usize, usize) {
     }
 }
 
-/// A kernel counts while the logarithm of its posterior density is at most so much less than that of the likelier one.
+/// A kernel is used if the logarithm of its posterior density is at most this much below that of the likelier one.
 const PLAUSIBLE: f64 = 2.0;
 
-/// The share of the variance from which on noise is most of what is seen. Rankings of what is left are mostly chance.
+/// The share of noise in the variance from which noise dominates. Rankings by the rest are mostly chance.
 const MOST_NOISE: f64 = 0.4;
 
-/// A stream of random numbers of its own.
+/// A separate stream of random numbers.
 const SAMPLE_STREAM: u64 = 4;
 
 impl Model {
@@ -68,7 +69,7 @@ impl Model {
             let all = std::iter::once(kernel.theta.clone()).chain(drawn);
             parameters.extend(all.map(|theta| (kernel.layout.clone(), theta)));
         }
-        // Of each measured point, the sum of what the processes expect.
+        // For each measured point, the sum of the processes' expectations.
         let mut sums = vec![0.0; evidence.incumbents.len()];
         let condition = |(layout, theta)| {
             let mut posterior = Posterior::new(&data, layout, theta);
@@ -96,15 +97,15 @@ impl Model {
         Self { losses, feasibility, incumbents, is_noise, evidence }
     }
 
-    /// A point of the space as the processes take it.
+    /// A point of the space in the form that the processes take.
     pub(super) fn asked(&self, point: &[f64]) -> Vec<f64> {
         self.evidence.asked(point)
     }
 }
 
-/// Fits parameters to the losses as they are and to their logarithms, and gives those under which the losses are likelier, of each kernel that
-/// explains them about as well, the likeliest first. A transformation that made targets look normal would take noise among good losses for
-/// what matters most.
+/// Fits parameters to the losses and to their logarithms, and keeps the form under which the losses are likelier. Returns the fit of each
+/// kernel that explains them about as well, the likeliest first. A transformation that made the targets look normal would treat noise among
+/// good losses as the most important differences.
 fn fit_losses(evidence: &Evidence) -> (Data, Vec<Fitted>) {
     let (plain, bent) = (evidence.targets(1.0), evidence.targets(0.0));
     let mut data = evidence.measured.clone();
@@ -137,7 +138,7 @@ mod tests {
     use super::*;
     use crate::{Dimension, Goal, Outcome, Scale, Space, Trial, Value};
 
-    /// The kernels that are plausible for a function of one variable, the likeliest first.
+    /// The plausible kernels for a function of one variable, the likeliest first.
     fn kernels(function: impl Fn(f64) -> f64) -> Vec<Smoothness> {
         let space = Space::new(vec![Dimension::continuous("x", 0.0, 1.0, Scale::Linear)]).unwrap();
         let trial = |place: u32| {

@@ -1,6 +1,6 @@
-//! Factors of symmetric positive definite matrices, in double precision.
+//! Cholesky factors of symmetric positive definite matrices, in double precision.
 
-/// L of A = L Lᵀ, its rows one after another, each to the diagonal: row i has i + 1 numbers.
+/// L of A = L Lᵀ, its rows one after another, each up to the diagonal: row i has i + 1 numbers.
 #[derive(Debug, Clone)]
 pub(crate) struct Cholesky {
     rows: Vec<f64>,
@@ -12,7 +12,7 @@ fn start(row: usize) -> usize {
 }
 
 impl Cholesky {
-    /// The factor of a matrix whose lower triangle `entry(row, column)` gives; nothing where it is not positive definite.
+    /// The factor of a matrix whose lower triangle is `entry(row, column)`; `None` where it is not positive definite.
     pub(crate) fn new(n: usize, entry: impl Fn(usize, usize) -> f64) -> Option<Self> {
         let mut factor = Self { rows: Vec::with_capacity(start(n)), n: 0 };
         for i in 0..n {
@@ -21,8 +21,8 @@ impl Cholesky {
         Some(factor)
     }
 
-    /// The factor of the matrix with one more row and column; `row` gives its n + 1 new entries, the diagonal last. Where the greater
-    /// matrix is not positive definite, nothing is returned and the factor stays as it was.
+    /// Extends the factor for a matrix with one more row and column; `row` gives its n + 1 new entries, the diagonal last. Where the larger
+    /// matrix is not positive definite, it returns `None` and the factor stays unchanged.
     pub(crate) fn append(&mut self, row: impl Iterator<Item = f64>) -> Option<()> {
         let begin = self.rows.len();
         self.rows.extend(row);
@@ -69,10 +69,10 @@ impl Cholesky {
         2.0 * (0..self.n).map(|i| self.row(i)[i].ln()).sum::<f64>()
     }
 
-    /// The lower triangle of A⁻¹, laid out as the factor is.
+    /// The lower triangle of A⁻¹, in the same layout as the factor.
     pub(crate) fn inverse(&self) -> Vec<f64> {
         let n = self.n;
-        // Row j of `columns` is column j of L⁻¹ from the diagonal down, so that the products below run along memory.
+        // Row j of `columns` is column j of L⁻¹ from the diagonal down, so that the products below access memory sequentially.
         let mut columns: Vec<Vec<f64>> = Vec::with_capacity(n);
         for j in 0..n {
             let mut column = vec![0.0; n - j];
@@ -93,7 +93,7 @@ impl Cholesky {
     }
 }
 
-/// Several sums side by side: the compiler may not reorder one sum, and can compute these at once.
+/// Several partial sums: the compiler may not reorder a single sum, but can compute these in parallel.
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     const LANES: usize = 8;
     let (a_blocks, a_rest) = a.as_chunks::<LANES>();
@@ -112,7 +112,7 @@ pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
 mod tests {
     use super::*;
 
-    /// B Bᵀ + I of a full matrix B.
+    /// B Bᵀ + I for a full matrix B.
     fn matrix(n: usize) -> Vec<Vec<f64>> {
         let b: Vec<Vec<f64>> =
             (0..n).map(|i| (0..n).map(|j| ((i * 7 + j * 13) % 11) as f64 / 11.0 - 0.4).collect()).collect();
@@ -120,7 +120,7 @@ mod tests {
         (0..n).map(|i| (0..n).map(|j| entry(i, j)).collect()).collect()
     }
 
-    /// Textbook elimination with the determinant, the naive way.
+    /// Textbook elimination with the determinant, without optimisation.
     fn eliminated(a: &[Vec<f64>], b: &[f64]) -> (Vec<f64>, f64) {
         let n = a.len();
         let mut rows: Vec<Vec<f64>> =

@@ -1,24 +1,24 @@
-//! The parameters that data make likely: the maximum a posteriori, from several starts.
+//! Maximum a posteriori parameters, searched for from several starts.
 
 use super::Data;
 use super::likelihood::log_posterior;
 use super::parameters::{Layout, Smoothness};
 use crate::minimize::minimize;
 
-/// How much work a fit may be.
+/// The limits of a fit's work.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effort {
-    /// Points that the fit looks at; the process itself is conditioned on all.
+    /// Maximum points used in the fit; the process itself is conditioned on all.
     pub(crate) points: usize,
-    /// Evaluations of the likelihood from all starts together.
+    /// Maximum evaluations of the likelihood, for all starts together.
     pub(crate) evaluations: usize,
 }
 
-/// Starts of the search: logarithms of the noise variance, and what is added to those of lengths. A deterministic objective and a
-/// noisy one are two explanations of the same data, each a maximum of its own.
+/// Starts of the search: logarithms of the noise variance, and the terms added to the logarithms of lengths. A deterministic and a noisy
+/// objective are two explanations of the same data, each with its own maximum.
 const STARTS: [(f64, f64); 3] = [(-10.0, -0.3), (-2.0, 0.3), (-6.0, -1.0)];
 
-/// Parameters, and how likely they are with the data they were fitted to.
+/// Parameters, and how likely they are given the data they were fitted to.
 #[derive(Debug, Clone)]
 pub(crate) struct Fitted {
     pub(crate) layout: Layout,
@@ -36,8 +36,8 @@ impl Fitted {
     }
 }
 
-/// The most likely parameters of a Matérn-5/2 process, searched for from all starts. Without two points, those that are likely before
-/// data.
+/// The most likely parameters of a Matérn-5/2 process, searched for from all starts. With fewer than two points, the most likely ones of
+/// the prior.
 pub(crate) fn fit(data: &Data, effort: Effort) -> Fitted {
     let layout = Layout::new(&data.columns, Smoothness::Twice);
     let starts = STARTS.iter().map(|(noise, length)| {
@@ -49,7 +49,7 @@ pub(crate) fn fit(data: &Data, effort: Effort) -> Fitted {
     fit_from(data, effort, layout.clone(), &starts.collect::<Vec<_>>())
 }
 
-/// The most likely parameters near those that fit similar data or another kernel.
+/// The most likely parameters near those fitted to similar data or for another kernel.
 pub(crate) fn refit(data: &Data, effort: Effort, smoothness: Smoothness, fitted: &Fitted) -> Fitted {
     let layout = Layout::new(&data.columns, smoothness);
     fit_from(data, effort, layout, std::slice::from_ref(&fitted.theta))
@@ -77,7 +77,8 @@ fn fit_from(data: &Data, effort: Effort, layout: Layout, starts: &[Vec<f64>]) ->
     best
 }
 
-/// At most `limit` of the points: the better half of what is allowed, and an even choice in the order of the history of the rest.
+/// At most `limit` of the points: for half of the limit the best ones, for the other half an even choice of the rest in the order of the
+/// history.
 fn thinned(data: &Data, limit: usize) -> Data {
     if data.len() <= limit {
         return data.clone();

@@ -1,4 +1,4 @@
-//! How likely parameters are after data, and the gradient of that.
+//! The posterior density of parameters, and its gradient.
 
 use super::Data;
 use super::cholesky::Cholesky;
@@ -7,7 +7,7 @@ use super::parameters::{Column, Layout, MEAN_VARIANCE, Smoothness, Warp};
 /// √5.
 const ROOT_5: f64 = 2.236_067_977_499_79;
 
-/// The correlation at a squared distance r², and its derivative by it: (1 + √5 r + 5/3 r²) e^(-√5 r) or e^(-r²/2).
+/// The correlation at a squared distance r², and its derivative with respect to r²: (1 + √5 r + 5/3 r²) e^(-√5 r) or e^(-r²/2).
 fn correlation(smoothness: Smoothness, squared: f64) -> (f64, f64) {
     match smoothness {
         Smoothness::Twice => {
@@ -22,7 +22,7 @@ fn correlation(smoothness: Smoothness, squared: f64) -> (f64, f64) {
     }
 }
 
-/// Differences along each column in units of its length, `x - y` for numbers and 1 or 0 for categories, before the length.
+/// The difference along a column before scaling by its length: `x - y` for numbers, and 1 or 0 for categories.
 pub(super) fn difference(column: Column, x: f64, y: f64) -> f64 {
     match column {
         Column::Number => x - y,
@@ -30,7 +30,7 @@ pub(super) fn difference(column: Column, x: f64, y: f64) -> f64 {
     }
 }
 
-/// A kernel with its parameters, on warped points.
+/// A kernel with its parameters, for warped points.
 #[derive(Debug, Clone)]
 pub(super) struct Kernel {
     pub(super) columns: Vec<Column>,
@@ -61,7 +61,7 @@ impl Kernel {
         sum
     }
 
-    /// The correlation of two warped points, and its derivative by their squared distance.
+    /// The correlation of two warped points, and its derivative with respect to their squared distance.
     pub(super) fn correlation(&self, x: &[f64], y: &[f64]) -> (f64, f64) {
         correlation(self.smoothness, self.squared(x, y))
     }
@@ -77,8 +77,8 @@ impl Kernel {
     }
 }
 
-/// The logarithm of prior times likelihood of `theta`, up to a constant, with its gradient; nothing where the covariance is not
-/// positive definite in 64 bits.
+/// The logarithm of prior times likelihood of `theta`, up to a constant, with its gradient; `None` where the covariance is not positive
+/// definite in 64 bits.
 ///
 /// With K = LLᵀ and α = K⁻¹y: ln p = -½ yᵀα - ½ ln det K, and for each parameter ½ tr((ααᵀ - K⁻¹) dK) (Rasmussen and Williams
 /// 2006, equation 5.9).
@@ -92,7 +92,7 @@ pub(super) fn log_posterior(
     let kernel = Kernel::new(layout, theta);
     let warped: Vec<f64> = (0..n).flat_map(|i| layout.warped(theta, data.point(i))).collect();
     let at = |i: usize| &warped[i * d..(i + 1) * d];
-    // Values and derivatives of all pairs, laid out as the factor is: rows to the diagonal.
+    // Values and derivatives of all pairs, in the layout of the factor: rows up to the diagonal.
     let mut pairs = Vec::with_capacity(n * (n + 1) / 2);
     for i in 0..n {
         pairs.extend((0..=i).map(|j| kernel.correlation(at(i), at(j))));
@@ -114,7 +114,7 @@ pub(super) fn log_posterior(
     for i in 0..n {
         for j in 0..i {
             let place = i * (i + 1) / 2 + j;
-            // Both halves of the symmetric matrix, so ½ falls away.
+            // Both halves of the symmetric matrix are summed, which cancels the ½.
             let outer = (alpha[i] * alpha[j] - inverse[place]) * kernel.signal;
             let (value, slope) = pairs[place];
             gradient[layout.signal()] += outer * value;

@@ -1,4 +1,4 @@
-//! Gaussian processes on the unit cube: Matérn-5/2 or its smooth limit, with a length per dimension, inferred noise, warped inputs.
+//! Gaussian processes on the unit cube: Matérn-5/2 or its smooth limit, with one length per dimension, inferred noise, and warped inputs.
 //!
 //! n points, d columns. Points are flat arrays \[n, d\]; targets \[n\] are standardised.
 
@@ -16,7 +16,7 @@ pub(crate) use self::posterior::Posterior;
 pub(crate) use self::sample::sample;
 pub(crate) use self::targets::Normalized;
 
-/// What a process is conditioned on.
+/// The data that a process is conditioned on.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Data {
     pub(crate) columns: Vec<Column>,

@@ -1,29 +1,30 @@
-//! The parameters of a process, how likely each is before data, and the warping of inputs.
+//! The parameters of a process, their priors, and the warping of inputs.
 
-/// What a column of the points is.
+/// The type of a column of the points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Column {
     /// A number in [0, 1], warped.
     Number,
-    /// A category: two are as far as any other two. The same as one-hot columns that share a length.
+    /// A category: any two have the same distance. Equivalent to one-hot columns that share a length.
     Category,
 }
 
-/// How smooth the functions of a process are.
+/// The smoothness of a process's functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Smoothness {
     /// Matérn-5/2: two derivatives.
     Twice,
-    /// The squared exponential, to which Matérn's kernels tend: all derivatives.
+    /// The squared exponential, the limit of Matérn's kernels: all derivatives.
     Always,
 }
 
-/// Parameters as a flat array of logarithms: d lengths, signal variance, noise variance, then a and b of each number's warping.
+/// The layout of parameters as a flat array of logarithms: d lengths, signal variance, noise variance, then a and b of each number's
+/// warping.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     columns: Vec<Column>,
     smoothness: Smoothness,
-    /// Of each column, where its a is; b is next to it.
+    /// The index of each column's a; its b follows.
     warp: Vec<Option<usize>>,
     len: usize,
 }
@@ -36,10 +37,10 @@ struct Prior {
     high: f64,
 }
 
-/// Variance of the constant mean of standardised targets, which the kernel carries.
+/// Variance of the constant mean of standardised targets, which is part of the kernel.
 pub(crate) const MEAN_VARIANCE: f64 = 1.0;
 
-/// Points are kept this far from the ends, where the warping has no slope.
+/// Minimum distance of points from the ends, where the warping has no slope.
 const MARGIN: f64 = 1e-7;
 
 impl Layout {
@@ -85,21 +86,20 @@ impl Layout {
         } else if index == self.signal() {
             Prior { mean: 0.0, deviation: 1.0, low: 1e-3f64.ln(), high: 1e3f64.ln() }
         } else if index == self.noise() {
-            // Wide: objectives are deterministic as well as mostly noise. The least noise limits how close a search gets to a
-            // smooth minimum.
+            // Wide: objectives may be deterministic or mostly noise. The least noise limits how close a search gets to a smooth minimum.
             Prior { mean: -6.0, deviation: 3.0, low: 1e-12f64.ln(), high: 2f64.ln() }
         } else {
-            // Narrow: wide ones fit ripples, and there are two per dimension.
+            // Narrow: a wide prior fits ripples, and there are two parameters per dimension.
             Prior { mean: 0.0, deviation: 0.2, low: 0.25f64.ln(), high: 4f64.ln() }
         }
     }
 
-    /// The middle of what is likely.
+    /// The means of the priors.
     pub(crate) fn start(&self) -> Vec<f64> {
         (0..self.len).map(|index| self.prior(index).mean).collect()
     }
 
-    /// How wide each parameter's prior is.
+    /// The standard deviation of each parameter's prior.
     pub(crate) fn deviations(&self) -> Vec<f64> {
         (0..self.len).map(|index| self.prior(index).deviation).collect()
     }
@@ -109,7 +109,7 @@ impl Layout {
         priors.map(|prior| (prior.low, prior.high)).unzip()
     }
 
-    /// The logarithm of the prior density up to a constant; its gradient is added to `gradient`.
+    /// The logarithm of the prior density up to a constant; adds its gradient to `gradient`.
     pub(crate) fn log_prior_with_slopes(&self, theta: &[f64], gradient: &mut [f64]) -> f64 {
         for (index, (theta, gradient)) in theta.iter().zip(gradient).enumerate() {
             let prior = self.prior(index);
@@ -127,7 +127,7 @@ impl Layout {
         theta.iter().enumerate().map(one).sum()
     }
 
-    /// The point as the kernel sees it.
+    /// The warped point, as the kernel uses it.
     pub(crate) fn warped(&self, theta: &[f64], point: &[f64]) -> Vec<f64> {
         let one = |(column, x): (usize, &f64)| match self.warp[column] {
             Some(at) => Warp::new(theta, at).value(*x),
@@ -137,7 +137,7 @@ impl Layout {
     }
 }
 
-/// Kumaraswamy's distribution function w(x) = 1 - (1 - x^a)^b, as Snoek et al. 2014 warp inputs.
+/// Kumaraswamy's distribution function w(x) = 1 - (1 - x^a)^b, with which Snoek et al. 2014 warp inputs.
 pub(crate) struct Warp {
     a: f64,
     b: f64,

@@ -1,4 +1,4 @@
-//! What a process says about the function, given data and parameters.
+//! A process's predictions of the function, given data and parameters.
 
 use super::Data;
 use super::cholesky::{Cholesky, dot};
@@ -11,7 +11,7 @@ pub(crate) struct Posterior {
     layout: Layout,
     theta: Vec<f64>,
     kernel: Kernel,
-    /// Warped, \[n, d\].
+    /// The warped points, \[n, d\].
     points: Vec<f64>,
     factor: Cholesky,
     /// L⁻¹ y, \[n\].
@@ -51,7 +51,7 @@ impl Posterior {
         self.factor.solve_upper(&mut self.alpha);
     }
 
-    /// Conditions on one more point whose value is what is expected there: the mean stays, the variance shrinks. O(n²).
+    /// Conditions on one more point with its expected value: the mean stays, the variance shrinks. O(n²).
     pub(crate) fn fantasise(&mut self, point: &[f64]) {
         let warped = self.layout.warped(&self.theta, point);
         let mut row = self.covariances(&warped);
@@ -59,7 +59,7 @@ impl Posterior {
         self.factor.solve_lower(&mut half);
         let mean = dot(&half, &self.half);
         row.push(self.kernel.variance() + self.kernel.noise);
-        // A point that adds nothing in 64 bits need not be added.
+        // A point that adds nothing in 64 bits can be skipped.
         if self.factor.append(row.into_iter()).is_none() {
             return;
         }
@@ -88,12 +88,12 @@ impl Posterior {
         dot(&self.covariances(&self.layout.warped(&self.theta, point)), &self.alpha)
     }
 
-    /// Variances are at least what 64 bits resolve.
+    /// Variances are at least the resolution of 64 bits.
     fn positive(&self, variance: f64) -> f64 {
         variance.max(1e-14 * self.kernel.variance())
     }
 
-    /// [`Posterior::predict`] with the derivatives of mean and variance by each number of the point; zero for categories.
+    /// [`Posterior::predict`] with the derivatives of mean and variance with respect to each number of the point; zero for categories.
     pub(crate) fn predict_with_slopes(&self, point: &[f64]) -> (f64, f64, Vec<f64>, Vec<f64>) {
         let d = self.kernel.columns.len();
         let warped = self.layout.warped(&self.theta, point);

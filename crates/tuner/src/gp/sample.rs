@@ -1,4 +1,4 @@
-//! Parameters drawn from their posterior, for what the most likely ones are too sure of.
+//! Parameters drawn from their posterior, since the most likely ones alone underestimate uncertainty.
 
 use kokanee_formats::random::SplitMix64;
 
@@ -7,12 +7,12 @@ use super::fit::Fitted;
 use super::likelihood::log_posterior_alone;
 use crate::normal::draw;
 
-/// Halvings of a slice before a move is given up.
+/// Maximum reductions of a slice before a move is given up.
 const SHRINKS: usize = 12;
 /// Length of a slice's first interval: a few posterior deviations at most, since it is in prior deviations.
 const WIDTH: f64 = 2.0;
 
-/// `count` draws by slice sampling (Neal 2003) along random directions, `moves` moves apart, from the fitted parameters on.
+/// `count` draws by slice sampling (Neal 2003) along random directions, `moves` moves apart, starting from the fitted parameters.
 pub(crate) fn sample(
     data: &Data,
     fitted: &Fitted,
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn draws_are_those_of_the_prior_where_data_say_nothing() {
-        // One point tells next to nothing about lengths.
+        // One point contains next to no information about lengths.
         let mut data = Data::new(vec![Column::Number; 2]);
         data.push(&[0.5, 0.5], 0.0);
         let fitted = fit(&data, Effort { points: 10, evaluations: 3 });

@@ -1,24 +1,24 @@
-//! Losses as a Gaussian process wants them: without outliers, with mean 0 and variance 1.
+//! Losses in the form that a Gaussian process needs: without outliers, with mean 0 and variance 1.
 
 /// Losses after a monotone transformation.
 #[derive(Debug, Clone)]
 pub(crate) struct Normalized {
     pub(crate) values: Vec<f64>,
-    /// The sum of the logarithms of the transformation's slopes, up to what does not depend on the exponent: added to the likelihood of
-    /// the values it makes that of the losses.
+    /// The sum of the logarithms of the transformation's slopes, up to terms that do not depend on the exponent. Added to the likelihood of
+    /// the values, it gives that of the losses.
     pub(crate) log_slopes: f64,
 }
 
-/// Losses further above the median than so many quartile distances say "bad", and no more.
+/// The maximum distance of a loss above the median, in quartile distances; greater losses are cut to it.
 const FENCE: f64 = 8.0;
-/// The same for good ones; beyond, squares would lose the others.
+/// The same for losses below the median; beyond it, their squares would swamp the others.
 const DEPTH: f64 = 1e6;
 
 impl Normalized {
-    /// Transforms finite losses, small ones being good.
+    /// Transforms finite losses; small ones are better.
     ///
-    /// Bad losses are cut where they are far out; then Yeo and Johnson's (2000) transformation is made with `exponent`: 1 leaves losses
-    /// as they are, 0 takes logarithms of bad ones; then they are standardised.
+    /// Extremely bad losses are cut first. Then Yeo and Johnson's (2000) transformation is applied with `exponent`: 1 leaves losses
+    /// unchanged, 0 takes logarithms of bad ones. Finally they are standardised.
     pub(crate) fn new(losses: &[f64], exponent: f64) -> Self {
         let mut values = around_median(losses);
         let bent: f64 = values.iter().map(|x| x.signum() * x.abs().ln_1p()).sum();
@@ -29,7 +29,7 @@ impl Normalized {
     }
 }
 
-/// Mean 0, variance 1; zeros where all are equal. Gives the deviation that was, or 1.
+/// Scales values to mean 0 and variance 1, or zeros where all are equal. Returns their previous deviation, or 1.
 fn standardize(values: &mut [f64]) -> f64 {
     let n = values.len().max(1) as f64;
     let mean = values.iter().sum::<f64>() / n;
@@ -42,14 +42,15 @@ fn standardize(values: &mut [f64]) -> f64 {
     deviation
 }
 
-/// Distances from the median in quartile distances, cut at [`FENCE`] above and [`DEPTH`] below. Halves keep differences of great numbers finite.
+/// Distances from the median in quartile distances, cut at [`FENCE`] above and [`DEPTH`] below. Halving keeps differences of large numbers
+/// finite.
 fn around_median(losses: &[f64]) -> Vec<f64> {
     let mut sorted: Vec<f64> = losses.iter().map(|loss| loss / 2.0).collect();
     sorted.sort_by(f64::total_cmp);
     let Some(last) = sorted.len().checked_sub(1) else { return Vec::new() };
     let at = |share: f64| sorted[(share * last as f64).round() as usize];
     let median = at(0.5);
-    // Where most are equal, quartiles meet; the good side's whole width stands in, then the bad one's.
+    // If most losses are equal, the quartiles are equal too. The width of the better side is used instead, then that of the worse side.
     let widths = [at(0.75) - at(0.25), median - sorted[0], sorted[last] - median];
     let width = widths.into_iter().find(|width| *width > 0.0).unwrap_or(1.0);
     losses.iter().map(|loss| ((loss / 2.0 - median) / width).clamp(-DEPTH, FENCE)).collect()
@@ -103,7 +104,7 @@ mod tests {
     #[test]
     fn slopes_are_finite_differences_up_to_a_constant() {
         let losses: Vec<f64> = (1..=21).map(|i| f64::from(i).powf(1.7)).collect();
-        // Of one value with the others held: the median and the quartiles do not move with it.
+        // Only one value varies: the median and the quartiles do not move with it.
         let logarithm = |exponent: f64| {
             let place = |x: f64| (x / 2.0 - losses[10] / 2.0) / (losses[15] / 2.0 - losses[5] / 2.0);
             let scale = Normalized::new(&losses, exponent).values;

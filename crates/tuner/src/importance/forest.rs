@@ -1,17 +1,17 @@
-//! Regression trees over a space, and the variance of what they say.
+//! Regression trees over a space, and the variance of their predictions.
 
 use kokanee_formats::random::SplitMix64;
 
-/// A dimension as trees see it.
+/// The type of a dimension in trees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A coordinate in [0, 1].
     Number,
-    /// The place of one of so many categories, all equally likely.
+    /// The index of one of so many categories, all equally likely.
     Category(usize),
 }
 
-/// What a part of the space allows along one dimension.
+/// The range of a part of the space along one dimension.
 #[derive(Debug, Clone)]
 enum Side {
     Interval(f64, f64),
@@ -34,22 +34,22 @@ pub(super) struct Tree {
     kinds: Vec<Kind>,
 }
 
-/// Which points go left.
+/// The rule by which points go to the left branch.
 #[derive(Debug, Clone)]
 enum Rule {
     Below(f64),
     In(Vec<bool>),
 }
 
-/// Fewer targets than this are not split.
+/// The minimum number of targets to split.
 const LEAST_TO_SPLIT: usize = 4;
 
-/// A stream of random numbers of its own.
+/// A separate stream of random numbers.
 const FOREST_STREAM: u64 = 0x6661_6e6f;
 
 impl Tree {
-    /// A tree of as many points as there are, drawn with replacement, split where the squared error falls most. A point has a coordinate
-    /// in [0, 1] for a number, and its place for a category.
+    /// Grows a tree from as many points as there are, drawn with replacement, with splits where the squared error falls most. A point has a
+    /// coordinate in [0, 1] for a number, and the index of a category.
     pub(super) fn grow(kinds: &[Kind], points: &[Vec<f64>], targets: &[f64], seed: u64, tree: u64) -> Self {
         let mut random = SplitMix64::stream(seed, &[FOREST_STREAM, tree]);
         let drawn: Vec<usize> = (0..points.len()).map(|_| random.place(points.len())).collect();
@@ -121,7 +121,7 @@ impl Tree {
 }
 
 impl Leaf {
-    /// The share of the space that it is, along all dimensions but one where one is named.
+    /// Its share of the space's volume, along all dimensions but the named one.
     fn volume(&self, without: Option<usize>) -> f64 {
         let sides = self.sides.iter().enumerate().filter(|(j, _)| Some(*j) != without);
         sides.map(|(_, side)| side.width()).product()
@@ -162,14 +162,14 @@ impl Rule {
                     |wanted: bool| has.iter().zip(left).map(|(has, left)| *has && *left == wanted).collect();
                 (Side::Categories(part(true)), Side::Categories(part(false)))
             }
-            // Rules are made for the kind of their dimension.
+            // A rule always has the kind of its dimension.
             _ => (side.clone(), side.clone()),
         }
     }
 }
 
-/// The dimension and the rule that lower the squared error most. Categories are ordered by their mean target, along which the best of
-/// all divisions lies (Fisher 1958).
+/// The dimension and the rule that lower the squared error most. Categories are ordered by their mean target; the best division is always
+/// along this order (Fisher 1958).
 fn best_split(
     kinds: &[Kind],
     points: &[Vec<f64>],
@@ -211,7 +211,7 @@ fn best_split(
     best.map(|(_, dimension, rule)| (dimension, rule))
 }
 
-/// The mean target of each category; of one without points, the mean of all.
+/// The mean target of each category; for a category without points, the mean of all.
 fn category_means(
     count: usize,
     dimension: usize,
@@ -242,7 +242,7 @@ mod tests {
         }
     }
 
-    /// Variances over all, along the number and along the category, by going through a fine grid.
+    /// Variances over all dimensions, along the number and along the category, computed on a fine grid.
     fn by_grid(tree: &Tree, steps: usize, categories: usize) -> [f64; 3] {
         let value = |i: usize, j: usize| tree.at(&[(i as f64 + 0.5) / steps as f64, j as f64]);
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;

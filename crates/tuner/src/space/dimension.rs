@@ -1,4 +1,4 @@
-//! One tuned hyperparameter: its range, and what its values are in [0, 1] and as strings.
+//! A tuned hyperparameter: its range, and its values in [0, 1] and as strings.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ pub struct Dimension {
     range: Range,
 }
 
-/// What a dimension may be.
+/// The range of a dimension.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Range {
     /// Any number from `min` to `max`.
@@ -20,7 +20,7 @@ pub enum Range {
         min: f64,
         /// Greatest value.
         max: f64,
-        /// How the range is laid out.
+        /// The scale of the range.
         scale: Scale,
     },
     /// A whole number from `min` to `max`, both at most 2^53 from 0.
@@ -29,7 +29,7 @@ pub enum Range {
         min: i64,
         /// Greatest value.
         max: i64,
-        /// How the range is laid out.
+        /// The scale of the range.
         scale: Scale,
     },
     /// One of these strings.
@@ -42,16 +42,16 @@ pub enum Range {
 /// A value of a dimension.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value {
-    /// Of a continuous range.
+    /// A value of a continuous range.
     Real(f64),
-    /// Of an integer range.
+    /// A value of an integer range.
     Integer(i64),
-    /// Of a categorical range: the place in its list.
+    /// A value of a categorical range: the index in its list.
     Category(usize),
 }
 
 impl Value {
-    /// Its place on an axis: the number, or the place of the category.
+    /// Its position on an axis: the number, or the index of the category.
     pub fn coordinate(self) -> f64 {
         match self {
             Self::Real(value) => value,
@@ -61,7 +61,7 @@ impl Value {
     }
 }
 
-/// Beyond it not every integer is an `f64`.
+/// The largest integer up to which all integers are exact as `f64`.
 const LARGEST_INTEGER: i64 = 1 << 53;
 
 impl Dimension {
@@ -93,12 +93,12 @@ impl Dimension {
         &self.name
     }
 
-    /// What it may be.
+    /// The hyperparameter's range.
     pub fn range(&self) -> &Range {
         &self.range
     }
 
-    /// The values of a categorical range; none of a numeric one.
+    /// The values of a categorical range; empty for a numeric one.
     pub fn categories(&self) -> &[String] {
         match &self.range {
             Range::Categorical { values } => values,
@@ -106,7 +106,7 @@ impl Dimension {
         }
     }
 
-    /// The scale of a numeric range with [`Scale::Auto`] decided; nothing for categories.
+    /// The scale of a numeric range, with [`Scale::Auto`] resolved; `None` for categories.
     pub fn scale(&self) -> Option<Scale> {
         match self.range {
             Range::Continuous { min, max, scale } => Some(scale.resolved(min, max, false)),
@@ -115,13 +115,13 @@ impl Dimension {
         }
     }
 
-    /// What is wrong with the range.
+    /// Checks the range; the error says what is wrong.
     pub(super) fn check(&self) -> Result<(), String> {
         match &self.range {
             Range::Continuous { min, max, .. } if !(min.is_finite() && max.is_finite()) => {
                 Err(format!("the range {min} to {max} is not finite"))
             }
-            // The width must be finite, too.
+            // The width must be finite too.
             Range::Continuous { min, max, .. } if !(max - min).is_finite() => {
                 Err(format!("the range {min} to {max} is too wide for 64-bit numbers"))
             }
@@ -163,7 +163,7 @@ impl Dimension {
         ValueError::Outside { name: self.name.clone(), value, expected }
     }
 
-    /// The string of a value; of one of another kind of range, what identifies it in an error.
+    /// The string of a value; for a value of another kind of range, a text that identifies it in an error.
     pub(super) fn print(&self, value: Value) -> String {
         match (&self.range, value) {
             (Range::Categorical { values }, Value::Category(place)) if place < values.len() => {
@@ -175,7 +175,7 @@ impl Dimension {
         }
     }
 
-    /// The allowed value in a string. A whole number may be written with a fraction of zeros, since JSON made by others does.
+    /// Parses an allowed value. A whole number may be written with a fraction of zeros, since other programs' JSON does that.
     pub(super) fn parse(&self, text: &str) -> Option<Value> {
         let value = match &self.range {
             Range::Categorical { values } => {
@@ -195,7 +195,7 @@ impl Dimension {
         }
     }
 
-    /// The integers next to a value, or the other categories.
+    /// The integers next to a value, or all other categories.
     pub(crate) fn neighbours(&self, value: Value) -> Vec<Value> {
         let all: Vec<Value> = match (&self.range, value) {
             (Range::Categorical { values }, _) => (0..values.len()).map(Value::Category).collect(),
@@ -205,7 +205,8 @@ impl Dimension {
         all.into_iter().filter(|other| *other != value && self.allows(*other)).collect()
     }
 
-    /// The value at `unit` in [0, 1]. Each integer and each category owns an interval, so that even points give even values.
+    /// The value at `unit` in [0, 1]. Each integer and each category owns an interval, so that evenly spread points give evenly spread
+    /// values.
     pub(super) fn decode(&self, unit: f64) -> Value {
         let unit = unit.clamp(0.0, 1.0);
         match &self.range {
@@ -237,7 +238,7 @@ impl Dimension {
         ((scale.forward(number) - low) / (high - low)).clamp(0.0, 1.0)
     }
 
-    /// The scale, and both ends on it; those of integers reach half a step beyond the bounds.
+    /// The scale, and both ends on it; those of integers extend half a step beyond the bounds.
     fn scaled(&self) -> (Scale, f64, f64) {
         let (min, max) = match self.range {
             Range::Continuous { min, max, .. } => (min, max),
@@ -267,7 +268,7 @@ fn check_bounds(min: f64, max: f64, scale: Scale, is_integer: bool) -> Result<()
     }
 }
 
-/// Shortest form that reads back equal, with an exponent where plain digits would be long.
+/// The shortest form that reads back as the same number, with an exponent where plain digits would be long.
 fn print_real(value: f64) -> String {
     let magnitude = value.abs();
     if value != 0.0 && !(1e-5..1e16).contains(&magnitude) { format!("{value:e}") } else { value.to_string() }

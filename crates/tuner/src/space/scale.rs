@@ -1,25 +1,26 @@
 //! The scales of numeric ranges.
 
-/// How a numeric range is laid on [0, 1], in SageMaker's words.
+/// The mapping of a numeric range to [0, 1], in SageMaker's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scale {
-    /// Logarithmic where `min` is above 0 and `max` at least 1000 times `min`; else, for a continuous range within [0, 1),
-    /// reverse-logarithmic where `1 - min` is at least 1000 times `1 - max`; else linear.
+    /// Logarithmic where `min` is above 0 and `max` at least 1000 times `min`. Otherwise, for a continuous range within [0, 1),
+    /// reverse-logarithmic where `1 - min` is at least 1000 times `1 - max`. Otherwise linear.
     #[default]
     Auto,
-    /// Equal differences are equally far.
+    /// Equal differences have equal distances.
     Linear,
-    /// Equal ratios are equally far; `min` must be above 0.
+    /// Equal ratios have equal distances; `min` must be above 0.
     Logarithmic,
-    /// Equal ratios of the distance to 1 are equally far; 0 <= `min` <= `max` < 1, continuous only.
+    /// Equal ratios of the distance to 1 have equal distances; 0 <= `min` <= `max` < 1, continuous only.
     ReverseLogarithmic,
 }
 
-/// The span from which [`Scale::Auto`] takes a logarithm: three decades, where on a linear scale 99 of 100 points would lie in the last two.
+/// The ratio from which [`Scale::Auto`] uses a logarithm: three decades, where on a linear scale 99 of 100 points would lie in the last
+/// two.
 const AUTO_RATIO: f64 = 1000.0;
 
 impl Scale {
-    /// The scale that is meant: never [`Scale::Auto`].
+    /// The resolved scale: never [`Scale::Auto`].
     pub(super) fn resolved(self, min: f64, max: f64, is_integer: bool) -> Self {
         match self {
             Self::Auto if min > 0.0 && max / min >= AUTO_RATIO => Self::Logarithmic,

@@ -11,7 +11,7 @@ fn mixed() -> Space {
     .unwrap()
 }
 
-/// Four configurations.
+/// A space of four configurations.
 fn tiny() -> Space {
     Space::new(vec![
         Dimension::categorical("kind", ["a", "b"]),
@@ -135,7 +135,7 @@ fn running_trials_keep_others_away() {
 
 #[test]
 fn where_trials_fail_no_more_are_sent() {
-    // The better half of the space fails: a model of losses alone would go there every time.
+    // The better half of the space fails: a model of losses alone would suggest it every time.
     let outcome = |values: &[Value]| match values[2] {
         Value::Category(1) => Outcome::Failed,
         _ => Outcome::Finished(loss(values)),
@@ -154,7 +154,7 @@ fn values_of_any_size_and_none_are_lived_with() {
         let values = configuration(suggest(&mixed(), &trials, &options(Strategy::Bayesian), 8));
         trials.push(Trial::new(values, Outcome::Finished(value)));
     }
-    // All failed, and all equal.
+    // All trials failed, or all values are equal.
     for value in [f64::NAN, 2.0] {
         run(&mixed(), &options(Strategy::Bayesian), 9, 12, |_| Outcome::Finished(value));
     }
@@ -175,7 +175,7 @@ fn trials_of_another_space_are_refused_or_left_out() {
     assert_eq!(with, suggest(&mixed(), &[], &options(Strategy::Bayesian), 0));
 }
 
-/// A parent's trials, with losses that are `scale` times ours plus `offset`.
+/// A parent's trials, with losses that are `scale` times this tuning's plus `offset`.
 fn parents(scale: f64, offset: f64) -> Vec<Trial> {
     let trials =
         run(&mixed(), &options(Strategy::Random), 77, 25, |v| Outcome::Finished(scale * loss(v) + offset));

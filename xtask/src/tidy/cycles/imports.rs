@@ -5,20 +5,20 @@ use std::collections::BTreeSet;
 use super::Path;
 use crate::tidy::rust_source::RustSource;
 
-/// A path as it stands in a file.
+/// A path as written in a file.
 #[derive(Debug, PartialEq)]
 pub(super) struct Import {
-    /// Its segments: `crate`, `self` and `super` where they stand.
+    /// Its segments, including `crate`, `self` and `super`.
     segments: Vec<String>,
-    /// What it is called in the file; none for all names of a module.
+    /// Its name in the file; `None` for all names of a module.
     pub(super) name: Option<String>,
-    /// Whether it stands in a `use`, so that others can have it from here.
+    /// Whether it is in a `use`, so that others can import it from here.
     pub(super) is_use: bool,
     pub(super) line: usize,
 }
 
 impl Import {
-    /// The same path from the crate's root, seen from this module.
+    /// The same path from the crate's root, as seen from this module.
     pub(super) fn absolute(&self, module: &[String]) -> Path {
         let mut path = module.to_vec();
         for segment in &self.segments {
@@ -33,7 +33,7 @@ impl Import {
     }
 }
 
-/// The paths that are named outside of tests.
+/// The paths used outside tests.
 pub(super) fn of(source: &RustSource) -> Vec<Import> {
     let code = source.code.as_str();
     let mut found = Vec::new();
@@ -65,7 +65,7 @@ pub(super) fn test_modules(source: &RustSource) -> BTreeSet<String> {
     declared.filter_map(|(at, word)| Some(next_word(&source.code, at + word.len())?.1.to_owned())).collect()
 }
 
-/// Whether a path of this crate begins so. Without such a word it leads to another crate or into a child.
+/// Whether a path of this crate begins with this word. A path without such a word leads to another crate or into a child.
 fn is_begin(word: &str) -> bool {
     matches!(word, "crate" | "self" | "super")
 }
@@ -91,7 +91,7 @@ fn next_word(code: &str, from: usize) -> Option<(usize, &str)> {
     Some((begin, &code[begin..begin + length]))
 }
 
-/// Takes a tree of `use` apart: `a::{b, c::{self, D as E}}`.
+/// Splits a tree of `use`: `a::{b, c::{self, D as E}}`.
 fn tree(text: &str, before: &[String], line: usize, found: &mut Vec<Import>) {
     let text = text.trim();
     if let Some((prefix, list)) = text.split_once('{') {
@@ -110,7 +110,7 @@ fn tree(text: &str, before: &[String], line: usize, found: &mut Vec<Import>) {
         None => (text, None),
     };
     let mut segments = [before, &split(path)].concat();
-    // `a::{self}` is a itself, and `a::*` all of it.
+    // `a::{self}` is a itself, and `a::*` is all of its items.
     let is_glob = segments.last().is_some_and(|last| last == "*");
     if is_glob || segments.len() > 1 && segments.last().is_some_and(|last| last == "self") {
         segments.pop();

@@ -58,7 +58,7 @@ fn records_with_an_empty_side_are_skipped_and_counted() {
     let bytes = records(&[(&[4], &[4]), (&[], &[4]), (&[4], &[]), (&[], &[]), (&[5], &[5])]);
     let got = read(&[("a.rec", &bytes)]).expect("reads");
     assert_eq!((got.len(), got.source(1), got.skipped().empty_sides), (2, &[5][..], 3));
-    // What limits leave still tells it.
+    // A corpus with limits applied still reports the skipped records.
     let (limited, _) = got.apply_limits(10, 1, OverlongPolicy::Truncate);
     assert_eq!(limited.skipped().empty_sides, 3);
 }
@@ -75,7 +75,7 @@ fn foreign_files_are_passed_over_and_named() {
 fn a_channel_may_be_one_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("train.rec");
-    // More than one batch of records, so that order across batches is seen.
+    // More than one batch of records, to test the order across batches.
     let ids: Vec<[u32; 1]> = (0..20_000).map(|i| [4 + i % 6]).collect();
     let pairs: Vec<(&[u32], &[u32])> = ids.iter().map(|id| (&id[..], &id[..])).collect();
     fs::write(&path, records(&pairs)).expect("writes");
@@ -114,7 +114,7 @@ fn faulty_channels_are_refused_with_their_place() {
         &[("a.rec", &records(&[(&[], &[4]), (&[4], &[])]))],
         "train: each of the 2 record(s) has an empty source or an empty target; nothing is left to train on",
     );
-    // Of a faulty record and a faulty frame after it, the first is told.
+    // Of a faulty record and a faulty frame after it, the first is reported.
     check(
         &[("a.rec", &[bad(&[4], &[20]), b"junk".to_vec()].concat())],
         &format!(
@@ -151,7 +151,7 @@ fn faulty_channels_are_refused_with_their_place() {
 fn a_divided_record_that_makes_no_sense_tells_how_it_was_joined() {
     let whole = records(&[(&[4, 5], &[4])]);
     let payload = &whole[8..];
-    // Cut where the data holds no magic number, as readers that join parts without it expect.
+    // The data is cut where it holds no magic number, as readers that join parts without it expect.
     let mut bytes = Vec::new();
     for (flag, part) in [(1_u32, &payload[..8]), (3, &payload[8..])] {
         bytes.extend_from_slice(&whole[..4]);
@@ -230,6 +230,6 @@ fn fingerprints_tell_corpora_apart_and_stay() {
     for (i, fingerprint) in fingerprints.iter().enumerate() {
         assert!(!fingerprints[..i].contains(fingerprint), "{fingerprints:x?}");
     }
-    // Stands in checkpoints: another value here would break resuming older runs.
+    // The fingerprint is stored in checkpoints: another value here would break resuming older runs.
     assert_eq!(fingerprints[1], 13_244_171_631_448_058_931);
 }

@@ -1,4 +1,4 @@
-//! A lexicon as a file. All numbers are little-endian; probabilities are IEEE 754 single precision.
+//! The file format of a lexicon. All numbers are little-endian; probabilities are IEEE 754 single precision.
 //!
 //! | bytes | content |
 //! |---|---|
@@ -27,18 +27,18 @@ const HEADER_BYTES: usize = 40;
 const CRC_BYTES: usize = 4;
 
 impl Lexicon {
-    /// Writes the lexicon, whole or not at all. Returns the bytes.
+    /// Writes the lexicon, completely or not at all. Returns the number of bytes.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system returns an error.
     pub fn write(&self, path: &Path) -> Result<u64, DataError> {
         Ok(write_atomically(path, &self.to_bytes())?)
     }
 
-    /// Reads a lexicon. Whether it belongs to the vocabularies at hand is for [`belongs_to`](Self::belongs_to) to say.
+    /// Reads a lexicon. [`belongs_to`](Self::belongs_to) tells whether it belongs to given vocabularies.
     ///
     /// # Errors
-    /// When the file cannot be read, is none, or is damaged.
+    /// When the file cannot be read, is not a lexicon, or is damaged.
     pub fn read(path: &Path) -> Result<Self, DataError> {
         let bytes = std::fs::read(path).map_err(DataError::io(path, "read the lexicon"))?;
         Self::from_bytes(&bytes).map_err(|fault| DataError::Lexicon { path: path.to_owned(), fault })
@@ -94,7 +94,7 @@ impl Lexicon {
         if crc32(content) != expected {
             return Err(LexiconFault::Checksum { expected, got: crc32(content) });
         }
-        // The lengths fit into memory, since that many bytes lie there.
+        // The lengths fit into memory, since the content has that many bytes.
         let (frequent, rest) = content[HEADER_BYTES..].split_at(4 * frequent as usize);
         let (lengths, rest) = rest.split_at(4 * source_size as usize);
         let (ids, probabilities) = rest.split_at(4 * entries as usize);

@@ -1,25 +1,25 @@
 //! IBM Model 1 (Brown, Della Pietra, Della Pietra, Mercer 1993): the probability t(f|e) of a target word f given a source
 //! word e, learned by expectation maximisation from pairs of sentences.
 //!
-//! Each target word is the translation of one source word of its sentence or of the null word, all equally likely
-//! beforehand. So the share of source word e in target word f of a sentence is `t(f|e) / z`, with `z` the sum of t(f|.) over
-//! the sentence's source words and the null word, and the new t(f|e) is the sum of e's shares in f, scaled to sum to 1 over f.
-//! One word e has the same t(f|e) in all its shares: the sum is `t(f|e)` times the sum of `1/z`.
+//! Each target word is the translation of one source word of its sentence or of the null word, all with equal prior probability. So
+//! the share of source word e in target word f of a sentence is `t(f|e) / z`, with `z` the sum of t(f|.) over the sentence's source
+//! words and the null word, and the new t(f|e) is the sum of e's shares in f, scaled to sum to 1 over f. One word e has the same
+//! t(f|e) in all its shares: the sum is `t(f|e)` times the sum of `1/z`.
 
 use rayon::prelude::*;
 
 use crate::corpus::{Corpus, VocabularySizes};
 
-/// Sentences whose `z` are computed together.
+/// Number of sentences whose `z` are computed together.
 const BLOCK: usize = 1024;
 
 /// A target word that is in no row.
 const ABSENT: u32 = u32::MAX;
 
-/// For each source word the target words that it occurs with, ascending, with t(f|e).
+/// Returns for each source word the target words that it occurs with, ascending, with t(f|e).
 pub(super) fn train(corpus: &Corpus, sizes: VocabularySizes, iterations: usize) -> Vec<Vec<(u32, f32)>> {
     let occurrences = Occurrences::new(corpus, sizes.source);
-    // Only what occurs together can be a translation, and all of it is equally likely at first.
+    // Only words that occur together can be translations, and all of them are equally likely at first.
     let uniform = 1.0 / sizes.target.max(1) as f32;
     let mut rows: Vec<Vec<(u32, f32)>> = (0..sizes.source)
         .into_par_iter()
@@ -53,7 +53,7 @@ pub(super) fn train(corpus: &Corpus, sizes: VocabularySizes, iterations: usize) 
     rows
 }
 
-/// A row's new probabilities. All entries of `places` are [`ABSENT`], before and after.
+/// Computes a row's new probabilities. All entries of `places` are [`ABSENT`], before and after.
 fn maximise(
     row: &mut [(u32, f32)],
     places: &mut [u32],
@@ -81,7 +81,7 @@ fn maximise(
     }
 }
 
-/// The same for the null word, which is in every sentence.
+/// Computes the same for the null word, which is in every sentence.
 fn maximise_null(null: &mut [f32], corpus: &Corpus, normalisers: &Normalisers) {
     let mut sums = vec![0_f64; null.len()];
     for pair in 0..corpus.len() {
@@ -93,7 +93,7 @@ fn maximise_null(null: &mut [f32], corpus: &Corpus, normalisers: &Normalisers) {
     null.iter_mut().zip(sums).for_each(|(probability, sum)| *probability = (sum / total) as f32);
 }
 
-/// In which pairs each source word occurs, as often as it does.
+/// The pairs in which each source word occurs, repeated as often as it does.
 struct Occurrences {
     offsets: Vec<usize>,
     pairs: Vec<u32>,
@@ -127,7 +127,7 @@ impl Occurrences {
 /// `z` of every target token.
 struct Normalisers {
     blocks: Vec<Vec<f32>>,
-    /// Where those of each pair begin in its block.
+    /// Where those of each pair begin within its block.
     begins: Vec<u32>,
 }
 

@@ -8,7 +8,7 @@ fn vocabulary(words: &str) -> Vocabulary {
     Vocabulary::build(words.split(' ').zip((1..1000).rev()), VocabularyLimits::default())
 }
 
-/// Four nouns and an article that stands beside each of them; `<unk>` for what the vocabularies lack.
+/// A corpus with four nouns and an article before each of them; `<unk>` for words that the vocabularies lack.
 fn toy(options: LexiconOptions) -> (Lexicon, Vocabulary, Vocabulary) {
     let source = vocabulary("das haus buch auto klein");
     let target = vocabulary("the house book car small");
@@ -41,15 +41,15 @@ fn words_are_aligned_though_nothing_says_how() {
         check(30, source, target, 0.8);
         check(5, source, target, 0.4);
     }
-    // After one round a word is likeliest to be what it most often stands with.
+    // After one round the likeliest translation is the word that it most often occurs with.
     check(1, "das", "the", 0.0);
 }
 
 #[test]
 fn model_1_gives_what_is_computed_by_hand() {
-    // Sentences "x" - "p" and "x y" - "p q", with the null word N. At first all are equal, so z is 2t and 3t, and
-    // t(p|x) : t(q|x) = 1/2 + 1/3 : 1/3, t(p|y) : t(q|y) = 1 : 1, as N has x's. After that z of "p" is 2 * 5/7 in the first
-    // sentence, and in the second 10/7 + 1/2 for p, 4/7 + 1/2 for q.
+    // Sentences "x" - "p" and "x y" - "p q", with the null word N. At first all are equal, so z is 2t and 3t, and t(p|x) : t(q|x) =
+    // 1/2 + 1/3 : 1/3, t(p|y) : t(q|y) = 1 : 1; N has the same as x. After that z of "p" is 2 * 5/7 in the first sentence, and in
+    // the second 10/7 + 1/2 for p, 4/7 + 1/2 for q.
     let (source, target) = (vocabulary("x y"), vocabulary("p q"));
     let mut corpus = Corpus::new();
     corpus.push(&[4], &[4]);

@@ -1,4 +1,4 @@
-//! First pass: how often each word occurs.
+//! The first pass: counts how often each word occurs.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::word_table::WordTable;
 #[derive(Debug)]
 pub(super) struct WordCounts {
     words: WordTable,
-    /// By number of the word.
+    /// Counts, indexed by the number of the word.
     counts: Vec<u64>,
     /// Lines of the text, blank ones included.
     pub(super) lines: u64,
@@ -29,7 +29,7 @@ impl WordCounts {
         self.words.words().zip(self.counts.iter().copied())
     }
 
-    /// How many different words there are.
+    /// The number of different words.
     pub(super) fn types(&self) -> u64 {
         self.counts.len() as u64
     }
@@ -70,7 +70,7 @@ pub(super) fn count_words(
         }
         Ok::<_, DataError>((batch, file.lines()))
     };
-    // One map for each chunk of a batch, kept from batch to batch: no locks, and merging costs once.
+    // One map for each chunk of a batch, kept from batch to batch: no locks, and merging costs only once.
     let mut partial: Vec<WordCounts> = (0..slots).map(|_| WordCounts::new()).collect();
     let (mut batch, mut lines) = read_batch()?;
     while !batch.is_empty() {

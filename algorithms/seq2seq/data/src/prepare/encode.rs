@@ -1,4 +1,4 @@
-//! Second pass: line pairs to records, and the figures of the report on the way.
+//! The second pass: converts line pairs to records, and collects the statistics of the report.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::text::tokens;
 use crate::vocab::{UNK_ID, Vocabulary, special_id};
 use crate::word_table::fold;
 
-/// What is the same for training and validation text.
+/// The data shared by training and validation text.
 pub(super) struct Encoder<'a> {
     pub(super) source: &'a Vocabulary,
     pub(super) target: &'a Vocabulary,
@@ -75,7 +75,7 @@ impl Encoder<'_> {
         known: Option<&Overlap>,
     ) -> Result<EncodedChunk, DataError> {
         let source_text = chunk.source.text(source_path);
-        // Of two faulty sides the one that comes first is told.
+        // If both sides are faulty, the fault that comes first is reported.
         let (source_text, target_text) = (source_text?, chunk.target.text(target_path)?);
         let mut encoded = EncodedChunk::default();
         encoded.frames.reserve(chunk.source.len_bytes() + chunk.target.len_bytes());
@@ -110,7 +110,7 @@ impl Encoder<'_> {
     }
 }
 
-/// What one line adds to the totals beside its length.
+/// A line's contribution to the totals besides its length.
 struct LineFigures {
     unknown: u64,
     special: u64,
@@ -137,7 +137,7 @@ fn encode_line(vocabulary: &Vocabulary, line: &str, ids: &mut Vec<u32>) -> LineF
 struct EncodedChunk {
     frames: Vec<u8>,
     totals: Totals,
-    /// Of all pairs, or of those whose source the other split has too.
+    /// Hashes of all pairs, or of those whose source the other split has too.
     hashes: Vec<PairHash>,
 }
 
@@ -166,14 +166,14 @@ impl PairFile {
     }
 
     fn read_chunk(&mut self, size: ChunkSize) -> Result<Option<PairChunk>, DataError> {
-        /// Lines taken from one side before the other side follows; so neither can grow far beyond the limit.
+        /// Number of lines taken from one side before the other side follows, so that neither can grow far beyond the limit.
         const STEP: usize = 64;
         let mut chunk = PairChunk { source: self.source.begin_chunk(), target: self.target.begin_chunk() };
         let mut lines = 0;
         while lines < size.lines && chunk.source.len_bytes().max(chunk.target.len_bytes()) < size.bytes {
             let step = ChunkSize { lines: STEP.min(size.lines - lines), bytes: size.bytes };
             let taken = self.source.append_lines(&mut chunk.source, step)?;
-            // At the end of the source, the target must have no further line either.
+            // At the end of the source, the target must have no more lines either.
             let same = ChunkSize { lines: taken.max(1), bytes: usize::MAX };
             if self.target.append_lines(&mut chunk.target, same)? != taken {
                 return self.unequal();
@@ -186,7 +186,7 @@ impl PairFile {
         Ok((lines > 0).then_some(chunk))
     }
 
-    /// Counts the longer file to its end, for the message.
+    /// Counts the longer file to its end, for the error message.
     fn unequal<T>(&mut self) -> Result<Option<T>, DataError> {
         let rest = ChunkSize { lines: 1024, bytes: 1 << 20 };
         while self.source.read_chunk(rest)?.is_some() {}
@@ -197,7 +197,7 @@ impl PairFile {
     }
 }
 
-/// Refuses a source and a target of different line counts.
+/// Returns an error if source and target have different line counts.
 pub(super) fn check_line_counts(
     [source, target]: [&Path; 2],
     [source_lines, target_lines]: [u64; 2],
@@ -278,7 +278,7 @@ impl SideTotals {
     }
 }
 
-/// Hashes of a pair's tokens. Two different sentences share one of 64 bits so rarely that the counts hold.
+/// Hashes of a pair's tokens. Two different sentences share one of 64 bits so rarely that the counts are reliable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct PairHash {
     source: u64,
@@ -287,15 +287,15 @@ pub(super) struct PairHash {
 
 impl PairHash {
     fn new(source: u64, target: u64) -> Self {
-        // Not symmetric, so a pair differs from itself translated backwards.
+        // The combination is not symmetric, so a pair differs from itself translated backwards.
         Self { source, pair: source.rotate_left(23).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ target }
     }
 }
 
-/// Finds validation pairs that are also training pairs. Memory goes with the validation text alone.
+/// Finds validation pairs that are also training pairs. Memory depends on the validation text alone.
 #[derive(Default)]
 pub(super) struct Overlap {
-    /// How many validation pairs have this source, and this source and target.
+    /// The numbers of validation pairs with this source, and with this source and target.
     sources: FxHashMap<u64, u64>,
     pairs: FxHashMap<u64, u64>,
     seen_sources: FxHashSet<u64>,
@@ -328,7 +328,7 @@ impl Overlap {
     }
 }
 
-/// What the text being encoded is to [`Overlap`].
+/// The role for [`Overlap`] of the text being encoded.
 pub(super) enum OverlapRole<'a> {
     /// Validation text.
     Collect(&'a mut Overlap),

@@ -1,4 +1,4 @@
-//! What the user asks of `prepare`, and the files that follow from it.
+//! The options of `prepare`, and the files that follow from them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,17 +8,17 @@ use kokanee_formats::atomic_file::folder_of;
 use crate::error::DataError;
 use crate::vocab::VocabularyLimits;
 
-/// SageMaker's default for `max_seq_len_source` and `max_seq_len_target`, in tokens; the target's counts `<s>`.
+/// SageMaker's default for `max_seq_len_source` and `max_seq_len_target`, in tokens; the target's includes `<s>`.
 pub const DEFAULT_MAX_SEQ_LEN: usize = 100;
 
-/// Settings of [`prepare`](super::prepare); flags and defaults are those of AWS's `create_vocab_proto.py`.
+/// The options of [`prepare`](super::prepare); flags and defaults are those of AWS's `create_vocab_proto.py`.
 #[derive(Debug, Clone)]
 pub struct PrepareOptions {
-    /// `-ts`: training text, source side, one sentence a line.
+    /// `-ts`: training text, source side, one sentence per line.
     pub train_source: PathBuf,
     /// `-tt`: training text, target side.
     pub train_target: PathBuf,
-    /// `-vs`: validation text, source side; comes with `val_target` or not at all.
+    /// `-vs`: validation text, source side; given together with `val_target` or not at all.
     pub val_source: Option<PathBuf>,
     /// `-vt`: validation text, target side.
     pub val_target: Option<PathBuf>,
@@ -26,7 +26,7 @@ pub struct PrepareOptions {
     pub train_output: PathBuf,
     /// `-vo`: name of the validation records, `val.rec`.
     pub val_output: PathBuf,
-    /// `--output-dir` (ours): the folder in which all outputs lie; the working folder if not given.
+    /// `--output-dir` (ours): the folder of all outputs; the working folder if not given.
     pub output_dir: Option<PathBuf>,
     /// `-single-vocab`: one vocabulary of both sides, limited by `source_limits`.
     pub single_vocab: bool,
@@ -38,14 +38,14 @@ pub struct PrepareOptions {
     pub source_limits: VocabularyLimits,
     /// `--num-words-target`, `--word-min-count-target`.
     pub target_limits: VocabularyLimits,
-    /// The source length limit the report counts by, in tokens. Nothing is cut here.
+    /// The source length limit for the counts of the report, in tokens. Nothing is cut here.
     pub max_seq_len_source: usize,
-    /// The target length limit the report counts by, in tokens with `<s>`.
+    /// The target length limit for the counts of the report, in tokens with `<s>`.
     pub max_seq_len_target: usize,
 }
 
 impl PrepareOptions {
-    /// The defaults for these two texts.
+    /// The default options for these two texts.
     pub fn new(train_source: impl Into<PathBuf>, train_target: impl Into<PathBuf>) -> Self {
         Self {
             train_source: train_source.into(),
@@ -67,7 +67,7 @@ impl PrepareOptions {
 }
 
 impl PrepareOptions {
-    /// The folders that files are written into; empty where the options contradict each other.
+    /// The folders that files are written into; empty if the options contradict each other.
     pub fn output_folders(&self) -> Vec<PathBuf> {
         let Ok(plan) = Plan::new(self) else { return Vec::new() };
         let mut folders: Vec<PathBuf> = plan.outputs().map(|path| folder_of(path).to_owned()).collect();
@@ -82,7 +82,7 @@ pub(super) struct Plan {
     pub(super) train_output: PathBuf,
     /// Source text, target text, records.
     pub(super) validation: Option<(PathBuf, PathBuf, PathBuf)>,
-    /// `None` where a given vocabulary need not be written again.
+    /// `None` if a given vocabulary need not be written again.
     pub(super) vocab_source: Option<PathBuf>,
     pub(super) vocab_target: Option<PathBuf>,
 }
@@ -109,8 +109,8 @@ impl Plan {
                 return Err(DataError::Options { option, problem });
             }
         }
-        // A given vocabulary is copied only to a folder asked for, to make that folder complete; AWS's script
-        // writes none, and without --output-dir an unrelated vocab.src.json could be overwritten.
+        // A given vocabulary is copied only to a folder that was asked for, to make that folder complete; AWS's script writes none,
+        // and without --output-dir an unrelated vocab.src.json could be overwritten.
         let vocabulary = |name: &str, given: &Option<PathBuf>| match given {
             Some(given) => options
                 .output_dir
@@ -134,7 +134,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// In the order in which they get their places.
+    /// The outputs, in the order in which they are moved into place.
     pub(super) fn outputs(&self) -> impl Iterator<Item = &Path> {
         let validation = self.validation.iter().map(|(_, _, output)| output);
         self.vocab_source
@@ -152,7 +152,7 @@ impl Plan {
         records.map(|path| (path.as_path(), false)).chain(vocabularies.map(|path| (path.as_path(), true)))
     }
 
-    /// No output may replace another one or an input.
+    /// Checks that no output replaces another one or an input.
     fn check_outputs(&self, options: &PrepareOptions) -> Result<(), DataError> {
         let inputs: Vec<_> = [&options.train_source, &options.train_target]
             .into_iter()

@@ -1,4 +1,4 @@
-//! The files of a run on their way to their places: those of one folder replace their predecessors as one.
+//! The output files of a run: those of one folder replace their predecessors together.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -12,14 +12,14 @@ use super::options::Plan;
 use super::report::WrittenFile;
 use crate::error::DataError;
 
-/// An update for each folder that is written to; nearly always there is one.
+/// One update for each output folder; nearly always there is only one.
 pub(super) struct Outputs {
     updates: Vec<(PathBuf, FolderUpdate)>,
     written: Vec<WrittenFile>,
 }
 
 impl Outputs {
-    /// Begins an update of each folder; folders are made where they are missing.
+    /// Begins an update of each folder; missing folders are created.
     pub(super) fn begin(plan: &Plan) -> Result<Self, DataError> {
         for (path, is_vocabulary) in plan.kinds() {
             refuse_foreign(path, is_vocabulary)?;
@@ -52,7 +52,7 @@ impl Outputs {
         Ok(value)
     }
 
-    /// Replaces what was there: nothing, where it can be seen before that a file cannot get its place.
+    /// Replaces the previous files. Nothing is replaced if it is clear beforehand that a file cannot be put in place.
     pub(super) fn commit(mut self, plan: &Plan) -> Result<Vec<WrittenFile>, DataError> {
         for (_, update) in &self.updates {
             update.check()?;
@@ -70,7 +70,7 @@ fn is_same_folder(one: &Path, other: &Path) -> bool {
     one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
-/// A file under an output's name must look like what replaces it: what is something else was hardly meant to go.
+/// Refuses a file under an output's name that does not look like its replacement: it was hardly meant to be replaced.
 fn refuse_foreign(path: &Path, is_vocabulary: bool) -> Result<(), DataError> {
     let Ok(metadata) = fs::metadata(path) else { return Ok(()) };
     if !metadata.is_file() || metadata.len() == 0 {

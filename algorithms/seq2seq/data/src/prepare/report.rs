@@ -1,11 +1,11 @@
-//! What `prepare` has to say about the data.
+//! The report of `prepare` on the data.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-/// The closing report of `prepare`; its `Display` is an aligned table for people.
+/// The final report of `prepare`; its `Display` is an aligned table for people.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PrepareReport {
     /// The training text.
@@ -16,34 +16,34 @@ pub struct PrepareReport {
     pub source_vocabulary: VocabularyReport,
     /// The vocabulary of the target side.
     pub target_vocabulary: VocabularyReport,
-    /// What training and validation text have in common, if there was a validation text.
+    /// Pairs that training and validation text share, if there was a validation text.
     pub shared: Option<SharedPairs>,
     /// The source limit by which overlong pairs were counted, in tokens.
     pub max_seq_len_source: usize,
     /// The target limit by which overlong pairs were counted, in tokens with `<s>`.
     pub max_seq_len_target: usize,
-    /// What was written.
+    /// The files written.
     pub files: Vec<WrittenFile>,
 }
 
-/// Figures of one parallel text. All but `skipped` are about the pairs kept.
+/// Statistics of one parallel text. All but `skipped` are about the pairs kept.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SplitReport {
-    /// Pairs written.
+    /// Number of pairs written.
     pub pairs_kept: u64,
-    /// Pairs left out.
+    /// Numbers of skipped pairs.
     pub skipped: Skipped,
     /// The source side.
     pub source: SideReport,
     /// The target side.
     pub target: SideReport,
-    /// Pairs longer than the limits.
+    /// Numbers of pairs longer than the limits.
     pub overlong: Overlong,
     /// Target length (with `<s>`) over source length.
     pub length_ratio: LengthRatio,
 }
 
-/// Pairs left out, by reason.
+/// Numbers of skipped pairs, by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Skipped {
     /// Only the source line had no tokens.
@@ -54,22 +54,22 @@ pub struct Skipped {
     pub blank_both: u64,
 }
 
-/// Figures of one side of a text.
+/// Statistics of one side of a text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SideReport {
-    /// Tokens.
+    /// Number of tokens.
     pub tokens: u64,
-    /// Tokens the vocabulary lacks.
+    /// Number of tokens that the vocabulary lacks.
     pub unknown: u64,
-    /// Their share, 0 to 1.
+    /// Their share, from 0 to 1.
     pub unknown_rate: f64,
-    /// Tokens that look like a special symbol and were taken as unknown words.
+    /// Number of tokens that look like a special symbol and were taken as unknown words.
     pub special_symbols: u64,
     /// Sentence lengths.
     pub lengths: Lengths,
 }
 
-/// Percentiles of sentence lengths, in tokens: the least length that so many percent of sentences do not exceed.
+/// Percentiles of sentence lengths, in tokens: the least length that this percentage of sentences do not exceed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Lengths {
     /// 5%.
@@ -88,14 +88,14 @@ pub struct Lengths {
     pub max: usize,
 }
 
-/// Pairs that `max_seq_len_source` and `max_seq_len_target` would cut (or drop).
+/// Numbers of pairs that `max_seq_len_source` and `max_seq_len_target` would cut (or drop).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Overlong {
     /// Pairs whose source is too long.
     pub source: u64,
     /// Pairs whose target, with `<s>`, is too long.
     pub target: u64,
-    /// Pairs with either.
+    /// Pairs with a side that is too long.
     pub pairs: u64,
 }
 
@@ -113,20 +113,20 @@ pub struct LengthRatio {
 pub struct VocabularyReport {
     /// The file it was read from; `None` if it was built.
     pub given: Option<PathBuf>,
-    /// Ids, special symbols included.
+    /// Number of ids, including special symbols.
     pub entries: usize,
-    /// Different words of the training text (of both sides for a single vocabulary), where they were counted.
+    /// Number of different words of the training text (of both sides for a single vocabulary), if they were counted.
     pub types_in_training: Option<u64>,
 }
 
-/// Leaks between training and validation text: what a model could answer from memory.
+/// Leaks between training and validation text: examples that a model could answer from memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SharedPairs {
-    /// Validation pairs that are training pairs too, word for word.
+    /// Number of validation pairs that are also training pairs, word for word.
     pub validation_pairs_in_train: u64,
-    /// Validation pairs whose source is a training source too.
+    /// Number of validation pairs whose source is also a training source.
     pub validation_sources_in_train: u64,
-    /// Training pairs that are validation pairs too.
+    /// Number of training pairs that are also validation pairs.
     pub train_pairs_in_validation: u64,
 }
 
@@ -140,7 +140,7 @@ pub struct WrittenFile {
 }
 
 impl Skipped {
-    /// All reasons together.
+    /// The sum over all reasons.
     pub fn total(&self) -> u64 {
         self.blank_source + self.blank_target + self.blank_both
     }
@@ -160,7 +160,7 @@ impl Overlong {
     }
 }
 
-/// How many sentences have each length.
+/// The number of sentences of each length.
 #[derive(Debug, Default)]
 pub(super) struct Histogram {
     counts: Vec<u64>,
@@ -169,7 +169,7 @@ pub(super) struct Histogram {
 }
 
 impl Histogram {
-    /// Lengths from here on share one count, so a monstrous line costs no memory; the maximum stays exact.
+    /// Lengths from this one on share one count, so that an extremely long line costs no memory; the maximum stays exact.
     const RESOLVED: usize = 1 << 14;
 
     pub(super) fn add(&mut self, length: usize) {
@@ -315,7 +315,7 @@ impl fmt::Display for PrepareReport {
     }
 }
 
-/// Labels to the left, columns aligned to the right.
+/// A table with labels on the left and right-aligned columns.
 #[derive(Default)]
 struct Table {
     rows: Vec<(String, Vec<String>)>,
@@ -345,7 +345,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// Digits in groups of three.
+/// Formats digits in groups of three.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

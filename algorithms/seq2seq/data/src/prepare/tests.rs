@@ -53,7 +53,7 @@ impl Workplace {
         prepare(&self.options, &Silent).expect("prepares")
     }
 
-    /// Runs, expects this message (folder removed), and nothing written.
+    /// Runs, and checks that it fails with this message (without the folder), and that nothing was written.
     #[track_caller]
     fn check_refused(&self, expected: &str) {
         let error = prepare(&self.options, &Silent).expect_err("must be refused").to_string();
@@ -74,7 +74,7 @@ fn text_becomes_vocabularies_and_records() {
             .collect::<Vec<_>>()
     };
     assert_eq!(words("vocab.src.json"), ["hund", "der", "läuft", "haus", "ein"]);
-    // Words of pairs that are passed over count too, as in AWS's script.
+    // Words of skipped pairs count too, as in AWS's script.
     assert_eq!(words("vocab.trg.json"), ["the", "dog", "runs", "nothing", "house", "away", "a"]);
     let expected = [
         (vec![5, 4, 6], vec![4, 5, 6]),
@@ -325,7 +325,7 @@ fn real_sentences_have_the_figures_that_python_counts() {
     (options.val_source, options.val_target) = (Some(text("val.src")), Some(text("val.trg")));
     options.output_dir = Some(folder.path().to_owned());
     let report = prepare(&options, &Silent).expect("prepares");
-    // By Python's collections.Counter and statistics, of the same files.
+    // Computed by Python's collections.Counter and statistics, from the same files.
     assert_eq!((report.source_vocabulary.entries, report.target_vocabulary.entries), (84, 74));
     assert_eq!(report.train.pairs_kept, 600);
     assert_eq!((report.train.source.tokens, report.train.target.tokens), (5606, 5075));
@@ -339,7 +339,7 @@ fn real_sentences_have_the_figures_that_python_counts() {
     assert!((statistics.ratio_std - report.train.length_ratio.std).abs() < 1e-9);
 }
 
-/// What lies in the output folder, by name.
+/// The files in the output folder, by name.
 fn outputs(work: &Workplace) -> Vec<(String, Vec<u8>)> {
     let entries = fs::read_dir(work.path("out")).expect("lists").map(|entry| entry.expect("an entry"));
     let files = entries.filter(|entry| entry.path().is_file());
@@ -359,7 +359,7 @@ fn prepared_data_is_replaced_as_one_or_not_at_all() {
     let before = outputs(&work);
     assert_eq!(before.len(), 4);
     fs::write(&work.options.train_source, SOURCE.replace("hund", "wolf")).expect("writes");
-    // The last file to be placed cannot be.
+    // The last file cannot be put in place.
     fs::create_dir(work.path("out/sub.rec")).expect("a folder");
     work.options.val_output = "sub.rec".into();
     let error = prepare(&work.options, &Silent).expect_err("must be refused").to_string();
@@ -392,7 +392,7 @@ fn prepared_data_that_was_interrupted_on_its_way_is_finished_by_who_reads_it() {
     work.run();
     let new = Workplace::new([SOURCE.replace("hund", "wolf").as_bytes(), TARGET.as_bytes(), b"a\n", b"b\n"]);
     new.run();
-    // As a killed process leaves it: complete, the first vocabulary already in its place.
+    // The state after a process was killed: the commit is complete, and the first vocabulary is already in its place.
     let commit = work.path("out/.kokanee-commit");
     fs::create_dir(&commit).expect("a folder");
     let names = ["vocab.src.json", "vocab.trg.json", "train.rec", "val.rec"];

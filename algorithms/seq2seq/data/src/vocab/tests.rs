@@ -68,7 +68,7 @@ fn a_file_is_written_and_read() {
 fn sockeye_files_are_read() {
     let path = kokanee_testkit::golden_folder().join("vocab.src.json");
     let vocabulary = Vocabulary::read(&path).expect("reads");
-    // One word a line between the braces.
+    // There is one word per line between the braces.
     let lines = std::fs::read_to_string(&path).expect("reads").lines().count();
     assert_eq!(vocabulary.len(), lines - 2);
     assert_eq!(vocabulary.word(3), Some("</s>"));

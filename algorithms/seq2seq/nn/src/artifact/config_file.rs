@@ -10,18 +10,18 @@ use serde_json::Value;
 use super::{ArtifactError, CONFIG_FILE, Metadata};
 use crate::ModelConfig;
 
-/// Version of the layout of `config.json`; raised when an older program could not read it.
+/// Version of the layout of `config.json`; raised when older programs could not read a new layout.
 const FORMAT_VERSION: u32 = 1;
-/// The algorithm whose models these are; files from before it was written down are of this one too.
+/// The algorithm of these models; files without this field are of this algorithm too.
 const ALGORITHM: &str = "seq2seq";
-/// The version that writes.
+/// The version of the program that writes.
 const OWN_VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What `config.json` says.
+/// The content of `config.json`.
 pub(super) struct ConfigFile {
     pub(super) model: ModelConfig,
     pub(super) metadata: Metadata,
-    /// The other files of the model, by name; none in files from before they were written down.
+    /// The other files of the model, by name; none in files from before the field existed.
     pub(super) files: BTreeMap<String, FileDigest>,
 }
 
@@ -62,7 +62,7 @@ pub(super) fn to_text(
     serde_json::to_string_pretty(&written).expect("a configuration is plain data") + "\n"
 }
 
-/// Reads `config.json`. Fields that are not known are passed over, but for those of the model: they shape it.
+/// Reads `config.json`. Unknown fields are ignored, except those of the model: they determine its shape.
 pub(super) fn parse(path: &Path, text: &[u8]) -> Result<ConfigFile, ArtifactError> {
     let value: Value =
         serde_json::from_slice(text).map_err(|e| ArtifactError::damaged(path, e.to_string()))?;
@@ -74,7 +74,7 @@ pub(super) fn parse(path: &Path, text: &[u8]) -> Result<ConfigFile, ArtifactErro
         );
         ArtifactError::damaged(path, if is_later { later } else { reason })
     };
-    // Version and algorithm come first: another layout must not be reported as damage.
+    // Version and algorithm come first: a different layout must not be reported as damage.
     match value.get("format_version").and_then(Value::as_u64) {
         Some(version) if version == u64::from(FORMAT_VERSION) => {}
         Some(version) if version > u64::from(FORMAT_VERSION) => {
@@ -128,7 +128,7 @@ pub(super) fn is_ours(text: &[u8]) -> bool {
     value.get("format_version").is_some() && value.get("kokanee_version").is_some()
 }
 
-/// Fields of `given` that are not in `known`, by their paths; `null` says nothing.
+/// Fields of `given` that are not in `known`, by their paths; `null` counts as absent.
 fn unknown_fields(path: &str, given: &Value, known: &Value, unknown: &mut Vec<String>) {
     let (Value::Object(given), Value::Object(known)) = (given, known) else { return };
     for (name, value) in given.iter().filter(|(_, value)| !value.is_null()) {
@@ -139,7 +139,7 @@ fn unknown_fields(path: &str, given: &Value, known: &Value, unknown: &mut Vec<St
     }
 }
 
-/// Why a file is not the one that `config.json` was written with; `None` where it is, or nothing is known of it.
+/// The reason why a file is not the one that `config.json` was written with; `None` if it is, or nothing is known about it.
 pub(super) fn foreign(
     files: &BTreeMap<String, FileDigest>,
     name: &str,

@@ -1,17 +1,17 @@
-//! What can be wrong with a model's files.
+//! Errors in a model's files.
 
 use std::path::{Path, PathBuf};
 
 use kokanee_formats::FileError;
 use kokanee_formats::archive::ArchiveError;
 
-/// A model that cannot be read or written.
+/// An error in reading or writing a model.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
-    /// Nothing at the path.
+    /// Nothing exists at the path.
     #[error("no model at {}: there is no such file or folder; give a model's folder or its model.tar.gz", path.display())]
     NotFound {
-        /// Where a model was looked for.
+        /// The path that was searched.
         path: PathBuf,
     },
     /// A folder without a model.
@@ -21,7 +21,7 @@ pub enum ArtifactError {
         path: PathBuf,
         /// The file that was looked for.
         missing: &'static str,
-        /// What is there instead.
+        /// What the folder holds instead.
         found: Elsewhere,
     },
     /// Several models where one is expected.
@@ -35,7 +35,7 @@ pub enum ArtifactError {
         /// Its sub-folders with a model.
         folders: Vec<String>,
     },
-    /// A model of Kokanee that was to be turned into one.
+    /// A model to be imported that is already one of Kokanee.
     #[error(
         "{} is a model of Kokanee already: use it as it is, such as `kokanee translate --model {}`",
         path.display(), path.display()
@@ -44,7 +44,7 @@ pub enum ArtifactError {
         /// The folder or archive.
         path: PathBuf,
     },
-    /// A link to a file that is not there.
+    /// A link to a missing file.
     #[error(
         "{} is a link to {}, which does not exist: copy the file that it stands for too{remedy}",
         path.display(), target.display()
@@ -52,12 +52,12 @@ pub enum ArtifactError {
     Dangling {
         /// The link.
         path: PathBuf,
-        /// Where it leads.
+        /// Its target.
         target: PathBuf,
-        /// What else can be done; may be empty.
+        /// An alternative remedy; may be empty.
         remedy: &'static str,
     },
-    /// A file of others under a name that is about to be written.
+    /// A file of other programs under the name of an output.
     #[error(
         "{} is there and was not written by Kokanee, so it is not replaced: move it away, or choose another folder",
         path.display()
@@ -71,56 +71,56 @@ pub enum ArtifactError {
     NotSockeye {
         /// The folder.
         path: PathBuf,
-        /// What was looked for.
+        /// The missing file.
         missing: String,
     },
-    /// A model of Sockeye with something that is not built.
+    /// A model of Sockeye with unsupported features.
     #[error("{} describes a model that Kokanee cannot compute: {}", path.display(), fields.join("; "))]
     Unsupported {
         /// The configuration.
         path: PathBuf,
-        /// Every field that stands in the way, with its value.
+        /// Every unsupported field, with its value.
         fields: Vec<String>,
     },
-    /// Words that cannot be those of a model.
+    /// Words that cannot be the vocabulary of a model.
     #[error("the {side} vocabulary cannot be exported: {reason}")]
     Vocabulary {
         /// `source` or `target`.
         side: &'static str,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
-    /// A file that is not what it should be.
+    /// A file with wrong content.
     #[error("{} cannot be used: {reason}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The fault, and its place.
         reason: String,
     },
-    /// An archive with something in it that must not be unpacked.
+    /// An archive with an entry that must not be unpacked.
     #[error("{} is not unpacked: entry `{entry}` {reason}", path.display())]
     UnsafeArchive {
         /// The archive.
         path: PathBuf,
         /// Name of the entry.
         entry: String,
-        /// What is wrong with it.
+        /// The fault of the entry.
         reason: String,
     },
-    /// The system refused.
+    /// The system returned an error.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
-        /// On which path.
+        /// The path concerned.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
-/// What a folder without a model of Kokanee holds instead.
+/// The content of a folder without a model of Kokanee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Elsewhere {
     /// Nothing known.
@@ -145,7 +145,7 @@ impl Elsewhere {
 impl From<FileError> for ArtifactError {
     fn from(error: FileError) -> Self {
         let FileError { path, action, source } = error;
-        // Here the object stands at the end.
+        // Here the object comes at the end.
         let action = action.strip_suffix(" the file").unwrap_or(action);
         ArtifactError::Io { action, path, source }
     }
@@ -170,7 +170,7 @@ impl ArtifactError {
         ArtifactError::Damaged { path: path.to_owned(), reason: reason.into() }
     }
 
-    /// The same with paths below `from` shown below `to`.
+    /// The same error with paths below `from` shown below `to`.
     pub(crate) fn relocated(mut self, from: &Path, to: &Path) -> Self {
         let (ArtifactError::NotFound { path }
         | ArtifactError::NotAModel { path, .. }

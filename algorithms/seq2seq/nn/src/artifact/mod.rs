@@ -1,4 +1,4 @@
-//! Models as files: `model.safetensors` and `config.json` in a folder, and that folder as `model.tar.gz`.
+//! The files of a model: `model.safetensors` and `config.json` in a folder, and that folder as `model.tar.gz`.
 
 mod config_file;
 mod error;
@@ -25,29 +25,29 @@ pub use tensors::{load_parameters, save_parameters, write_tensors};
 
 use crate::{Model, ModelError};
 
-/// Parameters of a model.
+/// The file of a model's parameters.
 pub const PARAMETERS_FILE: &str = "model.safetensors";
-/// Everything else that a model needs but its vocabularies.
+/// The file of everything else that a model needs, except its vocabularies.
 pub const CONFIG_FILE: &str = "config.json";
-/// The files of a model by name, as `config.json` tells of them.
+/// The files of a model by name, as recorded in `config.json`.
 type Digests = BTreeMap<String, FileDigest>;
 
-/// A trained model with what is known about it.
+/// A trained model with its metadata.
 pub struct Artifact {
     /// The model.
     pub model: Model,
-    /// What else `config.json` says.
+    /// The other content of `config.json`.
     pub metadata: Metadata,
 }
 
-/// What an artefact says about its model besides the parameters.
+/// The data of an artefact besides the parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metadata {
-    /// The hyperparameters it was trained with, as SageMaker carries them.
+    /// The hyperparameters that it was trained with, in the form of SageMaker.
     pub hyperparameters: BTreeMap<String, String>,
     /// Lengths in the training data, which bound the lengths of outputs.
     pub lengths: LengthStatistics,
-    /// How the training went.
+    /// The state of the training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training: Option<TrainingSummary>,
 }
@@ -67,25 +67,25 @@ pub struct LengthStatistics {
     pub bucket_width: usize,
 }
 
-/// How far a model was trained.
+/// The state of a model's training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainingSummary {
-    /// Updates that its parameters have seen.
+    /// Number of updates that its parameters have received.
     pub updates: u64,
-    /// Epochs begun.
+    /// Number of epochs begun.
     pub epoch: u64,
-    /// Number of the checkpoint that it is.
+    /// Number of its checkpoint.
     pub checkpoint: u64,
     /// Validation metrics by name.
     pub validation: BTreeMap<String, f64>,
 }
 
 impl Artifact {
-    /// Adds a model to an update of its folder: the companions (vocabularies), `model.safetensors` and, last, `config.json`, which
-    /// tells these files from those of another model.
+    /// Adds a model to an update of its folder: the companions (vocabularies), `model.safetensors` and, last, `config.json`, whose
+    /// digests distinguish these files from those of another model.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system returns an error.
     pub fn stage(
         model: &Model,
         metadata: &Metadata,
@@ -107,17 +107,17 @@ impl Artifact {
         Ok(update.write_bytes(CONFIG_FILE, config.as_bytes()).map(drop)?)
     }
 
-    /// Writes `model.safetensors` and `config.json` into `folder`, which is made where it is missing: both or none.
+    /// Writes both `model.safetensors` and `config.json` into `folder`, or neither. The folder is created if it is missing.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system returns an error.
     pub fn save(model: &Model, metadata: &Metadata, folder: &Path) -> Result<(), ArtifactError> {
         let mut update = FolderUpdate::begin(folder)?;
         Artifact::stage(model, metadata, &[], &mut update)?;
         Ok(update.commit()?)
     }
 
-    /// Reads what [`Artifact::stage`] wrote; files that `config.json` tells of are compared with what it says.
+    /// Reads the files written by [`Artifact::stage`]; files that `config.json` describes are checked against it.
     ///
     /// # Errors
     /// When files are missing, damaged, from a later program or from another model, or do not fit each other.
@@ -125,7 +125,7 @@ impl Artifact {
         Artifact::load_with_digests(folder).map(|(artifact, _)| artifact)
     }
 
-    /// As [`load`](Self::load), with what `config.json` says of the model's other files.
+    /// As [`load`](Self::load), with the digests in `config.json` of the model's other files.
     fn load_with_digests(folder: &Path) -> Result<(Artifact, Digests), ArtifactError> {
         opened::unless_replaced(folder, || Artifact::load_now(folder))
     }
@@ -153,7 +153,7 @@ impl Artifact {
                 ArtifactError::damaged(&shown, format!("parameters do not fit the configuration: {e}"))
             }
         })?;
-        // Vocabularies are read by others. One that is missing is said by who needs it.
+        // Vocabularies are read by other code. A missing one is reported by the code that needs it.
         for name in files.keys().filter(|name| *name != PARAMETERS_FILE) {
             let bytes = match folder_update::read(folder, name) {
                 Ok(bytes) => bytes,
@@ -180,16 +180,16 @@ fn missing(folder: &Path, file: &'static str) -> ArtifactError {
     }
 }
 
-/// Whether a model of Kokanee was packed into this archive; false also where it cannot be read.
+/// Whether a model of Kokanee was packed into this archive; also false if the archive cannot be read.
 pub fn is_own_archive(path: &Path) -> bool {
     archive::first_entry(path).is_some_and(|first| first == Path::new(PARAMETERS_FILE))
 }
 
-/// Whether a model may be written into `folder`: its files there, if any, must be an earlier model's of Kokanee. `names` are the
-/// files that will be replaced.
+/// Checks that a model may be written into `folder`: its files there, if any, must belong to an earlier model of Kokanee. `names`
+/// are the files that will be replaced.
 ///
 /// # Errors
-/// Names the first file that is somebody else's.
+/// Names the first file that is not Kokanee's.
 pub fn check_replaceable(folder: &Path, names: &[&str]) -> Result<(), ArtifactError> {
     match folder_update::read(folder, CONFIG_FILE) {
         Ok(text) if config_file::is_ours(&text) => return Ok(()),
@@ -200,7 +200,7 @@ pub fn check_replaceable(folder: &Path, names: &[&str]) -> Result<(), ArtifactEr
 }
 
 impl LengthStatistics {
-    /// Whether decoding can use these numbers.
+    /// Checks that decoding can use these numbers.
     fn check(&self) -> Result<(), String> {
         let sound = |x: f64| x.is_finite() && (0.0..=1e6).contains(&x);
         if !sound(self.ratio_mean) || !sound(self.ratio_std) {

@@ -10,17 +10,17 @@ use kokanee_tensor::Tensor;
 
 use super::ArtifactError;
 
-/// Writes arrays as `f32`, under `arg:` names; whole or not at all.
+/// Writes arrays as `f32`, under `arg:` names; completely or not at all.
 ///
 /// # Errors
-/// When the system refuses.
+/// When the system returns an error.
 pub fn write_parameters(path: &Path, tensors: &[(&str, &Tensor)]) -> Result<(), ArtifactError> {
     let mut file = AtomicFile::create(path)?;
     write(&mut file, tensors).map_err(|e| ArtifactError::io("write", path, e))?;
     Ok(file.commit().map(drop)?)
 }
 
-/// The content of a file that [`write_parameters`] writes.
+/// Writes the content of a file of [`write_parameters`].
 pub(super) fn write<'a>(file: &mut impl Write, tensors: &[(&str, &'a Tensor)]) -> io::Result<()> {
     let view = |&(_, tensor): &(&str, &'a Tensor)| ArrayView {
         shape: tensor.shape().extents(),
@@ -34,7 +34,7 @@ pub(super) fn write<'a>(file: &mut impl Write, tensors: &[(&str, &'a Tensor)]) -
 /// Reads all arrays of a file, which must be dense `f32`, by name without the `arg:` prefix.
 ///
 /// # Errors
-/// When the file cannot be read, is damaged, or holds something else; the byte offset is named.
+/// When the file cannot be read, is damaged, or holds other data; the error names the byte offset.
 pub fn read_parameters(path: &Path) -> Result<HashMap<String, Tensor>, ArtifactError> {
     let damaged = |at: usize, reason: String| {
         ArtifactError::damaged(path, format!("at byte {at}: {reason}; expected an MXNet parameter file"))

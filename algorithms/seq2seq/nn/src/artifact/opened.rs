@@ -1,4 +1,4 @@
-//! A model's folder, found where the user says: the folder itself, its one sub-folder, or an archive of either.
+//! Access to a model's folder at a given path: the folder itself, its only sub-folder, or an archive of either.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -11,23 +11,22 @@ use super::error::Elsewhere;
 use super::presence::{holds_model, holds_sockeye_model};
 use super::{Artifact, ArtifactError, CONFIG_FILE, Digests, config_file};
 
-/// A model's folder that may have been a `model.tar.gz`: then it is unpacked into a temporary folder that lives as long as
-/// this value.
+/// A model's folder. A `model.tar.gz` is unpacked into a temporary folder that lives as long as this value.
 pub struct OpenedFolder {
     path: PathBuf,
-    /// The path as a user knows it.
+    /// The path for the user.
     shown: PathBuf,
-    /// What the model that was loaded last says of its files.
+    /// The digests of the files of the model loaded last.
     files: Mutex<Digests>,
     _unpacked: Option<tempfile::TempDir>,
 }
 
 impl OpenedFolder {
-    /// Opens a folder or an archive. Where the model lies in its one sub-folder, that one is opened. An update of the folder
-    /// that was interrupted is finished.
+    /// Opens a folder or an archive. If the model is in its only sub-folder, that one is opened. An interrupted update of the
+    /// folder is completed.
     ///
     /// # Errors
-    /// When there is nothing, or the archive is unsafe or damaged.
+    /// When nothing exists at the path, or the archive is unsafe or damaged.
     pub fn open(path: &Path) -> Result<OpenedFolder, ArtifactError> {
         if path.is_dir() {
             let (folder, shown) = Self::locate(path, path)?;
@@ -42,7 +41,7 @@ impl OpenedFolder {
         }
         let unpacked = tempfile::tempdir().map_err(|e| ArtifactError::io("unpack", path, e))?;
         archive::unpack(path, unpacked.path()).map_err(|error| match error.into() {
-            // A temporary folder tells a user nothing, but for where to make room.
+            // A temporary folder tells a user nothing, except where to make room.
             ArtifactError::Io { path: place, source, .. } if place.starts_with(unpacked.path()) => {
                 let action = "unpack into a temporary folder (the variable TMPDIR names another place)";
                 ArtifactError::io(action, path, source)
@@ -63,7 +62,7 @@ impl OpenedFolder {
                 let name = names.remove(0);
                 Ok((folder.join(&name), shown.join(name)))
             }
-            // What is missing is said by whoever looks for it.
+            // A missing file is reported by the code that needs it.
             0 => Ok((folder.to_owned(), shown.to_owned())),
             _ => Err(ArtifactError::SeveralModels { path: shown.to_owned(), folders: names }),
         }
@@ -74,12 +73,12 @@ impl OpenedFolder {
         &self.path
     }
 
-    /// The folder as a user knows it.
+    /// The path of the folder for the user.
     pub fn shown_folder(&self) -> &Path {
         &self.shown
     }
 
-    /// The path of a file in it as a user knows it, for messages: in the archive, if it was one.
+    /// The path of one of its files for messages: in the archive, if it was one.
     pub fn shown(&self, file: &str) -> PathBuf {
         self.shown.join(file)
     }
@@ -95,11 +94,11 @@ impl OpenedFolder {
         Ok(artifact)
     }
 
-    /// Reads a file of the model that [`load`](Self::load) has loaded; `None` where it is absent.
+    /// Reads a file of the model that [`load`](Self::load) has loaded; `None` if it is absent.
     ///
     /// # Errors
-    /// When the system refuses, or the file is not the one that the model's `config.json` was written with, also where another
-    /// process has replaced the model since.
+    /// When the system returns an error, or the file is not the one that the model's `config.json` was written with, for example
+    /// because another process has replaced the model since.
     pub fn read(&self, file: &str) -> Result<Option<Vec<u8>>, ArtifactError> {
         let bytes = match folder_update::read(&self.path, file) {
             Ok(bytes) => bytes,
@@ -121,12 +120,12 @@ impl OpenedFolder {
     }
 }
 
-/// Repeats an attempt that failed while another process replaced the model.
+/// Retries an attempt that failed while another process replaced the model.
 pub(super) fn unless_replaced<T>(
     folder: &Path,
     mut attempt: impl FnMut() -> Result<T, ArtifactError>,
 ) -> Result<T, ArtifactError> {
-    /// A training that writes a model this often while one is read is not a real one.
+    /// A real training does not write a model this often while one is read.
     const MOST_ATTEMPTS: usize = 20;
     let config = || folder_update::read(folder, CONFIG_FILE).ok();
     let mut left = MOST_ATTEMPTS;
@@ -140,7 +139,7 @@ pub(super) fn unless_replaced<T>(
     }
 }
 
-/// Names of the visible sub-folders of which `holds` is true, in order.
+/// The names of the visible sub-folders for which `holds` is true, in order.
 fn subfolders_with(folder: &Path, holds: impl Fn(&Path) -> bool) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let visible = entries.flatten().filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
@@ -150,7 +149,7 @@ fn subfolders_with(folder: &Path, holds: impl Fn(&Path) -> bool) -> Vec<String> 
     names
 }
 
-/// What a folder without a model of Kokanee holds instead.
+/// The content of a folder without a model of Kokanee.
 pub(super) fn elsewhere(folder: &Path) -> Elsewhere {
     if holds_sockeye_model(folder) || !subfolders_with(folder, holds_sockeye_model).is_empty() {
         return Elsewhere::Sockeye;

@@ -1,4 +1,4 @@
-//! Whether a folder holds a model, and whose.
+//! Detection of a model in a folder, and of its program.
 
 use std::path::Path;
 
@@ -6,20 +6,20 @@ use kokanee_formats::{folder_update, link};
 
 use super::CONFIG_FILE;
 
-/// Parameters of Sockeye's models have names that begin so.
+/// The beginning of the names of Sockeye's parameter files.
 pub(super) const SOCKEYE_PARAMETERS_PREFIX: &str = "params.";
 /// The configuration of Sockeye's models.
 pub(super) const SOCKEYE_CONFIG_FILE: &str = "config";
-/// Names that it may have: Sockeye's, and what people call it.
+/// Its possible names: Sockeye's, and the one that people use.
 pub(super) const SOCKEYE_CONFIG_NAMES: [&str; 2] = [SOCKEYE_CONFIG_FILE, "config.yaml"];
 
-/// Whether a model of Kokanee lies here.
+/// Whether the folder holds a model of Kokanee.
 pub(super) fn holds_model(folder: &Path) -> bool {
     let path = folder_update::path_of(folder, CONFIG_FILE);
     path.is_file() || link::dangling(&path).is_some()
 }
 
-/// Whether a model of Sockeye lies here: a configuration and parameters under one of their names, whole or not.
+/// Whether the folder holds a model of Sockeye: a configuration and parameters under one of their names, complete or not.
 pub fn holds_sockeye_model(folder: &Path) -> bool {
     let is_there = |name: &str| std::fs::symlink_metadata(folder.join(name)).is_ok_and(|m| !m.is_dir());
     let Ok(entries) = std::fs::read_dir(folder) else { return false };

@@ -1,4 +1,4 @@
-//! Named tensors in safetensors files, one at a time: neither way is there a second copy of the model in memory.
+//! Named tensors in safetensors files, one at a time: neither reading nor writing needs a second copy of the model in memory.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,17 +12,17 @@ use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::ArtifactError;
 
-/// Bytes that say how long the header is.
+/// Number of bytes that hold the length of the header.
 const LENGTH_BYTES: usize = 8;
-/// As the format's own library has it.
+/// The limit of the format's own library.
 const LARGEST_HEADER_BYTES: u64 = 100_000_000;
-/// How much is converted at a time.
+/// Number of bytes converted at a time.
 const PIECE_BYTES: usize = 1 << 16;
 
-/// Writes tensors as `f32`, whole or not at all.
+/// Writes tensors as `f32`, completely or not at all.
 ///
 /// # Errors
-/// When the system refuses.
+/// When the system returns an error.
 pub fn save_parameters(path: &Path, tensors: &[(&str, &Tensor)]) -> Result<(), ArtifactError> {
     let mut file = AtomicFile::create(path)?;
     write_tensors(&mut file, tensors).map_err(|e| ArtifactError::io("write", path, e))?;
@@ -68,7 +68,7 @@ pub fn load_parameters(path: &Path) -> Result<HashMap<String, Tensor>, ArtifactE
     load_digested(file, path).map(|(tensors, _)| tensors)
 }
 
-/// The tensors of an open file, with the digest of what was read; `path` stands in errors.
+/// Reads the tensors of an open file, with the digest of what was read; `path` is for error messages.
 pub(super) fn load_digested(
     file: File,
     path: &Path,
@@ -128,7 +128,7 @@ pub(super) fn load_digested(
     Ok((tensors, input.digest()))
 }
 
-/// Whether a tensor of these extents can be counted: also where one of them is 0, the product of the others must be a number.
+/// Whether the elements of these extents can be counted: even if one of them is 0, the product of the others must not overflow.
 fn can_count(extents: &[usize]) -> bool {
     extents.iter().try_fold(size_of::<f32>(), |size, extent| size.checked_mul((*extent).max(1))).is_some()
 }

@@ -24,7 +24,7 @@ fn metadata() -> Metadata {
     Metadata {
         hyperparameters: Hyperparameters::default().to_strings(),
         lengths: LengthStatistics {
-            // Digits that a quick parser of JSON gets wrong in the last bit.
+            // Digits whose last bit a fast JSON parser gets wrong.
             ratio_mean: 0.930_928_657_306_172_9,
             ratio_std: 0.2,
             longest_source: 20,
@@ -54,7 +54,7 @@ fn check_damage(damage: impl FnOnce(&Path), expected: &str) {
     assert!(message.contains(expected), "`{message}` should contain `{expected}`");
 }
 
-/// As a version that wrote no digests would have left it: only then does damage get as far as to the parser.
+/// Brings the folder to the state of a version that wrote no digests: only then does damage reach the parser.
 fn without_digests(folder: &Path) {
     edit(&folder.join(CONFIG_FILE), |text| {
         let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -159,7 +159,7 @@ fn damaged_models_are_refused_with_the_reason() {
     assert!(message.contains("there is no such file or folder"), "{message}");
 }
 
-/// A whole model with vocabularies, whose bytes are what they are.
+/// Saves a whole model with vocabularies of the given bytes.
 fn save_with_words(folder: &Path, words: [&[u8]; 2]) -> Result<(), ArtifactError> {
     let mut update = FolderUpdate::begin(folder)?;
     let companions = [("vocab.src.json", words[0]), ("vocab.trg.json", words[1])];
@@ -200,7 +200,7 @@ fn a_vocabulary_of_another_model_is_noticed_though_it_has_the_same_size() {
 fn a_model_that_is_replaced_while_it_is_read_is_the_old_one_or_the_new_one() {
     const REPLACEMENTS: usize = 60;
     let folder = tempdir().unwrap();
-    // No two models are alike, as no two checkpoints are.
+    // No two models are equal, as no two checkpoints are.
     let save = |round: usize| {
         save_with_words(folder.path(), [format!("s{round}").as_bytes(), format!("t{round}").as_bytes()])
     };
@@ -215,7 +215,7 @@ fn a_model_that_is_replaced_while_it_is_read_is_the_old_one_or_the_new_one() {
         while writes.load(std::sync::atomic::Ordering::Acquire) || whole == 0 {
             let opened = OpenedFolder::open(folder.path()).unwrap();
             opened.load().unwrap();
-            // Where another set came in between, that is an error and no mixture.
+            // If another set came in between, that must be an error instead of a mixture.
             let words = ["vocab.src.json", "vocab.trg.json"].map(|file| opened.read(file));
             if let [Ok(Some(source)), Ok(Some(target))] = words {
                 assert_eq!(source[1..], target[1..]);
@@ -345,7 +345,7 @@ fn files_of_others_are_not_written_over() {
     assert!(check_replaceable(folder.path(), &[PARAMETERS_FILE, CONFIG_FILE]).is_ok());
 }
 
-/// Writes a file of one array; reads it as parameters.
+/// Writes a file of one array and reads it as parameters.
 fn read_array(name: &[&str], values: ValuesView<'_>) -> Result<HashMap<String, Tensor>, String> {
     let folder = tempdir().unwrap();
     let path = folder.path().join("params.best");

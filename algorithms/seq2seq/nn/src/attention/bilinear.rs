@@ -15,7 +15,7 @@ impl Bilinear {
         Bilinear { weight: builder.add(params::BILINEAR, [decoded, encoded]) }
     }
 
-    /// The form is applied to the encoder's side once, S x H; what is left is an inner product.
+    /// The form is applied to the encoder's side once, S x H; the rest is an inner product.
     pub(super) fn keys(&self, graph: &Graph<'_>, states: &Var) -> Var {
         ops::linear(graph.tape, states, &graph.weight(self.weight), &[])
     }

@@ -1,5 +1,5 @@
-//! Attention by inner products: `score(s) = <T u, S enc_s>`, unscaled; a map is the identity where the widths are equal
-//! already, as Sockeye has it.
+//! Attention by inner products: `score(s) = <T u, S enc_s>`, unscaled; as in Sockeye, a map is the identity if the widths are
+//! already equal.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::Memory;
 use crate::graph::Graph;
 use crate::params::{self, Builder, ParameterId};
 
-/// Parameters S (A x H_enc) and T (A x H), where they are needed.
+/// Parameters S (A x H_enc) and T (A x H), if they are needed.
 pub(crate) struct Dot {
     keys: Option<ParameterId>,
     query: Option<ParameterId>,
@@ -28,7 +28,7 @@ impl Dot {
         Dot { keys: map(params::DOT_KEYS, encoded), query: map(params::DOT_QUERY, decoded) }
     }
 
-    /// S x A, where they are not the encoder's outputs themselves.
+    /// S x A, if they are not the encoder's outputs themselves.
     pub(super) fn keys(&self, graph: &Graph<'_>, states: &Var) -> Option<Var> {
         let keys = graph.weight(self.keys?);
         Some(ops::linear(graph.tape, states, &keys, &[]))
@@ -41,7 +41,7 @@ impl Dot {
 }
 
 impl DotStep {
-    /// Without a map of the query.
+    /// Attention without a map of the query.
     pub(super) fn plain() -> DotStep {
         DotStep { query: None }
     }

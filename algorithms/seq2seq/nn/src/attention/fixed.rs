@@ -1,4 +1,4 @@
-//! No attention to speak of: always the last token of the source.
+//! A constant attention: always the last token of the source.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Attention: which source tokens a decoder step looks at. A new kind is one file here and one arm in each `match`.
+//! Attention: the source tokens that a decoder step looks at. A new kind is one file here and one arm in each `match`.
 
 mod bilinear;
 mod dot;
@@ -24,11 +24,11 @@ pub(crate) enum Attention {
     Fixed,
 }
 
-/// Encoder outputs of sentences as decoders look at them: one row a source token.
+/// Encoder outputs of sentences in the form for decoders: one row per source token.
 pub(crate) struct Memory {
-    /// S x A, what scores are computed from; none where those are the values.
+    /// S x A, from which scores are computed; none if they are computed from the values.
     pub(crate) keys: Option<Var>,
-    /// S x H_enc, what contexts are made of.
+    /// S x H_enc, from which contexts are computed.
     pub(crate) values: Var,
 }
 
@@ -40,7 +40,7 @@ pub(crate) enum AttentionStep {
 }
 
 impl Attention {
-    /// Between encoder outputs of width `encoded` and decoder outputs of width `decoded`.
+    /// Creates an attention between encoder outputs of width `encoded` and decoder outputs of width `decoded`.
     pub(crate) fn new(
         builder: &mut Builder,
         config: &AttentionConfig,
@@ -58,7 +58,7 @@ impl Attention {
         }
     }
 
-    /// What decoders look at, from encoder outputs S x H_enc.
+    /// The memory of decoders, from encoder outputs S x H_enc.
     pub(crate) fn memory(&self, graph: &Graph<'_>, states: &Var) -> Memory {
         let keys = match self {
             Attention::Mlp(mlp) => Some(mlp.keys(graph, states)),
@@ -74,7 +74,7 @@ impl Attention {
         match self {
             Attention::Mlp(mlp) => AttentionStep::Mlp(mlp.step(graph)),
             Attention::Dot(dot) => AttentionStep::Dot(dot.step(graph)),
-            // The form has met the encoder's side already; what is left is an inner product.
+            // The form has been applied to the encoder's side already; the rest is an inner product.
             Attention::Bilinear(_) => AttentionStep::Dot(dot::DotStep::plain()),
             Attention::Fixed => AttentionStep::Fixed,
         }
@@ -82,7 +82,7 @@ impl Attention {
 }
 
 impl AttentionStep {
-    /// Looks from decoder outputs B x H at each row's span of tokens.
+    /// Attends from decoder outputs B x H to each row's span of tokens.
     pub(crate) fn attend(
         &self,
         graph: &Graph<'_>,
@@ -99,7 +99,7 @@ impl AttentionStep {
 }
 
 impl Memory {
-    /// What scores are computed from.
+    /// The matrix from which scores are computed.
     pub(crate) fn keys(&self) -> &Var {
         self.keys.as_ref().unwrap_or(&self.values)
     }

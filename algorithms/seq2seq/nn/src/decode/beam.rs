@@ -1,4 +1,5 @@
-//! Beam search for one sentence, by the two rules of Sockeye 1.x. What words cost is computed elsewhere, for all at once.
+//! Beam search for one sentence, by the two rules of Sockeye 1.x. The costs of words are computed elsewhere, for all sentences at
+//! once.
 
 use kokanee_contract::algorithms::seq2seq::BeamSearchRule;
 use kokanee_contract::algorithms::seq2seq::special_ids::{BOS, EOS, PAD, UNK};
@@ -9,10 +10,10 @@ use super::{AttentionRow, Hypothesis, Search};
 /// The search for one sentence.
 pub(super) struct Beam {
     search: Search,
-    /// Words that every hypothesis begins with.
+    /// The words that every hypothesis begins with.
     prefix: Vec<u32>,
     forbid_unk: bool,
-    /// Most words of a hypothesis, `</s>` included.
+    /// The largest number of words of a hypothesis, `</s>` included.
     limit: usize,
     entries: Vec<Entry>,
     nodes: Vec<Node>,
@@ -30,28 +31,28 @@ struct Node {
 struct Entry {
     /// Its last word; none at the start.
     node: Option<usize>,
-    /// Score by the rule in force, lower is better.
+    /// Score by the current rule, lower is better.
     score: f64,
-    /// Words said, `</s>` included.
+    /// Number of words, `</s>` included.
     length: usize,
     finished: bool,
-    /// Which of the sentence's live hypotheses it is, or came from.
+    /// The index of the sentence's live hypothesis that it is or descends from.
     row: usize,
 }
 
 impl Beam {
-    /// A search that says `<s>` first.
+    /// Begins a search, with `<s>` as the first word.
     pub(super) fn new(search: Search, prefix: Vec<u32>, forbid_unk: bool, limit: usize) -> Beam {
         let entries = vec![Entry { node: None, score: 0.0, length: 0, finished: false, row: 0 }];
         Beam { search, prefix, forbid_unk, limit, entries, nodes: Vec::new() }
     }
 
-    /// Most hypotheses that live at a time.
+    /// The largest number of live hypotheses at a time.
     pub(super) fn size(&self) -> usize {
         self.search.beam_size
     }
 
-    /// Number of hypotheses that are not finished.
+    /// The number of unfinished hypotheses.
     pub(super) fn live(&self) -> usize {
         self.entries.iter().filter(|entry| !entry.finished).count()
     }
@@ -62,20 +63,19 @@ impl Beam {
         live.map(|entry| entry.node.map_or(BOS, |node| self.nodes[node].word))
     }
 
-    /// The next word of all live hypotheses, where it is not free.
+    /// The next word of all live hypotheses, if it is prescribed.
     pub(super) fn forced(&self) -> Option<u32> {
-        // They all have said as many words as steps were made.
+        // All of them have as many words as there were steps.
         let live = self.entries.iter().find(|entry| !entry.finished)?;
         self.prefix.get(live.length).copied()
     }
 
-    /// How many of its cheapest words each live hypothesis must know.
+    /// How many of its cheapest words each live hypothesis needs.
     pub(super) fn words_wanted(&self) -> usize {
         self.search.beam_size.saturating_add(usize::from(self.forbid_unk))
     }
 
-    /// Extends the live hypotheses by one word. `best` gives the cheapest words of the n-th of them, and `attention` its
-    /// weights.
+    /// Extends the live hypotheses by one word. `best` returns the cheapest words of the n-th of them, and `attention` its weights.
     pub(super) fn advance<'a>(
         &mut self,
         best: impl Fn(usize) -> &'a [WordCost],
@@ -119,7 +119,7 @@ impl Beam {
                 let length = old.length + 1;
                 let finished = word == EOS || word == PAD;
                 let score = match search.rule {
-                    // `</s>` itself is not counted: so Sockeye 1.18 does it, as its recorded scores show.
+                    // `</s>` itself is not counted, as in Sockeye 1.18, according to its recorded scores.
                     BeamSearchRule::Sockeye1_18 if finished => score / search.length_penalty(length - 1),
                     _ => score,
                 };
@@ -128,7 +128,7 @@ impl Beam {
             .collect();
     }
 
-    /// Which of the live hypotheses before the last step each of those after it came from.
+    /// For each live hypothesis after the last step, the index of the one before the step that it descends from.
     pub(super) fn origins(&self) -> impl Iterator<Item = usize> {
         self.entries.iter().filter(|entry| !entry.finished).map(|entry| entry.row)
     }
@@ -139,10 +139,10 @@ impl Beam {
         longest >= self.limit || self.entries.iter().all(|e| e.finished)
     }
 
-    /// What was found, best first.
+    /// The hypotheses found, best first.
     pub(super) fn finish(mut self) -> Vec<Hypothesis> {
-        // Hypotheses that the limit cut off keep their plain sums, and so stand behind the finished ones: so Sockeye 1.18 does
-        // it, as its recorded scores show.
+        // Hypotheses that the limit cut off keep their plain sums, and so come after the finished ones, as in Sockeye 1.18,
+        // according to its recorded scores.
         if self.search.rule == BeamSearchRule::Sockeye1_18 {
             self.entries.sort_by(|a, b| a.score.total_cmp(&b.score));
         }

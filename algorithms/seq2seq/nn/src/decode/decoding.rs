@@ -1,4 +1,4 @@
-//! Continuous batching: sentences come and go while others are on their way, and no answer depends on the others.
+//! Continuous batching: sentences enter and leave while others are being decoded, and no answer depends on the others.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -22,27 +22,27 @@ use crate::model::{Layers, Model};
 use crate::weights::Weights;
 use crate::{LengthStatistics, ModelConfig};
 
-/// Hypotheses that are decoded together at most, unless told otherwise: 64 sentences with a beam of 5.
+/// The largest number of hypotheses that are decoded together by default: 64 sentences with a beam of 5.
 const WINDOW_ROWS: usize = 320;
-/// Where more sentences wait than there is room for, they are let in once this part of the window is free: encoding some
-/// together costs less than each alone.
+/// If more sentences wait than there is room for, they enter once this part of the window is free: encoding some together costs
+/// less than each alone.
 const REFILL: usize = 4;
-/// Source tokens that are encoded together at most, so that memory does not grow with the number of those that wait. A longer
-/// piece is encoded alone.
+/// The largest number of source tokens that are encoded together, so that memory does not grow with the number of waiting ones. A
+/// longer piece is encoded alone.
 const TOKENS_TO_ENCODE: usize = 2048;
 
-/// Decodes sentences that come and go.
+/// A decoder of sentences that enter and leave at any time.
 ///
 /// It owns its weights, laid out once in one number format; the model that they came from may be dropped. One thread uses it, and
-/// work is shared with the threads of its team. Each [`step`](Decoding::step) says one word for every live hypothesis; sentences
-/// that were [admitted](Decoding::admit) enter before a step where there is room, and leave with the step that ends them.
+/// work is shared with the threads of its team. Each [`step`](Decoding::step) appends one word to every live hypothesis.
+/// [Admitted](Decoding::admit) sentences enter before a step if there is room, and leave with the step that ends them.
 ///
 /// **The words, scores and attention weights of an answer have the same bits whatever else is decoded, whenever it entered and
-/// however many threads there are**: every product and every sum on the way is in an order that depends on its own row alone.
+/// however many threads there are**: every product and every sum is computed in an order that depends on its own row alone.
 ///
-/// Memory beside the weights: a live hypothesis takes some 10 vectors of the decoder's width, a live source token two of the
-/// encoder's, a shortlist its part of the output layer; the logits of 128 hypotheses at a time are shared. What waits takes its
-/// ids only. With attention asked for, each word of a hypothesis keeps a weight for each source token.
+/// Memory besides the weights: a live hypothesis takes some 10 vectors of the decoder's width, a live source token two of the
+/// encoder's, a shortlist its part of the output layer; the logits of 128 hypotheses at a time are shared. Waiting sentences take
+/// only the memory of their ids. If attention is asked for, each word of a hypothesis keeps a weight for each source token.
 pub struct Decoding {
     config: ModelConfig,
     lengths: LengthStatistics,
@@ -55,7 +55,7 @@ pub struct Decoding {
     memory: LiveMemory,
     /// The live hypotheses of all pieces in order; none without pieces.
     state: Option<DecoderState>,
-    /// In the order in which they entered, which is that of their rows in `memory` and in `state`.
+    /// The pieces in the order in which they entered, which is that of their rows in `memory` and in `state`.
     pieces: Vec<Piece>,
     waiting: VecDeque<Waiting>,
     /// Requests whose answers are not complete, by the order in which they were admitted.
@@ -65,14 +65,14 @@ pub struct Decoding {
     work: Work,
 }
 
-/// What a decoder has done since it was made.
+/// The work that a decoder has done since its creation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
-    /// Steps that said words.
+    /// Number of steps that appended words.
     pub steps: u64,
-    /// Hypotheses that were extended, summed over the steps; divided by these, the mean size of a batch.
+    /// Number of hypotheses extended, summed over the steps; divided by the steps, the mean size of a batch.
     pub rows: u64,
-    /// Source tokens that were encoded.
+    /// Number of source tokens encoded.
     pub source_tokens: u64,
 }
 
@@ -80,17 +80,17 @@ pub struct Work {
 struct Piece {
     job: u64,
     index: usize,
-    /// Its rows of the memory.
+    /// Its rows in the memory.
     span: Range<u32>,
     beam: Beam,
     shortlist: Option<Arc<Shortlist>>,
 }
 
 impl Decoding {
-    /// Lays the model's weights out in `format`, and embeddings in the same; biases stay `f32`. Nothing of the model is held but, in
-    /// `f32`, its embeddings.
+    /// Lays the model's weights out in `format`, and embeddings in the same; biases stay `f32`. Nothing of the model is kept
+    /// except, in `f32`, its embeddings.
     ///
-    /// `lengths` says into what pieces sources are cut and how long answers may be.
+    /// `lengths` determines the pieces that sources are cut into, and how long answers may be.
     ///
     /// # Panics
     /// When [`ModelConfig::check_format`] would refuse the format.
@@ -103,7 +103,7 @@ impl Decoding {
         let tape = Tape::forgetting(Arc::clone(team));
         let graph = Graph::of_decoder(&tape, &weights);
         let steps = layers.decoder.prepare(&graph);
-        // Weights are laid out when a product first asks for them: one step for one word asks for all of them.
+        // Weights are laid out when a product first needs them: one step for one word needs all of them.
         let mut word = Sequences::default();
         word.push([UNK]);
         let encoded = layers.encode(&graph, &word);
@@ -136,14 +136,14 @@ impl Decoding {
         }
     }
 
-    /// The same with room for `rows` hypotheses, counted as the beam sizes of all sentences; one sentence has always room.
-    /// More rows make better use of products with weights that must come from memory, and make each step longer.
+    /// The same decoder with room for `rows` hypotheses, counted as the beam sizes of all sentences; there is always room for one
+    /// sentence. More rows make better use of products with weights that must come from memory, and make each step longer.
     pub fn with_window(self, rows: usize) -> Decoding {
         Decoding { window: rows, ..self }
     }
 
-    /// Takes requests, which enter with one of the next steps, in this order. An answer comes with its ticket, the caller's name
-    /// for it.
+    /// Adds requests, which enter with one of the next steps, in this order. An answer comes with its ticket, the caller's name for
+    /// the request.
     ///
     /// # Panics
     /// When a request is one that [`Request::check`] refuses.
@@ -165,8 +165,8 @@ impl Decoding {
         }
     }
 
-    /// Lets in what waits, as far as there is room; then says one word for every live hypothesis. Returns the answers that are
-    /// complete.
+    /// Lets waiting sentences enter as far as there is room; then appends one word to every live hypothesis. Returns the completed
+    /// answers.
     pub fn step(&mut self) -> Vec<(Ticket, Translation)> {
         self.enter();
         if !self.pieces.is_empty() {
@@ -175,16 +175,15 @@ impl Decoding {
         std::mem::take(&mut self.answered)
     }
 
-    /// Answers requests that are all there from the beginning; the order of the answers is theirs. For a decoder that has
-    /// nothing else to do.
+    /// Answers requests that are all present from the beginning, in their order. For a decoder without other work.
     ///
     /// # Panics
-    /// When [`Request::check`] would refuse one of them, and when there is something else to do.
+    /// When [`Request::check`] would refuse one of them, and when the decoder has other work.
     pub fn translate(&mut self, requests: impl IntoIterator<Item = Request>) -> Vec<Translation> {
         assert!(self.is_idle(), "other requests are on their way");
         let mut requests: Vec<(Ticket, Request)> = (0..).zip(requests).collect();
         let mut translations = vec![Translation::default(); requests.len()];
-        // Long ones first: those that end last are short then, and leave few steps with little to do.
+        // Long ones come first: the last to end are then short, and leave few steps with little work.
         requests.sort_by_key(|(_, request)| std::cmp::Reverse(request.source.len()));
         self.admit(requests);
         while !self.is_idle() {
@@ -195,8 +194,8 @@ impl Decoding {
         translations
     }
 
-    /// Forgets a request, or all with this ticket: there will be no answer, and nothing more is computed for it. A
-    /// ticket that is not known is passed over.
+    /// Drops a request, or all with this ticket: there will be no answer, and nothing more is computed for it. An unknown ticket is
+    /// ignored.
     pub fn cancel(&mut self, ticket: Ticket) {
         self.jobs.retain(|_, job| job.ticket != ticket);
         self.answered.retain(|(answered, _)| *answered != ticket);
@@ -221,38 +220,38 @@ impl Decoding {
         }
     }
 
-    /// Live hypotheses.
+    /// The number of live hypotheses.
     pub fn rows(&self) -> usize {
         self.pieces.iter().map(|piece| piece.beam.live()).sum()
     }
 
-    /// Sources, or pieces of long ones, that have not entered.
+    /// The number of sources, or pieces of long ones, that have not entered.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Requests that were admitted and are not answered.
+    /// The number of requests that were admitted and are not answered.
     pub fn sentences(&self) -> usize {
         self.jobs.len() + self.answered.len()
     }
 
-    /// Whether there is nothing to do.
+    /// Whether the decoder has no work.
     pub fn is_idle(&self) -> bool {
         self.sentences() == 0
     }
 
-    /// What was done so far.
+    /// The work done so far.
     pub fn work(&self) -> Work {
         self.work
     }
 
-    /// Bytes of weights, of what live sentences were encoded to and of the shared logits: all but the states of live hypotheses
-    /// and what belongs to single requests.
+    /// Bytes of weights, of the encoded live sentences and of the shared logits: all memory except the states of live hypotheses
+    /// and the data of single requests.
     pub fn memory_bytes(&self) -> usize {
         self.weights.bytes() + self.memory.bytes() + self.output.bytes()
     }
 
-    /// Lets in what waits, as far as there is room.
+    /// Lets waiting sentences enter as far as there is room.
     fn enter(&mut self) {
         let taken = self.pieces.iter().fold(0, |sum, piece| piece.beam.size().saturating_add(sum));
         let free = self.window.saturating_sub(taken);
@@ -288,7 +287,7 @@ impl Decoding {
         }
     }
 
-    /// The search for a piece, whose source is put behind `sources`.
+    /// Begins the search for a piece, whose source is appended to `sources`.
     fn begin(&mut self, waiting: &Waiting, sources: &mut Sequences) -> Piece {
         let Some(job) = self.jobs.get_mut(&waiting.job) else {
             unreachable!("what waits belongs to a job");
@@ -311,7 +310,7 @@ impl Decoding {
         }
     }
 
-    /// Encodes the sources of `pieces` and lets these join.
+    /// Encodes the sources of `pieces` and adds these to the live ones.
     fn encode(&mut self, mut pieces: Vec<Piece>, sources: &Sequences) {
         let tape = Tape::forgetting(Arc::clone(&self.team));
         let graph = Graph::of_decoder(&tape, &self.weights);
@@ -331,7 +330,7 @@ impl Decoding {
         self.pieces.append(&mut pieces);
     }
 
-    /// One word for every live hypothesis.
+    /// Appends one word to every live hypothesis.
     fn advance(&mut self) {
         let Some(state) = self.state.take() else {
             unreachable!("live pieces have a state");
@@ -393,7 +392,7 @@ impl Decoding {
         };
     }
 
-    /// Takes what was found for a piece; with the last of its job, the answer is complete.
+    /// Takes the hypotheses found for a piece; with the last piece of its job, the answer is complete.
     fn finish(&mut self, piece: Piece) {
         let Some(job) = self.jobs.get_mut(&piece.job) else { return };
         job.take(piece.index, piece.beam.finish());
@@ -409,7 +408,7 @@ impl Decoding {
 mod tests {
     use super::*;
 
-    /// A server makes it on one thread and uses it on another.
+    /// A server creates it on one thread and uses it on another.
     #[test]
     fn a_decoder_may_move_to_another_thread() {
         fn check<T: Send + 'static>() {}

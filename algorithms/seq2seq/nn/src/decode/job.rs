@@ -1,4 +1,4 @@
-//! Requests on their way: a long source is cut into pieces, whose answers are put together.
+//! Requests in progress: a long source is cut into pieces, whose answers are joined.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,29 +6,29 @@ use std::sync::Arc;
 use super::output::Shortlist;
 use super::{AttentionRow, Hypothesis, Request, Search, Ticket, Translation};
 
-/// A request on its way.
+/// A request in progress.
 pub(super) struct Job {
     pub(super) ticket: Ticket,
     pub(super) request: Request,
-    /// Made when the first piece enters.
+    /// Created when the first piece enters.
     pub(super) shortlist: Option<Arc<Shortlist>>,
     /// The width in source words and the answer of each piece.
     pieces: Vec<(usize, Option<Vec<Hypothesis>>)>,
     unanswered: usize,
 }
 
-/// A piece of a source that has not entered.
+/// A piece of a source that has not entered yet.
 pub(super) struct Waiting {
     pub(super) job: u64,
-    /// Which piece of its job.
+    /// Index of the piece in its job.
     pub(super) index: usize,
-    /// Its words in the job's source.
+    /// Its range of words in the job's source.
     pub(super) words: Range<usize>,
     pub(super) beam_size: usize,
 }
 
 impl Job {
-    /// The request number `job`, and its pieces of at most `longest` words.
+    /// Creates request number `job`, and its pieces of at most `longest` words.
     pub(super) fn new(ticket: Ticket, request: Request, job: u64, longest: usize) -> (Job, Vec<Waiting>) {
         let (length, beam_size) = (request.source.len(), request.search.beam_size);
         let words = (0..length).step_by(longest).map(|start| start..(start + longest).min(length));
@@ -38,9 +38,9 @@ impl Job {
         (Job { ticket, request, shortlist: None, pieces, unanswered: waiting.len() }, waiting)
     }
 
-    /// Takes what was found for a piece.
+    /// Takes the hypotheses found for a piece.
     pub(super) fn take(&mut self, index: usize, mut found: Vec<Hypothesis>) {
-        // Of several pieces only the best hypothesis of each is joined: the others need no memory until then.
+        // Of several pieces only the best hypothesis of each is joined: the others need not be kept until then.
         found.truncate(if self.pieces.len() > 1 { 1 } else { self.request.search.nbest.max(1) });
         self.unanswered -= usize::from(self.pieces[index].1.replace(found).is_none());
     }
@@ -67,7 +67,7 @@ impl Job {
     }
 }
 
-/// One hypothesis of the best of each piece: `score = sum score_i lp(len_i) / lp(sum len_i)`.
+/// Joins the best hypotheses of all pieces: `score = sum score_i lp(len_i) / lp(sum len_i)`.
 fn join(parts: Vec<(usize, Vec<Hypothesis>)>, search: &Search) -> Hypothesis {
     let mut joined = Hypothesis { words: Vec::new(), score: 0.0, scored_tokens: 0, attention: Vec::new() };
     let mut first = 0;
@@ -75,7 +75,7 @@ fn join(parts: Vec<(usize, Vec<Hypothesis>)>, search: &Search) -> Hypothesis {
         let Some(best) = found.into_iter().next() else { continue };
         joined.score += best.score * search.length_penalty(best.scored_tokens);
         joined.scored_tokens += best.scored_tokens;
-        // Rows beyond the words are `</s>` of a piece: it has no place inside a sentence.
+        // Rows beyond the words belong to the `</s>` of a piece, which has no place inside a sentence.
         for mut row in best.attention.into_iter().take(best.words.len()) {
             // Likewise the column of the `</s>` that the model reads after a piece.
             row.weights.truncate(columns);

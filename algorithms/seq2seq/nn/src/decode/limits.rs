@@ -1,27 +1,27 @@
-//! How long inputs and outputs may be.
+//! Limits of the lengths of inputs and outputs.
 
 use kokanee_contract::algorithms::seq2seq::BeamSearchRule;
 
 use super::Request;
 use crate::{LengthStatistics, ModelConfig};
 
-/// Most tokens of one output, `</s>` included.
+/// The largest number of tokens of one output, `</s>` included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputLimit(pub usize);
 
-/// How large the answer to a request can become, known before it is decoded.
+/// The largest size of the answer to a request, known before decoding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
-    /// Pieces that the source is cut into.
+    /// Number of pieces that the source is cut into.
     pub pieces: usize,
-    /// Most words of a hypothesis.
+    /// The largest number of words of a hypothesis.
     pub words: usize,
-    /// Most attention weights of a hypothesis: of each word those of its own piece.
+    /// The largest number of attention weights of a hypothesis: each word has those of its own piece.
     pub weights: usize,
 }
 
 impl LengthStatistics {
-    /// How large the answer to `request` can become.
+    /// The largest size of the answer to `request`.
     pub fn extent(&self, config: &ModelConfig, request: &Request) -> Extent {
         let longest = self.longest_piece(config, request.search.rule);
         let length = request.source.len();
@@ -34,7 +34,7 @@ impl LengthStatistics {
             extent.words += limit;
             extent.weights += limit * (words + usize::from(config.source_with_eos));
         }
-        // What the pieces have together is cut to so many words.
+        // The joined answer of the pieces is cut to this number of words.
         extent.words = extent.words.min(request.max_length.unwrap_or(usize::MAX));
         extent
     }
@@ -48,7 +48,7 @@ impl LengthStatistics {
         request: &Request,
     ) -> OutputLimit {
         let OutputLimit(limit) = self.output_limit(config, words, request.search.rule);
-        // A prefix may be longer than the model would make the answer: then it gets its words and `</s>`.
+        // A prefix may be longer than the model's limit for the answer: then the answer has room for the prefix and `</s>`.
         let room = config.target_positions().unwrap_or(usize::MAX);
         let limit = if prefix == 0 { limit } else { limit.max((prefix + 1).min(room)) };
         OutputLimit(limit.min(request.max_length.unwrap_or(usize::MAX)))
@@ -56,9 +56,9 @@ impl LengthStatistics {
 
     /// Longest input that is decoded in one piece, in words.
     ///
-    /// A recurrent encoder takes what it was trained on, a convolutional one as many tokens as positions have vectors; before a
-    /// convolutional decoder it must not be so long that the output could have more tokens than positions (the later rule
-    /// leaves two of them free).
+    /// A recurrent encoder accepts lengths that it was trained on, a convolutional one as many tokens as positions have vectors.
+    /// With a convolutional decoder the input must not be so long that the output could have more tokens than positions (the later
+    /// rule leaves two of them free).
     pub(crate) fn longest_piece(&self, config: &ModelConfig, rule: BeamSearchRule) -> usize {
         let mut longest = self.longest_input(config);
         if let Some(positions) = config.target_positions() {
@@ -75,20 +75,20 @@ impl LengthStatistics {
         longest.saturating_sub(usize::from(config.source_with_eos)).max(1)
     }
 
-    /// The same in source tokens, output aside.
+    /// The same in source tokens, without regard to the output.
     fn longest_input(&self, config: &ModelConfig) -> usize {
         config.source_positions().unwrap_or(self.longest_source)
     }
 
-    /// Target tokens that one source token can become: mean + 2 standard deviations of the length ratio.
+    /// The number of target tokens that one source token can become: mean + 2 standard deviations of the length ratio.
     fn factor(&self) -> f64 {
         self.ratio_mean + 2.0 * self.ratio_std
     }
 
     /// The output limit for a source of `words` words.
     ///
-    /// Sockeye takes `F B` with F = mean + 2 standard deviations of the length ratio and B the length of the source's bucket;
-    /// later versions add 2; one place is taken by `<s>`. It uses the bucket of the longest sentence of a batch; here every
+    /// Sockeye's limit is `F B` with F = mean + 2 standard deviations of the length ratio and B the length of the source's bucket;
+    /// later versions add 2; one place is taken by `<s>`. Sockeye uses the bucket of the longest sentence of a batch; here every
     /// sentence has its own, so that an answer does not depend on its neighbours.
     pub fn output_limit(&self, config: &ModelConfig, words: usize, rule: BeamSearchRule) -> OutputLimit {
         let length = words + usize::from(config.source_with_eos);

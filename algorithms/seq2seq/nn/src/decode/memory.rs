@@ -1,4 +1,4 @@
-//! What live sentences were encoded to: all in one matrix, which sentences enter and leave.
+//! The encoded live sentences: all in one matrix, which sentences enter and leave.
 
 use std::ops::Range;
 
@@ -6,27 +6,27 @@ use kokanee_tensor::{Tensor, Var};
 
 use crate::attention::Memory;
 
-/// Rows of sentences that have left are given back once they are this many, and more than those still in use.
+/// Rows of sentences that have left are freed once they are this many, and more than those still in use.
 const LEAST_TO_COMPACT: usize = 256;
 
-/// Rows that there is always room for once there were so many; with more than this, the matrices are made anew where less than a
-/// quarter of them is in use.
+/// There is always room for this many rows once there were so many. With more than this, the matrices are reallocated if less than
+/// a quarter of them is in use.
 const LEAST_CAPACITY: usize = 1024;
 
-/// The [`Memory`] of all live sentences. New ones are put behind the others, and what is left of old ones is closed up now and
-/// then: so a row is moved a constant number of times on average.
+/// The [`Memory`] of all live sentences. New ones are appended, and the gaps left by old ones are closed from time to time, so that
+/// a row is moved a constant number of times on average.
 #[derive(Default)]
 pub(super) struct LiveMemory {
-    /// With room for more rows than are used.
+    /// It has room for more rows than are used.
     memory: Option<Memory>,
-    /// Rows in use or given back, from the first.
+    /// Number of rows in use or released, from the first.
     used: usize,
-    /// Rows given back among them.
+    /// Number of released rows among them.
     freed: usize,
 }
 
 impl LiveMemory {
-    /// What decoders look at.
+    /// The matrices that decoders look at.
     ///
     /// # Panics
     /// Before anything was appended.
@@ -34,7 +34,7 @@ impl LiveMemory {
         self.memory.as_ref().expect("a sentence was appended")
     }
 
-    /// Puts the rows of `new` behind the others and returns the number of the first.
+    /// Appends the rows of `new` and returns the number of the first.
     ///
     /// `live` are the rows of each sentence in the order in which they were appended; they are moved when there is no room.
     pub(super) fn append<'s>(&mut self, new: &Memory, live: impl Iterator<Item = &'s mut Range<u32>>) -> u32 {
@@ -62,12 +62,12 @@ impl LiveMemory {
         u32::try_from(used).expect("less than 4 billion tokens are alive")
     }
 
-    /// Gives the rows of a sentence back.
+    /// Releases the rows of a sentence.
     pub(super) fn release(&mut self, rows: &Range<u32>) {
         self.freed += rows.len();
     }
 
-    /// Closes the gaps when they have become as large as what is in use; see [`LiveMemory::append`] for `live`.
+    /// Closes the gaps when they have become as large as the rows in use; see [`LiveMemory::append`] for `live`.
     pub(super) fn tidy<'s>(&mut self, live: impl Iterator<Item = &'s mut Range<u32>>) {
         if self.freed > LEAST_TO_COMPACT.max(self.used / 2) {
             self.compact(live);
@@ -105,7 +105,7 @@ impl LiveMemory {
         self.freed = 0;
     }
 
-    /// Gives room back that few sentences leave free.
+    /// Frees room that few sentences leave unused.
     fn shrink(&mut self) {
         let capacity = (2 * self.used).max(LEAST_CAPACITY);
         if self.capacity() > LEAST_CAPACITY
@@ -146,7 +146,7 @@ mod tests {
         Var::constant(Tensor::from_vec([rows.len(), width], values))
     }
 
-    /// Sentences come and go; each must find its own rows at any time.
+    /// Sentences enter and leave; each must find its own rows at any time.
     #[test]
     fn sentences_keep_their_rows_while_others_come_and_go() {
         let mut memory = LiveMemory::default();

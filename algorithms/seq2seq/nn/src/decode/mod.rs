@@ -1,4 +1,5 @@
-//! From source ids to target ids: beam search, length limits, inputs that are too long for one piece, and continuous batching.
+//! Decoding of source ids to target ids: beam search, length limits, inputs that are too long for one piece, and continuous
+//! batching.
 
 mod beam;
 mod decoding;
@@ -22,18 +23,18 @@ pub use request::{Request, RequestError, Ticket};
 
 use crate::{LengthStatistics, Model};
 
-/// How to search.
+/// The options of a search.
 #[derive(Clone, Debug)]
 pub struct Search {
-    /// Hypotheses that stay alive at each step.
+    /// Number of hypotheses that stay alive at each step.
     pub beam_size: usize,
-    /// How scores are compared; see [`BeamSearchRule`].
+    /// The rule for comparing scores; see [`BeamSearchRule`].
     pub rule: BeamSearchRule,
     /// Exponent of the length penalty.
     pub length_penalty_alpha: f64,
     /// Offset of the length penalty.
     pub length_penalty_beta: f64,
-    /// Hypotheses to return, at most `beam_size`.
+    /// Number of hypotheses to return, at most `beam_size`.
     pub nbest: usize,
     /// Whether to return attention weights.
     pub attention: bool,
@@ -47,7 +48,7 @@ impl Default for Search {
 }
 
 impl Search {
-    /// The search that hyperparameters ask for: one hypothesis, no attention.
+    /// The search according to hyperparameters: one hypothesis, no attention.
     pub fn new(h: &Hyperparameters) -> Search {
         Search {
             beam_size: h.beam_size,
@@ -72,9 +73,9 @@ impl Search {
 /// The answers for one source sentence.
 #[derive(Clone, Debug, Default)]
 pub struct Translation {
-    /// Best first; one at least, unless the source was empty.
+    /// Best first; at least one, unless the source was empty.
     pub hypotheses: Vec<Hypothesis>,
-    /// Into how many pieces the source was cut: 1 unless it was too long for one, 0 where it was empty.
+    /// Number of pieces into which the source was cut: 1 unless it was too long for one, 0 if it was empty.
     pub pieces: usize,
 }
 
@@ -86,20 +87,20 @@ pub struct Hypothesis {
     /// Negative log-probability over the length penalty (with the default penalty: the mean per token, `</s>` included);
     /// lower is better.
     pub score: f64,
-    /// Tokens that the score counts, `</s>` included.
+    /// Number of tokens in the score, `</s>` included.
     pub scored_tokens: usize,
-    /// For each word, and for `</s>` where it was said, the weight of each source token (`</s>` included where the model reads
-    /// one); empty unless asked for.
+    /// For each word, and for `</s>` if it was emitted, the weight of each source token (`</s>` included if the model reads one);
+    /// empty unless asked for.
     pub attention: Vec<AttentionRow>,
 }
 
-/// The weights of one target word over the source tokens. Those that are not kept are 0: a source that was translated in pieces
-/// has weights in the piece that the word belongs to, and nowhere else.
+/// The weights of one target word over the source tokens. Those that are not kept are 0: in a source that was translated in pieces,
+/// a word has weights only in its own piece.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AttentionRow {
-    /// The source token that the first weight belongs to.
+    /// Index of the source token of the first weight.
     pub first: usize,
-    /// The weights of the tokens from there on.
+    /// The weights of the tokens from that one on.
     pub weights: Vec<f32>,
 }
 
@@ -112,7 +113,7 @@ impl AttentionRow {
         })
     }
 
-    /// The source token with the greatest weight; the first among equals, and 0 where there is none above 0.
+    /// The source token with the greatest weight; the first among equals, and 0 if none is above 0.
     pub fn strongest(&self) -> usize {
         let mut best = (0, 0.0);
         for (index, &weight) in self.weights.iter().enumerate() {
@@ -124,13 +125,13 @@ impl AttentionRow {
     }
 }
 
-/// Translates sentences; the order of the answers is that of the sources.
+/// Translates sentences and returns the answers in the order of the sources.
 ///
-/// An empty source has no hypothesis. A source that is longer than any the model was trained on is cut into pieces of that
-/// length, whose answers are put together: words one after the other, attention block by block, scores averaged by length; such
-/// a source has one hypothesis.
+/// An empty source has no hypothesis. A source that is longer than any the model was trained on is cut into pieces of that length,
+/// whose answers are joined: words one after the other, attention block by block, scores averaged by length; such a source has one
+/// hypothesis.
 ///
-/// It lays the weights out first; who has several such lists keeps a [`Decoding`].
+/// It lays the weights out first; for several such lists, keep a [`Decoding`].
 ///
 /// # Panics
 /// When [`Request::check`] would refuse a source or the search.

@@ -9,11 +9,11 @@ use kokanee_kernels::softmax::{self, WordCost};
 use kokanee_kernels::{Team, gather};
 use kokanee_tensor::Tensor;
 
-/// Rows whose logits are computed at a time: enough that weights from memory are used often, few enough that the logits are in
-/// the cache still when they are searched (128 rows of 20,000 words are 10 MB) and need no memory that grows with the batch.
+/// Number of rows whose logits are computed at a time: enough that weights from memory are used often, few enough that the logits
+/// are still in the cache when they are searched (128 rows of 20,000 words are 10 MB) and need no memory that grows with the batch.
 const ROWS_AT_A_TIME: usize = 128;
 
-/// The output layer over the whole vocabulary, with the memory that its results use again and again.
+/// The output layer over the whole vocabulary, with reused memory for its results.
 pub(super) struct OutputLayer {
     words: Words,
     logits: Vec<f32>,
@@ -23,32 +23,32 @@ pub(super) struct OutputLayer {
     places: Vec<Range<usize>>,
 }
 
-/// Words that can be said, with their part of the output layer.
+/// Words that may be emitted, with their part of the output layer.
 struct Words {
     weight: Arc<PackedMatrix>,
     bias: Vec<f32>,
 }
 
-/// The words that one request may say.
+/// The words that may be emitted for one request.
 pub(super) struct Shortlist {
     /// Ascending.
     ids: Vec<u32>,
     words: Words,
 }
 
-/// What one hypothesis wants to know.
+/// The request of one hypothesis.
 #[derive(Clone)]
 pub(super) struct Wanted {
-    /// How many of its cheapest words.
+    /// How many of its cheapest words it needs.
     pub(super) count: usize,
-    /// The one word that it may say, where there is only one.
+    /// The only word that it may emit, if it is prescribed.
     pub(super) forced: Option<u32>,
-    /// The words that it chooses among, if not all.
+    /// The words among which it chooses, if not all.
     pub(super) shortlist: Option<Arc<Shortlist>>,
 }
 
 impl OutputLayer {
-    /// With `weight` V x H and a bias for each word.
+    /// Creates a layer from `weight` V x H and a bias for each word.
     pub(super) fn new(weight: Arc<PackedMatrix>, bias: Vec<f32>) -> OutputLayer {
         OutputLayer {
             words: Words { weight, bias },
@@ -59,7 +59,7 @@ impl OutputLayer {
         }
     }
 
-    /// The part of the layer for `</s>` and the words given.
+    /// The part of the layer for `</s>` and the given words.
     pub(super) fn shortlist(&self, words: impl IntoIterator<Item = u32>) -> Shortlist {
         let mut ids: Vec<u32> = words.into_iter().chain([EOS]).collect();
         ids.sort_unstable();
@@ -69,14 +69,14 @@ impl OutputLayer {
         Shortlist { ids, words }
     }
 
-    /// Finds what each row of `output` (B x H) wants; read it with [`OutputLayer::best`].
+    /// Finds the wanted words of each row of `output` (B x H); read them with [`OutputLayer::best`].
     pub(super) fn choose(&mut self, team: &Team, output: &Tensor, wanted: &[Wanted]) {
         assert_eq!(output.rows(), wanted.len(), "one wish a row");
         let rows = || wanted.iter().zip(0u32..);
         self.best.clear();
         self.places.clear();
         self.places.resize(wanted.len(), 0..0);
-        // Those of the whole vocabulary share products wherever they stand.
+        // Rows over the whole vocabulary share products wherever they stand.
         let whole: Vec<u32> =
             rows().filter(|(wanted, _)| wanted.shortlist.is_none()).map(|(_, row)| row).collect();
         for rows in whole.chunks(ROWS_AT_A_TIME) {
@@ -99,7 +99,7 @@ impl OutputLayer {
         &self.best[self.places[row].clone()]
     }
 
-    /// Bytes of the memory that is used again.
+    /// Bytes of the reused memory.
     pub(super) fn bytes(&self) -> usize {
         size_of_val(&self.logits[..]) + size_of_val(&self.gathered[..])
     }
@@ -131,12 +131,13 @@ impl OutputLayer {
         weight.multiply(team, x, logits, 0.0);
 
         let word = |id: u32| match shortlist {
-            // A forced word was put into the list.
+            // The list contains forced words.
             Some(list) => list.ids.binary_search(&id).unwrap_or_default() as u32,
             None => id,
         };
         let id = |word: u32| shortlist.map_or(word, |list| list.ids[word as usize]);
-        // The others are searched for as many words as the most demanding of them wants: fewer are its first ones.
+        // The other rows are all searched for the largest number of words that one of them needs: smaller numbers are the first of
+        // these.
         let count = |row: &u32| match &wanted[*row as usize] {
             Wanted { forced: Some(_), .. } => 0,
             Wanted { count, .. } => (*count).min(vocabulary),
@@ -152,7 +153,7 @@ impl OutputLayer {
         if most == 0 {
             return;
         }
-        // Forced rows are searched too, to no purpose but that of one call for all: theirs are few, and last a word each.
+        // Forced rows are searched too, only so that one call handles all rows: there are few of them, and each lasts one word.
         let first = self.best.len();
         self.best.resize(first + rows.len() * most, WordCost { word: 0, cost: 0.0 });
         softmax::best_words(team, logits, bias, most, &mut self.best[first..]);

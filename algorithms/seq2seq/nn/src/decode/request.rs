@@ -1,4 +1,4 @@
-//! What a decoder is asked for: one sentence, and how to search for its answers.
+//! A request to a decoder: one sentence, and the options of the search.
 
 use std::sync::Arc;
 
@@ -7,26 +7,25 @@ use kokanee_contract::algorithms::seq2seq::special_ids::{BOS, EOS, PAD};
 use super::Search;
 use crate::ModelConfig;
 
-/// The caller's name of a request.
+/// The caller's name for a request.
 pub type Ticket = u64;
 
-/// A sentence to translate, and how.
+/// A sentence to translate, with options.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// Source ids without `<s>` and `</s>`. Of an empty source there is no translation.
+    /// Source ids without `<s>` and `</s>`. An empty source has no translation.
     pub source: Vec<u32>,
-    /// How to search.
+    /// The options of the search.
     pub search: Search,
-    /// The words that every answer begins with. Their costs count in the score, as in forced decoding. When a source is cut
-    /// into pieces, the answer of the first begins with them.
+    /// The words that every answer begins with. Their costs count in the score, as in forced decoding. If a source is cut into
+    /// pieces, the answer of the first begins with them.
     pub prefix: Vec<u32>,
-    /// Whether the unknown word is never said; words keep the costs that they have beside it, as with Sockeye's
-    /// `--prevent-unk`.
+    /// Whether the unknown word is never emitted; the other words keep their costs, as with Sockeye's `--prevent-unk`.
     pub forbid_unk: bool,
-    /// Most target words; the model's own limit holds as well. An answer of exactly so many words ends without `</s>`. When a
-    /// source is cut into pieces, what their answers have together is cut to so many words, under an unchanged score.
+    /// The largest number of target words; the model's own limit applies as well. An answer of exactly this many words ends without
+    /// `</s>`. If a source is cut into pieces, their joined answer is cut to this many words, with an unchanged score.
     pub max_length: Option<usize>,
-    /// Target words that may be said, in any order; `</s>` and the words of the prefix always may. The softmax is over these
+    /// Target words that may be emitted, in any order; `</s>` and the words of the prefix always may. The softmax is over these
     /// words alone, as with Sockeye's `--restrict-lexicon`.
     pub shortlist: Option<Arc<[u32]>>,
 }
@@ -39,32 +38,32 @@ pub enum RequestError {
         "source word {position} has the id {id}, but ids are less than {vocabulary}, the size of the source vocabulary"
     )]
     SourceWord {
-        /// Place in the source.
+        /// Position in the source.
         position: usize,
         /// The id.
         id: u32,
-        /// Source words of the model.
+        /// Number of source words of the model.
         vocabulary: usize,
     },
-    /// A prefix id that is no word.
+    /// A prefix id that is not a word.
     #[error(
         "prefix word {position} has the id {id}, but words have ids less than {vocabulary}, the size of the target \
              vocabulary, and other than those of <pad>, <s> and </s>"
     )]
     PrefixWord {
-        /// Place in the prefix.
+        /// Position in the prefix.
         position: usize,
         /// The id.
         id: u32,
-        /// Target words of the model.
+        /// Number of target words of the model.
         vocabulary: usize,
     },
-    /// A prefix that the answer has no room for.
+    /// A prefix that is longer than the answer may be.
     #[error("the prefix has {words} words, but answers have at most {most}; shorten it or raise the limit")]
     PrefixTooLong {
         /// Its length.
         words: usize,
-        /// Most words of an answer: by `max_length`, or by the positions of a convolutional decoder.
+        /// The largest number of words of an answer: by `max_length`, or by the positions of a convolutional decoder.
         most: usize,
     },
     /// A shortlist id that is not a target word.
@@ -74,27 +73,27 @@ pub enum RequestError {
     ShortlistWord {
         /// The id.
         id: u32,
-        /// Target words of the model.
+        /// Number of target words of the model.
         vocabulary: usize,
     },
-    /// A beam of no hypotheses.
+    /// A beam without hypotheses.
     #[error("the beam size is 0, but a search keeps one hypothesis at least")]
     NoBeam,
-    /// An answer of no words.
+    /// An answer without words.
     #[error("the longest answer allowed has 0 words, but one word is the least")]
     NoLength,
 }
 
 impl Request {
-    /// A request without conditions.
+    /// A request without further options.
     pub fn new(source: Vec<u32>, search: Search) -> Request {
         Request { source, search, ..Request::default() }
     }
 
-    /// Whether a model of this configuration can answer; [`super::Decoding::admit`] takes only what it can.
+    /// Checks that a model of this configuration can answer; [`super::Decoding::admit`] accepts only such requests.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// Returns the first fault.
     pub fn check(&self, config: &ModelConfig) -> Result<(), RequestError> {
         let vocabulary = config.source_vocabulary;
         let out = |&(_, &id): &(usize, &u32)| id as usize >= vocabulary;

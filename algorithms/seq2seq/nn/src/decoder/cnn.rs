@@ -1,5 +1,5 @@
-//! The convolutional decoder (Gehring et al. 2017 as Sockeye has it): in each layer a causal convolution, then attention with
-//! its output: `c = activation(conv_i(h_i))`, `a = sum softmax(<c, enc>) enc`, `h_{i+1} = h_i + c + a`.
+//! The convolutional decoder (Gehring et al. 2017, as in Sockeye): in each layer a causal convolution, then attention with its
+//! output: `c = activation(conv_i(h_i))`, `a = sum softmax(<c, enc>) enc`, `h_{i+1} = h_i + c + a`.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(crate) struct CnnLoop {
 /// The state between two steps, for B rows.
 #[derive(Clone)]
 pub(crate) struct CnnState {
-    /// Words said so far by each row.
+    /// Number of words of each row so far.
     positions: Rows,
     /// The last width - 1 inputs of each layer side by side, oldest first: B x (width - 1) H.
     past: Vec<Var>,
@@ -47,7 +47,7 @@ impl CnnDecoder {
         }
     }
 
-    /// Teacher forcing; see [`super::Decoder::decode`]. All positions at once.
+    /// Runs teacher forcing for all positions at once; see [`super::Decoder::decode`].
     pub(super) fn decode(
         &self,
         graph: &Graph<'_>,
@@ -86,7 +86,7 @@ impl CnnDecoder {
 }
 
 impl CnnLoop {
-    /// One step of decoding; see [`super::DecoderLoop::advance`]. The attention weights are the mean of the layers' (Sockeye
+    /// Runs one step of decoding; see [`super::DecoderLoop::advance`]. The attention weights are the mean of the layers' (Sockeye
     /// returns zeros).
     pub(super) fn decode(
         &self,

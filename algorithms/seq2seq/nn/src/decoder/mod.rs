@@ -1,4 +1,4 @@
-//! Decoders: from encoded sources and the words so far to the vector that the output layer reads.
+//! Decoders: compute the output layer's input from encoded sources and the words so far.
 
 mod cnn;
 mod rnn;
@@ -28,14 +28,14 @@ pub(crate) enum DecoderLoop {
     Cnn(cnn::CnnLoop),
 }
 
-/// What a decoder keeps between two steps, for B rows.
+/// The state of a decoder between two steps, for B rows.
 #[derive(Clone)]
 pub(crate) enum DecoderState {
     Rnn(rnn::RnnState),
     Cnn(cnn::CnnState),
 }
 
-/// What one step gives.
+/// The result of one step.
 pub(crate) struct Stepped {
     pub(crate) state: DecoderState,
     /// B x H, for the output layer.
@@ -52,7 +52,7 @@ impl Decoder {
         }
     }
 
-    /// Teacher forcing: the output layer's inputs T x H, in token order, for embedded targets T x E.
+    /// Runs teacher forcing: the output layer's inputs T x H, in token order, for embedded targets T x E.
     pub(crate) fn decode(
         &self,
         graph: &Graph<'_>,
@@ -74,7 +74,7 @@ impl Decoder {
         }
     }
 
-    /// What the decoder looks at while it reads these sources.
+    /// The memory that the decoder looks at for these sources.
     pub(crate) fn memory(&self, graph: &Graph<'_>, encoded: &Encoded) -> Memory {
         match self {
             Decoder::Rnn(rnn) => rnn.memory(graph, encoded),
@@ -82,7 +82,7 @@ impl Decoder {
         }
     }
 
-    /// First states for one row for each of `sentences`.
+    /// The first states, with one row for each of `sentences`.
     pub(crate) fn start(&self, graph: &Graph<'_>, encoded: &Encoded, sentences: &[usize]) -> DecoderState {
         match self {
             Decoder::Rnn(rnn) => DecoderState::Rnn(rnn.start(graph, encoded, sentences).with_zeros(
@@ -96,7 +96,7 @@ impl Decoder {
 }
 
 impl DecoderLoop {
-    /// One step for B rows: `embedded` B x E are their previous words, `spans` their source tokens in `memory`. For decoding
+    /// Runs one step for B rows: `embedded` B x E are their previous words, `spans` their source tokens in `memory`. For decoding
     /// only: nothing is recorded.
     pub(crate) fn advance(
         &self,
@@ -119,7 +119,7 @@ impl DecoderLoop {
 }
 
 impl DecoderState {
-    /// These rows, and below them those of `others`.
+    /// Stacks these rows on those of `others`.
     pub(crate) fn join(&self, graph: &Graph<'_>, others: &DecoderState) -> DecoderState {
         match (self, others) {
             (DecoderState::Rnn(above), DecoderState::Rnn(below)) => {
@@ -132,7 +132,7 @@ impl DecoderState {
         }
     }
 
-    /// The states of `rows`, in that order: hypotheses that live on.
+    /// The states of `rows`, in that order: those of the surviving hypotheses.
     pub(crate) fn select(&self, graph: &Graph<'_>, rows: &Rows) -> DecoderState {
         match self {
             DecoderState::Rnn(state) => DecoderState::Rnn(state.select(graph, rows)),
@@ -141,7 +141,7 @@ impl DecoderState {
     }
 }
 
-/// The rows of `above`, and below them those of `below`.
+/// Stacks the rows of `above` on those of `below`.
 fn stack(graph: &Graph<'_>, above: &Var, below: &Var) -> Var {
     let border = above.value().rows() as u32;
     let total = border + below.value().rows() as u32;

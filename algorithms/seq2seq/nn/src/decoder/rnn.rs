@@ -18,10 +18,10 @@ use crate::rnn::{Cell, CellState, CellStep, StepInputs};
 
 /// Parameters of the decoder.
 pub(crate) struct RnnDecoder {
-    /// Layers from the bottom, and whether their input is added to their output.
+    /// The layers from the bottom, each with whether its input is added to its output.
     cells: Vec<(Cell, bool)>,
     attention: Attention,
-    /// Whether the layers above the first come after the attention and see its context.
+    /// Whether the layers above the first come after the attention and get its context.
     attention_in_upper_layers: bool,
     state_init: RnnDecoderStateInit,
     /// Weight and bias that turn the encoder's outputs into each initial state, in the order h, c of layer 0, of layer 1, …
@@ -37,9 +37,9 @@ pub(crate) struct RnnDecoder {
 /// The state between two steps, for B rows.
 #[derive(Clone)]
 pub(crate) struct RnnState {
-    /// Of each layer; none where it is zeros.
+    /// The state of each layer; none for zeros.
     cells: Vec<Option<CellState>>,
-    /// The attentional vector B x H of the step before; none before the first step, where it is zeros.
+    /// The attentional vector B x H of the previous step; none, for zeros, before the first step.
     fed: Option<Var>,
 }
 
@@ -121,7 +121,7 @@ impl RnnDecoder {
         self.attention.memory(graph, &encoded.states)
     }
 
-    /// First states: each is `tanh(W_s e + b_s)` of the last (or average) encoder output e, or zeros.
+    /// The first states: each is `tanh(W_s e + b_s)` of the last (or average) encoder output e, or zeros.
     pub(super) fn start(&self, graph: &Graph<'_>, encoded: &Encoded, sentences: &[usize]) -> RnnState {
         let summary = match self.state_init {
             RnnDecoderStateInit::Zero => None,
@@ -148,7 +148,7 @@ impl RnnDecoder {
         RnnState { cells: cells.collect(), fed: None }
     }
 
-    /// Teacher forcing; see [`super::Decoder::decode`].
+    /// Runs teacher forcing; see [`super::Decoder::decode`].
     pub(super) fn decode(
         self: &Arc<Self>,
         graph: &Graph<'_>,
@@ -177,7 +177,7 @@ impl RnnDecoder {
 }
 
 impl RnnLoop {
-    /// One step of decoding; see [`super::DecoderLoop::advance`].
+    /// Runs one step of decoding; see [`super::DecoderLoop::advance`].
     pub(super) fn decode(
         &self,
         graph: &Graph<'_>,
@@ -188,14 +188,14 @@ impl RnnLoop {
     ) -> Stepped {
         let rows: Rows = (0..spans.len() as u32).collect();
         let projected = self.decoder.cells[0].0.project(graph, embedded, &rows);
-        // Nothing is left out when decoding, so the sentences of the rows play no part.
+        // Decoding has no dropout, so the sentences of the rows do not matter.
         let (state, probabilities) = self.advance(graph, (&projected, &rows), &rows, (memory, spans), state);
         let output = state.fed.clone().expect("a step leaves its output to be fed");
         Stepped { state: DecoderState::Rnn(state), output, probabilities }
     }
 
-    /// One step for B rows: `projected` names the rows of what their previous words add to the first layer, `sentences` their
-    /// sentences, `looks` their source tokens in the memory. The new state's fed vector is the output.
+    /// Runs one step for B rows: `projected` names the rows of the contributions of their previous words to the first layer,
+    /// `sentences` their sentences, `spans` their source tokens in the `memory`. The new state's fed vector is the output.
     fn advance(
         &self,
         graph: &Graph<'_>,
@@ -221,7 +221,7 @@ impl RnnLoop {
         }
         let attended = attended.unwrap_or_else(|| self.attention.attend(graph, memory, spans, &output));
 
-        // Dropping out of both is dropping out of the two side by side.
+        // Dropout of both equals dropout of the two side by side.
         let output = ops::dropout(tape, output, self.decoder.hidden_dropout);
         let context = ops::dropout(tape, attended.context, self.decoder.hidden_dropout);
         let bias_rows: Rows = vec![0; sentences.len()].into();
@@ -243,8 +243,8 @@ impl RnnState {
         }
     }
 
-    /// The state with its zeros written out, so that rows of different ages can stand together: each row of a batch adds the
-    /// same products, and so has the same bits, as it has alone.
+    /// The state with its zeros written out, so that rows of different ages can stand together: each row of a batch adds the same
+    /// products as alone, and so has the same bits.
     pub(super) fn with_zeros(self, graph: &Graph<'_>, decoder: &RnnDecoder, rows: usize) -> RnnState {
         let zeros = || graph.tape.constant(Tensor::zeros([rows, decoder.units]));
         let cell = |cell: Option<CellState>| {
@@ -257,7 +257,7 @@ impl RnnState {
         }
     }
 
-    /// Both with their zeros written out.
+    /// Stacks both states with their zeros written out.
     pub(super) fn join(&self, graph: &Graph<'_>, below: &RnnState) -> RnnState {
         let both = |(above, below): (&Var, &Var)| stack(graph, above, below);
         let cells = self.cells.iter().zip(&below.cells);

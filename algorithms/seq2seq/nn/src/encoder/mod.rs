@@ -1,4 +1,4 @@
-//! Encoders: embedded source tokens to vectors.
+//! Encoders: compute vectors from embedded source tokens.
 
 mod cnn;
 mod rnn;
@@ -19,11 +19,11 @@ pub(crate) enum Encoder {
     Cnn(cnn::CnnEncoder),
 }
 
-/// What an encoder leaves for the decoder.
+/// The output of an encoder for the decoder.
 pub(crate) struct Encoded {
     /// S x H_enc, in token order.
     pub(crate) states: Var,
-    /// The tokens of each sentence.
+    /// The rows of each sentence.
     pub(crate) spans: Arc<[Range<u32>]>,
 }
 
@@ -42,7 +42,7 @@ impl Encoder {
         }
     }
 
-    /// From embedded tokens S x E.
+    /// Encodes embedded tokens S x E.
     pub(crate) fn encode(&self, graph: &Graph<'_>, source: &Sequences, embedded: Var) -> Encoded {
         let states = match self {
             Encoder::Rnn(rnn) => rnn.encode(graph, source, &embedded),

@@ -10,10 +10,10 @@ use crate::rnn::{Cell, CellDropout, run};
 
 /// The layers of a recurrent encoder.
 pub(crate) struct RnnEncoder {
-    /// Half of the units each; their outputs stand side by side.
+    /// Each has half of the units; their outputs stand side by side.
     forward: Cell,
     reverse: Cell,
-    /// The layers above, and whether their input is added to their output.
+    /// The layers above, each with whether its input is added to its output.
     upper: Vec<(Cell, bool)>,
 }
 

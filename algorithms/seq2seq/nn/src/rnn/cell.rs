@@ -23,8 +23,8 @@ pub(crate) struct Cell {
     dropout: CellDropout,
 }
 
-/// Rates of leaving elements out of a cell during training. Inputs and states have one mask a sentence (Gal and Ghahramani
-/// 2016); what an LSTM adds to its cell state has one a step (Semeniuta et al. 2016).
+/// Dropout rates of a cell. Inputs and states have one mask per sentence (Gal and Ghahramani 2016); the addend of an LSTM's cell
+/// state has one per step (Semeniuta et al. 2016).
 #[derive(Clone, Copy)]
 pub(crate) struct CellDropout {
     inputs: f32,
@@ -56,29 +56,29 @@ pub(crate) struct CellStep {
     kind: RnnCellType,
     h2h: RecurrentWeight,
     h2h_bias: Var,
-    /// What is added to the input's product where nothing was projected before the loop: the biases.
+    /// The addend of the input's product if nothing was projected before the loop: the biases.
     bias: Var,
     /// The input weight's columns for inputs that are known only inside the loop.
     inside: Vec<RecurrentWeight>,
     units: usize,
-    /// Masks of the inputs from inside the loop and of the state, where they are dropped out of.
+    /// Masks of the inputs from inside the loop and of the state, if they have dropout.
     inside_masks: Vec<Option<(f32, u64)>>,
     state_mask: Option<(f32, u64)>,
     recurrent_dropout: f32,
 }
 
-/// What one step of a layer reads besides its state.
+/// The inputs of one step of a layer besides its state.
 pub(crate) struct StepInputs<'i> {
     /// The sentence of each row; B of them.
     pub(crate) sentences: &'i Rows,
-    /// Rows of what [`Cell::project`] gave, where it was used.
+    /// Rows of the result of [`Cell::project`], if it was used.
     pub(crate) projected: Option<(&'i Var, &'i Rows)>,
     /// The inputs from inside the loop, B x K each, in order; a missing one is zeros.
     pub(crate) inside: &'i [Option<&'i Var>],
 }
 
 impl Cell {
-    /// A layer of `units` units, of the kind and with the dropout given.
+    /// A layer of `units` units, of the given kind and with the given dropout.
     pub(crate) fn new(
         builder: &mut Builder,
         (config, dropout): (&RnnConfig, CellDropout),
@@ -104,7 +104,7 @@ impl Cell {
         }
     }
 
-    /// Tensors of the state: h, and c of an LSTM.
+    /// The number of tensors of the state: h, and c of an LSTM.
     pub(crate) fn states(kind: RnnCellType) -> usize {
         match kind {
             RnnCellType::Lstm => 2,
@@ -112,8 +112,8 @@ impl Cell {
         }
     }
 
-    /// Biases that are added to the input's product. The LSTM adds everything up; the GRU keeps the state's product, bias
-    /// included, apart.
+    /// Biases that are added to the input's product. The LSTM adds everything up; the GRU keeps the state's product, with its bias,
+    /// apart.
     fn biases<'g>(&self, graph: &'g Graph<'_>) -> Vec<&'g Var> {
         match self.kind {
             RnnCellType::Lstm => vec![graph.var(self.i2h_bias), graph.var(self.h2h_bias)],
@@ -121,8 +121,8 @@ impl Cell {
         }
     }
 
-    /// What inputs known before the loop (R x K, the first K of the layer's inputs) add to the pre-activations, biases
-    /// included: R x G, one product for all tokens. `sentences` names the sentence of each row.
+    /// Computes the contribution to the pre-activations of inputs known before the loop (R x K, the first K of the layer's inputs),
+    /// with the biases: R x G, one product for all tokens. `sentences` names the sentence of each row.
     pub(crate) fn project(&self, graph: &Graph<'_>, x: &Var, sentences: &Rows) -> Var {
         let mask = ops::sequence_dropout_key(graph.tape, self.dropout.inputs);
         let x = ops::sequence_dropout(graph.tape, x, sentences, mask);
@@ -130,7 +130,7 @@ impl Cell {
         ops::linear(graph.tape, &x, &weight, &self.biases(graph))
     }
 
-    /// Lays the layer out for a loop. The last of its inputs come from inside the loop, in parts of the widths given.
+    /// Lays the layer out for a loop. The last of its inputs come from inside the loop, in parts of the given widths.
     pub(crate) fn step(&self, graph: &Graph<'_>, inside: &[usize]) -> CellStep {
         let mut start = self.inputs - inside.iter().sum::<usize>();
         let inside = inside.iter().map(|width| {
@@ -160,7 +160,7 @@ impl Cell {
 }
 
 impl CellStep {
-    /// One step for B rows. A missing state is zeros.
+    /// Runs one step for B rows. A missing state is zeros.
     pub(crate) fn advance(
         &self,
         graph: &Graph<'_>,
@@ -200,7 +200,7 @@ impl CellStep {
 }
 
 impl CellState {
-    /// The state made of its tensors in order: h, c.
+    /// The state with these tensors, in order: h, c.
     pub(crate) fn from_tensors(mut tensors: impl Iterator<Item = Var>) -> Option<CellState> {
         Some(CellState { h: tensors.next()?, c: tensors.next() })
     }
@@ -210,7 +210,7 @@ impl CellState {
         CellState { h: change(&self.h), c: self.c.as_ref().map(change) }
     }
 
-    /// Two states of the same kind, tensor by tensor.
+    /// Combines two states of the same kind, tensor by tensor.
     pub(crate) fn zip(&self, other: &CellState, both: impl Fn((&Var, &Var)) -> Var) -> CellState {
         CellState { h: both((&self.h, &other.h)), c: self.c.as_ref().zip(other.c.as_ref()).map(both) }
     }

@@ -6,7 +6,7 @@ use super::cell::{Cell, CellState, StepInputs};
 use crate::batch::{Direction, Sequences};
 use crate::graph::Graph;
 
-/// All hidden states of a layer over inputs `x` (S x K in token order), S x H in token order; first states are zeros.
+/// Computes all hidden states of a layer over inputs `x` (S x K in token order), S x H in token order; the first states are zeros.
 pub(crate) fn run(graph: &Graph<'_>, cell: &Cell, source: &Sequences, x: &Var, direction: Direction) -> Var {
     let timeline = source.timeline(direction);
     let projected = cell.project(graph, x, &source.sentences());

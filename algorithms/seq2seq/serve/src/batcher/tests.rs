@@ -1,4 +1,4 @@
-//! The queue and the decoder's thread: failures, cancelled sentences, limits.
+//! Tests of the queue and the decoder's thread: failures, cancelled sentences, limits.
 
 use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_kernels::Team;
@@ -30,7 +30,7 @@ fn request(id: u32) -> Request {
     Request { source: vec![id; 3], ..Request::default() }
 }
 
-/// A decoder that panics on the word 99, and is made anew `times` times.
+/// A batcher whose decoder panics on the word 99, and is created again `times` times.
 fn batcher(times: usize) -> Batcher {
     with_faults(times, FaultLimits::default())
 }
@@ -63,7 +63,7 @@ async fn who_no_longer_asks_whether_it_is_alive_does_not_keep_others_from_it() {
     let batcher = batcher(0);
     for _ in 0..3 {
         let asked = batcher.is_alive(request(5), Duration::from_secs(20));
-        // Polled once, so that the probe is on its way, then dropped.
+        // Polled once, so that the probe is in progress, then dropped.
         let given_up = tokio::time::timeout(Duration::ZERO, asked).await;
         assert!(given_up.is_err() || given_up == Ok(true));
     }
@@ -85,7 +85,7 @@ async fn a_decoder_that_cannot_be_made_anew_is_told() {
 async fn a_decoder_that_fails_again_and_again_is_left_alone_for_a_while() {
     let poison = async |batcher: &Batcher| {
         let answer = batcher.try_submit(request(99)).unwrap().await;
-        // Where it is the last straw, those in the queue are sent away.
+        // If this is the last allowed failure, those in the queue are sent away.
         assert_eq!(answer.unwrap().unwrap_err(), EngineFault);
     };
     let batcher = with_faults(usize::MAX, FaultLimits { most: 2, window: Duration::from_secs(3600) });
@@ -101,7 +101,7 @@ async fn a_decoder_that_fails_again_and_again_is_left_alone_for_a_while() {
     assert!(matches!(batcher.submit(request(5)).await, Err(Refused::Failing(_))));
     assert!(!batcher.is_alive(request(5), Duration::from_secs(20)).await);
     assert_eq!(batcher.shared.metrics.engine_faults.get(), 3);
-    // The end does not wait for it.
+    // The end does not wait for the sentence.
     drop(batcher);
 
     let batcher = with_faults(usize::MAX, FaultLimits { most: 0, window: Duration::from_millis(100) });
@@ -119,7 +119,7 @@ async fn long_sentences_leave_room_in_the_queue_for_others() {
     let batcher =
         Batcher::start(decoding(), Box::new(make), limits, FaultLimits::default(), Arc::default()).unwrap();
     let long = || Request { source: vec![5; LONG_TOKENS + 1], ..Request::default() };
-    // What is taken gives its place back only when the decoder has it; so many are never all in it at once.
+    // A sentence frees its place only when the decoder has it; this many are never all in it at once.
     let held = batcher.shared.tokens_of(&long());
     assert_eq!(held, (LONG_TOKENS as u32 + 1, Some(LONG_TOKENS as u32 + 1)));
     let all =

@@ -1,4 +1,4 @@
-//! An answer with what was wanted of it: what the codecs write.
+//! An answer with the options of its request: the input of the codecs for writing.
 
 use kokanee_contract::algorithms::seq2seq::special_ids::UNK;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
@@ -10,18 +10,18 @@ use crate::translator::Sentence;
 /// The answer to one instance.
 #[derive(Clone, Debug)]
 pub struct Answered {
-    /// Tokens of the source, where unknown words are to be replaced.
+    /// Tokens of the source, if unknown words are to be replaced.
     pub source: Vec<String>,
-    /// How many tokens the source has.
+    /// Number of tokens of the source.
     pub columns: usize,
     /// Best first; none for a source without tokens.
     pub hypotheses: Vec<Sentence>,
-    /// What was wanted.
+    /// The options of the request.
     pub configuration: Configuration,
 }
 
 impl Answered {
-    /// The tokens of the best hypothesis, with one blank between them; empty for an empty source.
+    /// The tokens of the best hypothesis, separated by one blank; empty for an empty source.
     pub fn target(&self) -> String {
         self.hypotheses.first().map(|best| self.text(best)).unwrap_or_default()
     }
@@ -43,13 +43,13 @@ impl Answered {
         self.configuration.attention_matrix.then_some(best)
     }
 
-    /// For each target token of the best hypothesis the index of the source token it looks at most, if wanted.
+    /// For each target token of the best hypothesis the index of the source token with the greatest attention, if wanted.
     pub fn alignments(&self) -> Option<Vec<u32>> {
         let best = self.hypotheses.first().map_or(&[][..], |best| best.matrix.rows());
         self.configuration.alignments.then(|| best.iter().map(|row| row.strongest() as u32).collect())
     }
 
-    /// The text of a hypothesis, with unknown words replaced where that is wanted.
+    /// The text of a hypothesis, with unknown words replaced if that is wanted.
     pub fn text(&self, sentence: &Sentence) -> String {
         if !self.configuration.replace_unk {
             return sentence.text();

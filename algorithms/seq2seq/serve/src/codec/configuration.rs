@@ -1,4 +1,4 @@
-//! `configuration` of an instance: what is wanted of its answer.
+//! The `configuration` of an instance: the options of its answer.
 
 use kokanee_contract::nearest;
 use kokanee_http::ServeError;
@@ -15,36 +15,36 @@ pub const MAX_PREFIX_BYTES: usize = 1 << 14;
 /// The longest configuration that a protobuf record may carry, in bytes.
 const MAX_TEXT_BYTES: usize = 1 << 15;
 
-/// What is wanted of an answer. `attention_matrix` is SageMaker's, the others are extensions.
+/// The options of an answer. `attention_matrix` is SageMaker's, the others are extensions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Configuration {
-    /// Give the attention: a row for each target token, a column for each source token, rows sum to 1.
+    /// Return the attention: a row for each target token, a column for each source token, rows sum to 1.
     pub attention_matrix: bool,
-    /// Give for each target token the index of the source token that it looks at most, from 0.
+    /// Return for each target token the index of the source token with the greatest attention, from 0.
     pub alignments: bool,
-    /// Hypotheses that stay alive at each step, 1 to [`MAX_BEAM_SIZE`]; the model's where not given.
+    /// Number of hypotheses that stay alive at each step, 1 to [`MAX_BEAM_SIZE`]; the model's if not given.
     pub beam_size: Option<usize>,
-    /// Never say `<unk>`.
+    /// Never output `<unk>`.
     pub forbid_unk: bool,
-    /// The most target words, 1 to 4096; the model's own limit still holds.
+    /// The largest number of target words, 1 to 4096; the model's own limit still applies.
     pub max_length: Option<usize>,
-    /// Give this many hypotheses, 1 to the beam size.
+    /// Return this many hypotheses, 1 to the beam size.
     pub nbest: Option<usize>,
-    /// Tokens that the target begins with, with white space between them.
+    /// Tokens that the target begins with, separated by white space.
     pub prefix: String,
-    /// Put in the place of `<unk>` the source token that it looks at most.
+    /// Replace `<unk>` by the source token with the greatest attention.
     pub replace_unk: bool,
-    /// Give the score: negative log-probability over the length penalty, lower is better.
+    /// Return the score: negative log-probability over the length penalty, lower is better.
     pub scores: bool,
 }
 
-/// A key: its name, and where its value goes.
+/// A key: its name, and the field for its value.
 struct Key {
     name: &'static str,
     field: Field,
 }
 
-/// What a value may be, and where it is kept.
+/// The type of a value, and its field.
 enum Field {
     Flag(fn(&mut Configuration) -> &mut bool),
     /// A whole number from 1 to this.
@@ -78,7 +78,7 @@ impl Field {
         }
     }
 
-    /// None where the value is another kind of thing.
+    /// Returns none if the value has another type.
     fn take(&self, configuration: &mut Configuration, value: &Value) -> Option<()> {
         match self {
             Field::Flag(flag) => *flag(configuration) = boolean(value)?,
@@ -104,10 +104,10 @@ pub const KEYS: [&str; 9] = {
 };
 
 impl Configuration {
-    /// Takes a key with its value, as JSON's own type or as a string; null leaves it as it is.
+    /// Takes a key with its value, as JSON's own type or as a string; null leaves the field as it is.
     ///
     /// # Errors
-    /// What is wrong, without the place.
+    /// Describes the fault, without its place.
     pub(super) fn take(&mut self, name: &str, value: &Value) -> Result<(), String> {
         let Some(key) = TABLE.iter().find(|key| key.name == name) else {
             return Err(match nearest(name, KEYS) {
@@ -115,7 +115,7 @@ impl Configuration {
                 None => format!("there is no such key; known are {}", KEYS.join(", ")),
             });
         };
-        // As in the SDKs of several languages, a field that is null is one that is not there.
+        // As in the SDKs of several languages, a field that is null counts as absent.
         if value.is_null() {
             return Ok(());
         }
@@ -140,13 +140,13 @@ impl Configuration {
         Ok(configuration)
     }
 
-    /// Whether attention has to be kept for the answer.
+    /// Whether the answer needs attention.
     pub(crate) fn needs_attention(&self) -> bool {
         self.attention_matrix || self.alignments || self.replace_unk
     }
 }
 
-/// A name from outside, cut short for messages.
+/// A name from outside, shortened for messages.
 pub(super) fn shortened(name: &str) -> String {
     const SHOWN: usize = 64;
     let mut shown: String = name.chars().take(SHOWN).collect();

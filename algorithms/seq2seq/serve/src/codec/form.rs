@@ -1,28 +1,28 @@
-//! The forms of bodies that are read and written.
+//! The formats of request and response bodies.
 
 use std::fmt;
 
 use kokanee_contract::MediaType;
 
-/// A form of bodies.
+/// A format of bodies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Form {
-    /// One object with all instances: the form of SageMaker's endpoints.
+    /// One object with all instances: the format of SageMaker's endpoints.
     Json,
-    /// One object per line: the form of SageMaker's batch transform.
+    /// One object per line: the format of SageMaker's batch transform.
     JsonLines,
     /// RecordIO frames with protobuf records of ids.
     RecordIo,
-    /// One sentence per line, a courtesy.
+    /// One sentence per line, as a convenience.
     Text,
 }
 
-/// Their media types, in the order in which errors name them.
+/// The media types, in the order in which errors name them.
 pub(crate) const MEDIA_TYPES: [MediaType; 4] =
     [MediaType::Json, MediaType::JsonLines, MediaType::RecordIo, MediaType::Text];
 
 impl Form {
-    /// The form of a media type; none where it is not one of [`MEDIA_TYPES`].
+    /// The format of a media type; none if it is not one of [`MEDIA_TYPES`].
     pub(crate) fn of(media: MediaType) -> Option<Self> {
         match media {
             MediaType::Json => Some(Self::Json),
@@ -43,7 +43,7 @@ impl Form {
     }
 }
 
-/// The name of its media type.
+/// Displays the name of its media type.
 impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.media().fmt(f)

@@ -1,8 +1,8 @@
 //! `application/json`: `{"instances": [{"data": "...", "configuration": {...}}]}`, answered by
-//! `{"predictions": [{"target": "..."}]}`; and objects of that kind on their own, as JSON lines have them.
+//! `{"predictions": [{"target": "..."}]}`; and single objects of that kind, as in JSON lines.
 //!
-//! The body is read straight into instances, so that whatever else it holds (arrays of a million numbers, deep nesting) is
-//! refused where it begins and takes no memory.
+//! The body is parsed directly into instances, so that any other content (arrays of a million numbers, deep nesting) is refused
+//! where it begins and takes no memory.
 
 use std::fmt;
 
@@ -49,7 +49,7 @@ impl Reader {
         Ok(self.instances.as_mut().and_then(Iterator::next))
     }
 
-    /// Reads a body where it lies.
+    /// Reads a whole body in place.
     pub(super) fn take_whole(&mut self, body: &[u8]) -> Result<(), ServeError> {
         self.instances = Some(parse(body)?.into_iter());
         Ok(())
@@ -83,7 +83,7 @@ fn parse(body: &[u8]) -> Result<Vec<Placed>, ServeError> {
     Ok(instances)
 }
 
-/// One object on its own.
+/// Reads a single object.
 pub(super) fn instance(
     text: &str,
     place: Place,
@@ -98,14 +98,14 @@ pub(super) fn instance(
     })
 }
 
-/// The message without the place that serde_json puts behind it.
+/// The message without the place that serde_json appends.
 fn bare(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
-/// How far reading has come: what an error is about.
+/// The current position of reading, which errors refer to.
 #[derive(Default)]
 struct Progress {
     instance: Option<u64>,
@@ -184,16 +184,16 @@ impl<'de> Visitor<'de> for Instances<'_, '_> {
     }
 }
 
-/// What becomes of keys of an instance that mean nothing here.
+/// The treatment of unknown keys of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Others {
     /// They are errors.
     Refused,
-    /// They are passed over, unless one looks like a misspelt `configuration`: records of files have identifiers and the like.
+    /// They are ignored, unless one looks like a misspelt `configuration`: records of files have identifiers and the like.
     PassedOver,
 }
 
-/// One instance. `field` is kept at the path of what is being read.
+/// One instance. `field` is kept at the path that is being read.
 struct Object<'a> {
     source_keys: &'static [&'static str],
     others: Others,
@@ -284,7 +284,7 @@ impl<'de> Visitor<'de> for Settings<'_> {
     }
 }
 
-/// A string, told as what it stands for.
+/// A string, which errors name by its meaning.
 struct Text(String);
 
 impl<'de> serde::Deserialize<'de> for Text {
@@ -350,7 +350,7 @@ impl Visitor<'_> for ScalarVisitor {
     }
 }
 
-/// Appends the object that answers an instance.
+/// Appends the object for the answer to an instance.
 pub(super) fn write(answered: &Answered, out: &mut Vec<u8>) {
     // Writing plain data to memory cannot fail.
     let _ = serde_json::to_writer(out, answered);

@@ -1,11 +1,11 @@
-//! `application/jsonlines`: `{"source": "..."}` a line, answered by `{"target": "..."}` a line. Blank lines are passed over.
+//! `application/jsonlines`: `{"source": "..."}` per line, answered by `{"target": "..."}` per line. Blank lines are skipped.
 
 use kokanee_http::ServeError;
 
 use super::lines::Lines;
 use super::{Placed, json};
 
-/// Batch transform sends `source`; `data` is how an instance is called elsewhere.
+/// Batch transform sends `source`; the key of an instance elsewhere is `data`.
 const SOURCE_KEYS: &[&str] = &["source", "data"];
 
 #[derive(Default)]

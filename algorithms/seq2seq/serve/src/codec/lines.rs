@@ -6,23 +6,23 @@ use super::{MAX_ITEM_BYTES, Place};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Splits at `\n`; a `\r` before it belongs to the line break. The last line may lack its line break, and what stands behind the
-/// last line break, if nothing, is no line.
+/// Splits at `\n`; a `\r` before it belongs to the line break. The last line may lack its line break; if nothing follows the last
+/// line break, no line begins there.
 #[derive(Default)]
 pub(super) struct Lines {
     buffer: Vec<u8>,
     /// Where the next line begins.
     start: usize,
-    /// Up to where no line break was found.
+    /// Up to here there is no line break.
     scanned: usize,
-    /// Lines given.
+    /// Number of lines returned.
     number: u64,
     finished: bool,
 }
 
 impl Lines {
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        // What has been read goes before more comes, so the buffer holds a line and a piece.
+        // Consumed text is removed before more comes, so the buffer holds a line and a piece.
         self.buffer.drain(..self.start);
         self.scanned -= self.start;
         self.start = 0;

@@ -1,4 +1,4 @@
-//! Request bodies to instances, answers to response bodies: one table of content types.
+//! Conversion of request bodies to instances, and of answers to response bodies: one table of content types.
 
 mod answered;
 mod configuration;
@@ -24,22 +24,22 @@ pub(crate) use form::MEDIA_TYPES;
 
 /// The longest line, or record, of a request, in bytes.
 pub const MAX_ITEM_BYTES: usize = 1 << 20;
-/// The most tokens of one instance. A sentence has some dozens; what is longer than any that was trained on is translated in
-/// pieces, so the limit is one of patience.
+/// The largest number of tokens of one instance. A sentence has some dozens; one longer than any that was trained on is translated
+/// in pieces, so the limit only bounds the waiting time.
 pub const MAX_INSTANCE_TOKENS: usize = 4096;
-/// The most instances of a body that is held as a whole, whatever its type.
+/// The largest number of instances of a body that is held as a whole, whatever its type.
 pub const MAX_INSTANCES: usize = 1 << 16;
-/// The most tokens of such a body, all instances together.
+/// The largest number of tokens of such a body, in all instances together.
 pub const MAX_BODY_TOKENS: usize = 64 * MAX_INSTANCES;
-/// Overhead of an allocation.
+/// Bytes of overhead per allocation.
 const ALLOCATION_BYTES: usize = 32;
 
-/// One thing to translate.
+/// One input to translate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Instance {
-    /// What to translate.
+    /// The input.
     pub input: Input,
-    /// How.
+    /// The options.
     pub configuration: Configuration,
 }
 
@@ -53,7 +53,7 @@ pub enum Input {
 }
 
 impl Input {
-    /// How many tokens it has.
+    /// The number of tokens.
     pub fn tokens(&self) -> usize {
         match self {
             Input::Text(text) => kokanee_seq2seq_data::text::tokens(text).count(),
@@ -62,17 +62,17 @@ impl Input {
     }
 }
 
-/// An instance and where it stood.
+/// An instance and its place in the body.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Placed {
-    /// Where.
+    /// The place.
     pub place: Place,
-    /// What.
+    /// The instance.
     pub instance: Instance,
 }
 
 impl Placed {
-    /// Heap memory that it owns.
+    /// Bytes of heap memory that it owns.
     pub(crate) fn heap_bytes(&self) -> usize {
         let input = match &self.instance.input {
             Input::Text(text) => text.capacity(),
@@ -82,7 +82,7 @@ impl Placed {
     }
 }
 
-/// Where in a body something stands.
+/// A place in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Index in `instances`, from 0.
@@ -93,7 +93,7 @@ pub enum Place {
     Record {
         /// Its number.
         number: u64,
-        /// Where it begins, in bytes from the start of the body.
+        /// Byte offset of its beginning from the start of the body.
         byte: u64,
     },
 }
@@ -132,7 +132,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Takes a body in pieces of any size and gives instances as soon as they are whole.
+/// Reads a body in pieces of any size, and returns instances as soon as they are complete.
 pub struct Reader {
     form: Form,
     kind: Kind,
@@ -168,7 +168,7 @@ impl Reader {
         Self { form, kind, head: Head::default(), has_ended: false, totals: Some(Totals::default()) }
     }
 
-    /// A reader of bodies that are answered as they arrive: they may have any length, since nothing is kept of them.
+    /// A reader of bodies that are answered as they arrive: they may have any length, since nothing of them is kept.
     pub fn of_stream(form: Form) -> Self {
         Self { totals: None, ..Self::new(form) }
     }
@@ -184,7 +184,7 @@ impl Reader {
         }
     }
 
-    /// Says that the body has ended.
+    /// Marks the end of the body.
     pub fn finish(&mut self) {
         self.has_ended = true;
         match &mut self.kind {
@@ -198,7 +198,7 @@ impl Reader {
     /// The next instance; none while more bytes are needed, and at the end.
     ///
     /// # Errors
-    /// When the body is not what its type says. Nothing can be read after that.
+    /// When the body does not have the format of its type. Nothing can be read after that.
     pub fn read(&mut self) -> Result<Option<Placed>, ServeError> {
         if self.has_ended && self.head.is_empty() {
             return Err(empty(self.form));
@@ -216,7 +216,7 @@ impl Reader {
         Ok(placed)
     }
 
-    /// Bytes that were pushed and not given as instances.
+    /// The number of bytes that were pushed and not yet returned as instances.
     pub(crate) fn buffered_bytes(&self) -> usize {
         match &self.kind {
             Kind::Json(reader) => reader.buffered_bytes(),
@@ -229,12 +229,12 @@ impl Reader {
     /// All instances of a whole body.
     ///
     /// # Errors
-    /// When the body is not what its type says, or has too many of them.
+    /// When the body does not have the format of its type, or has too many instances.
     pub fn read_all(form: Form, body: &[u8]) -> Result<Vec<Placed>, ServeError> {
         if form == Form::Json {
             return Self::read_json(body);
         }
-        // Pieces, so that no second copy of it is made.
+        // Read in pieces, so that no second copy of the body is made.
         const PIECE_BYTES: usize = 1 << 16;
         Self::new(form).gather(body.chunks(PIECE_BYTES))
     }
@@ -247,7 +247,7 @@ impl Reader {
         Self::new(form).gather(body.pieces())
     }
 
-    /// JSON is read where it lies.
+    /// Reads JSON in place.
     fn read_json(body: &[u8]) -> Result<Vec<Placed>, ServeError> {
         let mut reader = Self::new(Form::Json);
         reader.head.push(body);
@@ -287,11 +287,11 @@ impl Reader {
             bytes += piece.len();
             signs += sign.map_or(0, |sign| piece.iter().filter(|&&byte| byte == sign).count());
         }
-        // A record has a frame at least.
+        // A record has at least a frame.
         let instances = if sign.is_some() { signs + 1 } else { bytes / 8 }.min(MAX_INSTANCES);
         // An id may be a byte in a record, and is four bytes here.
         let ids = if form == Form::RecordIo { bytes.min(MAX_BODY_TOKENS + MAX_ITEM_BYTES) } else { 0 };
-        // A vector grows by doubling, from a few, and its old self is there for a moment.
+        // A vector grows by doubling, from a few, and its old content exists for a moment too.
         let room = (2 * instances).clamp(8, MAX_INSTANCES) * size_of::<Placed>();
         room + room / 2 + instances * ALLOCATION_BYTES + bytes + size_of::<u32>() * ids
     }
@@ -328,7 +328,7 @@ fn empty(form: Form) -> ServeError {
     ServeError::bad(format!("the body is empty; expected {expected}"))
 }
 
-/// Writes answers one after another.
+/// Writes answers one after the other.
 pub struct Writer {
     form: Form,
     written: u64,
@@ -361,7 +361,7 @@ impl Writer {
         }
     }
 
-    /// Appends what stands behind the last answer.
+    /// Appends the text after the last answer.
     pub fn finish(self, out: &mut Vec<u8>) {
         if self.form == Form::Json {
             out.extend_from_slice(if self.written == 0 { json::OPENING } else { b"" });
@@ -371,10 +371,10 @@ impl Writer {
 }
 
 impl Form {
-    /// Whether answers of this type have room for what a configuration asks for.
+    /// Checks that answers of this type have room for what a configuration asks for.
     ///
     /// # Errors
-    /// The key that has no place, and why.
+    /// Returns the key for which there is no room, and the reason.
     pub(crate) fn has_room_for(self, configuration: &Configuration) -> Result<(), (&'static str, String)> {
         let wishes: &[(&'static str, bool)] = match self {
             Form::Json | Form::JsonLines => &[],
@@ -398,7 +398,7 @@ impl Form {
     }
 }
 
-/// What a JSON value is, in words, for messages.
+/// Describes the type of a JSON value, for messages.
 fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

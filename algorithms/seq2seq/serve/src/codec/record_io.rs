@@ -1,7 +1,7 @@
-//! `application/x-recordio-protobuf`: records whose `features["source"]` holds ids, answered by records whose
-//! `features["target"]` does.
+//! `application/x-recordio-protobuf`: records whose `features["source"]` holds ids, answered by records whose `features["target"]`
+//! holds them.
 //!
-//! A record's own `configuration` (field 5, JSON text) says what is wanted of its answer. What goes beyond ids becomes further
+//! A record's own `configuration` (field 5, JSON text) has the options of its answer. Results other than ids become further
 //! features: `matrix` (float32, shape rows x columns), `alignments` (int32), `score` (float64).
 
 use kokanee_formats::record::Record;
@@ -24,12 +24,12 @@ const FEATURE: &str = "features[\"source\"]";
 #[derive(Default)]
 pub(super) struct Reader {
     buffer: Vec<u8>,
-    /// Where the next record begins, in the buffer and in the body.
+    /// Offset of the next record, in the buffer and in the body.
     start: usize,
     position: u64,
-    /// Records given.
+    /// Number of records returned.
     number: u64,
-    /// The parts of the next record that were found whole.
+    /// The complete parts of the next record so far.
     parts: Parts,
     finished: bool,
 }
@@ -57,7 +57,7 @@ impl Reader {
                 );
                 return Err(place.bad(None, problem));
             }
-            // The reader of files says what is missing, or wrong.
+            // The reader of files reports what is missing or wrong.
             None if self.finished && !rest.is_empty() => rest.len(),
             Some(Frames::Damaged) => rest.len(),
             None => return Ok(None),
@@ -82,9 +82,9 @@ impl Reader {
 }
 
 enum Frames {
-    /// A record lies whole in this many bytes.
+    /// A complete record takes this many bytes.
     Whole(usize),
-    /// The parts of a record have more bytes than it may have.
+    /// The parts of a record have more bytes than allowed.
     TooLong(usize),
     /// No frame begins here.
     Damaged,
@@ -93,14 +93,14 @@ enum Frames {
 /// The parts of a record found so far: each is scanned once, however the bytes arrive.
 #[derive(Clone, Copy, Default)]
 struct Parts {
-    /// Where the next part begins.
+    /// Offset of the next part.
     at: usize,
-    /// Bytes of the record, including the magic that is restored between two parts.
+    /// Number of bytes of the record, including the magic that is restored between two parts.
     data: usize,
 }
 
 impl Parts {
-    /// How much of `bytes` the next record takes, all its parts together; `None` while it is not there as a whole.
+    /// The number of bytes of `bytes` that the next record takes, with all its parts; `None` while it is incomplete.
     fn find(&mut self, bytes: &[u8]) -> Option<Frames> {
         loop {
             let header = bytes.get(self.at..self.at + HEADER_BYTES)?;
@@ -111,7 +111,7 @@ impl Parts {
                 return Some(Frames::Damaged);
             }
             let (flag, length) = (word(4) >> LENGTH_MASK.count_ones(), (word(4) & LENGTH_MASK) as usize);
-            // 1 and 2: further parts follow.
+            // 1 and 2 mean that further parts follow.
             let is_last = flag != 1 && flag != 2;
             let data = self.data + length + if is_last { 0 } else { MAGIC_BYTES };
             if data > MAX_ITEM_BYTES {
@@ -143,7 +143,7 @@ fn instance(payload: &[u8], place: Place) -> Result<Instance, ServeError> {
     };
     let ids = match SequencePair::from_record(&record, TargetRule::Optional) {
         Ok(pair) => pair.source,
-        // As an empty sentence in JSON: it has an empty answer.
+        // Treated like an empty sentence in JSON: it has an empty answer.
         Err(RecordFault::Empty { field }) if field == FEATURE => Vec::new(),
         Err(RecordFault::Missing { field, present }) => {
             return Err(place.bad(Some(field), format!("missing; the record has {present}")));
@@ -153,7 +153,7 @@ fn instance(payload: &[u8], place: Place) -> Result<Instance, ServeError> {
     Ok(Instance { input: Input::Ids(ids), configuration })
 }
 
-/// Appends the record that answers an instance.
+/// Appends the record for the answer to an instance.
 pub(super) fn write(answered: &Answered, out: &mut Vec<u8>) {
     let integers = |values: Vec<u32>| {
         let values = values.into_iter().map(|value| i32::try_from(value).unwrap_or(i32::MAX)).collect();
@@ -176,6 +176,6 @@ pub(super) fn write(answered: &Answered, out: &mut Vec<u8>) {
         let tensor = Float64Tensor { values: vec![score], ..Float64Tensor::default() };
         feature("score", Kind::Float64Tensor(tensor));
     }
-    // Neither can fail: the output is memory, and an answer has some thousand ids at most.
+    // Neither can fail: the output is memory, and an answer has at most some thousand ids.
     let _ = RecordWriter::new(out, "the answer").write(&record.encode_to_vec());
 }

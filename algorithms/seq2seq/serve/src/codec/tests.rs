@@ -1,4 +1,4 @@
-//! Codecs take bodies in pieces of any size and survive any bytes.
+//! Tests that codecs take bodies in pieces of any size and survive any bytes.
 
 use kokanee_formats::record::Record;
 use kokanee_formats::recordio::{MAGIC, RecordWriter};
@@ -12,7 +12,7 @@ use crate::translator::Sentence;
 
 const ALL: [Form; 4] = [Form::Json, Form::JsonLines, Form::RecordIo, Form::Text];
 
-/// Everything a body gives when it comes in pieces of this size.
+/// Returns everything that a body yields when it comes in pieces of this size.
 fn in_pieces(form: Form, body: &[u8], size: usize) -> Result<Vec<Placed>, ServeError> {
     let (mut reader, mut all) = (Reader::new(form), Vec::new());
     for piece in body.chunks(size) {
@@ -54,7 +54,7 @@ fn records() -> Vec<u8> {
     for _ in 0..3 {
         writer.write(&answered(), &mut body);
     }
-    // Answers name their ids `target`; a request names them `source`, in as many letters.
+    // Answers name their ids `target`; a request names them `source`, with the same number of letters.
     let place = |body: &[u8]| body.windows(6).position(|six| six == b"target");
     while let Some(at) = place(&body) {
         body[at..at + 6].copy_from_slice(b"source");
@@ -100,7 +100,7 @@ fn damaged_bodies_are_refused_alike_in_pieces_of_any_size() {
                 1 => damaged[rng.range(0..body.len())] = rng.next_u64() as u8,
                 _ => damaged.insert(rng.range(0..body.len()), rng.next_u64() as u8),
             }
-            // Whatever it is, it is the same in pieces, and no panic.
+            // Whatever the result, it is the same in pieces, without a panic.
             let whole = Reader::read_all(form, &damaged);
             let pieces = in_pieces(form, &damaged, 1 + rng.range(0..9));
             match (&whole, &pieces) {
@@ -157,7 +157,7 @@ fn any_bytes_at_all() {
             bytes.splice(0..0, magic.into_iter().chain([rng.range(0..60) as u8, 0, 0, 0]));
         }
         for form in ALL {
-            // An error or instances: both are answers.
+            // An error and instances are both acceptable.
             let _ = Reader::read_all(form, &bytes);
         }
     }
@@ -186,7 +186,7 @@ fn configurations_are_taken_as_types_and_as_strings() {
     assert_eq!(read(strings).unwrap(), expected);
     for name in CONFIGURATION_KEYS {
         assert!(typed.contains(&format!("\"{name}\"")), "{name} is not tested");
-        // Null leaves it out; no key takes an empty string (but a prefix) or an object.
+        // Null counts as absent; no key accepts an empty string (except for a prefix) or an object.
         assert_eq!(read(&format!(r#"{{"{name}":null}}"#)).unwrap(), Configuration::default(), "{name}");
         read(&format!(r#"{{"{name}":{{}}}}"#)).unwrap_err();
         assert_eq!(read(&format!(r#"{{"{name}":""}}"#)).is_ok(), name == "prefix", "{name}");
@@ -214,7 +214,7 @@ fn a_configuration_that_is_null_is_none() {
         format!("{{\"source\":\"a\",\"configuration\":{some}}}\n{{\"source\":\"a\",\"configuration\":null}}");
     check(Form::JsonLines, lines.as_bytes());
     check(Form::RecordIo, &[record(&[4], Some(some)), record(&[4], Some(" null "))].concat());
-    // A name that is none stays one, and null is not text.
+    // An unknown name stays an error, and null is not text.
     let wrong = br#"{"instances":[{"data":"a","configuration":{"scors":null}}]}"#;
     assert!(Reader::read_all(Form::Json, wrong).unwrap_err().message.contains("is scores meant?"));
     Reader::read_all(Form::Json, br#"{"instances":[{"data":null}]}"#).unwrap_err();
@@ -251,7 +251,7 @@ fn bodies_of_each_type_have_the_same_limits() {
             assert_eq!(refused.code, Code::BadRequest);
             assert!(refused.details.keys().any(|key| ["instance", "line", "record"].contains(&&**key)));
         }
-        // A stream holds one at a time.
+        // A stream holds one instance at a time.
         let mut reader = Reader::of_stream(form);
         let mut count = 0;
         for piece in body(most + 1).chunks(1 << 16).filter(|_| form != Form::Json) {
@@ -306,10 +306,10 @@ fn a_record_of_endless_empty_parts_is_refused_after_a_look_at_each() {
         pushed += 1000;
         assert!(pushed < 400_000, "it goes on for ever");
     };
-    // What a part stands for at least is the magic between it and the next.
+    // Each part counts for at least the magic between it and the next.
     assert!(refused.message.contains("expected at most 1048576"), "{}", refused.message);
     assert!(reader.buffered_bytes() < 8 << 20);
-    // One that ends in time is taken, magics and all.
+    // A record that ends in time is accepted, with all its magics.
     let payload = vec![MAGIC.to_le_bytes(); 1000].concat();
     let mut body = Vec::new();
     RecordWriter::new(&mut body, "a record").write(&payload).unwrap();
@@ -349,7 +349,7 @@ fn bodies_that_are_something_else_say_what_they_are() {
         }
         check(b"", "the body is empty; expected ");
     }
-    // As does JSON of nothing but white space; but texts may begin as archives do.
+    // JSON of nothing but white space is empty, too; but texts may begin as archives do.
     assert!(Reader::read_all(Form::Json, b" \r\n").unwrap_err().message.contains("the body is empty"));
     for text in ["BZh9 a\n", "PK\n", "a\0b"] {
         assert_eq!(Reader::read_all(Form::Text, text.as_bytes()).unwrap().len(), 1);

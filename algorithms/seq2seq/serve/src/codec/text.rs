@@ -1,4 +1,4 @@
-//! `text/plain`: a sentence a line; an empty line has an empty answer.
+//! `text/plain`: one sentence per line; an empty line has an empty answer.
 
 use kokanee_http::ServeError;
 

@@ -1,5 +1,5 @@
-//! Clients that leave, and bodies made to hurt: the decoder and the server live on for the others. Clients that know no HTTP are tried
-//! in the tests of the serving shell.
+//! Tests with clients that leave, and with malicious bodies: the decoder and the server continue to work for the others. Clients
+//! that do not speak HTTP are part of the tests of the serving shell.
 
 use std::io::Write as _;
 use std::net::Shutdown;

@@ -1,4 +1,4 @@
-//! What SageMaker promises, as its notebooks use it.
+//! Tests of SageMaker's promises, as its notebooks use them.
 
 use kokanee_formats::record::Record;
 use kokanee_formats::record::value::Value as Kind;
@@ -158,7 +158,7 @@ fn types_of_body_and_answer_may_differ() {
         let recordio = server.post(from, RECORDIO, body).ok();
         assert_eq!(target_vocabulary().decode(&targets(&recordio.body)[0]), words);
     }
-    // Without a type, a body is taken for JSON.
+    // A body without a type is taken for JSON.
     let (_, body) = &bodies[1];
     kokanee_testkit::http::send(server.address, "POST", "/invocations", &[("X-Amzn-Unknown", "1")], body)
         .ok();
@@ -199,7 +199,7 @@ fn what_a_configuration_asks_for() {
     assert!(targets.len() == 9 && targets.iter().all(|target| !target.contains("<unk>")), "{targets:?}");
 }
 
-/// The model says `<unk>` when it must: after a prefix there is nothing that forces it, so it is looked for among many.
+/// The model emits `<unk>` when it must: nothing forces it after a prefix, so the test looks for it among many answers.
 #[test]
 fn unknown_words_are_replaced_by_what_they_look_at() {
     let server = Running::new();
@@ -312,7 +312,7 @@ fn the_page_answers_without_scripts_and_escapes() {
     assert!(!text.contains("<script") && text.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{text}");
     let corner = "<tr><td></td>";
     assert_eq!(text.replace(corner, "").matches("<tr><td>").count(), 2, "two answers: {text}");
-    // The heat map has a field for each word of the best answer and each word of the sentence.
+    // The heat map has a cell for each word of the best answer and each word of the sentence.
     let fields = |source: &str| text.matches(&format!(" ← {source}: ")).count();
     let rows = fields("a1");
     let others = (fields("&lt;script&gt;alert(1)&lt;/script&gt;"), fields("a2"));

@@ -1,4 +1,4 @@
-//! What is said to requests that cannot be answered.
+//! Tests of the responses to requests that cannot be answered.
 
 use kokanee_endpoint::ServerSettings;
 use kokanee_seq2seq_serve::ServiceSettings;
@@ -140,11 +140,11 @@ fn paths_methods_types_and_sizes() {
     let mut stream = kokanee_testkit::http::connect(server.address);
     std::io::Write::write_all(&mut stream, &[head.as_bytes(), &body].concat()).unwrap();
     kokanee_testkit::http::read(&mut stream).unwrap().refused(413, &["1048576 bytes"]);
-    // Who asks before sending a body is told that it need not.
+    // A client that asks before sending a body is told that it need not send it.
     let mut stream = kokanee_testkit::http::connect(server.address);
     let head = "POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 9999999\r\nExpect: 100-continue\r\n\r\n";
     std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
     kokanee_testkit::http::read(&mut stream).unwrap().refused(413, &["1048576 bytes"]);
-    // What fits is answered.
+    // Bodies within the limits are answered.
     server.post("text/plain", "", vec![b'\n'; 1000]).ok();
 }

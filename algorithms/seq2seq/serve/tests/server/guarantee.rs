@@ -1,5 +1,5 @@
-//! An answer does not depend on its neighbours: the same request alone, in a batch of 64, and under load of mixed requests gives
-//! the same bytes, in each precision.
+//! Tests that an answer does not depend on its neighbours: the same request alone, in a batch of 64, and under load of mixed
+//! requests gives the same bytes, in each precision.
 
 use kokanee_kernels::packed::Format;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ fn check(format: Format) {
         distinct.len()
     );
 
-    // Sixty-four clients at a time, each in an order of its own, with long sentences in between.
+    // Sixty-four clients at a time, each in a different order, with long sentences in between.
     std::thread::scope(|scope| {
         for client in 0..64u64 {
             let (server, alone) = (&server, &alone);

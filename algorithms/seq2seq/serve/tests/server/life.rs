@@ -1,4 +1,4 @@
-//! Loading, readiness, draining, ending.
+//! Tests of loading, readiness, draining and ending.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -82,7 +82,7 @@ fn what_was_begun_is_finished_and_nothing_new_is_begun() {
     let mut client = connect(server.address);
     client.write_all(&bytes("POST", "/invocations", &JSON, long(300).as_bytes())).unwrap();
     server.wait_for("kokanee_sentences_decoding", |count| count > 0.0);
-    // A request whose body is still on its way was begun, too.
+    // A request whose body is still arriving has begun, too.
     let mut half = connect(server.address);
     let whole = bytes("POST", "/invocations", &[("Content-Type", "text/plain")], b"a1 a2 a3");
     half.write_all(&whole[..whole.len() - 4]).unwrap();

@@ -1,4 +1,4 @@
-//! Memory and time that requests may take, whatever they hold.
+//! Tests of the memory and time that requests may take, whatever they hold.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ fn check_slow_senders(max_payload_mb: u64) {
         stream.write_all(&[head.as_bytes(), &vec![b'a'; MIB - 1000]].concat()).unwrap();
     }
     server.wait_for("kokanee_requests_in_flight", |count| count == 14.0);
-    // Small requests find room beside them; large ones when somebody has given way.
+    // Small requests find room beside them; large ones only after somebody has given way.
     let line = json!({"source": "a1 a2", "padding": "x".repeat(500_000)}).to_string() + "\n";
     let started = Instant::now();
     while !server.metrics.render().contains("status=\"408\"") {
@@ -116,7 +116,7 @@ fn attention_above_a_size_is_refused_before_anything_is_decoded() {
         ask(content_type, json!({"replace_unk": "true"})).refused(400, &["configuration.replace_unk"]);
     }
     assert_eq!(server.metric("kokanee_instances_total"), 0.0);
-    // What it says to do helps.
+    // The remedy in the message works.
     let answer = ask("application/json", json!({"attention_matrix": true, "max_length": 524})).ok().json();
     let matrix = answer["predictions"][0]["matrix"].as_array().unwrap().clone();
     assert!(!matrix.is_empty() && matrix.iter().all(|row| row.as_array().unwrap().len() == 4000));

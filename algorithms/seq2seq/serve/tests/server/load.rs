@@ -1,4 +1,4 @@
-//! More to do than can be done.
+//! Tests of overload.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ fn long(words: usize) -> String {
 
 #[test]
 fn a_full_queue_refuses_at_once_and_recovers() {
-    // The decoder takes some beyond the queue: so many requests that both are full.
+    // The decoder takes some beyond the queue: this many requests fill both.
     let service = ServiceSettings { queue: 4, ..ServiceSettings::default() };
     let server = Running::with(ServerSettings::default(), service);
     let (answered, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));

@@ -1,4 +1,4 @@
-//! The server as clients see it: real HTTP over loopback, a real small model.
+//! Tests of the server from the clients' side: real HTTP over loopback, a real small model.
 
 mod bad_clients;
 mod contract;

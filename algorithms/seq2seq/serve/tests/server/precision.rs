@@ -1,4 +1,4 @@
-//! Number formats of weights, and vocabulary shortlists: what is asked for is what answers.
+//! Tests of number formats of weights, and of vocabulary shortlists: the requested ones are used.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ fn open() -> Translator {
     Translator::open(model(), Arc::new(Team::new(1))).unwrap()
 }
 
-/// Scores have the same bits only where the weights are the same.
+/// Scores have the same bits only if the weights are the same.
 fn scores(translator: &Translator) -> Vec<u64> {
     let lines: Vec<String> = (0..4).map(|seed| sentence(5, seed)).collect();
     translator.translate(&lines).iter().map(|answer| answer.hypotheses[0].score.to_bits()).collect()

@@ -1,4 +1,4 @@
-//! Bodies of any length, where there is no limit to the payload.
+//! Tests of bodies of any length, without a limit to the payload.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -33,7 +33,7 @@ fn chunk(stream: &mut TcpStream, bytes: &[u8]) {
     stream.write_all(&[size.as_bytes(), bytes, b"\r\n"].concat()).unwrap();
 }
 
-/// Takes what has arrived.
+/// Reads what has arrived.
 #[track_caller]
 fn read_on(stream: &mut TcpStream, seen: &mut String) {
     let mut piece = [0; 4096];
@@ -50,7 +50,7 @@ fn answers_come_while_the_body_is_still_being_sent() {
     let mut seen = String::new();
     for seed in 0..5 {
         let line = line(seed);
-        // In two pieces that meet inside a line.
+        // In two pieces that meet within a line.
         let (first, second) = line.split_at(7);
         chunk(&mut stream, first.as_bytes());
         chunk(&mut stream, second.as_bytes());

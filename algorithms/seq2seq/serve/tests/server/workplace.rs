@@ -1,4 +1,4 @@
-//! A small model, and servers of it.
+//! A small model, and servers for it.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,10 +20,10 @@ use kokanee_seq2seq_serve::{Service, ServiceSettings, Translator};
 use kokanee_testkit::http::{Answer, send};
 use tokio::sync::watch;
 
-/// Words of either language beside the special symbols: `a0` to `a24` and `b0` to `b24`.
+/// Number of words per language besides the special symbols: `a0` to `a24` and `b0` to `b24`.
 const WORDS: usize = 25;
 
-/// A model that says much and long: its weights are random. Made once; tests only read it.
+/// A model with many and long answers: its weights are random. Created once; tests only read it.
 pub(crate) fn model() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -42,7 +42,8 @@ pub(crate) fn model() -> &'static Path {
         let (source, target) = (words('a'), words('b'));
         let config = ModelConfig::new(&h, source.len(), target.len()).expect("a sound configuration");
         let mut model = Model::new(config, &(&h).into(), &Team::new(1)).expect("a model");
-        // The bias of the output layer is the one vector of this size. It says `</s>` later than chance would, `<unk>` sooner.
+        // The bias of the output layer is the only vector of this size. It makes `</s>` less likely than by chance, and `<unk>`
+        // more likely.
         let bias = model.parameters_mut().iter_mut().find(|p| p.value.shape().extents() == [target.len()]);
         let bias = &mut bias.expect("a bias").value;
         let mut shifted = (**bias).clone();
@@ -66,12 +67,12 @@ pub(crate) fn model() -> &'static Path {
     })
 }
 
-/// Where files of the tests may lie.
+/// The folder for files of the tests.
 pub(crate) fn temporary() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR"))
 }
 
-/// A sentence of so many words.
+/// A sentence of `words` words.
 pub(crate) fn sentence(words: usize, seed: u64) -> String {
     let mut rng = kokanee_testkit::Rng::new(seed);
     let words: Vec<String> = (0..words).map(|_| format!("a{}", rng.range(0..WORDS))).collect();
@@ -97,7 +98,7 @@ impl Running {
         Self::with(ServerSettings::default(), ServiceSettings::default())
     }
 
-    /// One whose weights are in this format.
+    /// Starts one whose weights are in this format.
     pub(crate) fn in_format(format: Format) -> Self {
         let (settings, service) = Default::default();
         let running = Self::launch(settings, service, Duration::ZERO, model(), format);
@@ -105,7 +106,7 @@ impl Running {
         running
     }
 
-    /// One that takes a while to load.
+    /// Starts one that takes a while to load.
     pub(crate) fn begin(
         settings: ServerSettings,
         service: ServiceSettings,
@@ -183,7 +184,7 @@ impl Running {
         line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().expect("a number")
     }
 
-    /// Waits for a metric to become something.
+    /// Waits until a metric satisfies `is_it`.
     #[track_caller]
     pub(crate) fn wait_for(&self, name: &str, is_it: impl Fn(f64) -> bool) {
         let started = Instant::now();

@@ -1,11 +1,11 @@
-//! Training speed on Multi30k English to German: sentences and target tokens a second, padding never counted.
+//! Measures training speed on Multi30k English to German: sentences and target tokens per second, padding never counted.
 //!
 //! `cargo xtask bench train [--work RNN512|RNN1024|GRU512|CNN1|CNN8] [--precision f32|bf16] [--updates N] [--windows W]
 //! [--threads T] [--profile] [--report FILE]`
 //!
-//! Half a window warms up, then every window is measured by itself. Peak memory is read before the machine's peak is measured,
-//! so that it is that of training. The file of `--report`, named from the folder of the repository, has the form that all programs
-//! share that measure training.
+//! Half a window warms up, then every window is measured separately. Peak memory is read before the machine's peak is measured, so
+//! that it is that of training. The file of `--report`, a path relative to the repository's folder, has the format shared by all
+//! programs that measure training.
 
 // A benchmark speaks to a terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -105,17 +105,17 @@ fn run(options: &Options, corpora: &std::path::Path) -> Result<(), String> {
     Ok(())
 }
 
-/// A trainer, and what its updates must be counted with.
+/// A trainer, and the data for counting its updates.
 struct Meter {
     trainer: Trainer,
-    /// The trainer's own plan: it tells pairs and target tokens of an update, not source tokens.
+    /// The trainer's own plan: the trainer reports pairs and target tokens of an update, but not source tokens.
     plan: BatchPlan,
     epoch: Option<(u64, Vec<Vec<u32>>)>,
     source_lengths: Vec<u64>,
 }
 
 impl Meter {
-    /// `count` updates by the clock on the wall.
+    /// Measures `count` updates by the wall clock.
     fn window(&mut self, count: usize) -> Result<Window, TrainError> {
         let mut window = Window::default();
         let multiply_adds = work::multiply_adds();
@@ -129,7 +129,7 @@ impl Meter {
             window.loss += progress.loss * progress.work.target_tokens as f64;
             batches.push((progress.epoch, progress.batch as usize));
         }
-        // What was put off belongs to these updates.
+        // Postponed work belongs to these updates.
         self.trainer.settle();
         window.seconds = started.elapsed().as_secs_f64();
         window.multiply_adds = work::multiply_adds().wrapping_sub(multiply_adds);

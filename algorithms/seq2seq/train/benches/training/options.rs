@@ -1,4 +1,4 @@
-//! What was asked for on the command line.
+//! The command line options.
 
 use std::path::{Path, PathBuf};
 
@@ -7,18 +7,18 @@ use crate::workload::Work;
 /// The repository.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../..");
 
-/// The options, with their defaults where they were not given.
+/// The options, with their defaults if they were not given.
 pub(crate) struct Options {
     pub(crate) work: &'static Work,
-    /// As the hyperparameter says it.
+    /// In the form of the hyperparameter.
     pub(crate) precision: String,
-    /// Updates of one window.
+    /// Number of updates in one window.
     pub(crate) updates: usize,
     pub(crate) windows: usize,
     pub(crate) threads: usize,
-    /// Whether to show where the time of an update goes.
+    /// Whether to show how the time of an update is spent.
     pub(crate) profile: bool,
-    /// Where the figures go as JSON.
+    /// The file for the figures as JSON.
     pub(crate) report: Option<PathBuf>,
 }
 
@@ -37,7 +37,7 @@ impl Options {
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
             match argument.as_str() {
-                // Cargo says that this is a benchmark.
+                // Cargo marks a benchmark with this.
                 "--bench" => {}
                 "--work" => options.work = Work::named(&value()?)?,
                 "--precision" => options.precision = value()?,
@@ -45,7 +45,7 @@ impl Options {
                 "--windows" => options.windows = positive(&argument, &value()?)?,
                 "--threads" => options.threads = positive(&argument, &value()?)?,
                 "--profile" => options.profile = true,
-                // Cargo runs benchmarks in the folder of their package, but they are asked for in that of the repository.
+                // Cargo runs benchmarks in the folder of their package, but paths are given relative to that of the repository.
                 "--report" => options.report = Some(Path::new(ROOT).join(value()?)),
                 _ => {
                     return Err(format!(

@@ -1,4 +1,4 @@
-//! Where the time of an update goes.
+//! The time of an update by phase.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ struct Phase {
     multiply_adds: u64,
 }
 
-/// Does `count` updates as the trainer does them, phase by phase, after as many to warm up.
+/// Makes `count` updates like the trainer, phase by phase, after as many to warm up.
 pub(crate) fn measure(
     mut model: Model,
     corpus: &Corpus,

@@ -1,4 +1,4 @@
-//! The figures: for a terminal, and for whoever puts several systems side by side.
+//! The figures: for a terminal, and for comparisons of several systems.
 
 use std::fmt;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::options::Options;
 
-/// Some updates in a row. Padding and `<s>` are never counted; `</s>` is, in targets.
+/// Measurements of some updates in a row. Padding and `<s>` are never counted; `</s>` is, in targets.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Window {
     pub(crate) seconds: f64,
@@ -17,15 +17,15 @@ pub(crate) struct Window {
     pub(crate) sentences: u64,
     pub(crate) source_tokens: u64,
     pub(crate) target_tokens: u64,
-    /// Of the matrix products that were made.
+    /// Multiply-adds of the matrix products.
     #[serde(skip)]
     pub(crate) multiply_adds: u64,
-    /// Mean a target token, in nats.
+    /// Mean per target token, in nats.
     #[serde(skip)]
     pub(crate) loss: f64,
 }
 
-/// What a run showed.
+/// The results of a run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     system: &'static str,
@@ -61,7 +61,7 @@ impl fmt::Display for Window {
 }
 
 impl Report {
-    /// `peak_gflops` is what the multipliers can do, measured in the same run and precision.
+    /// `peak_gflops` is the peak of the multipliers, measured in the same run and precision.
     pub(crate) fn new(
         options: &Options,
         windows: &[Window],
@@ -96,7 +96,7 @@ impl Report {
         }
     }
 
-    /// Writes the report as JSON, whole or not at all.
+    /// Writes the report as JSON, completely or not at all.
     pub(crate) fn write(&self, path: &Path) -> Result<(), String> {
         let text = serde_json::to_string_pretty(self)
             .map_err(|error| format!("a report that is no JSON: {error}"))?;

@@ -1,22 +1,22 @@
-//! The works that all systems are compared on, as hyperparameters.
+//! The workloads on which all systems are compared, as hyperparameters.
 
 use std::collections::BTreeMap;
 
 use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 
-/// What is trained: Multi30k English to German, all words as vocabulary, embeddings of 512, Adam at 3e-4, element-wise clip at 1,
-/// batches of 64 sentences, lengths up to 60, buckets of 10, no dropout; and what each work has of its own.
+/// A workload: Multi30k English to German, all words as vocabulary, embeddings of 512, Adam at 3e-4, element-wise clip at 1,
+/// batches of 64 sentences, lengths up to 60, buckets of 10, no dropout; and its own settings.
 pub(crate) struct Work {
-    /// As in reports.
+    /// The name in reports.
     pub(crate) name: &'static str,
-    /// What of it is not a default.
+    /// The settings that differ from the defaults.
     settings: &'static [(&'static str, &'static str)],
     /// 2 x 3 x the multiply-adds of the forward pass per target token, in millions, as estimated for the vocabularies of this
-    /// corpus: the figure that systems which do not count are compared by.
+    /// corpus: the figure for comparing systems that do not count.
     pub(crate) estimated_mflop: f64,
 }
 
-/// The works: recurrent ones with one layer each side and mlp attention, convolutional ones with 1 + 1 and 8 + 8 layers.
+/// The workloads: recurrent ones with one layer on each side and mlp attention, convolutional ones with 1 + 1 and 8 + 8 layers.
 pub(crate) const WORKS: &[Work] = &[
     Work { name: "RNN512", settings: &[("rnn_num_hidden", "512")], estimated_mflop: 92.7 },
     Work { name: "RNN1024", settings: &[("rnn_num_hidden", "1024")], estimated_mflop: 229.8 },
@@ -59,7 +59,7 @@ const OF_CONVOLUTIONS: &[(&str, &str)] = &[
 ];
 
 impl Work {
-    /// The work of this name.
+    /// The workload of this name.
     pub(crate) fn named(name: &str) -> Result<&'static Work, String> {
         WORKS.iter().find(|work| work.name == name).ok_or_else(|| {
             let names: Vec<&str> = WORKS.iter().map(|work| work.name).collect();
@@ -67,7 +67,7 @@ impl Work {
         })
     }
 
-    /// Everything that decides the training, in a precision that `contract` knows.
+    /// All hyperparameters of the training, in a precision that `contract` knows.
     pub(crate) fn hyperparameters(&self, precision: &str) -> Result<Hyperparameters, String> {
         let kind = if self.name.starts_with("CNN") { OF_CONVOLUTIONS } else { &[] };
         let precision = ("precision", precision);

@@ -1,4 +1,4 @@
-//! Which run a state belongs to.
+//! The identity of the run that a state belongs to.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::InitialModel;
 
-/// Everything that decides what a run computes, but for where it ends.
+/// Everything that determines the results of a run, except where it ends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunIdentity {
-    /// Hyperparameters as SageMaker carries them, without limits and the number of threads.
+    /// Hyperparameters in the form of SageMaker, without limits and the number of threads.
     pub hyperparameters: BTreeMap<String, String>,
-    /// By what it is, the fingerprint of everything that was read.
+    /// The fingerprint of all data that was read, by its name.
     pub data: BTreeMap<String, String>,
-    /// Threads that computed; another number rounds sums in another order.
+    /// Number of threads; another number rounds sums in another order.
     pub threads: usize,
 }
 
@@ -52,14 +52,14 @@ impl RunIdentity {
         }
     }
 
-    /// Makes the model that training starts from a part of the identity.
+    /// Makes the model from which training starts a part of the identity.
     pub(crate) fn starts_from(&mut self, initial: &InitialModel) {
         self.data.insert("initial model".to_owned(), format!("{:016x}", initial.fingerprint()));
     }
 
-    /// What differs between the run that wrote a state (`self`, by a program of version `written_by`) and the one that wants to go
-    /// on (`now`), a phrase each. The number of threads is no difference, nor is a hyperparameter that the writing version did not
-    /// have and that is now as its absence was.
+    /// The differences between the run that wrote a state (`self`, by a program of version `written_by`) and the one that wants to
+    /// resume it (`now`), one phrase each. The number of threads does not count, nor does a hyperparameter that the writing version
+    /// did not have and whose present value means the same as its absence.
     pub fn differences(&self, written_by: &str, now: &RunIdentity) -> Vec<String> {
         let phrase = |difference: Difference| {
             let Difference { name, was, is, is_known } = difference;

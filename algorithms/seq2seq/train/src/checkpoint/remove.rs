@@ -1,4 +1,4 @@
-//! Removing states that are surely Kokanee's.
+//! Removal of states that are certainly Kokanee's.
 
 use std::fs;
 use std::path::Path;
@@ -7,11 +7,11 @@ use kokanee_formats::folder_update::MANIFEST_FILE;
 
 use super::{BEST, PARAMETERS, STATE_FILE, is_state_name};
 
-/// Removes the states in a folder but for `keep`, also those that an earlier version left half-written. What cannot be removed now
-/// is tried again after the next state.
+/// Removes the states in a folder except `keep`, including those that an earlier version left half-written. If something cannot be
+/// removed now, the next state tries again.
 ///
-/// A state is a folder with a state's name and a `state.json` of ours. Of it go the files that Kokanee writes, and the folder
-/// itself where nothing else is in it.
+/// A state is a folder with a state's name and a `state.json` of ours. Only the files that Kokanee writes are removed from it, and
+/// the folder itself if nothing else is in it.
 pub(super) fn all_states_but(folder: &Path, keep: &str) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
@@ -32,7 +32,7 @@ fn is_ours(state: &Path) -> bool {
     ["format_version", "kokanee_version", "identity", "run"].iter().all(|field| value.get(field).is_some())
 }
 
-/// `state.json` goes last: what is interrupted here is known as ours the next time.
+/// `state.json` is removed last: after an interruption the folder is recognised as ours the next time.
 fn remove(state: &Path) {
     let Ok(entries) = fs::read_dir(state) else { return };
     for entry in entries.flatten() {
@@ -44,7 +44,7 @@ fn remove(state: &Path) {
     let _ = fs::remove_dir(state);
 }
 
-/// The names that a state's files have, but for `state.json`.
+/// The names of a state's files, except `state.json`.
 fn is_file_of_a_state(name: &str) -> bool {
     let middle = |prefix: &str| name.strip_prefix(prefix)?.strip_suffix(".safetensors");
     [PARAMETERS, BEST, MANIFEST_FILE].contains(&name)

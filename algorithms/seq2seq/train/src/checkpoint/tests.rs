@@ -51,7 +51,7 @@ fn only_the_last_state_stays() {
     assert_eq!(kept, [&[best], &rest[..]].concat());
 }
 
-/// Checkpoints that may be averaged lie in the state; those that cannot be among the best any more do not.
+/// The state contains checkpoints that may be averaged, and not those that cannot be among the best any more.
 #[test]
 fn checkpoints_to_average_are_kept_with_the_state() {
     let folder = TempDir::new().unwrap();
@@ -72,7 +72,7 @@ fn checkpoints_to_average_are_kept_with_the_state() {
     check_refused(folder.path(), &set, &[&kept[0], "it is missing, and is needed to average checkpoints"]);
 }
 
-/// Whatever a kill leaves beside the last whole state changes nothing.
+/// Files that a kill leaves beside the last complete state change nothing.
 #[test]
 fn what_a_killed_run_left_unfinished_is_passed_over() {
     let want = {
@@ -118,7 +118,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Whatever others put into the folder, under whatever name, is there after a run as it was.
+/// Files of others in the folder, whatever their names, are unchanged after a run.
 #[test]
 fn files_and_folders_of_others_stay_whatever_their_names() {
     let folder = finished();
@@ -142,7 +142,7 @@ fn files_and_folders_of_others_stay_whatever_their_names() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, "{\"mine\": 1}").unwrap();
     }
-    // Beside the files of our own state that is about to be removed, and behind a link.
+    // Beside the files of our own state that will be removed, and behind a link.
     fs::write(checkpoints.join("state-000000012/my-notes.txt"), "mine").unwrap();
     let elsewhere = folder.path().join("elsewhere");
     copy(&checkpoints.join("state-000000012"), &elsewhere);
@@ -173,7 +173,7 @@ fn a_file_called_latest_of_somebody_else_stays() {
     assert_eq!(fs::read_to_string(&latest).unwrap(), "release 7\n");
 }
 
-/// A state as a version left it that did not have some hyperparameters, or wrote values in another way.
+/// A state left by a version that did not have some hyperparameters, or wrote values in another way.
 #[test]
 fn a_state_of_an_older_version_is_gone_on_from() {
     let want = {
@@ -254,7 +254,7 @@ fn another_run_is_not_continued() {
         },
         "the source vocabulary is not the same",
     );
-    // Limits and threads are no part of a run's identity.
+    // Limits and threads are not part of a run's identity.
     let others = [("max_num_epochs", "40"), ("checkpoint_threshold", "9"), ("num_threads", "1")];
     let job = resume(folder.path(), &others).unwrap();
     assert_eq!(job.summary().resumed_from, Some(12));
@@ -323,7 +323,7 @@ fn a_fresh_run_beside_an_old_state_says_so_and_replaces_it() {
     assert_eq!(job.summary().resumed_from, Some(12));
 }
 
-/// Model, vocabularies and history in a folder belong together.
+/// Checks that model, vocabularies and history in a folder belong together.
 fn check_model(folder: &Path) {
     if !folder.exists() {
         return;
@@ -333,7 +333,7 @@ fn check_model(folder: &Path) {
     let report: crate::Report =
         serde_json::from_slice(&fs::read(folder.join("metrics.json")).unwrap()).unwrap();
     let best = report.best.unwrap();
-    // A history that is one checkpoint on tells of the same best model.
+    // A history that is one checkpoint ahead has the same best model.
     assert_eq!(artifact.metadata.training.unwrap().checkpoint, best.checkpoint);
     for file in ["vocab.src.json", "vocab.trg.json"] {
         assert!(opened.read(file).unwrap().is_some(), "{file}");
@@ -341,11 +341,11 @@ fn check_model(folder: &Path) {
     assert!(!folder.join(".kokanee-commit").exists());
 }
 
-/// Says in which folder a child of the test below is to train.
+/// Names the folder in which a child process of the test below trains.
 const CHILD: &str = "KOKANEE_TEST_TRAIN_UNTIL_KILLED";
 
-/// The real thing: another process trains with a checkpoint after every update and is killed without warning, again and again;
-/// what it leaves is gone on from each time, and the model is at last that of a run that nobody disturbed.
+/// A test with real kills: another process trains with a checkpoint after every update and is killed without warning, repeatedly.
+/// Each time the next one resumes from what it leaves, and the final model is that of an undisturbed run.
 #[test]
 fn a_run_that_is_killed_at_any_moment_goes_on_from_a_whole_state() {
     let set = [
@@ -370,7 +370,7 @@ fn a_run_that_is_killed_at_any_moment_goes_on_from_a_whole_state() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        // Once it has written a state of its own it is killed at some moment of the next updates.
+        // Once it has written its own state it is killed at some moment of the next updates.
         while fs::read(&latest).ok() == before && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -17,7 +17,7 @@ fn vocabulary(words: &[&str]) -> Vocabulary {
     Vocabulary::build(words.iter().map(|word| (*word, 1)), Default::default())
 }
 
-/// A model that a short training left, and its folder.
+/// The model of a short training, and its folder.
 fn trained(set: &[(&str, &str)]) -> (TempDir, InitialModel) {
     let folder = TempDir::new().unwrap();
     let limit = [("max_num_batches", "5")];
@@ -46,7 +46,7 @@ fn the_same_words_take_everything_over() {
     let cnn = [("encoder_type", "cnn"), ("decoder_type", "cnn"), ("cnn_num_hidden", "6")];
     for set in [&[][..], &[("num_layers_decoder", "2"), ("rnn_cell_type", "gru")], &cnn] {
         let (_folder, initial) = trained(set);
-        // Another seed, dropout and schedule are no other architecture.
+        // Another seed, dropout and schedule do not change the architecture.
         let others = [("seed", "5"), ("embed_dropout_source", "0.1"), ("learning_rate", "1")];
         let job = started(Some(&initial), &[set, &others].concat(), data(1)).unwrap();
         let (got, want) = (tensors(job.trainer().model()), tensors(&initial.artifact.model));
@@ -109,7 +109,7 @@ fn words_find_their_rows_when_their_ids_change() {
     assert!(whole > 8);
 }
 
-/// The same data again, for a job of its own.
+/// A copy of the data for another job.
 fn data_like(data: &TrainingData) -> TrainingData {
     TrainingData {
         train: data.train.clone(),
@@ -143,12 +143,12 @@ fn another_architecture_is_refused_with_every_difference() {
         &[("decoder_type", "cnn"), ("cnn_num_hidden", "6")],
         &["its decoder.type is rnn and cnn was"],
     );
-    // What plays no part is no difference: which layers see the context where there is one.
+    // Settings without effect do not count as a difference: which layers get the context if there is only one.
     let (_folder, initial) = trained(&[]);
     assert!(started(Some(&initial), &[("rnn_attention_in_upper_layers", "false")], data(1)).is_ok());
 }
 
-/// A model that was packed, then trained on: it starts where the earlier training ended, and not where the seed would.
+/// Training a packed model continues where the earlier training ended, instead of where the seed would start.
 #[test]
 fn training_goes_on_from_a_packed_model() {
     let (folder, initial) = trained(&[("max_num_batches", "40"), ("learning_rate", "0.05")]);
@@ -183,7 +183,7 @@ fn a_folder_without_a_fitting_vocabulary_is_no_model_to_start_from() {
     vocabulary(&["a", "b"]).write(&model.join("vocab.src.json")).unwrap();
     let refused = || InitialModel::read(&model).err().unwrap().to_string();
     assert!(refused().contains("it is not the vocab.src.json that this model was written with"));
-    // As earlier versions wrote it, without what tells files apart.
+    // As earlier versions wrote it, without the digests of files.
     let config = fs::read_to_string(model.join("config.json")).unwrap();
     let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
     config.as_object_mut().unwrap().remove("files").unwrap();
@@ -196,7 +196,7 @@ fn a_folder_without_a_fitting_vocabulary_is_no_model_to_start_from() {
     );
 }
 
-/// Names of the parameters that have a row for every word, with the side whose words they are.
+/// Checks the names of the parameters that have a row for every word, with the side whose words they are.
 #[track_caller]
 fn check_sides(weight_tying: WeightTying, want: &[(&str, usize)]) {
     let h = crate::trainer::tests::hyperparameters(&[("rnn_num_hidden", "4")]);
@@ -214,7 +214,7 @@ fn rows_of_words_are_found_however_weights_are_tied() {
     let (weight, bias) = (("target_output_weight", 1), ("target_output_bias", 1));
     check_sides(WeightTying::None, &[source, target, weight, bias]);
     check_sides(WeightTying::TrgSoftmax, &[source, target, bias]);
-    // Both vocabularies are the same where they share a matrix, so that either says where its rows go.
+    // Both vocabularies are the same if they share a matrix, so that either determines where its rows go.
     let shared = ("source_target_embed_weight", 1);
     check_sides(WeightTying::SrcTrg, &[shared, weight, bias]);
     check_sides(WeightTying::SrcTrgSoftmax, &[shared, bias]);

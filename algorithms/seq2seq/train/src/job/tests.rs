@@ -73,7 +73,7 @@ fn the_summary_says_what_is_about_to_happen() {
     assert_eq!([bytes_of("weights"), bytes_of("optimizer state")], [4, 8].map(|n| n * counted as u64));
 }
 
-/// From text files, through records and channels, to an archive that can be used.
+/// From text files, through records and channels, to a usable archive.
 #[test]
 fn a_job_reads_channels_and_packs_its_model() {
     let folder = TempDir::new().unwrap();
@@ -129,7 +129,7 @@ fn a_job_reads_channels_and_packs_its_model() {
     }
 }
 
-/// `data` and `contract` use nothing of ours, so each says what the first ids are; here they must say the same.
+/// `data` and `contract` do not depend on our other crates, so each defines the first ids; here they must agree.
 #[test]
 fn special_ids_are_the_same_in_files_and_in_models() {
     use kokanee_contract::algorithms::seq2seq::special_ids;

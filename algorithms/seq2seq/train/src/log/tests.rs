@@ -3,7 +3,7 @@ use crate::StopReason;
 use crate::observer::Throughput;
 use crate::report::{Best, Measures};
 
-/// What is written, without the times.
+/// Checks the written lines, without the times.
 fn check(tell: impl Fn(&mut dyn Observer), want: &[&str]) {
     let mut log = LogLines::new(Vec::new(), "algo-1", TrainingMetric::Perplexity, Metric::Bleu);
     tell(&mut log);

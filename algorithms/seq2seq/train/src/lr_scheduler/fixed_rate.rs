@@ -1,4 +1,4 @@
-//! Learning rates that fall with time alone.
+//! Learning rates that fall with time only.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ pub struct FixedRate {
 }
 
 impl FixedRate {
-    /// Starts at `learning_rate`, of which half is left after `half_life` updates, at least 1.
+    /// Starts at `learning_rate`, and falls to half of it after `half_life` updates, at least 1.
     pub fn new(learning_rate: f64, half_life: u64, warmup: Warmup) -> FixedRate {
         FixedRate { learning_rate, half_life: half_life.max(1), warmup }
     }
@@ -37,7 +37,7 @@ impl FixedRate {
         update as f64 / self.half_life.max(1) as f64
     }
 
-    /// As in Sockeye, the fall goes on below the rise.
+    /// As in Sockeye, the fall continues during the rise.
     fn warmed(&self, update: u64, rate: f64) -> f64 {
         rate.min(self.warmup.limit(self.learning_rate, update))
     }
@@ -49,7 +49,7 @@ mod tests {
 
     use crate::lr_scheduler::LrScheduler;
 
-    /// Rates of some updates, with the defaults but for what `change` does.
+    /// Checks the rates of some updates, with the defaults changed by `change`.
     #[track_caller]
     fn check(kind: LrSchedulerType, change: fn(&mut Hyperparameters), want: &[(u64, f64)]) {
         let mut h = Hyperparameters { lr_scheduler_type: kind, ..Hyperparameters::default() };
@@ -58,7 +58,7 @@ mod tests {
         for &(update, want) in want {
             let got = schedule.learning_rate(update);
             assert!((got / want - 1.0).abs() < 1e-12, "update {update}: {got} for {want}");
-            // Checkpoints change nothing, and neither does a state that was written and read.
+            // Checkpoints change nothing, and neither does writing and reading the state.
             assert!(!schedule.checkpoint(false, update));
             schedule = serde_json::from_str(&serde_json::to_string(&schedule).unwrap()).unwrap();
         }

@@ -24,7 +24,7 @@ pub enum LrScheduler {
 }
 
 impl LrScheduler {
-    /// The schedule that hyperparameters ask for, at its start.
+    /// The schedule according to hyperparameters, at its start.
     pub fn new(h: &Hyperparameters) -> LrScheduler {
         let warmup = Warmup(h.learning_rate_warmup);
         let fixed = || {
@@ -52,7 +52,7 @@ impl LrScheduler {
         }
     }
 
-    /// Takes note of a checkpoint after so many updates; returns whether the learning rate was reduced for that reason.
+    /// Records a checkpoint after `updates` updates. Returns whether this reduced the learning rate.
     pub fn checkpoint(&mut self, improved: bool, updates: u64) -> bool {
         match self {
             LrScheduler::PlateauReduce(plateau) => plateau.checkpoint(improved, updates),
@@ -60,7 +60,7 @@ impl LrScheduler {
         }
     }
 
-    /// The rate that checkpoints reduce: without warm-up, and without what time does by itself.
+    /// The rate that checkpoints reduce: without warm-up, and without the effect of time.
     pub fn base_rate(&self) -> f64 {
         match self {
             LrScheduler::PlateauReduce(plateau) => plateau.base_rate(),

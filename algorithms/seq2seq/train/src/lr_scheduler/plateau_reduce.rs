@@ -1,11 +1,11 @@
-//! Reduce the learning rate when the optimized metric stands still.
+//! Reduction of the learning rate when the optimized metric does not improve.
 
 use serde::{Deserialize, Serialize};
 
 use super::Warmup;
 
-/// Multiplies the learning rate by `factor` after `threshold` checkpoints in a row without improvement, and begins to count
-/// anew. Parameters and optimizer are not rolled back, and nothing is reduced before a warm-up is over (Sockeye 1.x,
+/// Multiplies the learning rate by `factor` after `threshold` checkpoints in a row without improvement, and restarts the count.
+/// Parameters and optimizer are not rolled back, and nothing is reduced before a warm-up is over (Sockeye 1.x,
 /// `LearningRateSchedulerPlateauReduce`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlateauReduce {
@@ -28,12 +28,12 @@ impl PlateauReduce {
         self.learning_rate.min(self.warmup.limit(self.learning_rate, update))
     }
 
-    /// The learning rate when the warm-up is over.
+    /// The learning rate after the warm-up.
     pub fn base_rate(&self) -> f64 {
         self.learning_rate
     }
 
-    /// Takes note of a checkpoint after so many updates; returns whether the learning rate was reduced.
+    /// Records a checkpoint after `updates` updates. Returns whether the learning rate was reduced.
     pub fn checkpoint(&mut self, improved: bool, updates: u64) -> bool {
         if improved {
             self.not_improved = 0;
@@ -53,7 +53,7 @@ impl PlateauReduce {
 mod tests {
     use super::*;
 
-    /// `+` improved, `-` not, a checkpoint after every update; the learning rate after each checkpoint.
+    /// Checks the learning rate after each checkpoint: `+` improved, `-` not, a checkpoint after every update.
     fn check(factor: f64, threshold: u64, checkpoints: &str, want: &[f64]) {
         check_warmed(0, factor, threshold, checkpoints, want);
     }
@@ -65,7 +65,7 @@ mod tests {
             let reduced = plateau.checkpoint(mark == '+', update);
             assert_eq!(plateau.learning_rate(update + 1), want, "{checkpoints} at {mark}");
             assert_eq!(reduced, plateau.base_rate() < before, "{checkpoints}");
-            // A state that was written and read goes on as if nothing had happened.
+            // A state that was written and read continues unchanged.
             let text = serde_json::to_string(&plateau).unwrap();
             plateau = serde_json::from_str(&text).unwrap();
         }
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn nothing_is_reduced_before_the_warmup_is_over() {
-        // Rates of updates 2 to 6. The count goes on meanwhile, so that the first checkpoint after the rise may reduce.
+        // Rates of updates 2 to 6. The count continues meanwhile, so that the first checkpoint after the rise may reduce.
         check_warmed(3, 0.5, 1, "-----", &[0.75, 1.0, 0.5, 0.25, 0.125]);
         check_warmed(3, 0.5, 3, "-+---", &[0.75, 1.0, 1.0, 1.0, 0.5]);
     }

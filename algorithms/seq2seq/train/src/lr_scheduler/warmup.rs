@@ -2,20 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How many updates the rise takes; 0 for none.
+/// Number of updates of the rise; 0 for none.
 ///
-/// Sockeye 1.18, `--learning-rate-warmup`: update t of W (from 1) has the share (t + 1) / (W + 1) of the learning rate, so that
-/// the rise begins above 0 and is over with update W.
+/// Sockeye 1.18, `--learning-rate-warmup`: update t of W (from 1) has the share (t + 1) / (W + 1) of the learning rate, so that the
+/// rise begins above 0 and ends with update W.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warmup(pub u64);
 
 impl Warmup {
-    /// Whether the rise is over after so many updates.
+    /// Whether the rise is over after `updates` updates.
     pub fn is_over(self, updates: u64) -> bool {
         updates >= self.0
     }
 
-    /// The most that an update may have, where the schedule starts at `learning_rate`; infinite when the rise is over.
+    /// The largest rate of an update if the schedule starts at `learning_rate`; infinite when the rise is over.
     pub fn limit(self, learning_rate: f64, update: u64) -> f64 {
         if update > self.0 {
             return f64::INFINITY;

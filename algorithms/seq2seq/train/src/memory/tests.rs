@@ -8,7 +8,7 @@ use super::*;
 use crate::TrainingJob;
 use crate::trainer::tests::{data, files, hyperparameters};
 
-/// The estimate for a small corpus and vocabularies of so many words.
+/// The estimate for a small corpus and vocabularies of `words` words.
 fn estimate(words: usize, change: fn(&mut Hyperparameters)) -> MemoryEstimate {
     let mut h = Hyperparameters::default();
     change(&mut h);
@@ -64,7 +64,7 @@ fn more_than_the_limit_is_refused_with_the_three_largest_items() {
     assert!(!error.contains("program and threads"), "{error}");
 }
 
-/// Sizes that hyperparameters allow and no machine holds: the answer comes before anything is taken.
+/// Sizes that hyperparameters allow and no machine holds: the error comes before anything is allocated.
 #[test]
 fn a_training_that_no_machine_holds_is_refused_before_anything_is_taken() {
     let cases: [&[(&str, &str)]; 4] = [
@@ -83,7 +83,7 @@ fn a_training_that_no_machine_holds_is_refused_before_anything_is_taken() {
         let before = kokanee_kernels::pages::live_bytes();
         let error =
             TrainingJob::new(&h, data(1), files(Path::new("nowhere")), Resume::Never).err().expect("refused");
-        // Other tests have blocks come and go meanwhile, small ones.
+        // Other tests allocate and free blocks meanwhile, small ones.
         let taken = kokanee_kernels::pages::live_bytes().saturating_sub(before);
         assert!(taken < 1 << 30, "{taken} bytes were taken");
         assert!(error.is_user_error(), "{error}");

@@ -1,7 +1,7 @@
-//! Token accuracy: how often the most probable word is the right one.
+//! Token accuracy: the share of tokens for which the most probable word is correct.
 
-/// Counts target tokens that the model predicted rightly, given the right words before them.
-/// Padding is not a token, `</s>` is one (Sockeye's validation accuracy).
+/// Counts target tokens that the model predicted correctly, given the correct words before them. Padding is not a token, `</s>` is
+/// one (Sockeye's validation accuracy).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Accuracy {
     correct: u64,
@@ -9,20 +9,20 @@ pub struct Accuracy {
 }
 
 impl Accuracy {
-    /// Starts with nothing seen.
+    /// Creates an empty accumulator.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds `correct` right predictions out of `tokens` real target tokens (`correct` <= `tokens`).
+    /// Adds `correct` correct predictions out of `tokens` real target tokens (`correct` <= `tokens`).
     pub fn add(&mut self, correct: u64, tokens: u64) {
         debug_assert!(correct <= tokens, "{correct} right predictions out of {tokens} tokens");
         self.correct += correct;
         self.tokens += tokens;
     }
 
-    /// Adds what another accumulator has seen.
+    /// Adds the content of another accumulator.
     pub fn merge(&mut self, other: &Self) {
         self.add(other.correct, other.tokens);
     }
@@ -33,7 +33,7 @@ impl Accuracy {
         self.tokens
     }
 
-    /// Share of right predictions, 0 to 1; `None` if no token was seen.
+    /// Share of correct predictions, 0 to 1; `None` if no token was seen.
     #[must_use]
     pub fn value(&self) -> Option<f64> {
         (self.tokens > 0).then(|| self.correct as f64 / self.tokens as f64)

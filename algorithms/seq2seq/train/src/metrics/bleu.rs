@@ -16,8 +16,8 @@ pub const BLEU_ORDER: usize = 4;
 /// (Sockeye 1.x, section "Loss and metrics").
 pub const TRAINING_SMOOTHING: Smoothing = Smoothing::Floor(0.01);
 
-/// What stands for the precision of an order whose n-grams exist but never match
-/// (Chen and Cherry 2014; the names are sacrebleu's `smooth_method`).
+/// The replacement for the precision of an order whose n-grams exist but never match (Chen and Cherry 2014; the names are
+/// sacrebleu's `smooth_method`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Smoothing {
     /// Nothing: the score is 0.
@@ -28,12 +28,11 @@ pub enum Smoothing {
     Exp,
 }
 
-/// The statistics BLEU is computed from. Sums over sentences, so parts of a corpus can be counted
-/// apart and merged; tokens may be ids or words, and a hypothesis and its references are slices
-/// with neither `<s>` nor `</s>`.
+/// The statistics from which BLEU is computed. They are sums over sentences, so parts of a corpus can be counted separately and
+/// merged. Tokens may be ids or words, and a hypothesis and its references are slices with neither `<s>` nor `</s>`.
 ///
-/// Matches of an n-gram are clipped at the largest count any one reference has; the reference
-/// length is that of the reference closest in length, the shorter one of two equally close.
+/// Matches of an n-gram are clipped at the largest count in any one reference; the reference length is that of the reference
+/// closest in length, the shorter one of two equally close.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BleuCounts {
     matches: [u64; BLEU_ORDER],
@@ -44,7 +43,7 @@ pub struct BleuCounts {
 }
 
 impl BleuCounts {
-    /// Starts with nothing seen.
+    /// Creates an empty accumulator.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -84,7 +83,7 @@ impl BleuCounts {
         Ok(())
     }
 
-    /// Adds what another accumulator has seen.
+    /// Adds the content of another accumulator.
     pub fn merge(&mut self, other: &Self) {
         for order in 0..BLEU_ORDER {
             self.matches[order] += other.matches[order];
@@ -101,11 +100,10 @@ impl BleuCounts {
         self.sentences
     }
 
-    /// The score of all that was counted.
+    /// The score of everything that was counted.
     ///
-    /// As in sacrebleu, the number of orders is not reduced for a corpus of short sentences
-    /// ("effective order" off): without any 4-gram in the hypotheses the score is 0, whatever the
-    /// smoothing. It is 0 too when not one word matches.
+    /// As in sacrebleu, the number of orders is not reduced for a corpus of short sentences ("effective order" off): without any
+    /// 4-gram in the hypotheses the score is 0, whatever the smoothing. It is also 0 when no word matches.
     #[must_use]
     pub fn score(&self, smoothing: Smoothing) -> BleuScore {
         let mut precisions = [0.0; BLEU_ORDER];
@@ -143,7 +141,7 @@ impl BleuCounts {
     }
 }
 
-/// A BLEU score and what it was made of. Displays as sacrebleu does, on the scale of 100:
+/// A BLEU score and its components. Displays as in sacrebleu, on the scale of 100:
 /// `BLEU = 53.73 83.3/60.0/50.0/33.3 (BP = 1.000 ratio = 1.000 hyp_len = 6 ref_len = 6)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BleuScore {
@@ -189,8 +187,8 @@ impl fmt::Display for BleuScore {
     }
 }
 
-/// 1 for long enough hypotheses, else exp(1 - reference / hypothesis); 0 when nothing was said
-/// where something should have been.
+/// 1 for long enough hypotheses, otherwise exp(1 - reference / hypothesis); 0 when the hypotheses are empty and the references are
+/// not.
 fn brevity_penalty(hypothesis: u64, reference: u64) -> f64 {
     if hypothesis >= reference {
         1.0

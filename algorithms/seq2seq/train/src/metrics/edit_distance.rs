@@ -1,19 +1,17 @@
-//! Edit distance, and the error rates of a corpus made from it: PER and WER as the
-//! grapheme-to-phoneme field counts them.
+//! Edit distance, and the error rates of a corpus derived from it: PER and WER as defined in the grapheme-to-phoneme field.
 
 use super::MetricError;
 
 #[cfg(test)]
 mod tests;
 
-/// The edits that turn a reference into a hypothesis, in an alignment with the fewest edits
-/// (Levenshtein: each edit costs 1). Of several such alignments the one with most matching tokens
-/// counts, which makes the numbers unique.
+/// The edits that turn a reference into a hypothesis, in an alignment with the fewest edits (Levenshtein: each edit costs 1). Of
+/// several such alignments the one with most matching tokens counts, which makes the numbers unique.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Edits {
     /// Reference tokens replaced by another one.
     pub substitutions: u64,
-    /// Hypothesis tokens that stand for nothing in the reference.
+    /// Hypothesis tokens that correspond to nothing in the reference.
     pub insertions: u64,
     /// Reference tokens that the hypothesis lacks.
     pub deletions: u64,
@@ -24,9 +22,8 @@ impl Edits {
     /// length of the reference.
     #[must_use]
     pub fn between<T: Eq>(hypothesis: &[T], reference: &[T]) -> Self {
-        // A cell is (edits, substitutions) of the best alignment of two prefixes; comparing pairs
-        // finds fewest edits first, then fewest substitutions, which is the same as most matches.
-        // Insertions and deletions follow from the lengths.
+        // A cell is (edits, substitutions) of the best alignment of two prefixes; comparing pairs finds fewest edits first, then
+        // fewest substitutions, which is the same as most matches. Insertions and deletions follow from the lengths.
         let mut row: Vec<(u64, u64)> = (0..=reference.len() as u64).map(|deleted| (deleted, 0)).collect();
         for (inserted, said) in (1..).zip(hypothesis) {
             let mut diagonal = row[0];
@@ -53,12 +50,12 @@ impl Edits {
     }
 }
 
-/// The errors of one output, measured against the reference that suits it best.
+/// The errors of one output, measured against the reference that fits it best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceErrors {
     /// Edits from that reference.
     pub edits: Edits,
-    /// Which reference it is (index into those given).
+    /// Index of that reference in those given.
     pub reference: usize,
     /// Its length in tokens.
     pub reference_tokens: u64,
@@ -100,13 +97,13 @@ pub struct ErrorRates {
 }
 
 impl ErrorRates {
-    /// Starts with nothing seen.
+    /// Creates an empty accumulator.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Counts one output against the references of its source, and says what was counted.
+    /// Counts one output against the references of its source, and returns its errors.
     ///
     /// # Errors
     /// [`MetricError::NoReference`] if `references` is empty; nothing is counted then.
@@ -126,7 +123,7 @@ impl ErrorRates {
         Ok(errors)
     }
 
-    /// Adds what another accumulator has seen.
+    /// Adds the content of another accumulator.
     pub fn merge(&mut self, other: &Self) {
         self.edits.substitutions += other.edits.substitutions;
         self.edits.insertions += other.edits.insertions;
@@ -142,7 +139,7 @@ impl ErrorRates {
         self.edits
     }
 
-    /// Length in tokens of all references measured against.
+    /// Length in tokens of all references that were used.
     #[must_use]
     pub fn reference_tokens(&self) -> u64 {
         self.reference_tokens
@@ -160,8 +157,7 @@ impl ErrorRates {
         self.wrong
     }
 
-    /// Edits per reference token, 0 at best, above 1 if much was invented; `None` if the
-    /// references hold no token.
+    /// Edits per reference token, 0 at best, above 1 if many tokens were inserted; `None` if the references hold no token.
     #[must_use]
     pub fn token_error_rate(&self) -> Option<f64> {
         (self.reference_tokens > 0).then(|| self.edits.total() as f64 / self.reference_tokens as f64)

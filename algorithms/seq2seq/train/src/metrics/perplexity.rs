@@ -1,7 +1,7 @@
-//! Perplexity: how many words the model hesitates between, on average.
+//! Perplexity: the average number of words between which the model hesitates.
 
-/// Smallest probability that is told apart from 0, so that one impossible word does not make the
-/// perplexity of a whole corpus infinite (Sockeye's and MXNet's value).
+/// Smallest probability that is distinguished from 0, so that one impossible word does not make the perplexity of a whole corpus
+/// infinite (Sockeye's and MXNet's value).
 pub const PROBABILITY_FLOOR: f64 = 1e-10;
 
 /// Sums the negative log-likelihood of target tokens. Perplexity = exp(mean over tokens of
@@ -14,7 +14,7 @@ pub struct Perplexity {
 }
 
 impl Perplexity {
-    /// Starts with nothing seen.
+    /// Creates an empty accumulator.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -26,7 +26,7 @@ impl Perplexity {
         self.tokens += tokens;
     }
 
-    /// Adds what another accumulator has seen.
+    /// Adds the content of another accumulator.
     pub fn merge(&mut self, other: &Self) {
         self.add(other.sum_nll, other.tokens);
     }
@@ -43,20 +43,19 @@ impl Perplexity {
         (self.tokens > 0).then(|| self.sum_nll / self.tokens as f64)
     }
 
-    /// Perplexity, 1 at best; `None` if no token was seen. Not a number if the model's
-    /// probabilities were not, so that a diverged model never looks good.
+    /// Perplexity, 1 at best; `None` if no token was seen. NaN if the model's probabilities were NaN, so that a diverged model
+    /// never looks good.
     #[must_use]
     pub fn value(&self) -> Option<f64> {
         self.mean_nll().map(f64::exp)
     }
 }
 
-/// Negative log-likelihood (nats) of one token from its log-probability, with p held at or above
-/// [`PROBABILITY_FLOOR`]. Not-a-number goes through.
+/// Negative log-likelihood (nats) of one token from its log-probability, with p at least [`PROBABILITY_FLOOR`]. NaN stays NaN.
 #[must_use]
 pub fn floored_nll(log_probability: f64) -> f64 {
     let ceiling = -PROBABILITY_FLOOR.ln();
-    // Not `f64::min`: that would turn not-a-number into the ceiling and hide a diverged model.
+    // Not `f64::min`, which would turn NaN into the ceiling and hide a diverged model.
     if -log_probability > ceiling { ceiling } else { -log_probability }
 }
 

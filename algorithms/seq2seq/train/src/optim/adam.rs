@@ -1,4 +1,4 @@
-//! Adam (Kingma and Ba 2015) as MXNet computes it.
+//! Adam (Kingma and Ba 2015), as in MXNet.
 
 use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_kernels::Team;

@@ -1,4 +1,4 @@
-//! Optimizers: from gradients to updates.
+//! Optimizers: compute updates from gradients.
 
 mod adam;
 mod rmsprop;
@@ -25,15 +25,15 @@ use sgd::Sgd;
 /// weights and embeddings and not to biases, gradients are clipped element by element unless `gradient_clipping_type` says
 /// otherwise.
 ///
-/// An update with a gradient of some rows of a table changes only those. What a gradient of zero does to the others (moments
-/// decay, and move weights meanwhile) is made up for by [`Optimizer::catch_up`] before they are read, to the same bits: a table
-/// is not read and written whole at every update for the few words of a batch.
+/// An update with a gradient of some rows of a table changes only those. The effect of a gradient of zero on the others (moments
+/// decay, and move weights meanwhile) is made up for by [`Optimizer::catch_up`] before they are read, to the same bits: so a table
+/// is not read and written completely at every update for the few words of a batch.
 #[derive(Clone, Debug)]
 pub struct Optimizer {
     rule: Rule,
     /// The updates that rows of tables may have missed.
     history: Vec<Step>,
-    /// For each parameter that rows have lagged behind of: how many updates of the history each has had.
+    /// For each parameter with rows that lag behind: how many updates of the history each row has had.
     tables: Vec<Option<Vec<u32>>>,
 }
 
@@ -44,7 +44,7 @@ enum Rule {
     RmsProp(RmsProp),
 }
 
-/// What one update is done with.
+/// The settings of one update.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
     /// Number of the update, from 1.
@@ -58,11 +58,11 @@ pub struct Step {
 #[error("an element of a gradient is infinite or not a number")]
 pub struct NotFinite;
 
-/// Updates that rows may miss, so that the history stays short.
+/// The largest number of updates that rows may miss, so that the history stays short.
 const LONGEST_HISTORY: usize = 1024;
 
 impl Optimizer {
-    /// The optimizer that hyperparameters ask for, with a fresh state for `parameters`.
+    /// The optimizer according to hyperparameters, with a fresh state for `parameters`.
     pub fn new(h: &Hyperparameters, parameters: &Parameters) -> Optimizer {
         let rule = match h.optimizer_type {
             OptimizerType::Adam => Rule::Adam(Adam::new(h, parameters)),
@@ -72,11 +72,11 @@ impl Optimizer {
         Optimizer { rule, history: Vec::new(), tables: vec![None; parameters.len()] }
     }
 
-    /// Updates every parameter, but for rows of tables that are left to [`Optimizer::catch_up`]. `gradients` come in the order
-    /// of `parameters`; where there is none it is zero.
+    /// Updates every parameter, except for rows of tables that are left to [`Optimizer::catch_up`]. `gradients` are in the order of
+    /// `parameters`; a missing one is zero.
     ///
     /// # Errors
-    /// When an element of a gradient is infinite or not a number. The parameters are of no use then.
+    /// When an element of a gradient is infinite or NaN. The parameters are unusable then.
     pub fn update(
         &mut self,
         team: &Team,
@@ -100,7 +100,7 @@ impl Optimizer {
         let mut finite = true;
         for (index, (parameter, gradient)) in parameters.iter_mut().zip(gradients).enumerate() {
             let slope = match gradient {
-                // A table's zeros wait.
+                // The zeros of a table are postponed.
                 None if self.tables[index].is_some() => continue,
                 None => Slope::Dense(step, None),
                 Some(Gradient::Dense(tensor)) => Slope::Dense(step, Some(tensor.data())),
@@ -118,7 +118,7 @@ impl Optimizer {
     }
 
     /// Makes up for the updates that rows have missed, before they are read: `read` has numbers of parameters, each with rows in
-    /// any order, and a parameter that does not come in it is read whole.
+    /// any order; a parameter that is not in it is read completely.
     pub fn catch_up(&mut self, team: &Team, parameters: &mut Parameters, read: &[(usize, &[u32])]) {
         for index in 0..parameters.len() {
             if read.iter().all(|&(table, _)| table != index) {
@@ -134,7 +134,7 @@ impl Optimizer {
         self.history.clear();
     }
 
-    /// All rows of one parameter, which is no table any more until the next gradient of rows.
+    /// Catches up all rows of one parameter, which no longer counts as a table until the next gradient of rows.
     fn catch_up_table(&mut self, team: &Team, parameters: &mut Parameters, index: usize) {
         let Some(had) = self.tables[index].take() else { return };
         let now = self.history.len() as u32;
@@ -164,15 +164,15 @@ impl Optimizer {
         self.rule.apply(team, Weight::of(parameter, index), Slope::Stale(&self.history, rows));
     }
 
-    /// The state by kind: its name, and one tensor for each parameter in order. Rows that have missed updates are to catch up
-    /// first: see [`Optimizer::settle`].
+    /// The state by kind: its name, and one tensor for each parameter in order. Rows that have missed updates must catch up first:
+    /// see [`Optimizer::settle`].
     pub fn state(&self) -> Vec<(&'static str, &[Tensor])> {
         self.rule.state()
     }
-    /// Takes over the tensors of one kind of state, named as the parameters.
+    /// Takes the tensors of one kind of state, named like the parameters.
     ///
     /// # Errors
-    /// Says which tensor is missing or misshapen.
+    /// Names the tensor that is missing or misshapen.
     pub fn load(
         &mut self,
         kind: &str,
@@ -197,7 +197,7 @@ impl Optimizer {
 }
 
 impl Rule {
-    /// Whether all gradients were numbers.
+    /// Applies one update. Returns whether all gradients were finite.
     fn apply(&mut self, team: &Team, weight: Weight<'_>, slope: Slope<'_>) -> bool {
         match self {
             Rule::Adam(adam) => adam.apply(team, weight, slope),
@@ -223,7 +223,7 @@ impl Rule {
     }
 }
 
-/// A parameter that is to be updated.
+/// A parameter to be updated.
 struct Weight<'a> {
     /// Its number.
     index: usize,
@@ -235,22 +235,22 @@ struct Weight<'a> {
 impl<'a> Weight<'a> {
     fn of(parameter: &'a mut Parameter, index: usize) -> Weight<'a> {
         let decays = params::is_weight(&parameter.name);
-        // No tape is there, so nobody else holds the tensor and nothing is copied.
+        // There is no tape, so nobody else holds the tensor and nothing is copied.
         Weight { index, decays, values: Arc::make_mut(&mut parameter.value).data_mut() }
     }
 }
 
-/// What is done to it: an update with its gradient, as kernels read it, or all those that some rows have missed.
+/// The change of a parameter: an update with its gradient, in the form for kernels, or all those that some rows have missed.
 enum Slope<'a> {
-    /// One value a weight; none where all are zero.
+    /// One value per weight; none if all are zero.
     Dense(Step, Option<&'a [f32]>),
-    /// Of some rows; the others are not touched.
+    /// For some rows; the others are not touched.
     Rows(Step, SparseRows<'a>),
-    /// Zeros.
+    /// Gradients of zero.
     Stale(&'a [Step], StaleRows<'a>),
 }
 
-/// Tensors of state that an optimizer keeps for each parameter, for estimates of memory.
+/// The number of state tensors that an optimizer keeps for each parameter, for estimates of memory.
 pub fn state_tensors(h: &Hyperparameters) -> usize {
     match h.optimizer_type {
         OptimizerType::Adam => 2,
@@ -259,8 +259,8 @@ pub fn state_tensors(h: &Hyperparameters) -> usize {
     }
 }
 
-/// A tensor for each parameter. They are written now, so that a training takes at its beginning what it needs in the end, and not when
-/// the last row of a table has been read.
+/// A tensor for each parameter. They are written now, so that a training takes its memory at the beginning instead of when the last
+/// row of a table has been read.
 fn zeros(parameters: &Parameters) -> Vec<Tensor> {
     let zeros = |parameter: &Parameter| {
         let mut tensor = Tensor::lasting(parameter.value.shape().clone());
@@ -270,7 +270,7 @@ fn zeros(parameters: &Parameters) -> Vec<Tensor> {
     parameters.iter().map(zeros).collect()
 }
 
-/// The clipping threshold for each element of a gradient: infinite where clipping is off, or not by element.
+/// The clipping threshold for each element of a gradient: infinite if clipping is off, or not by element.
 fn element_limit(h: &Hyperparameters) -> f32 {
     let by_element = h.gradient_clipping_type == GradientClippingType::Abs && h.clip_gradient >= 0.0;
     if by_element { h.clip_gradient as f32 } else { f32::INFINITY }

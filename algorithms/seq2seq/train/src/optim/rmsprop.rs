@@ -1,4 +1,4 @@
-//! RMSProp (Hinton's lecture 6e, not centred) as MXNet computes it.
+//! RMSProp (Hinton's lecture 6e, not centred), as in MXNet.
 
 use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_kernels::Team;

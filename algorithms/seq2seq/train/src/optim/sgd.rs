@@ -1,4 +1,4 @@
-//! Stochastic gradient descent as MXNet computes it.
+//! Stochastic gradient descent, as in MXNet.
 
 use kokanee_contract::algorithms::seq2seq::Hyperparameters;
 use kokanee_kernels::Team;
@@ -27,7 +27,7 @@ struct Momentum {
     last: Vec<Tensor>,
 }
 
-/// The momentum; 0 is none.
+/// The momentum; none for 0.
 pub(super) fn momentum(h: &Hyperparameters) -> Option<f64> {
     h.momentum.filter(|&momentum| momentum > 0.0)
 }
@@ -53,7 +53,7 @@ impl Sgd {
         let w = weight.values;
         let last = self.momentum.as_mut().map(|m| m.last[weight.index].data_mut());
         match (slope, last) {
-            // Without decay, and where no gradient came, weights stay as they are.
+            // Without decay and without a gradient, weights stay as they are.
             (Slope::Dense(_, None) | Slope::Stale(..), None) if constants.weight_decay == 0.0 => true,
             (Slope::Dense(step, gradient), None) => optimizer::sgd(team, rule(&step), w, gradient),
             (Slope::Rows(step, gradient), None) => optimizer::sgd_rows(team, rule(&step), w, gradient),

@@ -20,8 +20,8 @@ fn parameters(h: &Hyperparameters, team: &Team) -> Parameters {
     Model::new(config, &Initialisation::from(h), team).unwrap().parameters().clone()
 }
 
-/// A gradient for each parameter: none for the last, dense for the others; for the first, an embedding of 7 words, of other rows
-/// in every update, and once dense and once none.
+/// A gradient for each parameter: none for the last, dense for the others; for the first, an embedding of 7 words, of different
+/// rows in every update, and once dense and once none.
 fn gradients(parameters: &Parameters, rng: &mut Rng, update: u64) -> Vec<Option<Gradient>> {
     let last = parameters.len() - 1;
     let rows: &[u32] = [&[1, 2, 5][..], &[2], &[0, 1, 2, 3, 4, 5, 6], &[], &[6]][update as usize % 5];
@@ -90,7 +90,7 @@ const RULES: [(OptimizerType, Option<f64>, Rule); 5] = [
     (OptimizerType::Rmsprop, None, rmsprop),
 ];
 
-/// Every optimizer does what its formula says, with the settings that `change` makes.
+/// Checks that every optimizer follows its formula, with the settings of `change`.
 #[track_caller]
 fn check(change: fn(&mut Hyperparameters)) {
     for (optimizer_type, momentum, rule) in RULES {
@@ -153,12 +153,13 @@ fn optimizers_equal_their_formulas() {
         h.weight_decay = 5.0;
         h.clip_gradient = 0.5;
     });
-    // By norm, the gradients come scaled; the optimizer clips nothing.
+    // With clipping by norm, the gradients come scaled; the optimizer clips nothing.
     check(|h| h.gradient_clipping_type = GradientClippingType::Norm);
     check(|h| h.gradient_clipping_type = GradientClippingType::None);
 }
 
-/// Whether rows catch up after every update, when they are read, or at the end: the same bits, and what is read is up to date.
+/// Rows may catch up after every update, when they are read, or at the end: the bits are the same, and rows that are read are up to
+/// date.
 #[test]
 fn rows_that_catch_up_late_end_as_those_that_never_lag() {
     let team = Team::new(2);

@@ -1,4 +1,4 @@
-//! What a trainer does at checkpoints, at the end, and to go on from an earlier state.
+//! The work of a trainer at checkpoints, at the end, and when resuming from an earlier state.
 
 use kokanee_algorithm::StopFlag;
 use std::time::{Duration, Instant};
@@ -17,11 +17,11 @@ use crate::run_state::{Outcome, RunState};
 use crate::validation::{Extent, Validation};
 use crate::{StopReason, TrainError};
 
-/// How long a stopping run may measure a model that was never measured. SageMaker leaves 120 seconds from the request to the
-/// end, which must also hold an update, two times writing the model, and packing it.
+/// The time in which a stopping run may measure a model that was never measured. SageMaker leaves 120 seconds from the request to
+/// the end, which must also include an update, writing the model twice, and packing it.
 const MEASURE_WHEN_STOPPING: Duration = Duration::from_secs(20);
 
-/// Where a run leaves what it makes.
+/// The places for the results of a run.
 pub struct Keep {
     /// The best model.
     pub model: ModelFolder,
@@ -30,7 +30,8 @@ pub struct Keep {
 }
 
 impl Trainer {
-    /// Goes on from an earlier state; the model it kept as best is written to its folder again, which may be another one.
+    /// Resumes from an earlier state; the model that it kept as best is written to this run's folder again, which may be another
+    /// one.
     ///
     /// # Errors
     /// When the state does not fit this trainer's model and optimizer, or the best model cannot be written.
@@ -58,7 +59,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// A checkpoint of the schedule, after which the state is written. False when a request to stop came meanwhile: then
+    /// Makes a checkpoint of the schedule, and writes the state after it. Returns false when a request to stop came meanwhile: then
     /// nothing has changed, and the checkpoint is still due when the run is resumed.
     pub(super) fn scheduled_checkpoint(
         &mut self,
@@ -82,8 +83,8 @@ impl Trainer {
         Ok(true)
     }
 
-    /// Ends the run. Unless it was asked to stop, the updates since the last checkpoint get one of their own. That one is off
-    /// the schedule, so the state is written before it: going on with a higher limit is as if the limit had always been there.
+    /// Ends the run. Unless it was asked to stop, the updates since the last checkpoint get their own checkpoint. That one is off
+    /// the schedule, so the state is written before it: resuming with a higher limit is as if the limit had always been there.
     pub(super) fn finish(
         &mut self,
         mut reason: StopReason,
@@ -138,7 +139,7 @@ impl Trainer {
         Ok(outcome)
     }
 
-    /// Writes a model for a run that is stopped before its first checkpoint, measured as far as there is time.
+    /// Writes a model for a run that is stopped before its first checkpoint, measured as far as time allows.
     fn keep_unmeasured(
         &mut self,
         validation: &Validation,
@@ -159,7 +160,7 @@ impl Trainer {
         keep.model.save(&self.model, report.summary(), &self.report())
     }
 
-    /// Measures the model, decides, and keeps it when it is the best. `None` when `go_on` said no before anything changed.
+    /// Measures the model, and keeps it if it is the best. `None` when `go_on` returned false before anything changed.
     fn checkpoint(
         &mut self,
         validation: &Validation,
@@ -174,7 +175,7 @@ impl Trainer {
             return Ok(None);
         };
         if measures.perplexity.is_none() && measures.target_tokens > 0 {
-            // The parameters are no numbers any more: such a model is worse than none.
+            // The parameters are not finite any more: such a model is worse than none.
             let parameters = Magnitudes::of_parameters(self.model.parameters());
             return Err(self.diverged(self.state.updates, f64::NAN, Place::Validation { parameters }));
         }
@@ -187,7 +188,7 @@ impl Trainer {
         Ok(Some(report))
     }
 
-    /// Brings the state up to date with a checkpoint: improvement, learning rate, counts, history.
+    /// Updates the state with a checkpoint: improvement, learning rate, counts, history.
     fn take_note(&mut self, validation: Measures, validation_seconds: f64) -> CheckpointReport {
         self.keep_time();
         self.recent.clear();
@@ -199,7 +200,7 @@ impl Trainer {
         if improved {
             state.best_value = value;
         }
-        // A model that is not good by its metric is better than none.
+        // Even a model that is bad by its metric is better than none.
         if improved || state.best.is_none() {
             state.best = Some(Best { checkpoint, update: state.updates, value });
         }
@@ -232,8 +233,8 @@ impl Trainer {
         report
     }
 
-    /// Averages checkpoints where that was asked for, and keeps the average where it is better than the best of them. The state
-    /// does not know of it: a run that goes on with a higher limit goes on from what was trained.
+    /// Averages checkpoints if that was asked for, and keeps the average if it is better than the best of them. The state does not
+    /// contain it: a run that is resumed with a higher limit continues from the trained parameters.
     fn average(
         &mut self,
         validation: &Validation,

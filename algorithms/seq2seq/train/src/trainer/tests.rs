@@ -63,7 +63,7 @@ pub(crate) fn files(folder: &Path) -> JobFiles {
     }
 }
 
-/// Writes down what happens, and asks for a stop after an update.
+/// An observer that records events, and asks for a stop after an update.
 #[derive(Default)]
 pub(crate) struct Witness {
     pub(crate) losses: Vec<(u64, u64)>,
@@ -112,7 +112,7 @@ fn bits(job: &TrainingJob) -> Vec<(String, Vec<u32>)> {
     parameters.map(|p| (p.name.clone(), p.value.data().iter().map(|x| x.to_bits()).collect())).collect()
 }
 
-/// A checkpoint's figures but for those of time.
+/// A checkpoint's figures without times.
 fn timeless(report: &CheckpointReport) -> CheckpointReport {
     CheckpointReport {
         train_seconds: 0.0,
@@ -128,12 +128,12 @@ fn model_bytes(folder: &Path) -> Vec<u8> {
     fs::read(folder.join("model/model.safetensors")).unwrap()
 }
 
-/// What was reported, but for times.
+/// The reported checkpoints, without times.
 fn reported(seen: &Witness) -> Vec<CheckpointReport> {
     seen.checkpoints.iter().map(timeless).collect()
 }
 
-/// Runs to the end at once, and in parts that stop where `stops` say; everything must be the same.
+/// Runs to the end at once, and in parts that stop according to `stops`; everything must be the same.
 #[track_caller]
 fn check_resume(set: &[(&str, &str)], stops: &[Witness]) {
     let h = hyperparameters(set);
@@ -155,7 +155,7 @@ fn check_resume(set: &[(&str, &str)], stops: &[Witness]) {
         assert!(parts.path().join("model/model.safetensors").exists(), "a stopped run leaves a model");
         losses.extend(seen.losses);
         resume = Resume::Required;
-        // The model folder is not needed to go on: SageMaker brings back only the checkpoints.
+        // The model folder is not needed to resume: SageMaker restores only the checkpoints.
         fs::remove_dir_all(parts.path().join("model")).unwrap();
     }
     let (outcome, last, job) = run(&h, parts.path(), resume, Witness::default());
@@ -186,12 +186,12 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
     check_resume(&[twenty], &[within(1), within(2), after(12)]);
     check_resume(&[("max_num_batches", "18")], &[after(18)]);
     check_resume(&[("max_num_batches", "18")], &[within(4)]);
-    // Where the schedule and early stopping have a state of their own.
+    // The schedule and early stopping have state here.
     let restless = [("learning_rate", "0.3"), ("plateau_reduce_lr_threshold", "1")];
     check_resume(&restless, &[after(13), after(14)]);
     check_resume(&[twenty, ("optimized_metric", "bleu"), ("bleu_sample_size", "3")], &[after(8)]);
     check_resume(&[("max_num_epochs", "2")], &[after(9)]);
-    // Every optimizer and schedule has a state of its own; every dropout draws the same again.
+    // Every optimizer and schedule has its own state; every dropout draws the same masks again.
     let momentum = [("optimizer_type", "sgd"), ("momentum", "0.9"), ("learning_rate", "0.1")];
     check_resume(&[&momentum[..], &[twenty]].concat(), &[after(3), after(8)]);
     check_resume(&[("optimizer_type", "sgd"), ("learning_rate", "0.5"), twenty], &[after(7)]);
@@ -213,8 +213,8 @@ fn a_run_that_retells_reports_every_checkpoint_of_the_training_once() {
     let whole = TempDir::new().unwrap();
     let (_, want, _) = run(&h, whole.path(), Resume::Retell, Witness::default());
     assert_eq!(want.checkpoints.iter().map(|report| report.update).collect::<Vec<_>>(), [5, 10, 15, 18]);
-    // A run that is stopped before its first checkpoint reports one that is no part of the training, and so does its last one
-    // when it is killed before anybody has noted its end.
+    // A run that is stopped before its first checkpoint reports one that is not part of the training, and so does its last one when
+    // it is killed before its end was recorded.
     for (stop, before) in [(after(3), vec![3]), (after(11), vec![5, 10]), (after(99), vec![5, 10, 15, 18])] {
         let parts = TempDir::new().unwrap();
         let (_, first, _) = run(&h, parts.path(), Resume::Retell, stop);
@@ -240,7 +240,7 @@ fn a_higher_limit_goes_on_as_if_it_had_always_been_there() {
     assert_eq!(last(&two), last(&want));
 }
 
-/// What ends a run, after how many updates and with which checkpoints. The data make 9 batches an epoch.
+/// Checks the reason for the end of a run, its number of updates and its checkpoints. The data make 9 batches per epoch.
 #[track_caller]
 fn check_end(set: &[(&str, &str)], reason: StopReason, updates: u64, checkpoints: &[u64]) {
     let folder = TempDir::new().unwrap();
@@ -326,7 +326,7 @@ fn divergence_is_an_error_that_keeps_the_best_model() {
         "no model is kept",
     ];
     check_divergence(&hyperparameters(&wild), folder.path(), Resume::Never, &told);
-    // Seen by validation first.
+    // Detected by validation first.
     let every = [&wild[..], &[("checkpoint_frequency_num_batches", "1")]].concat();
     check_divergence(
         &hyperparameters(&every),
@@ -336,7 +336,7 @@ fn divergence_is_an_error_that_keeps_the_best_model() {
     );
     assert!(!folder.path().join("model").exists());
 
-    // After a good beginning.
+    // After a good start.
     let h = hyperparameters(&[("max_num_batches", "10")]);
     run(&h, folder.path(), Resume::Never, Witness::default());
     let state = folder.path().join("checkpoints/state-000000010/state.json");
@@ -399,7 +399,7 @@ fn the_last_update_of_an_epoch_takes_what_is_left() {
     assert_eq!(seen.checkpoints.last().unwrap().samples, 80, "four batches of ten, twice");
 }
 
-/// The average of checkpoints is their arithmetic mean, and stands in the model's folder where it is better.
+/// Checks that the average of checkpoints is their arithmetic mean, and is in the model's folder if it is better.
 #[track_caller]
 fn check_average(strategy: &str, rate: &str, kept: bool) {
     let folder = TempDir::new().unwrap();
@@ -420,7 +420,7 @@ fn check_average(strategy: &str, rate: &str, kept: bool) {
     assert_eq!(report.average, Some(average.clone()));
     assert_eq!(report.best, outcome.best);
 
-    // Each checkpoint again, by a run that ends there: their mean.
+    // Computes each checkpoint again, by a run that ends there, and then their mean.
     let mut sums: Vec<Vec<f64>> = Vec::new();
     for checkpoint in &average.checkpoints {
         let update = seen.checkpoints[*checkpoint as usize - 1].update.to_string();

@@ -44,7 +44,7 @@ fn every_pair_counts_once_and_alone() {
     assert!((got / want - 1.0).abs() < 1e-6, "{got} for {want}");
 }
 
-/// How many pairs of 30 are decoded, and that measuring them gives a BLEU or none.
+/// Checks how many of 30 pairs are decoded, and whether measuring them gives a BLEU.
 #[track_caller]
 fn check_sample(set: &[(&str, &str)], pairs: usize) {
     let h = hyperparameters(set);
@@ -73,7 +73,7 @@ fn measuring_ends_when_there_is_no_time() {
     let team = Arc::new(Team::new(1));
     let validation = Validation::new(data(3).train, &h, LENGTHS);
     let model = model(&h, &team);
-    // One question before the only batch, one before the only group of sentences to decode.
+    // One check before the only batch, and one before the only group of sentences to decode.
     for (yes, done) in [(0u32, false), (1, false), (2, true)] {
         let left = Cell::new(yes);
         let go_on = || {

@@ -1,9 +1,9 @@
-//! The work of an update and of a step of decoding, counted rather than timed: multiply-adds of matrix products exactly as many as
-//! the shapes say, heap allocations at most as many as stated here. Counts are the same on every machine and under any load, so
-//! this is what tells that a hot loop has grown.
+//! Tests of the work of an update and of a step of decoding, counted instead of timed: multiply-adds of matrix products exactly as
+//! many as the shapes require, heap allocations at most as many as stated here. Counts are the same on every machine and under any
+//! load, so these tests detect that a hot loop has grown.
 //!
-//! **When a change is meant to change a count**: multiply-adds follow from `shapes.rs`, whose formulas are to say why; what is
-//! allocated has its limits in [`CASES`], which each failure gives the new figure for.
+//! **When a change is meant to change a count**: multiply-adds follow from `shapes.rs`, whose formulas must explain the change;
+//! allocations have their limits in [`CASES`], and each failure prints the new figure for them.
 
 mod shapes;
 
@@ -22,23 +22,23 @@ use kokanee_testkit::Rng;
 
 use shapes::{Network, SOURCE_WORDS, TARGET_WORDS, Tokens};
 
-/// A model, and what it may allocate.
+/// A model, and its limits of allocations.
 struct Case {
     network: Network,
     update: Allocated,
     step: Allocated,
 }
 
-/// Heap allocations, mean of an update or of a step of decoding.
+/// Heap allocations, on average per update or per step of decoding.
 #[derive(Clone, Copy)]
 struct Allocated {
     count: u64,
     bytes: u64,
 }
 
-/// Limits are what was measured and 2% of its count, a quarter of its bytes, of the instruction set that takes most (without
-/// AVX-512 the products of an update go through a crate with buffers of its own), with room for another standard library; not for one allocation more in each product of
-/// a recurrence.
+/// Limits are the measured values plus 2% of the count and a quarter of the bytes, with the instruction set that takes most
+/// (without AVX-512 the products of an update go through a crate with its own buffers). This leaves room for another standard
+/// library, but not for one more allocation in each product of a recurrence.
 const CASES: &[Case] = &[
     Case {
         network: Network::Recurrent { gates: 4, states: 2, encoder_layers: 2, decoder_layers: 2 },
@@ -57,10 +57,10 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// Pairs of a batch, and hypotheses of a sentence.
+/// Number of pairs in a batch, and of hypotheses per sentence.
 const BATCH: usize = 6;
 const BEAM: usize = 3;
-/// Most words of a sentence.
+/// The largest number of words in a sentence.
 const LONGEST: usize = 12;
 
 #[test]
@@ -79,7 +79,7 @@ fn report(faults: Vec<String>) {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// One epoch of a training that has got going: what is wrong with it.
+/// Runs one epoch of a training that has warmed up, and returns the faults.
 fn check_update(case: &Case) -> Vec<String> {
     let (h, corpus) = (hyperparameters(&case.network), corpus());
     let team = Arc::new(Team::new(1));
@@ -104,7 +104,7 @@ fn check_update(case: &Case) -> Vec<String> {
     let name = format!("an epoch of {}", case.network);
     let products = products(&name, work::multiply_adds() - before, case.network.update(tokens));
     let blocks = work::blocks() - blocks;
-    // Now and then a batch is the largest so far of its kind.
+    // Occasionally a batch is the largest so far of its kind.
     let blocks = (4 * blocks > updates).then(|| {
         format!(
             "{name}: {blocks} new blocks of memory in {updates} updates, where those at hand should be used again"
@@ -116,10 +116,10 @@ fn check_update(case: &Case) -> Vec<String> {
     products.into_iter().chain(blocks).chain(allocations(&name, allocated, case.update)).collect()
 }
 
-/// Epochs after which buffers of every size that comes are at hand.
+/// Number of epochs after which buffers of all sizes exist.
 const WARM_UP_EPOCHS: u64 = 4;
 
-/// Sentences that are decoded together, for the second time: what is wrong with it.
+/// Decodes sentences together, for the second time, and returns the faults.
 fn check_step(case: &Case, format: Format) -> Vec<String> {
     let (h, corpus) = (hyperparameters(&case.network), corpus());
     let team = Arc::new(Team::new(1));

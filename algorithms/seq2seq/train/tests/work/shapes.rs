@@ -1,11 +1,11 @@
-//! How many multiply-adds of matrix products a model needs, from its shapes: every product once, and none on padding.
+//! The number of multiply-adds of matrix products that a model needs, from its shapes: every product once, and none on padding.
 //!
-//! What is not a product of matrices is not counted: look-ups, cells, activations, softmax, and the sums of attention over the
-//! words of a source.
+//! Only products of matrices are counted, not look-ups, cells, activations, softmax, and the sums of attention over the words of a
+//! source.
 
 use std::fmt;
 
-/// Sizes that are all different, so that no product is mistaken for another one.
+/// Sizes that are all different, so that no product is mistaken for another.
 pub(crate) const SOURCE_WORDS: u64 = 31;
 pub(crate) const TARGET_WORDS: u64 = 37;
 const SOURCE_EMBEDDING: u64 = 10;
@@ -55,14 +55,15 @@ impl std::ops::AddAssign for Tokens {
 }
 
 impl Network {
-    /// Updates on these pairs. Backwards, every product `y = x W'` is followed by `dx = dy W` and `dW = dy' x`, each as large.
+    /// Updates on these pairs. In the backward pass, every product `y = x W'` is followed by `dx = dy W` and `dW = dy' x`, each as
+    /// large.
     pub(crate) fn update(&self, tokens: Tokens) -> u64 {
         let spared = match *self {
             // No attentional vector is fed before the first word. Decoding has zeros there, since hypotheses of different ages
             // share a product.
             Network::Recurrent { gates, .. } => tokens.pairs * gates * UNITS * UNITS,
-            // Minimal filtering; the gradients of its products are as large as they are. Decoding goes word by word, and has
-            // no neighbours to share products with.
+            // Minimal filtering; the gradients of its products are as large as the products. Decoding goes word by word, and has no
+            // neighbours to share products with.
             Network::Convolutional { encoder_layers, decoder_layers } => {
                 let source = convolution(tokens.source * ENCODER_WIDTH - tokens.source_points);
                 let target = convolution(tokens.target * DECODER_WIDTH - tokens.target_points);
@@ -72,16 +73,16 @@ impl Network {
         3 * (self.read(tokens) + tokens.target * self.say() - spared)
     }
 
-    /// Sentences that are decoded, with so many hypotheses extended over all steps.
+    /// Decoding of sentences, with `hypotheses` hypotheses extended over all steps.
     pub(crate) fn decoding(&self, tokens: Tokens, hypotheses: u64) -> u64 {
         self.read(tokens) + hypotheses * self.say()
     }
 
-    /// Everything that is done once a source: the encoder, what attention looks at, the decoder's first states.
+    /// The work per source: the encoder, the memory of attention, the decoder's first states.
     fn read(&self, Tokens { pairs, source, .. }: Tokens) -> u64 {
         match *self {
             Network::Recurrent { gates, states, encoder_layers, decoder_layers } => {
-                // The state before a sentence's first step is zeros, which nothing is multiplied by.
+                // The state before a sentence's first step is zeros, which are not multiplied.
                 let after_first = source - pairs;
                 let layer = |inputs, units| gates * units * (source * inputs + after_first * units);
                 let both_directions = 2 * layer(SOURCE_EMBEDDING, UNITS / 2);
@@ -96,7 +97,7 @@ impl Network {
         }
     }
 
-    /// Everything that is done once a target word of a sentence or hypothesis.
+    /// The work per target word of a sentence or hypothesis.
     fn say(&self) -> u64 {
         match *self {
             Network::Recurrent { gates, decoder_layers, .. } => {
@@ -153,13 +154,13 @@ impl Network {
     }
 }
 
-/// Words are taken in fours, and what is left of them: m of them with r taps at m + r - 1 points.
+/// Words are taken in groups of four and a remainder: m of them with r taps at m + r - 1 points.
 fn points(words: u64, taps: u64) -> u64 {
     words + (taps - 1) * words.div_ceil(4)
 }
 
-/// One layer's products with `factors` inputs of each unit: of one position the whole window (what of it lies beyond a sentence is
-/// zeros), of minimal filtering its points.
+/// One layer's products with `factors` inputs per unit: for one position the whole window (with zeros beyond a sentence), for
+/// minimal filtering its points.
 fn convolution(factors: u64) -> u64 {
     2 * CNN_UNITS * factors * CNN_UNITS
 }

@@ -3,7 +3,7 @@
 use crate::spec::choice;
 
 choice! {
-    /// How centres are chosen to start from.
+    /// How initial centres are chosen.
     InitMethod {
         /// Distinct rows, each as likely as the others.
         Random = "random",

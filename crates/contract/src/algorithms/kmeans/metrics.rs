@@ -3,8 +3,8 @@
 use super::choices::EvalMetric;
 use crate::metrics::{Direction, MetricSpec, PROGRESS, THROUGHPUT};
 
-/// The name that log lines have for the loss of the best trial of the final clustering: the mean squared distance of the streamed
-/// centres, by weight, to the k centres of the model. It is no distance of the data.
+/// The name in log lines of the loss of the best trial of the final clustering: the mean squared distance of the streamed centres, by
+/// weight, to the k centres of the model. It does not measure distances of the data.
 pub const TRAIN_LOSS: &str = "train msd";
 
 /// Every metric of a training job; those of the test channel can be a tuning job's objective.
@@ -25,7 +25,7 @@ pub(super) const METRICS: &[MetricSpec] = &[
 ];
 
 impl EvalMetric {
-    /// The name that log lines have for it: `test msd`.
+    /// Its name in log lines: `test msd`.
     pub fn line_name(self) -> String {
         format!("test {self}")
     }
@@ -43,7 +43,7 @@ mod tests {
             check(&line, METRICS, &format!("test:{metric}"), "0.06404909491539001");
         }
         check(&quality_line("algo-1", TRAIN_LOSS, Measure::Loss, 14.0), METRICS, "train:msd", "14.0");
-        // As the real container wrote it.
+        // Copied from a log of the real container.
         let real = "[05/16/2021 12:27:47 INFO 140551810160448] #quality_metric: host=algo-1, train msd <loss>=0.06404909491539001";
         check(real, METRICS, "train:msd", "0.06404909491539001");
     }

@@ -1,4 +1,4 @@
-//! K-means (image `kmeans`): rows of numbers are put into k clusters.
+//! K-means (image `kmeans`): groups rows of numbers into k clusters.
 //!
 //! Source: the guide's chapter "K-Means Algorithm", and what public runs of the real container show.
 

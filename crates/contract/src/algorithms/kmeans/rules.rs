@@ -14,7 +14,7 @@ impl Table for Hyperparameters {
     }
 }
 
-/// Every rule. The first mini-batch holds at most `mini_batch_size` rows, and centres start as distinct rows of it.
+/// Every rule. The first mini-batch holds at most `mini_batch_size` rows, and the initial centres are distinct rows of it.
 const RULES: &[Rule<Hyperparameters>] = &[
     Rule {
         names: &["k", "mini_batch_size"],
@@ -33,7 +33,7 @@ const RULES: &[Rule<Hyperparameters>] = &[
         broken: |h| {
             let AutoOr::Value(factor) = h.extra_center_factor else { return None };
             let centres = h.k.saturating_mul(factor);
-            // With too many clusters alone the rule above speaks.
+            // If `k` alone is too large, the rule above reports it.
             (centres > h.mini_batch_size && h.k <= h.mini_batch_size).then(|| {
                 format!(
                     "k={} * extra_center_factor={factor} = {centres} centres are drawn from the first mini-batch, which has at \

@@ -1,4 +1,4 @@
-//! The input channels of sequence-to-sequence, and where its training data, vocabularies and first model lie in them.
+//! The input channels of sequence-to-sequence, and the files in them: training data, vocabularies and an initial model.
 //!
 //! Source: the guide's section "Input/Output Interface" of sequence-to-sequence (three channels, all required), and "Incremental
 //! Training" (the model channel of other algorithms).
@@ -17,25 +17,25 @@ pub const TRAIN: &str = "train";
 pub const VALIDATION: &str = "validation";
 /// Channel of the two vocabulary files.
 pub const VOCAB: &str = "vocab";
-/// Optional channel of a model to start from: incremental training, as other SageMaker algorithms have it. SageMaker's
-/// sequence-to-sequence does not.
+/// Optional channel of a model to start from: incremental training, as other SageMaker algorithms have it. SageMaker's sequence-to-sequence
+/// does not support it.
 pub const MODEL: &str = "model";
 
-/// What AWS's preparation script calls the training data; any file name is read.
+/// The name of the training data in AWS's preparation script; any file name is read.
 pub const TRAIN_FILE: &str = "train.rec";
-/// What AWS's preparation script calls the validation data; any file name is read.
+/// The name of the validation data in AWS's preparation script; any file name is read.
 pub const VALIDATION_FILE: &str = "val.rec";
 /// Source vocabulary in the vocab channel and in a model.
 pub const VOCAB_SOURCE_FILE: &str = "vocab.src.json";
 /// Target vocabulary in the vocab channel and in a model.
 pub const VOCAB_TARGET_FILE: &str = "vocab.trg.json";
 
-/// The packed model that a training job leaves, and that the model channel may hold instead of the unpacked one.
+/// The packed model that a training job writes, which the model channel may hold instead of the unpacked one.
 pub const MODEL_ARCHIVE: &str = "model.tar.gz";
 
 /// SageMaker's own words for a vocab channel without its files.
 const NO_VOCAB: &str = "Vocab files are not present in the input directory";
-/// Folders are searched for a first file down to here; S3 keys may hold slashes, which become folders.
+/// The maximum depth of the search for a first file; S3 keys may hold slashes, which become folders.
 const DEEPEST_FOLDER: usize = 8;
 
 const RECORDS: ChannelSpec = ChannelSpec {
@@ -79,7 +79,7 @@ pub(super) const CHANNELS: &[ChannelSpec] = &[
     },
 ];
 
-/// Where the input of a training job lies; every path was there when it was looked for.
+/// The input files of a training job; every path existed when the channels were searched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrainingChannels {
     /// Folder of the training data, with at least one file.
@@ -90,7 +90,7 @@ pub struct TrainingChannels {
     pub vocab_source: PathBuf,
     /// The target vocabulary file.
     pub vocab_target: PathBuf,
-    /// The model to start from, where the channel is there: a folder, or the `model.tar.gz` in it.
+    /// The model to start from, if the channel exists: a folder, or the `model.tar.gz` in it.
     pub model: Option<PathBuf>,
 }
 
@@ -101,7 +101,7 @@ impl TrainingChannels {
     /// least one file whose name does not start with a dot, directly or in a folder below.
     ///
     /// # Errors
-    /// Every channel that is missing, empty or unreadable, and what was looked for.
+    /// Every channel that is missing, empty or unreadable, and what was searched for.
     pub fn locate(channels: &InputChannels) -> Result<Self, ChannelFaults> {
         let path = |name: &str| channels.get(name).map(|channel| channel.path.clone());
         let required = |name: &str| path(name).unwrap_or_else(|| PathBuf::from(name));
@@ -148,7 +148,7 @@ impl TrainingChannels {
                 blame(MODEL, message);
                 None
             }
-            // What is wrong with it is told by who reads it.
+            // The reader of the model reports the error.
             Err(_) => Some(model),
         });
 
@@ -163,7 +163,7 @@ impl TrainingChannels {
     }
 }
 
-/// Whether a folder holds a file, or is one.
+/// Whether a folder holds a file, or the path is a file itself.
 fn holds_a_file(folder: &Path, depth: usize) -> io::Result<bool> {
     if folder.is_file() {
         return Ok(true);

@@ -1,4 +1,4 @@
-//! Hyperparameters whose value is one of a few words, as enums spelled exactly as SageMaker spells them.
+//! Hyperparameters with a few possible words as values, as enums spelled exactly as in SageMaker.
 
 use crate::spec::choice;
 
@@ -65,7 +65,7 @@ choice! {
 }
 
 choice! {
-    /// What training minimises.
+    /// The loss that training minimises.
     LossType {
         /// Softmax cross-entropy, mean over target tokens.
         CrossEntropy = "cross-entropy",
@@ -119,7 +119,7 @@ choice! {
 }
 
 choice! {
-    /// The distribution that weights start from.
+    /// The distribution of initial weights.
     WeightInitType {
         /// Uniform within ± the scale.
         Uniform = "uniform",
@@ -151,7 +151,7 @@ choice! {
 }
 
 choice! {
-    /// Number format of weights when a trained model answers.
+    /// Number format of a trained model's weights during inference.
     InferencePrecision {
         /// As trained.
         F32 = "f32",
@@ -163,11 +163,11 @@ choice! {
 }
 
 choice! {
-    /// What becomes of pairs longer than the length limits.
+    /// How pairs longer than the length limits are treated.
     OverlongSequences {
-        /// Cut to the limit, as the SageMaker guide says.
+        /// Truncated to the limit, as the SageMaker guide says.
         Truncate = "truncate",
-        /// Left out, as Sockeye does.
+        /// Dropped, as in Sockeye.
         Drop = "drop",
     }
 }
@@ -175,27 +175,27 @@ choice! {
 choice! {
     /// How beam search normalises scores by length.
     BeamSearchRule {
-        /// At every step, as Sockeye 1.12, the version nearest to SageMaker's.
+        /// At every step, as in Sockeye 1.12, the version closest to SageMaker's.
         Sockeye1_12 = "sockeye_1_12",
-        /// When a hypothesis ends, as Sockeye from 1.18.9 on.
+        /// When a hypothesis ends, as in Sockeye since 1.18.9.
         Sockeye1_18 = "sockeye_1_18",
     }
 }
 
 choice! {
-    /// What the limit of gradients is a limit of.
+    /// The quantity that the gradient limit applies to.
     GradientClippingType {
         /// Each element's absolute value.
         Abs = "abs",
-        /// The length of all gradients as one vector, Pascanu et al. 2013.
+        /// The norm of all gradients as one vector, Pascanu et al. 2013.
         Norm = "norm",
-        /// Nothing.
+        /// No clipping.
         None = "none",
     }
 }
 
 choice! {
-    /// Which weights are one and the same.
+    /// Which weights are shared.
     WeightTying {
         /// None.
         None = "none",

@@ -1,10 +1,10 @@
-//! Metrics of sequence-to-sequence: their names, which way is better, and the log lines that carry them.
+//! Metrics of sequence-to-sequence: their names, their direction, and their log lines.
 //!
-//! Real seq2seq's own lines are not public. Two forms are logged, so that tools made for either find what they look for:
-//! lines as Sockeye 1.x writes them, and lines as SageMaker's other built-in algorithms write them (`#quality_metric:
-//! host=algo-1, epoch=0, validation perplexity=12.5`). [`METRICS`] have the regular expressions over the second form
-//! that a `MetricDefinitions` list should hold; [`SOCKEYE_METRICS`] have those over the first. Names of the
-//! validation metrics are those of the guide, section "Metrics Computed by the Sequence to Sequence Algorithm".
+//! The lines of SageMaker's seq2seq are not public. Two forms are logged, so that tools made for either find their lines: lines as Sockeye
+//! 1.x writes them, and lines as SageMaker's other built-in algorithms write them (`#quality_metric: host=algo-1, epoch=0, validation
+//! perplexity=12.5`). [`METRICS`] have the regular expressions for the second form, which belong in a `MetricDefinitions` list;
+//! [`SOCKEYE_METRICS`] have those for the first. Names of the validation metrics are those of the guide, section "Metrics Computed by the
+//! Sequence to Sequence Algorithm".
 
 use super::choices::Metric;
 use crate::metrics::{Direction, MetricSpec, PROGRESS, THROUGHPUT};
@@ -23,7 +23,7 @@ choice! {
 const LOWER: Option<Direction> = Some(Direction::Minimize);
 const HIGHER: Option<Direction> = Some(Direction::Maximize);
 
-/// Every metric of a training job; the three of validation can be a tuning job's objective.
+/// Every metric of a training job; the three validation metrics can be a tuning job's objective.
 pub const METRICS: &[MetricSpec] = &[
     MetricSpec::new(
         "validation:perplexity",
@@ -50,7 +50,7 @@ pub const METRICS: &[MetricSpec] = &[
     PROGRESS,
 ];
 
-/// The same quantities found in the Sockeye-style lines.
+/// The same quantities in Sockeye-style lines.
 pub const SOCKEYE_METRICS: &[MetricSpec] = &[
     MetricSpec::new("validation:perplexity", r"Checkpoint \[\d+\]\tValidation-perplexity=(\S+)", LOWER),
     MetricSpec::new("validation:accuracy", r"Checkpoint \[\d+\]\tValidation-accuracy=(\S+)", HIGHER),
@@ -61,7 +61,7 @@ pub const SOCKEYE_METRICS: &[MetricSpec] = &[
 ];
 
 impl Metric {
-    /// Which way is better.
+    /// Whether lower or higher values are better.
     pub const fn direction(self) -> Direction {
         match self {
             Self::Perplexity => Direction::Minimize,
@@ -69,7 +69,7 @@ impl Metric {
         }
     }
 
-    /// Whether `value` is strictly better than `best`. Ties are not, and an undefined value never is (Sockeye's rule).
+    /// Whether `value` is strictly better than `best`. A tie or an undefined value is never better (Sockeye's rule).
     pub fn improves(self, value: f64, best: f64) -> bool {
         match self.direction() {
             Direction::Minimize => value < best,
@@ -77,7 +77,7 @@ impl Metric {
         }
     }
 
-    /// What the first checkpoint has to beat: infinity for perplexity, 0 for the others.
+    /// The value that the first checkpoint must improve on: infinity for perplexity, 0 for the others.
     pub const fn worst(self) -> f64 {
         match self {
             Self::Perplexity => f64::INFINITY,
@@ -91,8 +91,8 @@ pub fn metric_name(split: Split, metric: Metric) -> String {
     format!("{split}:{metric}")
 }
 
-/// `#quality_metric: host=algo-1, epoch=3, validation perplexity=12.5`: one metric at one checkpoint. `epoch` counts from
-/// 0; the value has as many digits as it takes to read it back exactly.
+/// `#quality_metric: host=algo-1, epoch=3, validation perplexity=12.5`: one metric at one checkpoint. `epoch` counts from 0; the value has
+/// enough digits to be read back exactly.
 pub fn quality_line(host: &str, epoch: u64, split: Split, metric: Metric, value: f64) -> String {
     format!("#quality_metric: host={host}, epoch={epoch}, {split} {metric}={value}")
 }
@@ -102,13 +102,13 @@ pub fn throughput_line(host: &str, pairs_per_second: f64) -> String {
     format!("#throughput_metric: host={host}, train throughput={} records/second", tenths(pairs_per_second))
 }
 
-/// `#progress_metric: host=algo-1, completed 12.5 %`: how much of the run is done, if it runs to its limit.
+/// `#progress_metric: host=algo-1, completed 12.5 %`: the progress of the run, relative to its limit.
 pub fn progress_line(host: &str, percent: f64) -> String {
     format!("#progress_metric: host={host}, completed {} %", tenths(percent.clamp(0.0, 100.0)))
 }
 
-/// `Epoch[0] Batch [50]\tSpeed: 105.62 samples/sec\tperplexity=88.123456`, as Sockeye writes between checkpoints; the
-/// metrics are those of training since the last checkpoint.
+/// `Epoch[0] Batch [50]\tSpeed: 105.62 samples/sec\tperplexity=88.123456`, as Sockeye writes between checkpoints; the metrics cover
+/// training since the last checkpoint.
 pub fn speed_line(epoch: u64, batch: u64, pairs_per_second: f64, metrics: &[(Metric, f64)]) -> String {
     let mut line = format!("Epoch[{epoch}] Batch [{batch}]\tSpeed: {pairs_per_second:.2} samples/sec");
     for (metric, value) in metrics {
@@ -117,8 +117,8 @@ pub fn speed_line(epoch: u64, batch: u64, pairs_per_second: f64, metrics: &[(Met
     line
 }
 
-/// `Checkpoint [1]\tUpdates=1000 Epoch=0 Samples=64000 Time-cost=81.250`, as Sockeye writes at a checkpoint; the time is
-/// that since the last one, in seconds.
+/// `Checkpoint [1]\tUpdates=1000 Epoch=0 Samples=64000 Time-cost=81.250`, as Sockeye writes at a checkpoint; the time is the seconds since
+/// the last checkpoint.
 pub fn checkpoint_line(checkpoint: u64, updates: u64, epoch: u64, samples: u64, seconds: f64) -> String {
     format!(
         "Checkpoint [{checkpoint}]\tUpdates={updates} Epoch={epoch} Samples={samples} Time-cost={seconds:.3}"
@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    /// Exactly the definition called `name` finds something in `line`, and what it finds is `value`.
+    /// Checks that only the definition called `name` matches `line`, and that it finds `value`.
     #[track_caller]
     fn check(line: &str, definitions: &[MetricSpec], name: &str, value: &str) {
         for definition in definitions {

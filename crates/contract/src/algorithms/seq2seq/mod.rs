@@ -1,4 +1,4 @@
-//! Sequence to sequence (image `seq2seq`): text goes in, text comes out.
+//! Sequence to sequence (image `seq2seq`): maps text to text.
 
 pub mod channels;
 mod choices;

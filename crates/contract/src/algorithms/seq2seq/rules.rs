@@ -1,4 +1,4 @@
-//! Rules that a single valid value cannot break alone, or that its range cannot express.
+//! Rules that involve several values, or that a value's range cannot express.
 
 use super::CONTRACT;
 use super::choices::{
@@ -15,7 +15,7 @@ impl Table for Hyperparameters {
         &CONTRACT
     }
 
-    /// A negative scale means the same interval as its magnitude.
+    /// A negative scale means the same interval as its absolute value.
     fn in_normal_form(self) -> Self {
         Self { weight_init_scale: self.weight_init_scale.abs(), ..self }
     }

@@ -1,9 +1,9 @@
-//! The four ids that every vocabulary starts with, as AWS's preparation script numbers them.
+//! The first four ids of every vocabulary, as AWS's preparation script numbers them.
 //!
 //! Sequences on disk hold neither [`BOS`] nor [`EOS`]; the trainer adds them. [`PAD`] must be 0: Sockeye 1.x takes the
 //! number of non-zero ids in a row as the length of the sentence.
 
-/// Fills rows of a batch up to the length of their bucket; never predicted on purpose, never part of the loss.
+/// Fills rows of a batch up to the length of their bucket; never predicted deliberately, never part of the loss.
 pub const PAD: u32 = 0;
 /// Stands for every word outside the vocabulary.
 pub const UNK: u32 = 1;

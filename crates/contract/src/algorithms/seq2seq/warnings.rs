@@ -1,9 +1,9 @@
-//! Settings that are valid but seldom what their author meant.
+//! Warnings about settings that are valid but probably not intended.
 
 use super::choices::{LrSchedulerType, Metric};
 use super::table::Hyperparameters;
 
-/// What to tell the user before training starts; one sentence or two each, no line breaks.
+/// Warnings to show before training starts; one or two sentences each, without line breaks.
 pub fn warnings(hyperparameters: &Hyperparameters) -> Vec<String> {
     CHECKS.iter().filter_map(|check| check(hyperparameters)).collect()
 }
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     fn check(change: fn(&mut Hyperparameters), expected: &[&str]) {
-        // A base that gives no warning, so that each case shows its own only.
+        // The base gives no warning, so that each case shows only its own.
         let mut h = Hyperparameters { checkpoint_threshold: 8, ..Hyperparameters::default() };
         change(&mut h);
         let found = warnings(&h);

@@ -1,4 +1,4 @@
-//! Faults in the configuration of channels.
+//! Checks of the configuration of channels.
 
 use std::path::{Path, PathBuf};
 
@@ -11,13 +11,13 @@ use crate::channels::{
 use crate::media::{ContentType, MediaType};
 use crate::spec::{Conventions, nearest, shown};
 
-/// Another name of RecordIO in the pca container; no media type, since it has no slash.
+/// Another name of RecordIO in the pca container; not a media type, since it has no slash.
 const BARE_PROTOBUF: &str = "protobuf";
-/// Channels that a message lists.
+/// The maximum number of channels listed in a message.
 const MOST_LISTED: usize = 8;
 
-/// Whether the folders of a job's channels are there; those of Pipe mode are streams, which come later. A path that a user names may
-/// be a file too.
+/// Checks that the folders of a job's channels exist; those of Pipe mode are streams, which are created later. A path that a user names may
+/// also be a file.
 ///
 /// # Errors
 /// Every channel without its folder.
@@ -53,7 +53,7 @@ impl InputDataConfig {
         faults
     }
 
-    /// Names of channels that the algorithm does not read.
+    /// Names of configured channels that the algorithm does not read.
     fn unknown(&self, contract: &AlgorithmContract) -> impl Iterator<Item = &str> {
         self.channels.keys().map(String::as_str).filter(|name| contract.channel(name).is_none())
     }
@@ -105,7 +105,7 @@ impl ChannelConfig {
             format!("Channel configuration for '{}' channel is not supported: {said}", spec.name)
         };
         if let Some(text) = said(&self.content_type) {
-            // Parameters say nothing under these conventions, and need not be well formed.
+            // Parameters are ignored under these conventions, and may be malformed.
             let read = match conventions {
                 Conventions::Sockeye => text.split(';').next().unwrap_or_default(),
                 Conventions::Toolkit => text,
@@ -146,7 +146,7 @@ impl ChannelConfig {
         }
     }
 
-    /// The channel with the defaults for what is not said. The configuration must be free of faults.
+    /// The channel, with defaults for what is not set. The configuration must be free of faults.
     pub(super) fn typed(&self, spec: &ChannelSpec, path: PathBuf) -> InputChannel {
         let mode = said(&self.training_input_mode).and_then(InputMode::from_name);
         let distribution = said(&self.s3_distribution_type).and_then(Distribution::from_name);
@@ -161,7 +161,7 @@ impl ChannelConfig {
         }
     }
 
-    /// Parameters of the content type that play no part.
+    /// Notes on parameters of the content type that have no effect.
     pub(super) fn notes(&self, spec: &ChannelSpec) -> Vec<String> {
         let Some(content) = said(&self.content_type).and_then(content_type) else { return Vec::new() };
         let known: &[&str] = match content.media {
@@ -181,7 +181,7 @@ impl ChannelConfig {
     }
 }
 
-/// A text that says something: "None" and the empty string are how SDKs spell that nothing is said.
+/// The text, if it is set: SDKs write "None" or an empty string for values that are not set.
 fn said(value: &Option<String>) -> Option<&str> {
     value.as_deref().filter(|text| !text.trim().is_empty() && *text != "None")
 }
@@ -232,7 +232,7 @@ fn mode_fault(spec: &ChannelSpec, text: &str) -> Option<String> {
         Some(mode) if spec.modes.contains(&mode) => None,
         Some(mode) => Some(format!("TrainingInputMode \"{mode}\" is not supported: {}", spec.mode_reason)),
         None => {
-            // To a reader, FastFile is File.
+            // For a reader, FastFile is the same as File.
             let modes = spec.modes.iter().filter(|mode| **mode != InputMode::FastFile);
             let modes: Vec<&str> = modes.map(|mode| mode.as_str()).collect();
             Some(format!(

@@ -3,7 +3,7 @@ use crate::algorithms::{kmeans, seq2seq};
 use crate::channels::{Distribution, InputMode};
 use crate::media::{ContentType, MediaType};
 
-/// A job of k-means with this `inputdataconfig.json`, where there is one, and these folders of channels.
+/// A job of k-means with this `inputdataconfig.json`, if given, and these channel folders.
 fn locate(
     config: Option<&str>,
     folders: &[&str],
@@ -25,7 +25,7 @@ fn located(config: Option<&str>, folders: &[&str]) -> (InputChannels, Layout) {
     (found.unwrap_or_else(|error| panic!("{error}")), layout)
 }
 
-/// The channels cannot be used: one line for each expected one, which begins with it.
+/// Checks that the channels are refused, with one line for each expected text, which begins with it.
 #[track_caller]
 fn check(config: Option<&str>, folders: &[&str], expected: &[&str]) {
     let error = locate(config, folders).0.expect_err("it was accepted").to_string();
@@ -35,7 +35,7 @@ fn check(config: Option<&str>, folders: &[&str], expected: &[&str]) {
     }
 }
 
-/// The content type of the train channel, as it is read.
+/// The content type of the train channel, as parsed.
 #[track_caller]
 fn content_type(text: &str) -> ContentType {
     let config = format!(r#"{{"train": {{"ContentType": {text}}}}}"#);

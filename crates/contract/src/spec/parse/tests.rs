@@ -18,7 +18,7 @@ fn words(words: &[&'static str]) -> Value {
     Value::List(words.iter().map(|&word| Value::Word(word)).collect())
 }
 
-/// The text is this value, or is refused with a hint that has this part.
+/// Checks that the text is parsed into this value, or refused with a hint that contains this part.
 #[track_caller]
 fn check(kind: Kind, text: &str, expected: Result<Value, &str>) {
     match (parse(&row(kind), text), expected) {

@@ -1,10 +1,10 @@
-//! `docs/local-sagemaker-actions.md` says of every action what is true.
+//! Checks that `docs/local-sagemaker-actions.md` describes every action correctly.
 
 use super::*;
 
 const PAGE: &str = include_str!("../../../../../docs/local-sagemaker-actions.md");
 
-/// What the page says of the actions of a service, by their names.
+/// The page's statements about the actions of a service, by the actions' names.
 fn documented(service: Service) -> Vec<(&'static str, &'static str)> {
     let heading = format!("\n## {}\n", service.name());
     let section = PAGE.split_once(&heading).unwrap_or_else(|| panic!("no section {}", service.name())).1;

@@ -4,7 +4,7 @@ use super::*;
 
 const RESOURCE: &str = "endpoint/Ep/variant/A";
 
-/// The endpoint `Ep` in service, whose variant `A` has one instance of this type.
+/// Creates the endpoint `Ep` in service, whose variant `A` has one instance of this type.
 fn endpoint(place: &Place, instance_type: &str) {
     hosting(place);
     configure(place, "scaled", "A", instance_type);
@@ -64,7 +64,7 @@ fn a_variant_is_registered_and_deregistered() {
     let arn = place.scale("RegisterScalableTarget", request)["ScalableTargetARN"].clone();
     let prefix = "arn:aws:application-autoscaling:us-west-2:123456789012:scalable-target/";
     assert!(arn.as_str().unwrap().starts_with(prefix), "{arn}");
-    // Its names clash whatever their case; what is not said stays.
+    // The names are not case-sensitive, and members that are absent keep their values.
     let again = about(json!({
         "ResourceId": "endpoint/eP/variant/A", "MaxCapacity": 4, "SuspendedState": {"DynamicScalingInSuspended": true},
     }));
@@ -160,7 +160,7 @@ fn a_policy_is_put_changed_and_deleted() {
     assert_eq!((&first["AlarmActions"], &first["StateValue"]), (&json!([arn]), &json!("INSUFFICIENT_DATA")));
     assert_eq!(alarms(json!({"AlarmNames": [high]}))[0]["AlarmArn"], put["Alarms"][0]["AlarmARN"]);
     assert_eq!(alarms(json!({"AlarmNamePrefix": "x"})), json!([]));
-    // Changed, it is the same policy.
+    // A changed policy is the same policy.
     let changed = place.scale("PutScalingPolicy", policy(json!({"TargetValue": 5, "DisableScaleIn": true})));
     assert_eq!((&changed["PolicyARN"], &changed["Alarms"]), (&put["PolicyARN"], &json!([put["Alarms"][0]])));
     let mut other = policy(json!({}));

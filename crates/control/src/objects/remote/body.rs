@@ -1,4 +1,4 @@
-//! The bytes of an object, as they come; a connection that breaks is replaced where it broke.
+//! The bytes of an object as they arrive; a broken connection is replaced, and reading resumes at the same position.
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -10,12 +10,12 @@ use hyper::{Method, StatusCode, header};
 use super::client::{Answer, Client, Connection, Question, late};
 use crate::s3::{ErrorCode, Result, S3Error};
 
-/// How long further bytes may take.
+/// The time limit for further bytes.
 const IDLE: Duration = Duration::from_secs(60);
-/// How often a connection may break without a byte between.
+/// How often a connection may break without a byte in between.
 const MOST_BREAKS: u32 = 3;
 
-/// An object that is read.
+/// An object that is being read.
 pub(super) struct Body {
     client: Client,
     bucket: String,
@@ -52,7 +52,7 @@ impl Body {
         self.size
     }
 
-    /// The next bytes; none at the end of a stream.
+    /// The next bytes; `None` at the end of a stream.
     fn next(&mut self) -> io::Result<Option<Bytes>> {
         let Some((body, _)) = &mut self.stream else { return Ok(None) };
         loop {
@@ -65,7 +65,7 @@ impl Body {
         }
     }
 
-    /// Goes on in a new connection, with the same object.
+    /// Resumes over a new connection, with the same object.
     fn reopen(&mut self) -> io::Result<()> {
         let mut question = Question::new(Method::GET, &self.bucket, &self.key);
         question.headers.push((header::RANGE, format!("bytes={}-", self.read)));
@@ -103,7 +103,7 @@ impl Body {
         }
         if self.read >= self.size
             && let Some((mut body, connection)) = self.stream.take()
-            // What follows is the end, which has come with the last bytes or comes now.
+            // Only the end follows, which has come with the last bytes or comes now.
             && let Some(None | Some(Ok(_))) = self.client.wait(IDLE, body.frame())
         {
             self.client.keep(connection);

@@ -1,4 +1,4 @@
-//! Signed requests, over connections that are kept, as often as it takes.
+//! Signed requests over persistent connections, with retries.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,22 +23,22 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use crate::s3::{ErrorCode, Result, S3Error};
 use crate::signature::{Head, Keys, Rules, date_of_now};
 
-/// How long a connection may take, TLS included.
+/// The time limit for a connection, including TLS.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long the head of an answer may take; the end of an upload in parts takes longest.
+/// The time limit for the head of a response; the completion of an upload in parts takes longest.
 const HEAD: Duration = Duration::from_secs(60);
-/// Pauses before the second, third… try, in this unit.
+/// Pauses before the second, third… attempt, in this unit.
 const PAUSES: [u32; 4] = [1, 4, 16, 30];
 const PAUSE: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 100 });
-/// Connections that are kept for the next request.
+/// Maximum connections kept for later requests.
 const MOST_IDLE: usize = 8;
-/// The largest answer that is held as a whole: a page of 1,000 keys of 1 KiB, each byte percent-encoded.
+/// The largest response that is held as a whole: a page of 1,000 keys of 1 KiB, each byte percent-encoded.
 const MAX_TEXT_BYTES: usize = 8 << 20;
-/// What keys and parameters keep of their bytes.
+/// The bytes that are percent-encoded in keys and parameters.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 const ENCODED_IN_PATH: &AsciiSet = &ENCODED.remove(b'/');
 
-/// Where another S3 is, and who asks it.
+/// The address and credentials of another S3.
 #[derive(Clone, Debug)]
 pub struct RemoteSettings {
     /// Its address, `http://host:port` or `https://host`.
@@ -47,7 +47,7 @@ pub struct RemoteSettings {
     pub region: String,
     /// The keys that they are signed with.
     pub keys: Keys,
-    /// The token that goes with keys of AWS that hold for a while.
+    /// The session token for temporary keys of AWS.
     pub session_token: Option<String>,
 }
 
@@ -71,7 +71,7 @@ struct Shared {
     settings: RemoteSettings,
     host: String,
     port: u16,
-    /// Host, and port where it is not the usual one.
+    /// The host, with the port unless it is the default.
     authority: String,
     tls: Option<TlsConnector>,
     token: Option<HeaderValue>,
@@ -79,7 +79,7 @@ struct Shared {
     idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
 }
 
-/// The head of an answer, and what is needed for the rest.
+/// The head of a response, and the state to read the rest.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     headers: HeaderMap,
@@ -88,7 +88,7 @@ pub(super) struct Answer {
     client: Client,
 }
 
-/// A connection whose answer is being read.
+/// A connection whose response is being read.
 pub(super) type Connection = SendRequest<Full<Bytes>>;
 
 impl<'a> Question<'a> {
@@ -118,7 +118,7 @@ impl Answer {
         Ok(body.to_bytes())
     }
 
-    /// Leaves what is in the body unread; there is hardly any.
+    /// Discards the body, which is short or empty.
     pub(super) fn finish(self) {
         let _ = self.text();
     }
@@ -154,22 +154,21 @@ impl Client {
         self.0.settings.url.trim_end_matches('/')
     }
 
-    /// Waits for something, on any thread that is none of the runtime's: its clock is asked within the runtime. None where it takes too
-    /// long.
+    /// Waits for a future, on any thread outside the runtime; the timeout uses the runtime's clock. `None` if it takes too long.
     pub(super) fn wait<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
         self.0.runtime.block_on(async { timeout(limit, work).await.ok() })
     }
 
-    /// What a request is about, for people.
+    /// The address of a request's object, for messages.
     pub(super) fn address_of(&self, question: &Question<'_>) -> String {
         let slash = if question.key.is_empty() { "" } else { "/" };
         format!("{}/{}{slash}{}", self.url(), question.bucket, question.key)
     }
 
-    /// The head of the answer, whatever its status; the last one where all tries fail.
+    /// The head of the response, with any status; the last one if all attempts fail.
     ///
     /// # Errors
-    /// `InternalError`, with the address: there is no answer.
+    /// `InternalError`, with the address: there was no response.
     pub(super) fn ask(&self, question: &Question<'_>) -> Result<Answer> {
         let mut pauses = PAUSES.iter();
         loop {
@@ -238,13 +237,13 @@ impl Client {
         let authorization = HeaderValue::from_str(&authorization).map_err(io::Error::other)?;
         request.headers_mut().insert(header::AUTHORIZATION, authorization);
         if matches!(question.method, Method::PUT | Method::POST) {
-            // S3 wants it said of an empty body, too.
+            // S3 requires the length of an empty body too.
             request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(question.body.len()));
         }
         Ok(request)
     }
 
-    /// One that was kept, or a new one.
+    /// A kept connection, or a new one.
     async fn connection(&self) -> io::Result<Connection> {
         loop {
             let kept = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -267,7 +266,7 @@ impl Client {
         connected.await.map_err(|_| late("no connection", CONNECT))?
     }
 
-    /// Keeps a connection whose answer was read to its end.
+    /// Keeps a connection whose response was read to its end.
     pub(super) fn keep(&self, connection: Connection) {
         let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MOST_IDLE && !connection.is_closed() {

@@ -1,7 +1,7 @@
-//! Objects in another S3: MinIO, AWS's, or a second local SageMaker.
+//! Objects in another S3: MinIO, AWS S3, or a second local SageMaker.
 //!
-//! Requests are signed with version 4 and name buckets in the path. What fails for a while (no connection, no answer, 5xx, 429) is tried
-//! again; what is refused is told with the address of the object.
+//! Requests are signed with version 4 and name buckets in the path. Temporary failures (no connection, no response, 5xx, 429) are retried;
+//! refusals are reported with the address of the object.
 
 mod body;
 mod client;
@@ -25,10 +25,10 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// One that is asked by tasks of the runtime that this is called in.
+    /// Another S3, accessed by tasks of the current runtime.
     ///
     /// # Errors
-    /// If the address is none of an S3, as text for people.
+    /// If the address is not valid for an S3, as human-readable text.
     pub fn new(settings: RemoteSettings) -> std::result::Result<Self, String> {
         Ok(Self { client: Client::new(settings)? })
     }
@@ -38,7 +38,7 @@ impl Remote {
         self.client.url()
     }
 
-    /// An answer that is a success.
+    /// Sends a request that must succeed.
     fn ask(&self, question: &Question<'_>) -> Result<Answer> {
         let answer = self.client.ask(question)?;
         if answer.status.is_success() {
@@ -47,7 +47,7 @@ impl Remote {
         Err(self.refused(question, answer))
     }
 
-    /// What another S3 says when it refuses.
+    /// Turns another S3's refusal into an error.
     fn refused(&self, question: &Question<'_>, answer: Answer) -> S3Error {
         let status = answer.status;
         let region = answer.header("x-amz-bucket-region").map(str::to_owned);
@@ -58,7 +58,7 @@ impl Remote {
         let code = match (status, &*name) {
             (_, "NoSuchBucket") => ErrorCode::NoSuchBucket,
             (_, "NoSuchKey") => ErrorCode::NoSuchKey,
-            // HEAD has no body.
+            // A response to HEAD has no body.
             (StatusCode::NOT_FOUND, "") if !question.key.is_empty() => ErrorCode::NoSuchKey,
             (StatusCode::NOT_FOUND, "") => ErrorCode::NoSuchBucket,
             (StatusCode::NOT_FOUND, "NoSuchUpload") => ErrorCode::NoSuchUpload,

@@ -1,4 +1,4 @@
-//! Another S3 is a server of this crate, and a server of canned answers for what that one never does.
+//! The other S3 is a server of this crate, or a server of canned responses for behaviour that the former never shows.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
@@ -125,7 +125,7 @@ fn large_files_go_in_parts_and_half_ones_not_at_all() {
     let empty = other.file(b"");
     assert!(remote.upload_file("bucket", "empty", &empty, &|| true).unwrap());
     assert_eq!(whole(&remote, "empty").unwrap(), b"");
-    // A file that was changed while it was read is no object, and its parts do not stay.
+    // A file that changed while it was read does not become an object, and its parts are removed.
     for content in [&bytes[..], b"small"] {
         let path = other.file(content);
         assert!(!remote.upload_file("bucket", "changed", &path, &|| false).unwrap());
@@ -163,7 +163,7 @@ fn refusals_name_the_object_and_what_to_do() {
         &["SignatureDoesNotMatch", advice],
     );
     assert!(wrong.has("bucket", "x").unwrap_err().contains("status 403"));
-    // Nobody listens at a port that was just given back.
+    // Nothing listens at a port that was just released.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let dead = other.remote(&format!("http://127.0.0.1:{port}"), SECRET);
     check(
@@ -189,7 +189,7 @@ fn addresses_are_of_servers() {
     assert_eq!(Remote::new(settings("http://[::1]:9000/")).unwrap().url(), "http://[::1]:9000");
 }
 
-/// A server that gives one answer per connection, and closes it; what it was asked comes at the end.
+/// A server that sends one response per connection and closes it; the requests are returned at the end.
 fn canned(answers: Vec<String>) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -244,7 +244,7 @@ fn what_goes_on_failing_is_told() {
     let error = other.remote(&url, SECRET).open_object("bucket", "x").unwrap_err().to_string();
     assert!(error.contains("/bucket/x: status 503"), "{error}");
     server.join().unwrap();
-    // Another object of the same name is not a continuation.
+    // Another object with the same name must not continue the first.
     let first = "HTTP/1.1 200 OK\r\nETag: \"e\"\r\nContent-Length: 10\r\n\r\n0123".to_owned();
     let replaced = "HTTP/1.1 412 Precondition Failed\r\nContent-Length: 0\r\n\r\n".to_owned();
     let (url, server) = canned(vec![first, replaced]);

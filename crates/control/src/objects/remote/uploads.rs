@@ -1,4 +1,4 @@
-//! Files that become objects: small ones by one request, others in parts.
+//! Uploading files as objects: small ones in one request, others in parts.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -12,10 +12,10 @@ use super::Remote;
 use super::client::{Answer, Question};
 use crate::s3::{Element, ErrorCode, MAX_PARTS, Result, S3Error};
 
-/// Files up to this size are one request, and parts have it, unless there would be too many. It is held in memory.
+/// The maximum size of an upload in one request, and the size of parts unless there would be too many. A part is held in memory.
 const PART_BYTES: u64 = 8 << 20;
 
-/// Puts a file as an object. False where it was changed meanwhile; then there is no object.
+/// Uploads a file as an object. Returns false, and creates no object, if the file was changed meanwhile.
 pub(super) fn upload(
     remote: &Remote,
     bucket: &str,
@@ -43,7 +43,7 @@ pub(super) fn upload(
         false => Ok(false),
     });
     if !matches!(done, Ok(true)) {
-        // Parts that nobody completes would be kept, and paid for.
+        // Uncompleted parts would be kept, and would cost money.
         let abort = Question { query: vec![("uploadId", &id)], ..Question::new(Method::DELETE, bucket, key) };
         if let Err(error) = remote.ask(&abort).map(Answer::finish) {
             tracing::warn!(%error, "an upload that ended early could not be removed");
@@ -52,7 +52,7 @@ pub(super) fn upload(
     done
 }
 
-/// The size of parts, so that there are not more than S3 takes.
+/// The size of parts, so that there are at most as many as S3 allows.
 fn part_bytes(size: u64) -> u64 {
     PART_BYTES.max(size.div_ceil(u64::from(MAX_PARTS)))
 }
@@ -63,7 +63,7 @@ fn read(file: &mut File, most: u64) -> std::io::Result<Bytes> {
     Ok(part.into())
 }
 
-/// Sends all parts; the document that lists them.
+/// Sends all parts; returns the document that lists them.
 fn parts(
     remote: &Remote,
     bucket: &str,
@@ -90,7 +90,7 @@ fn parts(
     Ok(list + "</CompleteMultipartUpload>")
 }
 
-/// Makes one object of the parts. Its answer may be an error although its status is a success.
+/// Completes the object from its parts. The response may contain an error although its status is a success.
 fn complete(remote: &Remote, bucket: &str, key: &str, id: &str, list: String) -> Result<()> {
     let question = Question {
         query: vec![("uploadId", id)],

@@ -1,5 +1,5 @@
-//! Who signs a request. A server without keys reads signatures but does not compare them: it listens on the loopback, and clients come
-//! with keys of their own. What a presigned URL says of its time holds.
+//! Authentication of requests. A server without keys parses signatures but does not compare them: it listens on the loopback, and clients
+//! have arbitrary keys. The expiry of a presigned URL is always checked.
 
 use axum::http::{HeaderMap, Method, header};
 
@@ -9,23 +9,23 @@ use crate::s3::error::{ErrorCode, Result, S3Error};
 use crate::signature::{Claim, Head, Proof, Refusal, Rules, Why};
 use crate::times::{iso, now_seconds, parse_iso};
 
-/// Presigned URLs are for a week at most.
+/// The maximum validity of presigned URLs: a week.
 const MAX_EXPIRES_SECONDS: u64 = 604_800;
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// Who asks, as far as the head says it.
+/// The result of authenticating the head.
 #[derive(Clone, Debug)]
 pub(super) enum Asked {
-    /// Whoever has the keys, or anybody where the server has none.
+    /// The request is allowed: it is signed with the keys, or the server has none.
     Allowed(Box<Proof>),
-    /// A browser's form, whose fields say it.
+    /// An HTML form, whose fields contain the signature.
     ByForm,
 }
 
 /// Compares the signature of a request.
 ///
 /// # Errors
-/// In the words of S3.
+/// As S3 errors.
 pub(super) fn check(call: &Call) -> Result<Asked> {
     let Some(keys) = &call.service.settings.keys else {
         check_presence(&call.headers, &call.query)?;
@@ -50,7 +50,7 @@ fn is_form(call: &Call) -> bool {
         && content_type.starts_with("multipart/form-data")
 }
 
-/// A refusal in the words of S3.
+/// Turns a refusal into an S3 error.
 pub(super) fn refused(refusal: Refusal) -> S3Error {
     let Refusal { why, message, details } = refusal;
     let (code, message) = match why {
@@ -69,7 +69,7 @@ pub(super) fn refused(refusal: Refusal) -> S3Error {
     S3Error { code, message, details }
 }
 
-/// Checks the form of what is signed, and the time of presigned URLs.
+/// Checks the form of the signature, and the expiry of presigned URLs.
 fn check_presence(headers: &HeaderMap, query: &Query) -> Result<()> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         check_header(value.to_str().unwrap_or_default())?;
@@ -79,7 +79,7 @@ fn check_presence(headers: &HeaderMap, query: &Query) -> Result<()> {
 
 fn check_header(value: &str) -> Result<()> {
     let Some(fields) = value.strip_prefix("AWS4-HMAC-SHA256 ") else {
-        // The second version, which is `AWS KEY:SIGNATURE`, and asymmetric signatures.
+        // Version 2, which is `AWS KEY:SIGNATURE`, and asymmetric signatures.
         if value.starts_with("AWS ") || value.starts_with("AWS4-ECDSA-P256-SHA256 ") {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! Bodies as they arrive: chunks are taken off, sums are checked, and what becomes an object goes to the disk piece by piece.
+//! Bodies as they arrive: chunks are decoded, checksums are verified, and the content of objects is written to disk piece by piece.
 
 use std::sync::Arc;
 
@@ -17,28 +17,28 @@ use crate::s3::error::{ErrorCode, Result, S3Error};
 use crate::s3::staging::{Staged, Staging};
 use crate::signature::{ChunkSignatures, Proof};
 
-/// The most that one request brings, in bytes.
+/// The maximum bytes of one request.
 pub(super) const MAX_BODY_BYTES: u64 = 5 << 30;
 
-/// What the head of a request says about its body.
+/// The properties of a body that the head announces.
 #[derive(Debug, Default)]
 pub(super) struct Announced {
     is_chunked: bool,
-    /// Bytes, without chunks.
+    /// Length without chunk framing.
     length: Option<u64>,
     md5: Option<[u8; 16]>,
     sha256: Option<String>,
     checksum: Option<Checksum>,
-    /// The checksum that a trailer will bring.
+    /// The algorithm of the checksum in a trailer.
     trailer: Option<Algorithm>,
-    /// A checksum that is asked for without a value.
+    /// The algorithm of a checksum that is requested without a value.
     asked: Option<Algorithm>,
-    /// The signatures of the chunks, where the server has keys.
+    /// The signatures of the chunks, if the server has keys.
     signatures: Option<ChunkSignatures>,
 }
 
 impl Announced {
-    /// Reads the head.
+    /// Reads the headers.
     ///
     /// # Errors
     /// `InvalidDigest`, `InvalidRequest`, `InvalidArgument`.
@@ -99,14 +99,14 @@ impl Announced {
         })
     }
 
-    /// The same with what a signature says of the body.
+    /// Adds the properties of the body that a signature contains.
     pub(super) fn proven(mut self, proof: &Proof) -> Self {
         self.sha256 = self.sha256.or_else(|| proof.sha256.clone());
         self.signatures = proof.chunks.clone();
         self
     }
 
-    /// The checksum that the object will have.
+    /// The checksum algorithm of the object.
     pub(super) fn algorithm(&self) -> Option<Algorithm> {
         self.checksum.as_ref().map(|checksum| checksum.algorithm).or(self.trailer).or(self.asked)
     }
@@ -119,7 +119,7 @@ impl Announced {
         all
     }
 
-    /// Holds what came against what was announced.
+    /// Compares the received content with the announced properties.
     pub(super) fn check(&self, digests: &Digests, trailers: &[(String, String)]) -> Result<()> {
         let bad = |what: &str| {
             let message = format!("The {what} you specified did not match what we received.");
@@ -159,12 +159,12 @@ pub(super) fn has_aws_chunked(encoding: &str) -> bool {
     encoding.split(',').any(|one| one.trim().eq_ignore_ascii_case("aws-chunked"))
 }
 
-/// A body without its chunks.
+/// A body, with chunks decoded.
 struct Arriving {
     body: Incoming,
     arrival: std::sync::Arc<Arrival>,
     chunked: Option<AwsChunked>,
-    /// What has arrived and is not used yet.
+    /// Bytes that have arrived and are not used yet.
     input: Bytes,
     left: u64,
     trailers: Vec<(String, String)>,
@@ -196,7 +196,7 @@ impl Arriving {
         Ok(Self { body, arrival: share.arrival(), chunked, input: Bytes::new(), left, trailers: Vec::new() })
     }
 
-    /// The next bytes; none at the end, which is where it was announced.
+    /// The next bytes; `None` at the announced end.
     async fn next(&mut self, held: usize) -> Result<Option<Bytes>> {
         loop {
             let data = match &mut self.chunked {
@@ -229,7 +229,7 @@ fn incomplete() -> S3Error {
     S3Error::new(ErrorCode::IncompleteBody, message)
 }
 
-/// What the shell of the server refuses, in S3's words.
+/// Turns an error of the server shell into an S3 error.
 pub(super) fn of_shell(error: ServeError) -> S3Error {
     let code = match error.code {
         Code::RequestTimeout => ErrorCode::RequestTimeout,
@@ -241,7 +241,7 @@ pub(super) fn of_shell(error: ServeError) -> S3Error {
     S3Error::new(code, error.message)
 }
 
-/// Takes in a body that becomes an object or a part, with the checksum `also` beside those that were announced.
+/// Receives a body that becomes an object or a part, with the checksum `also` besides the announced ones.
 pub(super) async fn receive(
     service: &Service,
     body: Incoming,
@@ -264,24 +264,24 @@ pub(super) async fn receive(
 /// A file that is being written, and the piece that was written last.
 type Writing = JoinHandle<Result<(Staging, Vec<u8>)>>;
 
-/// Writes one piece while the next arrives.
+/// Writes one piece while the next one arrives.
 pub(super) struct Writer {
     staging: Option<Writing>,
     piece: Vec<u8>,
-    /// Bytes since the disk was last asked to write.
+    /// Bytes since the last sync was started.
     unsynced: usize,
     syncing: Option<JoinHandle<()>>,
 }
 
 impl Writer {
-    /// So that the disk writes while more arrives, not all of it at the end.
+    /// Sync interval, so that the disk writes while more arrives, instead of everything at the end.
     const SYNC_BYTES: usize = 16 << 20;
-    /// Bytes that are written at a time.
+    /// Bytes written at a time.
     pub(super) const PIECE_BYTES: usize = 512 << 10;
-    /// Bytes that it holds at most.
+    /// Maximum bytes held in memory.
     pub(super) const HELD_BYTES: usize = 2 * Self::PIECE_BYTES;
 
-    /// Begins a file for `length` bytes, if so many come.
+    /// Begins a file for up to `length` bytes.
     pub(super) fn new(service: &Service, algorithms: Vec<Algorithm>, length: usize) -> Self {
         let piece = Vec::with_capacity(length.min(Self::PIECE_BYTES));
         Self { staging: Some(service.stage(algorithms)), piece, unsynced: 0, syncing: None }
@@ -289,7 +289,7 @@ impl Writer {
 
     async fn ready(&mut self) -> Result<(Staging, Vec<u8>)> {
         let handle = self.staging.take().ok_or_else(|| {
-            // An error ended it before.
+            // An earlier error has ended the file.
             S3Error::new(
                 ErrorCode::InternalError,
                 "a body is written after its end: a bug in Kokanee; please report it",
@@ -323,7 +323,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Brings the file to the disk.
+    /// Syncs the file to disk.
     pub(super) async fn finish(&mut self) -> Result<Staged> {
         let (mut staging, _) = self.ready().await?;
         let piece = std::mem::take(&mut self.piece);
@@ -335,7 +335,7 @@ impl Writer {
     }
 }
 
-/// Takes in a small body as a whole.
+/// Receives a small body as a whole.
 pub(super) async fn receive_small(
     service: &Service,
     body: Incoming,
@@ -345,7 +345,7 @@ pub(super) async fn receive_small(
     let mut share = service.memory.share();
     let mut arriving = Arriving::new(body, &share, announced, limit)?;
     let length = usize::try_from(arriving.left).unwrap_or(usize::MAX);
-    // What it is parsed to takes a few times its size.
+    // The parsed form takes a few times its size.
     share.grow(length.saturating_mul(4)).await.map_err(of_shell)?;
     let mut whole = Vec::with_capacity(length);
     while let Some(data) = arriving.next(whole.len()).await? {
@@ -358,7 +358,7 @@ pub(super) async fn receive_small(
 }
 
 impl Service {
-    /// Begins a file in the background; the empty vector is the first piece that is free.
+    /// Begins a file in the background; the empty vector is the first free piece buffer.
     fn stage(&self, algorithms: Vec<Algorithm>) -> Writing {
         let store = Arc::clone(&self.store);
         tokio::task::spawn_blocking(move || Ok((store.stage(&algorithms)?, Vec::new())))

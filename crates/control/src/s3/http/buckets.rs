@@ -10,7 +10,7 @@ use crate::s3::error::{ErrorCode, Result, S3Error};
 use crate::s3::xml::{Document, Element};
 use crate::times::iso;
 
-/// The region whose buckets have no location.
+/// The region that buckets report as no location.
 const FIRST_REGION: &str = "us-east-1";
 const MAX_CONFIGURATION_BYTES: u64 = 64 << 10;
 
@@ -49,7 +49,7 @@ pub(super) async fn create(call: &Call) -> Result<Response> {
             location.clone_into(&mut region);
         }
     }
-    // As a rule of three parts: no list of regions grows old here.
+    // A region must have three parts: a fixed list of regions would become outdated.
     let is_region = region == "EU"
         || (region.split('-').count() >= 3
             && region.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')));
@@ -62,7 +62,7 @@ pub(super) async fn create(call: &Call) -> Result<Response> {
     check_acl(call)?;
     let (bucket, place) = (call.bucket(), region.clone());
     match call.blocking(move |store| store.create_bucket(&bucket, &place)).await {
-        // In the first region S3 takes it for done.
+        // In the default region S3 treats this as success.
         Err(error) if error.code == ErrorCode::BucketAlreadyOwnedByYou && region == FIRST_REGION => {}
         other => other?,
     }
@@ -71,7 +71,7 @@ pub(super) async fn create(call: &Call) -> Result<Response> {
     Ok(response)
 }
 
-/// Refuses access control lists, which buckets of today do not have.
+/// Refuses access control lists, which are disabled for new buckets.
 pub(super) fn check_acl(call: &Call) -> Result<()> {
     let is_own = |acl: &str| matches!(acl, "private" | "bucket-owner-full-control" | "bucket-owner-read");
     let grants = call.headers.keys().any(|name| name.as_str().starts_with("x-amz-grant-"));

@@ -1,4 +1,4 @@
-//! What buckets of S3 can be configured to and ours cannot: questions get the answer of a bucket that was never configured.
+//! Bucket configurations that S3 supports and this server does not: reading them returns the result for a bucket that was never configured.
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -12,7 +12,7 @@ use crate::s3::xml::Document;
 /// The root of a document, or an error with its message.
 type Unconfigured = std::result::Result<&'static str, (ErrorCode, &'static str)>;
 
-/// What a bucket answers that was never configured: an error, or an empty document.
+/// The response of a bucket that was never configured: an error, or an empty document.
 const UNCONFIGURED: &[(&str, Unconfigured)] = &[
     ("versioning", Ok("VersioningConfiguration")),
     ("notification", Ok("NotificationConfiguration")),
@@ -67,7 +67,7 @@ const UNCONFIGURED: &[(&str, Unconfigured)] = &[
     ),
 ];
 
-/// Configurations that are gone once they are deleted, and so always.
+/// Configurations whose deletion always succeeds, since they never exist.
 const DELETABLE: &[&str] = &[
     "tagging",
     "policy",
@@ -117,7 +117,7 @@ pub(super) async fn object_acl(call: &Call) -> Result<Response> {
     Ok(acl(call))
 }
 
-/// `PutBucketAcl` and `PutObjectAcl`: only what is so anyway.
+/// `PutBucketAcl` and `PutObjectAcl`: only values that change nothing are accepted.
 pub(super) async fn put_acl(call: &Call) -> Result<Response> {
     check_acl(call)?;
     if !call.headers.contains_key("x-amz-acl") {
@@ -132,7 +132,7 @@ pub(super) async fn put_acl(call: &Call) -> Result<Response> {
     Ok(empty(StatusCode::OK))
 }
 
-/// The owner may do everything.
+/// An access control list that gives the owner full control.
 fn acl(call: &Call) -> Response {
     let account = &call.service.settings.account;
     xml(Document::write("AccessControlPolicy", |document| {

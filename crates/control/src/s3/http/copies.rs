@@ -1,4 +1,4 @@
-//! Copies on the server's side.
+//! Server-side copies.
 
 use axum::response::Response;
 
@@ -38,7 +38,7 @@ fn source(call: &Call) -> Result<(String, String)> {
     }
 }
 
-/// Opens the source, as far as the conditions of the request hold.
+/// Opens the source, if the conditions of the request hold.
 async fn open(call: &Call) -> Result<Object> {
     let (bucket, key) = source(call)?;
     let object = call.blocking(move |store| store.get(&bucket, &key)).await?;
@@ -48,7 +48,7 @@ async fn open(call: &Call) -> Result<Object> {
     }
 }
 
-/// `COPY` or `REPLACE`, whichever a header says.
+/// Whether a header says `REPLACE` instead of `COPY`.
 fn replaces(call: &Call, name: &str) -> Result<bool> {
     match call.header(name) {
         None | Some("COPY") => Ok(false),
@@ -88,7 +88,7 @@ pub(super) async fn copy(call: &Call) -> Result<Response> {
         description.headers = said.headers;
         description.user = said.user;
     } else {
-        // These are never the source's.
+        // These headers are never copied from the source.
         description.headers.retain(|name, _| !name.starts_with("x-amz-"));
         description.headers.extend(said.headers.into_iter().filter(|(name, _)| name.starts_with("x-amz-")));
     }
@@ -141,7 +141,7 @@ pub(super) async fn copy_part(call: &Call) -> Result<Response> {
         None => Span { start: 0, bytes: size },
         Some(text) => {
             let span = range(Some(text), size)?;
-            // Unlike other ranges this one must be whole, and lie within the source.
+            // Unlike other ranges, this one must have both ends, and lie within the source.
             span.filter(|span| text == format!("bytes={}-{}", span.start, span.start + span.bytes - 1)).ok_or_else(
                 || {
                     let message = format!("The x-amz-copy-source-range value must be of the form bytes=first-last within the {size} bytes of the source");

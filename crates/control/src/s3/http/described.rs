@@ -1,4 +1,4 @@
-//! Between headers and what is known of an object.
+//! Conversion between headers and the description of an object.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::s3::error::{ErrorCode, Result, S3Error};
 use crate::s3::record::{DEFAULT_TYPE, Description, Record};
 use crate::times::http_date;
 
-/// Headers of an object that are kept and given back. Encryption is among them for clients that insist; files are plain.
+/// Headers of an object that are stored and returned. Encryption is included for clients that require it; files are not encrypted.
 const KEPT: &[&str] = &[
     "content-type",
     "cache-control",
@@ -26,12 +26,12 @@ const KEPT: &[&str] = &[
     "x-amz-server-side-encryption-bucket-key-enabled",
     "x-amz-website-redirect-location",
 ];
-/// Parts of headers that ask for what is not done here.
+/// Parts of header names whose features are not supported.
 const REFUSED: &[&str] =
     &["x-amz-server-side-encryption-customer-", "x-amz-object-lock-", "x-amz-write-offset-"];
 const USER: &str = "x-amz-meta-";
 const MAX_USER_BYTES: usize = 2 << 10;
-/// Parameters of a request that replace headers of its answer.
+/// Parameters of a request that override headers of its response.
 const OVERRIDES: &[(&str, &str)] = &[
     ("response-content-type", "content-type"),
     ("response-content-language", "content-language"),
@@ -41,10 +41,10 @@ const OVERRIDES: &[(&str, &str)] = &[
     ("response-content-encoding", "content-encoding"),
 ];
 
-/// Reads what a request says of an object.
+/// Reads the description of an object from a request.
 ///
 /// # Errors
-/// `MetadataTooLarge`, `InvalidTag`, `InvalidArgument`; `NotImplemented` for what would be ignored.
+/// `MetadataTooLarge`, `InvalidTag`, `InvalidArgument`; `NotImplemented` for features that would be ignored.
 pub(super) fn description(headers: &HeaderMap) -> Result<Description> {
     let mut description = Description::default();
     for name in headers.keys() {
@@ -72,7 +72,7 @@ pub(super) fn description(headers: &HeaderMap) -> Result<Description> {
             None => description.headers.insert(name.to_owned(), value),
         };
     }
-    // That is how the body came, not what the object is.
+    // `aws-chunked` describes the transfer, not the object.
     if let Some(encoding) = description.headers.remove("content-encoding") {
         let kept: Vec<&str> = encoding
             .split(',')
@@ -105,7 +105,7 @@ pub(super) fn check_user(user: &BTreeMap<String, String>) -> Result<()> {
     Err(error.with("MaxSizeAllowed", MAX_USER_BYTES.to_string()))
 }
 
-/// Adds a tag by S3's rules.
+/// Adds a tag, checking S3's rules.
 pub(super) fn add_tag(tags: &mut BTreeMap<String, String>, name: &str, value: &str) -> Result<()> {
     if name.is_empty() || name.chars().count() > 128 || value.chars().count() > 256 {
         return Err(invalid_tag("a tag has a name of 1 to 128 characters and a value of at most 256"));
@@ -123,14 +123,14 @@ fn invalid_tag(message: &str) -> S3Error {
     S3Error::new(ErrorCode::InvalidTag, message)
 }
 
-/// Sets the headers that describe an object, as the request wishes them.
+/// Sets the headers that describe an object, with the request's overrides.
 pub(super) fn describe(response: &mut Response, call: &Call, record: &Record, is_whole: bool) {
     set(response, "accept-ranges", "bytes");
     set(response, "content-type", DEFAULT_TYPE);
     stamp(response, record);
     let Description { headers, user, tags } = &record.description;
     for (name, value) in headers {
-        // The usual class is not told.
+        // The default class is not reported.
         if (name.as_str(), value.as_str()) != ("x-amz-storage-class", "STANDARD") {
             set(response, name, value);
         }
@@ -153,13 +153,13 @@ pub(super) fn describe(response: &mut Response, call: &Call, record: &Record, is
     }
 }
 
-/// ETag and time, which an answer without an object has too.
+/// Sets ETag and time, also for responses without an object.
 pub(super) fn stamp(response: &mut Response, record: &Record) {
     set(response, "etag", &quoted(&record.etag));
     set(response, "last-modified", &http_date(record.modified_ns));
 }
 
-/// The checksum of an object, and what it is of.
+/// Sets the checksum of an object and its type.
 pub(super) fn checksum(response: &mut Response, record: &Record) {
     if let Some(checksum) = &record.checksum {
         set(response, checksum.algorithm.header(), &checksum.value);
@@ -167,7 +167,7 @@ pub(super) fn checksum(response: &mut Response, record: &Record) {
     }
 }
 
-/// What the answer to a write says: ETag, checksum, and the encryption that was asked for.
+/// Sets the headers of the response to a write: ETag, checksum, and the requested encryption.
 pub(super) fn written(response: &mut Response, record: &Record) {
     set(response, "etag", &quoted(&record.etag));
     checksum(response, record);

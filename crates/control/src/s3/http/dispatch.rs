@@ -1,4 +1,5 @@
-//! From method, address and parameters to the operation. What is not known is refused: never is an object the answer to a question about it.
+//! Selection of the operation by method, address and parameters. Unknown parameters are refused, so that a query about an object never
+//! returns the object.
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -7,7 +8,7 @@ use super::service::{Call, empty, unknown};
 use super::{buckets, configuration, copies, form, lists, objects, tags, uploads};
 use crate::s3::error::{ErrorCode, Result, S3Error};
 
-/// Parameters that do not choose the operation, beside those that begin with `x-` or `response-`.
+/// Parameters that do not select the operation, besides those that begin with `x-` or `response-`.
 const PASSIVE: &[&str] = &[
     "list-type",
     "prefix",

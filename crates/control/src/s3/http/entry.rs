@@ -1,4 +1,4 @@
-//! Where requests come in: from the head to the answer, or to an error as an answer.
+//! The entry point of requests: from the head to the response, or to an error as a response.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,12 +19,12 @@ use crate::s3::store::Store;
 use crate::s3::xml::Document;
 use crate::signature::Proof;
 
-/// S3 as a router. Every path is its own: whoever puts other services on the same port decides before.
+/// S3 as a router. It takes every path: a server with other services on the same port must select them before.
 pub fn router(store: Arc<Store>, settings: Settings, memory: Arc<MemoryBudget>) -> Router {
     Router::new().fallback(answer).with_state(Arc::new(Service { store, settings, memory }))
 }
 
-/// S3 as the log and the shell of the server see it: errors of the shell are XML too.
+/// S3's [`Site`], for the log and the server shell: errors of the shell are XML too.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct S3Site;
 
@@ -56,7 +56,7 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
     let (head, body) = request.into_parts();
     let is_head = head.method == Method::HEAD;
     let resource = head.uri.path().to_owned();
-    // Who asks before sending need not be told by taking in the body.
+    // A client that asks first (`Expect`) learns of a refusal without its body being read.
     let asks_first = head.headers.contains_key(header::EXPECT);
     let patience = service.settings.patience;
     let body = Mutex::new(Some(Incoming::new(body, patience)));
@@ -88,7 +88,7 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
     finish(response, journal.as_deref())
 }
 
-/// What a request is about.
+/// The address and parameters of a request.
 fn target(headers: &HeaderMap, uri: &Uri) -> Result<(Address, Query)> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let address = Address::parse(host.or_else(|| uri.host()), uri.path())?;
@@ -107,7 +107,7 @@ async fn checked(call: &mut Call) -> Result<Response> {
     }
 }
 
-/// An error as an answer.
+/// Turns an error into a response.
 async fn refused(
     error: &S3Error,
     resource: &str,
@@ -127,7 +127,7 @@ async fn refused(
         journal.failed(&ServeError::new(code, format!("{}: {error}", error.code.name())));
     }
     if let Some(body) = body.filter(|_| !asks_first) {
-        // A client that is still sending would not read the answer.
+        // A client that is still sending would not read the response.
         body.discard().await;
     }
     let id = journal.map_or("", |journal| &journal.id);

@@ -1,4 +1,4 @@
-//! Uploads from forms of browsers, with the policy that whoever made the form signed.
+//! Uploads from HTML forms, with a policy that the form's author signed.
 
 use std::collections::BTreeMap;
 
@@ -20,10 +20,10 @@ use crate::s3::store::WriteCondition;
 use crate::s3::xml::Document;
 use crate::times::{now_ns, parse_iso};
 
-/// Fields that no policy speaks of.
+/// Fields that a policy need not mention.
 const FREE: &[&str] = &["policy", "x-amz-signature", "signature", "awsaccesskeyid", "file"];
 
-/// `POST` of a form. Where the request itself was not signed, its policy must be.
+/// `POST` of a form. If the request itself is not signed, its policy must be.
 pub(super) async fn post(call: &Call, must_be_signed: bool) -> Result<Response> {
     let mut form = FormData::new(call.header("content-type").unwrap_or_default())?;
     let bucket = call.bucket();
@@ -41,7 +41,7 @@ pub(super) async fn post(call: &Call, must_be_signed: bool) -> Result<Response> 
         form.push(&bytes);
         while let Some(piece) = form.next_piece()? {
             match (piece, &mut begun) {
-                // Which bucket it is says the address, whatever a field says.
+                // The address determines the bucket, regardless of a field.
                 (Piece::Field { name, value }, _) if name != "bucket" => {
                     fields.insert(name, value);
                 }
@@ -135,11 +135,11 @@ fn done(
     response
 }
 
-/// A form whose fields have come, and whose file is coming.
+/// A form whose fields have arrived, and whose file is arriving.
 struct Begun {
     key: String,
     headers: HeaderMap,
-    /// The least and the most bytes that the policy allows.
+    /// The minimum and maximum bytes that the policy allows.
     range: (u64, u64),
     size: u64,
     writer: Writer,
@@ -202,7 +202,7 @@ fn too_large(size: u64, most: u64) -> S3Error {
     error.with("ProposedSize", size.to_string()).with("MaxSizeAllowed", most.to_string())
 }
 
-/// Holds the fields against the policy; returns the least and the most bytes of the file.
+/// Checks the fields against the policy; returns the minimum and maximum bytes of the file.
 fn check_policy(fields: &BTreeMap<String, String>, now: u64) -> Result<(u64, u64)> {
     let mut range = (0, MAX_BODY_BYTES);
     let Some(policy) = fields.get("policy") else { return Ok(range) };

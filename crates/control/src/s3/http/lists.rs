@@ -100,7 +100,7 @@ impl Asked {
     }
 }
 
-/// A parameter that bounds a page.
+/// A parameter that limits the size of a page.
 fn number(call: &Call, name: &str) -> Result<usize> {
     let Some(text) = call.query.get(name).filter(|text| !text.is_empty()) else { return Ok(MAX_KEYS) };
     let number: Option<u32> = text.parse().ok().filter(|&number: &u32| number <= i32::MAX as u32);
@@ -151,7 +151,7 @@ pub(super) async fn objects_marked(call: &Call) -> Result<Response> {
         asked.head(document, &call.bucket());
         document.text("Marker", &asked.key(marker));
         document.text("IsTruncated", if page.next.is_some() { "true" } else { "false" });
-        // Without a delimiter S3 leaves it to the client to take the last key.
+        // Without a delimiter S3 omits it, and clients use the last key.
         let next = page.next.as_ref().filter(|_| !asked.request.delimiter.is_empty());
         document.optional("NextMarker", next.map(|next| asked.key(next)).as_deref());
         asked.contents(document, &page, Some(account));
@@ -167,7 +167,7 @@ async fn region_of(call: &Call, response: &mut Response) {
     }
 }
 
-/// `ListObjectVersions`: every object has one.
+/// `ListObjectVersions`: every object has one version.
 pub(super) async fn versions(call: &Call) -> Result<Response> {
     let marker = call.query.get("key-marker").unwrap_or_default();
     let asked = Asked::of(call, marker)?;
@@ -204,7 +204,7 @@ pub(super) async fn uploads(call: &Call) -> Result<Response> {
     let encodes = call.query.get("encoding-type") == Some("url");
     let key = |key: &str| if encodes { encode_key(key) } else { key.to_owned() };
     let mut uploads = call.blocking(move |store| store.uploads(&name)).await?;
-    // Of the marker's key, those behind the marker's upload.
+    // For the marker's key, only uploads after the marker's upload are listed.
     if let Some(at) = uploads.iter().position(|upload| upload.key == marker && upload.id == id_marker) {
         uploads.drain(..=at);
     } else {
@@ -268,7 +268,7 @@ pub(super) async fn parts(call: &Call) -> Result<Response> {
         .blocking(move |store| {
             let upload = store.upload(&bucket, &key, &id)?;
             let parts = store.parts(&bucket, &upload).map_err(|error| match error.code {
-                // It was completed or aborted in this moment.
+                // The upload was completed or aborted at this moment.
                 ErrorCode::InternalError => {
                     S3Error::new(ErrorCode::NoSuchUpload, "The specified upload does not exist.")
                 }

@@ -1,4 +1,4 @@
-//! Objects: put, got, deleted.
+//! Operations on objects: putting, getting, deleting.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -24,9 +24,9 @@ use crate::s3::record::Record;
 use crate::s3::store::{Object, WriteCondition};
 use crate::s3::xml::{Document, Element, malformed};
 
-/// Bytes that are read at a time; twice as many are held of an answer.
+/// Bytes read at a time; a response holds twice as many.
 const PIECE_BYTES: usize = 512 << 10;
-/// 1000 keys of 1024 bytes, each byte escaped, with their elements.
+/// Size of a list of 1000 keys of 1024 bytes, each byte escaped, with their elements.
 const MAX_DELETE_BYTES: u64 = 8 << 20;
 
 /// The conditions of a write.
@@ -52,7 +52,7 @@ pub(super) async fn put(call: &Call) -> Result<Response> {
     let condition = write_condition(call)?;
     let (bucket, key) = (call.bucket(), call.key());
     let (name, path, early) = (bucket.clone(), key.clone(), condition.clone());
-    // What cannot become an object need not be sent.
+    // Refused objects need not be sent.
     call.blocking(move |store| {
         store.bucket(&name)?;
         if early == WriteCondition::default() {
@@ -75,7 +75,7 @@ pub(super) async fn put(call: &Call) -> Result<Response> {
     Ok(response)
 }
 
-/// Which bytes of an object a request is about, and the status of the answer.
+/// The requested bytes of an object, and the status of the response.
 fn chosen(call: &Call, record: &Record) -> Result<(Option<Span>, StatusCode)> {
     let size = record.size;
     let Some(number) = call.query.get("partNumber") else {
@@ -144,7 +144,7 @@ pub(super) async fn get(call: &Call) -> Result<Response> {
     Ok(response)
 }
 
-/// Reads a piece while the one before is sent.
+/// Reads a piece while the previous one is sent.
 fn send(file: File, start: u64, bytes: u64, share: Share) -> Body {
     let read = |mut file: File, at: Option<u64>, left: u64, share: Share| {
         tokio::task::spawn_blocking(move || {
@@ -171,7 +171,7 @@ fn send(file: File, start: u64, bytes: u64, share: Share) -> Body {
         let left = left - piece.len() as u64;
         let counted = Counted { share: share.split(piece.len().min(PIECE_BYTES)), bytes: piece };
         let next = (left > 0).then(|| {
-            // What was sent gives room for what comes, as far as it has been sent already.
+            // Takes memory for the next piece, as far as earlier ones have been sent.
             let missing = (2 * PIECE_BYTES).saturating_sub(share.bytes()).min(PIECE_BYTES);
             share.try_grow(missing);
             (read(file, None, left, share), left)

@@ -1,4 +1,4 @@
-//! The service: what the operations of S3 have in common.
+//! The state and helpers shared by all operations of S3.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,16 +13,16 @@ use crate::s3::error::{ErrorCode, Result, S3Error};
 use crate::s3::store::Store;
 use crate::signature::{Keys, Proof};
 
-/// Who the store belongs to, and how long clients are waited for.
+/// The account, region and limits of the service.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The account that owns every bucket: 12 digits.
+    /// The account that owns all buckets: 12 digits.
     pub account: String,
     /// The region of requests and buckets that name none.
     pub region: String,
-    /// How long bodies are waited for.
+    /// Time limits for bodies.
     pub patience: Patience,
-    /// The keys that requests must be signed with; without them anybody is served.
+    /// The keys that requests must be signed with. Without keys, every request is served.
     pub keys: Option<Arc<Keys>>,
 }
 
@@ -41,14 +41,14 @@ pub(super) struct Call {
     pub(super) address: Address,
     pub(super) query: Query,
     pub(super) headers: HeaderMap,
-    /// None once it is being read. A body cannot be shared between threads, and a request is.
+    /// The body; `None` once it is being read. The mutex makes a request shareable between threads.
     pub(super) body: Mutex<Option<Incoming>>,
-    /// What the signature says of the body.
+    /// The properties of the body that the signature contains.
     pub(super) proof: Proof,
 }
 
 impl Call {
-    /// A header's text.
+    /// The text of a header.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
@@ -63,7 +63,7 @@ impl Call {
         self.address.key.clone()
     }
 
-    /// The body, once.
+    /// Takes the body, once.
     pub(super) fn take_body(&self) -> Incoming {
         let patience = self.service.settings.patience;
         self.unread().unwrap_or_else(|| Incoming::new(Body::empty(), patience))
@@ -73,7 +73,7 @@ impl Call {
         self.body.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Runs what waits for the disk where that stops nobody.
+    /// Runs blocking work on the store on a suitable thread.
     pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
@@ -103,21 +103,21 @@ pub(super) fn joined<T>(result: std::result::Result<Result<T>, JoinError>) -> Re
     })
 }
 
-/// An answer of XML.
+/// An XML response.
 pub(super) fn xml(text: String) -> Response {
     let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
     response
 }
 
-/// An answer without a body.
+/// A response without a body.
 pub(super) fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
 }
 
-/// Sets a header; a value that none can have is left out.
+/// Sets a header; an invalid value is left out.
 pub(super) fn set(response: &mut Response, name: &str, value: &str) {
     if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value.as_bytes())) {
         response.headers_mut().insert(name, value);
@@ -129,7 +129,7 @@ pub(super) fn quoted(etag: &str) -> String {
     format!("\"{etag}\"")
 }
 
-/// What S3 can do, or cannot do either.
+/// The error for operations that this server, or S3 itself, does not support.
 pub(super) fn unknown(method: &Method, resource: &str) -> S3Error {
     let is_usual =
         matches!(*method, Method::GET | Method::HEAD | Method::PUT | Method::POST | Method::DELETE);

@@ -23,9 +23,9 @@ use crate::s3::multipart::{ListedPart, ListedParts, MAX_PARTS};
 use crate::s3::record::Description;
 use crate::s3::xml::{Document, Element, malformed};
 
-/// Clients commonly wait a minute for an answer to begin, and for its next byte.
+/// The time until a slow response begins, and between its bytes: clients commonly wait a minute for either.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// 10,000 parts with their checksums.
+/// Size of a list of 10,000 parts with their checksums.
 const MAX_COMPLETE_BYTES: u64 = 8 << 20;
 
 /// `CreateMultipartUpload`.
@@ -70,7 +70,7 @@ pub(super) fn part_number(call: &Call) -> Result<u32> {
     })
 }
 
-/// The id of the upload.
+/// The id of an upload.
 pub(super) fn upload_id(call: &Call) -> String {
     call.query.get("uploadId").unwrap_or_default().to_owned()
 }
@@ -107,7 +107,7 @@ pub(super) async fn put_part(call: &Call) -> Result<Response> {
 
 /// `CompleteMultipartUpload`.
 pub(super) async fn complete(call: &Call) -> Result<Response> {
-    // The checksum in the head is that of the object, not of this body.
+    // The checksum in the head belongs to the object, not to this body.
     let mut headers = call.headers.clone();
     let object = Algorithm::ALL.into_iter().find_map(|algorithm| {
         let value = headers.remove(algorithm.header())?;
@@ -147,7 +147,7 @@ pub(super) async fn complete(call: &Call) -> Result<Response> {
         });
         Ok((text, record.description))
     });
-    // Joining many parts takes longer than clients wait for a first byte.
+    // Joining many parts takes longer than clients wait for the first byte.
     let Ok(result) = tokio::time::timeout(PATIENCE, &mut work).await else {
         return Ok(kept_alive(work, PATIENCE));
     };
@@ -163,8 +163,8 @@ pub(super) async fn complete(call: &Call) -> Result<Response> {
 
 type Joining = JoinHandle<Result<(String, Description)>>;
 
-/// An answer that begins before it is known, as S3's does: spaces until the work is done, and then its result, or its error with the
-/// status of a success.
+/// A response that begins before its result is known, as in S3: it sends spaces until the work is done, and then the result, or an error
+/// with a success status.
 fn kept_alive(work: Joining, interval: Duration) -> Response {
     let begun =
         stream::once(async { Ok::<_, Infallible>(Bytes::from_static(Document::DECLARATION.as_bytes())) });

@@ -1,4 +1,4 @@
-//! Inputs of jobs, and what jobs leave.
+//! Inputs and outputs of jobs.
 
 use std::fs;
 

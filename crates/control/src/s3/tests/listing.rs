@@ -1,4 +1,4 @@
-//! Lists are those of a sorted set of keys, however they are paged.
+//! Lists equal those of a sorted set of keys, however they are paged.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What a list is by its definition.
+/// A list computed from its definition.
 fn reference(keys: &BTreeSet<String>, prefix: &str, delimiter: &str, after: &str) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for key in keys.iter().filter(|key| key.starts_with(prefix) && key.as_str() > after) {

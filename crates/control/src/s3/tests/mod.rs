@@ -9,7 +9,7 @@ use std::io::Read as _;
 
 use super::*;
 
-/// A store in a folder that goes with it.
+/// A store in a temporary folder.
 struct Place {
     store: Store,
     folder: tempfile::TempDir,

@@ -1,4 +1,4 @@
-//! Objects come, go, are replaced, and survive.
+//! Creating, deleting, replacing and recovering objects.
 
 use std::fs;
 
@@ -33,7 +33,7 @@ fn a_key_may_be_what_other_keys_lie_below_whichever_comes_first() {
     place.put("a", b"6");
     place.delete("a/b");
     check([Some("6"), None, Some("3"), Some("4"), Some("5")]);
-    // The place of the folder is free again, and there must not be two.
+    // The folder's name is free again, and there must not be two files.
     place.delete("d/e");
     place.put("d", b"7");
     check([Some("6"), None, Some("3"), None, Some("7")]);
@@ -98,7 +98,7 @@ fn a_record_belongs_to_its_file_at_every_step_of_a_replacement() {
     assert!(std::process::Command::new("cp").arg("-a").args([&path, &saved]).status().unwrap().success());
     let new = place.put("a", b"2");
     assert_eq!(place.store.stat("bucket", "a").unwrap(), new);
-    // As if the process had died between the two renames.
+    // The state after a crash between the two renames.
     fs::rename(&saved, &path).unwrap();
     assert_eq!(place.store.stat("bucket", "a").unwrap(), old);
     place.put("a", b"3");
@@ -116,7 +116,7 @@ fn files_that_somebody_puts_or_changes_by_hand_are_objects() {
     fs::write(place.path("bucket/by/hand"), "22").unwrap();
     assert_ne!(place.store.stat("bucket", "by/hand").unwrap().etag, etag);
     place.delete("by/hand");
-    // What is no object is not removed, and keeps its bucket.
+    // Anything that is not an object is kept, and so is its bucket.
     assert_eq!(place.files(), ["by/", "by/50%"]);
     let error = place.store.delete_bucket("bucket").unwrap_err();
     assert_eq!(error.code, ErrorCode::BucketNotEmpty);
@@ -135,7 +135,7 @@ fn of_two_writers_at_once_one_wins_whole() {
             scope.spawn(move || {
                 for round in 0..25 {
                     place.put("a", format!("{writer} {round}").repeat(1000).as_bytes());
-                    // A folder in its way comes and goes all the time.
+                    // A folder that conflicts with it is created and removed all the time.
                     place.put(&format!("a/{writer}"), b"x");
                     place.delete(&format!("a/{writer}"));
                     let mut object = place.store.get("bucket", "a").unwrap();

@@ -47,7 +47,7 @@ fn the_latest_of_a_number_counts_and_parts_survive_a_restart() {
     assert_eq!(record.checksum, Some(checksums::checksum_of(Algorithm::Crc32, &whole)));
     assert_eq!((record.size, &*record.parts), (whole.len() as u64, &[5 << 20, 3][..]));
     assert_eq!(fs::read(place.path("bucket/a/b")).unwrap(), whole);
-    // Who did not hear of it asks again; nothing is left of the upload.
+    // A client that got no response retries; nothing remains of the upload.
     assert_eq!(complete(&listed(&[&first, &last])).unwrap(), record);
     assert_eq!(place.store.uploads("bucket").unwrap(), []);
     assert_eq!(fs::read_dir(place.path(".kokanee-s3/bucket/uploads")).unwrap().count(), 0);
@@ -63,7 +63,7 @@ fn ids_that_are_paths_lead_nowhere() {
     }
     assert_eq!(place.store.upload("bucket", "b", &upload.id).unwrap_err().code, ErrorCode::NoSuchUpload);
     place.store.abort_upload("bucket", "a", &upload.id).unwrap();
-    // A bucket goes with the uploads that nobody completed.
+    // A bucket is deleted with its uncompleted uploads.
     place.store.begin_upload("bucket", "a", Description::default(), None).unwrap();
     place.store.delete_bucket("bucket").unwrap();
     assert!(!place.path(".kokanee-s3/bucket").exists());

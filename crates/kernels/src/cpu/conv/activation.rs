@@ -3,7 +3,7 @@
 use super::super::math;
 use super::super::threads::{SharedMut, Team};
 
-/// What follows a convolution.
+/// The activation after a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// First half times the logistic function of the second half (Dauphin et al. 2016); halves the width.
@@ -19,16 +19,16 @@ pub enum Activation {
 }
 
 impl Activation {
-    /// Inputs for one output.
+    /// The number of inputs per output.
     pub fn fan_in(self) -> usize {
         if self == Activation::Glu { 2 } else { 1 }
     }
 }
 
-/// Rows shared between threads at least.
+/// The least number of rows that a thread handles.
 const GRAIN: usize = 8;
 
-/// `y` (T x H) = activation of `x` (T x H, for glu T x 2H).
+/// Computes `y` (T x H) = activation of `x` (T x H, for glu T x 2H).
 pub fn activate(team: &Team, activation: Activation, units: usize, x: &[f32], y: &mut [f32]) {
     let wide = units * activation.fan_in();
     let rows = y.len() / units.max(1);
@@ -36,7 +36,7 @@ pub fn activate(team: &Team, activation: Activation, units: usize, x: &[f32], y:
     let shared = SharedMut::new(y);
     team.split(rows, GRAIN, |range| {
         for row in range {
-            // SAFETY: `split` gives each thread rows of its own.
+            // SAFETY: `split` gives each thread its own rows.
             let y = unsafe { shared.slice(row * units..(row + 1) * units) };
             activate_row(activation, &x[row * wide..(row + 1) * wide], y);
         }
@@ -65,7 +65,7 @@ multiversion! {
     }
 }
 
-/// Gradients through [`activate`]: `x` becomes its own gradient, from `dy` T x H.
+/// Propagates gradients through [`activate`]: `x` becomes its own gradient, from `dy` T x H.
 pub fn activate_backward(team: &Team, activation: Activation, units: usize, x: &mut [f32], dy: &[f32]) {
     let wide = units * activation.fan_in();
     let rows = dy.len() / units.max(1);
@@ -73,7 +73,7 @@ pub fn activate_backward(team: &Team, activation: Activation, units: usize, x: &
     let shared = SharedMut::new(x);
     team.split(rows, GRAIN, |range| {
         for row in range {
-            // SAFETY: `split` gives each thread rows of its own.
+            // SAFETY: `split` gives each thread its own rows.
             let x = unsafe { shared.slice(row * wide..(row + 1) * wide) };
             activate_backward_row(activation, x, &dy[row * units..(row + 1) * units]);
         }

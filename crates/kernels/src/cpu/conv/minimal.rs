@@ -2,16 +2,16 @@
 //! convolutional networks Lavin & Gray 2016): m neighbouring outputs of a filter of r taps cost m + r - 1 multiplications instead of
 //! m r.
 //!
-//! The outputs of a sentence are taken in *tiles*; its last tile has what is left. A filter is cut into *chunks* of neighbouring taps
-//! ([`Filtering`]). What a tile sees through a chunk is a product of polynomials, transposed: inputs and taps are transformed into values
-//! at points (`transform.rs`), values at the same point are multiplied and summed over units and chunks, and outputs are made of what
-//! comes of all points. So there is one product of matrices for each point, with the chunks side by side: transformed inputs,
-//! [`Filtering::rows`] x n H, by transformed filters, C x n H, with the n of [`Filtering::terms`]. There is a row for each tile that
-//! needs the point.
+//! The outputs of a sentence are computed in *tiles*; its last tile has the remaining outputs. A filter is cut into *chunks* of
+//! neighbouring taps ([`Filtering`]). The inputs that a tile sees through a chunk, times its taps, are a transposed product of
+//! polynomials: inputs and taps are transformed into values at points (`transform.rs`), values at the same point are multiplied and
+//! summed over units and chunks, and outputs are computed from the sums at all points. So there is one matrix product per point,
+//! with the chunks side by side: transformed inputs, [`Filtering::rows`] x n H, by transformed filters, C x n H, with the n of
+//! [`Filtering::terms`]. There is a row for each tile that needs the point.
 //!
-//! Here stand the transforms on both sides of the products, and their transposes, which gradients go back through. Each is one
-//! pass over memory. What only products read is stored as products in a precision read it ([`Side::stored`]); where there is more
-//! than one chunk, in bf16, the number of units must be even. No result depends on the number of threads.
+//! This module holds the transforms on both sides of the products, and their transposes, which gradients go back through. Each is
+//! one pass over memory. Operands that only products read are stored as products in a precision read them ([`Side::stored`]); with
+//! more than one chunk, in bf16, the number of units must be even. No result depends on the number of threads.
 //!
 //! [`Side::stored`]: crate::Side::stored
 
@@ -30,20 +30,20 @@ use super::super::gemm::Precision;
 use super::super::threads::{SharedMut, Team};
 use super::{FILTER_GRAIN, Window, taps};
 
-/// Number of products, one for each point: zero, the nearest pair of opposite ones, the infinite one, and two pairs more. Some
+/// Number of products, one per point: zero, the nearest pair of opposite points, the point at infinity, and two more pairs. Some
 /// may be empty.
 pub const PRODUCTS: usize = 8;
-/// The product whose point is the infinite one: it is made of the last tap, and goes to the last output.
+/// The product of the point at infinity: it is computed from the last tap, and goes to the last output.
 const INFINITE: usize = 3;
 
-/// Outputs of a tile at most.
+/// The largest number of outputs of a tile.
 const TILE: usize = 4;
-/// Taps of a chunk at most.
+/// The largest number of taps of a chunk.
 const TAPS: usize = 5;
-/// Inputs that a tile sees through a chunk at most.
+/// The largest number of inputs that a tile sees through a chunk.
 const SEEN: usize = TILE + TAPS - 1;
 
-/// The transformed filters of each product, C x n_i H stored for products in `precision`, from `weight` C x H x width.
+/// Computes the transformed filters of each product, C x n_i H stored for products in `precision`, from `weight` C x H x width.
 pub fn filters(
     team: &Team,
     precision: Precision,
@@ -68,7 +68,7 @@ pub fn filters(
         with_room(precision, size, |store, taps| {
             for output in range {
                 taps::split(taps, &weight[output * size..(output + 1) * size], width);
-                // SAFETY: `split` gives each thread outputs of its own.
+                // SAFETY: `split` gives each thread its own outputs.
                 let rows =
                     unsafe { slices(&shared, widths.map(|width| output * width..(output + 1) * width)) };
                 for (chunk, rows) in split_chunks(filtering, stored, rows) {
@@ -80,7 +80,7 @@ pub fn filters(
     });
 }
 
-/// Gradients through [`filters`]: `d_weight` C x H x width is overwritten.
+/// Propagates gradients through [`filters`]: `d_weight` C x H x width is overwritten.
 pub fn filters_backward(
     team: &Team,
     filtering: Filtering,
@@ -106,15 +106,15 @@ pub fn filters_backward(
                         transform::filters_backward(level, read(rows, part), taps)
                     });
                 }
-                // SAFETY: `split` gives each thread outputs of its own.
+                // SAFETY: `split` gives each thread its own outputs.
                 taps::join(unsafe { shared.slice(output * size..(output + 1) * size) }, taps, width);
             }
         });
     });
 }
 
-/// The transformed inputs of each product, its rows x n_i H stored for products in `precision`, from `x` T x H. Positions beyond
-/// a sentence count as zeros. `spans` are the sentences, which together are all T tokens in order.
+/// Computes the transformed inputs of each product, its rows x n_i H stored for products in `precision`, from `x` T x H. Positions
+/// beyond a sentence count as zeros. `spans` are the sentences, which together are all T tokens in order.
 pub fn inputs(
     team: &Team,
     precision: Precision,
@@ -130,7 +130,7 @@ pub fn inputs(
     check_rows(filtering, spans, transformed.each_ref().map(|x| x.len()), widths);
     let shared = transformed.map(SharedMut::new);
     split_tiles(team, precision, filtering, spans, x.len(), units, |sentence, tile, store| {
-        // SAFETY: `split_tiles` gives each thread tiles of its own.
+        // SAFETY: `split_tiles` gives each thread its own tiles.
         let rows = unsafe { slices(&shared, tile.elements(widths)) };
         for (chunk, rows) in split_chunks(filtering, stored, rows) {
             let (tokens, offset) = tile.seen(window, sentence, chunk);
@@ -142,8 +142,8 @@ pub fn inputs(
     });
 }
 
-/// Gradients through [`inputs`]: each token gets what the tiles that saw it got. `dx` T x H is overwritten, or added to if `beta` is 1
-/// and not 0.
+/// Propagates gradients through [`inputs`]: each token gets the sum of what the tiles that saw it got. `dx` T x H is overwritten,
+/// or added to if `beta` is 1 instead of 0.
 pub fn inputs_backward(
     team: &Team,
     filtering: Filtering,
@@ -160,7 +160,7 @@ pub fn inputs_backward(
     let len = dx.len();
     let shared = SharedMut::new(dx);
     split_tiles(team, Precision::F32, filtering, spans, len, units, |sentence, tile, store| {
-        // SAFETY: `split_tiles` gives each thread sentences of its own.
+        // SAFETY: `split_tiles` gives each thread its own sentences.
         let dx = unsafe { shared.slice(sentence.start * units..sentence.end * units) };
         if beta == 0.0 && tile.at == sentence.start {
             dx.fill(0.0);
@@ -180,7 +180,7 @@ pub fn inputs_backward(
     });
 }
 
-/// The outputs `y` T x C of the products, each its rows x C, and the bias C.
+/// Computes the outputs `y` T x C from the products, each its rows x C, and the bias C.
 pub fn outputs(
     team: &Team,
     filtering: Filtering,
@@ -193,7 +193,7 @@ pub fn outputs(
     let widths = widths_of_products(filtering, spans, products.map(<[f32]>::len), wide);
     let shared = SharedMut::new(y);
     split_tiles(team, Precision::F32, filtering, spans, len, wide, |_, tile, store| {
-        // SAFETY: `split_tiles` gives each thread tiles of its own.
+        // SAFETY: `split_tiles` gives each thread its own tiles.
         let y = unsafe { shared.slice(tile.at * wide..(tile.at + tile.outputs) * wide) };
         let mut rows = y.chunks_exact_mut(wide.max(1));
         let y: [&mut [f32]; TILE] = std::array::from_fn(|_| rows.next().unwrap_or_default());
@@ -203,7 +203,7 @@ pub fn outputs(
     });
 }
 
-/// Gradients through [`outputs`], for each product its rows x C, stored for products in `precision`, from `dy` T x C.
+/// Propagates gradients through [`outputs`]: for each product its rows x C, stored for products in `precision`, from `dy` T x C.
 pub fn outputs_backward(
     team: &Team,
     precision: Precision,
@@ -217,7 +217,7 @@ pub fn outputs_backward(
         widths_of_products(filtering, spans, d_products.each_ref().map(|x| x.len()), precision.stored(wide));
     let shared = d_products.map(SharedMut::new);
     split_tiles(team, precision, filtering, spans, dy.len(), wide, |_, tile, store| {
-        // SAFETY: `split_tiles` gives each thread tiles of its own.
+        // SAFETY: `split_tiles` gives each thread its own tiles.
         let rows = unsafe { slices(&shared, tile.elements(widths)) };
         let mut dy = dy[tile.at * wide..(tile.at + tile.outputs) * wide].chunks_exact(wide.max(1));
         let dy: [&[f32]; TILE] = std::array::from_fn(|_| dy.next().unwrap_or_default());
@@ -225,7 +225,7 @@ pub fn outputs_backward(
     });
 }
 
-/// Calls `work` with each tile, its sentence, and what a thread stores with. The sentences must be all rows of `width` in `len`
+/// Calls `work` with each tile, its sentence, and the thread's `Store`. The sentences must be all rows of `width` in `len`
 /// elements. One thread gets all tiles of a sentence, in order.
 fn split_tiles(
     team: &Team,
@@ -257,7 +257,7 @@ fn split_tiles(
     });
 }
 
-/// Panics unless there are rows of so many columns.
+/// Panics unless the matrices have the given numbers of rows and columns.
 fn check_rows(
     filtering: Filtering,
     spans: &[Range<u32>],
@@ -268,7 +268,7 @@ fn check_rows(
     assert_eq!(lens, std::array::from_fn(|i| rows[i] * widths[i]), "operands of the products");
 }
 
-/// Columns of each product, of a convolution with so many outputs or elements for them; none of points that are not used.
+/// Returns the columns of each product: `wide` (outputs, or the elements that store them), and zero for points that are not used.
 fn widths_of_products(
     filtering: Filtering,
     spans: &[Range<u32>],
@@ -280,7 +280,7 @@ fn widths_of_products(
     widths
 }
 
-/// These elements of each matrix.
+/// Returns the given elements of each matrix.
 ///
 /// # Safety
 /// As [`SharedMut::slice`]: no other thread may hold the same elements, nor may this one hold them twice.
@@ -293,8 +293,8 @@ unsafe fn slices(
     std::array::from_fn(|i| unsafe { shared[i].slice(elements[i].clone()) })
 }
 
-/// The part of each row that belongs to each chunk; nothing of an empty one, and nothing of the infinite point's to a chunk of
-/// one tap less.
+/// Returns the part of each row that belongs to each chunk: nothing for an empty chunk, and nothing of the infinite point's row for
+/// a chunk with one tap less.
 fn split_chunks(
     filtering: Filtering,
     units: usize,

@@ -1,6 +1,6 @@
-//! Convolutions over sentences without padding. In training they are made of fewer multiplications than their definition has
-//! ([`minimal`]); in decoding windows of neighbouring tokens are laid side by side, so that the convolution is one product whose
-//! rows do not depend on each other. And the activations that follow.
+//! Convolutions over sentences without padding, and the activations that follow. Training needs fewer multiplications than the
+//! definition has ([`minimal`]); in decoding windows of neighbouring tokens are laid side by side, so that the convolution is one
+//! product whose rows do not depend on each other.
 
 mod activation;
 pub mod minimal;
@@ -11,15 +11,15 @@ use std::ops::Range;
 pub use self::activation::{Activation, activate, activate_backward};
 use super::threads::{SharedMut, Team};
 
-/// Elements of filters that one thread lays out at least.
+/// The least number of elements of filters that a thread lays out.
 const FILTER_GRAIN: usize = 1 << 15;
 
-/// What a convolution sees of its sentence.
+/// The tokens of its sentence that a convolution sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Tokens that one output sees.
     pub width: usize,
-    /// How many of them stand before its own.
+    /// How many of them stand before the output's own token.
     pub before: usize,
 }
 
@@ -36,7 +36,7 @@ impl Window {
         Window { width, before: width - 1 }
     }
 
-    /// The tokens of `span` that position `at` sees, and the place of the first of them in the window.
+    /// Returns the tokens of `span` that position `at` sees, and the place of the first of them in the window.
     fn seen(self, span: &Range<u32>, at: u32) -> (Range<usize>, usize) {
         let (start, end) = (span.start as i64, span.end as i64);
         let first = i64::from(at) - self.before as i64;
@@ -46,7 +46,7 @@ impl Window {
     }
 }
 
-/// `out` (C x width H) = the filters `x` (C x H x width) as windows are laid out.
+/// Lays out `out` (C x width H) = the filters `x` (C x H x width) as windows are laid out.
 pub fn window_filters(team: &Team, out: &mut [f32], x: &[f32], units: usize, width: usize) {
     let size = units * width;
     assert!(out.len() == x.len() && (size == 0 || x.len().is_multiple_of(size)), "whole filters");
@@ -56,7 +56,7 @@ pub fn window_filters(team: &Team, out: &mut [f32], x: &[f32], units: usize, wid
     let shared = SharedMut::new(out);
     team.split(x.len() / size, FILTER_GRAIN.div_ceil(size), |range| {
         let elements = range.start * size..range.end * size;
-        // SAFETY: `split` gives each thread filters of its own.
+        // SAFETY: `split` gives each thread its own filters.
         let out = unsafe { shared.slice(elements.clone()) };
         for (out, x) in out.chunks_exact_mut(size).zip(x[elements].chunks_exact(size)) {
             taps::split(out, x, width);
@@ -64,8 +64,8 @@ pub fn window_filters(team: &Team, out: &mut [f32], x: &[f32], units: usize, wid
     });
 }
 
-/// Row t of `windows` (T x width H) = the tokens of `x` (T x H) that position t sees, side by side; zeros beyond its sentence.
-/// `spans` are the sentences, which together are all T tokens in order.
+/// Sets row t of `windows` (T x width H) to the tokens of `x` (T x H) that position t sees, side by side; zeros beyond its
+/// sentence. `spans` are the sentences, which together are all T tokens in order.
 pub fn windows(
     team: &Team,
     spans: &[Range<u32>],
@@ -81,7 +81,7 @@ pub fn windows(
         for span in &spans[range] {
             for at in span.clone() {
                 let t = at as usize;
-                // SAFETY: `split` gives each thread sentences of its own, which do not overlap.
+                // SAFETY: `split` gives each thread its own sentences, which do not overlap.
                 let row = unsafe { shared.slice(t * wide..(t + 1) * wide) };
                 let (seen, offset) = window.seen(span, at);
                 let (head, rest) = row.split_at_mut(offset * units);

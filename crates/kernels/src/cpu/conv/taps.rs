@@ -1,12 +1,13 @@
-//! Filters lie on disk with the taps of each unit side by side, H x width; kernels want the units of each tap so, width x H.
+//! Conversion of filters: on disk the taps of each unit lie side by side, H x width; kernels need the units of each tap side by
+//! side, width x H.
 
-/// Units that are brought into the other order together: some registers of each tap.
+/// Number of units that are reordered together: some registers of each tap.
 const BLOCK: usize = 64;
 
 multiversion! {
     /// `out` (width x H) from `x` (H x width).
     pub(super) fn split(out: &mut [f32], x: &[f32], width: usize) {
-        // The compiler makes shuffles of registers where it knows the width, else gathers one element at a time.
+        // The compiler makes shuffles of registers where it knows the width; otherwise it gathers one element at a time.
         match width {
             2 => split_known::<2>(out, x),
             3 => split_known::<3>(out, x),
@@ -71,7 +72,7 @@ fn join_known<const WIDTH: usize>(out: &mut [f32], x: &[f32]) {
     join_any(out, x, WIDTH, done);
 }
 
-/// From unit `from` on.
+/// Splits from unit `from` on.
 #[inline(always)]
 fn split_any(out: &mut [f32], x: &[f32], width: usize, from: usize) {
     let units = x.len() / width;
@@ -80,7 +81,7 @@ fn split_any(out: &mut [f32], x: &[f32], width: usize, from: usize) {
     }
 }
 
-/// From unit `from` on.
+/// Joins from unit `from` on.
 #[inline(always)]
 fn join_any(out: &mut [f32], x: &[f32], width: usize, from: usize) {
     let units = x.len() / width;

@@ -12,12 +12,12 @@ struct Case {
     rows: usize,
     depth: usize,
     vocabulary: usize,
-    /// Factor of the hidden vectors: how far logits are apart.
+    /// Factor of the hidden vectors: determines how far logits are apart.
     spread: f32,
     smoothing: f32,
 }
 
-/// Losses and gradients are those of the definition, in f64 from the logits of the same precision.
+/// Checks that losses and gradients are those of the definition, in f64 from the logits of the same precision.
 #[track_caller]
 fn check(case: &Case) {
     let &Case { rows, depth, vocabulary, spread, smoothing } = case;
@@ -27,7 +27,7 @@ fn check(case: &Case) {
     let layer = OutputLayer { hidden: &hidden, weight: &weight, bias: &bias };
     let gradient = LossGradient { scale: 0.5, smoothing };
     for precision in [Precision::F32, Precision::Bf16] {
-        // By the same kernel: another may add up a logit in another order.
+        // Computed by the same kernel: another may add up a logit in another order.
         let (a, b) = (Mat::new(&hidden, rows, depth), Mat::new(&weight, vocabulary, depth).t());
         let logits = Mutex::new(vec![0.0; rows * vocabulary]);
         gemm_into(&Team::new(1), precision, a, b, &|mut piece: Piece<'_>| {
@@ -81,7 +81,7 @@ fn check(case: &Case) {
                 let bound = match precision {
                     // The kernel for other shapes may add up a logit in another order.
                     Precision::F32 => 1e-6 * (2.0 + f64::from(largest.abs())),
-                    // Rounded once, and once more where something was subtracted.
+                    // Numbers are rounded once, and once more where something was subtracted.
                     Precision::Bf16 => 0.5 * (p + target) / 128.0 + 1e-6,
                 };
                 assert!((value - want).abs() <= bound, "{context}, word {word}: {value}, not {want}");

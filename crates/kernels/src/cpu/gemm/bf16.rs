@@ -1,4 +1,4 @@
-//! Products in bf16: the upper half of an `f32`, two inputs a word, the first in its lower half.
+//! Products in bf16: the upper half of an `f32`, two inputs per word, the first in the lower half.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
@@ -7,14 +7,15 @@ use super::kernel::{Kernel, LANES, LINES, Line, PANEL, Sums, portable};
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::isa::Isa;
 
-/// Smaller magnitudes of `x` and of weights count as zero, 2^-56. With 8 bits of precision a product is then a multiple of 2^-126.
+/// Magnitudes of `x` and of weights below this, 2^-56, count as zero. With 8 bits of precision a product is then a multiple of
+/// 2^-126.
 const SMALLEST: f32 = 1.0 / (1u64 << 56) as f32;
-/// Smaller magnitudes of `y` count as zero where a sum begins with it, 2^-103: with 24 bits of precision it is then a multiple of
-/// 2^-126, as are all products, and so is every sum of them, rounded or not. So no sum is ever subnormal, and it does not
-/// matter that the instructions for bf16 take subnormal numbers as zero and others do not.
+/// Magnitudes of `y` below this, 2^-103, count as zero where a sum begins with it: with 24 bits of precision it is then a multiple
+/// of 2^-126, as are all products, and so is every sum of them, rounded or not. So no sum is ever subnormal, and it does not matter
+/// that the instructions for bf16 take subnormal numbers as zero and others do not.
 const SMALLEST_START: f32 = SMALLEST / (1u64 << 47) as f32;
 
-/// Zero, with its sign, for a number below `smallest`.
+/// The bits of `x`, or of a zero with its sign where its magnitude is below `smallest`.
 #[inline(always)]
 fn at_least(x: f32, smallest: f32) -> u32 {
     let sign = x.to_bits() & 0x8000_0000;
@@ -31,7 +32,7 @@ pub(super) fn round(x: f32) -> u32 {
 }
 
 multiversion! {
-    /// Makes `y` what sums begin with.
+    /// Turns `y` into the numbers that sums begin with.
     pub(super) fn start(y: &mut [f32]) {
         y.iter_mut().for_each(|y| *y = f32::from_bits(at_least(*y, SMALLEST_START)));
     }
@@ -47,7 +48,7 @@ pub(in crate::cpu) fn words(row: &[f32], words: &mut [u32]) {
     words_anywhere(row, words);
 }
 
-/// The words of two rows, the first and the second input of each of up to 64 outputs; what is missing counts as zero.
+/// Interleaves the words of two rows, the first and the second input of each of up to 64 outputs. Missing inputs count as zero.
 pub(super) fn interleave(first: &[f32], second: &[f32], entry: &mut [Line; LINES]) {
     let mut room = None;
     let [first, second]: [&[f32; PANEL]; 2] = filled([first, second], &mut room);
@@ -59,8 +60,8 @@ pub(super) fn interleave(first: &[f32], second: &[f32], entry: &mut [Line; LINES
     interleave_anywhere(first, second, entry);
 }
 
-/// From the words of two rows, of pairs of outputs, those of pairs of inputs: the first of each of up to 64 outputs from
-/// `first`, the second from `second`; what is missing is zero.
+/// Turns the words of two rows, of pairs of outputs, into those of pairs of inputs: the first of each of up to 64 outputs from
+/// `first`, the second from `second`. Missing inputs are zero.
 pub(super) fn pair(first: &[u32], second: &[u32], entry: &mut [Line; LINES]) {
     let mut room = None;
     let [first, second]: [&[u32; PANEL / 2]; 2] = filled([first, second], &mut room);
@@ -106,7 +107,7 @@ fn pair_avx512(first: &[u32; PANEL / 2], second: &[u32; PANEL / 2], entry: &mut 
     }
 }
 
-/// Both rows in their full length: as they are, or copied to `room` and filled up with zeros.
+/// Returns both rows in their full length: as they are, or copied to `room` and padded with zeros.
 #[inline(always)]
 fn filled<'a, T: Copy + Default, const N: usize>(
     rows: [&'a [T]; 2],
@@ -143,19 +144,19 @@ multiversion! {
     }
 }
 
-/// Sixteen numbers of which those below [`SMALLEST`] are zero.
+/// Loads sixteen numbers, of which those below [`SMALLEST`] become zero.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq")]
 fn load_large(x: &[f32; LANES]) -> __m512 {
     // SAFETY: sixteen numbers are 64 bytes.
     let x = unsafe { _mm512_loadu_ps(x.as_ptr()) };
-    // Not less: what is not a number stays.
+    // "Not less" keeps NaN.
     let large = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(x), _mm512_set1_ps(SMALLEST));
     let sign = _mm512_and_ps(x, _mm512_set1_ps(-0.0));
     _mm512_mask_mov_ps(sign, large, x)
 }
 
-/// Twice sixteen numbers rounded, those of `low` first.
+/// Rounds twice sixteen numbers, those of `low` first.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq,avx512bf16")]
 fn round_avx512_bf16(low: &[f32; LANES], high: &[f32; LANES]) -> __m512i {

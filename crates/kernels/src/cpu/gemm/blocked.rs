@@ -1,13 +1,12 @@
-//! Products of two matrices that both change: laid out in blocks that stay in the second cache, by the thread that uses them.
+//! Products of two matrices that both change: each thread lays out the blocks that it uses, and they stay in its second cache.
 //!
-//! The longer side of the result is shared between the threads. What belongs to the other side is laid out first, by all of
-//! them: rows at once, panels once for each part of the depth (the dimension summed over). Each thread then lays out its own side
-//! block by block and multiplies a block while it is in its cache. So everything is laid out once, and the larger operand, whose
-//! layout would not stay in any cache, is read from memory once and never written. Products that do not depend on each other go
-//! through these steps together.
+//! The threads share the longer side of the result. All of them first lay out the other side's operand: rows at once, panels once
+//! for each part of the depth (the dimension summed over). Each thread then lays out its own side block by block and multiplies a
+//! block while it is in its cache. So everything is laid out once, and the larger operand, whose layout would not fit any cache, is
+//! read from memory once and never written. Products that do not depend on each other go through these steps together.
 //!
-//! A product whose depth is far longer than both sides of its result is shared by depth instead: each thread sums up a part alone, and
-//! reads nothing that another one laid out.
+//! A product whose depth is far longer than both sides of its result is shared by depth instead: each thread sums up a part alone,
+//! and reads nothing that another thread laid out.
 
 mod product;
 
@@ -23,13 +22,13 @@ use super::packed::Format;
 use super::tiles::{DEPTH, Output, Panels, Rows, SMALL, Start, panels_in_cache};
 use super::{MatMut, Piece, Side};
 
-/// Rows that are laid out together: of 512 words, a third of the smallest second cache of today's servers, and whole tiles and
-/// panels.
+/// Rows that are laid out together: of 512 words each, they fill a third of the smallest second cache of today's servers. They are
+/// a whole number of tiles and of panels.
 const ROW_BLOCK: usize = 3 * PANEL;
-/// The longer side is not the one that is shared where sharing the other wastes less than this share of the work.
+/// The longer side is not shared where sharing the other wastes less than this share of the work.
 const WASTE: f64 = 0.04;
 
-/// `C = beta C + A B` in `format`, f32 or bf16, for all products that there are.
+/// Computes `C = beta C + A B` in `format`, f32 or bf16, for each product that is present.
 pub(super) fn multiply<const N: usize>(
     team: &Team,
     format: Format,
@@ -44,7 +43,7 @@ pub(super) fn multiply<const N: usize>(
     compute(team, products.map(|one| one.map(product)));
 }
 
-/// `A B` in `format`, f32 or bf16, a piece at a time.
+/// Computes `A B` in `format`, f32 or bf16, a piece at a time.
 pub(super) fn multiply_into(
     team: &Team,
     format: Format,
@@ -55,14 +54,14 @@ pub(super) fn multiply_into(
     compute(team, [Some(Product::new(format, a, b, Target::Taken(take)))]);
 }
 
-/// Panels of one part of the columns of a product whose sums are taken, with `depth` terms each.
+/// The number of panels in one part of the columns of a product whose sums are taken, with `depth` terms each.
 pub(super) fn part_panels(format: Format, depth: usize) -> usize {
     panels_in_cache(format.groups(depth))
 }
 
-/// Whether the columns of an m x n result are shared between threads, and not its rows.
+/// Whether threads share the columns of an m x n result instead of its rows.
 fn shares_columns(m: usize, n: usize, threads: usize) -> bool {
-    // The part of the work that the busiest thread would have nothing to do without.
+    // The idle time of the threads that wait for the busiest one, as a share of the work.
     let waste = |units: usize| {
         let most = units.div_ceil(threads) * threads;
         (most - units) as f64 / units as f64
@@ -71,16 +70,16 @@ fn shares_columns(m: usize, n: usize, threads: usize) -> bool {
     if n >= m { by_columns <= by_rows + WASTE } else { by_columns + WASTE < by_rows }
 }
 
-/// Times that the depth of a product is longer than its result, in groups, where threads share the depth: adding up what they have
-/// summed is then a small part of the work.
+/// Threads share the depth of a product that is this many times longer than its result, in groups: adding up their sums is then a
+/// small part of the work.
 const DEEP: usize = 4;
 
 thread_local! {
-    /// What threads have summed up that share the depth, but for the first, kept by the thread that calls for it.
+    /// The sums of all threads but the first that share the depth, kept by the calling thread.
     static PARTIAL: Cell<Option<Box<Block<f32>>>> = const { Cell::new(None) };
-    /// What all threads of a product read, kept by the thread that calls for it.
+    /// The operands that all threads of a product read, kept by the calling thread.
     static SHARED: Cell<Option<Box<Shared>>> = const { Cell::new(None) };
-    /// What each thread lays out for itself.
+    /// The operands that each thread lays out for itself.
     static OWN: Cell<Option<Box<Own>>> = const { Cell::new(None) };
 }
 
@@ -98,7 +97,7 @@ struct Own {
     scratch: layout::Scratch,
 }
 
-/// Calls `work` with what this thread keeps for itself.
+/// Calls `work` with this thread's own operands.
 fn with_own<R>(work: impl FnOnce(&mut Own) -> R) -> R {
     let mut own = OWN.take().unwrap_or_default();
     let result = work(&mut own);
@@ -106,7 +105,7 @@ fn with_own<R>(work: impl FnOnce(&mut Own) -> R) -> R {
     result
 }
 
-/// Computes products in the way that their shapes ask for, on this thread alone where they are small.
+/// Computes products in the way that suits their shapes, and on this thread alone if they are small.
 fn compute<const N: usize>(team: &Team, products: [Option<Product<'_>>; N]) {
     let steps: usize =
         products.iter().flatten().map(|product| product.rows * product.cols * product.groups()).sum();
@@ -125,7 +124,7 @@ fn is_deep(product: &Product<'_>, threads: usize) -> bool {
         && groups >= 2 * DEPTH * threads
 }
 
-/// Computes a product of which each thread sums up a part of the depth. The first goes to where the result belongs, and the others
+/// Computes a product of which each thread sums up a part of the depth. The first part goes straight to the result, and the others
 /// are added to it.
 fn compute_by_depth(team: &Team, product: Product<'_>) {
     let Target::Output(output, _) = product.target else { unreachable!("sums that are taken are whole") };
@@ -136,7 +135,7 @@ fn compute_by_depth(team: &Team, product: Product<'_>) {
         let target = match thread.checked_sub(1) {
             None => product.target,
             Some(other) => {
-                // SAFETY: each thread has sums of its own.
+                // SAFETY: each thread has separate sums.
                 let sums = unsafe { others.slice(other * len..(other + 1) * len) };
                 Target::Output(Output { data: SharedMut::new(sums), stride: cols, cols }, Start::Zero)
             }
@@ -146,7 +145,7 @@ fn compute_by_depth(team: &Team, product: Product<'_>) {
     team.split(product.rows, ROWS, |rows| {
         for (row, other) in rows.flat_map(|row| (0..threads - 1).map(move |other| (row, other))) {
             let (start, from) = (row * output.stride, other * len + row * cols);
-            // SAFETY: `split` gives each thread rows of its own, and nobody writes the sums any more.
+            // SAFETY: `split` gives each thread its own rows, and nobody writes the sums any more.
             let (y, sums) =
                 unsafe { (output.data.slice(start..start + cols), others.slice(from..from + cols)) };
             add_part(y, sums);
@@ -155,8 +154,8 @@ fn compute_by_depth(team: &Team, product: Product<'_>) {
     PARTIAL.set(Some(partial));
 }
 
-/// Computes products together. There is a round for each part of the depth: what all threads read is laid out by all of them, then
-/// each takes the next block of any product.
+/// Computes products together. There is a round for each part of the depth: all threads lay out what all of them read, then each
+/// takes the next block of any product.
 fn compute_together<const N: usize>(team: Option<&Team>, products: [Option<Product<'_>>; N]) {
     let threads = team.map_or(1, Team::size);
     let mut room = Room::default();
@@ -193,29 +192,29 @@ fn compute_together<const N: usize>(team: Option<&Team>, products: [Option<Produ
     SHARED.set(Some(shared));
 }
 
-/// Room for what all threads read.
+/// Room for the operands that all threads read.
 #[derive(Default)]
 struct Room {
     words: usize,
     entries: usize,
 }
 
-/// How threads share a product.
+/// The division of a product between threads.
 struct Plan<'a> {
     product: Product<'a>,
-    /// Rows of A as words where they need no layout.
+    /// Rows of A as words, where they need no layout.
     direct: Option<Rows<'a>>,
     sharing: Sharing,
-    /// Where that begins which all threads read.
+    /// Where the operands that all threads read begin.
     start: usize,
 }
 
 enum Sharing {
-    /// Threads share the columns in blocks of so many panels: rows of A are laid out by all, panels of B by their thread, which goes
-    /// through the whole depth alone.
+    /// Threads share the columns in blocks of `block` panels. Rows of A are laid out by all threads, panels of B by their own
+    /// thread, which goes through the whole depth alone.
     Columns { block: usize },
-    /// Threads share the rows in so many blocks: panels of B are laid out by all, for one part of the depth after the other, rows of A
-    /// by their thread.
+    /// Threads share the rows in this many blocks. Panels of B are laid out by all threads, for one part of the depth after the
+    /// other, rows of A by their own thread.
     Rows { blocks: usize },
 }
 
@@ -235,7 +234,7 @@ impl<'a> Plan<'a> {
         }
         let start = room.entries;
         room.entries += n.div_ceil(PANEL) * deepest;
-        // Blocks of nearly the same size and of whole tiles, as many for each thread as for any other.
+        // Blocks have nearly the same size and consist of whole tiles, and each thread gets the same number of them.
         let blocks = m.div_ceil(ROW_BLOCK).next_multiple_of(threads).min(m.div_ceil(ROWS));
         Plan { product, direct, sharing: Sharing::Rows { blocks }, start }
     }
@@ -247,7 +246,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Whether there is something to be laid out that all threads read.
+    /// Whether there are operands to lay out that all threads read.
     fn reads_shared(&self, round: usize) -> bool {
         match self.sharing {
             Sharing::Columns { .. } => round == 0 && self.direct.is_none(),
@@ -255,7 +254,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Blocks of a round, each for one thread.
+    /// The number of blocks of a round, each for one thread.
     fn blocks(&self, round: usize) -> usize {
         match self.sharing {
             _ if round >= self.rounds() => 0,
@@ -264,12 +263,12 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// All panels of B.
+    /// The number of panels of B.
     fn panels(&self) -> usize {
         self.product.cols.div_ceil(PANEL)
     }
 
-    /// Lays out what falls to one of so many threads of what all of them read.
+    /// Lays out one thread's share of the operands that all threads read.
     fn lay_out(
         &self,
         round: usize,
@@ -287,7 +286,7 @@ impl<'a> Plan<'a> {
                 let (m, groups) = (product.rows, product.groups());
                 let rows = share(m.div_ceil(PANEL), threads, thread);
                 let rows = (rows.start * PANEL).min(m)..(rows.end * PANEL).min(m);
-                // SAFETY: each thread has rows of its own.
+                // SAFETY: each thread has its own rows.
                 let words =
                     unsafe { words.slice(self.start + rows.start * groups..self.start + rows.end * groups) };
                 product.lay_out_rows(rows, &(0..groups), words);
@@ -298,7 +297,7 @@ impl<'a> Plan<'a> {
                 if panels.is_empty() {
                     return;
                 }
-                // SAFETY: each thread has panels of its own.
+                // SAFETY: each thread has its own panels.
                 let entries = unsafe {
                     entries.slice(self.start + panels.start * count..self.start + panels.end * count)
                 };

@@ -13,7 +13,7 @@ pub(super) fn words(x: &[f32]) -> &[u32] {
     unsafe { std::slice::from_raw_parts(x.as_ptr().cast(), x.len()) }
 }
 
-/// The same, to be written.
+/// The same words, mutable.
 pub(in crate::cpu) fn words_mut(x: &mut [f32]) -> &mut [u32] {
     // SAFETY: as above.
     unsafe { std::slice::from_raw_parts_mut(x.as_mut_ptr().cast(), x.len()) }

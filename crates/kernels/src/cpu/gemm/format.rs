@@ -12,17 +12,17 @@ pub enum Format {
     F32,
     /// The upper half of an `f32`: 8 bits of precision, 2 bytes each.
     Bf16,
-    /// Integers from -127 to 127 with one scale an output: 1 byte each.
+    /// Integers from -127 to 127 with one scale per output: 1 byte each.
     Int8,
 }
 
 impl Format {
-    /// Bytes of a number.
+    /// Bytes per number.
     pub fn bytes(self) -> usize {
         4 / self.group()
     }
 
-    /// The most inputs that a product in this format sums up; none where there is no limit.
+    /// The largest number of inputs that a product in this format sums up; none where there is no limit.
     pub fn most_inputs(self) -> Option<usize> {
         (self == Format::Int8).then_some(int8::MAX_INPUTS)
     }

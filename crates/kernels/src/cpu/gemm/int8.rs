@@ -1,4 +1,4 @@
-//! Products in int8: four inputs a word, the first in its lowest byte.
+//! Products in int8: four inputs per word, the first in its lowest byte.
 //!
 //! Weights are signed bytes. Inputs are stored with 128 added, since the instruction for 8-bit products takes one operand as
 //! unsigned; its sums are then too large by 128 times the sum of the weights.
@@ -14,18 +14,18 @@ use crate::cpu::isa::Isa;
 const LARGEST: f32 = 127.0;
 /// More inputs could overflow a sum: 127 * 127 * this is the last multiple below 2^31.
 pub(super) const MAX_INPUTS: usize = (i32::MAX / (127 * 127)) as usize;
-/// Rows whose magnitudes are all below this count as zeros: 127 / this is still finite.
+/// Rows whose magnitudes are all below this count as zeros: above it 127 / magnitude is still finite.
 const NEGLIGIBLE: f32 = 1e-36;
 /// Adding 1.5 * 2^23 rounds to the nearest integer, ties to even, which then stands in the low bits in two's complement.
 const ROUND: f32 = 12_582_912.0;
 
-/// What is flipped in the bytes of weights: nothing.
+/// The bits that are flipped in the bytes of weights: none.
 pub(super) const WEIGHT: u8 = 0;
-/// What is flipped in the bytes of inputs: the sign, which adds 128.
+/// The bit that is flipped in the bytes of inputs: the sign, which adds 128.
 pub(super) const INPUT: u8 = 0x80;
 
 multiversion! {
-    /// The words of a row, with the bits `flip` of each byte flipped; returns the scale: the value of the integer 1.
+    /// Writes the words of a row, with the bits `flip` of each byte flipped; returns the scale: the value of the integer 1.
     pub(super) fn words(row: &[f32], flip: u8, words: &mut [u32]) -> f32 {
         // Bits of magnitudes are ordered as the magnitudes are, with infinity and NaN above all.
         let largest = row.iter().fold(0, |largest, x| (x.to_bits() & 0x7FFF_FFFF).max(largest));
@@ -40,7 +40,7 @@ multiversion! {
         let byte = |x: f32| (x * inverse + ROUND).to_bits() as u8 ^ flip;
         const BLOCK: usize = 64;
         for (words, row) in words.chunks_mut(BLOCK / 4).zip(row.chunks(BLOCK)) {
-            // What is missing at the end of the row meets weights of zero, or is one.
+            // Inputs that are missing at the end of the row meet weights of zero; missing weights are zero.
             let mut bytes = [flip; BLOCK];
             match row.first_chunk::<BLOCK>() {
                 Some(row) => for i in 0..BLOCK { bytes[i] = byte(row[i]); },
@@ -52,13 +52,13 @@ multiversion! {
     }
 }
 
-/// What makes up for the bias of inputs: -128 times the sum of the weights.
+/// The correction for the bias of inputs: -128 times the sum of the weights.
 pub(super) fn offset(words: &[u32]) -> i32 {
     let sum: i32 = words.iter().flat_map(|word| word.to_le_bytes()).map(|byte| i32::from(byte as i8)).sum();
     sum.wrapping_mul(-128)
 }
 
-/// What int8 keeps for each of sixteen outputs beside its integers.
+/// The numbers that int8 keeps for each of sixteen outputs besides its integers.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Quantised {
     /// Value of the integer 1.
@@ -75,7 +75,7 @@ multiversion! {
         #[inline(always)]
         fn values(line: &Line, keep: i32, quantised: &Quantised, scale: f32) -> [f32; LANES] {
             let (mut sums, mut values, mut scales) = ([0; LANES], [0f32; LANES], [0f32; LANES]);
-            // Sums wrap around, and are right again when the bias is gone.
+            // Sums wrap around, and are right again after the bias is subtracted.
             for lane in 0..LANES { sums[lane] = (line.0[lane] as i32).wrapping_add(quantised.offset[lane] & keep); }
             for lane in 0..LANES { values[lane] = sums[lane] as f32; }
             for lane in 0..LANES { scales[lane] = scale * quantised.scale[lane]; }

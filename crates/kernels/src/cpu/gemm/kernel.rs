@@ -1,4 +1,4 @@
-//! What the formats have in common: a tile of sums, and loops that step it through the words of a panel.
+//! The parts that all formats share: a tile of sums, and loops that step it through the words of a panel.
 
 use std::marker::PhantomData;
 
@@ -8,11 +8,11 @@ pub(super) const LANES: usize = 16;
 pub(super) const LINES: usize = 4;
 /// Outputs of a panel.
 pub(super) const PANEL: usize = LANES * LINES;
-/// Rows that a kernel takes at once: with [`LINES`] they make 24 sums, enough to keep two multipliers of latency 4 busy, and
-/// leave registers for the operands.
+/// Number of rows that a kernel computes at once: with [`LINES`] they make 24 sums, enough to keep two multipliers of latency 4
+/// busy, and leave registers for the operands.
 pub(in crate::cpu) const ROWS: usize = 6;
 
-/// One register and one cache line: 32-bit words, in kernels read as what the format says.
+/// One register and one cache line: 32-bit words, which kernels interpret by their format.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct Line(pub(super) [u32; LANES]);
@@ -30,13 +30,13 @@ impl Tile {
     pub(super) const ZERO: Tile = Tile { rows: [[Line::ZERO; LINES]; ROWS] };
 }
 
-/// Where a kernel reads and writes its sums: rows of a panel's words, in a [`Tile`] or in the result itself.
+/// Memory in which a kernel reads and writes its sums: rows of a panel's words, in a [`Tile`] or in the result itself.
 pub(super) struct Sums<'a> {
     first: *mut u32,
     /// Words from one row to the next.
     stride: usize,
     rows: usize,
-    /// Lines that are wanted of each row, from the first on.
+    /// Lines that are needed of each row, from the first on.
     lines: usize,
     borrowed: PhantomData<&'a mut [u32]>,
 }
@@ -49,13 +49,13 @@ impl<'a> Sums<'a> {
     }
 
     /// # Safety
-    /// At `first` must begin `rows` rows of [`PANEL`] elements, `stride` elements apart, that nobody else uses as long as the
-    /// result lives.
+    /// At `first` must begin `rows` rows of [`PANEL`] elements, `stride` elements apart, that nobody else uses while the result
+    /// lives.
     pub(super) unsafe fn at(first: *mut f32, stride: usize, rows: usize) -> Self {
         Sums { first: first.cast(), stride, rows, lines: LINES, borrowed: PhantomData }
     }
 
-    /// Fetches all of them into the first cache.
+    /// Fetches all sums into the first cache.
     pub(super) fn fetch(&self) {
         for row in 0..self.rows {
             let row = self.first.wrapping_add(row * self.stride);
@@ -63,13 +63,13 @@ impl<'a> Sums<'a> {
         }
     }
 
-    /// Lines that are wanted.
+    /// The number of lines that are needed.
     #[inline(always)]
     pub(super) fn lines(&self) -> usize {
         self.lines
     }
 
-    /// The address of a row, which has as many lines as are wanted.
+    /// The address of a row, which has as many lines as are needed.
     #[inline(always)]
     pub(super) fn row(&mut self, row: usize) -> *mut u32 {
         assert!(row < self.rows);
@@ -77,13 +77,13 @@ impl<'a> Sums<'a> {
     }
 }
 
-/// Groups that weights are fetched ahead of their use: 16 KiB, a third of the first cache. With five rows the instructions that
-/// a core looks ahead at cover only a quarter of that, too little to hide the memory's latency: weights that no cache holds
-/// go by half as fast again with it.
+/// The number of groups that weights are fetched ahead of their use: 16 KiB, a third of the first cache. With five rows the
+/// instructions that a core looks ahead at cover only a quarter of that, too little to hide the memory's latency: with this
+/// distance, weights that no cache holds are read one and a half times as fast.
 pub(super) const FETCH_AHEAD: usize = 64;
 
-/// `sums = [sums +] x panel`: `panel` has one entry a group; `x` the same number of words a row, rows `stride` words apart, for
-/// `rows` rows from 1 to [`ROWS`]. Without `add` the sums begin with zero, whatever they were.
+/// Computes `sums = [sums +] x panel`: `panel` has one entry per group; `x` has the same number of words per row, rows `stride`
+/// words apart, for `rows` rows from 1 to [`ROWS`]. Without `add` the sums begin with zero, whatever they were.
 type Run =
     unsafe fn(panel: &[[Line; LINES]], x: &[u32], stride: usize, rows: usize, add: bool, sums: &mut Sums<'_>);
 
@@ -91,7 +91,7 @@ type Run =
 #[derive(Clone, Copy)]
 pub(super) struct Kernel {
     run: Run,
-    /// Whether the bytes of `x` are taken as 128 more than what they stand for, so that the sums are too large by as much.
+    /// Whether the bytes of `x` are taken as 128 more than the numbers they represent, so that the sums are too large accordingly.
     pub(super) biased: bool,
 }
 
@@ -102,12 +102,12 @@ impl Kernel {
         Kernel { run, biased: false }
     }
 
-    /// The same kernel, for one that takes `x` as unsigned bytes.
+    /// Marks the kernel as one that takes `x` as unsigned bytes.
     pub(super) fn biased(self) -> Kernel {
         Kernel { biased: true, ..self }
     }
 
-    /// `sums = [sums +] x panel`; see [`Run`].
+    /// Computes `sums = [sums +] x panel`; see [`Run`].
     pub(super) fn run(
         &self,
         panel: &[[Line; LINES]],
@@ -124,7 +124,7 @@ impl Kernel {
     }
 }
 
-/// Fetches the line at `address` into the first cache, whoever's it is.
+/// Fetches the line at `address`, which may be anybody's, into the first cache.
 #[inline(always)]
 pub(in crate::cpu) fn prefetch<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]
@@ -137,7 +137,7 @@ pub(in crate::cpu) fn prefetch<T>(address: *const T) {
     let _ = address;
 }
 
-/// Calls `$body::<R, L>` for the numbers of rows and lines at hand, so that every sum has a register.
+/// Calls `$body::<R, L>` for the given numbers of rows and lines, so that every sum has a register.
 macro_rules! by_size {
     ($rows:expr, $lines:expr, $body:ident $args:tt) => {
         match $lines {
@@ -160,8 +160,8 @@ macro_rules! by_size {
     };
 }
 
-/// A kernel of 512-bit registers: `$step` gives the new sum of sixteen outputs from the old one, the word of `x` in every lane
-/// and the words of the weights, all as `__m512i`.
+/// Defines a kernel of 512-bit registers: `$step` returns the new sum of sixteen outputs from the old one, the word of `x` in every
+/// lane and the words of the weights, all as `__m512i`.
 macro_rules! avx512_kernel {
     ($name:ident, $features:literal, |$sum:ident, $x:ident, $w:ident| $step:expr) => {
         /// # Safety
@@ -205,7 +205,7 @@ macro_rules! avx512_kernel {
                     }
                     let weights: [__m512i; L] = std::array::from_fn(|line| load(&weights[line]));
                     for r in 0..R {
-                        // SAFETY: `r < R` and `group < panel.len()`, for which the assertion above compares with the size.
+                        // SAFETY: `r < R` and `group < panel.len()`, and the assertion above compares these limits with the size.
                         let $x = _mm512_set1_epi32(unsafe { *x.get_unchecked(r * stride + group) } as i32);
                         for line in 0..L {
                             let ($sum, $w) = (sums[r][line], weights[line]);
@@ -225,8 +225,8 @@ macro_rules! avx512_kernel {
     };
 }
 
-/// A kernel of 256-bit registers, of which there are only sixteen: the more rows, the fewer lines at a time, and at most `$most`
-/// rows, so that what a step needs beside the sums stays in registers too. `$step` as for `avx512_kernel`, with `__m256i`.
+/// Defines a kernel of 256-bit registers. There are only sixteen of them: the more rows, the fewer lines at a time, and at most
+/// `$most` rows, so that the other operands of a step stay in registers too. `$step` as for `avx512_kernel`, with `__m256i`.
 macro_rules! avx2_kernel {
     ($name:ident, $most:literal, |$sum:ident, $x:ident, $w:ident| $step:expr) => {
         /// # Safety
@@ -268,7 +268,7 @@ macro_rules! avx2_kernel {
                 }
                 for (group, weights) in panel.iter().enumerate() {
                     for r in 0..R {
-                        // SAFETY: `r < R` and `group < panel.len()`, for which the assertion above compares with the size.
+                        // SAFETY: `r < R` and `group < panel.len()`, and the assertion above compares these limits with the size.
                         let $x = _mm256_set1_epi32(unsafe { *x.get_unchecked(r * stride + group) } as i32);
                         for v in 0..V {
                             let ($sum, $w) = (sums[r][v], half(weights, v));
@@ -284,7 +284,7 @@ macro_rules! avx2_kernel {
                     }
                 }
             }
-            // Halves that are wanted.
+            // The number of halves that are needed.
             let most = 2 * sums.lines();
             let mut done = 0;
             while done < rows {
@@ -335,7 +335,7 @@ macro_rules! avx2_kernel {
     };
 }
 
-/// A kernel for any machine; `step` gives the new word of a sum from the old one, the word of `x` and that of the weight.
+/// Runs a kernel on any machine; `step` returns the new word of a sum from the old one, the word of `x` and that of the weight.
 #[inline(always)]
 pub(super) fn portable(
     panel: &[[Line; LINES]],

@@ -1,8 +1,8 @@
-//! From matrices to the words that kernels read, in the two layouts of a product's sides: rows of words for the left side,
+//! Conversion of matrices to the words that kernels read, in the two layouts of a product's sides: rows of words for the left side,
 //! panels for the right one.
 //!
-//! A matrix whose memory runs along the inputs (the dimension that a product sums over) becomes rows of words as it is; one
-//! whose memory runs across them becomes panels as it is. The other two ways are a transposition of words on top.
+//! A matrix whose memory runs along the inputs (the dimension that a product sums over) needs no reordering to become rows of
+//! words; one whose memory runs across them needs none to become panels. The other two conversions also transpose words.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
@@ -14,20 +14,20 @@ use super::{Format, Mat, Side, bf16, f32};
 #[cfg(target_arch = "x86_64")]
 use crate::cpu::isa::Isa;
 
-/// Groups of inputs that are fetched ahead of their use.
+/// The number of groups of inputs that are fetched ahead of their use.
 const FETCH_AHEAD: usize = 8;
 
 /// One group of inputs of a panel.
 pub(super) type Entry = [Line; LINES];
 
-/// Room for what is laid out twice, kept by a thread between calls.
+/// Buffers for operands that are laid out in two steps, kept by a thread between calls.
 #[derive(Default)]
 pub(super) struct Scratch {
     words: Vec<u32>,
 }
 
 impl Format {
-    /// Words of so many inputs.
+    /// The number of words for so many inputs.
     pub(super) fn groups(self, inputs: usize) -> usize {
         inputs.div_ceil(self.group())
     }
@@ -42,8 +42,8 @@ impl Format {
     }
 }
 
-/// Some panels of `b` (inputs x outputs), of the inputs in `depth`, one after the other with one entry a group each. Lanes beyond
-/// the last column become zero.
+/// Lays out some panels of `b` (inputs x outputs), of the inputs in `depth`, one after the other with one entry per group each.
+/// Lanes beyond the last column become zero.
 pub(super) fn panels(
     format: Format,
     b: Side<'_>,
@@ -82,7 +82,8 @@ pub(super) fn panels(
     }
 }
 
-/// Some panels of a matrix whose memory runs across them; `entry` makes one of a group of inputs, `fetch` what it reads of one.
+/// Lays out some panels of a matrix whose memory runs across them. `entry` makes the entry of a group of inputs, `fetch` fetches
+/// the memory that it reads.
 fn panels_across(
     format: Format,
     depth: Range<usize>,
@@ -93,7 +94,7 @@ fn panels_across(
     fetch: impl Fn(usize, Range<usize>),
 ) {
     let groups = format.groups(depth.len());
-    // Memory is read in its order.
+    // Memory is read in order.
     for (group, first) in depth.clone().step_by(format.group()).enumerate() {
         let inputs = first..depth.end.min(first + format.group());
         let ahead = first + FETCH_AHEAD * format.group();
@@ -106,7 +107,7 @@ fn panels_across(
     }
 }
 
-/// The panel of some outputs (at most a panel's) of a matrix outputs x inputs whose memory runs along the inputs.
+/// Lays out the panel of some outputs (at most a panel's) of a matrix outputs x inputs whose memory runs along the inputs.
 fn panel_along(
     format: Format,
     outputs: Mat<'_>,
@@ -131,7 +132,7 @@ fn panel_along(
     panel.iter_mut().for_each(|entry| entry[used..].fill(Line::ZERO));
 }
 
-/// The panel of some outputs (at most a panel's) whose words lie together.
+/// Lays out the panel of some outputs (at most a panel's) whose words lie together.
 fn panel_of_words<'a>(
     outputs: Range<usize>,
     words: impl Fn(usize) -> &'a [u32] + Clone,
@@ -144,7 +145,7 @@ fn panel_of_words<'a>(
     panel.iter_mut().for_each(|entry| entry[used..].fill(Line::ZERO));
 }
 
-/// One entry of a panel, of a matrix inputs x outputs whose memory runs along the outputs: of one group of inputs.
+/// Lays out one entry of a panel, for one group of inputs, of a matrix inputs x outputs whose memory runs along the outputs.
 fn entry_across(format: Format, b: Mat<'_>, inputs: Range<usize>, cols: Range<usize>, entry: &mut Entry) {
     let row = |input: usize| b.row(input, cols.clone());
     match format {
@@ -164,14 +165,14 @@ fn entry_across(format: Format, b: Mat<'_>, inputs: Range<usize>, cols: Range<us
     }
 }
 
-/// The same of rounded numbers; `inputs` and `cols` begin at even ones.
+/// As `entry_across`, for rounded numbers; `inputs` and `cols` begin at even numbers.
 fn pair_across(b: Rounded<'_>, inputs: Range<usize>, cols: Range<usize>, entry: &mut Entry) {
     let second = if inputs.len() > 1 { b.words_of(inputs.start + 1, cols.clone()) } else { &[] };
     bf16::pair(b.words_of(inputs.start, cols), second, entry);
 }
 
-/// The words of the rows `rows` of `a` (rows x inputs), of the inputs in `depth`: one row after the other. Where numbers are
-/// rounded, `rows` and `depth` begin at even ones.
+/// Lays out the words of the rows `rows` of `a` (rows x inputs), of the inputs in `depth`: one row after the other. For rounded
+/// numbers, `rows` and `depth` begin at even numbers.
 pub(super) fn rows(format: Format, a: Side<'_>, rows: Range<usize>, depth: Range<usize>, words: &mut [u32]) {
     let groups = format.groups(depth.len());
     assert_eq!(words.len(), rows.len() * groups, "one word a group");
@@ -197,8 +198,8 @@ pub(super) fn rows(format: Format, a: Side<'_>, rows: Range<usize>, depth: Range
     }
 }
 
-/// The words of rows whose memory runs across the inputs; `entry` makes an entry of a panel of one group of inputs and at most
-/// a panel's rows.
+/// Lays out the words of rows whose memory runs across the inputs. `entry` makes the entry of a panel for one group of inputs and
+/// at most a panel's rows.
 fn rows_across(
     format: Format,
     rows: Range<usize>,
@@ -231,7 +232,7 @@ fn rows_across(
                 for (lane, from) in square[..lanes].iter().enumerate() {
                     let start = (line * LANES + lane) * groups + block * LANES;
                     let words = &mut words[start..start + count];
-                    // A whole line is one store; of another length it is a call.
+                    // A whole line is one store; any other length would be a call.
                     match words.as_mut_array() {
                         Some(words) => *words = from.0,
                         None => words.copy_from_slice(&from.0[..count]),
@@ -242,12 +243,12 @@ fn rows_across(
     }
 }
 
-/// Fetches what lies in the slice into the first cache.
+/// Fetches the memory of the slice into the first cache.
 fn fetch<T>(slice: &[T]) {
     slice.chunks(64 / size_of::<T>()).for_each(|line| prefetch(line.as_ptr()));
 }
 
-/// Makes up to sixteen rows of words the lanes of line `line` of a panel.
+/// Copies up to sixteen rows of words to the lanes of line `line` of a panel.
 pub(super) fn lines_of_rows<'a>(
     rows: impl Iterator<Item = &'a [u32]> + Clone,
     panel: &mut [Entry],
@@ -262,14 +263,14 @@ pub(super) fn lines_of_rows<'a>(
                 None => to.0[..entries.len()].copy_from_slice(&row[start..]),
             }
         }
-        // Rows that are not there stay zero, but became columns of the block before.
+        // Missing rows must be zero, but hold columns of the block before.
         square[rows.clone().count().min(LANES)..].fill(Line::ZERO);
         transpose(&mut square);
         entries.iter_mut().zip(&square).for_each(|(entry, words)| entry[line] = *words);
     }
 }
 
-/// Makes sixteen rows of sixteen words its columns.
+/// Transposes sixteen rows of sixteen words.
 fn transpose(square: &mut [Line; LANES]) {
     #[cfg(target_arch = "x86_64")]
     if Isa::detect() >= Isa::Avx512 {
@@ -292,7 +293,7 @@ fn transpose_avx512(square: &mut [Line; LANES]) {
         // SAFETY: a `Line` is 64 aligned bytes.
         rows[i] = unsafe { _mm512_load_si512((&raw const square[i]).cast()) };
     }
-    // Squares of 2 x 2 words, then of 4 x 4, in each quarter of the registers.
+    // First squares of 2 x 2 words, then of 4 x 4, in each quarter of the registers.
     let mut pairs = rows;
     for i in (0..LANES).step_by(2) {
         pairs[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
@@ -306,8 +307,8 @@ fn transpose_avx512(square: &mut [Line; LANES]) {
             quads[i + 2 * half + 1] = _mm512_unpackhi_epi64(above, below);
         }
     }
-    // Quarter q of `quads[4 b + i]` is column 4 q + i of the rows 4 b to 4 b + 3: the quarters change places with the rows.
-    // Of two registers the quarters 0 and 2 of both, or 1 and 3.
+    // Quarter q of `quads[4 b + i]` is column 4 q + i of the rows 4 b to 4 b + 3: the quarters change places with the rows. These
+    // select from two registers the quarters 0 and 2 of both, or 1 and 3.
     const EVEN: i32 = 0b10_00_10_00;
     const ODD: i32 = 0b11_01_11_01;
     for i in 0..4 {
@@ -350,7 +351,7 @@ mod tests {
         }
     }
 
-    /// A matrix and its transpose give the same words in both layouts.
+    /// Checks that a matrix and its transpose give the same words in both layouts.
     fn check(format: Format, count: usize, inputs: usize) {
         let stride = inputs + 3;
         let along: Vec<f32> = (0..count * stride).map(|i| (i % 251) as f32 - 100.0).collect();

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use super::{Precision, f32};
 
-/// A view of a matrix in a slice, or of rows that lie anywhere; strides count elements.
+/// A view of a matrix in a slice, or of rows anywhere in memory; strides count elements.
 #[derive(Clone, Copy)]
 pub struct Mat<'a> {
     pub(super) data: &'a [f32],
-    /// The rows in memory, or none where they lie in `data`.
+    /// The rows in memory; empty if they lie in `data`.
     pub(super) table: &'a [&'a [f32]],
     pub(super) rows: usize,
     pub(super) cols: usize,
@@ -31,7 +31,7 @@ impl<'a> Mat<'a> {
     /// A matrix of these rows.
     pub fn of_rows(table: &'a [&'a [f32]], cols: usize) -> Self {
         assert!(table.iter().all(|row| row.len() == cols), "rows of {cols} elements");
-        // Without a meaning, but never that of elements that lie together.
+        // The stride has no meaning here, but must never be that of elements that lie together.
         let row_stride = cols.max(2);
         Mat { data: &[], table, rows: table.len(), cols, row_stride, col_stride: 1 }
     }
@@ -47,7 +47,7 @@ impl<'a> Mat<'a> {
         }
     }
 
-    /// Some elements of a row, of a matrix whose rows lie together.
+    /// Some elements of a row, of a matrix whose rows are contiguous.
     pub(super) fn row(&self, row: usize, cols: Range<usize>) -> &'a [f32] {
         debug_assert!(self.col_stride == 1 && row < self.rows && cols.end <= self.cols);
         if let Some(row) = self.table.get(row) {
@@ -64,7 +64,7 @@ impl<'a> Mat<'a> {
         if self.col_stride == 1 { self.table[row][col] } else { self.table[col][row] }
     }
 
-    /// The same matrix in one slice, which `room` is for where it lies anywhere.
+    /// The same matrix in one slice: `room` is used if its rows lie anywhere in memory.
     pub(super) fn in_one(self, room: &'a mut Vec<f32>) -> Mat<'a> {
         if self.table.is_empty() {
             return self;
@@ -77,8 +77,8 @@ impl<'a> Mat<'a> {
     }
 }
 
-/// A view of a row-major matrix of bf16 numbers, two a word, the first in the lower half; a row of an odd number of them ends with a
-/// zero.
+/// A view of a row-major matrix of bf16 numbers, two per word, the first in the lower half. A row with an odd number of them ends
+/// with a zero.
 #[derive(Clone, Copy)]
 pub(super) struct Rounded<'a> {
     pub(super) words: &'a [u32],
@@ -89,7 +89,7 @@ pub(super) struct Rounded<'a> {
 }
 
 impl<'a> Rounded<'a> {
-    /// The matrix in a slice that it fills, in the bits of its numbers.
+    /// The matrix whose numbers fill the bits of a slice.
     fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
         assert_eq!(data.len(), rows * cols.div_ceil(2), "a {rows} x {cols} matrix does not fill its slice");
         Rounded { words: f32::words(data), rows, cols, transposed: false }
@@ -110,14 +110,14 @@ impl<'a> Rounded<'a> {
         if self.transposed { (self.cols, self.rows) } else { (self.rows, self.cols) }
     }
 
-    /// The words of some columns of a row in memory, of which the first is even.
+    /// The words of some columns of a row in memory. The first column is even.
     pub(super) fn words_of(&self, row: usize, cols: Range<usize>) -> &'a [u32] {
         let start = row * self.stride();
         &self.words[start + cols.start / 2..start + cols.end.div_ceil(2)]
     }
 }
 
-/// What a product reads on one side: numbers that are rounded when they are laid out, or that were when they were stored.
+/// The operand of a product on one side: numbers that are rounded when they are laid out, or were rounded when they were stored.
 #[derive(Clone, Copy)]
 pub struct Side<'a>(pub(super) Numbers<'a>);
 
@@ -128,9 +128,9 @@ pub(super) enum Numbers<'a> {
 }
 
 impl<'a> Side<'a> {
-    /// A row-major matrix that fills the slice, stored as products in `precision` multiply it: in bf16 two numbers lie in the bits of
-    /// an `f32`, the first in the lower half, and a row of an odd number of them ends with a zero. A row takes
-    /// [`Precision::stored`] elements. Whoever makes such a matrix writes half as much, and no product rounds it again.
+    /// A row-major matrix that fills the slice, stored as products in `precision` multiply it: in bf16 two numbers lie in the bits
+    /// of an `f32`, the first in the lower half, and a row with an odd number of them ends with a zero. A row takes
+    /// [`Precision::stored`] elements. Code that produces such a matrix writes half as much, and no product rounds it again.
     pub fn stored(precision: Precision, data: &'a [f32], rows: usize, cols: usize) -> Self {
         Side(match precision {
             Precision::F32 => Numbers::Plain(Mat::new(data, rows, cols)),

@@ -1,5 +1,5 @@
-//! Memory of laid out weights that is used again: training lays out the same weights at every update, and asking the system for
-//! memory each time costs a page fault every 4 KiB.
+//! Reuse of the memory of laid out weights: training lays out the same weights at every update, and asking the system for memory
+//! each time costs a page fault every 4 KiB.
 
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
@@ -8,15 +8,15 @@ use super::kernel::Line;
 use super::layout::Entry;
 use crate::cpu::pages::{Block, Plain};
 
-/// Bytes of buffers that a thread keeps at most. A training lays out two matrices for each weight of its recurrences: those of four
-/// layers of 1024 units.
+/// The most bytes of buffers that a thread keeps. A training lays out two matrices for each weight of its recurrences; this is
+/// enough for those of four layers of 1024 units.
 const MOST_KEPT_BYTES: usize = 512 << 20;
-/// A buffer is used again for something at least this share of its size.
+/// A buffer is reused only for something of at least this share of its size: half.
 const LEAST_SHARE: usize = 2;
-/// Sizes between one and twice as much that buffers of zeros are made in.
+/// The number of sizes, between one size and twice as much, in which buffers of zeros are made.
 const STEPS_OF_AN_OCTAVE: usize = 8;
 /// A buffer that was not used while the thread asked for this many others goes back to the system. An update of a training asks for
-/// two a weight, so that only a model of more than a hundred layers lays its weights out in fresh memory each time.
+/// two per weight, so only a model of more than a hundred layers lays its weights out in fresh memory each time.
 const PATIENCE: u64 = 1024;
 
 // SAFETY: words, of which any bits are a value.
@@ -24,10 +24,10 @@ unsafe impl Plain for Entry {}
 
 /// Buffers that wait for their next use.
 struct Kept {
-    /// Each with the number of the request after which it came.
+    /// Each buffer with the number of the request after which it came.
     buffers: Vec<(Block<Entry>, u64)>,
     bytes: usize,
-    /// Buffers asked for so far.
+    /// Number of buffers requested so far.
     requests: u64,
 }
 
@@ -36,7 +36,7 @@ thread_local! {
 }
 
 impl Kept {
-    /// The smallest buffer for `len` entries that is not much too large.
+    /// Takes the smallest buffer for `len` entries that is not much too large.
     fn take(&mut self, len: usize) -> Option<Block<Entry>> {
         self.requests += 1;
         let fits = |memory: &Block<Entry>| memory.len() >= len && memory.len() <= len * LEAST_SHARE;
@@ -47,7 +47,7 @@ impl Kept {
         Some(memory)
     }
 
-    /// Keeps a buffer where there is room, and gives those back that nobody has wanted for long.
+    /// Keeps a buffer if there is room, and frees those that were not requested for long.
     fn put(&mut self, memory: Block<Entry>) {
         let bytes = size_of_val(&memory[..]);
         if bytes > 0 && self.bytes + bytes <= MOST_KEPT_BYTES {
@@ -60,15 +60,15 @@ impl Kept {
     }
 }
 
-/// Entries of panels, that go back to their thread when dropped.
+/// Entries of panels, whose memory goes back to their thread when dropped.
 pub(super) struct Entries {
-    /// As long as when it was made; always initialised.
+    /// As long as when it was allocated; always initialised.
     memory: Block<Entry>,
     len: usize,
 }
 
 impl Entries {
-    /// Entries of zeros, for what comes in many sizes: with some room, so that the next one fits too.
+    /// Entries of zeros, for data of many sizes: with some spare room, so that the next one fits too.
     pub(super) fn zeros(len: usize) -> Entries {
         let Some(memory) = KEPT.with_borrow_mut(|kept| kept.take(len)) else {
             let step = (len.next_power_of_two() / STEPS_OF_AN_OCTAVE).max(1);
@@ -79,7 +79,7 @@ impl Entries {
         entries
     }
 
-    /// Entries of any content.
+    /// Entries of arbitrary content.
     pub(super) fn scratch(len: usize) -> Entries {
         let kept = KEPT.with_borrow_mut(|kept| kept.take(len));
         Entries { memory: kept.unwrap_or_else(|| Block::zeros(len)), len }
@@ -102,7 +102,7 @@ impl DerefMut for Entries {
 impl Drop for Entries {
     fn drop(&mut self) {
         let memory = std::mem::take(&mut self.memory);
-        // Nothing is kept any more when a thread ends; then memory just goes back to the system.
+        // A thread that is ending keeps nothing any more; then the memory just goes back to the system.
         let _ = KEPT.try_with(|kept| kept.borrow_mut().put(memory));
     }
 }

@@ -1,5 +1,5 @@
-//! Products of `f32` matrices with any strides, computed in `f32` or bf16. Products with weights that stay the same, in three
-//! number formats, are in [`packed`].
+//! Products of `f32` matrices with any strides, computed in `f32` or bf16. Products with constant weights, in three number formats,
+//! are in [`packed`].
 
 #[macro_use]
 mod kernel;
@@ -32,7 +32,7 @@ pub(super) use self::reference::stored_numbers;
 use super::isa::Isa;
 use super::threads::{SharedMut, Team};
 
-/// How the numbers of a product are rounded before they are multiplied. Sums are `f32` either way.
+/// The rounding of a product's numbers before they are multiplied. Sums are `f32` either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// Not at all.
@@ -43,7 +43,8 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// Whether this machine has instructions for it; without them it is computed all the same, but slower than `f32`.
+    /// Whether this machine has instructions for the precision. Without them products are computed all the same, but slower than in
+    /// `f32`.
     pub fn is_native(self) -> bool {
         match self {
             Precision::F32 => true,
@@ -51,7 +52,7 @@ impl Precision {
         }
     }
 
-    /// Elements of memory for `cols` numbers that only products in this precision read ([`Side::stored`]).
+    /// The number of elements of memory for `cols` numbers that only products in this precision read ([`Side::stored`]).
     pub fn stored(self, cols: usize) -> usize {
         match self {
             Precision::F32 => cols,
@@ -77,7 +78,7 @@ impl From<Precision> for Format {
     }
 }
 
-/// `C = beta C + A B`, with `beta` 0 (C is overwritten, whatever it held) or 1 (the product is added).
+/// Computes `C = beta C + A B`, with `beta` 0 (C is overwritten, whatever it held) or 1 (the product is added).
 pub fn gemm<'a>(
     team: &Team,
     precision: Precision,
@@ -89,8 +90,8 @@ pub fn gemm<'a>(
     gemm_all(team, precision, beta, [Some((c, a.into(), b.into()))]);
 }
 
-/// As [`gemm()`], for each C, A and B that there is. The products share their waits: a thread that is done with its part of one goes
-/// on with the next.
+/// Computes [`gemm()`] for each C, A and B that is present. The products share their waits: a thread that has finished its part of
+/// one continues with the next.
 pub fn gemm_all<const N: usize>(
     team: &Team,
     precision: Precision,
@@ -114,9 +115,9 @@ pub fn gemm_all<const N: usize>(
     }
 }
 
-/// Some sums of a product, which nobody else has.
+/// Some sums of a product, which no other thread has.
 pub(super) struct Piece<'a> {
-    /// Number of the part of the product's columns that these are; see [`parts`].
+    /// The part of the product's columns that these are in; see [`parts`].
     pub(super) part: usize,
     pub(super) rows: Range<usize>,
     pub(super) cols: Range<usize>,
@@ -134,13 +135,13 @@ impl Piece<'_> {
     }
 }
 
-/// In how many parts [`gemm_into`] gives `cols` columns of sums with `depth` terms each.
+/// The number of parts in which [`gemm_into`] passes on `cols` columns of sums with `depth` terms each.
 pub(super) fn parts(precision: Precision, depth: usize, cols: usize) -> usize {
     cols.div_ceil(blocked::part_panels(precision.into(), depth) * kernel::PANEL)
 }
 
-/// `A B`, a piece at a time to `take`, on any of the threads: a few rows of one part of the columns, while they lie in the first
-/// cache. So what is made of a product that no cache holds needs no way through memory.
+/// Computes `A B` and passes it to `take` a piece at a time, on any of the threads: a few rows of one part of the columns, while
+/// they lie in the first cache. So the result of a product that no cache holds can be used without a way through memory.
 pub(super) fn gemm_into(
     team: &Team,
     precision: Precision,
@@ -162,7 +163,7 @@ pub(super) fn gemm_into(
     }
 }
 
-/// Whether products are left to the crate `gemm`: our own kernels are made for wide registers, and its are the faster ones
+/// Whether products are left to the crate `gemm`: our own kernels are made for wide registers, and the crate's are faster
 /// elsewhere.
 fn made_elsewhere(precision: Precision) -> bool {
     precision == Precision::F32 && Isa::detect() < Isa::Avx512
@@ -170,10 +171,10 @@ fn made_elsewhere(precision: Precision) -> bool {
 
 /// Products smaller than this many multiply-adds stay on the calling thread.
 const SMALL: usize = 64 * 64 * 64;
-/// Borders between the threads' parts fall on multiples of this: a whole number of the micro-kernel's registers.
+/// Boundaries between the threads' parts fall on multiples of this: a whole number of the micro-kernel's registers.
 const GRAIN: usize = 48;
 
-/// The product by the crate `gemm`, split over the team.
+/// Computes the product with the crate `gemm`, split over the team.
 fn elsewhere(team: &Team, c: MatMut<'_>, beta: f32, a: Mat<'_>, b: Mat<'_>) {
     let (m, n, k) = (c.rows, c.cols, a.cols);
     let stride = c.row_stride;
@@ -205,7 +206,7 @@ fn elsewhere(team: &Team, c: MatMut<'_>, beta: f32, a: Mat<'_>, b: Mat<'_>) {
     }
 }
 
-/// The same, a part of the columns at a time to `take`.
+/// Computes the same, and passes a part of the columns at a time to `take`.
 fn elsewhere_into(team: &Team, a: Mat<'_>, b: Mat<'_>, take: &(dyn Fn(Piece<'_>) + Sync)) {
     let (m, n) = (a.rows, b.cols);
     let width = blocked::part_panels(Format::F32, a.cols) * kernel::PANEL;
@@ -219,10 +220,10 @@ fn elsewhere_into(team: &Team, a: Mat<'_>, b: Mat<'_>, take: &(dyn Fn(Piece<'_>)
     });
 }
 
-/// A part of a product by the crate `gemm`, neither side of it empty.
+/// Computes a part of a product with the crate `gemm`. Neither side of it is empty.
 ///
 /// # Safety
-/// At `first` must begin as many rows of as many elements as the part has, `stride` apart, that nobody else uses meanwhile.
+/// At `first` must begin as many rows of as many elements as the part has, `stride` apart, that nobody else uses during the call.
 unsafe fn by_crate(
     first: *mut f32,
     stride: usize,

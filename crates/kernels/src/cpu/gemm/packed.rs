@@ -1,9 +1,9 @@
 //! Products `y = x W'` with a weight that is laid out once and multiplied many times, in `f32`, bf16 or int8.
 //!
 //! Each row of `y` depends on its own row of `x` alone, to the last bit: not on how many rows there are, where it stands among
-//! them, or how many threads share the work. That is what lets a server decode sentences together and still give each the
-//! answer that it would get alone. It holds because every output is one sum over the inputs, in their order, in an
-//! accumulator of its own; tiles, panels and threads only choose which sums run side by side.
+//! them, or how many threads share the work. This lets a server decode sentences together and still give each the answer that it
+//! would get alone. It holds because every output is one sum over the inputs, in their order, in its own accumulator; tiles, panels
+//! and threads only choose which sums run side by side.
 //!
 //! Shapes: `W` outputs x inputs, `x` m x inputs, `y` m x outputs, all row-major.
 //!
@@ -22,8 +22,8 @@
 //!   NaN or infinity gives NaN; one whose magnitudes are all below 1e-36 counts as zeros.
 //!
 //! # Layout
-//! A panel holds 64 outputs. For each group of inputs (1 for f32, 2 for bf16, 4 for int8: what fits 32 bits) it has one word an
-//! output, so a step of a kernel multiplies one word of `x`, spread over the lanes, with four registers of weights.
+//! A panel holds 64 outputs. For each group of inputs (1 for f32, 2 for bf16, 4 for int8: as many as fit 32 bits) it has one word
+//! per output, so a step of a kernel multiplies one word of `x`, spread over the lanes, with four registers of weights.
 
 #[cfg(test)]
 mod reference;
@@ -51,13 +51,13 @@ pub struct PackedMatrix {
     kernel: Kernel,
     outputs: usize,
     inputs: usize,
-    /// One panel after the other, each with one entry a group of inputs.
+    /// One panel after the other, each with one entry per group of inputs.
     panels: Entries,
-    /// What int8 needs for each line of outputs; empty for the other formats.
+    /// The scales and offsets of int8 for each line of outputs; empty for the other formats.
     quantised: Vec<Quantised>,
 }
 
-/// Terms of a sum at most: what a step of a recurrence adds up.
+/// The largest number of terms of a sum: those that a step of a recurrence adds up.
 pub const MOST_TERMS: usize = 4;
 impl PackedMatrix {
     /// Lays out `weight`: outputs x inputs, as model weights are stored, or a transposed view of inputs x outputs.
@@ -72,7 +72,7 @@ impl PackedMatrix {
         let quantised = SharedMut::new(&mut packed.quantised);
         team.split(outputs.div_ceil(PANEL), 1, |range| {
             let mut scratch = layout::Scratch::default();
-            // SAFETY: `split` gives each thread panels of its own.
+            // SAFETY: `split` gives each thread its own panels.
             let panels = unsafe { panels.slice(range.start * groups..range.end * groups) };
             if format == Format::Int8 {
                 for (panel, index) in panels.chunks_exact_mut(groups.max(1)).zip(range) {
@@ -121,18 +121,18 @@ impl PackedMatrix {
         self.format
     }
 
-    /// Memory that the weights take.
+    /// Bytes of memory that the weights take.
     pub fn bytes(&self) -> usize {
         size_of_val(&self.panels[..]) + size_of_val(&self.quantised[..])
     }
 
-    /// Groups of inputs: words of a row of `x`.
+    /// The number of groups of inputs: words of a row of `x`.
     fn groups(&self) -> usize {
         self.format.groups(self.inputs)
     }
 
-    /// The same matrix with these outputs only, in this order (for vocabulary shortlists): every product is bit-equal to the
-    /// same output of the whole matrix. An output may come twice.
+    /// The same matrix with only these outputs, in this order (for vocabulary shortlists): every product is bit-equal to the same
+    /// output of the whole matrix. An output may occur twice.
     pub fn select(&self, outputs: &[u32]) -> PackedMatrix {
         let groups = self.groups();
         let mut selected = PackedMatrix::empty(self.format, outputs.len(), self.inputs);
@@ -155,19 +155,19 @@ impl PackedMatrix {
         selected
     }
 
-    /// `y = beta y + x W'`: `y` (m x outputs) and `x` (m x inputs) are row-major and dense; `beta` is 0 (`y` is overwritten,
-    /// whatever it held) or 1.
+    /// Computes `y = beta y + x W'`: `y` (m x outputs) and `x` (m x inputs) are row-major and dense; `beta` is 0 (`y` is
+    /// overwritten, whatever it held) or 1.
     pub fn multiply(&self, team: &Team, x: &[f32], y: &mut [f32], beta: f32) {
         sum_by(None, team, &[(self, x)], y, beta);
     }
 
-    /// `x`, of so many rows, as what this is multiplied by.
+    /// The factor `x`, with so many rows, for products with this matrix.
     fn factor<'a>(&self, x: &'a [f32], rows: usize) -> Factor<'a> {
         assert_eq!(x.len(), rows * self.inputs, "x has as many rows as y");
         Factor { x, inputs: self.inputs, format: self.format }
     }
 
-    /// A product with the first factor, by a certain kernel or by this matrix's own.
+    /// A product with the first factor, by the given kernel or by this matrix's own.
     fn product(&self, kernel: Option<Kernel>, y: SharedMut<f32>, add: bool) -> Product<'_> {
         Product { matrix: self, kernel: kernel.unwrap_or(self.kernel), factor: 0, y, add }
     }
@@ -178,13 +178,13 @@ impl PackedMatrix {
     }
 }
 
-/// `y = beta y + sum over the terms of x W'`, bit for bit as [`PackedMatrix::multiply`] gives it for one term after the other,
-/// but with one meeting of the threads. All matrices have the same outputs; at most [`MOST_TERMS`] terms.
+/// Computes `y = beta y + sum over the terms of x W'`, bit for bit as [`PackedMatrix::multiply`] would for one term after the
+/// other, but with one synchronisation of the threads. All matrices have the same outputs; at most [`MOST_TERMS`] terms.
 pub fn multiply_sum(team: &Team, terms: &[(&PackedMatrix, &[f32])], y: &mut [f32], beta: f32) {
     sum_by(None, team, terms, y, beta);
 }
 
-/// The sum by a certain kernel, or by that of each matrix.
+/// Computes the sum by the given kernel, or by that of each matrix.
 fn sum_by(kernel: Option<Kernel>, team: &Team, terms: &[(&PackedMatrix, &[f32])], y: &mut [f32], beta: f32) {
     assert!(beta == 0.0 || beta == 1.0, "beta is 0 or 1");
     assert!(terms.len() <= MOST_TERMS, "{} terms, of which there may be {MOST_TERMS}", terms.len());
@@ -205,8 +205,8 @@ fn sum_by(kernel: Option<Kernel>, team: &Team, terms: &[(&PackedMatrix, &[f32])]
     run::run(team, &factors[..terms.len()], &products[..terms.len()], rows);
 }
 
-/// `y = beta y + x W'` for several weights and one `x`, bit for bit as [`PackedMatrix::multiply`] gives each of them, but with
-/// one meeting of the threads. All matrices have the same inputs and format; at most [`MOST_TERMS`] products.
+/// Computes `y = beta y + x W'` for several weights and one `x`, bit for bit as [`PackedMatrix::multiply`] would for each of them,
+/// but with one synchronisation of the threads. All matrices have the same inputs and format; at most [`MOST_TERMS`] products.
 pub fn multiply_each(team: &Team, x: &[f32], products: &mut [(&PackedMatrix, &mut [f32], f32)]) {
     let count = products.len();
     assert!(count <= MOST_TERMS, "{count} products, of which there may be {MOST_TERMS}");
@@ -226,12 +226,12 @@ pub fn multiply_each(team: &Team, x: &[f32], products: &mut [(&PackedMatrix, &mu
     run::run(team, &[factor], &all[..count], rows);
 }
 
-/// Line and lane of an output in its panel.
+/// The line and lane of an output in its panel.
 fn place(output: usize) -> (usize, usize) {
     (output % PANEL / LANES, output % LANES)
 }
 
-/// Lays out the panel of the outputs `rows` in int8, each with a scale of its own.
+/// Lays out the panel of the outputs `rows` in int8, each with its own scale.
 fn quantise(weight: Mat<'_>, rows: Range<usize>, panel: &mut [Entry], scales: &mut [Quantised]) {
     let groups = panel.len();
     let mut row = vec![0.0; weight.cols];

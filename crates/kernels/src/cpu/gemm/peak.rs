@@ -1,4 +1,4 @@
-//! What a product could reach on this machine if its operands cost nothing: the measure of all others.
+//! The speed that a product could reach on this machine if its operands cost nothing: the measure of all others.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,12 @@ use super::packed::Format;
 
 /// Entries of the panel: with its rows of words it fills half of a first cache.
 const GROUPS: usize = 96;
-/// Windows of which the best counts, and their length.
+/// The number of measurements, of which the best counts, and their length.
 const WINDOWS: usize = 10;
 const WINDOW: Duration = Duration::from_millis(30);
 
-/// Floating-point operations a second (a multiply-add is two) of the kernel for `precision` on operands that stay in the first
-/// cache, on all threads of the team together. Takes a third of a second.
+/// Measures the floating-point operations per second (a multiply-add is two) of the kernel for `precision` on operands that stay in
+/// the first cache, on all threads of the team together. Takes a third of a second.
 pub fn peak(team: &Team, precision: Precision) -> f64 {
     let format = Format::from(precision);
     let kernel = format.kernel();

@@ -1,8 +1,8 @@
-//! The plainest product, which the fast ones are tested equal to.
+//! The simplest product, for tests of the fast ones.
 
 use super::{Mat, MatMut, Precision, bf16};
 
-/// `C = beta C + A B`, rounded as `precision` says and summed in `f64`.
+/// Computes `C = beta C + A B`, rounded as `precision` says and summed in `f64`.
 pub(super) fn gemm(c: MatMut<'_>, beta: f32, a: Mat<'_>, b: Mat<'_>, precision: Precision) {
     let round = |x: f32| match precision {
         Precision::F32 => f64::from(x),

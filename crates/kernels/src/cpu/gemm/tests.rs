@@ -4,7 +4,8 @@ fn numbers(len: usize, seed: usize) -> Vec<f32> {
     (0..len).map(|i| (((i + seed) * 2_654_435_761) % 1000) as f32 / 500.0 - 1.0).collect()
 }
 
-/// Compares every layout of a product with the reference, by the way that this machine takes and by both that there are.
+/// Compares every layout of a product with the reference, computed both by the method that this machine uses and by each of the two
+/// methods.
 fn check(team: &Team, m: usize, n: usize, k: usize) {
     let (a, b) = (numbers(m * k, 0), numbers(k * n, 77));
     for (ta, tb, beta) in [(false, false, 0.0), (true, false, 1.0), (false, true, 0.0), (true, true, 1.0)] {
@@ -78,13 +79,13 @@ fn check(team: &Team, m: usize, n: usize, k: usize) {
     }
 }
 
-/// Puts pieces where they belong, each into its part.
+/// Puts each piece into its part of the result.
 fn pieces_to(c: MatMut<'_>) -> impl Fn(Piece<'_>) + Sync {
     let (data, stride) = (SharedMut::new(c.data), c.row_stride);
     move |mut piece| {
         let cols = piece.cols.clone();
         for (row, sums) in piece.by_rows() {
-            // SAFETY: no two pieces have an element in common, and the matrix is borrowed as long as they come.
+            // SAFETY: no two pieces have an element in common, and the matrix is borrowed while they come.
             unsafe { data.slice(row * stride + cols.start..row * stride + cols.end) }.copy_from_slice(sums);
         }
     }
@@ -103,7 +104,7 @@ fn products_equal_the_reference() {
             (300, 1, 50),
             (97, 113, 129),
             (5, 5, 0),
-            // Several parts of the depth, rows and columns shared.
+            // Several parts of the depth, with rows and columns shared.
             (70, 130, 1100),
             (450, 65, 530),
             (20, 500, 1030),
@@ -113,7 +114,7 @@ fn products_equal_the_reference() {
     }
 }
 
-/// Of whole numbers, whose sums are exact in any order.
+/// The numbers are whole, so their sums are exact in any order.
 #[test]
 fn a_depth_that_threads_share_is_summed_up_whole() {
     let (m, n, k, stride) = (7, 70, 7001, 73);
@@ -144,7 +145,7 @@ fn products_that_share_their_waits_are_those_that_each_is_alone() {
             let operands = shapes.map(|(m, n, k)| (numbers(m * k, m), numbers(k * n, n)));
             let sides = |i: usize| {
                 let ((m, n, k), (a, b)) = (shapes[i], &operands[i]);
-                // Every second one transposed.
+                // Every second one is transposed.
                 let b = if i.is_multiple_of(2) { Mat::new(b, k, n) } else { Mat::new(b, n, k).t() };
                 (Side::from(Mat::new(a, m, k)), Side::from(b))
             };

@@ -1,4 +1,4 @@
-//! Tiles of a product's result, one after the other, in the order that keeps what they read in caches.
+//! The tiles of a product's result, one after the other, in the order that keeps their operands in caches.
 
 use std::ops::Range;
 
@@ -8,15 +8,15 @@ use super::kernel::{Kernel, LANES, LINES, PANEL, ROWS, Sums, Tile};
 use super::layout::Entry;
 use super::{bf16, f32, int8};
 
-/// Products with fewer steps (words of one side times outputs) than this stay on the calling thread: about 3 microseconds.
+/// Products with fewer steps (words of one side times outputs) than this, about 3 microseconds, stay on the calling thread.
 pub(super) const SMALL: usize = 1 << 18;
-/// Panels that stay in the second cache: a quarter of the smallest of today's server cores.
+/// Bytes of panels that stay in the second cache: a quarter of the smallest of today's server cores.
 const PANELS_BYTES: usize = 1 << 18;
-/// Groups of inputs that a tile sums over before it goes back to memory: a tile's rows of words then stay in the first cache
-/// while panels go by, and a panel's part in the second.
+/// Groups of inputs that a tile sums over before it is written to memory: a tile's rows of words then stay in the first cache while
+/// panels are read, and a panel's part in the second.
 pub(super) const DEPTH: usize = 512;
 
-/// Panels of so many groups that stay in the second cache together, at least one.
+/// The number of panels with so many groups that stay in the second cache together, at least one.
 pub(super) fn panels_in_cache(groups: usize) -> usize {
     (PANELS_BYTES / (groups * size_of::<Entry>()).max(1)).max(1)
 }
@@ -29,7 +29,7 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// The same from a row and a word of each on; nothing where there is none.
+    /// The same rows without the first `row` rows and the first `word` words of each; empty where there are none.
     pub(super) fn from(self, row: usize, word: usize) -> Rows<'a> {
         let start = (row * self.stride + word).min(self.words.len());
         Rows { words: &self.words[start..], stride: self.stride }
@@ -43,7 +43,7 @@ pub(super) struct Panels<'a> {
     pub(super) groups: usize,
 }
 
-/// The result: row-major, each thread writing elements of its own.
+/// The result: row-major. Each thread writes its own elements.
 #[derive(Clone, Copy)]
 pub(super) struct Output {
     pub(super) data: SharedMut<f32>,
@@ -51,49 +51,50 @@ pub(super) struct Output {
     pub(super) cols: usize,
 }
 
-/// What a sum begins with.
+/// The initial value of a sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
     /// Zero, whatever the output holds.
     Zero,
-    /// What the output holds.
+    /// The content of the output.
     Output,
-    /// The same, of which bf16 takes the smallest numbers as zero.
+    /// The content of the output, with the smallest numbers taken as zero for bf16.
     OutputFlushed,
 }
 
-/// What integer sums are multiplied by: the scales of the outputs, line by line of the part's panels, and of its rows.
+/// The factors of integer sums: the scales of the outputs, line by line of the part's panels, and of its rows.
 #[derive(Clone, Copy)]
 pub(super) struct Scales<'a> {
     pub(super) outputs: &'a [Quantised],
     pub(super) rows: &'a [f32],
 }
 
-/// Part of a product that one thread computes.
+/// The part of a product that one thread computes.
 pub(super) struct Part<'a> {
     pub(super) kernel: Kernel,
     pub(super) x: Rows<'a>,
     pub(super) panels: Panels<'a>,
     pub(super) output: Output,
-    /// Where the first row of `x` and the first panel stand in the output.
+    /// Position in the output of the first row of `x` and of the first panel.
     pub(super) first_row: usize,
     pub(super) first_panel: usize,
     pub(super) start: Start,
-    /// For int8 alone.
+    /// For int8 only.
     pub(super) scales: Option<Scales<'a>>,
 }
 
 impl Part<'_> {
-    /// The product of some panels with some rows, both counted from the part's first. As many panels as the second cache holds
-    /// stay there while the rows go by, and each tile of rows meets all of them, so that what is written of a row lies together.
+    /// Computes the product of some panels with some rows, both counted from the part's first. As many panels as the second cache
+    /// holds stay there while the rows are read, and each tile of rows is multiplied with all of them, so that what is written of a
+    /// row lies together.
     pub(super) fn multiply(&self, panels: Range<usize>, rows: Range<usize>) {
         if rows.is_empty() {
             return;
         }
         let tiles = rows.len().div_ceil(ROWS);
-        // Made where it is needed: a tile of few inputs is multiplied in not much more time.
+        // Created only where needed: multiplying a tile of few inputs takes not much more time.
         let mut tile = None;
-        // Parts of the depth of the same length, so that none is short; integers are scaled when they are all summed up.
+        // The parts of the depth have the same length, so that none is short. Integers are scaled after all of them are summed up.
         let depths = if self.scales.is_some() { 1 } else { self.panels.groups.div_ceil(DEPTH).max(1) };
         let block = panels_in_cache(self.panels.groups.div_ceil(depths));
         for first in panels.clone().step_by(block) {
@@ -108,7 +109,7 @@ impl Part<'_> {
                 for index in 0..tiles {
                     for panel in first..last {
                         if start != Start::Zero {
-                            // What the next sums begin with, while this tile is computed.
+                            // The initial values of the next sums, fetched while this tile is computed.
                             let next = if panel + 1 < last { (panel + 1, index) } else { (first, index + 1) };
                             if next.1 < tiles && self.is_whole(next.0) {
                                 self.sums(next.0, of_tile(next.1)).fetch();
@@ -121,7 +122,7 @@ impl Part<'_> {
         }
     }
 
-    /// The product of one panel with at most [`ROWS`] rows, over some groups of inputs.
+    /// Computes the product of one panel with at most [`ROWS`] rows, over some groups of inputs.
     fn tile(
         &self,
         panel: usize,
@@ -149,7 +150,7 @@ impl Part<'_> {
         let (count, add) = (rows.len(), start != Start::Zero);
         if self.is_whole(panel) {
             let mut sums = self.sums(panel, rows);
-            // Written at the end; without this the stores would wait for what lies there.
+            // The sums are written at the end; without this fetch the stores would wait for the old content.
             sums.fetch();
             return self.kernel.run(entries, words, self.x.stride, count, add, &mut sums);
         }
@@ -165,35 +166,35 @@ impl Part<'_> {
         }
     }
 
-    /// Whether there are as many outputs as a panel has.
+    /// Whether a panel has its full number of outputs.
     fn is_whole(&self, panel: usize) -> bool {
         (self.first_panel + panel + 1) * PANEL <= self.output.cols
     }
 
-    /// Lines in which a panel has outputs.
+    /// The number of lines in which a panel has outputs.
     fn lines(&self, panel: usize) -> usize {
         let outputs = self.output.cols - (self.first_panel + panel) * PANEL;
         outputs.div_ceil(LANES).min(LINES)
     }
 
-    /// The result itself as sums, of a panel all of whose outputs there are.
+    /// The result itself as sums, for a panel with its full number of outputs.
     fn sums(&self, panel: usize, rows: Range<usize>) -> Sums<'_> {
         let output = &self.output;
         let first = (self.first_row + rows.start) * output.stride + (self.first_panel + panel) * PANEL;
         assert!(first + (rows.len() - 1) * output.stride + PANEL <= output.data.len());
-        // SAFETY: the rows lie inside, as asserted; parts of a product have panels or rows of their own, so that no other
-        // thread uses these elements.
+        // SAFETY: the rows lie inside, as asserted; parts of a product have their own panels or rows, so that no other thread uses
+        // these elements.
         unsafe { Sums::at(output.data.as_mut_ptr().add(first), output.stride, rows.len()) }
     }
 
-    /// The elements of one row that one panel gives.
+    /// The elements of one row that one panel produces.
     #[allow(clippy::mut_from_ref)]
     fn outputs(&self, panel: usize, row: usize) -> &mut [f32] {
         let output = &self.output;
         let cols = (self.first_panel + panel) * PANEL;
         let start = (self.first_row + row) * output.stride;
-        // SAFETY: parts of a product have panels or rows of their own, so no other thread has these elements, and the slice of
-        // one row is dropped before the next is asked for.
+        // SAFETY: parts of a product have their own panels or rows, so no other thread has these elements, and the slice of one row
+        // is dropped before the next is asked for.
         unsafe { output.data.slice(start + cols..start + output.cols.min(cols + PANEL)) }
     }
 }

@@ -8,8 +8,8 @@ use super::DemoFolder;
 use crate::cmudict::{self, Entry, Part};
 use crate::output_file::{print, write_file};
 
-/// Writes texts of letters and phonemes, and makes records of them. The same bytes each time, so that a training can be
-/// resumed after it.
+/// Writes texts of letters and phonemes, and creates records from them. The bytes are the same each time, so that a training can be
+/// resumed afterwards.
 pub(super) fn write(folder: &DemoFolder) -> Result<()> {
     let path = folder.path();
     std::fs::create_dir_all(path).with_context(|| format!("cannot create the folder {}", path.display()))?;

@@ -1,4 +1,4 @@
-//! What the demo's model can do, and how to go on.
+//! The results of the demo's model, and the next steps for the user.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,12 +21,12 @@ use kokanee_pages::{Attention, Scale};
 
 use crate::terminal;
 
-/// Test words that are pronounced for the error rates: enough for the first decimal, in seconds.
+/// Number of test words that are pronounced for the error rates: enough for the first decimal, in seconds.
 const TEST_WORDS: usize = 2000;
-/// The word whose attention is drawn when the user named none.
+/// The word whose attention is drawn if the user named none.
 const DRAWN_WORD: &str = "tapeworm";
 
-/// Shows error rates on unseen words, pronunciations, attention, and the commands to go on with.
+/// Shows error rates on unseen words, pronunciations, attention, and the commands for the next steps.
 pub(super) fn show(folder: &DemoFolder, words: &[String], team: Arc<Team>) -> Result<()> {
     let mut translator = Translator::open(&folder.model(), team)?;
     error_rates(&translator)?;
@@ -102,7 +102,7 @@ fn attention(word: &str, answer: &Answer, picture: &Path) -> Result<()> {
     print(&format!("where the model looked in \"{word}\" for each phoneme:\n\n{drawn}\n"))
 }
 
-/// Commands that can be pasted as they are.
+/// The commands for the next steps, ready to be pasted.
 fn commands(folder: &DemoFolder) -> String {
     let program = std::env::args().next().unwrap_or_else(|| "kokanee".to_owned());
     let program = quoted(&program);
@@ -130,7 +130,7 @@ fn commands(folder: &DemoFolder) -> String {
     )
 }
 
-/// A word for a shell.
+/// A word quoted for a shell.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

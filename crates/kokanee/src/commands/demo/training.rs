@@ -1,4 +1,4 @@
-//! The demo's training: a small model, as good as it gets in a few minutes.
+//! The demo's training: a small model, as good as possible in a few minutes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,10 +25,10 @@ use crate::exit::say;
 use crate::output_file::{print, write_json};
 use crate::process;
 
-/// What differs from SageMaker's defaults: a model that two cores train in minutes, with a learning rate that falls with time,
-/// since the time is known. The clip is far below the default: it is what the gradients of ordinary batches stay under, and
-/// without it single odd batches throw Adam back. Words longer than the limits are few, and would be a batch of their own,
-/// repeated to fill it; for the same reason there is one bucket for all (which costs nothing: no work is done on padding).
+/// The differences from SageMaker's defaults: a model that two cores train in minutes, with a learning rate that falls with time,
+/// since the time is known. The clip is far below the default: the gradients of ordinary batches stay under it, and without it
+/// single odd batches set Adam back. Words longer than the limits are few, and would form a separate batch, repeated to fill it;
+/// for the same reason there is one bucket for all (which costs nothing, since padding is not computed).
 const HYPERPARAMETERS: [&str; 15] = [
     "num_embed_source=64",
     "num_embed_target=64",
@@ -47,10 +47,10 @@ const HYPERPARAMETERS: [&str; 15] = [
     "checkpoint_threshold=8",
 ];
 
-/// The words whose pronunciation is shown as it gets better.
+/// Number of words whose pronunciation is shown as it improves.
 const WATCHED_WORDS: usize = 3;
 
-/// What the user can choose.
+/// The settings that the user can choose.
 pub(super) struct Settings<'a> {
     pub(super) budget: Duration,
     pub(super) threads: usize,
@@ -58,7 +58,7 @@ pub(super) struct Settings<'a> {
     pub(super) words: &'a [String],
 }
 
-/// Trains, unless an earlier run has, and says whether the model is finished: false after Ctrl-C.
+/// Trains, unless an earlier run has, and returns whether the model is finished: false after Ctrl-C.
 pub(super) fn run(folder: &DemoFolder, settings: &Settings<'_>, stop: &StopFlag) -> Result<bool> {
     let mark = folder.finished_mark();
     if !settings.retrain && mark.exists() && folder.model().exists() {
@@ -74,7 +74,8 @@ pub(super) fn run(folder: &DemoFolder, settings: &Settings<'_>, stop: &StopFlag)
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     write_json(&folder.hyperparameters(), &raw)?;
-    // The number of threads is the machine's business: it stands in no file, so that the model can be trained on elsewhere.
+    // The number of threads belongs to this machine: it is not stored in any file, so that the model can be trained further
+    // elsewhere.
     let h = Hyperparameters { num_threads: settings.threads, ..Hyperparameters::resolve(&raw)? };
     if settings.retrain && mark.exists() {
         std::fs::remove_file(&mark)?;
@@ -125,7 +126,7 @@ fn watched(own: &[String]) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
-/// Shows the learning as it happens, and ends it when the time is over.
+/// Shows the progress of learning, and ends it when the time is over.
 struct Watch {
     model: std::path::PathBuf,
     team: Arc<Team>,
@@ -134,7 +135,7 @@ struct Watch {
     started: Instant,
     last_checkpoint: Option<Instant>,
     stop: StopFlag,
-    /// Raised together with `stop` when it is we who stop.
+    /// Raised together with `stop` if this watch stops the training.
     enough: StopFlag,
 }
 
@@ -144,7 +145,7 @@ impl Watch {
         self.stop.request();
     }
 
-    /// Lines that show what the model kept last makes of some words.
+    /// Lines that show how the latest kept model pronounces some words.
     fn said(&self, model: &Path) -> Result<String> {
         let translator = Translator::open(model, Arc::clone(&self.team))?;
         let letters: Vec<String> = self.words.iter().map(|word| cmudict::letters(word)).collect();
@@ -172,7 +173,7 @@ impl Observer for Watch {
     }
 
     fn update(&mut self, _progress: &Progress) {
-        // Time that ends before the first checkpoint still gives a model, if a poor one.
+        // If time ends before the first checkpoint, there is still a model, if a poor one.
         if self.last_checkpoint.is_none() && Instant::now() >= self.deadline {
             self.end();
         }
@@ -190,8 +191,8 @@ impl Observer for Watch {
             number(report.validation.perplexity),
         );
         let _ = print(&text);
-        // Stopping between checkpoints would throw the updates since the last one away: the end is the checkpoint that is
-        // nearest to it.
+        // Stopping between checkpoints would lose the updates since the last one: the training ends at the checkpoint that is
+        // nearest to the deadline.
         let interval = now.duration_since(self.last_checkpoint.unwrap_or(self.started));
         self.last_checkpoint = Some(now);
         if now + interval / 2 >= self.deadline {

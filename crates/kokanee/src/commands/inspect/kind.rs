@@ -1,4 +1,4 @@
-//! What a file or folder is, seen from its content and not from its name.
+//! The kind of a file or folder, determined by its content instead of its name.
 
 use std::fmt;
 use std::fs::File;
@@ -17,12 +17,12 @@ use kokanee_seq2seq_nn::artifact::{OpenedFolder, holds_sockeye_model, sockeye};
 use super::state;
 use crate::algorithms::ALGORITHMS;
 
-/// How much of a file is looked at before it is read as a whole.
+/// Number of bytes of a file that are examined before it is read completely.
 const LOOKED_AT: usize = 4096;
-/// JSON files of ours are far smaller.
+/// Our JSON files are far smaller.
 const LARGEST_JSON_BYTES: u64 = 256 << 20;
 
-/// What can be told apart.
+/// The kinds that can be distinguished.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Records,
@@ -33,14 +33,14 @@ pub(crate) enum Kind {
     Sockeye,
     /// Parameters alone.
     Safetensors,
-    /// Parameters as MXNet and Sockeye write them.
+    /// Parameters in the format of MXNet and Sockeye.
     Mxnet,
     /// The history of a training.
     Metrics,
     /// States to resume from.
     States,
     Folder,
-    /// Something else, in words.
+    /// Something else, described in words.
     Other(String),
 }
 
@@ -61,10 +61,10 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Looks at a file or folder.
+/// Determines the kind of a file or folder.
 ///
 /// # Errors
-/// When there is nothing, or it cannot be read.
+/// When it does not exist, or cannot be read.
 pub(crate) fn of(path: &Path) -> Result<Kind> {
     let metadata = path.metadata().with_context(|| format!("cannot inspect {}", path.display()))?;
     if metadata.is_dir() {
@@ -109,7 +109,7 @@ pub(crate) fn of(path: &Path) -> Result<Kind> {
 }
 
 fn of_folder(path: &Path) -> Kind {
-    // Where it lies in the one sub-folder too.
+    // The model may also be in the only sub-folder.
     if algorithm_of(path, ALGORITHMS).is_ok() {
         Kind::Model
     } else if holds_sockeye_model(path) {
@@ -124,7 +124,7 @@ fn of_folder(path: &Path) -> Kind {
 fn of_archive(path: &Path) -> Kind {
     match OpenedFolder::open(path) {
         Ok(opened) if sockeye::find_model(opened.path()).is_some() => Kind::Sockeye,
-        // What is wrong with it is told when it is described.
+        // Faults are reported when the model is described.
         _ => Kind::Model,
     }
 }
@@ -136,7 +136,7 @@ fn of_json(bytes: &[u8]) -> Kind {
         Err(error) => return Kind::Other(format!("damaged JSON: {error}")),
     };
     let Some(object) = value.as_object() else { return Kind::Other("JSON".to_owned()) };
-    // A faulty vocabulary is still one: the fault is told when it is read.
+    // A faulty vocabulary is still one: the fault is reported when it is read.
     if object.contains_key("<pad>") || object.contains_key("<unk>") {
         return Kind::Vocabulary;
     }

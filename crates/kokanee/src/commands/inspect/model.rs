@@ -1,4 +1,4 @@
-//! What a model contains, and its parameters and history as files of their own.
+//! Descriptions of a model, and of files with only its parameters or history.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -45,7 +45,7 @@ fn tensors(path: &Path) -> Result<Named> {
         .collect())
 }
 
-/// The arrays of an MXNet file; those of a list have numbers for names.
+/// Reads the arrays of an MXNet file; those of a list have numbers as names.
 fn mxnet_arrays(path: &Path) -> Result<Named> {
     let mxnet::Arrays { arrays, names } = mxnet::read(path)?;
     let mut named = Named::new();

@@ -1,4 +1,4 @@
-//! What a file of records contains.
+//! The description of a file of records.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -36,7 +36,7 @@ impl Side {
         *self.lengths.entry(ids.len()).or_default() += 1;
     }
 
-    /// The least length that so many percent of the sequences do not exceed.
+    /// The least length that `percent` percent of the sequences do not exceed.
     fn percentile(&self, percent: u64) -> usize {
         let sequences: u64 = self.lengths.values().sum();
         let rank = (sequences * percent).div_ceil(100);
@@ -63,7 +63,7 @@ impl Side {
     }
 }
 
-/// Describes the records; on damage, those before it, and then the error.
+/// Describes the records; if the file is damaged, those before the damage, followed by the error.
 pub(super) fn describe(args: &InspectArgs, path: &Path, out: &mut String) -> Result<()> {
     let vocabularies = [
         vocabulary(args.vocab_source.as_deref(), path, VOCAB_SOURCE_FILE)?,
@@ -139,13 +139,13 @@ pub(super) fn describe(args: &InspectArgs, path: &Path, out: &mut String) -> Res
     damage.map_or(Ok(()), |error| Err(error.into()))
 }
 
-/// Every id as its word; one that the vocabulary lacks as the number.
+/// Every id as its word; an id that the vocabulary lacks as the number.
 fn words(ids: &[u32], vocabulary: &Vocabulary) -> String {
     let word = |id: &u32| vocabulary.word(*id).map_or_else(|| format!("[{id}]"), str::to_owned);
     ids.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// The vocabulary that was named, or else the one beside the records, if it can be read.
+/// The given vocabulary, or otherwise the one beside the records, if it can be read.
 fn vocabulary(named: Option<&Path>, records: &Path, file: &str) -> Result<Option<Vocabulary>> {
     if let Some(path) = named {
         return Ok(Some(Vocabulary::read(path)?));

@@ -1,4 +1,4 @@
-//! What a checkpoint folder contains.
+//! The description of a checkpoint folder.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::render::table::Table;
 const LATEST_FILE: &str = "latest";
 const STATE_FILE: &str = "state.json";
 
-/// What of a state's file is shown.
+/// The parts of a state's file that are shown.
 #[derive(Deserialize)]
 struct State {
     kokanee_version: String,

@@ -1,4 +1,4 @@
-//! Calls of the local SageMaker, as any client makes them.
+//! Calls of the local SageMaker's API, like those of any client.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
-/// How long an answer may take.
+/// The longest time for a response.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Pages of a list that are read; the server holds them in bounds, too.
+/// The largest number of pages of a list that are read; the server limits them too.
 const MOST_PAGES: usize = 10_000;
 
 /// A service of the server.
@@ -26,7 +26,7 @@ pub(super) enum Service {
     Logs,
 }
 
-/// An error that the server answered with.
+/// An error response of the server.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) code: String,
@@ -52,13 +52,13 @@ impl Client {
         })
     }
 
-    /// Calls an operation; what the server refuses is an error with its words.
+    /// Calls an operation; an error of the server is returned with its message.
     pub(super) fn call(&self, service: Service, operation: &str, input: &Value) -> Result<Value> {
         self.try_call(service, operation, input)?
             .map_err(|refusal| anyhow!("{} ({})", refusal.message, refusal.code))
     }
 
-    /// Calls an operation; what the server refuses is part of the answer.
+    /// Calls an operation; an error of the server is part of the result.
     pub(super) fn try_call(
         &self,
         service: Service,
@@ -132,7 +132,7 @@ async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> Result<(boo
     };
     tokio::select! {
         answer = answered => answer,
-        // What is left to be read of an answer is read before this ends.
+        // The remaining response is read before the connection ends.
         ended = connection => {
             ended?;
             bail!("the connection ended")

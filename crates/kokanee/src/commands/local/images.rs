@@ -1,4 +1,4 @@
-//! `kokanee local image`: programs that stand for images of users' own.
+//! `kokanee local image`: manages programs that replace users' own images.
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,7 @@ pub(super) struct AddArgs {
     directory: Option<PathBuf>,
 }
 
-/// Runs the command on a data folder; it does not matter whether a server runs there.
+/// Runs the command on a data folder, whether or not a server runs there.
 ///
 /// # Errors
 /// When a command cannot be found, or the data folder cannot be written.

@@ -1,4 +1,4 @@
-//! The keys of a server: where they come from, and the file in which clients of the same user find them.
+//! The keys of a server: their source, and the file in which clients of the same user find them.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -35,10 +35,10 @@ impl std::fmt::Debug for KeyArgs {
 }
 
 impl KeyArgs {
-    /// The keys that are given, by options or variables.
+    /// The keys given by options or variables.
     ///
     /// # Errors
-    /// If one lacks the other, or has not the form of one.
+    /// If one is given without the other, or is malformed.
     pub(super) fn given(&self) -> Result<Option<Keys>> {
         let access = self.access_key.clone().or_else(|| super::variable(ACCESS_VARIABLE));
         let secret = self.secret_key.clone().or_else(|| super::variable(SECRET_VARIABLE));
@@ -54,10 +54,10 @@ impl KeyArgs {
         }
     }
 
-    /// The keys for the server that runs on a data folder: those that are given, or those that it left for its clients.
+    /// The keys for the server that runs on a data folder: the given ones, or those that the server wrote for its clients.
     ///
     /// # Errors
-    /// If it left some that cannot be read.
+    /// If the server wrote keys that cannot be read.
     pub(super) fn of_server(&self, data: &Path) -> Result<Option<Keys>> {
         if let Some(keys) = self.given()? {
             return Ok(Some(keys));
@@ -83,10 +83,10 @@ impl KeyArgs {
     }
 }
 
-/// Writes the keys of a server for its clients; one without keys has no file.
+/// Writes the keys of a server for its clients; a server without keys has no file.
 ///
 /// # Errors
-/// When the system refuses.
+/// When the system returns an error.
 pub(super) fn write(data: &Path, keys: Option<&Keys>) -> Result<PrivateFile, FileError> {
     let content = keys.map(|keys| json!({"access_key": keys.access(), "secret_key": keys.secret()}));
     PrivateFile::write(data.join(FILE), content.as_ref())

@@ -31,15 +31,15 @@ impl OtherS3Args {
         self.s3.is_some()
     }
 
-    /// This one, else the other.
+    /// This option, or the other if it is not given.
     pub(super) fn or(&self, other: &Self) -> Self {
         Self { s3: self.s3.clone().or_else(|| other.s3.clone()) }
     }
 
-    /// The other S3, with the keys of the environment.
+    /// The other S3, with the keys from the environment.
     ///
     /// # Errors
-    /// If there are no keys, or others than those of the server.
+    /// If there are no keys, or they differ from those of the server.
     pub(super) fn given(&self, region: String, server: Option<&Keys>) -> Result<Option<RemoteSettings>> {
         let Some(url) = &self.s3 else { return Ok(None) };
         let variables = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(variable);
@@ -54,15 +54,15 @@ impl OtherS3Args {
             "--s3 {url}: clients sign with one pair of keys for all services, so that KOKANEE_ACCESS_KEY and KOKANEE_SECRET_KEY must be those \
              of the S3, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         );
-        // One that another local SageMaker's environment left means nothing to others.
+        // A token from the environment of another local SageMaker means nothing to others.
         let session_token = variable("AWS_SESSION_TOKEN").filter(|token| token != ANY_TOKEN);
         Ok(Some(RemoteSettings { url: url.clone(), region, keys, session_token }))
     }
 
-    /// The other S3 of the server that runs on a data folder, as it left it for its clients.
+    /// The other S3 of the server that runs on a data folder, from the file that the server wrote for its clients.
     ///
     /// # Errors
-    /// If what it left cannot be read.
+    /// If that file cannot be read.
     pub(super) fn of_server(data: &Path, region: String) -> Result<Option<RemoteSettings>> {
         let path = data.join(FILE);
         let text = match fs::read_to_string(&path) {
@@ -79,10 +79,10 @@ impl OtherS3Args {
     }
 }
 
-/// Writes what clients need to know of the other S3; a server without one has no file.
+/// Writes the file on the other S3 for clients; a server without one has no file.
 ///
 /// # Errors
-/// When the system refuses.
+/// When the system returns an error.
 pub(super) fn write(data: &Path, other: Option<&RemoteSettings>) -> Result<PrivateFile, FileError> {
     let content = other.map(|other| {
         json!({
@@ -95,7 +95,7 @@ pub(super) fn write(data: &Path, other: Option<&RemoteSettings>) -> Result<Priva
     PrivateFile::write(data.join(FILE), content.as_ref())
 }
 
-/// A pair of keys; that of a local SageMaker without keys is one, too.
+/// A pair of keys; that of a local SageMaker without keys is valid too.
 fn pair(access: &str, secret: &str) -> Result<Keys> {
     let anybody = Keys::anybody();
     if (access, secret) == (anybody.access(), anybody.secret()) {

@@ -14,10 +14,11 @@ pub(super) struct PrivateFile {
 }
 
 impl PrivateFile {
-    /// Writes a file that its owner alone can read, whole or not at all. Without content, what a server that was killed left behind is removed.
+    /// Writes a file that only its owner can read, completely or not at all. Without content, the file of a server that was killed
+    /// is removed.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system returns an error.
     pub(super) fn write(path: PathBuf, content: Option<&Value>) -> Result<Self, FileError> {
         let Some(content) = content else {
             return match fs::remove_file(&path) {
@@ -28,7 +29,7 @@ impl PrivateFile {
             };
         };
         let folder = path.parent().unwrap_or(Path::new("."));
-        // Files of this kind are their owner's from the moment they exist.
+        // Only the owner can access files of this kind from the moment they exist.
         let written = NamedTempFile::with_prefix_in(".kokanee-keys-", folder).and_then(|mut file| {
             writeln!(file, "{content}")?;
             file.persist(&path).map_err(|error| error.error)

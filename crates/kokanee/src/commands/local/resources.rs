@@ -1,4 +1,4 @@
-//! `kokanee local ps`, `stop`, `rm`, `logs` and `gc`: for people without boto3 at hand.
+//! `kokanee local ps`, `stop`, `rm`, `logs` and `gc`: for people without boto3.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,22 +13,22 @@ use super::client::{Client, Service};
 use crate::output_file::print;
 use crate::render::table::Table;
 
-/// Between two looks for new lines.
+/// The interval of checks for new lines.
 const FOLLOW: Duration = Duration::from_secs(1);
-/// Lines that are asked for at once.
+/// Number of lines requested at once.
 const MOST_LINES: u32 = 10_000;
 
-/// What there can be, and the operations on it.
+/// A kind of resource, and its operations.
 struct Kind {
-    /// As people call it.
+    /// The name for people.
     word: &'static str,
-    /// In the names of operations and members: `ListTrainingJobs`, `TrainingJobName`.
+    /// The part of the names of operations and members: `ListTrainingJobs`, `TrainingJobName`.
     stem: &'static str,
-    /// The member of the list's answer.
+    /// The member with the list in the response.
     list: &'static str,
-    /// Whether it can be told to stop.
+    /// Whether it can be stopped.
     stops: bool,
-    /// Log group, and what the names of its streams begin with; `{}` is the name.
+    /// Log group, and prefix of its streams' names; `{}` stands for the resource's name.
     logs: Option<(&'static str, &'static str)>,
 }
 
@@ -71,20 +71,20 @@ const KINDS: [Kind; 6] = [
     Kind { word: "model", stem: "Model", list: "Models", stops: false, logs: None },
 ];
 
-/// Statuses that nothing follows.
+/// Final statuses.
 const FINAL: [&str; 3] = ["Completed", "Failed", "Stopped"];
 
-/// Something that there is.
+/// An existing resource.
 struct Found {
     kind: &'static Kind,
     name: String,
-    /// None for what just is there.
+    /// None for kinds without a status.
     status: Option<String>,
     created: f64,
     ended: Option<f64>,
 }
 
-/// Prints what there is: what is at work, or all of it.
+/// Prints running jobs and endpoints, or all resources.
 pub(super) fn ps(client: &Client, all: bool) -> Result<()> {
     let mut table =
         Table::new().words("Kind").words("Name").words("Status").words("Created (UTC)").numbers("Time");
@@ -113,7 +113,7 @@ pub(super) fn ps(client: &Client, all: bool) -> Result<()> {
     }
 }
 
-/// Tells jobs to stop.
+/// Requests jobs to stop.
 pub(super) fn stop(client: &Client, names: &[String]) -> Result<()> {
     each(names, |name| {
         let found = find(client, name, |_| true)?;
@@ -130,12 +130,12 @@ pub(super) fn stop(client: &Client, names: &[String]) -> Result<()> {
     })
 }
 
-/// Removes jobs that have ended with their logs, endpoints with their configurations, and models. Objects stay.
+/// Removes ended jobs with their logs, endpoints with their configurations, and models. Objects stay.
 pub(super) fn remove(client: &Client, names: &[String]) -> Result<()> {
     each(names, |name| {
         let mut found = all_of(client, name)?;
         ensure!(!found.is_empty(), nothing(name));
-        // An endpoint and its configuration have the same name, as a rule; the endpoint goes first.
+        // An endpoint and its configuration usually have the same name; the endpoint is removed first.
         found.sort_by_key(|found| KINDS.iter().position(|kind| kind.stem == found.kind.stem));
         for found in found {
             found.kind.call(client, "Delete", &found.name)?;
@@ -146,7 +146,7 @@ pub(super) fn remove(client: &Client, names: &[String]) -> Result<()> {
     })
 }
 
-/// Removes jobs that ended so long ago, with their logs. Objects stay.
+/// Removes jobs that ended at least `older_than` ago, with their logs. Objects stay.
 pub(super) fn collect(client: &Client, older_than: Duration, dry_run: bool) -> Result<()> {
     let before = now() - older_than.as_secs_f64();
     let mut removed = 0;
@@ -171,15 +171,15 @@ pub(super) fn collect(client: &Client, older_than: Duration, dry_run: bool) -> R
     }
 }
 
-/// Removes the log of a job, which outlives the job otherwise.
+/// Removes the log of a job, which would otherwise outlive the job.
 fn remove_log(client: &Client, found: &Found) -> Result<()> {
-    // The group of an endpoint is its own, and it may still be at work.
+    // An endpoint has its own log group, and it may still be running.
     let Some((group, prefix)) = found.kind.logs.filter(|(_, prefix)| !prefix.is_empty()) else {
         return Ok(());
     };
     let prefix = prefix.replace("{}", &found.name);
     let input = json!({"logGroupName": group, "logStreamNamePrefix": prefix});
-    // A job that never began has none.
+    // A job that never began has no log.
     let Ok(answer) = client.try_call(Service::Logs, "DescribeLogStreams", &input)? else { return Ok(()) };
     for stream in answer["logStreams"].as_array().into_iter().flatten() {
         let input = json!({"logGroupName": group, "logStreamName": stream["logStreamName"]});
@@ -188,7 +188,7 @@ fn remove_log(client: &Client, found: &Found) -> Result<()> {
     Ok(())
 }
 
-/// Prints the log of a job or an endpoint, and goes on as lines come.
+/// Prints the log of a job or an endpoint, and continues as lines come.
 pub(super) fn logs(client: &Client, name: &str, follow: bool) -> Result<()> {
     let found = find(client, name, |kind| kind.logs.is_some())?;
     let kind = found.kind;
@@ -204,7 +204,7 @@ pub(super) fn logs(client: &Client, name: &str, follow: bool) -> Result<()> {
         if !prefix.is_empty() {
             input["logStreamNamePrefix"] = json!(prefix);
         }
-        // A job that has not begun has no log.
+        // A job that has not begun has no log yet.
         let streams = match client.try_call(Service::Logs, "DescribeLogStreams", &input)? {
             Ok(answer) => answer["logStreams"].as_array().cloned().unwrap_or_default(),
             Err(refusal) if refusal.code == "ResourceNotFoundException" => Vec::new(),
@@ -216,7 +216,7 @@ pub(super) fn logs(client: &Client, name: &str, follow: bool) -> Result<()> {
             let marked = if has_many { format!("[{stream}] ") } else { String::new() };
             let token = tokens.entry(stream.to_owned()).or_default();
             if let Err(error) = print_stream(client, &group, stream, &marked, token, &mut out) {
-                // Whoever reads has had enough.
+                // The reader has closed the pipe.
                 let is_closed = error.downcast_ref::<io::Error>();
                 if is_closed.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
                     return Ok(());
@@ -231,7 +231,7 @@ pub(super) fn logs(client: &Client, name: &str, follow: bool) -> Result<()> {
     }
 }
 
-/// Prints what has come since `token`, which is moved on.
+/// Prints the lines since `token`, and advances it.
 fn print_stream(
     client: &Client,
     group: &str,
@@ -270,7 +270,7 @@ impl Kind {
         client.call(Service::SageMaker, &format!("{verb}{}", self.stem), &input)
     }
 
-    /// Whether nothing more is logged: a job has ended, an endpoint is gone.
+    /// Whether nothing more is logged: a job has ended, or an endpoint is gone.
     fn is_over(&self, client: &Client, name: &str) -> Result<bool> {
         let input = json!({self.name_member(): name});
         let answer = client.try_call(Service::SageMaker, &format!("Describe{}", self.stem), &input)?;
@@ -298,7 +298,7 @@ fn list(client: &Client, kind: &'static Kind) -> Result<Vec<Found>> {
     Ok(found.collect())
 }
 
-/// Everything of this name, whatever its case.
+/// All resources of this name, ignoring case.
 fn all_of(client: &Client, name: &str) -> Result<Vec<Found>> {
     let mut found = Vec::new();
     for kind in &KINDS {
@@ -307,7 +307,7 @@ fn all_of(client: &Client, name: &str) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-/// The first of this name among the kinds that serve the purpose.
+/// The first resource of this name among the suitable kinds.
 fn find(client: &Client, name: &str, serves: impl Fn(&Kind) -> bool) -> Result<Found> {
     let mut all = all_of(client, name)?;
     let best = all.iter().position(|found| serves(found.kind));
@@ -322,7 +322,7 @@ fn nothing(name: &str) -> String {
     format!("there is no job, endpoint or model {name} in this region; `kokanee local ps --all` lists them")
 }
 
-/// Does something for each name; those that fail do not hold up the others.
+/// Runs `work` for each name; a failure does not prevent the others.
 fn each(names: &[String], mut work: impl FnMut(&str) -> Result<()>) -> Result<()> {
     let mut failed = Vec::new();
     for name in names {
@@ -337,7 +337,7 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-/// `3 s`, `12 min`, `5 h`, `4 d`.
+/// Formats `3 s`, `12 min`, `5 h`, `4 d`.
 fn duration(seconds: f64) -> String {
     let seconds = seconds.max(0.0) as u64;
     match seconds {

@@ -29,7 +29,7 @@ pub(super) struct ServerArgs {
 }
 
 impl ServerArgs {
-    /// These, and for what they do not say, others.
+    /// These options, and the others for those that are not given.
     pub(super) fn or(&self, other: &Self) -> Self {
         let (first, second) = (self, other);
         Self {
@@ -46,7 +46,7 @@ impl ServerArgs {
         self.host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
     }
 
-    /// An option that is given.
+    /// The name of an option that is given.
     pub(super) fn given(&self) -> Option<&'static str> {
         [
             ("--port", self.port.is_some()),

@@ -1,4 +1,4 @@
-//! What does the work of a local SageMaker beside answering: jobs, instances, and their number.
+//! The workers of a local SageMaker besides its API: jobs, instances, and scaling.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use kokanee_control::tuner::Tuner;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-/// All of them.
+/// All workers.
 pub(super) struct Workers {
     runner: Arc<Runner>,
     transformer: Arc<Transformer>,
@@ -25,11 +25,11 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    /// Those of a server on the folder `data`. Programs get `environment`. `jobs` of each kind run at a time, as many as there are cores
-    /// if none is given; `keeps_jobs` leaves them to the next server.
+    /// The workers of a server on the folder `data`. Programs get `environment`. `jobs` of each kind run in parallel, as many as
+    /// there are cores if none is given; `keeps_jobs` leaves them to the next server.
     ///
     /// # Errors
-    /// If the program does not know where it lies.
+    /// If the program does not know its own path.
     pub(super) fn new(
         server: &LocalServer,
         data: &Path,

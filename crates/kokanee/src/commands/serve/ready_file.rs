@@ -1,4 +1,4 @@
-//! A file that tells another process where the server listens, as soon as it answers requests.
+//! A file that tells another process the server's address, as soon as it answers requests.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,10 +16,10 @@ pub(crate) struct ReadyFile {
 }
 
 impl ReadyFile {
-    /// Whether the file can be written later.
+    /// Checks that the file can be written later.
     ///
     /// # Errors
-    /// When its folder is missing, or there is a folder of its name.
+    /// When its folder is missing, or a folder has its name.
     pub(crate) fn check(path: &Path) -> Result<()> {
         let folder = folder_of(path);
         ensure!(folder.is_dir(), "--ready-file {}: there is no folder {}", path.display(), folder.display());
@@ -27,10 +27,10 @@ impl ReadyFile {
         Ok(())
     }
 
-    /// Writes it, whole or not at all.
+    /// Writes the file, completely or not at all.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system returns an error.
     pub(crate) fn write(path: &Path, address: SocketAddr) -> Result<Self, FileError> {
         let content =
             json!({"address": address.to_string(), "port": address.port(), "pid": std::process::id()});
@@ -42,7 +42,7 @@ impl ReadyFile {
 
 impl Drop for ReadyFile {
     fn drop(&mut self) {
-        // It names this process, so no other has written the same.
+        // The file names this process, so no other has written the same text.
         if fs::read_to_string(&self.path).is_ok_and(|text| text == self.text) {
             let _ = fs::remove_file(&self.path);
         }

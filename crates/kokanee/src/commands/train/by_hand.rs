@@ -1,4 +1,4 @@
-//! A job of files named on the command line.
+//! A training job with files named on the command line.
 
 use std::path::Path;
 
@@ -12,10 +12,10 @@ use crate::exit::CommandLineError;
 const ARCHIVE: &str = "model.tar.gz";
 
 impl TrainArgs {
-    /// The job that the options describe, with more hyperparameters.
+    /// The job for the options, with more hyperparameters.
     ///
     /// # Errors
-    /// When the algorithm has no such channel or needs others, and whatever is wrong with hyperparameters.
+    /// When the algorithm has no such channel or needs others, and faults of hyperparameters.
     pub(super) fn by_hand(
         &self,
         algorithm: &dyn Algorithm,

@@ -1,4 +1,4 @@
-//! Training as SageMaker runs it: everything at fixed places under one folder, failures told in a file.
+//! Training as a SageMaker container: everything at fixed places under one folder, failures reported in a file.
 
 use std::path::Path;
 
@@ -13,10 +13,10 @@ use super::{execute, stop_on_signals};
 use crate::output_file::write_file;
 use crate::{algorithms, exit, process};
 
-/// Trains; whatever goes wrong is written to the failure file as well.
+/// Trains; an error is written to the failure file as well.
 ///
 /// # Errors
-/// Whatever is wrong with hyperparameters, channels or files, or happens to the training.
+/// Errors of hyperparameters, channels or files, and those of the training.
 pub(super) fn run(layout: &Layout, algorithm: Option<&str>) -> Result<()> {
     if !layout.prefix().is_dir() {
         bail!(
@@ -28,7 +28,7 @@ pub(super) fn run(layout: &Layout, algorithm: Option<&str>) -> Result<()> {
     forget_earlier_failure(&layout.failure())?;
     let result = exit::guarded(|| train(layout, algorithm));
     if let Err(error) = &result {
-        // The failure itself is what must be heard; that it could not be written down is only added.
+        // The failure itself must be reported; that it could not be written is only added.
         if let Err(second) = describe_failure(&layout.failure(), error) {
             exit::say(&format!("error: the failure could not be written down: {}", exit::describe(&second)));
         }
@@ -52,7 +52,7 @@ fn train(layout: &Layout, algorithm: Option<&str>) -> Result<()> {
         notes.push(format!("{} does not exist: every hyperparameter has its default", path.display()));
         Default::default()
     };
-    // Whoever mends one kind of fault should not have to come back for the other.
+    // Both kinds of faults are reported together, so that the user need not try twice.
     let channels = match ((contract.check)(&hyperparameters), InputChannels::locate(layout, contract)) {
         (Err(faults), Err(more)) => bail!("{faults}\n{more}"),
         (checked, channels) => {
@@ -81,7 +81,7 @@ fn forget_earlier_failure(path: &Path) -> Result<()> {
     }
 }
 
-/// What SageMaker shows as `FailureReason` is the beginning of this text: who must act, then what is wrong.
+/// SageMaker shows the beginning of this text as `FailureReason`: who must act, then what is wrong.
 fn describe_failure(path: &Path, error: &anyhow::Error) -> Result<()> {
     let kind = if exit::is_our_fault(error) { FailureKind::Algorithm } else { FailureKind::Client };
     if let Some(folder) = path.parent() {

@@ -20,9 +20,9 @@ use crate::output_file::{print, write_file};
 use crate::render::table::Table;
 use kokanee_pages::svg::lines::{self, Chart, Series};
 
-/// Trainings that one command makes at most.
+/// The largest number of trainings of one command.
 const MOST_VALUES: usize = 1000;
-/// The picture, in the folder of the models.
+/// The file name of the picture, in the folder of the models.
 const PICTURE: &str = "sweep.svg";
 
 /// A hyperparameter and its values, from `k=2:20`, `k=10:100:10` or `init_method=random,kmeans++`.
@@ -65,10 +65,10 @@ impl fmt::Display for Sweep {
     }
 }
 
-/// Trains once per value, each model in a folder of its own below `output`.
+/// Trains once per value, each model in a separate folder below `output`.
 ///
 /// # Errors
-/// Whatever is wrong with a value, before anything is trained, and whatever happens to a training.
+/// Errors of a value, before anything is trained, and those of a training.
 pub(super) fn run(args: &TrainArgs, sweep: &Sweep, algorithm: &dyn Algorithm, output: &Path) -> Result<()> {
     let contract = algorithm.contract();
     if args.job.set.iter().any(|(name, _)| *name == sweep.name) {
@@ -128,7 +128,7 @@ pub(super) fn run(args: &TrainArgs, sweep: &Sweep, algorithm: &dyn Algorithm, ou
     print(&format!("\n{} shows {} over {}\n", picture.display(), chart.y_label, sweep.name))
 }
 
-/// The first measure of test data over the values, else the first of all; none where values are no numbers.
+/// A chart of the first measure of test data over the values, otherwise of the first measure; none if values are not numbers.
 fn chart(
     contract: &AlgorithmContract,
     sweep: &Sweep,
@@ -150,7 +150,7 @@ fn chart(
     })
 }
 
-/// A console that keeps the metrics of the log and shows nothing of it.
+/// A console that keeps the metrics of the log and shows nothing.
 struct Recorder {
     terminal: Terminal,
     patterns: Vec<(&'static str, Regex)>,

@@ -17,20 +17,20 @@ use crate::exit;
 
 pub(super) const JSON_LINES: &str = "application/jsonlines";
 
-/// Room for the sentences of as many requests as a job may have at a time. Long ones may fill it all the same.
+/// Room for the sentences of the largest number of concurrent requests. Long ones may fill it all the same.
 const QUEUE: usize = 1 << 16;
 /// Memory for requests, in bytes.
 const MEMORY_BYTES: usize = 1 << 30;
-/// Pause before a request that found no room is tried again.
+/// Pause before a request that found no room is retried.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How the model of a job is loaded.
+/// The options for loading the model of a job.
 pub(super) fn options(search: &SearchOptions) -> AnswerOptions {
     let memory_bytes = Box::new(|_| MEMORY_BYTES);
     AnswerOptions { search: search.clone(), queue: QUEUE, log_text: false, memory_bytes }
 }
 
-/// Answers requests, several at a time: what the server does, without HTTP.
+/// Answers requests, several at a time: the work of the server, without HTTP.
 pub(super) struct Engine {
     backend: Arc<dyn Backend>,
 }
@@ -40,7 +40,7 @@ impl Engine {
         Self { backend }
     }
 
-    /// Whether such requests can be answered.
+    /// Checks that requests of these types can be answered.
     ///
     /// # Errors
     /// When a type is not supported; the message names those that are.
@@ -54,7 +54,7 @@ impl Engine {
         Ok(())
     }
 
-    /// What besides the model's files decides the answers.
+    /// The settings besides the model's files that determine the answers.
     pub(super) fn identity(&self) -> BTreeMap<String, String> {
         self.backend.identity()
     }
@@ -76,9 +76,9 @@ impl Engine {
     }
 }
 
-/// The error for a request that was not answered. `said` is the message of a panic, if there was one; it appears nowhere else.
+/// The error for a request that was not answered. `said` is the message of a panic, if there was one; it is not shown elsewhere.
 fn told(error: &ServeError, said: Option<&str>) -> InvokeError {
-    // The decoder is gone, or left alone after too many failures.
+    // The decoder is gone, or pauses after too many failures.
     let is_internal = matches!(error.code, Code::Internal | Code::Unavailable);
     let mut message = match error.code {
         Code::Unavailable => {
@@ -95,8 +95,8 @@ fn told(error: &ServeError, said: Option<&str>) -> InvokeError {
     InvokeError { record: record(error), is_internal, message }
 }
 
-/// The message without the place in the request: the job names the place in the file. It may stand behind words that models of rows
-/// begin with.
+/// The message without the place in the request: the job names the place in the file. The place may follow words with which
+/// messages of models of rows begin.
 fn without_place(error: &ServeError) -> String {
     let places = ["line ", "record ", "instances["];
     let is_place = |text: &str| places.iter().any(|word| text.starts_with(word));
@@ -106,7 +106,7 @@ fn without_place(error: &ServeError) -> String {
             _ => error.message.clone(),
         };
     };
-    // `instances[3]: it …`, or `instances[3].features[1] is …`, of which the field is to stay.
+    // In `instances[3]: it …`, or `instances[3].features[1] is …`, the field must stay.
     let instance = told.strip_prefix("instances[").and_then(|rest| rest.split_once("]."));
     match (instance, told.split_once(": ")) {
         (Some((index, rest)), _) if index.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -117,7 +117,7 @@ fn without_place(error: &ServeError) -> String {
     }
 }
 
-/// The record at fault, from 1. Lines and records count from 1, the instances of a JSON request from 0.
+/// The faulty record, from 1. Lines and records count from 1, the instances of a JSON request from 0.
 fn record(error: &ServeError) -> Option<usize> {
     let number = |name: &str| error.details.get(name)?.as_u64();
     let number = number("line").or_else(|| number("record")).or_else(|| Some(number("instance")? + 1));
@@ -183,7 +183,7 @@ mod tests {
             assert_eq!(answer.iter().filter(|&&byte| byte == b'\n').count(), 600);
             assert!(*answer == answers[0]);
         }
-        // What would not have room alone is told so, and how to get it.
+        // A request that would not fit alone gets an error with a remedy.
         let refused = engine.invoke("text/plain", "text/plain", "a\n".repeat(20_000).as_bytes()).unwrap_err();
         assert!(!refused.is_internal, "{refused}");
         assert!(refused.message.contains("send fewer instances at a time: --batch-strategy SingleRecord"));

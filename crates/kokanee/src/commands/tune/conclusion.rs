@@ -1,4 +1,4 @@
-//! What is left at the end of a tuning: tables, the best model, the report, and a summary for people.
+//! The results at the end of a tuning: tables, the best model, the report, and a summary for people.
 
 use std::path::Path;
 
@@ -15,10 +15,10 @@ use crate::algorithms;
 use crate::folder_locks::FolderLocks;
 use crate::output_file::print;
 
-/// Writes all that follows from a history, and says it: an empty text where no trial has a result.
+/// Writes all results of a history, and returns the summary: an empty text if no trial has a result.
 ///
 /// # Errors
-/// When the system refuses.
+/// When the system returns an error.
 pub(super) fn conclude(
     algorithm: &dyn Algorithm,
     output: &Path,
@@ -45,10 +45,10 @@ pub(super) fn conclude(
     ))
 }
 
-/// Writes it anew, of an earlier tuning, and trains nothing.
+/// Writes the results of an earlier tuning again, without training.
 ///
 /// # Errors
-/// When the folder is no tuning's, no trial has a result, or the system refuses.
+/// When the folder is not a tuning's, no trial has a result, or the system returns an error.
 pub(super) fn write_again(folder: &Path) -> Result<()> {
     if !folder.is_dir() {
         bail!("there is no folder {}: --report takes the --output of an earlier tuning", folder.display());

@@ -1,4 +1,4 @@
-//! When a tuning ends, and which trials at work are stopped: the rules of the crate `tuner` applied to a history.
+//! The end of a tuning, and of single trials: the rules of the crate `tuner` applied to a history.
 
 use kokanee_tuner::Goal;
 use kokanee_tuner::closing::{Closing, Criteria, MOST_FAILURES};
@@ -7,17 +7,17 @@ use kokanee_tuner::stopping::{Reports, Stop, StoppingRule};
 use super::history::History;
 use super::trial::Trial;
 
-/// When to end.
+/// The limits of a tuning.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Limits {
-    /// Trials.
+    /// Number of trials.
     pub(super) trials: u32,
-    /// What else ends it; seconds are those of all runs together.
+    /// The other criteria for the end; seconds are those of all runs together.
     pub(super) criteria: Criteria,
 }
 
 impl Limits {
-    /// What a person is told of an end.
+    /// The reason for the end, for people.
     pub(super) fn describe(&self, why: Closing) -> String {
         let Criteria { target, patience, .. } = self.criteria;
         match why {
@@ -39,14 +39,14 @@ impl Limits {
     }
 }
 
-/// A reason to begin no more trials.
+/// The reason to begin no more trials, if there is one.
 pub(super) fn closing(history: &History, limits: &Limits, goal: Goal) -> Option<Closing> {
     let ended: Vec<_> = history.ended().into_iter().map(Trial::outcome).collect();
     let all_have_begun = history.trials.len() >= limits.trials as usize;
     limits.criteria.met(goal, &ended, history.seconds).or(all_have_begun.then_some(Closing::Trials))
 }
 
-/// Why a trial is to be stopped, if it is; `judged` values of its curve were judged before.
+/// The reason to stop a trial, if there is one; the first `judged` values of its curve were judged before.
 pub(super) fn stop(
     rule: StoppingRule,
     history: &History,
@@ -97,7 +97,7 @@ mod tests {
         check(&[(Completed, None); 5], none, Some(Closing::NoSuccess));
         check(&[(Stopped, None); 5], none, None);
         check(&[(Failed, Some(1.0)); 5], none, Some(Closing::NoSuccess));
-        // A reason that stops trials goes before that of their number.
+        // A reason that stops trials takes precedence over their number.
         let target = Criteria { target: Some(1.0), ..none };
         check(&[(Stopped, Some(1.0)); 9], target, Some(Closing::Target));
     }

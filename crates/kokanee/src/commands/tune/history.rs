@@ -1,4 +1,4 @@
-//! `tuning.json`: what a tuning is asked for and what it has tried. It is replaced as a whole whenever a trial begins or ends.
+//! `tuning.json`: the request of a tuning and its trials. It is replaced as a whole whenever a trial begins or ends.
 
 use std::path::Path;
 
@@ -12,18 +12,18 @@ use crate::output_file::write_json;
 
 /// The file, in the folder of the tuning.
 pub(super) const HISTORY_FILE: &str = "tuning.json";
-/// The version of its form.
+/// The version of its format.
 const FORMAT_VERSION: u32 = 1;
 
 /// The content of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct History {
     format_version: u32,
-    /// What was asked for.
+    /// The request of the tuning.
     pub(super) request: Request,
-    /// Seconds of work, all runs together.
+    /// Seconds of work, in all runs together.
     pub(super) seconds: f64,
-    /// Files of the best model that this tuning wrote.
+    /// Files of the best model that were written by this tuning.
     pub(super) best_files: Vec<String>,
     /// The trials by their numbers.
     pub(super) trials: Vec<Trial>,
@@ -40,7 +40,7 @@ impl History {
         }
     }
 
-    /// Reads that of a folder; none where there is none.
+    /// Reads the history of a folder; none if there is none.
     ///
     /// # Errors
     /// When the file cannot be read, is damaged or of a later version.
@@ -67,10 +67,10 @@ impl History {
         serde_json::from_str(&text).map(Some).with_context(damaged)
     }
 
-    /// Writes it, whole.
+    /// Writes the file, completely or not at all.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When the system returns an error.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         write_json(&folder.join(HISTORY_FILE), self)
     }
@@ -88,7 +88,7 @@ impl History {
         ranked.into_iter().map(|(_, trial)| trial).collect()
     }
 
-    /// Trials that ended, in the order in which they did.
+    /// Trials that have ended, in the order in which they ended.
     pub(super) fn ended(&self) -> Vec<&Trial> {
         let mut ended: Vec<&Trial> = self.trials.iter().filter(|trial| trial.ended.is_some()).collect();
         ended.sort_by_key(|trial| trial.ended);

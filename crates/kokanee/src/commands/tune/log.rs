@@ -1,4 +1,4 @@
-//! The objective in a trial's log, as it grows.
+//! Reading of the objective from a trial's log, as it grows.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use regex::bytes::Regex;
 
-/// Bytes of an unfinished line that are kept; a longer line carries no metric.
+/// The largest number of bytes of an unfinished line that are kept; a longer line contains no metric.
 const LONGEST_LINE_BYTES: usize = 1 << 16;
-/// Bytes at the end of a log in which its error is looked for.
+/// The number of bytes at the end of a log in which its error is searched for.
 const ERROR_BYTES: u64 = 1 << 14;
-/// Characters of an error that are kept.
+/// The largest number of characters of an error that are kept.
 const LONGEST_ERROR_CHARS: usize = 1000;
 
-/// Reads what a log gains.
+/// Reads new lines of a log.
 pub(super) struct LogReader {
     path: PathBuf,
     pattern: Regex,
@@ -23,11 +23,11 @@ pub(super) struct LogReader {
 }
 
 impl LogReader {
-    /// A reader of what this log gains from now on; the pattern's first group is the value. A training that goes on reports what
-    /// it reported before again.
+    /// A reader of the lines that are added from now on; the pattern's first group is the value. A resumed training reports its
+    /// earlier values again.
     ///
     /// # Errors
-    /// When the pattern is damaged, or the length of the log is not known.
+    /// When the pattern is invalid, or the length of the log is not known.
     pub(super) fn new(path: &Path, pattern: &str) -> Result<Self> {
         let pattern = Regex::new(pattern).context("the pattern of the objective is damaged")?;
         let mut reader = Self { path: path.to_owned(), pattern, offset: 0, line: Vec::new() };
@@ -39,7 +39,7 @@ impl LogReader {
         Ok(reader)
     }
 
-    /// The values of lines that have been written since the last call. A log that is not there yet has none.
+    /// The values in lines that were written since the last call. A missing log has none.
     ///
     /// # Errors
     /// When the log cannot be read.
@@ -80,7 +80,7 @@ impl LogReader {
     }
 }
 
-/// What a failed training said last: its error, else its last line.
+/// The last message of a failed training: its error, otherwise its last line.
 pub(super) fn last_words(path: &Path) -> Option<String> {
     let mut file = File::open(path).ok()?;
     let length = file.metadata().ok()?.len();

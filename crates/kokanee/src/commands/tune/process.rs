@@ -1,4 +1,4 @@
-//! A trial at work: `kokanee train` as a child process, with a folder and a log of its own.
+//! A running trial: `kokanee train` as a child process, with its own folder and log.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -16,12 +16,12 @@ use super::progress::Progress;
 use super::request::Request;
 use super::trial::Trial;
 
-/// How long a training that a killed tuning left behind may take to stop. It stops by itself, but an update of a large model takes
-/// minutes, and so does packing it.
+/// The time in which a training that a killed tuning left behind must stop. It stops by itself, but an update of a large model
+/// takes minutes, and so does packing it.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
-/// After so long a person is told of the wait.
+/// The time after which a person is told of the wait.
 const SHORT_WAIT: Duration = Duration::from_secs(1);
-/// Between two looks at such a training.
+/// The interval of checks for such a training.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The files of a trial.
@@ -30,7 +30,7 @@ pub(super) struct TrialFiles {
 }
 
 impl TrialFiles {
-    /// Those of the trial of this number in the folder of a tuning.
+    /// The files of the trial with this number in the folder of a tuning.
     pub(super) fn new(output: &Path, number: u32) -> Self {
         Self { folder: output.join("trials").join(format!("{number:03}")) }
     }
@@ -50,51 +50,51 @@ impl TrialFiles {
     }
 }
 
-/// How all trials are run.
+/// The settings for running all trials.
 pub(super) struct Launch<'a> {
-    /// What is trained.
+    /// The request of the tuning.
     pub(super) request: &'a Request,
     /// The folder of the tuning.
     pub(super) output: &'a Path,
-    /// Hyperparameters of this run alone: threads.
+    /// Hyperparameters of this run only: threads.
     pub(super) of_machine: Vec<(String, String)>,
-    /// Whether the algorithm keeps a state to go on from.
+    /// Whether the algorithm keeps a state from which it can resume.
     pub(super) resumes: bool,
     /// The pattern that finds the objective.
     pub(super) pattern: &'static str,
 }
 
-/// How a child ended.
+/// The outcome of a child process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// Well.
+    /// It succeeded.
     Done,
-    /// By its own fault or its author's: data, hyperparameters.
+    /// It failed because of its input: data, hyperparameters.
     Failed,
-    /// Killed from outside, as the system does when memory runs out, or by a fault of Kokanee.
+    /// It was killed from outside, as the system does when memory runs out, or by a fault of Kokanee.
     Broken,
 }
 
-/// A trial at work. Dropped, its process is told to stop.
+/// A running trial. Dropping it requests its process to stop.
 pub(super) struct RunningTrial {
     pub(super) number: u32,
-    /// Why it was told to stop.
+    /// The reason why it was requested to stop.
     pub(super) stopped: Option<String>,
-    /// How many values of its curve were judged.
+    /// Number of values of its curve that were judged.
     pub(super) judged: usize,
     pub(super) begun: Instant,
     child: Child,
-    /// Its stdin: it stops when that ends, so also when this process is killed.
+    /// Its stdin: the process stops when that ends, so also when this process is killed.
     lifeline: Option<ChildStdin>,
     log: LogReader,
 }
 
 impl Launch<'_> {
-    /// Starts a trial, whose values are those of an earlier try where there was one. None where a stop was asked for before it
-    /// could begin.
+    /// Starts a trial, whose values are those of an earlier try if there was one. None if a stop was requested before it could
+    /// begin.
     ///
     /// # Errors
-    /// When the folder stays in use or the process cannot be started.
+    /// When the folder stays in use, or the process cannot be started.
     pub(super) fn start(
         &self,
         trial: &Trial,
@@ -112,10 +112,10 @@ impl Launch<'_> {
         if !wait_until_free(&model, stop, &note)? {
             return Ok(None);
         }
-        // Only now: whoever wrote there before removes the folders that it made and left empty.
+        // Created only now: a process that wrote there before removes the folders that it created and left empty.
         fs::create_dir_all(&files.folder)
             .with_context(|| format!("cannot create {}", files.folder.display()))?;
-        // A training that goes on continues its log, and tells there again what it has reported.
+        // A resumed training continues its log, and reports its earlier values there again.
         let log_path = files.log();
         let goes_on = self.resumes && files.checkpoints().is_dir();
         let log = if goes_on {
@@ -130,7 +130,7 @@ impl Launch<'_> {
         command.stdin(Stdio::piped()).stdout(log).stderr(errors);
         #[cfg(unix)]
         {
-            // Ctrl-C is for this process, which then stops its trials.
+            // Ctrl-C goes to this process, which then stops its trials.
             use std::os::unix::process::CommandExt as _;
             command.process_group(0);
         }
@@ -165,7 +165,7 @@ impl Launch<'_> {
     }
 }
 
-/// The options of `kokanee train` that all trials share, but for hyperparameters.
+/// The options of `kokanee train` that all trials share, without hyperparameters.
 pub(super) fn training_options(request: &Request) -> Vec<std::ffi::OsString> {
     let mut options = vec!["--algorithm".into(), request.algorithm.clone().into()];
     for (option, path) in &request.data {
@@ -178,7 +178,7 @@ pub(super) fn training_options(request: &Request) -> Vec<std::ffi::OsString> {
 }
 
 impl RunningTrial {
-    /// What the objective has come to since the last call.
+    /// The values of the objective since the last call.
     ///
     /// # Errors
     /// When the log cannot be read.
@@ -186,16 +186,16 @@ impl RunningTrial {
         self.log.new_values()
     }
 
-    /// Tells it to stop in good order, which keeps its model.
+    /// Requests it to stop in good order, which keeps its model.
     pub(super) fn stop(&mut self, reason: &str) {
         self.stopped.get_or_insert_with(|| reason.to_owned());
         self.lifeline = None;
     }
 
-    /// How it ended, if it has.
+    /// Its outcome, if it has ended.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system does not report it.
     pub(super) fn poll(&mut self) -> Result<Option<End>> {
         let status = self.child.try_wait().context("a trial cannot be watched")?;
         Ok(status.map(end))
@@ -205,7 +205,7 @@ impl RunningTrial {
 impl Drop for RunningTrial {
     fn drop(&mut self) {
         self.lifeline = None;
-        // Where this process goes on after a failure, its children do not outlive it.
+        // If this process continues after a failure, its children must not outlive it.
         let _ = self.child.wait();
     }
 }
@@ -218,8 +218,8 @@ fn end(status: ExitStatus) -> End {
     }
 }
 
-/// Waits for a training of a killed tuning that is still in the folder; false where a stop was asked for meanwhile. `note` is told
-/// who it is, once, when that takes long.
+/// Waits for a training of a killed tuning that still uses the folder; false if a stop was requested meanwhile. `note` is called
+/// once with the holder of the folder if this takes long.
 fn wait_until_free(folder: &Path, stop: &StopFlag, note: &dyn Fn(&str)) -> Result<bool> {
     let begun = Instant::now();
     let mut is_told = false;

@@ -1,4 +1,4 @@
-//! What a person sees while a tuning is at work: a line when a trial begins and when it ends, and on a terminal one at the bottom.
+//! The progress of a running tuning for people: a line when a trial begins and when it ends, and on a terminal one at the bottom.
 
 use std::io::{self, Write as _};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::trial::{Status, Trial};
 use crate::exit::say;
 use crate::terminal;
 
-/// Stdout and stderr.
+/// Progress on stdout and stderr.
 pub(super) struct Progress {
     is_quiet: bool,
     bar: ProgressBar,
@@ -22,20 +22,20 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// For so many trials, so many at once.
+    /// Creates the progress of `trials` trials, `parallel` at a time.
     pub(super) fn new(is_quiet: bool, trials: u32, parallel: u32) -> Self {
         let bar = terminal::progress_bar(u64::from(trials), "trials {bar:20} {pos}/{len} {msg}");
         Self { is_quiet, bar, trials, parallel }
     }
 
-    /// A sentence for whoever watches.
+    /// Shows a sentence to the user.
     pub(super) fn note(&self, text: &str) {
         if !self.is_quiet {
             self.bar.suspend(|| say(text));
         }
     }
 
-    /// A trial begins.
+    /// Shows that a trial begins.
     pub(super) fn begins(&self, trial: &Trial) {
         let again = match (trial.retries, trial.seconds > 0.0) {
             (0, false) => "",
@@ -44,7 +44,7 @@ impl Progress {
         self.line(&format!("trial {}/{}{again}: {}", trial.number, self.trials, values(trial)));
     }
 
-    /// A trial has ended.
+    /// Shows that a trial has ended.
     pub(super) fn ends(&self, history: &History, goal: Goal, trial: &Trial) {
         let time = human::duration(Duration::from_secs_f64(trial.seconds));
         let result = match (trial.status, trial.result()) {
@@ -75,7 +75,7 @@ impl Progress {
         ));
     }
 
-    /// How it stands now.
+    /// Shows the current state.
     pub(super) fn shows(&self, history: &History, goal: Goal, at_work: &[u32]) {
         if self.bar.is_hidden() {
             return;
@@ -95,7 +95,7 @@ impl Progress {
         self.bar.set_message(parts.join(", "));
     }
 
-    /// An estimate, from the trials that have ended.
+    /// Estimates the remaining time from the trials that have ended.
     fn left(&self, history: &History) -> Option<Duration> {
         let ended = history.ended();
         let seconds: f64 = ended.iter().map(|trial| trial.seconds).sum();
@@ -108,7 +108,7 @@ impl Progress {
         if !self.is_quiet {
             self.bar.suspend(|| {
                 let mut out = io::stdout();
-                // A reader that is gone does not end the tuning.
+                // A closed reader does not end the tuning.
                 let _ = writeln!(out, "{line}").and_then(|()| out.flush());
             });
         }
@@ -121,7 +121,7 @@ impl Drop for Progress {
     }
 }
 
-/// `k=3 epochs=2`.
+/// Formats `k=3 epochs=2`.
 fn values(trial: &Trial) -> String {
     let pairs: Vec<String> = trial.values.iter().map(|(name, value)| format!("{name}={value}")).collect();
     pairs.join(" ")

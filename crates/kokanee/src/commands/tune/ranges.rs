@@ -8,7 +8,7 @@ use kokanee_tuner::{Dimension, Range, Scale, Space};
 
 use crate::exit::CommandLineError;
 
-/// What a range looks like, for messages.
+/// The format of a range, for messages.
 const EXPECTED: &str =
     "expected NAME=MIN:MAX, NAME=MIN:MAX:SCALE with SCALE linear, log or reverse-log, or NAME=VALUE,VALUE";
 
@@ -21,7 +21,7 @@ const SCALES: [(&str, Scale); 5] = [
     ("reverse-log", Scale::ReverseLogarithmic),
 ];
 
-/// The space of these ranges, each written as on the command line.
+/// The search space of these ranges, each written as on the command line.
 ///
 /// # Errors
 /// A range that cannot be read, or whose hyperparameter is not known.
@@ -89,7 +89,7 @@ fn dimension(contract: &AlgorithmContract, range: &str) -> Result<Dimension, Com
     }
 }
 
-/// The kind of a number, also of one that a word may replace.
+/// The numeric kind of a hyperparameter, even if a word may replace the number.
 fn number_kind(kind: &'static Kind) -> Option<&'static Kind> {
     match kind {
         Kind::Integer { .. } | Kind::Float { .. } => Some(kind),
@@ -98,7 +98,7 @@ fn number_kind(kind: &'static Kind) -> Option<&'static Kind> {
     }
 }
 
-/// The ranges that the guide recommends, for all hyperparameters that are not `set`, as they would be written on the command line.
+/// The ranges that the guide recommends, for all hyperparameters that are not `set`, in the form of the command line.
 pub(super) fn recommended(contract: &AlgorithmContract, set: &BTreeMap<String, String>) -> Vec<String> {
     let is_set = |spec: &Spec| set.keys().any(|name| spec.name == name || spec.aliases.contains(&&**name));
     let tunable = contract.hyperparameters.iter().filter(|spec| !is_set(spec));
@@ -110,7 +110,7 @@ pub(super) fn recommended(contract: &AlgorithmContract, set: &BTreeMap<String, S
         .collect()
 }
 
-/// Whether a range holds with the values that are set, and the defaults.
+/// Whether a range is valid with the values that are set, and the defaults.
 fn holds(contract: &AlgorithmContract, range: &TuningRange, set: &BTreeMap<String, String>) -> bool {
     let Some((name, value)) = range.when else { return true };
     let default = match contract.hyperparameter(name).map(|spec| spec.default) {
@@ -128,7 +128,7 @@ fn values(range: &TuningRange) -> String {
     }
 }
 
-/// Notes on ranges that leave what the guide calls tunable, which is allowed.
+/// Notes on ranges beyond those that the guide calls tunable, which is allowed.
 pub(super) fn notes(contract: &AlgorithmContract, space: &Space) -> Vec<String> {
     let note = |dimension: &Dimension| {
         let spec = contract.hyperparameter(dimension.name())?;
@@ -174,7 +174,8 @@ fn within(range: &Range, recommended: &TuningValues) -> bool {
 /// Checks the ends of every range, and every value of a list, with the values that are set.
 ///
 /// # Errors
-/// Names what the algorithm refuses. Contradictions between hyperparameters are left to the trials: they may hold for a few values.
+/// Names the values that the algorithm refuses. Contradictions between hyperparameters are left to the trials: they may hold for a
+/// few values.
 pub(super) fn check(
     contract: &AlgorithmContract,
     space: &Space,
@@ -234,7 +235,7 @@ mod tests {
             Dimension::categorical("rnn_num_hidden", ["128", "256"]),
         ];
         assert_eq!(read.dimensions(), want);
-        // A number that may be the word `auto`.
+        // A number for which the word `auto` may stand.
         let read = space(&kmeans::CONTRACT, &["extra_center_factor=4:10".to_owned()]).unwrap();
         assert_eq!(read.dimensions(), [Dimension::integer("extra_center_factor", 4, 10, Scale::Auto)]);
     }

@@ -1,4 +1,4 @@
-//! The report of a tuning: a page that stands alone, with its pictures, which are files too.
+//! The report of a tuning: a self-contained page with its pictures, which are also written as files.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,13 +26,13 @@ const REPORT_FILE: &str = "report.html";
 const PICTURES: &str = "pictures";
 /// Width and height of the plotting area of the pictures, in pixels.
 const AREA: (f64, f64) = (620.0, 260.0);
-/// The seed of the forest behind importance: the same history gives the same figures.
+/// The seed of the random forest for importance: the same history gives the same figures.
 const SEED: u64 = 1;
 
-/// Writes the page and the pictures; gives the page's path.
+/// Writes the page and the pictures; returns the page's path.
 ///
 /// # Errors
-/// When the history is not of the space, or the system refuses.
+/// When the history does not fit the space, or the system returns an error.
 pub(super) fn write(
     output: &Path,
     history: &History,

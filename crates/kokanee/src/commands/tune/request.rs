@@ -1,4 +1,4 @@
-//! What a tuning is asked for, and how that follows from the options of the command line.
+//! The request of a tuning, and its derivation from the options of the command line.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,12 +16,12 @@ use serde::{Deserialize, Serialize};
 use super::{TuneArgs, ranges};
 use crate::exit::CommandLineError;
 
-/// Reports of the objective that Hyperband lets a trial make, where nothing else is said.
+/// The largest number of reports of the objective per trial of Hyperband, by default.
 const DEFAULT_MOST_REPORTS: u64 = 27;
-/// The hyperparameter that says which measure chooses the model that is kept, and is measured for sure.
+/// The hyperparameter for the measure that chooses the kept model, which is then always measured.
 const KEPT_BY: &str = "optimized_metric";
 
-/// What is searched, and on what. Limits are no part of it: they may change from run to run.
+/// The search space and the data of a tuning. Limits are not part of it: they may change from run to run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Request {
     /// The algorithm's image name.
@@ -34,15 +34,15 @@ pub(super) struct Request {
     pub(super) hyperparameters: BTreeMap<String, String>,
     /// Ranges as on the command line.
     pub(super) ranges: Vec<String>,
-    /// The metric that is sought.
+    /// The metric to optimise.
     pub(super) objective: String,
-    /// How configurations are chosen.
+    /// The strategy for choosing configurations.
     pub(super) strategy: StrategyKind,
-    /// Least and greatest number of reports of the objective, for Hyperband.
+    /// The least and the greatest number of reports of the objective, for Hyperband.
     pub(super) resources: Option<(u64, u64)>,
     /// Whether the median rule stops trials.
     pub(super) early_stopping: bool,
-    /// What chance is drawn from.
+    /// The seed of all random choices.
     pub(super) seed: u64,
     /// Folders of earlier tunings.
     pub(super) warm_start: Vec<PathBuf>,
@@ -63,17 +63,17 @@ pub(super) enum StrategyKind {
 }
 
 impl TuneArgs {
-    /// What is asked for, and the metric that is sought.
+    /// The request, and the metric to optimise.
     ///
     /// # Errors
-    /// When options do not go together, or the algorithm lacks what they name.
+    /// When options contradict each other, or the algorithm lacks what they name.
     pub(super) fn request(
         &self,
         contract: &'static AlgorithmContract,
     ) -> Result<(Request, &'static MetricSpec)> {
         self.job.channels(contract)?;
         let mut hyperparameters = self.job.raw_hyperparameters(&[])?;
-        // A range goes before the value of a file; beside one of --set it is a mistake, which is told later.
+        // A range overrides the value of a file; together with one of --set it is a mistake, which is reported later.
         for range in &self.range {
             let name = range.split('=').next().unwrap_or_default().trim();
             if !self.job.set.iter().any(|(set, _)| set == name) {
@@ -143,7 +143,7 @@ impl TuneArgs {
         self.job.paths().iter().any(|(_, name, path)| *name == channel && path.is_some())
     }
 
-    /// The first measure of validation or test data that is given.
+    /// The first measure of the given validation or test data.
     fn default_metric(
         &self,
         contract: &'static AlgorithmContract,
@@ -164,7 +164,8 @@ impl TuneArgs {
 }
 
 impl Request {
-    /// How the next trial is chosen; whether the parents of a warm start have the same data and algorithm is told.
+    /// The options for choosing the next trial. The caller states whether the parents of a warm start have the same data and
+    /// algorithm.
     pub(super) fn options(&self, goal: Goal, parents_are_identical: bool) -> Options {
         Options {
             strategy: match self.strategy {
@@ -181,7 +182,7 @@ impl Request {
         }
     }
 
-    /// Which rule stops trials, if one does.
+    /// The rule that stops trials, if there is one.
     ///
     /// # Errors
     /// When Hyperband's resources allow no rung.
@@ -195,7 +196,7 @@ impl Request {
         }
     }
 
-    /// What differs from another request, one line each: `ranges: ["k=2:9"] there, ["k=2:5"] here`.
+    /// The differences from another request, one line each: `ranges: ["k=2:9"] there, ["k=2:5"] here`.
     pub(super) fn differences(&self, there: &Self) -> Vec<String> {
         let members = |request: &Self| match serde_json::to_value(request) {
             Ok(serde_json::Value::Object(members)) => members,
@@ -212,7 +213,7 @@ impl Request {
     }
 }
 
-/// A metric that can be sought.
+/// A metric that can be optimised.
 ///
 /// # Errors
 /// When the algorithm has none of that name.
@@ -237,7 +238,7 @@ pub(super) fn metric(
     })
 }
 
-/// What is good.
+/// The direction in which a metric is optimised.
 pub(super) fn goal(metric: &MetricSpec) -> Goal {
     match metric.direction {
         Some(Direction::Maximize) => Goal::Maximize,

@@ -1,4 +1,5 @@
-//! What a tuning leaves: the table of the best trials, `trials.csv`, a copy of the best model, and the command that trains it longer.
+//! The results of a tuning: the table of the best trials, `trials.csv`, a copy of the best model, and the command that trains it
+//! longer.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -24,9 +25,9 @@ use crate::output_file::write_file;
 pub(super) const CSV_FILE: &str = "trials.csv";
 /// The folder of the best model.
 pub(super) const BEST_FOLDER: &str = "best";
-/// Trials that the table has.
+/// The largest number of trials in the table.
 const MOST_ROWS: usize = 10;
-/// So many times the epochs, for a training that is longer.
+/// The factor of the epochs for a longer training.
 const LONGER: u64 = 3;
 
 impl Status {
@@ -58,7 +59,7 @@ pub(super) fn table(history: &History, names: &[&str], goal: Goal) -> Table {
     table
 }
 
-/// A value with as many digits as one compares.
+/// A value with enough digits for comparisons.
 pub(super) fn short(value: &str) -> String {
     match value.parse::<f64>() {
         Ok(value) if value.fract() != 0.0 => number(value),
@@ -69,7 +70,7 @@ pub(super) fn short(value: &str) -> String {
 /// Writes [`CSV_FILE`].
 ///
 /// # Errors
-/// When the system refuses.
+/// When the system returns an error.
 pub(super) fn write_csv(output: &Path, history: &History, names: &[&str]) -> Result<()> {
     let mut text = "trial,status,objective,seconds,retries".to_owned();
     for name in names {
@@ -99,10 +100,10 @@ fn field(text: &str) -> String {
     }
 }
 
-/// Copies the model of a trial into [`BEST_FOLDER`], in place of the one that was copied before. False where the trial has none.
+/// Copies the model of a trial into [`BEST_FOLDER`], replacing the one copied before. False if the trial has none.
 ///
 /// # Errors
-/// When the system refuses.
+/// When the system returns an error.
 pub(super) fn copy_best(output: &Path, history: &mut History, best: u32) -> Result<bool> {
     let from = TrialFiles::new(output, best).model();
     let mut names = Vec::new();
@@ -122,7 +123,7 @@ pub(super) fn copy_best(output: &Path, history: &mut History, best: u32) -> Resu
     if names.is_empty() {
         return Ok(false);
     }
-    // Noted before, so that what is copied is known as ours however this ends.
+    // Recorded beforehand, so that copied files are recognised as ours however this ends.
     let earlier = std::mem::take(&mut history.best_files);
     history.best_files =
         names.iter().chain(earlier.iter().filter(|name| !names.contains(name))).cloned().collect();
@@ -144,7 +145,7 @@ pub(super) fn copy_best(output: &Path, history: &mut History, best: u32) -> Resu
     Ok(true)
 }
 
-/// The command that trains with the values of a trial, longer.
+/// The command for a longer training with the values of a trial.
 pub(super) fn longer(
     contract: &AlgorithmContract,
     history: &History,
@@ -175,7 +176,7 @@ pub(super) fn longer(
     words.join(" ")
 }
 
-/// A word as a shell reads it.
+/// A word quoted for a shell.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+@%".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {

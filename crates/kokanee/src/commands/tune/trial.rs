@@ -1,14 +1,14 @@
-//! One trial: its values, its curve, and how it stands.
+//! A trial: its values, its curve, and its status.
 
 use std::collections::BTreeMap;
 
 use kokanee_tuner::Outcome;
 use serde::{Deserialize, Serialize};
 
-/// How a trial stands.
+/// The status of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Status {
-    /// At work, or cut off with the tuning; it is run again.
+    /// Running, or interrupted with the tuning; it is run again.
     InProgress,
     /// It ended by itself.
     Completed,
@@ -21,24 +21,24 @@ pub(super) enum Status {
 /// A trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Trial {
-    /// Counted from 1.
+    /// Number of the trial, from 1.
     pub(super) number: u32,
     /// The tuned hyperparameters.
     pub(super) values: BTreeMap<String, String>,
-    /// How it stands.
+    /// Its status.
     pub(super) status: Status,
     /// The last finite value of the objective.
     pub(super) objective: Option<f64>,
-    /// The objective each time it was reported; `null` where it was no finite number.
+    /// The objective each time it was reported; `null` if it was not finite.
     #[serde(with = "curve")]
     pub(super) curve: Vec<f64>,
-    /// Seconds that it ran, all tries together.
+    /// Seconds that it ran, in all tries together.
     pub(super) seconds: f64,
-    /// How often it failed by no fault of its own and was run again.
+    /// How often it failed through no fault of its own and was run again.
     pub(super) retries: u32,
-    /// Its place in the order in which trials ended.
+    /// Its position in the order in which trials ended.
     pub(super) ended: Option<u32>,
-    /// Why it failed or was stopped.
+    /// The reason why it failed or was stopped.
     pub(super) reason: Option<String>,
 }
 
@@ -57,12 +57,12 @@ impl Trial {
         }
     }
 
-    /// The value of one that completed or was stopped.
+    /// The value of a trial that completed or was stopped.
     pub(super) fn result(&self) -> Option<f64> {
         self.objective.filter(|_| matches!(self.status, Status::Completed | Status::Stopped))
     }
 
-    /// What it tells about its values.
+    /// The outcome of its values for the search.
     pub(super) fn outcome(&self) -> Outcome {
         match (self.status, self.objective) {
             (Status::InProgress, _) => Outcome::Running,
@@ -73,7 +73,7 @@ impl Trial {
     }
 }
 
-/// Numbers as JSON has them: it knows no infinity, and nothing that is not a number.
+/// Numbers in JSON, which has neither infinity nor NaN.
 mod curve {
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
 

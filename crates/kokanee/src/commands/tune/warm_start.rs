@@ -1,4 +1,4 @@
-//! What earlier tunings tell a new one.
+//! The trials of earlier tunings for a new one.
 
 use anyhow::{Result, bail};
 use kokanee_tuner::{Source, Space, Trial as Known};
@@ -7,18 +7,18 @@ use super::history::{HISTORY_FILE, History};
 use super::request::Request;
 use crate::exit::say;
 
-/// What an earlier tuning tried.
+/// The trials of an earlier tuning.
 pub(super) struct Parent {
-    /// Whether its data and its algorithm are these.
+    /// Whether its data and its algorithm are the same.
     pub(super) is_identical: bool,
-    /// Those that lie within the ranges.
+    /// The trials that lie within the ranges.
     pub(super) trials: Vec<Known>,
 }
 
 /// The parents of a warm start.
 ///
 /// # Errors
-/// When a folder is no tuning's, or has another objective.
+/// When a folder is not a tuning's, or has another objective.
 pub(super) fn parents(request: &Request, space: &Space) -> Result<Vec<Parent>> {
     let mut parents = Vec::new();
     for (number, folder) in request.warm_start.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! A tuning at work: trials begin, are watched and judged, and end.
+//! The work of a tuning: trials begin, are watched and judged, and end.
 
 use std::path::Path;
 use std::thread::sleep;
@@ -17,19 +17,19 @@ use super::process::{End, Launch, RunningTrial, TrialFiles};
 use super::progress::Progress;
 use super::trial::{Status, Trial};
 
-/// Between two looks at the trials.
+/// The interval of checks on the trials.
 const LOOK: Duration = Duration::from_millis(50);
-/// How often a trial is run again that was killed from outside or by a fault of Kokanee.
+/// How often a trial that was killed from outside, or by a fault of Kokanee, is run again.
 const MOST_RETRIES: u32 = 1;
 
-/// What a tuning needs to go on.
+/// The parts of a running tuning.
 pub(super) struct Work<'a> {
     pub(super) output: &'a Path,
     pub(super) launch: Launch<'a>,
     pub(super) space: &'a Space,
     pub(super) options: Options,
     pub(super) seed: u64,
-    /// What parents tried.
+    /// The trials of the parents.
     pub(super) parents: Vec<Known>,
     pub(super) limits: Limits,
     pub(super) parallel: usize,
@@ -38,17 +38,17 @@ pub(super) struct Work<'a> {
     pub(super) progress: &'a Progress,
 }
 
-/// How the work ended.
+/// The outcome of the work.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Ending {
-    /// By itself.
+    /// A limit was reached.
     Closed(Closing),
-    /// By Ctrl-C; the trials at work are run again by the next one.
+    /// Interrupted by Ctrl-C; the next run repeats the running trials.
     Interrupted,
 }
 
 impl Work<'_> {
-    /// Works until a limit is reached or a stop is asked for. The history is on the disk after every change.
+    /// Works until a limit is reached or a stop is requested. The history is on disk after every change.
     ///
     /// # Errors
     /// When a trial cannot be started or watched, or the history cannot be written.
@@ -70,7 +70,7 @@ impl Work<'_> {
                     trial.stop(&self.limits.describe(why));
                 }
             } else if running.len() < self.parallel {
-                // A trial that was cut off goes first, also when all have begun.
+                // An interrupted trial goes first, even when all have begun.
                 let is_running = |trial: &Trial| running.iter().any(|other| other.number == trial.number);
                 let cut_off = history
                     .trials
@@ -91,7 +91,7 @@ impl Work<'_> {
                     },
                 };
                 if let Some(trial) = next {
-                    // It is reported again.
+                    // A resumed trial reports its values again.
                     for entry in history.trials.iter_mut().filter(|entry| entry.number == trial.number) {
                         entry.curve.clear();
                     }
@@ -115,7 +115,7 @@ impl Work<'_> {
         self.options.goal
     }
 
-    /// The next configuration; none where all were tried.
+    /// Chooses the next configuration; none if all were tried.
     fn next(&self, history: &History) -> Result<Option<Trial>> {
         let mut known = self.parents.clone();
         known.extend(known_trials(self.space, history)?);
@@ -129,7 +129,7 @@ impl Work<'_> {
         }
     }
 
-    /// Reads how the trials get on, stops the worse, and notes those that have ended.
+    /// Reads the progress of the trials, stops the worse ones, and records those that have ended.
     fn look(&self, history: &mut History, running: &mut Vec<RunningTrial>) -> Result<()> {
         let mut place = 0;
         while place < running.len() {
@@ -201,7 +201,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Stops the trials at work. They stay in progress, so that the next run takes them up.
+    /// Stops the running trials. They stay in progress, so that the next run takes them up.
     fn interrupt(&self, history: &mut History, mut running: Vec<RunningTrial>) -> Result<()> {
         for trial in &mut running {
             trial.stop("interrupted");
@@ -219,10 +219,10 @@ impl Work<'_> {
     }
 }
 
-/// The trials of a tuning as the search knows them.
+/// The trials of a tuning in the form for the search.
 ///
 /// # Errors
-/// When values of the history are not of the space.
+/// When values of the history do not fit the space.
 pub(super) fn known_trials(space: &Space, history: &History) -> Result<Vec<Known>> {
     let known = |trial: &Trial| {
         let values = space.parse(|name| trial.values.get(name).map(String::as_str));

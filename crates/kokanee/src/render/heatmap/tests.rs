@@ -10,7 +10,7 @@ fn check(target: &[&str], source: &[&str], rows: &[&[f32]], width: usize, expect
     let drawn = draw(target, source, rows, ColorMode::Plain, width);
     assert_eq!(drawn.lines().collect::<Vec<_>>(), expected, "\n{drawn}");
     assert!(drawn.ends_with('\n'));
-    // In colours, the same picture: nothing but blocks and escapes may differ.
+    // With colours, the picture is the same: only blocks and escapes may differ.
     let colored = draw(target, source, rows, ColorMode::Ansi256, width);
     assert_eq!(colored.lines().count(), expected.len());
     for (line, plain) in colored.lines().zip(expected).take(expected.len() - 1) {

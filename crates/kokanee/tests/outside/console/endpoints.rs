@@ -1,11 +1,11 @@
-//! Models at work on the console: endpoints with their form, files and logs, and batch transforms.
+//! Tests of models on the console: endpoints with their form, files and logs, and batch transforms.
 
 use kokanee_testkit::browser::Browser;
 use serde_json::{Value, json};
 
 use super::Scene;
 
-/// Endpoints that are asked by hand.
+/// Tests endpoints that are invoked by hand.
 pub(super) fn endpoints(scene: &Scene<'_>, browser: &mut Browser) {
     let server = &scene.server;
     scene.host("letters", "seq2seq", "s3://my-data/models/seq2seq.tar.gz", 1);
@@ -29,7 +29,7 @@ pub(super) fn endpoints(scene: &Scene<'_>, browser: &mut Browser) {
         Value::Bool(true)
     );
     scene.see(browser, "endpoint");
-    // Each type that the algorithm reads, with the body that the page begins with.
+    // Each type that the algorithm reads, with the initial body of the page.
     for (name, type_name, body, want) in [
         ("letters", "application/jsonlines", "{\"source\": \"a b\"}", "A B"),
         ("letters", "application/x-recordio-protobuf", "4 5 6", "4 5 6"),
@@ -56,7 +56,7 @@ pub(super) fn endpoints(scene: &Scene<'_>, browser: &mut Browser) {
     endpoint_logs(scene, browser);
 }
 
-/// Files are sent to endpoints as they are, and answers that are no text can be kept.
+/// Tests that files are sent to endpoints unchanged, and that answers that are not text can be saved.
 fn files(scene: &Scene<'_>, browser: &mut Browser) {
     let server = &scene.server;
     let page = server.console("/endpoints/rows?content_type=application%2Fx-recordio-protobuf");
@@ -83,13 +83,13 @@ fn files(scene: &Scene<'_>, browser: &mut Browser) {
     assert!(calls.contains("Body=open(\"my rows.rec\", \"rb\")"), "{calls}");
     scene.see(browser, "endpoint-file");
 
-    // A file of the wrong type is refused by the model, in its words.
+    // A file of the wrong type is refused by the model, with its message.
     browser.open(&page);
     browser.choose("#file", "rows.csv", b"1,2,3\n");
     browser.follow("#ask button");
     let text = browser.text();
     assert!(text.contains("Response: 4") && text.contains("RecordIO"), "{text}");
-    // The browser notes answers that are errors.
+    // The browser records error responses.
     browser.problems();
     for (name, bytes, part) in [
         ("empty.csv", Vec::new(), "The file empty.csv is empty"),
@@ -101,7 +101,7 @@ fn files(scene: &Scene<'_>, browser: &mut Browser) {
         assert!(browser.text().contains(part), "{name}: {}", browser.text());
         assert!(!browser.problems().is_empty(), "the browser notes the status of {name}");
     }
-    // As a browser without scripts sends it, and as a page of somebody else would.
+    // As sent by a browser without scripts, and by a page of another site.
     let part = |name: &str, value: &str| {
         format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
     };
@@ -118,7 +118,7 @@ fn files(scene: &Scene<'_>, browser: &mut Browser) {
     assert!(refused.status == 400 && refused.text().contains("multipart/form-data"), "{}", refused.text());
 }
 
-/// What the instances of an endpoint log appears on its page by itself, and is searched there.
+/// Tests that the logs of an endpoint's instances appear on its page by themselves, and can be searched there.
 fn endpoint_logs(scene: &Scene<'_>, browser: &mut Browser) {
     let server = &scene.server;
     browser.open(&server.console("/endpoints/rows"));
@@ -141,7 +141,7 @@ fn endpoint_logs(scene: &Scene<'_>, browser: &mut Browser) {
     assert_eq!(browser.evaluate("document.querySelector('#log select').value"), json!(stream));
     assert!(browser.evaluate(lines).as_u64().is_some_and(|count| count > 0), "{}", browser.text());
     assert_eq!(browser.evaluate(named), json!(0));
-    // All of them, by what their lines hold.
+    // All of them, filtered by the content of their lines.
     browser.open(&server.console("/endpoints/rows?find=invocations"));
     let found = browser.evaluate("document.querySelector('#log .log').textContent");
     let found = found.as_str().unwrap_or_default().to_owned();
@@ -151,7 +151,7 @@ fn endpoint_logs(scene: &Scene<'_>, browser: &mut Browser) {
     assert!(browser.text().contains("No lines match."), "{}", browser.text());
 }
 
-/// A batch transform's page has the log of its instance and, beside it, what is said about records.
+/// Tests that a batch transform's page has the log of its instance and, beside it, the messages about records.
 pub(super) fn transform(scene: &Scene<'_>, browser: &mut Browser) {
     let server = &scene.server;
     let source = json!({"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://my-data/clusters/train/"}});

@@ -1,18 +1,18 @@
-//! Fields of a configuration: typed reading that goes on after a fault, so that all faults are reported at once.
+//! Fields of a configuration: typed reading that continues after a fault, so that all faults are reported at once.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::yaml::{Content, Node};
 
-/// What was found while a configuration was read.
+/// The findings of reading a configuration.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     /// Fields that are missing or make no sense.
     pub(super) wrong: Vec<String>,
-    /// Fields that ask for something that is not built.
+    /// Fields that ask for unsupported features.
     pub(super) unsupported: Vec<String>,
-    /// What a user should know.
+    /// Notes for the user.
     pub(super) notes: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ impl<'a> Section<'a> {
         section
     }
 
-    /// The section of this name; empty where it is missing.
+    /// The section of this name; empty if it is missing.
     pub(super) fn section(&self, key: &'static str) -> Section<'a> {
         let node = self.field(key);
         if let Some(node) = node
@@ -45,17 +45,17 @@ impl<'a> Section<'a> {
         Section { path: self.path_of(key), node, report: self.report, seen: RefCell::default() }
     }
 
-    /// Whether there is such a section.
+    /// Whether the section exists.
     pub(super) fn is_there(&self) -> bool {
         self.node.is_some()
     }
 
-    /// The last word of its tag.
+    /// The last word of the section's tag.
     pub(super) fn kind(&self) -> Option<&'a str> {
         self.node?.kind()
     }
 
-    /// Whether it has a field of this name.
+    /// Whether the section has a field of this name.
     pub(super) fn has(&self, key: &str) -> bool {
         self.map().is_some_and(|map| map.contains_key(key))
     }
@@ -71,7 +71,7 @@ impl<'a> Section<'a> {
         self.parsed(key, "a number", |node| node.plain_text()?.parse().ok().filter(finite))
     }
 
-    /// A truth value; false where it is missing.
+    /// A truth value; false if it is missing.
     pub(super) fn flag(&self, key: &'static str) -> bool {
         self.parsed(key, "true or false", Node::truth).unwrap_or(false)
     }
@@ -81,7 +81,7 @@ impl<'a> Section<'a> {
         self.parsed(key, "a word", Node::text)
     }
 
-    /// One of the words that `from_name` knows; another one is not built.
+    /// One of the words that `from_name` knows; any other word is unsupported.
     pub(super) fn choice<T>(&self, key: &'static str, from_name: impl Fn(&str) -> Option<T>) -> Option<T> {
         let word = self.word(key)?;
         let choice = from_name(word);
@@ -91,7 +91,7 @@ impl<'a> Section<'a> {
         choice
     }
 
-    /// Fields that must be missing, null, false, zero or empty, since what they turn on is not built.
+    /// Checks fields that must be missing, null, false, zero or empty, since what they turn on is not supported.
     pub(super) fn off(&self, keys: &[&'static str]) {
         for key in keys {
             if let Some(node) = self.field(key)
@@ -102,12 +102,12 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A field that must be missing or this word, since nothing else is built.
+    /// Checks a field that must be missing or this word, since nothing else is supported.
     pub(super) fn only(&self, key: &'static str, word: &str) {
         self.choice(key, |given| (given == word).then_some(()));
     }
 
-    /// Fields that do not change what the model computes: `note` is given where one is on.
+    /// Accepts fields that do not change what the model computes; `note` is reported if one is on.
     pub(super) fn no_matter(&self, keys: &[&'static str], note: Option<&str>) {
         for key in keys {
             if let Some(node) = self.field(key)
@@ -119,7 +119,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Says what no one asked for: fields of a version that this program does not know.
+    /// Reports fields that nothing has read: those of a version that this program does not know.
     pub(super) fn finish(self) {
         let seen = self.seen.borrow();
         for (key, node) in self.map().into_iter().flatten() {
@@ -130,25 +130,26 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Notes that a field asks for something that is not built.
+    /// Reports a field that asks for an unsupported feature.
     pub(super) fn unsupported(&self, key: &str, value: &str) {
         self.report.borrow_mut().unsupported.push(format!("{} is {value}", self.path_of(key)));
     }
 
-    /// Notes that a field is missing or makes no sense.
+    /// Reports a field that is missing or makes no sense.
     pub(super) fn wrong(&self, key: &str, what: &str) {
         self.report.borrow_mut().wrong.push(format!("{} {what}", self.path_of(key)));
     }
 
-    /// Notes something that a user should know.
+    /// Adds a note for the user.
     pub(super) fn note(&self, note: String) {
         self.report.borrow_mut().notes.push(note);
     }
 
-    /// The value or, failing that, what parameter shapes say; where neither is known, a fault and the placeholder.
+    /// The given value or, failing that, the one from the parameter shapes; if neither is known, reports a fault and returns the
+    /// placeholder.
     pub(super) fn known<T>(&self, key: &str, given: Option<T>, shapes: Option<T>, placeholder: T) -> T {
         given.or(shapes).unwrap_or_else(|| {
-            // A value that is there and of no use has been reported.
+            // A present but unusable value has been reported already.
             if !self.has(key) {
                 self.wrong(key, "is missing, and the shapes of the parameters do not tell it");
             }
@@ -175,7 +176,7 @@ impl<'a> Section<'a> {
         value
     }
 
-    /// A field that is there and not null.
+    /// A field that is present and not null.
     fn field(&self, key: &'static str) -> Option<&'a Node> {
         self.seen.borrow_mut().insert(key);
         self.map()?.get(key).filter(|node| !node.is_null())

@@ -1,5 +1,5 @@
-//! Model folders of Sockeye 1.x, and the models of SageMaker's seq2seq, which are the same: read ([`import`]) and written
-//! ([`export`]).
+//! Model folders of Sockeye 1.x, and the models of SageMaker's seq2seq, which have the same format: reading ([`import`]) and
+//! writing ([`export`]).
 //!
 //! A folder holds `params.best` (and one `params.NNNNN` for each checkpoint), which is a dictionary of MXNet arrays; `config`,
 //! which is YAML with tags that name Python classes, read as data; `vocab.src.0.json` and `vocab.trg.0.json` (without `.0`
@@ -32,56 +32,56 @@ use names::Adopted;
 
 const BEST_PARAMETERS: &str = "params.best";
 const VERSION_FILE: &str = "version";
-/// What a model of ours knows and Sockeye's layout has no place for. Sockeye does not look at it.
+/// The data of our models for which Sockeye's layout has no place. Sockeye ignores it.
 const METADATA_FILE: &str = "kokanee.json";
 const SOURCE_VOCABULARIES: [&str; 2] = ["vocab.src.0.json", "vocab.src.json"];
 const TARGET_VOCABULARIES: [&str; 2] = ["vocab.trg.0.json", "vocab.trg.json"];
 
-/// Where the parts of a model are, if not where they are expected.
+/// The places of a model's parts, if they differ from the expected ones.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ImportOptions<'a> {
-    /// The parameter file, by its name in the model's folder or by its path; otherwise `params.best`, else the `params.NNNNN`
-    /// of the highest number, else `params.mxnet`.
+    /// The parameter file, by its name in the model's folder or by its path; by default `params.best`, otherwise the `params.NNNNN`
+    /// of the highest number, otherwise `params.mxnet`.
     pub parameters: Option<&'a Path>,
-    /// The folder of the vocabularies; otherwise the model's.
+    /// The folder of the vocabularies; by default the model's.
     pub vocabularies: Option<&'a Path>,
-    /// The rule of the beam search; otherwise that of the Sockeye that wrote the model.
+    /// The rule of the beam search; by default that of the Sockeye that wrote the model.
     pub beam_search_rule: Option<BeamSearchRule>,
 }
 
-/// A model that was Sockeye's.
+/// An imported model of Sockeye.
 pub struct Imported {
-    /// The model. Of its hyperparameters those of the architecture are known, and the limits of lengths.
+    /// The model. Of its hyperparameters, those of the architecture and the limits of lengths are known.
     pub artifact: Artifact,
     /// Source words in the order of their ids, special symbols first.
     pub source_vocabulary: Vec<String>,
     /// Target words in the order of their ids, special symbols first.
     pub target_vocabulary: Vec<String>,
-    /// What a user should know: sentences on what was changed, assumed or left out.
+    /// Notes for the user: sentences on what was changed, assumed or left out.
     pub notes: Vec<String>,
 }
 
-/// Reads a model of Sockeye 1.x from a folder or a `.tar.gz`, in whose one sub-folder it may lie too.
+/// Reads a model of Sockeye 1.x from a folder or a `.tar.gz`, or from its only sub-folder.
 ///
-/// The model computes what Sockeye computes with it. Parameters of all versions are understood (see `names.rs`), and both
-/// layouts of the configuration (see `read_config.rs`).
+/// The model computes the same as in Sockeye. Parameters of all versions are supported (see `names.rs`), and both layouts of the
+/// configuration (see `read_config.rs`).
 ///
 /// # Errors
-/// When files are missing or damaged; when the model needs something that is not built, with every such field; when
-/// parameters are missing, unexpected or misshapen, all of them at once.
+/// When files are missing or damaged; when the model needs unsupported features, with every such field; when parameters are
+/// missing, unexpected or misshapen, all of them at once.
 pub fn import(path: &Path, options: &ImportOptions<'_>) -> Result<Imported, ArtifactError> {
     let opened = OpenedFolder::open(path)?;
     // A temporary folder tells a user nothing.
     read_folder(opened.path(), options).map_err(|error| {
         match error.relocated(opened.path(), opened.shown_folder()) {
-            // To be given as it was: a sub-folder of an archive is not a path.
+            // The path is reported as it was given: a sub-folder of an archive is not a path.
             ArtifactError::NothingToImport { .. } => ArtifactError::NothingToImport { path: path.to_owned() },
             error => error,
         }
     })
 }
 
-/// The folder of a model of Sockeye: this one or its one sub-folder with one.
+/// The folder of a model of Sockeye: this one or its only sub-folder with one.
 pub fn find_model(folder: &Path) -> Option<PathBuf> {
     if holds_sockeye_model(folder) {
         return Some(folder.to_owned());
@@ -95,7 +95,7 @@ pub fn find_model(folder: &Path) -> Option<PathBuf> {
     found.next().is_none().then_some(first)
 }
 
-/// What Sockeye's version wrote, as far as the folder says; for people.
+/// The version of Sockeye that wrote the folder, if it is known; for people.
 pub fn version_of(folder: &Path) -> Option<String> {
     let text = std::fs::read_to_string(folder.join(VERSION_FILE)).ok()?;
     Some(text.trim().chars().take(40).collect())
@@ -152,14 +152,14 @@ fn read_folder(path: &Path, options: &ImportOptions<'_>) -> Result<Imported, Art
     Ok(Imported { artifact: Artifact { model, metadata }, source_vocabulary, target_vocabulary, notes })
 }
 
-/// Writes a model as a folder of Sockeye 1.18.106, which is made where it is missing: `params.best` (a file, not a link),
-/// `config`, `version`, `vocab.src.0.json`, `vocab.trg.0.json`; and `kokanee.json`, from which [`import`] gets back what that
-/// layout has no place for (hyperparameters, how the training went). All files appear as one. Returns what a user should know.
+/// Writes a model as a folder of Sockeye 1.18.106, which is created if it is missing: `params.best` (a file, not a link), `config`,
+/// `version`, `vocab.src.0.json`, `vocab.trg.0.json`; and `kokanee.json`, from which [`import`] restores the data for which that
+/// layout has no place (hyperparameters, state of the training). All files appear together. Returns notes for the user.
 ///
-/// Words are in the order of their ids. Sockeye needs counts of the training data for nothing but its log; they are 0.
+/// Words are in the order of their ids. Sockeye uses counts of the training data only for its log; they are 0.
 ///
 /// # Errors
-/// When a vocabulary does not fit the model, the folder holds a model of Sockeye's own, or the system refuses.
+/// When a vocabulary does not fit the model, the folder holds a model of Sockeye's own, or the system returns an error.
 pub fn export(
     artifact: &Artifact,
     source_vocabulary: &[String],
@@ -199,7 +199,7 @@ pub fn export(
     Ok(notes)
 }
 
-/// Sockeye's own model folders are not written over: what [`export`] wrote has `kokanee.json` beside it.
+/// Sockeye's own model folders are not overwritten: those written by [`export`] contain `kokanee.json`.
 fn check_replaceable(folder: &Path) -> Result<(), ArtifactError> {
     if folder_update::path_of(folder, METADATA_FILE).is_file() {
         return Ok(());
@@ -209,7 +209,7 @@ fn check_replaceable(folder: &Path) -> Result<(), ArtifactError> {
     foreign.map_or(Ok(()), |path| Err(ArtifactError::NotOurs { path }))
 }
 
-/// The model with its parameters; what could not be packed is reported by its gates only.
+/// Builds the model with its parameters; for what could not be packed, only the gates are reported.
 fn load(config: ModelConfig, mut adopted: Adopted) -> Result<Model, ModelError> {
     let tensors = std::mem::take(&mut adopted.tensors);
     let found = match Model::with_parameters(config, tensors) {
@@ -227,7 +227,7 @@ fn load(config: ModelConfig, mut adopted: Adopted) -> Result<Model, ModelError> 
     Err(all.into())
 }
 
-/// The folder that holds a configuration, which is the one given or its only sub-folder with one, and the configuration.
+/// Finds the folder that holds a configuration, the given one or its only sub-folder with one, and the configuration.
 fn find_config(path: &Path) -> Result<(PathBuf, PathBuf), ArtifactError> {
     match find_one(path, &CONFIG_NAMES) {
         Err(ArtifactError::NotSockeye { .. }) => {}
@@ -249,7 +249,7 @@ fn find_config(path: &Path) -> Result<(PathBuf, PathBuf), ArtifactError> {
     }
 }
 
-/// The first of these files that is there.
+/// The first of these files that exists.
 fn find_one(folder: &Path, names: &[&str]) -> Result<PathBuf, ArtifactError> {
     for name in names {
         let path = folder_update::path_of(folder, name);
@@ -261,7 +261,7 @@ fn find_one(folder: &Path, names: &[&str]) -> Result<PathBuf, ArtifactError> {
     Err(not_sockeye(folder, &names.join(", nor ")))
 }
 
-/// A link whose file is not there must not be taken for nothing: something else would be read in its place.
+/// A link to a missing file must not count as absent: something else would be read in its place.
 fn refuse_dangling(path: &Path, remedy: &'static str) -> Result<(), ArtifactError> {
     link::dangling(path)
         .map_or(Ok(()), |target| Err(ArtifactError::Dangling { path: path.to_owned(), target, remedy }))

@@ -1,8 +1,7 @@
-//! Parameter names of all Sockeye 1.x versions, brought to those of 1.18.
+//! Parameter names of all Sockeye 1.x versions, converted to those of 1.18.
 //!
-//! Up to 1.12, parameters of recurrent cells were saved gate by gate, as MXNet's `unpack_weights` makes them
-//! (`…i2h_i_weight`), the output layer had the prefix of its decoder (`decoder_rnn_cls_weight`), and the attention none
-//! (`att_e2h_weight`).
+//! Up to 1.12, parameters of recurrent cells were saved gate by gate, in the format of MXNet's `unpack_weights` (`…i2h_i_weight`),
+//! the output layer had the prefix of its decoder (`decoder_rnn_cls_weight`), and the attention had none (`att_e2h_weight`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,7 +9,7 @@ use kokanee_tensor::Tensor;
 
 use crate::params::ParameterMismatch;
 
-/// Prefixes that changed, old and new. They are no prefixes of each other.
+/// Prefixes that changed, old and new. None is a prefix of another.
 const RENAMED: [(&str, &str); 3] = [
     ("decoder_rnn_cls_", "target_output_"),
     ("decoder_cnn_cls_", "target_output_"),
@@ -24,13 +23,13 @@ const GRU_GATES: &[char] = &['r', 'z', 'o'];
 #[derive(Default)]
 pub(super) struct Adopted {
     pub(super) tensors: HashMap<String, Tensor>,
-    /// What could not be brought together.
+    /// The parameters that could not be matched.
     pub(super) mismatch: ParameterMismatch,
     pub(super) notes: Vec<String>,
 }
 
 impl Adopted {
-    /// Renames and packs.
+    /// Renames and packs saved parameters.
     pub(super) fn new(saved: HashMap<String, Tensor>) -> Adopted {
         let mut adopted = Adopted::default();
         let mut gates: BTreeMap<[String; 2], BTreeMap<char, Tensor>> = BTreeMap::new();
@@ -71,7 +70,7 @@ impl Adopted {
             std::collections::hash_map::Entry::Vacant(vacant) => {
                 vacant.insert(tensor);
             }
-            // Old and current name side by side.
+            // The old and the current name occur side by side.
             std::collections::hash_map::Entry::Occupied(occupied) => {
                 let name = occupied.key();
                 self.mismatch.unexpected.push(format!("{saved_as} (there is another {name})"));
@@ -79,7 +78,7 @@ impl Adopted {
         }
     }
 
-    /// Puts the gates of a cell's weight or bias under each other.
+    /// Stacks the gates of a cell's weight or bias.
     fn pack(&mut self, cell: &str, kind: &str, gates: BTreeMap<char, Tensor>) {
         let is_gru = gates.keys().any(|gate| ['r', 'z'].contains(gate));
         let order = if is_gru { GRU_GATES } else { LSTM_GATES };
@@ -97,7 +96,7 @@ impl Adopted {
                 .push(format!("the gates of {cell}_{kind} are {shapes} and should be alike"));
         } else {
             let mut extents = gates[&order[0]].shape().extents().to_vec();
-            // No file holds so many numbers; one that says so has no other, and is no model.
+            // No file holds so many numbers; a file that claims to has no others, and is not a model.
             let Some(packed_rows) = extents[0].checked_mul(order.len()) else {
                 self.mismatch
                     .misshapen
@@ -111,7 +110,7 @@ impl Adopted {
         }
     }
 
-    /// Whether a packed parameter is missing only because its gates could not be packed, which has been said.
+    /// Whether a packed parameter is missing only because its gates could not be packed, which has been reported.
     pub(super) fn is_explained(&self, name: &str) -> bool {
         let Some((cell, kind)) = name.rsplit_once('_') else { return false };
         let said = self.mismatch.missing.iter().chain(&self.mismatch.unexpected);
@@ -130,7 +129,7 @@ fn current_name(name: &str) -> String {
     name.to_owned()
 }
 
-/// `encoder_rnn_l0_i2h_f_weight` as (`encoder_rnn_l0_i2h`, `f`, `weight`).
+/// Splits `encoder_rnn_l0_i2h_f_weight` into (`encoder_rnn_l0_i2h`, `f`, `weight`).
 fn split_gate(name: &str) -> Option<(String, char, String)> {
     let (rest, kind) = name.rsplit_once('_')?;
     let (cell, gate) = rest.rsplit_once('_')?;

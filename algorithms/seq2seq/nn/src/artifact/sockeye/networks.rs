@@ -1,4 +1,4 @@
-//! From Sockeye's configurations of encoders and decoders to ours.
+//! Conversion of Sockeye's configurations of encoders and decoders to ours.
 
 use kokanee_contract::algorithms::seq2seq::{
     CnnActivationType, RnnAttentionType, RnnCellType, RnnDecoderStateInit,
@@ -10,7 +10,7 @@ use crate::config::{AttentionConfig, CnnConfig, DecoderConfig, EncoderConfig, Rn
 use crate::params;
 
 impl Reader<'_> {
-    /// The encoder and the dropout of its embedding, where that is written there.
+    /// The encoder, and the dropout of its embedding if it is given there.
     pub(super) fn encoder(&self, section: &Section<'_>, data: &Section<'_>) -> (EncoderConfig, Option<f64>) {
         section.only("dtype", "float32");
         section.no_matter(&["vocab_size", "num_embed"], None);
@@ -31,7 +31,7 @@ impl Reader<'_> {
         (encoder, dropout)
     }
 
-    /// The decoder, the dropout of its embedding, where that is written there, and that of its hidden layers.
+    /// The decoder, the dropout of its embedding if it is given there, and that of its hidden layers.
     pub(super) fn decoder(
         &self,
         section: &Section<'_>,
@@ -86,8 +86,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Before 1.13, Sockeye looked for the flag in the wrong place, so that it had no effect: what counts is how wide the
-    /// input of the second layer is.
+    /// Before 1.13, Sockeye looked for the flag in the wrong place, so that it had no effect. The width of the second layer's input
+    /// decides instead.
     fn upper_attention(
         &self,
         section: &Section<'_>,
@@ -138,7 +138,7 @@ impl Reader<'_> {
         AttentionConfig { kind, hidden }
     }
 
-    /// Layers of recurrent cells; `hidden`, `cell` and `layers` are what the parameters say.
+    /// Layers of recurrent cells; `hidden`, `cell` and `layers` are those of the parameters.
     fn rnn(
         &self,
         section: Section<'_>,
@@ -233,7 +233,7 @@ impl Reader<'_> {
         Some((hidden, cell))
     }
 
-    /// How many layers from 0 on have a parameter of the name that `name` gives.
+    /// The number of layers from 0 on that have a parameter with the name that `name` returns.
     fn run_of(&self, name: impl Fn(&usize) -> String) -> usize {
         (0..).take_while(|layer| self.parameters.tensors.contains_key(&name(layer))).count()
     }

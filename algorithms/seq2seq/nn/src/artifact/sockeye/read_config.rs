@@ -1,4 +1,4 @@
-//! From Sockeye's `config` to ours. The layouts of all 1.x versions are read:
+//! Conversion of Sockeye's `config` to ours. The layouts of all 1.x versions are read:
 //!
 //! | field | up to 1.10 | from 1.13 | 1.18 |
 //! | --- | --- | --- | --- |
@@ -6,7 +6,7 @@
 //! | `max_seq_len_*` | top level | top level | `config_data` |
 //! | length ratio, longest sentences seen | `config_data` | `config_data` | `config_data.data_statistics` |
 //!
-//! As Sockeye itself does, a field that is missing has its default; sizes fall back to what the shapes of the parameters say.
+//! As in Sockeye itself, a missing field has its default; missing sizes are taken from the shapes of the parameters.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,22 +20,22 @@ use crate::LengthStatistics;
 use crate::config::{CnnConfig, DecoderConfig, DropoutConfig, EncoderConfig, ModelConfig, RnnConfig};
 use crate::params;
 
-/// Width of the buckets of source lengths that outputs are limited by: `--bucket-width` of Sockeye and of SageMaker, whose
-/// value is not saved.
+/// Width of the buckets of source lengths that limit outputs: `--bucket-width` of Sockeye and of SageMaker, whose value is not
+/// saved.
 pub(super) const BUCKET_WIDTH: usize = 10;
-/// Longest output for each input token where no length ratio is known (Sockeye's `TARGET_MAX_LENGTH_FACTOR`).
+/// Longest output per input token if no length ratio is known (Sockeye's `TARGET_MAX_LENGTH_FACTOR`).
 const UNKNOWN_LENGTH_RATIO: f64 = 2.0;
 pub(super) const TRAINING_ONLY: &str = "it matters for training only and is not kept";
 
-/// What a configuration says.
+/// The content of a configuration.
 pub(super) struct Description {
     pub(super) model: ModelConfig,
     pub(super) lengths: LengthStatistics,
     pub(super) hyperparameters: BTreeMap<String, String>,
 }
 
-/// Reads a configuration; sizes that it does not give are taken from the parameters. What is returned is of use only if the
-/// report has no faults.
+/// Reads a configuration; sizes that it does not give are taken from the parameters. The result is only valid if the report has no
+/// faults.
 pub(super) fn read(config: &Node, parameters: &Adopted, report: &RefCell<Report>) -> Description {
     let reader = Reader { model: Section::root(config, report), parameters };
     reader.read()
@@ -142,7 +142,7 @@ impl Reader<'_> {
         (words, width, dropout)
     }
 
-    /// Which matrices are one. Up to 1.10 the decoder says so too.
+    /// The matrices that are tied. Up to 1.10 the decoder has this field too.
     fn weight_tying(&self, decoder: &Section<'_>) -> WeightTying {
         let output = decoder.flag("weight_tying");
         if self.model.flag("weight_tying") {
@@ -194,19 +194,19 @@ impl Reader<'_> {
             ratio_mean: ratio.unwrap_or(UNKNOWN_LENGTH_RATIO),
             ratio_std: statistics.real("length_ratio_std").unwrap_or(0.0),
             longest_source: statistics.size("max_observed_len_source", source, None),
-            // Sockeye counts `<s>` too.
+            // Sockeye includes `<s>`.
             longest_target: target.map_or(0, |target| target.saturating_sub(1)),
             bucket_width: BUCKET_WIDTH,
         }
     }
 
-    /// The longest sequence of a side that was trained on.
+    /// The longest sequence of a side in training.
     pub(super) fn longest(&self, key: &'static str, data: &Section<'_>) -> Option<usize> {
         data.count(key).or(self.model.count(key))
     }
 }
 
-/// The hyperparameters that are known: those of the architecture.
+/// The known hyperparameters: those of the architecture.
 fn hyperparameters(config: &ModelConfig, limits: [Option<usize>; 2]) -> BTreeMap<String, String> {
     let mut known = vec![
         ("num_embed_source", config.source_embedding.to_string()),

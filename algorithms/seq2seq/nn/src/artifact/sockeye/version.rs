@@ -11,15 +11,15 @@ use crate::ModelConfig;
 
 /// The version whose layout is written.
 const EXPORTED: &str = "1.18.106";
-/// The last version with the earlier rule, whose layout is of the same kind.
+/// The last version with the earlier rule and with the same kind of layout.
 const EXPORTED_EARLIER_RULE: &str = "1.18.8";
 /// The first version that divides by the length penalty when a hypothesis ends, and no longer at every step.
 const FIRST_WITH_LATER_RULE: [u64; 3] = [1, 18, 9];
 /// Name of the hyperparameter.
 const RULE: &str = "beam_search_rule";
 
-/// Sets the rule that was asked for, else the one of the version that wrote a model. What the model's own hyperparameters say,
-/// which only a model of ours has, goes before the version.
+/// Sets the requested rule, otherwise the one of the version that wrote a model. A rule in the model's own hyperparameters, which
+/// only our models have, takes precedence over the version.
 pub(super) fn set_search_rule(
     folder: &Path,
     config: &ModelConfig,
@@ -38,7 +38,7 @@ pub(super) fn set_search_rule(
     let rule = match text.as_deref().and_then(numbers) {
         Some(version) if version >= FIRST_WITH_LATER_RULE => BeamSearchRule::Sockeye1_18,
         Some(_) => BeamSearchRule::Sockeye1_12,
-        // `</s>` after sources came with 1.18.12.
+        // `</s>` after sources was introduced in 1.18.12.
         None if config.source_with_eos => BeamSearchRule::Sockeye1_18,
         None => {
             let what = match &text {
@@ -60,8 +60,8 @@ pub(super) fn set_search_rule(
     hyperparameters.insert(RULE.to_owned(), rule.as_str().to_owned());
 }
 
-/// The version that an exported model names, with what a user should know: Sockeye searches by the rule of the version that
-/// runs, not of the one that is named.
+/// The version for an exported model, with notes for the user: Sockeye searches by the rule of the version that runs, not of the
+/// one that is named.
 pub(super) fn to_write(hyperparameters: &BTreeMap<String, String>) -> (&'static str, Vec<String>) {
     let rule = hyperparameters.get(RULE).and_then(|name| BeamSearchRule::from_name(name));
     match rule.unwrap_or(BeamSearchRule::Sockeye1_12) {

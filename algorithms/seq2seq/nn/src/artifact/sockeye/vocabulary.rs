@@ -1,4 +1,4 @@
-//! Vocabularies as Sockeye keeps them: a JSON object of word to id.
+//! Vocabularies in Sockeye's format: a JSON object of word to id.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -32,16 +32,16 @@ pub(super) fn read(path: &Path, size: usize) -> Result<Vec<String>, ArtifactErro
             }
         }
     }
-    // As many different ids as places.
+    // The number of different ids equals that of places.
     let words: Vec<String> = words.into_iter().flatten().collect();
     check(&words, size).map_err(damaged)?;
     Ok(words)
 }
 
-/// Whether words can be the vocabulary of a model of `size` words.
+/// Checks that words can be the vocabulary of a model of `size` words.
 ///
 /// # Errors
-/// Says why not.
+/// Returns the reason if they cannot.
 pub(super) fn check(words: &[String], size: usize) -> Result<(), String> {
     if words.len() != size {
         return Err(format!("it has {} words, and the model has {size}", words.len()));

@@ -1,4 +1,4 @@
-//! From our configuration to the `config` of Sockeye 1.18.106: every field that it writes itself.
+//! Conversion of our configuration to the `config` of Sockeye 1.18.106, with every field that Sockeye writes.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use super::yaml::{Content, Node};
 use crate::LengthStatistics;
 use crate::config::{CnnConfig, DecoderConfig, DropoutConfig, EncoderConfig, ModelConfig, RnnConfig};
 
-/// The configuration as Sockeye's classes have it. `limits` are the longest source and target sequences that training let
-/// through, where they are known; what is known of the training data is no more than `lengths`, so that counts are 0.
+/// The configuration in the form of Sockeye's classes. `limits` are the longest source and target sequences that training admitted,
+/// if they are known. Of the training data only `lengths` are known, so counts are 0.
 pub(super) fn describe(config: &ModelConfig, lengths: &LengthStatistics, limits: [Option<usize>; 2]) -> Node {
-    // All fields by name: one that is added must be thought of here.
+    // All fields are named here, so that a new one cannot be forgotten.
     let ModelConfig {
         source_vocabulary,
         target_vocabulary,
@@ -207,7 +207,7 @@ fn rnn_config(rnn: &RnnConfig, dropout: &DropoutConfig) -> Node {
             ("dropout_recurrent", real(dropout.rnn_recurrent)),
             ("dropout_states", real(dropout.rnn_states)),
             ("dtype", word("float32")),
-            // Sockeye's default where there are no residual connections.
+            // Sockeye's default if there are no residual connections.
             ("first_residual_layer", count(rnn.first_residual_layer.unwrap_or(2))),
             ("forget_bias", real(0.0)),
             ("lhuc", truth(false)),
@@ -249,7 +249,7 @@ fn count(number: usize) -> Node {
     Node::plain(number.to_string())
 }
 
-/// With a point and without an exponent: PyYAML takes `1e-5` for a word.
+/// A number with a point and without an exponent: PyYAML takes `1e-5` for a word.
 fn real(number: f64) -> Node {
     let text = number.to_string();
     Node::plain(if text.contains('.') { text } else { format!("{text}.0") })
@@ -263,7 +263,7 @@ fn null() -> Node {
     Node::plain("null")
 }
 
-/// One of the words above or of our choices, none of which needs quotes.
+/// One of the words above or of our options, none of which needs quotes.
 fn word(text: &str) -> Node {
     Node::plain(text)
 }

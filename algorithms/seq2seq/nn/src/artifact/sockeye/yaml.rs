@@ -1,4 +1,4 @@
-//! YAML as plain data: what Sockeye writes with PyYAML is read without making anything of its tags, and written the same way.
+//! YAML as plain data: files that Sockeye writes with PyYAML are read without interpreting their tags, and written in the same way.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -7,7 +7,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
 /// A configuration has some kilobytes.
 pub(super) const LARGEST_TEXT_BYTES: usize = 1 << 20;
-/// A configuration has some hundred nodes; what aliases repeat is counted too, so that they cannot be used for a bomb.
+/// A configuration has some hundred nodes; repetitions by aliases are counted too, so that they cannot be used for a bomb.
 const MOST_NODES: usize = 1 << 16;
 /// A configuration has some five levels.
 const DEEPEST: usize = 64;
@@ -19,7 +19,7 @@ pub(super) struct Node {
     pub(super) content: Content,
 }
 
-/// What a node holds.
+/// The content of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Content {
     /// Text; only plain (unquoted) text may mean a number, a truth value or nothing.
@@ -42,7 +42,7 @@ impl Node {
         self.tag.as_deref()?.rsplit(['!', '/', ':', '.']).next()
     }
 
-    /// Whether it stands for nothing.
+    /// Whether it is null.
     pub(super) fn is_null(&self) -> bool {
         matches!(&self.content, Content::Scalar { text, plain: true }
             if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
@@ -73,7 +73,7 @@ impl Node {
         }
     }
 
-    /// Short, for messages.
+    /// A short form, for messages.
     pub(super) fn brief(&self) -> String {
         let tag = self.kind().map(|kind| format!(" ({kind})")).unwrap_or_default();
         match &self.content {
@@ -98,7 +98,7 @@ impl Node {
         out
     }
 
-    /// What follows `key:` or `-`.
+    /// Writes the text that follows `key:` or `-`.
     fn write_after(&self, out: &mut String, indent: usize) {
         match &self.content {
             Content::Scalar { text, plain } => {
@@ -140,7 +140,7 @@ impl Node {
 /// Reads one document.
 ///
 /// # Errors
-/// What is wrong and in which line: not YAML, several documents, a key twice, too large or too deep.
+/// Names the fault and its line: not YAML, several documents, a repeated key, too large or too deep.
 pub(super) fn parse(text: &str) -> Result<Node, String> {
     if text.len() > LARGEST_TEXT_BYTES {
         return Err(format!(
@@ -166,7 +166,7 @@ struct Builder {
     nodes: usize,
 }
 
-/// A list or map whose end has not come yet.
+/// A list or map whose end has not been reached yet.
 struct Open {
     node: Node,
     anchor: usize,
@@ -215,7 +215,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Counts what takes memory from now on.
+    /// Counts nodes that take memory from now on.
     fn count(&mut self, nodes: usize) -> Result<(), String> {
         self.nodes += nodes;
         if self.nodes > MOST_NODES {
@@ -224,7 +224,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Puts a finished node of `nodes` nodes where it belongs.
+    /// Adds a finished node of `nodes` nodes to its parent.
     fn complete(&mut self, node: Node, anchor: usize, nodes: usize) -> Result<(), String> {
         if anchor != 0 {
             self.count(nodes)?;

@@ -1,4 +1,4 @@
-//! An answer is the same, to the last bit, whatever else is decoded: over all architectures and formats.
+//! Tests that an answer is the same, to the last bit, whatever else is decoded: over all architectures and formats.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ fn requests(vocabulary: usize, count: usize) -> Vec<Request> {
         .collect()
 }
 
-/// Decodes alone what `probes` names; then in a batch with all the others, and while they are at all stages of their way.
+/// Decodes each request of `probes` alone; then in a batch with all the others, and while those are at all stages.
 fn check(name: &str, model: &Model, format: Format, requests: &[Request], probes: &[usize]) {
     let lengths = lengths();
     let teams = [1, 2].map(|threads| Arc::new(Team::new(threads)));
@@ -74,7 +74,7 @@ fn check(name: &str, model: &Model, format: Format, requests: &[Request], probes
     }
     compare("in a batch of all, on two threads", &got);
 
-    // Four at a time every other step, through a window that is too small for them.
+    // Four at a time enter every other step, through a window that is too small for them.
     let mut passing = Decoding::new(model, &lengths, &teams[0], format).with_window(50);
     let mut coming = requests.iter().cloned().enumerate().rev().map(|(i, r)| (i as Ticket, r)).peekable();
     let mut got = BTreeMap::new();
@@ -92,7 +92,7 @@ fn answers_have_the_same_bits_alone_and_among_others() {
     const VOCABULARY: usize = 37;
     let requests = requests(VOCABULARY, 64);
     for (name, h) in cases() {
-        // Widths with whole registers and a rest.
+        // Widths with whole registers and a remainder.
         let h = Hyperparameters {
             num_embed_source: 40,
             num_embed_target: 40,

@@ -1,4 +1,4 @@
-//! Tests of the search; what they share stands here.
+//! Tests of the search, and their shared helpers.
 
 mod independence;
 mod options;
@@ -16,7 +16,7 @@ use crate::random::Stream;
 
 const VOCABULARY: usize = 12;
 
-/// A model whose random weights are large enough to have opinions.
+/// A model whose random weights are large enough to prefer some words.
 fn model(seed: u64) -> Model {
     let h = Hyperparameters {
         rnn_num_hidden: 10,
@@ -56,7 +56,7 @@ fn search(rule: BeamSearchRule, beam_size: usize) -> Search {
     }
 }
 
-/// Costs of every next word after `words`, from the beginning each time.
+/// The costs of every next word after `words`, computed from the beginning each time.
 fn costs(model: &Model, team: &Arc<Team>, source: &[u32], words: &[u32]) -> Vec<f64> {
     let tape = Tape::forgetting(Arc::clone(team));
     let graph = Graph::new(&tape, model.parameters());

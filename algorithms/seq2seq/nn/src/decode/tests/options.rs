@@ -1,4 +1,4 @@
-//! What a request can ask for besides its words.
+//! Tests of the options of a request.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ fn answers(model: &Model, requests: &[Request]) -> Vec<Translation> {
     found.into_values().collect()
 }
 
-/// What each change makes of the greedy and of the beam's answers: `look` gets the free and the changed answer.
+/// Applies each change to greedy and beam searches: `look` gets the answer without and with the change.
 fn check(change: impl Fn(&mut Request, &Hypothesis), look: impl Fn(&Request, &Hypothesis, &Hypothesis)) {
     let mut stream = Stream::new(8, "sources");
     for seed in 1..=4 {
@@ -42,10 +42,10 @@ fn check(change: impl Fn(&mut Request, &Hypothesis), look: impl Fn(&Request, &Hy
 fn a_forced_prefix_costs_what_saying_it_freely_costs() {
     check(
         |request, free| {
-            // A model without training may say `<s>`, which no prefix holds.
+            // An untrained model may emit `<s>`, which no prefix holds.
             request.prefix = free.words.iter().copied().take_while(|&word| word != BOS).take(3).collect();
         },
-        // Greedily the same words are said at the same cost; a beam can only find something as good.
+        // A greedy search emits the same words at the same cost; a beam can only find something as good.
         |request, free, forced| {
             assert!(forced.words.starts_with(&request.prefix));
             if request.search.beam_size == 1 {
@@ -157,7 +157,7 @@ fn long_sources_take_conditions_too() {
 fn what_is_cancelled_frees_its_place_and_gives_no_answer() {
     let mut stream = Stream::new(9, "sources");
     let search = search(BeamSearchRule::Sockeye1_12, 3);
-    // With three words to say first, none is answered before the third step.
+    // With three prescribed words, no request is answered before the third step.
     let mut request = |length| Request {
         prefix: vec![4, 5, 6],
         ..Request::new(source(&mut stream, length), search.clone())

@@ -1,8 +1,8 @@
-//! The search against a naive one, long inputs, and output limits.
+//! Tests of the search against a naive one, of long inputs, and of output limits.
 
 use super::*;
 
-/// The rule of Sockeye 1.12 with all its rows, as the semantics say it: (words with `</s>`, score).
+/// The rule of Sockeye 1.12 with all its rows, written like its definition: (words with `</s>`, score).
 fn naive_1_12(
     model: &Model,
     team: &Arc<Team>,
@@ -84,7 +84,7 @@ fn empty_sources_have_no_answer_and_long_ones_are_cut_into_pieces() {
     let (mut row, mut column) = (0, 0);
     for (piece, ids) in pieces.iter().zip(long.chunks(9)) {
         for _ in 0..piece.words.len() {
-            // Nothing is kept of the other pieces.
+            // No weights of the other pieces are kept.
             let AttentionRow { first, weights } = &whole.attention[row];
             let sum: f32 = weights.iter().sum();
             assert!((*first, weights.len()) == (column, ids.len()) && (sum - 1.0).abs() < 1e-5);
@@ -97,7 +97,7 @@ fn empty_sources_have_no_answer_and_long_ones_are_cut_into_pieces() {
     }
 }
 
-/// A convolutional encoder takes as many tokens as positions have vectors, however long what it was trained on.
+/// A convolutional encoder accepts as many tokens as positions have vectors, whatever lengths it was trained on.
 #[test]
 fn a_translation_says_in_how_many_pieces_it_was_made() {
     let h = Hyperparameters {
@@ -118,7 +118,7 @@ fn a_translation_says_in_how_many_pieces_it_was_made() {
         let extent = lengths().extent(model.config(), &request);
         let found = translate(model, &lengths(), &team, &[&request.source], &search);
         assert_eq!([found[0].pieces, extent.pieces], [expected; 2], "{words} words");
-        // What was said of it before it was decoded holds.
+        // The extent predicted before decoding is right.
         for hypothesis in &found[0].hypotheses {
             let weights: usize = hypothesis.attention.iter().map(|row| row.weights.len()).sum();
             assert!(hypothesis.words.len() <= extent.words && weights <= extent.weights);

@@ -24,7 +24,7 @@ fn near(got: f64, want: f64, what: &str) {
     assert!((got - want).abs() < 1e-12, "{what}: {got}, but sacrebleu says {want}");
 }
 
-/// One line of the recorded values, on the scale of 100 as sacrebleu prints them.
+/// Checks one line of the recorded values, on the scale of 100 as sacrebleu prints them.
 fn check(line: &str) {
     let fields: Vec<&str> = line.split('\t').collect();
     let [name, smoothing, hypotheses, references, value, precisions, penalty, matches, totals, printed] =

@@ -6,7 +6,7 @@ fn letters(word: &str) -> Vec<char> {
     word.chars().collect()
 }
 
-/// (substitutions, insertions, deletions) that turn `reference` into `hypothesis`.
+/// Checks the numbers of (substitutions, insertions, deletions) that turn `reference` into `hypothesis`.
 fn check(hypothesis: &str, reference: &str, expected: (u64, u64, u64)) {
     let edits = Edits::between(&letters(hypothesis), &letters(reference));
     assert_eq!(
@@ -72,8 +72,7 @@ fn invented_words_for_nothing_have_no_token_rate_but_are_wrong() {
     assert_eq!(rates.edits().insertions, 2);
 }
 
-/// All alignments tried, as the definition says: (edits, substitutions, insertions, deletions),
-/// least first.
+/// Tries all alignments, following the definition: (edits, substitutions, insertions, deletions), least first.
 fn exhaustive(hypothesis: &[u8], reference: &[u8]) -> (u64, u64, u64, u64) {
     let longer = |by: (u64, u64, u64), rest: (u64, u64, u64, u64)| {
         (rest.0 + by.0 + by.1 + by.2, rest.1 + by.0, rest.2 + by.1, rest.3 + by.2)

@@ -10,7 +10,7 @@ fn strings(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// With eight clusters, unless they are said.
+/// These pairs, with eight clusters unless they set `k`.
 fn with_k(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     let mut all = strings(&[("k", "8")]);
     all.extend(strings(pairs));
@@ -22,7 +22,7 @@ fn resolved(pairs: &[(&str, &str)]) -> Hyperparameters {
     resolve(&with_k(pairs)).unwrap_or_else(|faults| panic!("{faults}")).hyperparameters
 }
 
-/// The text of the faults of `raw` begins with `start` and holds each of the parts.
+/// Checks that the text of the faults of `raw` begins with `start` and contains each of the parts.
 #[track_caller]
 fn check(raw: &BTreeMap<String, String>, start: &str, parts: &[&str]) {
     let text = resolve::<Hyperparameters>(raw).expect_err("it was accepted").to_string();
@@ -74,7 +74,7 @@ fn what_the_sdk_sends_is_taken() {
     assert_eq!(h.eval_metrics, [EvalMetric::Msd, EvalMetric::Ssd]);
     assert_eq!((h.extra_center_factor, h.local_lloyd_num_trials), (AutoOr::Value(10), AutoOr::Value(3)));
     assert_eq!(resolved.notes, Vec::<String>::new());
-    // What a parent process writes, its child reads.
+    // A child process reads the values that its parent wrote.
     let written = serde_json::to_string(&h.to_strings()).unwrap();
     assert_eq!(
         resolve::<Hyperparameters>(&parse_hyperparameters(&written).unwrap()).unwrap().hyperparameters,
@@ -169,7 +169,7 @@ fn centres_must_fit_into_the_first_batch() {
             "the 10 centres are drawn from the first mini-batch, which has at most 9 rows; set `mini_batch_size` to 10",
         ],
     );
-    // The largest of both do not overflow.
+    // The largest values of both do not overflow.
     let largest =
         strings(&[("k", "16777216"), ("extra_center_factor", "16777216"), ("mini_batch_size", "16777216")]);
     check(&largest, "`extra_center_factor`=\"16777216\" cannot be used: ", &[]);

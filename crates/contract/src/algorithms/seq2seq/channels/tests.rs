@@ -8,7 +8,7 @@ use crate::container::layout::Layout;
 const GOOD: &str = r#"{"ContentType":"application/x-recordio-protobuf","TrainingInputMode":"File",
     "S3DistributionType":"FullyReplicated","RecordWrapperType":"None"}"#;
 
-/// The faults' texts must contain the expected pieces, one fault each.
+/// Checks that there is one fault for each expected piece, and that its text contains the piece.
 #[track_caller]
 fn check<T: fmt::Debug>(found: Result<T, ChannelError>, expected: &[&str]) {
     match found {

@@ -15,7 +15,7 @@ fn resolved(pairs: &[(&str, &str)]) -> Hyperparameters {
     Hyperparameters::resolve(&strings(pairs)).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
-/// Each expected piece is in one fault, in order, and there are no other faults.
+/// Checks that each expected piece is in one fault, in order, and that there are no other faults.
 #[track_caller]
 fn check(pairs: &[(&str, &str)], expected: &[&str]) {
     let Err(Faults { faults, .. }) = Hyperparameters::resolve(&strings(pairs)) else {

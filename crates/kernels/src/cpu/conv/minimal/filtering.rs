@@ -1,4 +1,4 @@
-//! What is taken together of sentences and of filters.
+//! How sentences are cut into tiles, and filters into chunks.
 
 use std::ops::Range;
 
@@ -7,11 +7,11 @@ use super::super::Window;
 use super::transform::Level;
 use super::{INFINITE, PRODUCTS, TAPS};
 
-/// How many neighbouring outputs of a sentence, and how many taps of a filter, are taken together.
+/// The numbers of neighbouring outputs of a sentence, and of taps of a filter, that are taken together.
 ///
-/// The more, the fewer multiplications, and the more is lost where operands are rounded: plain convolutions in bf16 are off by 0.24%
-/// of a result's length, those by pairs of outputs and three taps by 0.36%, by four outputs and three taps by 0.52%, by four outputs
-/// and five taps by 1.0%.
+/// Larger tiles and chunks need fewer multiplications, but lose more where operands are rounded: plain convolutions in bf16 are off
+/// by 0.24% of a result's length, those by pairs of outputs and three taps by 0.36%, by four outputs and three taps by 0.52%, by
+/// four outputs and five taps by 1.0%.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Filtering {
     pub(super) width: usize,
@@ -19,7 +19,7 @@ pub struct Filtering {
     tile: usize,
     /// Taps of a chunk: three or five.
     taps: usize,
-    /// Chunks of so many taps, and of one less, in this order.
+    /// Chunks of `taps` taps, and of one tap less, in this order.
     whole: usize,
     lesser: usize,
 }
@@ -28,32 +28,32 @@ pub struct Filtering {
 #[derive(Clone, Copy)]
 pub(super) struct Chunk {
     number: usize,
-    /// The first of its taps.
+    /// The index of its first tap.
     pub(super) tap: usize,
     pub(super) taps: usize,
 }
 
 /// Neighbouring outputs of a sentence.
 pub(super) struct Tile {
-    /// The first of them.
+    /// The index of its first output.
     pub(super) at: usize,
     pub(super) outputs: usize,
-    /// The points that it needs.
+    /// The points that the tile needs.
     pub(super) level: Level,
-    /// Its row of each product, if it needs the point.
+    /// Its row in each product whose point it needs.
     pub(super) rows: [Range<usize>; PRODUCTS],
 }
 
 impl Filtering {
-    /// Tiles of two outputs and chunks of three taps, and of two where the width leaves a rest.
+    /// Tiles of two outputs and chunks of three taps, and of two taps where the width leaves a remainder.
     pub fn pairs(width: usize) -> Filtering {
         assert!(width >= 2, "nothing is saved with one tap");
-        // A rest of one tap makes two chunks of two with the three before it.
+        // A remainder of one tap makes two chunks of two together with the three before it.
         let lesser = (3 - width % 3) % 3;
         Filtering { width, tile: 2, taps: 3, whole: (width - 2 * lesser) / 3, lesser }
     }
 
-    /// Tiles of four outputs and the same chunks: products read what those of pairs read of the filters, and two points more.
+    /// Tiles of four outputs and the same chunks: products read the same filters as those of pairs, and two points more.
     pub fn fours(width: usize) -> Filtering {
         Filtering { tile: 4, ..Filtering::pairs(width) }
     }
@@ -66,14 +66,15 @@ impl Filtering {
         }
     }
 
-    /// Inputs of each product, for one unit.
+    /// The number of inputs of each product, for one unit.
     pub fn terms(self) -> [usize; PRODUCTS] {
         let mut terms = self.needs(self.tile).map(|used| used * (self.whole + self.lesser));
         terms[INFINITE] = self.whole;
         terms
     }
 
-    /// Rows of each product, of the sentences `spans`: for a tile of m outputs and chunks of r taps m + r - 1 together.
+    /// The number of rows of each product for the sentences `spans`: for a tile of m outputs and chunks of r taps m + r - 1
+    /// together.
     pub fn rows(self, spans: &[Range<u32>]) -> [usize; PRODUCTS] {
         spans.iter().fold([0; PRODUCTS], |rows, span| {
             let (whole, rest) = (span.len() / self.tile, span.len() % self.tile);
@@ -82,7 +83,7 @@ impl Filtering {
         })
     }
 
-    /// How many rows a tile of so many outputs has of each product.
+    /// The number of rows that a tile of `outputs` outputs has in each product.
     fn needs(self, outputs: usize) -> [usize; PRODUCTS] {
         let points = outputs + self.taps - 1;
         let [near, far, farthest] = [3, 5, 7].map(|with_pair| usize::from(points >= with_pair));
@@ -90,7 +91,7 @@ impl Filtering {
         [1, near, near, infinite, far, far, farthest, farthest]
     }
 
-    /// The points of whole tiles.
+    /// The points of full tiles.
     pub(super) fn level(self) -> Level {
         Level::of(self.taps, self.tile)
     }
@@ -103,7 +104,7 @@ impl Filtering {
         })
     }
 
-    /// The tiles of a sentence, of which the first has the first rows after so many.
+    /// Returns the tiles of a sentence. The rows of the first one come after the first `before` rows.
     pub(super) fn tiles(
         self,
         sentence: &Range<usize>,
@@ -119,7 +120,7 @@ impl Filtering {
         })
     }
 
-    /// Elements of each chunk's part of a row, stored in a precision.
+    /// The number of elements of each chunk's part of a row, stored in a precision.
     pub(super) fn stored(self, precision: Precision, units: usize) -> usize {
         let stored = precision.stored(units);
         for terms in self.terms() {
@@ -130,7 +131,7 @@ impl Filtering {
 }
 
 impl Chunk {
-    /// Its taps of a filter width x H, as rows; those that it has not are empty.
+    /// Returns its taps of a filter width x H, as rows; rows of missing taps are empty.
     pub(super) fn rows(self, filter: &[f32], units: usize) -> [&[f32]; TAPS] {
         let mut taps = filter[self.tap * units..(self.tap + self.taps) * units].chunks_exact(units.max(1));
         std::array::from_fn(|_| taps.next().unwrap_or_default())
@@ -142,19 +143,19 @@ impl Chunk {
         std::array::from_fn(|_| taps.next().unwrap_or_default())
     }
 
-    /// Its part of each product's row, empty where there is none.
+    /// Returns its part of each product's row, empty where there is none.
     pub(super) fn parts(self, rows: [&[f32]; PRODUCTS], units: usize) -> [&[f32]; PRODUCTS] {
         rows.map(|row| row.get(self.number * units..(self.number + 1) * units).unwrap_or_default())
     }
 }
 
 impl Tile {
-    /// Its elements of each product's matrix of so many columns.
+    /// Returns its elements in each product's matrix, which has so many columns.
     pub(super) fn elements(&self, widths: [usize; PRODUCTS]) -> [Range<usize>; PRODUCTS] {
         std::array::from_fn(|i| self.rows[i].start * widths[i]..self.rows[i].end * widths[i])
     }
 
-    /// Its row of each product's matrix of so many columns, empty where there is none.
+    /// Returns its row of each product's matrix, which has so many columns; empty where there is none.
     pub(super) fn of<'a>(
         &self,
         matrices: [&'a [f32]; PRODUCTS],
@@ -164,7 +165,7 @@ impl Tile {
         std::array::from_fn(|i| &matrices[i][elements[i].clone()])
     }
 
-    /// The tokens that it sees of its sentence through a chunk, and the place of the first of them among the inputs.
+    /// Returns the tokens of its sentence that it sees through a chunk, and the place of the first of them among the inputs.
     pub(super) fn seen(
         &self,
         window: Window,

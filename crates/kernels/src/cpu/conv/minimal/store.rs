@@ -6,15 +6,15 @@ use std::ops::Range;
 use super::super::super::gemm::Precision;
 use super::PRODUCTS;
 
-/// Puts numbers where products in a precision read them.
+/// Stores numbers in the form in which products in a precision read them.
 pub(super) struct Store {
     precision: Precision,
-    /// Where those are computed that are rounded, and those that nobody wants.
+    /// Buffer for numbers that are to be rounded, and for those that nobody needs.
     room: [[f32; PART]; PRODUCTS],
 }
 
 impl Store {
-    /// Writes rows of `len` numbers, those of them that are not empty, as `compute` makes them part by part.
+    /// Writes the non-empty rows of `len` numbers, as `compute` makes them part by part.
     pub(super) fn write<const N: usize>(
         &mut self,
         len: usize,
@@ -24,7 +24,7 @@ impl Store {
         let precision = self.precision;
         for start in (0..len).step_by(PART) {
             let part = start..len.min(start + PART);
-            // Parts begin at whole words of any precision.
+            // Parts begin at word boundaries in any precision.
             let place = precision.stored(start)..precision.stored(start) + precision.stored(part.len());
             let mut places = rows.each_mut().map(|row| row.get_mut(place.clone()));
             let mut room = self.room.iter_mut();
@@ -47,29 +47,29 @@ impl Store {
     }
 }
 
-/// Numbers of a row that are transformed and stored together: with what they come from, a part of the first cache.
+/// Numbers of a row that are transformed and stored together: with their inputs, a part of the first cache.
 const PART: usize = 256;
 
-/// What is read of rows that there are not.
+/// The content that is read from missing rows.
 pub(super) static ZEROS: [f32; PART] = [0.0; PART];
 
-/// A part of each row; zeros of those that are empty.
+/// Reads a part of each row; zeros for empty rows.
 pub(super) fn read<'a, const N: usize>(rows: [&'a [f32]; N], part: &Range<usize>) -> [&'a [f32]; N] {
     rows.map(|row| if row.is_empty() { &ZEROS[..part.len()] } else { &row[part.clone()] })
 }
 
 thread_local! {
-    /// What a thread works with, on the heap: as often as it is inlined it would fill the stack.
+    /// A thread's buffers, on the heap: inlined as often as they are, they would fill the stack.
     static ROOM: Cell<Option<Box<Room>>> = const { Cell::new(None) };
 }
 
 struct Room {
     store: Store,
-    /// A filter, width x H, that is worked on.
+    /// The filter, width x H, that is being processed.
     taps: Vec<f32>,
 }
 
-/// Calls `work` with what this thread stores with, and with room for a filter of `len` elements.
+/// Calls `work` with this thread's store, and with a buffer for a filter of `len` elements.
 pub(super) fn with_room(precision: Precision, len: usize, work: impl FnOnce(&mut Store, &mut [f32])) {
     let new =
         || Box::new(Room { store: Store { precision, room: [[0.0; PART]; PRODUCTS] }, taps: Vec::new() });

@@ -1,4 +1,4 @@
-//! The transforms around plain products, beside the definition of a convolution and of its gradients.
+//! Tests of the transforms, around plain products, against the definition of a convolution and of its gradients.
 
 use std::ops::Range;
 
@@ -28,12 +28,12 @@ fn refs(x: &[Vec<f32>; PRODUCTS]) -> [&[f32]; PRODUCTS] {
     x.each_ref().map(Vec::as_slice)
 }
 
-/// Room that nothing may be read from, for operands stored for products in `precision`.
+/// Returns room whose content must not be read, for operands stored for products in `precision`.
 fn room(precision: Precision, counts: [usize; PRODUCTS], widths: [usize; PRODUCTS]) -> [Vec<f32>; PRODUCTS] {
     std::array::from_fn(|i| vec![f32::NAN; counts[i] * precision.stored(widths[i])])
 }
 
-/// The numbers of operands.
+/// Returns the numbers of operands.
 fn numbers_of(
     precision: Precision,
     stored: &[Vec<f32>; PRODUCTS],
@@ -54,7 +54,7 @@ struct Case {
     outputs: usize,
 }
 
-/// A convolution and its gradients, in this order: y, dx, d_weight.
+/// The results of a convolution and its gradients, in this order: y, dx, d_weight.
 type Results = [Vec<f32>; 3];
 
 impl Case {
@@ -67,7 +67,7 @@ impl Case {
         [tokens * self.units, weight, self.outputs, tokens * self.outputs].map(|len| numbers(len, len))
     }
 
-    /// Every product of an output, an input and a tap that the definition has.
+    /// Computes every product of an output, an input and a tap in the definition.
     fn plain(&self) -> Results {
         let (units, outputs, Window { width, before }) = (self.units, self.outputs, self.window);
         let [x, weight, bias, dy] = self.operands();
@@ -93,7 +93,8 @@ impl Case {
         [y, dx, d_weight].map(|x| x.into_iter().map(|x| x as f32).collect())
     }
 
-    /// By minimal filtering, with operands stored for products in `precision`; the products themselves are exact. And the operands.
+    /// Computes the results by minimal filtering, with operands stored for products in `precision`; the products themselves are
+    /// exact. Returns the operands too.
     fn minimal(
         &self,
         team: &Team,
@@ -160,7 +161,7 @@ impl Case {
         }
     }
 
-    /// What products in bf16 read is what those in f32 read, rounded.
+    /// Checks that the operands in bf16 are those in f32, rounded.
     fn check_rounded(&self, filtering: Filtering, operands: &[[Vec<f32>; PRODUCTS]; 3]) {
         let (_, stored) = self.minimal(&Team::new(1), Precision::Bf16, filtering);
         for (operand, stored) in operands.iter().flatten().zip(stored.iter().flatten()) {
@@ -206,7 +207,7 @@ fn a_convolution_and_its_gradients_equal_their_definitions() {
     Case { window: Window::causal(5), spans: Vec::new(), units: 3, outputs: 4 }.check();
 }
 
-/// So many units that inputs beyond a sentence are read in parts.
+/// There are so many units that inputs beyond a sentence are read in parts.
 #[test]
 fn a_token_may_be_wider_than_the_zeros_at_hand() {
     let units = ZEROS.len() + 5;

@@ -8,29 +8,29 @@
 //! y = A' ((G g) * (V^-1' d))
 //! ```
 //!
-//! Row i of `V^-1'` holds the coefficients of the polynomial that is one at point i and zero at all others (Lagrange's): the product of
-//! `x - x_j` over the others, divided by its value at `x_i`. At the infinite point, whose value of a polynomial is its highest coefficient, it is
-//! the product over all others. The divisor is moved into G.
+//! Row i of `V^-1'` holds the coefficients of the polynomial that is one at point i and zero at all others (Lagrange's): the
+//! product of `x - x_j` over the others, divided by its value at `x_i`. The value of a polynomial at the infinite point is its
+//! highest coefficient; the polynomial of that point is the product over all others. The divisor is moved into G.
 //!
-//! A tile with fewer outputs needs fewer points; it leaves out the last, has other polynomials, and finds its filters in the same
-//! place.
+//! A tile with fewer outputs needs fewer points: it leaves out the last points, has other polynomials, and finds its filters in the
+//! same place.
 
 use super::super::super::{LANES, math};
 use super::{INFINITE, PRODUCTS, SEEN, TAPS, TILE};
 
-/// The finite points of chunks of three taps: zero, these and their opposites. Rounding loses least with about these: of operands rounded to
-/// bf16 the results are off by 0.5% of their length, where with 1 and 2 they are by 0.8%.
+/// The finite points of chunks of three taps: zero, these and their opposites. Rounding loses least with about these: with operands
+/// rounded to bf16 the results are off by 0.5% of their length, and with 1 and 2 by 0.8%.
 const POINTS_OF_THREE: &[f64] = &[2.0 / 3.0, 3.0 / 2.0];
-/// Those of chunks of five taps.
+/// The finite points of chunks of five taps, in the same form.
 const POINTS_OF_FIVE: &[f64] = &[0.5, 2.0, 1.0];
 
-/// Which points a tile needs.
+/// The set of points that a tile needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Level {
-    /// Chunks of three taps, and no more than two outputs.
+    /// For chunks of three taps, and no more than two outputs.
     HalfOfThree,
     Three,
-    /// Chunks of five taps, and no more than two outputs.
+    /// For chunks of five taps, and no more than two outputs.
     HalfOfFive,
     Five,
 }
@@ -45,7 +45,7 @@ impl Level {
         }
     }
 
-    /// The points of whole tiles.
+    /// The points of full tiles.
     const fn points(self) -> &'static [f64] {
         match self {
             Level::HalfOfThree | Level::Three => POINTS_OF_THREE,
@@ -57,7 +57,7 @@ impl Level {
         matches!(self, Level::HalfOfThree | Level::HalfOfFive)
     }
 
-    /// Pairs of points that are used.
+    /// The number of pairs of points that are used.
     const fn pairs(self) -> usize {
         self.points().len() - self.is_half() as usize
     }
@@ -67,11 +67,11 @@ impl Level {
 enum Point {
     Finite(f64),
     Infinite,
-    /// There are not so many pairs.
+    /// The product is not used: there are fewer pairs.
     None,
 }
 
-/// With so many pairs of these points.
+/// Returns the point of a product, where the first `pairs` of `points` are used.
 const fn point(points: &[f64], pairs: usize, product: usize) -> Point {
     let pair = match product {
         0 => return Point::Finite(0.0),
@@ -118,7 +118,7 @@ const fn power(x: f64, exponent: usize) -> f64 {
     power
 }
 
-/// What the polynomial of `product` is divided by: its value at the point.
+/// The divisor of the polynomial of `product`: its value at the point.
 const fn divisor(points: &[f64], pairs: usize, product: usize) -> f64 {
     let Point::Finite(x) = point(points, pairs, product) else { return 1.0 };
     let coefficients = polynomial(points, pairs, product);
@@ -131,7 +131,7 @@ const fn divisor(points: &[f64], pairs: usize, product: usize) -> f64 {
     value
 }
 
-/// What products read, from what a tile sees.
+/// The matrix from the inputs that a tile sees to those that products read.
 const fn of_inputs(level: Level) -> [[f32; SEEN]; PRODUCTS] {
     let (points, pairs) = (level.points(), level.pairs());
     let mut matrix = [[0.0; SEEN]; PRODUCTS];
@@ -139,7 +139,7 @@ const fn of_inputs(level: Level) -> [[f32; SEEN]; PRODUCTS] {
     while product < PRODUCTS {
         if !matches!(point(points, pairs, product), Point::None) {
             let coefficients = polynomial(points, pairs, product);
-            // The filters are divided by what belongs to a whole tile.
+            // The filters are divided by the divisor of a full tile.
             let scale = divisor(points, points.len(), product) / divisor(points, pairs, product);
             let mut at = 0;
             while at < SEEN {
@@ -152,7 +152,7 @@ const fn of_inputs(level: Level) -> [[f32; SEEN]; PRODUCTS] {
     matrix
 }
 
-/// What products read, from taps.
+/// The matrix from taps to the filters that products read.
 const fn of_filters(level: Level) -> [[f32; TAPS]; PRODUCTS] {
     let points = level.points();
     let mut matrix = [[0.0; TAPS]; PRODUCTS];
@@ -172,7 +172,7 @@ const fn of_filters(level: Level) -> [[f32; TAPS]; PRODUCTS] {
     matrix
 }
 
-/// Outputs, from the products and the bias.
+/// The matrix from the products and the bias to outputs.
 const fn of_products(level: Level) -> [[f32; PRODUCTS + 1]; TILE] {
     let mut matrix = [[0.0; PRODUCTS + 1]; TILE];
     let outputs = if level.is_half() { TILE / 2 } else { TILE };
@@ -192,7 +192,7 @@ const fn of_products(level: Level) -> [[f32; PRODUCTS + 1]; TILE] {
     matrix
 }
 
-/// The first rows of `matrix`, transposed: with fewer than it has, what it has of the bias is left out.
+/// Returns the first `N` rows of the transpose of `matrix`: with one less than it has, the part of the bias is left out.
 const fn transposed<const I: usize, const O: usize, const N: usize>(matrix: [[f32; I]; O]) -> [[f32; O]; N] {
     let mut out = [[0.0; O]; N];
     let mut at = 0;
@@ -203,7 +203,7 @@ const fn transposed<const I: usize, const O: usize, const N: usize>(matrix: [[f3
     out
 }
 
-/// A function that multiplies rows by the matrix of a level.
+/// Defines a function that multiplies rows by the matrix of a level.
 macro_rules! transform {
     ($(#[$meta:meta])* $name:ident: $I:expr => $O:expr, add $add:literal, |$level:ident| $matrix:expr) => {
         multiversion! {
@@ -224,30 +224,30 @@ macro_rules! transform {
 }
 
 transform! {
-    /// What products read, from taps.
+    /// Computes the filters that products read, from taps.
     filters: TAPS => PRODUCTS, add false, |level| of_filters(level)
 }
 transform! {
     filters_backward: PRODUCTS => TAPS, add false, |level| transposed(of_filters(level))
 }
 transform! {
-    /// What products read, from what a tile sees.
+    /// Computes the inputs that products read, from those that a tile sees.
     inputs: SEEN => PRODUCTS, add false, |level| of_inputs(level)
 }
 transform! {
-    /// Adds to the gradients of what a tile sees.
+    /// Adds to the gradients of the inputs that a tile sees.
     add_inputs_backward: PRODUCTS => SEEN, add true, |level| transposed(of_inputs(level))
 }
 transform! {
-    /// From the products, and the bias.
+    /// Computes outputs from the products and the bias.
     outputs: PRODUCTS + 1 => TILE, add false, |level| of_products(level)
 }
 transform! {
     outputs_backward: TILE => PRODUCTS, add false, |level| transposed(of_products(level))
 }
 
-/// `y = M x`, or `y += M x`, of rows of the same length. The compiler knows the matrix, and leaves out its zeros; a row of zeros is not
-/// written.
+/// Computes `y = M x`, or `y += M x`, of rows of the same length. The compiler knows the matrix, and leaves out its zeros. A row of
+/// zeros is not written.
 #[inline(always)]
 fn multiply<const FMA: bool, const ADD: bool, const I: usize, const O: usize>(
     matrix: [[f32; I]; O],
@@ -267,7 +267,7 @@ fn multiply<const FMA: bool, const ADD: bool, const I: usize, const O: usize>(
     }
 }
 
-/// N elements of each row.
+/// Handles N elements of each row.
 #[inline(always)]
 fn block<const FMA: bool, const ADD: bool, const N: usize, const I: usize, const O: usize>(
     matrix: [[f32; I]; O],

@@ -1,4 +1,4 @@
-//! One product: how many parts it has, how each is laid out, and the multiplication of what is laid out.
+//! One product: its parts, their layout, and the multiplication of what is laid out.
 
 use std::ops::Range;
 
@@ -11,12 +11,12 @@ use super::super::packed::Format;
 use super::super::tiles::{DEPTH, Output, Panels, Part, Rows, Start, panels_in_cache};
 use super::super::{Piece, Side, f32};
 
-/// Where the sums of a product go.
+/// The destination of the sums of a product.
 #[derive(Clone, Copy)]
 pub(super) enum Target<'a> {
     /// Into the result, beginning with what it holds or with zero.
     Output(Output, Start),
-    /// To this, a piece at a time.
+    /// To this function, a piece at a time.
     Taken(&'a (dyn Fn(Piece<'_>) + Sync)),
 }
 
@@ -29,13 +29,13 @@ pub(super) struct Product<'a> {
     b: Side<'a>,
     pub(super) rows: usize,
     pub(super) cols: usize,
-    /// What is summed over: the groups from this one on, up to so many inputs.
+    /// The range that is summed over: the groups from this one on, up to the given number of inputs.
     first_group: usize,
     inputs: usize,
     pub(super) target: Target<'a>,
 }
 
-/// Groups of inputs, some of all that a product sums over.
+/// A range of groups of inputs, out of all that a product sums over.
 pub(super) type Groups = Range<usize>;
 
 impl<'a> Product<'a> {
@@ -44,7 +44,7 @@ impl<'a> Product<'a> {
         Product { format, kernel: format.kernel(), a, b, rows, cols, first_group: 0, inputs, target }
     }
 
-    /// The product over some groups alone.
+    /// The product over the given groups only.
     pub(super) fn of_groups(&self, groups: Groups, target: Target<'a>) -> Self {
         Product {
             first_group: self.first_group + groups.start,
@@ -54,12 +54,12 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// Groups of the whole depth (the dimension summed over).
+    /// The number of groups of the whole depth (the dimension summed over).
     pub(super) fn groups(&self) -> usize {
         self.format.groups(self.inputs) - self.first_group
     }
 
-    /// In how many parts the depth is summed over. Sums that are taken must be whole.
+    /// The number of parts in which the depth is summed over. Sums that are taken must be whole.
     pub(super) fn depths(&self) -> usize {
         match self.target {
             Target::Output(..) => self.groups().div_ceil(DEPTH).max(1),
@@ -78,7 +78,7 @@ impl<'a> Product<'a> {
         input(groups.start)..input(groups.end).min(self.inputs)
     }
 
-    /// Rows of A as words where they need no layout.
+    /// Rows of A as words, where they need no layout.
     pub(super) fn direct_rows(&self) -> Option<Rows<'a>> {
         let rows = match self.a.0 {
             Numbers::Plain(a) if self.format == Format::F32 && a.col_stride == 1 && a.table.is_empty() => {

@@ -1,15 +1,14 @@
-//! The plainest product in each format, which the kernels are tested equal to: one output at a time, as the formats are
-//! defined.
+//! The simplest product in each format, for tests of the kernels: one output at a time, as the formats are defined.
 
 use super::Format;
 
-/// What a product must give, and how far from it a kernel may be.
+/// The expected result of a product, and how far from it a kernel may be.
 pub(super) struct Expected {
     pub(super) value: f32,
     pub(super) tolerance: f32,
 }
 
-/// One output: `beta y + x . w`.
+/// Computes one output: `beta y + x . w`.
 pub(super) fn product(format: Format, x: &[f32], w: &[f32], y: f32, beta: f32) -> Expected {
     let y = if beta == 0.0 { 0.0 } else { y };
     match format {
@@ -36,7 +35,7 @@ fn bf16_product(x: &[f32], w: &[f32], y: f32) -> f32 {
     })
 }
 
-/// The nearer of the two neighbours in bf16; of equals the one with an even last bit.
+/// The nearer of the two neighbours in bf16; in a tie, the one with an even last bit.
 fn nearest_bf16(x: f32) -> f32 {
     let below = f32::from_bits(x.to_bits() & 0xFFFF_0000);
     let above = f32::from_bits((x.to_bits() & 0xFFFF_0000).wrapping_add(0x1_0000));
@@ -44,7 +43,7 @@ fn nearest_bf16(x: f32) -> f32 {
         return x;
     }
     let (x, low, high) = (f64::from(x), f64::from(below), f64::from(above));
-    // Beyond the largest number its neighbour would be the next power of two.
+    // Beyond the largest number the upper neighbour would be the next power of two.
     let high = if high.is_infinite() { 2f64.powi(128).copysign(x) } else { high };
     let even = below.to_bits() >> 16 & 1 == 0;
     match (x - low).abs().total_cmp(&(high - x).abs()) {

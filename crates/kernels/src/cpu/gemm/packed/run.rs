@@ -1,4 +1,4 @@
-//! Products under way: rows of `x` in the format of the weights, and threads that share the work.
+//! The execution of products: rows of `x` in the format of the weights, and threads that share the work.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -9,17 +9,17 @@ use super::super::tiles::{Output, Panels, Part, Rows, SMALL, Scales, Start};
 use super::super::{bf16, f32, int8};
 use super::{Format, MOST_TERMS, PackedMatrix};
 
-/// Elements of `x` that one thread converts at least: in the time that it takes to call for another.
+/// The least number of elements of `x` that a thread converts: in the time that it takes to call for another thread.
 const CONVERSION_GRAIN: usize = 1 << 16;
-/// From this many panels a thread on, whole panels split evenly enough.
+/// From this many panels per thread on, whole panels split evenly enough.
 const MANY_PANELS: usize = 16;
 
-/// What products multiply by: dense rows.
+/// The first factor of products: dense rows.
 #[derive(Clone, Copy)]
 pub(super) struct Factor<'a> {
     pub(super) x: &'a [f32],
     pub(super) inputs: usize,
-    /// That of the weights.
+    /// The format of the weights.
     pub(super) format: Format,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Factor<'a> {
 pub(super) struct Product<'a> {
     pub(super) matrix: &'a PackedMatrix,
     pub(super) kernel: Kernel,
-    /// Number of the factor.
+    /// Index of the factor.
     pub(super) factor: usize,
     pub(super) y: SharedMut<f32>,
     /// Whether the product is added to `y`.
@@ -38,13 +38,13 @@ pub(super) struct Product<'a> {
 /// The rows of a factor in the format of the weights.
 #[derive(Clone, Copy)]
 struct Input<'a> {
-    /// One word a group of inputs.
+    /// One word per group of inputs.
     words: &'a [u32],
     /// For int8, the value of the integer 1 in each row.
     scales: &'a [f32],
 }
 
-/// Room for the rows of a factor.
+/// Buffers for the rows of a factor.
 #[derive(Default)]
 struct Scratch {
     words: Vec<u32>,
@@ -52,12 +52,12 @@ struct Scratch {
 }
 
 thread_local! {
-    /// Kept between products, of which decoding makes thousands a second.
+    /// Kept between products, of which decoding computes thousands per second.
     static SCRATCH: Cell<[Scratch; MOST_TERMS]> = const { Cell::new([const { Scratch::EMPTY }; MOST_TERMS]) };
 }
 
-/// Makes the products, which add to the same `y` only where they have as many outputs. Threads share the panels of each, or the
-/// rows where some have too few panels to split evenly.
+/// Computes the products. Several may add to the same `y` only if they have the same number of outputs. Threads share the panels of
+/// each, or the rows if some have too few panels to split evenly.
 pub(super) fn run(team: &Team, factors: &[Factor<'_>], products: &[Product<'_>], rows: usize) {
     let steps = products.iter().map(|p| p.matrix.groups() * p.panels() * PANEL).sum::<usize>() * rows;
     let threads = team.size();
@@ -129,7 +129,7 @@ impl Scratch {
             Some(team) => {
                 let (words, scales) = (SharedMut::new(words), SharedMut::new(scales));
                 team.split(count, (CONVERSION_GRAIN / inputs.max(1)).max(1), |part| {
-                    // SAFETY: `split` gives each thread rows of its own.
+                    // SAFETY: `split` gives each thread its own rows.
                     let (words, scales) = unsafe {
                         (words.slice(part.start * groups..part.end * groups), scales.slice(part.clone()))
                     };
@@ -146,7 +146,7 @@ impl Product<'_> {
         self.matrix.outputs.div_ceil(PANEL)
     }
 
-    /// The product of some panels with some rows of `y`, of which `inputs` are those of `x`.
+    /// Computes the product of some panels with some rows of `y`. `inputs` are the rows of `x` for those.
     fn part(&self, inputs: &[Input<'_>; MOST_TERMS], panels: Range<usize>, rows: Range<usize>) {
         let (matrix, x) = (self.matrix, inputs[self.factor]);
         let scales = || Scales { outputs: &matrix.quantised, rows: x.scales };

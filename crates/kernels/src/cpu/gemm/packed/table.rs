@@ -1,7 +1,7 @@
 //! Tables whose rows are looked up, in the formats of packed weights.
 //!
-//! A row comes back as a product in the same format would read it: where the row then meets such a product, rounding it here changes
-//! nothing that the product would not round by itself (bf16: not a bit; int8: no integer).
+//! A row comes back as a product in the same format would read it: where the row is then an operand of such a product, rounding it
+//! here changes nothing that the product would not round itself (bf16: not a bit; int8: no integer).
 
 use super::super::super::pages::Block;
 use super::super::super::threads::{SharedMut, Team};
@@ -9,10 +9,10 @@ use super::super::bf16;
 use super::super::int8;
 use super::Format;
 
-/// Elements that one thread handles at least.
+/// The least number of elements that a thread handles.
 const GRAIN: usize = 8192;
 
-/// A matrix of which rows are looked up by number.
+/// A matrix whose rows are looked up by number.
 pub struct Table {
     format: Format,
     rows: usize,
@@ -34,7 +34,7 @@ impl Table {
         let (shared, shared_scales) = (SharedMut::new(&mut words), SharedMut::new(&mut scales));
         team.split(rows, (GRAIN / width.max(1)).max(1), |range| {
             for row in range {
-                // SAFETY: `split` gives each thread rows of its own.
+                // SAFETY: `split` gives each thread its own rows.
                 let words = unsafe { shared.slice(row * groups..(row + 1) * groups) };
                 let values = &values[row * width..(row + 1) * width];
                 match format {
@@ -55,7 +55,7 @@ impl Table {
         self.width
     }
 
-    /// Memory that the table takes.
+    /// Bytes of memory that the table takes.
     pub fn bytes(&self) -> usize {
         size_of_val(&self.words[..]) + size_of_val(&self.scales[..])
     }
@@ -66,7 +66,7 @@ impl Table {
         assert_eq!(out.len(), indices.len() * width, "one row of output an index");
         let shared = SharedMut::new(out);
         team.split(indices.len(), (GRAIN / width.max(1)).max(1), |range| {
-            // SAFETY: `split` gives each thread rows of its own.
+            // SAFETY: `split` gives each thread its own rows.
             let out = unsafe { shared.slice(range.start * width..range.end * width) };
             for (row, &index) in out.chunks_exact_mut(width.max(1)).zip(&indices[range]) {
                 let index = index as usize;
@@ -114,13 +114,13 @@ mod tests {
 
     fn values(width: usize) -> Vec<f32> {
         let mut values = numbers(ROWS * width, 7);
-        // A row of zeros, and one of which an element is not a number.
+        // The first row is zeros, and one row has an element that is not a number.
         values[..width].fill(0.0);
         values[width] = f32::NAN;
         values
     }
 
-    /// What is looked up is the value to within `tolerance` of the row's largest magnitude, whatever else is asked for.
+    /// Checks that a looked up value is right to within `tolerance` of the row's largest magnitude, whatever else is asked for.
     fn check(format: Format, width: usize, tolerance: f32) {
         let values = values(width);
         let table = Table::pack(&Team::new(2), format, &values, width);
@@ -155,7 +155,7 @@ mod tests {
         }
     }
 
-    /// A product of looked up rows differs from one of the rows themselves by no more than the scale's last bit.
+    /// A product of looked up rows differs from one of the rows themselves by at most the scale's last bit.
     #[test]
     fn a_product_that_rounds_its_inputs_does_not_see_that_the_table_was_rounded() {
         let (width, outputs, team) = (100, 40, Team::new(1));

@@ -18,7 +18,7 @@ fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|x| x.to_bits()).collect()
 }
 
-/// Every kernel, number of threads and beta gives what the reference gives.
+/// Checks every kernel, number of threads and beta against the reference.
 fn check(format: Format, rows: usize, outputs: usize, inputs: usize) {
     let stride = inputs + 3;
     let weight = numbers(outputs * stride, 1);
@@ -78,7 +78,7 @@ fn products_equal_the_reference() {
     }
 }
 
-/// Rows computed alone, among others, elsewhere in the batch and by any number of threads have the same bits.
+/// Checks that rows computed alone, among others, elsewhere in the batch and by any number of threads have the same bits.
 fn check_rows_are_independent(format: Format, outputs: usize, inputs: usize, beta: f32) {
     let rows = 64;
     let team = Team::new(1);
@@ -139,7 +139,7 @@ fn a_sum_has_the_bits_of_its_terms_added_one_by_one() {
 #[test]
 fn products_of_one_x_have_the_bits_that_each_has_alone() {
     let inputs = 130;
-    // Alone, each shares its work in another way.
+    // Computed alone, each shares its work in another way.
     for (rows, widths) in [(33, [64, 37, 200]), (5, [64, 1, 300]), (64, [2048, 2049, 2100])] {
         let x = numbers(rows * inputs, 11);
         for (format, threads) in FORMATS.into_iter().flat_map(|format| [1, 2, 3].map(|n| (format, n))) {
@@ -214,8 +214,8 @@ fn selected_outputs_keep_their_bits() {
     }
 }
 
-/// Every kernel gives for one row and one output what the reference gives: the same bits, or NaN with NaN; alone and, where
-/// the reference is exact, added to what stood there.
+/// Checks for one row and one output that every kernel agrees with the reference: the same bits, or NaN with NaN; alone and, where
+/// the reference is exact, added to the old value.
 fn check_values(format: Format, x: &[f32], w: &[f32]) {
     let team = Team::new(1);
     let matrix = PackedMatrix::pack(&team, format, Mat::new(w, 1, w.len()));
@@ -253,7 +253,7 @@ fn extreme_values_follow_the_definition() {
         check_values(format, &[1e-40, 1.0, -2e-39], &[1.0, 1e-40, 5.0]);
         check_values(format, &[1e-20, 3e-20, 1.0], &[1e-20, 1e-20, 0.0]);
         check_values(format, &[1e-20, -1.2e-38], &[1e-25, 1.0]);
-        // Just above and below what bf16 takes as zero: products of 2^-112 that nearly cancel.
+        // Just above and below the limit under which bf16 takes numbers as zero: products of 2^-112 that nearly cancel.
         let tiny = 2f32.powi(-56);
         check_values(format, &[tiny, tiny * 1.0078125, tiny], &[tiny, -tiny, -tiny * 0.999]);
         check_values(format, &[tiny * 0.99999994, tiny], &[1e30, tiny]);

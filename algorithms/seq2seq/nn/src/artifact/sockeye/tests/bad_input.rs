@@ -1,4 +1,4 @@
-//! Every kind of damage is refused with a sentence that says what it is.
+//! Tests that every kind of damage is refused with a sentence that names it.
 
 use tempfile::tempdir;
 
@@ -142,7 +142,7 @@ fn damaged_configurations_are_refused() {
         replace("config", "config_encoder: !Rec", "config_encoder: 3\nother: !Rec"),
         &["config_encoder is 3, not a map of fields"],
     );
-    // Far too large for any memory, and refused before anything is allocated.
+    // Far too large for any memory, so it must be refused before anything is allocated.
     check(replace("config", "num_layers: 1", "num_layers: 99999999999"), &["decoder.layers is 99999999999"]);
 }
 
@@ -261,7 +261,7 @@ fn vocabularies_that_do_not_fit_are_not_exported() {
     refused(&source_vocabulary, &twice, "the target vocabulary cannot be exported: the word `");
 }
 
-/// A whole model of Sockeye's, which is there without the shared material.
+/// A whole model of Sockeye's, which exists without the shared material.
 fn micro_model() -> tempfile::TempDir {
     let folder = tempdir().unwrap();
     let from = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sockeye-1.10.5/lstm"));
@@ -297,7 +297,7 @@ fn links_without_their_files_are_refused_and_nothing_is_taken_instead() {
         ("vocab.trg.json", "vocab.trg.0.json"),
         ("config", "config.yaml"),
     ] {
-        // Sockeye looks for both names: the one that is there must not hide the one that is missing.
+        // Sockeye looks for both names: the existing one must not hide the missing one.
         let (link, kept) = if name == "config" { (name, other) } else { (other, name) };
         let folder = micro_model();
         let path = |name: &str| folder.path().join(name);

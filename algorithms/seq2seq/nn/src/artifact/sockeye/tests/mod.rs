@@ -31,7 +31,7 @@ fn words(count: usize) -> Vec<String> {
     special.chain((4..count).map(|id| format!("w\"{id}\\é"))).collect()
 }
 
-/// Names and bits, which tell 0 from -0.
+/// Names and bits, which distinguish 0 from -0.
 fn bits<'a>(tensors: impl Iterator<Item = (&'a str, &'a Tensor)>) -> HashMap<String, (String, Vec<u32>)> {
     let content = |t: &Tensor| (t.shape().to_string(), t.data().iter().map(|x| x.to_bits()).collect());
     tensors.map(|(name, tensor)| (name.to_owned(), content(tensor))).collect()

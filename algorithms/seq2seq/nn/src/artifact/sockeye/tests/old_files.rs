@@ -1,4 +1,4 @@
-//! Files as earlier versions wrote them, made of those of 1.18: they must become the same model.
+//! Tests of files in the form of earlier versions, derived from those of 1.18: they must become the same model.
 
 use std::collections::BTreeMap;
 
@@ -112,7 +112,7 @@ fn old_config(mut config: Node) -> Node {
     config
 }
 
-/// Imports a golden case whose parameters and configuration were changed, and compares.
+/// Imports a golden case with changed parameters and configuration, and compares.
 #[track_caller]
 fn check(
     case: &Path,
@@ -127,7 +127,7 @@ fn check(
     write_saved(&folder.path().join("params.00007"), &change_saved(saved));
     let config = parse(&std::fs::read_to_string(case.join("config.yaml")).unwrap()).unwrap();
     std::fs::write(folder.path().join("config"), change_config(config).to_text()).unwrap();
-    // The golden cases have none: there the rule follows from source_with_eos.
+    // The golden cases have no version: there the rule follows from source_with_eos.
     std::fs::write(folder.path().join(VERSION_FILE), "1.18.106").unwrap();
     for side in ["src", "trg"] {
         let file = format!("vocab.{side}.json");
@@ -168,7 +168,7 @@ fn parameters_of_1_12_are_those_of_1_18() {
     }
 }
 
-/// Takes out every field that the shapes of the parameters tell.
+/// Removes every field that follows from the shapes of the parameters.
 fn without_sizes(node: &mut Node) {
     match &mut node.content {
         Content::Map(fields) => {
@@ -265,7 +265,7 @@ fn the_parameter_file_is_the_best_the_newest_or_the_one_given() {
     assert_eq!(first(folder.path(), Some(&folder.path().join("params.00010"))), 3.0);
 }
 
-/// A model that Sockeye 1.10.5 trained, copied, without its version.
+/// A copy, without its version, of a model that Sockeye 1.10.5 trained.
 fn micro_model() -> tempfile::TempDir {
     let folder = tempdir().unwrap();
     let from = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sockeye-1.10.5/lstm"));
@@ -309,7 +309,7 @@ fn the_search_rule_is_that_of_the_version_that_wrote_the_model() {
     unknown("there is no file `version`");
     let asked = rule_and_notes(folder.path(), Some(BeamSearchRule::Sockeye1_18));
     assert_eq!(asked, ("sockeye_1_18".to_owned(), Vec::new()));
-    // What was there from 1.18.12 on says as much as the version.
+    // Fields that exist from 1.18.12 on determine as much as the version.
     let config = folder.path().join("config");
     let text = std::fs::read_to_string(&config).unwrap();
     assert_eq!(text.matches("config_data: ").count(), 1, "{text}");
@@ -332,7 +332,7 @@ fn an_export_names_a_version_that_searches_as_the_model_does() {
         let said = export(&artifact, &source_vocabulary, &target_vocabulary, place.path()).unwrap();
         assert_eq!(said.len(), notes, "{said:?}");
         assert_eq!(std::fs::read_to_string(place.path().join("version")).unwrap(), version);
-        // The version alone says it as well.
+        // The version alone determines it as well.
         std::fs::remove_file(place.path().join("kokanee.json")).unwrap();
         assert_eq!(rule_and_notes(place.path(), None), (rule.as_str().to_owned(), Vec::new()));
     }

@@ -1,4 +1,4 @@
-//! What is exported and imported again is what it was.
+//! Tests that an exported and imported model equals the original.
 
 use std::collections::BTreeSet;
 
@@ -46,7 +46,7 @@ fn some_config(rng: &mut Rng, h: &Hyperparameters) -> ModelConfig {
     config
 }
 
-/// Every combination of what decides the architecture; what decides only sizes is drawn.
+/// Every combination of the options that decide the architecture; those that decide only sizes are drawn.
 fn all_configs() -> Vec<ModelConfig> {
     let mut rng = Rng::new(3);
     let mut configs = Vec::new();
@@ -116,7 +116,7 @@ fn lengths(rng: &mut Rng) -> LengthStatistics {
     let any = rng.unit();
     LengthStatistics {
         ratio_mean: 3.0 * any,
-        // PyYAML takes a number with an exponent and no point for a word.
+        // PyYAML takes a number with an exponent and without a point for a word.
         ratio_std: pick(rng, &[0.0, 1.0, 1e-7, any]),
         longest_source: rng.range(1..100),
         longest_target: rng.range(0..100),
@@ -144,7 +144,7 @@ fn every_configuration_comes_back_from_its_text() {
         assert!(report.wrong.is_empty() && report.unsupported.is_empty(), "{report:?}\n{text}");
         assert_eq!(report.notes, Vec::<String>::new(), "{text}");
         assert_eq!(description.model, config, "{text}");
-        // With learned positions, Sockeye does not ask what was seen.
+        // With learned positions, Sockeye ignores the lengths seen.
         lengths.longest_source = config.source_positions().unwrap_or(lengths.longest_source);
         assert_eq!(description.lengths, lengths, "{text}");
         let table: BTreeSet<&str> = Hyperparameters::SPECS.iter().map(|s| s.name).collect();
@@ -212,7 +212,7 @@ fn differences(path: &str, one: &Node, other: &Node, found: &mut Vec<String>) {
     }
 }
 
-/// What training counted is not known to a model of ours; nothing of it is used when translating.
+/// Counts of training are not known to our models; none of them is used for translation.
 const COUNTS: [&str; 8] = [
     "average_len_target_per_bucket",
     "buckets",
@@ -221,7 +221,7 @@ const COUNTS: [&str; 8] = [
     "num_sents_per_bucket",
     "num_tokens_source",
     "num_tokens_target",
-    // Only where the encoder has learned positions: then Sockeye does not look at it, and all positions may be used.
+    // Only if the encoder has learned positions: then Sockeye ignores this field, and all positions may be used.
     "max_observed_len_source",
 ];
 
@@ -246,12 +246,12 @@ fn golden_cases_are_exported_as_sockeye_wrote_them() {
     }
 }
 
-/// What PyYAML wrote and was changed in nothing is written byte for byte the same.
+/// Text of PyYAML that was not changed is written byte for byte the same.
 #[test]
 fn text_is_that_of_pyyaml() {
     for case in golden_cases() {
         let text = std::fs::read_to_string(case.join("config.yaml")).unwrap();
-        // An alias says that two lists are one, which plain data cannot.
+        // An alias says that two lists are the same one, which plain data cannot express.
         let text =
             text.replace("    - &id001 !!python/tuple\n      - null\n      - null\n    - *id001\n", "");
         assert_eq!(parse(&text).unwrap().to_text(), text, "{}", case.display());

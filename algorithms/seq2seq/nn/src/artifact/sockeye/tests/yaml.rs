@@ -1,4 +1,4 @@
-//! YAML as data: the subset that PyYAML writes, tags that name Python things, aliases, bounds.
+//! Tests of YAML as data: the subset that PyYAML writes, tags that name Python things, aliases, limits.
 
 use proptest::prelude::*;
 
@@ -27,7 +27,7 @@ fn what_pyyaml_writes_is_read() {
     check("{b: 2, a: [1, 2]}", Ok("a:\n- 1\n- 2\nb: 2\n"));
     check("a: 'it''s: x'\n", Ok("a: 'it''s: x'\n"));
     check("- - 1\n  - 2\n", Ok("-\n  - 1\n  - 2\n"));
-    // A long line is broken by PyYAML.
+    // PyYAML breaks long lines.
     check("a: one\n  two\n", Ok("a: one two\n"));
 }
 
@@ -60,7 +60,7 @@ fn bombs_and_loops_are_refused() {
 
 fn read_anything(text: &str) {
     if let Ok(node) = parse(text) {
-        // What was read can be written and read again.
+        // Text that was read can be written and read again.
         let again: Node = parse(&node.to_text()).unwrap_or(Node::plain(""));
         let report = RefCell::default();
         read_config::read(&again, &Adopted::default(), &report);
