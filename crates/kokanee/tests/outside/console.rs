@@ -20,7 +20,7 @@ const NARROW: Look = Look { width: 400, is_dark: false };
 
 /// Heights of pictures in pixels: those that are kept for inspection, and those of the documentation, which are small files.
 const TALLEST: f64 = 2400.0;
-const TALLEST_IN_DOCS: f64 = 1100.0;
+const TALLEST_IN_DOCS: f64 = 1000.0;
 
 const ROLE: &str = "arn:aws:iam::000000000000:role/local";
 const IMAGE: &str = "000000000000.dkr.ecr.us-east-1.amazonaws.com";

@@ -15,6 +15,8 @@ const LINE: f64 = 14.0;
 const WIDTH: f64 = 960.0;
 /// Least and greatest distance between two axes, in pixels.
 const STEPS: (f64, f64) = (150.0, 300.0);
+/// The part of the palette that lines use: its brightest yellow is hard to see on white.
+const BRIGHTEST: f32 = 0.8;
 /// Longest name of an axis and of a category, in text columns.
 const LONGEST_NAME: usize = 20;
 
@@ -85,8 +87,10 @@ pub fn draw(title: &str, axes: &[ParallelAxis], lines: &[ParallelLine]) -> Drawi
                 None => begins = true,
             }
         }
-        let hue =
-            line.level.filter(|level| level.is_finite()).map_or_else(|| "#7d8896".to_owned(), palette::hex);
+        let hue = line
+            .level
+            .filter(|level| level.is_finite())
+            .map_or_else(|| "#7d8896".to_owned(), |level| palette::hex(BRIGHTEST * level));
         let _ = writeln!(
             body,
             r#"<path class="k-line" stroke="{hue}" stroke-width="1.6" stroke-opacity="0.75" d="{path}"><title>{}</title></path>"#,
