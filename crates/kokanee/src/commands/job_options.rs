@@ -18,7 +18,7 @@ const TEST: &str = "test";
 /// What is trained.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct JobOptions {
-    /// Name of the algorithm, as of its image [default: KOKANEE_ALGORITHM, else seq2seq]
+    /// Algorithm, by the name of its image [default: KOKANEE_ALGORITHM, else seq2seq]
     #[arg(long, value_name = "NAME")]
     pub(super) algorithm: Option<String>,
     /// Training data: a file, or a folder of files

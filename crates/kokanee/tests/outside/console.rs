@@ -428,6 +428,6 @@ pub(crate) fn people_sign_in_where_there_are_keys(program: &str) {
     assert!(browser.text().contains("Latest jobs"), "{}", browser.text());
     assert_eq!(browser.evaluate("location.search"), "", "the token does not stay in the address");
     browser.open(&server.console("/buckets"));
-    assert!(browser.text().contains("There is no bucket yet"));
+    assert!(browser.text().contains("No buckets yet"));
     assert_eq!(browser.problems(), Vec::<String>::new());
 }

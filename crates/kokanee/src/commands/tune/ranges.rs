@@ -248,7 +248,7 @@ mod tests {
         refused("learning_rate=a:2", "\"a\" is not a number");
         refused("learning_rate=2:1", "above its greatest");
         refused("learning_rate=0:1:log", "logarithmic scale");
-        refused("num_layers_encoder=1.5:2", "no whole number");
+        refused("num_layers_encoder=1.5:2", "not a whole number");
         refused("optimizer_type=1:2", "optimizer_type=A,B");
         refused("optimizer_type=", "expected");
     }
