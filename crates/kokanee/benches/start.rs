@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use kokanee_testkit::quantile;
+use kokanee_testkit::quantiles;
 
 /// The beginning of the log's line after the first update.
 const FIRST_UPDATE: &str = "first update: ";
@@ -74,8 +74,8 @@ fn run() -> Result<(), String> {
     for Wait { what, aim, measure } in WAITS {
         measure(&files)?;
         let times = (0..repetitions).map(|_| measure(&files)).collect::<Result<Vec<_>, _>>()?;
-        let seconds = || times.iter().map(Duration::as_secs_f64);
-        let [least, median, most] = [0.0, 0.5, 1.0].map(|share| quantile(seconds(), share));
+        let seconds = times.iter().map(Duration::as_secs_f64);
+        let [least, median, most] = quantiles(seconds, [0.0, 0.5, 1.0]);
         let aim = aim.as_secs_f64();
         let verdict = if median <= aim { "" } else { "  missed" };
         println!("{what:<28} {median:>9.3} {least:>9.3} {most:>9.3} {aim:>9.3}{verdict}");

@@ -15,5 +15,5 @@ mod rng;
 pub use corpora::corpora;
 pub use golden::{golden, golden_cases, golden_folder};
 pub use numeric::{assert_close, finite_difference};
-pub use quantile::{median, quantile};
+pub use quantile::{median, quantiles};
 pub use rng::Rng;

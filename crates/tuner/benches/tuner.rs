@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use kokanee_testkit::quantile;
+use kokanee_testkit::quantiles;
 use kokanee_tuner::{
     Dimension, Goal, Options, Outcome, Scale, Space, Strategy, Suggestion, Trial, Value, suggest,
 };
@@ -39,8 +39,7 @@ fn main() {
                 let waited = start.elapsed().as_secs_f64() * 1e3;
                 processor_ms().zip(busy).map_or(waited, |(after, before)| after - before)
             };
-            let times: Vec<f64> = (0..runs).map(time).collect();
-            let [median, most] = [0.5, 1.0].map(|share| quantile(times.iter().copied(), share));
+            let [median, most] = quantiles((0..runs).map(time), [0.5, 1.0]);
             println!("| {n} | {dimensions} | {median:.1} | {most:.1} |");
         }
     }

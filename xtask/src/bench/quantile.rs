@@ -1,19 +1,22 @@
 //! Quantiles of the runs in a table. Benchmarks themselves use those of `testkit`, which only benchmarks and tests may use.
 
-/// The quantile `share` (0 to 1) with linear interpolation between the two values around it; NaN if there are no values.
-pub(super) fn quantile(values: &[f64], share: f64) -> f64 {
+/// The quantiles `shares` (0 to 1) with linear interpolation between the two values around each; NaN of nothing.
+pub(super) fn quantiles<const N: usize>(values: &[f64], shares: [f64; N]) -> [f64; N] {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
-    let at = share * last as f64;
-    let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
-    // The difference of equal infinities is not a number.
-    if low == high { low } else { low + (high - low) * at.fract() }
+    let Some(last) = sorted.len().checked_sub(1) else { return [f64::NAN; N] };
+    shares.map(|share| {
+        let at = share * last as f64;
+        let (low, high) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+        // Equal infinities have no difference to go part of the way.
+        if low == high { low } else { low + (high - low) * at.fract() }
+    })
 }
 
-/// The middle value, or the mean of the two in the middle; NaN if there are no values.
+/// The middle value, or the mean of the two in the middle; NaN of nothing.
 pub(super) fn median(values: &[f64]) -> f64 {
-    quantile(values, 0.5)
+    let [median] = quantiles(values, [0.5]);
+    median
 }
 
 #[cfg(test)]
@@ -22,7 +25,7 @@ mod tests {
 
     #[test]
     fn a_quantile_lies_between_its_neighbours() {
-        assert_eq!([0.0, 0.25, 1.0].map(|share| quantile(&[9.0, 1.0, 2.0], share)), [1.0, 1.5, 9.0]);
+        assert_eq!(quantiles(&[9.0, 1.0, 2.0], [0.0, 0.25, 1.0]), [1.0, 1.5, 9.0]);
         assert_eq!((median(&[3.0]), median(&[4.0, 1.0]), median(&[1.0, 2.0, 9.0])), (3.0, 2.5, 2.0));
         assert!(median(&[]).is_nan());
     }

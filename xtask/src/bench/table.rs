@@ -1,6 +1,6 @@
 //! The table of a workload: every system's speed, and its ratio to Kokanee's.
 
-use super::quantile::{median, quantile};
+use super::quantile::{median, quantiles};
 use crate::peers::speed::{Report, Window};
 
 /// A run, the cores that other processes used meanwhile, and the nanoseconds between two cores before and after.
@@ -60,7 +60,7 @@ pub(super) fn table(work: &str, rows: &[&Row]) -> String {
          |---|---|---|---|---|---|---|---|---|---|\n"
     );
     for group in &groups {
-        let sentences = group.speeds(|window| window.sentences);
+        let [lowest, middle, highest] = quantiles(&group.speeds(|window| window.sentences), [0.0, 0.5, 1.0]);
         let tokens = median(&group.speeds(|window| window.target_tokens));
         let [f32, bf16] =
             ours.map(|ours| ours.map_or("-".to_owned(), |ours| format!("{:.2}x", ours / tokens)));
@@ -72,9 +72,9 @@ pub(super) fn table(work: &str, rows: &[&Row]) -> String {
             "| {} | {} | {:.1} | {:.1} to {:.1} | {tokens:.0} | {f32} | {bf16} | {memory} | {:.2}, {:.2} | {} |\n",
             group.system,
             group.precision,
-            median(&sentences),
-            quantile(&sentences, 0.0),
-            quantile(&sentences, 1.0),
+            middle,
+            lowest,
+            highest,
             loudest(|row| row.load_before),
             loudest(|row| row.load_during),
             apart.join(", "),

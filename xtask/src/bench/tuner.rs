@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
-use super::quantile::{median, quantile};
+use super::quantile::{median, quantiles};
 use crate::peers::tuner as peers;
 use crate::workspace::{Workspace, cargo, command_line, run as run_command};
 
@@ -215,7 +215,7 @@ fn table(rows: &[&Row], parallel: u32, budget: u32) -> String {
             if values.is_empty() {
                 return "-".to_owned();
             }
-            let [low, median, high] = [0.25, 0.5, 0.75].map(|share| quantile(&values, share));
+            let [low, median, high] = quantiles(&values, [0.25, 0.5, 0.75]);
             format!("{} ({}, {})", short(median), short(low), short(high))
         });
         text.push_str(&format!("| {task} | {} |\n", cells.collect::<Vec<_>>().join(" | ")));

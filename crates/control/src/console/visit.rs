@@ -216,17 +216,13 @@ pub(super) fn status_badge(status: &str) -> Markup {
 /// A point in time in UTC, with a tooltip that says how long ago it was.
 pub(super) fn time(ms: i64) -> Markup {
     let text = utc(u64::try_from(ms / 1000).unwrap_or(0));
-    html! { time.nowrap datetime=(text.replace(' ', "T") + "Z") title={ (span(now_ms() - ms)) " ago" } { (text) } }
-}
-
-/// A span of time in readable form.
-pub(super) fn span(ms: i64) -> String {
-    human::duration(Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
+    html! { time.nowrap datetime=(text.replace(' ', "T") + "Z") title={ (duration(ms, None)) " ago" } { (text) } }
 }
 
 /// The time from a resource's creation to its end, or until now.
 pub(super) fn duration(from_ms: i64, to_ms: Option<i64>) -> String {
-    span(to_ms.unwrap_or_else(now_ms) - from_ms)
+    let ms = to_ms.unwrap_or_else(now_ms) - from_ms;
+    human::duration(Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
 }
 
 #[cfg(test)]

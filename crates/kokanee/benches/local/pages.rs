@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::time::Instant;
 
-use kokanee_testkit::{median, quantile};
+use kokanee_testkit::quantiles;
 
 use crate::client::Connection;
 use crate::servers::Server;
@@ -45,8 +45,9 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
         ("buckets", "/console/buckets".to_owned()),
     ] {
         let times = visit(&mut connection, &path)?;
-        row(&format!("{what}, median"), median(times.iter().copied()), "ms", "");
-        row(&format!("{what}, greatest of {VISITS}"), quantile(times, 1.0), "ms", "under 100");
+        let [median, greatest] = quantiles(times, [0.5, 1.0]);
+        row(&format!("{what}, median"), median, "ms", "");
+        row(&format!("{what}, greatest of {VISITS}"), greatest, "ms", "under 100");
     }
     Ok(())
 }

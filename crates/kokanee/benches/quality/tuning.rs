@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use kokanee_testkit::quantile;
+use kokanee_testkit::quantiles;
 use serde_json::Value;
 
 use super::{CMUDICT, folder_of, kokanee, prepare, read_json};
@@ -199,7 +199,7 @@ fn table(tunings: &[Tuning], defaults: f64) -> String {
 
 /// The median, with the least and the greatest if there are several values.
 fn spread(values: &[f64], digits: usize) -> String {
-    let [least, median, greatest] = [0.0, 0.5, 1.0].map(|share| quantile(values.iter().copied(), share));
+    let [least, median, greatest] = quantiles(values.iter().copied(), [0.0, 0.5, 1.0]);
     match values.len() {
         0 => "-".to_owned(),
         1 => format!("{median:.digits$}"),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use kokanee_testkit::quantile;
+use kokanee_testkit::quantiles;
 
 /// A median with its spread, in seconds for one unit of work.
 #[derive(Clone, Copy, Debug)]
@@ -17,20 +17,18 @@ impl Windows {
     /// that does not count.
     pub(crate) fn measure(count: usize, seconds: f64, work: &mut dyn FnMut() -> usize) -> Windows {
         work();
-        let times: Vec<f64> = (0..count)
-            .map(|_| {
-                let started = Instant::now();
-                let mut units = 0;
-                loop {
-                    units += work();
-                    let elapsed = started.elapsed().as_secs_f64();
-                    if elapsed >= seconds {
-                        return elapsed / units as f64;
-                    }
+        let times = (0..count).map(|_| {
+            let started = Instant::now();
+            let mut units = 0;
+            loop {
+                units += work();
+                let elapsed = started.elapsed().as_secs_f64();
+                if elapsed >= seconds {
+                    return elapsed / units as f64;
                 }
-            })
-            .collect();
-        let [low, median, high] = [0.0, 0.5, 1.0].map(|share| quantile(times.iter().copied(), share));
+            }
+        });
+        let [low, median, high] = quantiles(times, [0.0, 0.5, 1.0]);
         Windows { median, low, high }
     }
 }
