@@ -24,7 +24,7 @@ fn main() {
     println!(
         "| trials | dimensions | ms of the processor per suggestion, median of {runs} | most |\n|---|---|---|---|"
     );
-    for dimensions in [3, 6, 10] {
+    for dimensions in [3, 6, 10, 20] {
         let space = Space::new(
             (0..dimensions)
                 .map(|j| Dimension::continuous(format!("x{j}"), 0.0, 1.0, Scale::Linear))

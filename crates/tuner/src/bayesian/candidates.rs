@@ -9,9 +9,6 @@ use crate::space::Range;
 
 /// Number of points spread over the space.
 const EVERYWHERE: usize = 512;
-/// Only every third suggestion may be far from the best trials: in many dimensions most of a space is far and uncertain, and so its promise
-/// exceeds its value.
-const FAR_TURN: usize = 3;
 /// Number of measured points whose neighbourhood is searched, the best expected first.
 const INCUMBENTS: usize = 5;
 /// Number of neighbours of each, and the widths of their neighbourhoods in the unit cube.
@@ -41,8 +38,7 @@ pub(super) fn ranked(history: &History<'_>, model: &Model) -> Vec<Vec<f64>> {
         judged.sort_by(|a, b| b.0.total_cmp(&a.0));
         judged
     };
-    let is_far_turn = history.own.is_multiple_of(FAR_TURN);
-    let far = judged(if is_far_turn { everywhere(history) } else { Vec::new() });
+    let far = judged(everywhere(history));
     let near = judged(neighbours(history, model));
     let mut all: Vec<(f64, Vec<f64>)> = far
         .iter()

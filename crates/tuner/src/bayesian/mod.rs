@@ -42,15 +42,20 @@ mod tests {
     use super::*;
     use crate::{Dimension, Goal, Outcome, Scale, Space, Trial};
 
-    /// Whether the suggestion after so many trials is the random one, and whether the model regards the variation as noise.
+    /// Whether the suggestion after so many trials is the random one, and whether the model regards the variation as noise. As in a search,
+    /// trials have neighbours: every second one is close to the one before it.
     fn is_random(trials: usize, loss: impl Fn(f64, &mut SplitMix64) -> f64) -> (bool, bool) {
         let dimension = |name: &str| Dimension::continuous(name, 0.0, 1.0, Scale::Linear);
         let space = Space::new(vec![dimension("a"), dimension("b"), dimension("c")]).unwrap();
         let mut random = SplitMix64::from_state(8);
-        let trial = |_| {
-            let values: Vec<Value> = (0..3).map(|_| Value::Real(random.unit())).collect();
-            let Value::Real(a) = values[0] else { panic!("{values:?}") };
-            Trial::new(values, Outcome::Finished(loss(a, &mut random)))
+        let mut point = [0.0; 3];
+        let trial = |index| {
+            if index % 2 == 0 {
+                point = std::array::from_fn(|_| random.unit());
+            } else {
+                point.iter_mut().for_each(|x| *x = (*x + 0.02 * random.unit()).min(1.0));
+            }
+            Trial::new(point.map(Value::Real).to_vec(), Outcome::Finished(loss(point[0], &mut random)))
         };
         let trials: Vec<Trial> = (0..trials).map(trial).collect();
         let history = History::new(&space, &trials, 3);

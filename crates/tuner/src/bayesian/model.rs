@@ -22,7 +22,7 @@ pub(crate) struct Model {
 pub(super) struct Losses {
     /// The process, also conditioned on fantasies of running trials.
     pub(super) posterior: Posterior,
-    /// The least expected loss among the measured and the running trials.
+    /// The loss to improve on: the least expected one among the measured and the running trials, less [`MARGIN`].
     pub(super) best: f64,
 }
 
@@ -54,6 +54,10 @@ const PLAUSIBLE: f64 = 2.0;
 /// The share of noise in the variance from which noise dominates. Rankings by the rest are mostly chance.
 const MOST_NOISE: f64 = 0.4;
 
+/// The improvement that a search looks for, in standard deviations of the noise. With 0, it repeats the best trials where ripples look like
+/// noise.
+const MARGIN: f64 = 0.5;
+
 /// A separate stream of random numbers.
 const SAMPLE_STREAM: u64 = 4;
 
@@ -67,12 +71,12 @@ impl Model {
         for kernel in &fitted {
             let drawn = sample(&data, kernel, count / fitted.len(), moves, &mut random);
             let all = std::iter::once(kernel.theta.clone()).chain(drawn);
-            parameters.extend(all.map(|theta| (kernel.layout.clone(), theta)));
+            parameters.extend(all.map(|theta| (kernel, theta)));
         }
         // For each measured point, the sum of the processes' expectations.
         let mut sums = vec![0.0; evidence.incumbents.len()];
-        let condition = |(layout, theta)| {
-            let mut posterior = Posterior::new(&data, layout, theta);
+        let condition = |(kernel, theta): (&Fitted, Vec<f64>)| {
+            let mut posterior = Posterior::new(&data, &kernel.layout, &theta);
             let mut best = f64::INFINITY;
             for (point, sum) in evidence.incumbents.iter().zip(&mut sums) {
                 let mean = posterior.predict_mean(&evidence.asked(point));
@@ -83,6 +87,7 @@ impl Model {
                 best = best.min(posterior.predict_mean(point));
                 posterior.fantasise(point);
             }
+            best -= MARGIN * posterior.noise().sqrt();
             Losses { posterior, best }
         };
         let losses = parameters.into_iter().map(condition).collect();
@@ -91,7 +96,7 @@ impl Model {
         let incumbents = order.into_iter().map(|place| evidence.incumbents[place].clone()).collect();
         let feasibility = evidence.labels.targets.contains(&-1.0).then(|| {
             let fitted = fit(&evidence.labels, effort(evidence.labels.len()));
-            Posterior::new(&evidence.labels, fitted.layout, fitted.theta)
+            Posterior::new(&evidence.labels, &fitted.layout, &fitted.theta)
         });
         let is_noise = fitted[0].noise_share() > MOST_NOISE;
         Self { losses, feasibility, incumbents, is_noise, evidence }
@@ -138,8 +143,8 @@ mod tests {
     use super::*;
     use crate::{Dimension, Goal, Outcome, Scale, Space, Trial, Value};
 
-    /// The plausible kernels for a function of one variable, the likeliest first.
-    fn kernels(function: impl Fn(f64) -> f64) -> Vec<Smoothness> {
+    /// The likeliest kernel for a function of one variable.
+    fn kernel(function: impl Fn(f64) -> f64) -> Smoothness {
         let space = Space::new(vec![Dimension::continuous("x", 0.0, 1.0, Scale::Linear)]).unwrap();
         let trial = |place: u32| {
             let x = f64::from(place) / 19.0;
@@ -148,12 +153,12 @@ mod tests {
         let trials: Vec<Trial> = (0..20).map(trial).collect();
         let options = Options::bayesian(Goal::Minimize);
         let evidence = Evidence::new(&History::new(&space, &trials, 0), &options);
-        fit_losses(&evidence).1.iter().map(|fitted| fitted.layout.smoothness()).collect()
+        fit_losses(&evidence).1[0].layout.smoothness()
     }
 
     #[test]
     fn the_kernel_is_as_smooth_as_the_losses() {
-        assert_eq!(kernels(|x| (5.0 * x).sin()), [Smoothness::Always]);
-        assert_eq!(kernels(|x| (x - 0.4).abs()), [Smoothness::Twice]);
+        assert_eq!(kernel(|x| (5.0 * x).sin()), Smoothness::Always);
+        assert_eq!(kernel(|x| (x - 0.4).abs()), Smoothness::Twice);
     }
 }

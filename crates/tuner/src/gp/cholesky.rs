@@ -21,6 +21,11 @@ impl Cholesky {
         Some(factor)
     }
 
+    /// The factor of a matrix with this lower triangle, its rows one after another, and `noise` added to the diagonal.
+    pub(crate) fn with_noise(n: usize, triangle: &[f64], noise: f64) -> Option<Self> {
+        Self::new(n, |i, j| triangle[start(i) + j] + if i == j { noise } else { 0.0 })
+    }
+
     /// Extends the factor for a matrix with one more row and column; `row` gives its n + 1 new entries, the diagonal last. Where the larger
     /// matrix is not positive definite, it returns `None` and the factor stays unchanged.
     pub(crate) fn append(&mut self, row: impl Iterator<Item = f64>) -> Option<()> {

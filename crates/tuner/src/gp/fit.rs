@@ -30,9 +30,10 @@ pub(crate) struct Fitted {
 impl Fitted {
     /// The share of noise in the variance of the data.
     pub(crate) fn noise_share(&self) -> f64 {
-        let [signal, noise] =
-            [self.layout.signal(), self.layout.noise()].map(|index| self.theta[index].exp());
-        noise / (signal + noise)
+        let layout = &self.layout;
+        let [signal, additive, noise] =
+            [layout.signal(), layout.additive(), layout.noise()].map(|index| self.theta[index].exp());
+        noise / (signal + additive + noise)
     }
 }
 
@@ -124,7 +125,7 @@ mod tests {
             let variance = theta[layout.noise()].exp();
             assert!((low..high).contains(&variance), "noise {noise} gives the variance {variance}");
             assert!(theta[1] > theta[0] + 0.5, "lengths {:?}", &theta[..2]);
-            let posterior = Posterior::new(&data, layout, theta);
+            let posterior = Posterior::new(&data, &layout, &theta);
             let (mean, _) = posterior.predict(&[0.3, 0.5]);
             assert!((mean - 1.4 * 1.8f64.sin()).abs() < 0.05 + noise, "{mean}");
         }

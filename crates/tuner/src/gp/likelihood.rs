@@ -2,80 +2,8 @@
 
 use super::Data;
 use super::cholesky::Cholesky;
-use super::parameters::{Column, Layout, MEAN_VARIANCE, Smoothness, Warp};
-
-/// √5.
-const ROOT_5: f64 = 2.236_067_977_499_79;
-
-/// The correlation at a squared distance r², and its derivative with respect to r²: (1 + √5 r + 5/3 r²) e^(-√5 r) or e^(-r²/2).
-fn correlation(smoothness: Smoothness, squared: f64) -> (f64, f64) {
-    match smoothness {
-        Smoothness::Twice => {
-            let r = ROOT_5 * squared.sqrt();
-            let decay = (-r).exp();
-            ((1.0 + r + r * r / 3.0) * decay, -5.0 / 6.0 * (1.0 + r) * decay)
-        }
-        Smoothness::Always => {
-            let value = (-0.5 * squared).exp();
-            (value, -0.5 * value)
-        }
-    }
-}
-
-/// The difference along a column before scaling by its length: `x - y` for numbers, and 1 or 0 for categories.
-pub(super) fn difference(column: Column, x: f64, y: f64) -> f64 {
-    match column {
-        Column::Number => x - y,
-        Column::Category => f64::from(u8::from(x != y)),
-    }
-}
-
-/// A kernel with its parameters, for warped points.
-#[derive(Debug, Clone)]
-pub(super) struct Kernel {
-    pub(super) columns: Vec<Column>,
-    smoothness: Smoothness,
-    /// 1 / length², \[d\].
-    pub(super) weights: Vec<f64>,
-    pub(super) signal: f64,
-    pub(super) noise: f64,
-}
-
-impl Kernel {
-    pub(super) fn new(layout: &Layout, theta: &[f64]) -> Self {
-        Self {
-            columns: layout.columns().to_vec(),
-            smoothness: layout.smoothness(),
-            weights: theta[..layout.columns().len()].iter().map(|log| (-2.0 * log).exp()).collect(),
-            signal: theta[layout.signal()].exp(),
-            noise: theta[layout.noise()].exp(),
-        }
-    }
-
-    fn squared(&self, x: &[f64], y: &[f64]) -> f64 {
-        let mut sum = 0.0;
-        for (((column, weight), x), y) in self.columns.iter().zip(&self.weights).zip(x).zip(y) {
-            let difference = difference(*column, *x, *y);
-            sum += weight * difference * difference;
-        }
-        sum
-    }
-
-    /// The correlation of two warped points, and its derivative with respect to their squared distance.
-    pub(super) fn correlation(&self, x: &[f64], y: &[f64]) -> (f64, f64) {
-        correlation(self.smoothness, self.squared(x, y))
-    }
-
-    /// Covariance of the function at two warped points, without noise.
-    pub(super) fn covariance(&self, x: &[f64], y: &[f64]) -> f64 {
-        self.signal * self.correlation(x, y).0 + MEAN_VARIANCE
-    }
-
-    /// Variance of the function anywhere.
-    pub(super) fn variance(&self) -> f64 {
-        self.signal + MEAN_VARIANCE
-    }
-}
+use super::kernel::{Kernel, Points, difference};
+use super::parameters::Layout;
 
 /// The logarithm of prior times likelihood of `theta`, up to a constant, with its gradient; `None` where the covariance is not positive
 /// definite in 64 bits.
@@ -90,18 +18,27 @@ pub(super) fn log_posterior(
 ) -> Option<f64> {
     let (n, d) = (data.len(), layout.columns().len());
     let kernel = Kernel::new(layout, theta);
-    let warped: Vec<f64> = (0..n).flat_map(|i| layout.warped(theta, data.point(i))).collect();
-    let at = |i: usize| &warped[i * d..(i + 1) * d];
-    // Values and derivatives of all pairs, in the layout of the factor: rows up to the diagonal.
-    let mut pairs = Vec::with_capacity(n * (n + 1) / 2);
+    let warps = layout.warps(theta);
+    // The derivatives of warped numbers by their ln a and ln b, [d, n].
+    let mut warp_slopes = Vec::with_capacity(n * d);
+    let points = Points::mapped(data, |column, x| {
+        let (value, slopes) = warps[column].as_ref().map_or((x, [0.0; 2]), |warp| warp.value_with_slopes(x));
+        warp_slopes.push(slopes);
+        value
+    });
+    // Of all pairs in the layout of the factor, rows up to the diagonal: correlations, covariances, and for each row derivatives [d, i + 1].
+    let count = n * (n + 1) / 2;
+    let (mut together, mut additive) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let mut covariances = Vec::with_capacity(count);
+    let mut slopes = vec![0.0; count * d];
     for i in 0..n {
-        pairs.extend((0..=i).map(|j| kernel.correlation(at(i), at(j))));
+        let slopes = &mut slopes[covariances.len() * d..][..(i + 1) * d];
+        let row = kernel.correlations_with_slopes(&points, i + 1, &points.point(i), slopes);
+        covariances.extend(kernel.combined(&row));
+        together.extend(row.together);
+        additive.extend(row.additive);
     }
-    let entry = |i: usize, j: usize| {
-        let diagonal = if i == j { kernel.noise } else { 0.0 };
-        kernel.signal * pairs[i * (i + 1) / 2 + j].0 + MEAN_VARIANCE + diagonal
-    };
-    let factor = Cholesky::new(n, entry)?;
+    let factor = Cholesky::with_noise(n, &covariances, kernel.noise)?;
     let mut alpha = data.targets.clone();
     factor.solve_lower(&mut alpha);
     let fit: f64 = alpha.iter().map(|x| x * x).sum();
@@ -109,36 +46,42 @@ pub(super) fn log_posterior(
     let inverse = factor.inverse();
 
     gradient.fill(0.0);
-    let mut moved = vec![0.0; n * d];
-    let mut numbers = vec![0.0; d];
+    let mut moved = vec![0.0; d * n];
+    let mut outers = vec![0.0; n];
+    let mut pulls = vec![(0.0, 0.0); n];
     for i in 0..n {
+        let row = i * (i + 1) / 2;
         for j in 0..i {
-            let place = i * (i + 1) / 2 + j;
             // Both halves of the symmetric matrix are summed, which cancels the ½.
-            let outer = (alpha[i] * alpha[j] - inverse[place]) * kernel.signal;
-            let (value, slope) = pairs[place];
-            gradient[layout.signal()] += outer * value;
-            let outer = outer * slope;
-            for k in 0..d {
-                let difference = difference(kernel.columns[k], at(i)[k], at(j)[k]);
-                let pull = 2.0 * outer * kernel.weights[k] * difference;
-                numbers[k] -= pull * difference;
-                moved[i * d + k] += pull;
-                moved[j * d + k] -= pull;
+            outers[j] = alpha[i] * alpha[j] - inverse[row + j];
+            gradient[layout.signal()] += outers[j] * kernel.signal * together[row + j];
+            gradient[layout.additive()] += outers[j] * kernel.additive * additive[row + j];
+        }
+        for k in 0..d {
+            let (weight, column) = (kernel.weights[k], points.column(k));
+            let slopes = &slopes[row * d + k * (i + 1)..][..i];
+            let moved = &mut moved[k * n..][..=i];
+            let inputs = outers.iter().zip(slopes).zip(column);
+            for ((pull, ((outer, slope), y)), moved) in pulls.iter_mut().zip(inputs).zip(&mut *moved) {
+                let difference = difference(kernel.columns[k], column[i], *y);
+                *pull = (2.0 * outer * slope * weight * difference, difference);
+                *moved -= pull.0;
+            }
+            for (pull, difference) in &pulls[..i] {
+                gradient[k] -= pull * difference;
+                moved[i] += pull;
             }
         }
-        let outer = 0.5 * (alpha[i] * alpha[i] - inverse[i * (i + 1) / 2 + i]);
+        let outer = 0.5 * (alpha[i] * alpha[i] - inverse[row + i]);
         gradient[layout.signal()] += outer * kernel.signal;
+        gradient[layout.additive()] += outer * kernel.additive;
         gradient[layout.noise()] += outer * kernel.noise;
     }
-    gradient[..d].copy_from_slice(&numbers);
     for k in 0..d {
         let Some(place) = layout.warp(k) else { continue };
-        let warp = Warp::new(theta, place);
-        for i in 0..n {
-            let (by_a, by_b) = warp.slopes(data.point(i)[k]);
-            gradient[place] += moved[i * d + k] * by_a;
-            gradient[place + 1] += moved[i * d + k] * by_b;
+        for (moved, [by_a, by_b]) in moved[k * n..][..n].iter().zip(&warp_slopes[k * n..]) {
+            gradient[place] += moved * by_a;
+            gradient[place + 1] += moved * by_b;
         }
     }
     let likelihood = -0.5 * (fit + factor.log_determinant());
@@ -147,12 +90,9 @@ pub(super) fn log_posterior(
 
 /// [`log_posterior`] without its gradient, for a third of the work.
 pub(super) fn log_posterior_alone(data: &Data, layout: &Layout, theta: &[f64]) -> Option<f64> {
-    let (n, d) = (data.len(), layout.columns().len());
     let kernel = Kernel::new(layout, theta);
-    let warped: Vec<f64> = (0..n).flat_map(|i| layout.warped(theta, data.point(i))).collect();
-    let at = |i: usize| &warped[i * d..(i + 1) * d];
-    let factor =
-        Cholesky::new(n, |i, j| kernel.covariance(at(i), at(j)) + if i == j { kernel.noise } else { 0.0 })?;
+    let points = Points::new(data, &layout.warps(theta));
+    let factor = Cholesky::with_noise(data.len(), &kernel.triangle(&points), kernel.noise)?;
     let mut half = data.targets.clone();
     factor.solve_lower(&mut half);
     let fit: f64 = half.iter().map(|x| x * x).sum();
@@ -162,6 +102,7 @@ pub(super) fn log_posterior_alone(data: &Data, layout: &Layout, theta: &[f64]) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gp::parameters::{Column, Smoothness};
     use kokanee_formats::random::SplitMix64;
 
     fn data(n: usize) -> Data {
@@ -205,32 +146,19 @@ mod tests {
     }
 
     #[test]
-    fn the_derivatives_of_the_kernels_are_finite_differences() {
-        for smoothness in [Smoothness::Twice, Smoothness::Always] {
-            for squared in [1e-3, 0.1, 1.0, 30.0] {
-                let at = |squared: f64| correlation(smoothness, squared);
-                let want = (at(squared * 1.0001).0 - at(squared * 0.9999).0) / (squared * 0.0002);
-                assert!((at(squared).1 - want).abs() < 1e-6 * want.abs().max(1e-6));
-            }
-        }
-        assert_eq!(correlation(Smoothness::Twice, 0.0), (1.0, -5.0 / 6.0));
-        assert_eq!(correlation(Smoothness::Always, 0.0), (1.0, -0.5));
-    }
-
-    #[test]
     fn two_points_by_hand() {
         let mut data = Data::new(vec![Column::Category]);
         data.push(&[0.25], 1.0);
         data.push(&[0.75], -0.5);
         let layout = Layout::new(&data.columns, Smoothness::Twice);
-        let theta = [0.3, 0.2, -1.0];
+        let theta = [0.3, 0.2, -0.4, -1.0];
         let kernel = Kernel::new(&layout, &theta);
         let same = kernel.variance() + kernel.noise;
-        let other = kernel.covariance(&[0.25], &[0.75]);
+        let other = kernel.triangle(&Points::new(&data, &layout.warps(&theta)))[1];
         let determinant = same * same - other * other;
         let fit = (same * (1.0 + 0.25) - 2.0 * other * -0.5) / determinant;
         let want = -0.5 * (fit + determinant.ln()) + layout.log_prior(&theta);
-        let got = log_posterior(&data, &layout, &theta, &mut [0.0; 3]).unwrap();
+        let got = log_posterior(&data, &layout, &theta, &mut [0.0; 4]).unwrap();
         assert!((got - want).abs() < 1e-12, "{got} {want}");
     }
 }

@@ -1,9 +1,11 @@
-//! Gaussian processes on the unit cube: Matérn-5/2 or its smooth limit, with one length per dimension, inferred noise, and warped inputs.
+//! Gaussian processes on the unit cube: Matérn-5/2 or its smooth limit, plus a sum of functions of one dimension each, with one length per
+//! dimension, inferred noise, and warped inputs.
 //!
 //! n points, d columns. Points are flat arrays \[n, d\]; targets \[n\] are standardised.
 
 mod cholesky;
 mod fit;
+mod kernel;
 mod likelihood;
 mod parameters;
 mod posterior;

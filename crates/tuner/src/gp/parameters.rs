@@ -18,8 +18,8 @@ pub(crate) enum Smoothness {
     Always,
 }
 
-/// The layout of parameters as a flat array of logarithms: d lengths, signal variance, noise variance, then a and b of each number's
-/// warping.
+/// The layout of parameters as a flat array of logarithms: d lengths, the variance of the part in which all columns interact, that of the
+/// additive part, that of noise, then a and b of each number's warping.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     columns: Vec<Column>,
@@ -45,7 +45,7 @@ const MARGIN: f64 = 1e-7;
 
 impl Layout {
     pub(crate) fn new(columns: &[Column], smoothness: Smoothness) -> Self {
-        let mut len = columns.len() + 2;
+        let mut len = columns.len() + 3;
         let place = |column: &Column| {
             (*column == Column::Number).then(|| {
                 len += 2;
@@ -68,8 +68,12 @@ impl Layout {
         self.columns.len()
     }
 
-    pub(crate) fn noise(&self) -> usize {
+    pub(crate) fn additive(&self) -> usize {
         self.columns.len() + 1
+    }
+
+    pub(crate) fn noise(&self) -> usize {
+        self.columns.len() + 2
     }
 
     pub(crate) fn warp(&self, column: usize) -> Option<usize> {
@@ -77,17 +81,18 @@ impl Layout {
     }
 
     /// Longer lengths for more dimensions, since distances grow with their root (Hvarfner, Hellsten, Nardi 2024, "Vanilla Bayesian
-    /// Optimization Performs Great in High Dimensions"); bounds of exponents and of the signal's variance are about those of AMT.
+    /// Optimization Performs Great in High Dimensions"); bounds of exponents and of the signal's variance are about those of AMT. The median
+    /// is short because the additive part explains trends over the whole space.
     fn prior(&self, index: usize) -> Prior {
         let d = self.columns.len();
         if index < d {
-            let mean = 0.4f64.ln() + 0.5 * (d as f64).ln();
+            let mean = 0.15f64.ln() + 0.5 * (d as f64).ln();
             Prior { mean, deviation: 0.9, low: 0.01f64.ln(), high: 100f64.ln() }
-        } else if index == self.signal() {
+        } else if index == self.signal() || index == self.additive() {
             Prior { mean: 0.0, deviation: 1.0, low: 1e-3f64.ln(), high: 1e3f64.ln() }
         } else if index == self.noise() {
             // Wide: objectives may be deterministic or mostly noise. The least noise limits how close a search gets to a smooth minimum.
-            Prior { mean: -6.0, deviation: 3.0, low: 1e-12f64.ln(), high: 2f64.ln() }
+            Prior { mean: -4.0, deviation: 3.0, low: 1e-12f64.ln(), high: 2f64.ln() }
         } else {
             // Narrow: a wide prior fits ripples, and there are two parameters per dimension.
             Prior { mean: 0.0, deviation: 0.2, low: 0.25f64.ln(), high: 4f64.ln() }
@@ -127,28 +132,21 @@ impl Layout {
         theta.iter().enumerate().map(one).sum()
     }
 
-    /// The warped point, as the kernel uses it.
-    pub(crate) fn warped(&self, theta: &[f64], point: &[f64]) -> Vec<f64> {
-        let one = |(column, x): (usize, &f64)| match self.warp[column] {
-            Some(at) => Warp::new(theta, at).value(*x),
-            None => *x,
-        };
-        point.iter().enumerate().map(one).collect()
+    /// The warping of each column; `None` for categories.
+    pub(crate) fn warps(&self, theta: &[f64]) -> Vec<Option<Warp>> {
+        let warp = |at: &Option<usize>| at.map(|at| Warp { a: theta[at].exp(), b: theta[at + 1].exp() });
+        self.warp.iter().map(warp).collect()
     }
 }
 
 /// Kumaraswamy's distribution function w(x) = 1 - (1 - x^a)^b, with which Snoek et al. 2014 warp inputs.
+#[derive(Debug, Clone)]
 pub(crate) struct Warp {
     a: f64,
     b: f64,
 }
 
 impl Warp {
-    /// The warping whose ln a and ln b are at `at`.
-    pub(crate) fn new(theta: &[f64], at: usize) -> Self {
-        Self { a: theta[at].exp(), b: theta[at + 1].exp() }
-    }
-
     pub(crate) fn value(&self, x: f64) -> f64 {
         let x = x.clamp(MARGIN, 1.0 - MARGIN);
         1.0 - (1.0 - x.powf(self.a)).powf(self.b)
@@ -160,12 +158,13 @@ impl Warp {
         self.a * self.b * x.powf(self.a - 1.0) * (1.0 - x.powf(self.a)).powf(self.b - 1.0)
     }
 
-    /// dw / d ln a and dw / d ln b.
-    pub(crate) fn slopes(&self, x: f64) -> (f64, f64) {
+    /// [`Warp::value`], with dw / d ln a and dw / d ln b.
+    pub(crate) fn value_with_slopes(&self, x: f64) -> (f64, [f64; 2]) {
         let x = x.clamp(MARGIN, 1.0 - MARGIN);
         let power = x.powf(self.a);
         let rest = 1.0 - power;
         let outer = rest.powf(self.b);
-        (self.a * self.b * outer / rest * power * x.ln(), -self.b * outer * rest.ln())
+        let slopes = [self.a * self.b * outer / rest * power * x.ln(), -self.b * outer * rest.ln()];
+        (1.0 - outer, slopes)
     }
 }
