@@ -136,7 +136,7 @@ impl Share {
         let until = Instant::now() + WAIT;
         while !self.try_grow(more) {
             if Instant::now() >= until {
-                let message = "the requests at work fill the memory that there is for them; try again in 1 s";
+                let message = "running requests take all of the memory for requests; try again in 1 s";
                 return Err(ServeError::new(Code::TooManyRequests, message).retry_after(1));
             }
             self.budget.shed();

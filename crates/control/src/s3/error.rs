@@ -83,7 +83,7 @@ codes! {
     RequestTimeout = 400, "The body did not arrive in time.";
     ServerSideEncryptionConfigurationNotFoundError = 404, "Objects are plain files.";
     SignatureDoesNotMatch = 403, "The signature is not that of the request.";
-    SlowDown = 503, "Too many requests are at work.";
+    SlowDown = 503, "Too many requests are running.";
     XAmzContentSHA256Mismatch = 400, "The SHA-256 that was signed is not that of the body.";
 }
 

@@ -118,7 +118,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
             tracing::warn!(connections, "ended; not all requests were answered in 30 s")
         }
         Ended::Forced(connections) => {
-            bail!("stopped by a second signal, with {connections} connections at work")
+            bail!("stopped by a second signal, with {connections} open connections")
         }
     }
     Ok(())

@@ -86,7 +86,7 @@ fn kills_lose_nothing() {
     // Few, and fewer if the machine is busy with other things.
     let rare = [book.stopped.len(), book.transforms];
     let is_enough = work_done.iter().all(|&count| count > kills / 50) && rare.iter().all(|&count| count > 0);
-    assert!(is_enough, "too little was at work: {work_done:?}, {rare:?}");
+    assert!(is_enough, "too little was running: {work_done:?}, {rare:?}");
 }
 
 /// The known data of the process of the endpoint's instance.
