@@ -51,8 +51,8 @@ impl Points {
     /// `warped` receives the column and the number to warp, first all of the first column.
     pub(super) fn mapped(data: &Data, mut warped: impl FnMut(usize, f64) -> f64) -> Self {
         let d = data.columns.len();
-        let mut column = |k: usize| data.points.iter().skip(k).step_by(d).map(|x| warped(k, *x)).collect();
-        Self { columns: (0..d).map(&mut column).collect() }
+        let column = |k: usize| data.points.iter().skip(k).step_by(d).map(|x| warped(k, *x)).collect();
+        Self { columns: (0..d).map(column).collect() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -144,14 +144,10 @@ impl Kernel {
             }
             each_column(k, &slopes);
         }
-        let derivatives = squared.iter_mut().map(|squared| {
-            let (value, slope) = correlation(self.smoothness, *squared);
-            *squared = value;
-            slope
-        });
-        let derivatives = derivatives.collect();
+        let (together, derivatives) =
+            squared.iter().map(|squared| correlation(self.smoothness, *squared)).unzip();
         sums.iter_mut().for_each(|sum| *sum /= d);
-        (Correlations { together: squared, additive: sums }, derivatives)
+        (Correlations { together, additive: sums }, derivatives)
     }
 
     /// [`Kernel::covariances`] as correlations; writes the derivatives of each covariance with respect to each r_j² to `slopes` \[d, n\].
