@@ -79,6 +79,17 @@ enum Course {
     Told,
     /// It ended, for this reason.
     Ended(String),
+    /// A program that an earlier server had started ended before it answered. That server may have told it to stop, so this says
+    /// nothing about the model.
+    LeftoverEnded(String),
+}
+
+/// A program that runs.
+struct Started {
+    /// How long it may take to answer.
+    startup: Duration,
+    /// Whether an earlier server started it.
+    is_leftover: bool,
 }
 
 impl Life {
@@ -87,9 +98,13 @@ impl Life {
         let mut pause = FIRST_PAUSE;
         while *orders.borrow() == Order::Run {
             let begun = Instant::now();
-            let Course::Ended(reason) = self.serve(&mut orders).await else { break };
+            let (reason, is_leftover) = match self.serve(&mut orders).await {
+                Course::Told => break,
+                Course::Ended(reason) => (reason, false),
+                Course::LeftoverEnded(reason) => (reason, true),
+            };
             tracing::warn!(of = self.post.arn, instance = self.instance.id, reason, "an instance ended");
-            if !self.is_proven {
+            if !self.is_proven && !is_leftover {
                 self.instance.enter(Phase::Failed(reason));
                 told(&mut orders).await;
                 break;
@@ -116,8 +131,8 @@ impl Life {
 
     /// Runs the program from its start to its end.
     async fn serve(&mut self, orders: &mut watch::Receiver<Order>) -> Course {
-        let startup = match self.start().await {
-            Ok(startup) => startup,
+        let Started { startup, is_leftover } = match self.start().await {
+            Ok(started) => started,
             Err(reason) => return Course::Ended(reason),
         };
         let mut meter = self.meter();
@@ -127,6 +142,7 @@ impl Life {
             tokio::select! {
                 answering = self.answering(patience) => match answering {
                     Ok(connections) => self.instance.enter(Phase::Ready(connections)),
+                    Err(reason) if is_leftover => return Course::LeftoverEnded(reason),
                     Err(reason) => return Course::Ended(reason),
                 },
                 () = told(orders) => return Course::Told,
@@ -166,8 +182,8 @@ impl Life {
         InstanceMeter::new(&self.post.region, namespace, &dimensions)
     }
 
-    /// Fetches the model and starts the program, unless it still runs from an earlier server. Returns how long it may take to answer.
-    async fn start(&self) -> Result<Duration, String> {
+    /// Fetches the model and starts the program, unless it still runs from an earlier server.
+    async fn start(&self) -> Result<Started, String> {
         let (fleet, folder, name) = (Arc::clone(&self.fleet), self.folder.clone(), self.name());
         let Post { region, arn, container, log: (group, stream), .. } = self.post.clone();
         let started = tokio::task::spawn_blocking(move || {
@@ -180,7 +196,7 @@ impl Life {
             let state = fleet.engine.settle(path).map_err(|error| error.to_string())?;
             let program = launch::program(&fleet, &container, &folder, &region, &name, &arn)?;
             if matches!(state, TaskState::Running { .. }) {
-                return Ok(program.startup);
+                return Ok(Started { startup: program.startup, is_leftover: true });
             }
             program.launched.clean_up();
             folder.prepare(container.model.as_ref(), &*fleet.objects).map_err(|error| {
@@ -194,7 +210,7 @@ impl Life {
                 None => folder.forget_address(),
             }
             fleet.engine.start(path, &program.launched.task).map_err(|error| error.to_string())?;
-            Ok(program.startup)
+            Ok(Started { startup: program.startup, is_leftover: false })
         });
         started.await.unwrap_or_else(|_| Err("a bug in Kokanee; please report it".to_owned()))
     }

@@ -30,9 +30,21 @@ struct Threads {
 #[derive(Debug)]
 struct Program {
     has_ended: AtomicBool,
+    /// The number of looks after which it ends by itself.
+    looks: AtomicUsize,
 }
 
 impl Program {
+    fn new(looks: usize) -> Arc<Self> {
+        Arc::new(Self { has_ended: AtomicBool::new(false), looks: AtomicUsize::new(looks) })
+    }
+
+    fn is_looked_at(&self) {
+        if self.looks.fetch_sub(1, Ordering::SeqCst) == 0 {
+            self.end();
+        }
+    }
+
     fn end(&self) {
         self.has_ended.store(true, Ordering::SeqCst);
     }
@@ -62,7 +74,7 @@ fn answer(mut connection: TcpStream, model: &str) {
 impl Engine for Threads {
     fn start(&self, folder: &Path, task: &Task) -> Result<(), EngineError> {
         self.starts.fetch_add(1, Ordering::SeqCst);
-        let program = Arc::new(Program { has_ended: AtomicBool::new(false) });
+        let program = Program::new(usize::MAX);
         self.tasks.lock().unwrap().insert(folder.to_owned(), Arc::clone(&program));
         if self.is_broken.load(Ordering::SeqCst) {
             std::fs::write(folder.join("log"), "17\tthe model is odd\n").unwrap();
@@ -80,7 +92,10 @@ impl Engine for Threads {
     }
 
     fn look(&self, folder: &Path) -> Result<TaskState, EngineError> {
-        Ok(match self.tasks.lock().unwrap().get(folder) {
+        let tasks = self.tasks.lock().unwrap();
+        let program = tasks.get(folder);
+        program.inspect(|program| program.is_looked_at());
+        Ok(match program {
             None => TaskState::NotStarted,
             Some(program) if program.has_ended.load(Ordering::SeqCst) => TaskState::Ended(Exit {
                 started_ms: 1,
@@ -388,6 +403,24 @@ async fn a_later_server_finds_instances_and_starts_those_that_are_missing() {
             place.until("both answer", || starts() > 6 && place.running() == 2 && place.ready() == 2).await;
             assert_eq!(starts(), 7, "one was found");
             assert_eq!(place.ask().await, "one");
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_an_earlier_server_told_to_stop_does_not_fail_its_endpoint() {
+    let place = place();
+    place.create("one", 1);
+    let root = folder::InstanceFolder::of_endpoint(place.folder.path(), REGION, "Ep");
+    let folder = folder::InstanceFolder::new(&root, 1, "v", 0);
+    std::fs::create_dir_all(folder.path()).unwrap();
+    // It no longer answers, but still runs when this server finds it, and ends at the second look.
+    place.engine.tasks.lock().unwrap().insert(folder.path().to_owned(), Program::new(1));
+    place
+        .during(async {
+            place.in_service().await;
+            assert_eq!(place.ask().await, "one");
+            assert_eq!(place.engine.starts.load(Ordering::SeqCst), 1);
         })
         .await;
 }
