@@ -20,8 +20,8 @@ cargo xtask bench tuner --peers [options]: what Kokanee, Optuna, scikit-optimize
   --tasks NAME,NAME    of those in xtask/peers/tuner_tasks.py (all)
   --tables             only print the tables of the runs that there are, of these tuners
   --anew               forget the runs of these tuners first, as after a change of Kokanee's
-Runs are kept in crates/tuner/benches/runs.csv, and those that are there are not run again: what a tuner finds does not depend on the
-machine.";
+Runs are kept in crates/tuner/benches/runs.csv, and those that are there are not run again. A search may differ between processors,
+since the last bits of their arithmetic do.";
 
 /// The tuners of the first environment, and the one of the other environment.
 const TUNERS: [&str; 5] = ["kokanee", "random", "optuna", "egobox", "scikit-optimize"];

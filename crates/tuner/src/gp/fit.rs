@@ -1,7 +1,7 @@
 //! Maximum a posteriori parameters, searched for from several starts.
 
 use super::Data;
-use super::likelihood::log_posterior;
+use super::likelihood::LogPosterior;
 use super::parameters::{Layout, Smoothness};
 use crate::minimize::minimize;
 
@@ -64,8 +64,9 @@ fn fit_from(data: &Data, effort: Effort, layout: Layout, starts: &[Vec<f64>]) ->
     let chosen = thinned(data, effort.points);
     let layout = best.layout.clone();
     let (low, high) = layout.bounds();
+    let mut posterior = LogPosterior::new(&chosen, &layout);
     let mut objective = |theta: &[f64], gradient: &mut [f64]| {
-        let value = log_posterior(&chosen, &layout, theta, gradient);
+        let value = posterior.at(theta, gradient);
         gradient.iter_mut().for_each(|slope| *slope = -*slope);
         value.map_or(f64::INFINITY, |value| -value)
     };

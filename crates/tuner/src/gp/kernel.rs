@@ -111,43 +111,36 @@ impl Kernel {
         }
     }
 
-    /// Correlations of `x` with the first `n` points. Tells `each_column` the derivatives \[n\] of q with respect to its argument for each
-    /// column, and returns those of m with respect to r².
+    /// Correlations of `x` with the first `n` points, and the derivatives of m with respect to r², \[n\]. Writes those of
+    /// additive · q / d with respect to each r_j² to `slopes` \[d, n\], if given.
     fn correlations(
         &self,
         points: &Points,
         n: usize,
         x: &[f64],
-        mut each_column: impl FnMut(usize, &[f64]),
+        mut slopes: Option<&mut [f64]>,
     ) -> (Correlations, Vec<f64>) {
         let d = self.columns.len() as f64;
-        let (mut squared, mut sums, mut slopes) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+        let (mut squared, mut additive) = (vec![0.0; n], vec![0.0; n]);
         for (k, column) in self.columns.iter().enumerate() {
             let (weight, x) = (self.weights[k], x[k]);
-            let others = &points.columns[k][..n];
-            let places = others.iter().zip(&mut squared).zip(&mut sums).zip(&mut slopes);
-            let add = |difference: f64, squared: &mut f64, sum: &mut f64, slope: &mut f64| {
-                let own = weight * difference * difference;
-                let (value, derivative) = rational(d * own);
-                *squared += own;
-                *sum += value;
-                *slope = derivative;
-            };
+            let slopes = slopes.as_deref_mut().map(|slopes| (self.additive, &mut slopes[k * n..][..n]));
+            let sums = squared.iter_mut().zip(&mut additive);
+            let others = points.columns[k][..n].iter();
             // Two loops: a choice of the column's type within one would keep it from working on several points at once.
             match column {
-                Column::Number => places.for_each(|(((y, squared), sum), slope)| {
-                    add(difference(Column::Number, x, *y), squared, sum, slope);
-                }),
-                Column::Category => places.for_each(|(((y, squared), sum), slope)| {
-                    add(difference(Column::Category, x, *y), squared, sum, slope);
-                }),
+                Column::Number => {
+                    add(others.map(|y| difference(Column::Number, x, *y)), weight, d, sums, slopes);
+                }
+                Column::Category => {
+                    add(others.map(|y| difference(Column::Category, x, *y)), weight, d, sums, slopes);
+                }
             }
-            each_column(k, &slopes);
         }
         let (together, derivatives) =
             squared.iter().map(|squared| correlation(self.smoothness, *squared)).unzip();
-        sums.iter_mut().for_each(|sum| *sum /= d);
-        (Correlations { together, additive: sums }, derivatives)
+        additive.iter_mut().for_each(|sum| *sum /= d);
+        (Correlations { together, additive }, derivatives)
     }
 
     /// [`Kernel::covariances`] as correlations; writes the derivatives of each covariance with respect to each r_j² to `slopes` \[d, n\].
@@ -158,11 +151,7 @@ impl Kernel {
         x: &[f64],
         slopes: &mut [f64],
     ) -> Correlations {
-        let (correlations, together) = self.correlations(points, n, x, |k, derivatives| {
-            for (slope, derivative) in slopes[k * n..][..n].iter_mut().zip(derivatives) {
-                *slope = self.additive * derivative;
-            }
-        });
+        let (correlations, together) = self.correlations(points, n, x, Some(slopes));
         for slopes in slopes.chunks_exact_mut(n.max(1)) {
             for (slope, derivative) in slopes.iter_mut().zip(&together) {
                 *slope += self.signal * derivative;
@@ -179,7 +168,7 @@ impl Kernel {
 
     /// Covariances of the function at a warped point with those at the first `n` points, without noise.
     pub(super) fn covariances(&self, points: &Points, n: usize, x: &[f64]) -> Vec<f64> {
-        self.combined(&self.correlations(points, n, x, |_, _| {}).0).collect()
+        self.combined(&self.correlations(points, n, x, None).0).collect()
     }
 
     /// The lower triangle of all points' covariances without noise, its rows one after another.
@@ -190,6 +179,30 @@ impl Kernel {
     /// Variance of the function anywhere.
     pub(super) fn variance(&self) -> f64 {
         self.signal + self.additive + MEAN_VARIANCE
+    }
+}
+
+/// Adds a column's part of r² and of the sum of q for each point. Writes the derivative of q with respect to its argument, times a factor,
+/// to the slopes, if given.
+fn add<'a>(
+    differences: impl Iterator<Item = f64>,
+    weight: f64,
+    d: f64,
+    sums: impl Iterator<Item = (&'a mut f64, &'a mut f64)>,
+    slopes: Option<(f64, &mut [f64])>,
+) {
+    let places = differences.map(|difference| weight * difference * difference).zip(sums);
+    match slopes {
+        None => places.for_each(|(own, (squared, sum))| {
+            *squared += own;
+            *sum += rational(d * own).0;
+        }),
+        Some((factor, slopes)) => places.zip(slopes).for_each(|((own, (squared, sum)), slope)| {
+            let (value, derivative) = rational(d * own);
+            *squared += own;
+            *sum += value;
+            *slope = factor * derivative;
+        }),
     }
 }
 
