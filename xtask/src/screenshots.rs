@@ -15,8 +15,9 @@ const FOLDER: &str = "docs/images";
 /// The pictures in the documentation; the test takes more.
 const KEPT: [&str; 9] =
     ["overview", "jobs", "job", "compare", "tuning", "endpoint", "endpoint-rows", "bucket", "records"];
-/// The maximum size of a picture, since they are stored in the repository.
-const MOST_BYTES: u64 = 150 << 10;
+/// The maximum size of a picture, since they are stored in the repository. The largest, with lines that differ from run to run, has about
+/// 150 KiB.
+const MOST_BYTES: u64 = 200 << 10;
 
 pub(crate) fn run() -> Result<ExitCode> {
     let workspace = Workspace::load()?;
@@ -27,12 +28,18 @@ pub(crate) fn run() -> Result<ExitCode> {
     command.env("KOKANEE_SCREENSHOTS", &taken).env("CI", "true");
     println!("{}", command_line(&command));
     run_command(&mut command)?;
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    for name in KEPT {
-        let file = format!("console-{name}.png");
-        let (from, to) = (taken.join(&file), folder.join(&file));
-        let bytes = fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
+    let files = KEPT.map(|name| format!("console-{name}.png"));
+    // The pictures belong together: if one is refused, all stay as they are.
+    for file in &files {
+        let from = taken.join(file);
+        let bytes = fs::metadata(&from).with_context(|| format!("cannot find {}", from.display()))?.len();
         ensure!(bytes <= MOST_BYTES, "{file} has {bytes} bytes, of at most {MOST_BYTES}: show less on it");
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    for file in files {
+        let from = taken.join(&file);
+        let bytes =
+            fs::copy(&from, folder.join(&file)).with_context(|| format!("cannot copy {}", from.display()))?;
         println!("{FOLDER}/{file}: {bytes} bytes");
     }
     Ok(ExitCode::SUCCESS)

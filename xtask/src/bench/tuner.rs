@@ -1,5 +1,6 @@
 //! `cargo xtask bench tuner --peers`: runs our tuner and its peers on the same tasks in simulated time, and makes tables of their results.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,8 +24,10 @@ cargo xtask bench tuner --peers [options]: what Kokanee, Optuna, scikit-optimize
 Runs are kept in crates/tuner/benches/runs.csv, and those that are there are not run again. A search may differ between processors,
 since the last bits of their arithmetic do.";
 
+/// The tuner that the others are compared with.
+const OURS: &str = "kokanee";
 /// The tuners of the first environment, and the one of the other environment.
-const TUNERS: [&str; 5] = ["kokanee", "random", "optuna", "egobox", "scikit-optimize"];
+const TUNERS: [&str; 5] = [OURS, "random", "optuna", "egobox", "scikit-optimize"];
 const SYNE_TUNE: &str = "syne-tune";
 
 /// The results so far.
@@ -163,8 +166,8 @@ fn rows(text: &str) -> Result<Vec<Row>> {
 /// The numbers of trials that tables are made for.
 const BUDGETS: [u32; 2] = [30, 100];
 
-/// For each number of slots and budget, median and quartiles of each tuner on each task, over its seeds; and ranks, over the seeds that all
-/// have.
+/// For each number of slots and budget, median and quartiles of each tuner on each task, over its seeds; ranks, over the seeds that all have;
+/// and the runs that Kokanee wins, over the seeds that it shares with each other tuner.
 fn tables(rows: &[Row]) -> String {
     let mut text = String::new();
     let slots: BTreeSet<u32> = rows.iter().map(|row| row.parallel).collect();
@@ -243,7 +246,32 @@ fn table(rows: &[&Row], parallel: u32, budget: u32) -> String {
         let cells: Vec<String> = ranks.iter().map(mean).collect();
         text.push_str(&format!("| mean rank, {ranked} tasks | {} |\n", cells.join(" | ")));
     }
+    if tuners.contains(&OURS) && tuners.len() > 1 {
+        let won = |tuner: &&str| {
+            let runs = tasks.iter().map(|task| won(&regrets(task, OURS), &regrets(task, tuner)));
+            let (won, count) = runs.fold((0.0, 0), |(won, count), (more, runs)| (won + more, count + runs));
+            if *tuner == OURS || count == 0 {
+                return "-".to_owned();
+            }
+            format!("{:.0}% of {count}", 100.0 * won / count as f64)
+        };
+        let cells: Vec<String> = tuners.iter().map(won).collect();
+        text.push_str(&format!("| runs won by {OURS} | {} |\n", cells.join(" | ")));
+    }
     text
+}
+
+/// The number of seeds that both have, and in how many the first has the lower regret; equal ones count half.
+fn won(own: &BTreeMap<u32, f64>, other: &BTreeMap<u32, f64>) -> (f64, usize) {
+    let pairs = own.iter().filter_map(|(seed, own)| Some((own, other.get(seed)?)));
+    pairs.fold((0.0, 0), |(won, count), (own, other)| {
+        let point = match own.total_cmp(other) {
+            Ordering::Less => 1.0,
+            Ordering::Equal => 0.5,
+            Ordering::Greater => 0.0,
+        };
+        (won + point, count + 1)
+    })
 }
 
 /// A number with three digits.
@@ -271,9 +299,17 @@ mod tests {
         let want = "\n30 trials, 1 at a time (seeds): median (quartiles) of simple regret\n\n\
             | task | kokanee (2) | optuna (2) |\n|---|---|---|\n\
             | branin | 1.00 (0.750, 1.25) | inf (inf, inf) |\n\
-            | mean rank, 1 tasks | 1.00 | 2.00 |\n";
+            | mean rank, 1 tasks | 1.00 | 2.00 |\n\
+            | runs won by kokanee | - | 100% of 2 |\n";
         assert!(text.starts_with(want), "{text}");
         assert!(text.contains("100 trials, 4 at a time") && text.contains("| branin | 1.0e-5 ("), "{text}");
+    }
+
+    #[test]
+    fn runs_are_won_on_shared_seeds() {
+        let own = BTreeMap::from([(0, 1.0), (1, 2.0), (2, 0.5), (4, 9.0)]);
+        let other = BTreeMap::from([(0, 1.0), (1, 1.0), (2, f64::INFINITY), (3, 0.0)]);
+        assert_eq!(won(&own, &other), (1.5, 3));
     }
 
     #[test]
