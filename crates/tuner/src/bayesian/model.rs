@@ -37,13 +37,17 @@ fn effort(n: usize) -> Effort {
     Effort { points: 200, evaluations }
 }
 
-/// For n points, the number of parameter draws besides the most likely ones, and of moves between two. Averaging multiplies the cost of a
-/// prediction.
-fn draws(n: usize) -> (usize, usize) {
+/// The number of dimensions up to which there are more draws with 100 points; gradients cost more with each dimension.
+const FEW_DIMENSIONS: usize = 10;
+
+/// For n points in d dimensions, the number of parameter draws besides the most likely ones, and of moves between two. Averaging multiplies
+/// the cost of a prediction.
+fn draws(n: usize, d: usize) -> (usize, usize) {
     match n {
         0..=40 => (9, 12),
         41..=80 => (6, 6),
-        81..=120 => (3, 6),
+        81..=120 if d <= FEW_DIMENSIONS => (3, 6),
+        81..=120 => (1, 6),
         _ => (0, 0),
     }
 }
@@ -65,7 +69,7 @@ impl Model {
     pub(super) fn new(history: &History<'_>, options: &Options) -> Self {
         let evidence = Evidence::new(history, options);
         let (data, fitted) = fit_losses(&evidence);
-        let (count, moves) = draws(data.len());
+        let (count, moves) = draws(data.len(), data.columns.len());
         let mut random = history.stream(SAMPLE_STREAM);
         let mut parameters = Vec::new();
         for kernel in &fitted {
