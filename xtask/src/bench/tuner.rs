@@ -1,6 +1,5 @@
 //! `cargo xtask bench tuner --peers`: runs our tuner and its peers on the same tasks in simulated time, and makes tables of their results.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -211,6 +210,9 @@ fn table(rows: &[&Row], parallel: u32, budget: u32) -> String {
     }
     text.push_str(&format!("\n|---|{}\n", "---|".repeat(tuners.len())));
     let mut ranks: Vec<Vec<f64>> = vec![Vec::new(); tuners.len()];
+    let ours = tuners.iter().position(|tuner| *tuner == OURS);
+    // For each tuner, the runs that we win against it, and those that both have.
+    let mut wins = vec![(0.0, 0); tuners.len()];
     for task in &tasks {
         let found: Vec<BTreeMap<u32, f64>> = tuners.iter().map(|tuner| regrets(task, tuner)).collect();
         let cells = found.iter().map(|found| {
@@ -222,6 +224,12 @@ fn table(rows: &[&Row], parallel: u32, budget: u32) -> String {
             format!("{} ({}, {})", short(median), short(low), short(high))
         });
         text.push_str(&format!("| {task} | {} |\n", cells.collect::<Vec<_>>().join(" | ")));
+        if let Some(ours) = ours {
+            for (wins, other) in wins.iter_mut().zip(&found) {
+                let (won, count) = won(&found[ours], other);
+                *wins = (wins.0 + won, wins.1 + count);
+            }
+        }
         // Each tuner counts on the seeds that all tuners with runs of this task share.
         let shared = |seed: &u32| found.iter().all(|found| found.contains_key(seed));
         let medians: Vec<f64> = found
@@ -246,31 +254,25 @@ fn table(rows: &[&Row], parallel: u32, budget: u32) -> String {
         let cells: Vec<String> = ranks.iter().map(mean).collect();
         text.push_str(&format!("| mean rank, {ranked} tasks | {} |\n", cells.join(" | ")));
     }
-    if tuners.contains(&OURS) && tuners.len() > 1 {
-        let won = |tuner: &&str| {
-            let runs = tasks.iter().map(|task| won(&regrets(task, OURS), &regrets(task, tuner)));
-            let (won, count) = runs.fold((0.0, 0), |(won, count), (more, runs)| (won + more, count + runs));
-            if *tuner == OURS || count == 0 {
+    if ours.is_some() && tuners.len() > 1 {
+        let cells = wins.iter().zip(&tuners).map(|((won, count), tuner)| {
+            if *tuner == OURS || *count == 0 {
                 return "-".to_owned();
             }
-            format!("{:.0}% of {count}", 100.0 * won / count as f64)
-        };
-        let cells: Vec<String> = tuners.iter().map(won).collect();
-        text.push_str(&format!("| runs won by {OURS} | {} |\n", cells.join(" | ")));
+            format!("{:.0}% of {count}", 100.0 * won / *count as f64)
+        });
+        text.push_str(&format!("| runs won by {OURS} | {} |\n", cells.collect::<Vec<_>>().join(" | ")));
     }
     text
 }
 
-/// The number of seeds that both have, and in how many the first has the lower regret; equal ones count half.
+/// The number of seeds in which the first has the lower regret, where equal ones count half, and that of the seeds that both have.
 fn won(own: &BTreeMap<u32, f64>, other: &BTreeMap<u32, f64>) -> (f64, usize) {
     let pairs = own.iter().filter_map(|(seed, own)| Some((own, other.get(seed)?)));
     pairs.fold((0.0, 0), |(won, count), (own, other)| {
-        let point = match own.total_cmp(other) {
-            Ordering::Less => 1.0,
-            Ordering::Equal => 0.5,
-            Ordering::Greater => 0.0,
-        };
-        (won + point, count + 1)
+        let better = f64::from(u8::from(own < other));
+        let equal = f64::from(u8::from(own == other));
+        (won + better + 0.5 * equal, count + 1)
     })
 }
 

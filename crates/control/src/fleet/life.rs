@@ -77,11 +77,8 @@ pub(super) struct Life {
 enum Course {
     /// It was told to stop.
     Told,
-    /// It ended, for this reason.
-    Ended(String),
-    /// A program that an earlier server had started ended before it answered. That server may have told it to stop, so this says
-    /// nothing about the model.
-    LeftoverEnded(String),
+    /// It ended, for this reason. An earlier server may have told a leftover program to stop, so its end says nothing about the model.
+    Ended { reason: String, is_leftover: bool },
 }
 
 /// A program that runs.
@@ -98,11 +95,7 @@ impl Life {
         let mut pause = FIRST_PAUSE;
         while *orders.borrow() == Order::Run {
             let begun = Instant::now();
-            let (reason, is_leftover) = match self.serve(&mut orders).await {
-                Course::Told => break,
-                Course::Ended(reason) => (reason, false),
-                Course::LeftoverEnded(reason) => (reason, true),
-            };
+            let Course::Ended { reason, is_leftover } = self.serve(&mut orders).await else { break };
             tracing::warn!(of = self.post.arn, instance = self.instance.id, reason, "an instance ended");
             if !self.is_proven && !is_leftover {
                 self.instance.enter(Phase::Failed(reason));
@@ -133,7 +126,7 @@ impl Life {
     async fn serve(&mut self, orders: &mut watch::Receiver<Order>) -> Course {
         let Started { startup, is_leftover } = match self.start().await {
             Ok(started) => started,
-            Err(reason) => return Course::Ended(reason),
+            Err(reason) => return Course::Ended { reason, is_leftover: false },
         };
         let mut meter = self.meter();
         let mut measured: Option<Instant> = None;
@@ -142,8 +135,7 @@ impl Life {
             tokio::select! {
                 answering = self.answering(patience) => match answering {
                     Ok(connections) => self.instance.enter(Phase::Ready(connections)),
-                    Err(reason) if is_leftover => return Course::LeftoverEnded(reason),
-                    Err(reason) => return Course::Ended(reason),
+                    Err(reason) => return Course::Ended { reason, is_leftover },
                 },
                 () = told(orders) => return Course::Told,
             }
@@ -155,7 +147,7 @@ impl Life {
                     () = told(orders) => return Course::Told,
                 }
                 if let Some(reason) = self.ended().await {
-                    return Course::Ended(reason);
+                    return Course::Ended { reason, is_leftover };
                 }
                 if measured.is_none_or(|at| at.elapsed() > MEASURE) {
                     measured = Some(Instant::now());

@@ -37,7 +37,7 @@ fn effort(n: usize) -> Effort {
     Effort { points: 200, evaluations }
 }
 
-/// The number of dimensions up to which there are more draws with 100 points; gradients cost more with each dimension.
+/// Maximum dimensions in which about 100 points get several draws. A gradient costs more with each dimension.
 const FEW_DIMENSIONS: usize = 10;
 
 /// For n points in d dimensions, the number of parameter draws besides the most likely ones, and of moves between two. Averaging multiplies
