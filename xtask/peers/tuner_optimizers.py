@@ -4,6 +4,7 @@ Each begins with the same first configurations, and is otherwise left with its d
 for trials that run at the same time. Trials that were asked for and not yet told are running."""
 
 import contextlib
+import copy
 import io
 import json
 import logging
@@ -206,6 +207,7 @@ class ScikitOptimize(Pending):
                 return Real(1 - d["max"], 1 - d["min"], prior="log-uniform")
             return Real(d["min"], d["max"], prior=prior)
 
+        self.numpy = numpy
         self.optimizer = Optimizer(
             [dimension(d) for d in space], "GP", n_initial_points=len(first), random_state=numpy.random.RandomState(seed)
         )
@@ -217,6 +219,15 @@ class ScikitOptimize(Pending):
         values = [config[d["name"]] for d in self.space]
         return [max(1 - v, least) if turned else v for v, turned, least in zip(values, reverse, low)]
 
+    def liar(self, number):
+        """A copy of the optimiser, to be told of running trials. Its own `copy` fits the model once more, and draws from NumPy's
+        global generator, so that no run could be repeated."""
+        liar = copy.copy(self.optimizer)
+        liar.Xi, liar.yi, liar.models = list(liar.Xi), list(liar.yi), list(liar.models)
+        liar.gains_ = liar.gains_.copy()
+        liar.rng = self.numpy.random.RandomState([self.seed, number])
+        return liar
+
     def next(self):
         fresh = [n for n in self.done[self.told :]]
         self.told = len(self.done)
@@ -226,7 +237,7 @@ class ScikitOptimize(Pending):
             self.optimizer.tell([self.point(self.configs[n]) for n in fresh], losses)
         optimizer = self.optimizer
         if running := self.running():
-            optimizer = optimizer.copy()
+            optimizer = self.liar(len(self.configs))
             optimizer.tell([self.point(self.configs[n]) for n in running], [best] * len(running))
         config = {}
         for d, value in zip(self.space, optimizer.ask()):
