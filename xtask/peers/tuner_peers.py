@@ -19,7 +19,7 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "R
 import numpy as np
 
 from tuner_optimizers import OPTIMIZERS, drawn
-from tuner_tasks import tasks
+from tuner_tasks import held_out, tasks
 
 FIRST = 8
 CHECKPOINTS = (30, 100)
@@ -87,10 +87,11 @@ def main():
     parser.add_argument("--seeds", type=numbers, default=list(range(30)), help="0:30, or 1,2")
     parser.add_argument("--budget", type=int, default=100)
     parser.add_argument("--program", help="the example `suggest` of crates/tuner")
+    parser.add_argument("--held-out", action="store_true", help="the tasks that nothing in Kokanee's tuner was chosen on")
     parser.add_argument("--recorded", help="CSV of recorded trainings")
     parser.add_argument("--output", required=True, help="CSV; runs whose rows it has are not run again")
     arguments = parser.parse_args()
-    known = tasks(arguments.recorded)
+    known = held_out() if arguments.held_out else tasks(arguments.recorded)
     names = arguments.tasks.split(",") if arguments.tasks else list(known)
     if unknown := [name for name in names if name not in known]:
         sys.exit(f"no task is called {unknown[0]!r}: there are {', '.join(known)}")

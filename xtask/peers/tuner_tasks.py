@@ -89,6 +89,90 @@ def michalewicz(x):
 MICHALEWICZ_5_LEAST = -4.687658179088148
 
 
+def camel(x):
+    a, b = x
+    return (4 - 2.1 * a * a + a**4 / 3) * a * a + a * b + (4 * b * b - 4) * b * b
+
+
+CAMEL_LEAST = -1.031628453489877
+
+
+def goldstein_price(x):
+    a, b = x
+    first = 1 + (a + b + 1) ** 2 * (19 - 14 * a + 3 * a * a - 14 * b + 6 * a * b + 3 * b * b)
+    second = 30 + (2 * a - 3 * b) ** 2 * (18 - 32 * a + 12 * a * a + 48 * b - 36 * a * b + 27 * b * b)
+    return first * second
+
+
+SHEKEL_WIDTHS = np.array([1, 2, 2, 4, 4, 6, 3, 7, 5, 5]) / 10
+SHEKEL_CENTERS = np.array(
+    [
+        [4, 4, 4, 4],
+        [1, 1, 1, 1],
+        [8, 8, 8, 8],
+        [6, 6, 6, 6],
+        [3, 7, 3, 7],
+        [2, 9, 2, 9],
+        [5, 3, 5, 3],
+        [8, 1, 8, 1],
+        [6, 2, 6, 2],
+        [7, 3.6, 7, 3.6],
+    ]
+)
+
+
+def shekel(x):
+    return float(-(1 / (((np.array(x) - SHEKEL_CENTERS) ** 2).sum(1) + SHEKEL_WIDTHS)).sum())
+
+
+def styblinski(x):
+    return sum(v**4 - 16 * v * v + 5 * v for v in x) / 2
+
+
+# Of one input.
+STYBLINSKI_LEAST = -39.16616570377142
+
+
+def levy(x):
+    w = [1 + (v - 1) / 4 for v in x]
+    middle = sum((v - 1) ** 2 * (1 + 10 * math.sin(math.pi * v + 1) ** 2) for v in w[:-1])
+    return math.sin(math.pi * w[0]) ** 2 + middle + (w[-1] - 1) ** 2 * (1 + math.sin(2 * math.pi * w[-1]) ** 2)
+
+
+def griewank(x):
+    waves = math.prod(math.cos(v / math.sqrt(i + 1)) for i, v in enumerate(x))
+    return sum(v * v for v in x) / 4000 - waves + 1
+
+
+def dixon_price(x):
+    return (x[0] - 1) ** 2 + sum((i + 2) * (2 * b * b - a) ** 2 for i, (a, b) in enumerate(zip(x, x[1:])))
+
+
+def shekel_in_disguise(config):
+    """Shekel's function, whose inputs are a logarithm, integers and an order of categories."""
+    kernel = [7.0, 2.0, 4.0, 9.0, 5.5][["linear", "poly", "rbf", "sigmoid", "laplacian"].index(config["kernel"])]
+    return shekel([math.log10(config["cost"]) + 4, config["degree"], math.log2(config["cache"]), kernel])
+
+
+def least_of_shekel_in_disguise():
+    """The least of shekel_in_disguise: for each integer and category the continuous input on a grid that gets finer."""
+    best = math.inf
+    for degree in range(11):
+        for cache in range(1, 1025):
+            for kernel in (7.0, 2.0, 4.0, 9.0, 5.5):
+                rest = ((np.array([degree, math.log2(cache), kernel]) - SHEKEL_CENTERS[:, 1:]) ** 2).sum(1) + SHEKEL_WIDTHS
+                low, high = 0.0, 10.0
+                while high - low > 1e-9:
+                    grid = np.linspace(low, high, 101)
+                    losses = -(1 / ((grid[:, None] - SHEKEL_CENTERS[:, 0]) ** 2 + rest)).sum(1)
+                    least, step = losses.argmin(), (high - low) / 100
+                    low, high = max(grid[least] - step, 0.0), min(grid[least] + step, 10.0)
+                    if losses[least] > 0.9 * best:
+                        break
+                best = min(best, float(losses.min()))
+    return best
+
+
 def hartmann_in_disguise(config):
     """Hartmann's function of six, whose inputs are logarithms, integers and an order of categories."""
     return hartmann(HARTMANN_6)(
@@ -221,8 +305,38 @@ def tasks(recorded=None):
     return {task.name: task for task in all_tasks}
 
 
-# Of hartmann_in_disguise, by `python tuner_tasks.py`.
+def held_out():
+    """Tasks that nothing in Kokanee's tuner was chosen on, two of them above ten dimensions."""
+    disguise = [
+        real("cost", 1e-4, 1e6, "logarithmic"),
+        whole("degree", 0, 10),
+        whole("cache", 1, 1024, "logarithmic"),
+        choice("kernel", ["linear", "poly", "rbf", "sigmoid", "laplacian"]),
+    ]
+    camel_space = [real("x0", -3.0, 3.0), real("x1", -2.0, 2.0)]
+    all_tasks = [
+        Task("camel", camel_space, vector(camel), CAMEL_LEAST),
+        Task("goldstein-price", reals(2, -2.0, 2.0), vector(goldstein_price), 3.0),
+        Task("shekel4", reals(4, 0.0, 10.0), vector(shekel), SHEKEL_LEAST),
+        # Not symmetric, as Ackley's function above.
+        Task("griewank5", reals(5, -200.0, 400.0), vector(griewank), 0.0),
+        Task("styblinski6", reals(6, -5.0, 5.0), vector(styblinski), 6 * STYBLINSKI_LEAST),
+        Task("levy8", reals(8, -10.0, 10.0), vector(levy), 0.0),
+        Task("dixon-price12", reals(12, -10.0, 10.0), vector(dixon_price), 0.0),
+        Task("levy20", reals(20, -10.0, 10.0), vector(levy), 0.0),
+        Task("camel+noise", camel_space, vector(camel), CAMEL_LEAST, noise=0.3),
+        Task("styblinski6+noise", reals(6, -5.0, 5.0), vector(styblinski), 6 * STYBLINSKI_LEAST, noise=10.0),
+        Task("levy8+noise", reals(8, -10.0, 10.0), vector(levy), 0.0, noise=3.0),
+        Task("shekel4 in disguise", disguise, shekel_in_disguise, SHEKEL_IN_DISGUISE_LEAST),
+    ]
+    return {task.name: task for task in all_tasks}
+
+
+# By `python tuner_tasks.py`.
 DISGUISE_LEAST = -3.31554420173914
+SHEKEL_LEAST = -10.53644315348353
+SHEKEL_IN_DISGUISE_LEAST = -10.53633935749892
 
 if __name__ == "__main__":
-    print(least_of_disguise())
+    print("hartmann6 in disguise", least_of_disguise())
+    print("shekel4 in disguise", least_of_shekel_in_disguise())
