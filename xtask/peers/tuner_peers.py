@@ -87,7 +87,7 @@ def main():
     parser.add_argument("--seeds", type=numbers, default=list(range(30)), help="0:30, or 1,2")
     parser.add_argument("--budget", type=int, default=100)
     parser.add_argument("--program", help="the example `suggest` of crates/tuner")
-    parser.add_argument("--held-out", action="store_true", help="the tasks that nothing in Kokanee's tuner was chosen on")
+    parser.add_argument("--held-out", action="store_true", help="the tasks that were not used to choose Kokanee's constants")
     parser.add_argument("--recorded", help="CSV of recorded trainings")
     parser.add_argument("--output", required=True, help="CSV; runs whose rows it has are not run again")
     arguments = parser.parse_args()

@@ -125,6 +125,9 @@ def shekel(x):
     return float(-(1 / (((np.array(x) - SHEKEL_CENTERS) ** 2).sum(1) + SHEKEL_WIDTHS)).sum())
 
 
+SHEKEL_LEAST = -10.53644315348353
+
+
 def styblinski(x):
     return sum(v**4 - 16 * v * v + 5 * v for v in x) / 2
 
@@ -148,10 +151,13 @@ def dixon_price(x):
     return (x[0] - 1) ** 2 + sum((i + 2) * (2 * b * b - a) ** 2 for i, (a, b) in enumerate(zip(x, x[1:])))
 
 
+# The categories of shekel_in_disguise and their places on its last input.
+KERNELS = {"linear": 7.0, "poly": 2.0, "rbf": 4.0, "sigmoid": 9.0, "laplacian": 5.5}
+
+
 def shekel_in_disguise(config):
     """Shekel's function, whose inputs are a logarithm, integers and an order of categories."""
-    kernel = [7.0, 2.0, 4.0, 9.0, 5.5][["linear", "poly", "rbf", "sigmoid", "laplacian"].index(config["kernel"])]
-    return shekel([math.log10(config["cost"]) + 4, config["degree"], math.log2(config["cache"]), kernel])
+    return shekel([math.log10(config["cost"]) + 4, config["degree"], math.log2(config["cache"]), KERNELS[config["kernel"]]])
 
 
 def least_of_shekel_in_disguise():
@@ -159,7 +165,7 @@ def least_of_shekel_in_disguise():
     best = math.inf
     for degree in range(11):
         for cache in range(1, 1025):
-            for kernel in (7.0, 2.0, 4.0, 9.0, 5.5):
+            for kernel in KERNELS.values():
                 rest = ((np.array([degree, math.log2(cache), kernel]) - SHEKEL_CENTERS[:, 1:]) ** 2).sum(1) + SHEKEL_WIDTHS
                 low, high = 0.0, 10.0
                 while high - low > 1e-9:
@@ -306,12 +312,12 @@ def tasks(recorded=None):
 
 
 def held_out():
-    """Tasks that nothing in Kokanee's tuner was chosen on, two of them above ten dimensions."""
+    """Tasks that were not used to choose Kokanee's constants, two of them above ten dimensions."""
     disguise = [
         real("cost", 1e-4, 1e6, "logarithmic"),
         whole("degree", 0, 10),
         whole("cache", 1, 1024, "logarithmic"),
-        choice("kernel", ["linear", "poly", "rbf", "sigmoid", "laplacian"]),
+        choice("kernel", list(KERNELS)),
     ]
     camel_space = [real("x0", -3.0, 3.0), real("x1", -2.0, 2.0)]
     all_tasks = [
@@ -334,7 +340,6 @@ def held_out():
 
 # By `python tuner_tasks.py`.
 DISGUISE_LEAST = -3.31554420173914
-SHEKEL_LEAST = -10.53644315348353
 SHEKEL_IN_DISGUISE_LEAST = -10.53633935749892
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ cargo xtask bench tuner --peers [options]: what Kokanee, Optuna, scikit-optimize
   --budget N           trials of a run, 30 or 100 (100)
   --parallel N,N       slots (1,4)
   --tasks NAME,NAME    of those in xtask/peers/tuner_tasks.py (all)
-  --held-out           the tasks that nothing in Kokanee's tuner was chosen on, whose runs are in held_out.csv
+  --held-out           tasks that were not used to choose Kokanee's constants; their runs are in held_out.csv
   --tables             only print the tables of the runs that there are, of these tuners
   --anew               forget the runs of these tuners first, as after a change of Kokanee's
 Runs are kept in crates/tuner/benches/runs.csv, and those that are there are not run again. A search may differ between processors,
@@ -32,7 +32,7 @@ const SYNE_TUNE: &str = "syne-tune";
 
 /// The results so far.
 const RUNS: &str = "crates/tuner/benches/runs.csv";
-/// The results on the tasks that nothing was chosen on.
+/// The results on the tasks that were not used to choose our constants.
 const HELD_OUT: &str = "crates/tuner/benches/held_out.csv";
 /// The file of real trainings, if it exists.
 const RECORDED: &str = "crates/tuner/benches/recorded.csv";
@@ -69,7 +69,10 @@ fn parse(args: &[&str]) -> Result<Options> {
         match *arg {
             "--tables" => options.only_tables = true,
             "--anew" => options.is_anew = true,
-            "--held-out" => options.is_held_out = true,
+            "--held-out" => {
+                options.is_held_out = true;
+                options.passed.push((*arg).to_owned());
+            }
             "--tuners" | "--seeds" | "--budget" | "--parallel" | "--tasks" => {
                 let value = args.next().with_context(|| format!("{arg} needs a value\n\n{USAGE}"))?;
                 if *arg == "--tuners" {
@@ -116,9 +119,6 @@ fn measure(options: &Options, workspace: &Workspace, runs: &Path) -> Result<()> 
         };
         let mut command = command(workspace, python, tuner, &suggest, runs);
         command.args(&options.passed);
-        if options.is_held_out {
-            command.arg("--held-out");
-        }
         println!("{}", command_line(&command));
         run_command(&mut command)?;
     }
